@@ -1,0 +1,3 @@
+//! A terminal member.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The client rules of rooms.v1 as a library, and a terminal chat.

@@ -1,0 +1,1 @@
+//! Event source mappings: queues, streams and schedules that invoke functions.

@@ -1,0 +1,1 @@
+//! The local runner: any topology of Lambda functions on one machine.

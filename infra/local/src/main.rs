@@ -1,0 +1,3 @@
+//! The local runner.
+
+fn main() {}

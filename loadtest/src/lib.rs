@@ -1,0 +1,1 @@
+//! A load test that accounts for every publication and every member.

@@ -1,0 +1,3 @@
+//! roomcast-load.
+
+fn main() {}

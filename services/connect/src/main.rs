@@ -1,0 +1,3 @@
+//! The connect function.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The disconnect function.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The fanout function.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The membership function.
+
+fn main() {}

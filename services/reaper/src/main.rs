@@ -1,0 +1,3 @@
+//! The reaper function.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The sequencer function.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The ports of domain over DynamoDB, SQS and API Gateway.

@@ -1,0 +1,1 @@
+//! Decisions, types and ports of Roomcast: no I/O, no clock, no randomness, no AWS.

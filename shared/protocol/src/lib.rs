@@ -1,0 +1,1 @@
+//! The bytes: client to us, and us to us.

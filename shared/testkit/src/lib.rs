@@ -1,0 +1,1 @@
+//! Contracts, in-memory adapters, faults and a clock that the test turns.

@@ -1,0 +1,1 @@
+//! Strict reader of infra/topology.yaml.
