@@ -1,1 +1,43 @@
-//! Decisions, types and ports of Roomcast: no I/O, no clock, no randomness, no AWS.
+//! What Roomcast decides, in types that cannot say the wrong thing: no I/O, no clock, no randomness, no AWS.
+//!
+//! Everything a function does is split in two. The decision is a plain function here (what is sequenced, who gets
+//! which range, what a failed post means, which connection is stale). The act goes through a port ([`ports`]), which
+//! speaks this language and would survive a change of cloud. Time and chance are arguments.
+
+mod connection;
+mod data;
+mod delivery;
+mod identity;
+mod job;
+mod late;
+pub mod limits;
+mod membership;
+mod name;
+mod pacing;
+pub mod ports;
+mod position;
+mod publication;
+mod reject;
+mod resume;
+mod sequencing;
+mod shard;
+mod stale;
+mod timestamp;
+
+pub use connection::{Connection, Endpoint, Format, Member};
+pub use data::Data;
+pub use delivery::{Delivery, Next, Probe};
+pub use identity::{Identity, Pattern, Permissions};
+pub use job::{Job, Line, Range, Work, coalesce};
+pub use late::{LateMember, Strike, late_pause};
+pub use membership::Membership;
+pub use name::{ConnectionId, Device, PublicationId, RoomId, UserId};
+pub use pacing::Pacer;
+pub use position::{Epoch, Position, Sequence};
+pub use publication::{Item, Publication, Publisher, Submission};
+pub use reject::{Code, Reject};
+pub use resume::{Resume, fit, resume};
+pub use sequencing::{Append, DedupeKey, Head, plan};
+pub use shard::{Growth, Shard, Shards, growth};
+pub use stale::{LIVENESS_SHARDS, Stale, Suspect, judge, liveness_shard};
+pub use timestamp::Timestamp;

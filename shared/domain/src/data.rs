@@ -1,0 +1,93 @@
+//! A publication's payload: JSON text that every client can parse, kept as it came.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
+
+use crate::limits;
+use crate::reject::{Code, Reject};
+
+/// JSON text of at most 24 KiB, at most 128 levels deep, without lone surrogates or numbers beyond a double.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Data(Arc<str>);
+
+impl Data {
+    /// Checks JSON text and keeps it byte for byte.
+    ///
+    /// # Errors
+    /// `too_large` over 24 KiB; `invalid_field` when some JSON parser would choke on it.
+    pub fn parse(json: &str) -> Result<Self, Reject> {
+        let json = json.trim_ascii();
+        if json.len() > limits::DATA_BYTES {
+            let message = format!(
+                "data is {} bytes of JSON; at most {} are allowed",
+                json.len(),
+                limits::DATA_BYTES
+            );
+            return Err(Reject::new(Code::TooLarge, message).of("data"));
+        }
+        match serde_json::from_str::<serde_json::Value>(json) {
+            Ok(_) => Ok(Self(json.into())),
+            Err(error) => Err(Reject::field(
+                "data",
+                format!("data is not JSON that every client can read: {error}"),
+            )),
+        }
+    }
+
+    /// `{"text": …}`, the shape of a chat line.
+    ///
+    /// # Errors
+    /// `too_large` over 24 KiB.
+    pub fn text(text: &str) -> Result<Self, Reject> {
+        Self::parse(&serde_json::json!({ "text": text }).to_string())
+    }
+
+    /// The JSON text.
+    #[must_use]
+    pub fn as_json(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Serialize for Data {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        RawValue::from_string(self.0.as_ref().to_owned())
+            .map_err(serde::ser::Error::custom)?
+            .serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Data {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        Self::parse(raw.get()).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_is_kept_byte_for_byte() {
+        let json = r#"{"n":1.10,"big":12345678901234567890,"s":"\u00e9"}"#;
+        assert_eq!(serde_json::to_string(&Data::parse(json).unwrap()).unwrap(), json);
+    }
+
+    #[test]
+    fn data_that_some_client_could_not_parse_is_refused() {
+        let deep = "[".repeat(64_000) + &"]".repeat(64_000);
+        for bad in ["", "{", r#""\ud800""#, "1e999", "nul", "[1,]", &"[".repeat(200)] {
+            assert_eq!(Data::parse(bad).unwrap_err().code, Code::InvalidField, "{bad}");
+        }
+        assert_eq!(Data::parse(&deep).unwrap_err().code, Code::TooLarge);
+        assert_eq!(
+            Data::parse(&format!("\"{}\"", "x".repeat(limits::DATA_BYTES)))
+                .unwrap_err()
+                .code,
+            Code::TooLarge
+        );
+    }
+}

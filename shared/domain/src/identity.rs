@@ -1,0 +1,194 @@
+//! Who asks, and what they may do.
+
+use serde::{Deserialize, Serialize};
+
+use crate::name::{Device, RoomId, UserId};
+use crate::timestamp::Timestamp;
+
+/// Who a connection belongs to and what it may do, as the authorizer established it at connect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The token's `sub`, or `guest:…`.
+    pub user: UserId,
+    /// Which device, if the token or the client says.
+    pub device: Option<Device>,
+    /// Whether nobody vouches for the user.
+    pub guest: bool,
+    /// May publish to everyone, everywhere.
+    pub admin: bool,
+    /// When the token expires; guests' never.
+    pub expires_at: Option<Timestamp>,
+    /// What it may do in plain rooms.
+    pub permissions: Permissions,
+}
+
+impl Identity {
+    /// Whether it may hear this room: an inbox only its owner, `*` everybody.
+    #[must_use]
+    pub fn may_join(&self, room: &RoomId) -> bool {
+        self.may(room, &self.permissions.join)
+    }
+
+    /// Whether it may read what was published here: whoever may hear, within its patterns.
+    #[must_use]
+    pub fn may_read_history(&self, room: &RoomId) -> bool {
+        self.may(room, &self.permissions.history)
+    }
+
+    /// Whether it may publish here: to `*` only an admin, to inboxes everybody, to plain rooms by pattern.
+    #[must_use]
+    pub fn may_publish(&self, room: &RoomId) -> bool {
+        if room.is_everyone() {
+            return self.admin;
+        }
+        self.admin || room.inbox_owner().is_some() || matches_any(&self.permissions.publish, room)
+    }
+
+    fn may(&self, room: &RoomId, patterns: &[Pattern]) -> bool {
+        match room.inbox_owner() {
+            Some(owner) => owner == self.user.as_ref(),
+            None => self.admin || room.is_everyone() || matches_any(patterns, room),
+        }
+    }
+}
+
+/// What may be done in plain rooms: the token's `rooms` claim. What it does not list, it does not allow.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Permissions {
+    /// Rooms that may be joined.
+    pub join: Vec<Pattern>,
+    /// Rooms that may be published to.
+    pub publish: Vec<Pattern>,
+    /// Rooms whose history may be read.
+    pub history: Vec<Pattern>,
+    /// Rooms whose members may be listed.
+    pub presence: Vec<Pattern>,
+}
+
+impl Permissions {
+    /// Everything in every plain room: a token without a `rooms` claim.
+    #[must_use]
+    pub fn all() -> Self {
+        let any = vec![Pattern("*".to_owned())];
+        Self {
+            join: any.clone(),
+            publish: any.clone(),
+            history: any.clone(),
+            presence: any,
+        }
+    }
+}
+
+/// Names of plain rooms; `*` stands for any run of characters.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Pattern(String);
+
+impl Pattern {
+    /// From text such as `team:*`.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// Whether the room's name fits. Linear in the name for each `*`: no pattern makes it explode.
+    #[must_use]
+    pub fn matches(&self, room: &RoomId) -> bool {
+        let (name, mut parts) = (room.as_str(), self.0.split('*'));
+        let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else {
+            return false;
+        };
+        let mut last = None;
+        for part in parts {
+            if let Some(middle) = last.replace(part) {
+                match rest.find(middle) {
+                    Some(at) => rest = &rest[at + middle.len()..],
+                    None => return false,
+                }
+            }
+        }
+        last.map_or(rest.is_empty(), |end| rest.ends_with(end))
+    }
+}
+
+fn matches_any(patterns: &[Pattern], room: &RoomId) -> bool {
+    patterns.iter().any(|pattern| pattern.matches(room))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn room(name: &str) -> RoomId {
+        RoomId::parse(name).unwrap()
+    }
+
+    fn ada(permissions: Permissions) -> Identity {
+        let user = UserId::parse("ada").unwrap();
+        Identity {
+            user,
+            device: None,
+            guest: false,
+            admin: false,
+            expires_at: None,
+            permissions,
+        }
+    }
+
+    #[test]
+    fn a_star_stands_for_any_run_of_characters() {
+        for (pattern, name, fits) in [
+            ("team:*", "team:7", true),
+            ("team:*", "team:", true),
+            ("team:*", "steam:7", false),
+            ("*:7", "team:7", true),
+            ("*:7", "team:77", false),
+            ("a*b*c", "a-b-b-c", true),
+            ("a*b", "ab", true),
+            ("ab*ba", "aba", false),
+            ("lobby", "lobby", true),
+            ("lobby", "lobby2", false),
+            ("*", "x", true),
+        ] {
+            assert_eq!(Pattern::new(pattern).matches(&room(name)), fits, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn only_its_owner_hears_an_inbox_and_anybody_may_publish_to_it() {
+        let mut ada = ada(Permissions::all());
+        assert!(ada.may_join(&room("@ada")) && !ada.may_join(&room("@bob")) && !ada.may_read_history(&room("@bob")));
+        assert!(ada.may_publish(&room("@bob")));
+        ada.admin = true;
+        assert!(!ada.may_join(&room("@bob")), "not even an admin");
+    }
+
+    #[test]
+    fn everybody_hears_the_room_of_everyone_and_only_an_admin_publishes_to_it() {
+        let mut ada = ada(Permissions::all());
+        assert!(ada.may_join(&RoomId::everyone()) && !ada.may_publish(&RoomId::everyone()));
+        ada.admin = true;
+        assert!(ada.may_publish(&RoomId::everyone()));
+    }
+
+    #[test]
+    fn what_a_token_does_not_list_it_does_not_allow() {
+        let ada = ada(Permissions {
+            join: vec![Pattern::new("team:*")],
+            ..Permissions::default()
+        });
+        assert!(ada.may_join(&room("team:7")) && !ada.may_join(&room("lobby")));
+        assert!(!ada.may_publish(&room("team:7")) && !ada.may_read_history(&room("team:7")));
+    }
+
+    proptest! {
+        #[test]
+        fn a_pattern_matches_what_it_was_made_from(parts in prop::collection::vec("[a-c]{0,3}", 1..5), fill in "[a-c]{0,3}") {
+            let name = parts.join(&fill);
+            if let Ok(room) = RoomId::parse(name) {
+                prop_assert!(Pattern::new(parts.join("*")).matches(&room));
+            }
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Fan-out work: deliver a range of positions to a shard.
+
+use serde::{Deserialize, Serialize};
+
+use crate::late::LateMember;
+use crate::name::RoomId;
+use crate::position::{Epoch, Sequence};
+use crate::publication::digest;
+use crate::shard::{Shard, Shards};
+use crate::timestamp::Timestamp;
+
+/// A run of the log: the positions after `after` up to and including `through`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Range {
+    /// Which life of the room.
+    #[serde(rename = "ep")]
+    pub epoch: Epoch,
+    /// Exclusive.
+    pub after: Sequence,
+    /// Inclusive.
+    pub through: Sequence,
+}
+
+/// Through which queue a job goes: a message to everybody must not starve every room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Line {
+    /// `deliveries`.
+    Narrow,
+    /// `deliveries-wide`, of capped concurrency.
+    Wide,
+}
+
+impl Line {
+    /// The line for a room of that many shards.
+    #[must_use]
+    pub fn of(shards: Shards) -> Self {
+        if shards.is_wide() { Self::Wide } else { Self::Narrow }
+    }
+}
+
+/// Deliver a range to a shard: what the delivery queues carry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// Whose log.
+    pub room: RoomId,
+    /// To which slice of its members.
+    pub shard: Shard,
+    /// Which positions.
+    pub range: Range,
+    /// Through which queue.
+    pub line: Line,
+    /// To whom.
+    #[serde(flatten)]
+    pub work: Work,
+}
+
+/// Whom a job is for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "work", rename_all = "snake_case")]
+pub enum Work {
+    /// Every member of the shard.
+    Shard,
+    /// The members that left the shard's main line.
+    Late {
+        /// How manieth late job of these members for this range, from 1.
+        attempt: u32,
+        /// Not before this moment.
+        not_before: Timestamp,
+        /// Who.
+        members: Vec<LateMember>,
+    },
+}
+
+impl Job {
+    /// One job per shard, for all that is sequenced and not yet handed to the fan-out.
+    #[must_use]
+    pub fn for_shards(room: &RoomId, range: &Range, shards: Shards) -> Vec<Self> {
+        let line = Line::of(shards);
+        let job = |shard| Self {
+            room: room.clone(),
+            shard,
+            range: range.clone(),
+            line,
+            work: Work::Shard,
+        };
+        shards.iter().map(job).collect()
+    }
+
+    /// The FIFO group: one line per shard, and one for those that left it.
+    #[must_use]
+    pub fn group(&self) -> String {
+        let shard = self.shard.to_string();
+        let main = digest(&[self.room.as_str(), &shard]);
+        match self.work {
+            Work::Shard => main,
+            Work::Late { .. } => main + ".late",
+        }
+    }
+
+    /// The queue's deduplication id: jobs sent again after a crash within five minutes are not queued twice.
+    #[must_use]
+    pub fn deduplication_id(&self) -> String {
+        let Range { epoch, after, through } = &self.range;
+        let range = format!("{epoch}.{after}-{through}");
+        match &self.work {
+            Work::Shard => range,
+            Work::Late { attempt, members, .. } => {
+                let ids: Vec<&str> = members.iter().map(|member| member.connection.as_ref()).collect();
+                format!("{range}.{attempt}.{}", digest(&ids))
+            }
+        }
+    }
+}
+
+/// Joins ranges that touch or overlap, in order: what became durable while a shard was being delivered is one range.
+#[must_use]
+pub fn coalesce(ranges: impl IntoIterator<Item = Range>) -> Vec<Range> {
+    let mut joined: Vec<Range> = Vec::new();
+    for range in ranges {
+        match joined.last_mut() {
+            Some(last) if last.epoch == range.epoch && range.after <= last.through && last.after <= range.through => {
+                last.after = last.after.min(range.after);
+                last.through = last.through.max(range.through);
+            }
+            _ => joined.push(range),
+        }
+    }
+    joined
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    fn range(epoch: &str, after: u64, through: u64) -> Range {
+        Range {
+            epoch: Epoch::parse(epoch).unwrap(),
+            after: Sequence::new(after),
+            through: Sequence::new(through),
+        }
+    }
+
+    #[test]
+    fn ranges_that_touch_become_one() {
+        assert_eq!(coalesce([range("e", 5, 8), range("e", 8, 10)]), [range("e", 5, 10)]);
+        assert_eq!(coalesce([range("e", 5, 8), range("e", 5, 10)]), [range("e", 5, 10)]);
+        assert_eq!(coalesce([range("e", 5, 8), range("e", 9, 10)]).len(), 2);
+        assert_eq!(coalesce([range("e", 5, 8), range("f", 8, 10)]).len(), 2);
+    }
+
+    #[test]
+    fn a_job_survives_the_queue_and_its_names_fit_it() {
+        let room = RoomId::parse("r".repeat(128)).unwrap();
+        for mut job in Job::for_shards(&room, &range("k7Qf", 0, u64::MAX), Shards::new(2)) {
+            for work in [
+                Work::Shard,
+                Work::Late {
+                    attempt: u32::MAX,
+                    not_before: Timestamp::from_ms(5),
+                    members: Vec::new(),
+                },
+            ] {
+                job.work = work;
+                let json = serde_json::to_string(&job).unwrap();
+                assert_eq!(serde_json::from_str::<Job>(&json).unwrap(), job);
+                assert!(job.group().len() <= 128 && job.deduplication_id().len() <= 128);
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn coalescing_keeps_every_position(ranges in prop::collection::vec((0_u64..30, 0_u64..5), 0..10)) {
+            let ranges: Vec<Range> = ranges.into_iter().map(|(after, length)| range("e", after, after + length)).collect();
+            let positions = |ranges: &[Range]| -> BTreeSet<u64> {
+                ranges.iter().flat_map(|range| range.after.get() + 1..=range.through.get()).collect()
+            };
+            prop_assert_eq!(positions(&coalesce(ranges.clone())), positions(&ranges));
+        }
+    }
+}

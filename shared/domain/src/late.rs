@@ -1,0 +1,124 @@
+//! Members that left the main line of their shard.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::delivery::{Delivery, Probe};
+use crate::limits;
+use crate::name::ConnectionId;
+
+/// A member that is owed a range and could not be given it yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LateMember {
+    /// Who.
+    #[serde(rename = "id")]
+    pub connection: ConnectionId,
+    /// How often its buffer was full.
+    #[serde(default)]
+    pub strikes: u8,
+    /// How often it failed otherwise.
+    #[serde(default)]
+    pub tries: u8,
+}
+
+/// What is next for a late member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Strike {
+    /// It has what it was owed, or no try would help.
+    Done,
+    /// Forget the connection everywhere.
+    Forget,
+    /// Again, later.
+    Again(LateMember),
+    /// Close it: it returns and syncs.
+    Close,
+}
+
+impl LateMember {
+    /// A member that has just left the main line: nothing counts against it yet.
+    #[must_use]
+    pub fn new(connection: ConnectionId) -> Self {
+        Self {
+            connection,
+            strikes: 0,
+            tries: 0,
+        }
+    }
+
+    /// Decides after a late try. A 429 says nothing by itself; the `probe` made after one tells a throttled account
+    /// (which counts against nobody) from a full buffer (three of which close the connection).
+    #[must_use]
+    pub fn after(mut self, delivery: Delivery, probe: Option<Probe>) -> Strike {
+        match (delivery, probe) {
+            (Delivery::Delivered | Delivery::TooLarge, _) => return Strike::Done,
+            (Delivery::Gone, _) | (_, Some(Probe::Gone)) => return Strike::Forget,
+            (Delivery::Throttled, Some(Probe::Alive { .. })) => self.strikes += 1,
+            (Delivery::Throttled, _) => {}
+            (Delivery::NotReady | Delivery::Failed, _) => self.tries += 1,
+        }
+        if self.strikes >= limits::STRIKES || self.tries >= limits::LATE_TRIES {
+            Strike::Close
+        } else {
+            Strike::Again(self)
+        }
+    }
+}
+
+/// How long the `attempt`-th late job waits: 1, 2, 4, then 8 s. `jitter` in 0..1 takes up to half of it off.
+#[must_use]
+pub fn late_pause(attempt: u32, jitter: f64) -> Duration {
+    let full = Duration::from_secs(1 << attempt.saturating_sub(1).min(3));
+    full.mul_f64(1.0 - jitter.clamp(0.0, 1.0) / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member() -> LateMember {
+        LateMember::new(ConnectionId::parse("c").unwrap())
+    }
+
+    fn times(count: u32, delivery: Delivery, probe: Option<Probe>) -> Strike {
+        let mut member = member();
+        for _ in 1..count {
+            match member.after(delivery, probe) {
+                Strike::Again(again) => member = again,
+                other => return other,
+            }
+        }
+        member.after(delivery, probe)
+    }
+
+    #[test]
+    fn three_full_buffers_close_a_connection() {
+        let alive = Some(Probe::Alive {
+            last_active_at: crate::Timestamp::default(),
+        });
+        assert!(matches!(times(2, Delivery::Throttled, alive), Strike::Again(_)));
+        assert_eq!(times(3, Delivery::Throttled, alive), Strike::Close);
+    }
+
+    #[test]
+    fn a_throttled_account_counts_against_nobody() {
+        assert_eq!(
+            times(50, Delivery::Throttled, Some(Probe::Throttled)),
+            Strike::Again(member())
+        );
+        assert_eq!(times(50, Delivery::Throttled, None), Strike::Again(member()));
+    }
+
+    #[test]
+    fn five_failed_late_tries_close_a_connection() {
+        assert!(matches!(times(4, Delivery::Failed, None), Strike::Again(_)));
+        assert_eq!(times(5, Delivery::NotReady, None), Strike::Close);
+    }
+
+    #[test]
+    fn late_jobs_wait_longer_and_longer_up_to_8_s() {
+        assert_eq!(late_pause(1, 0.0), Duration::from_secs(1));
+        assert_eq!(late_pause(3, 1.0), Duration::from_secs(2));
+        assert_eq!(late_pause(u32::MAX, 0.0), Duration::from_secs(8));
+    }
+}

@@ -1,0 +1,114 @@
+//! Every limit: its name, its reason, and a neighbour it is checked against.
+
+use std::time::Duration;
+
+const KIB: usize = 1024;
+
+/// API Gateway closes a connection that sends a larger message (1009).
+/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html>
+pub const GATEWAY_MESSAGE_BYTES: usize = 128 * KIB;
+/// API Gateway closes a connection that sends a larger frame, and meters what we post in units of this.
+pub const GATEWAY_FRAME_BYTES: usize = 32 * KIB;
+/// API Gateway cuts every connection after this.
+pub const GATEWAY_CONNECTION_LIFE: Duration = Duration::from_secs(2 * 60 * 60);
+
+/// A room's name; a partition key (2,048 bytes) holds it with prefix and user.
+pub const ROOM_NAME_BYTES: usize = 128;
+/// A device's name.
+pub const DEVICE_NAME_BYTES: usize = 64;
+/// A publication id: room for a UUID, a ULID, or API Gateway's request id.
+pub const PUBLICATION_ID_BYTES: usize = 64;
+/// A connection id: API Gateway's have 16.
+pub const CONNECTION_ID_BYTES: usize = 128;
+/// A publication's `data`, as JSON text: one publication always fits one metered unit.
+pub const DATA_BYTES: usize = 24 * KIB;
+/// Publications in one publish request: with their keys they fit one transaction twice over.
+pub const ITEMS_PER_PUBLISH: usize = 10;
+/// Rooms that one connection may name in a sync or a ping: one `BatchGetItem`.
+pub const ROOMS_PER_CONNECTION: usize = 100;
+/// A frame of several publications: one metered unit with its envelope.
+pub const FRAME_BYTES: usize = 30 * KIB;
+/// The replay that one reply carries.
+pub const REPLAY_BYTES: usize = 30 * KIB;
+/// Publications that one resume may ask for; beyond it the client is told that it missed some.
+pub const RESUME_PUBLICATIONS: u64 = 1_000;
+/// Publications in one history reply.
+pub const HISTORY_PUBLICATIONS: usize = 100;
+/// Members a shard should have: one query page, one invocation's posts.
+pub const MEMBERS_PER_SHARD: u64 = 500;
+/// Shards a room may have: about 500,000 members.
+pub const SHARDS_PER_ROOM: u16 = 1_024;
+/// Shards of `*` from the start: it never is a small room.
+pub const SHARDS_OF_EVERYONE: u16 = 16;
+/// A room of more shards is delivered through the wide queue.
+pub const SHARDS_OF_A_NARROW_ROOM: u16 = 16;
+/// Publications in one sequencing transaction: each takes two of its 100 actions, the head one.
+pub const PUBLICATIONS_PER_TRANSACTION: usize = 49;
+/// Actions a DynamoDB transaction may hold.
+pub const TRANSACTION_ACTIONS: usize = 100;
+/// Bytes a DynamoDB transaction may hold.
+pub const TRANSACTION_BYTES: usize = 4 * 1024 * KIB;
+/// Members that one late job names; the rest goes into another.
+pub const MEMBERS_PER_LATE_JOB: usize = 500;
+/// Tries a member gets on the main line of its shard.
+pub const TRIES_ON_THE_MAIN_LINE: u32 = 2;
+/// Time a member gets on the main line of its shard, tries and pauses included.
+pub const TIME_ON_THE_MAIN_LINE: Duration = Duration::from_millis(500);
+/// A post that has no answer after this is taken for failed (it may have been delivered).
+pub const POST_TIMEOUT: Duration = Duration::from_millis(400);
+/// Buffer-full answers after which a member is closed: it returns and syncs.
+pub const STRIKES: u8 = 3;
+/// Late tries that failed otherwise after which a member is closed: it returns and syncs.
+pub const LATE_TRIES: u8 = 5;
+/// A 410 this soon after `connectedAt` means that `$connect` has not finished.
+pub const NOT_READY: Duration = Duration::from_secs(30);
+/// Posts in flight of one fan-out invocation; times the functions' concurrency over the latency of a post it
+/// stays under 80% of the account's 10,000 a second (checked against `infra/topology.yaml` by a test).
+pub const POSTS_IN_FLIGHT: usize = 30;
+/// How long a log row is kept.
+pub const RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long a publication id is remembered: longer than any queue holds a message (14 days).
+pub const DEDUPE: Duration = Duration::from_secs(15 * 24 * 60 * 60);
+/// How long a tombstone keeps a late connect or join from reviving a connection.
+pub const TOMBSTONE: Duration = Duration::from_secs(3 * 60 * 60);
+/// After this a connection cannot be alive: API Gateway cut it, the slack covers clocks.
+pub const PROOF_OF_DEATH: Duration = Duration::from_secs(2 * 60 * 60 + 15 * 60);
+/// How long connection and membership items live if nothing ever cleans up.
+pub const CONNECTION_TTL: Duration = Duration::from_secs(3 * 60 * 60);
+/// A connection without traffic for this long is stale.
+pub const STALE: Duration = Duration::from_secs(12 * 60);
+/// `last_seen_at` is refreshed by traffic at most this often: every keep-alive counts.
+pub const TOUCH: Duration = Duration::from_secs(3 * 60);
+/// Clients of `rooms.v1` ping this often, give or take the jitter.
+pub const KEEP_ALIVE: Duration = Duration::from_secs(4 * 60);
+/// Connections that one run of the reaper handles.
+pub const REAPED_PER_RUN: usize = 500;
+
+const _: () = assert!(
+    DATA_BYTES + 2 * KIB <= FRAME_BYTES,
+    "a publication with its envelope fits a frame"
+);
+const _: () = assert!(FRAME_BYTES < GATEWAY_FRAME_BYTES && REPLAY_BYTES < GATEWAY_FRAME_BYTES);
+const _: () = assert!(2 * PUBLICATIONS_PER_TRANSACTION < TRANSACTION_ACTIONS);
+const _: () = assert!(PUBLICATIONS_PER_TRANSACTION * (DATA_BYTES + 2 * KIB) < TRANSACTION_BYTES);
+const _: () = assert!(ITEMS_PER_PUBLISH <= PUBLICATIONS_PER_TRANSACTION);
+const _: () = assert!(
+    TOUCH.as_secs() < KEEP_ALIVE.as_secs(),
+    "every keep-alive is written down"
+);
+const _: () = assert!(
+    2 * KEEP_ALIVE.as_secs() < STALE.as_secs(),
+    "two keep-alives may be lost"
+);
+const _: () = assert!(
+    PROOF_OF_DEATH.as_secs() > GATEWAY_CONNECTION_LIFE.as_secs() + 10 * 60,
+    "clocks differ"
+);
+const _: () = assert!(CONNECTION_TTL.as_secs() > PROOF_OF_DEATH.as_secs());
+const _: () = assert!(TOMBSTONE.as_secs() > PROOF_OF_DEATH.as_secs());
+const _: () = assert!(
+    DEDUPE.as_secs() > 14 * 24 * 60 * 60,
+    "longer than any queue holds a message"
+);
+const _: () = assert!(POST_TIMEOUT.as_millis() < TIME_ON_THE_MAIN_LINE.as_millis());
+const _: () = assert!(SHARDS_OF_EVERYONE <= SHARDS_OF_A_NARROW_ROOM && SHARDS_OF_A_NARROW_ROOM < SHARDS_PER_ROOM);

@@ -1,0 +1,229 @@
+//! What the functions need of the world, in our language.
+//!
+//! Every port answers within a named time or says [`Error::Unavailable`]. What is normal (a connection that is
+//! gone, a condition that did not hold) is an outcome and not an error.
+
+use std::collections::{HashMap, HashSet};
+use std::future::Future;
+
+use crate::connection::{Connection, Member};
+use crate::delivery::{Delivery, Probe};
+use crate::membership::Membership;
+use crate::name::{ConnectionId, RoomId};
+use crate::position::{Epoch, Sequence};
+use crate::publication::{Publication, Submission};
+use crate::sequencing::{Append, DedupeKey, Head};
+use crate::shard::{Shard, Shards};
+use crate::stale::Suspect;
+use crate::timestamp::Timestamp;
+use crate::{Endpoint, Job, Range};
+
+/// Why a port could not do what it was asked. Whether it was done all the same is unknown.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Asked too often: wait.
+    #[error("{operation} was throttled")]
+    Throttled {
+        /// Of the service: `DynamoDB TransactWriteItems`.
+        operation: &'static str,
+    },
+    /// Somebody else wrote at the same moment, or no answer came in time, or one that means "later".
+    #[error("{operation} is unavailable: {source}")]
+    Unavailable {
+        /// Of the service.
+        operation: &'static str,
+        /// What it said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// No retry will help: a missing grant, a missing table, an item that cannot be read.
+    #[error("{operation} was refused: {source}")]
+    Refused {
+        /// Of the service.
+        operation: &'static str,
+        /// What it said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl Error {
+    /// Whether the same call may succeed later.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        !matches!(self, Self::Refused { .. })
+    }
+}
+
+/// What a port answers.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Whether a connection was stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opened {
+    /// It was, with all its memberships.
+    Stored,
+    /// It already was, or its tombstone stands there: it is not revived.
+    Refused,
+}
+
+/// Whether a membership was stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Joined {
+    /// It was.
+    New,
+    /// It already stood, in the shard it was given first.
+    Already,
+    /// The connection is not there or has been buried: nothing was stored.
+    NotConnected,
+}
+
+/// Whether a connection that should be there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Known {
+    /// It is.
+    Yes,
+    /// It has been buried, or never was.
+    No,
+}
+
+/// The connections.
+pub trait Connections: Send + Sync {
+    /// Stores a connection and its first memberships in one transaction, only if nothing stands under its id.
+    fn open(&self, connection: &Connection, memberships: &[Membership]) -> impl Future<Output = Result<Opened>> + Send;
+    /// What is stored, unless it has been buried.
+    fn find(&self, connection: &ConnectionId) -> impl Future<Output = Result<Option<Connection>>> + Send;
+    /// Notes that it is alive. Writes only if `last_seen_at` is older than [`crate::limits::TOUCH`].
+    fn touch(&self, connection: &ConnectionId, now: Timestamp) -> impl Future<Output = Result<Known>> + Send;
+    /// Puts a tombstone in its place: it is a member of nothing that indexes name, and cannot come back.
+    fn bury(&self, connection: &ConnectionId, now: Timestamp) -> impl Future<Output = Result<()>> + Send;
+    /// Connections of one liveness shard not seen since `before`, longest silent first, at most `limit`.
+    fn silent(&self, shard: u16, before: Timestamp, limit: usize) -> impl Future<Output = Result<Vec<Suspect>>> + Send;
+}
+
+/// One page of a shard's members.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// May be empty while more follow.
+    pub members: Vec<Member>,
+    /// Where the next page begins; `None` at the end.
+    pub next: Option<ConnectionId>,
+}
+
+/// The memberships.
+pub trait Memberships: Send + Sync {
+    /// Stores a membership, in one transaction with a check that its connection lives.
+    fn join(&self, membership: &Membership) -> impl Future<Output = Result<Joined>> + Send;
+    /// Removes memberships of a connection; those that are not there are no error.
+    fn leave(&self, connection: &ConnectionId, rooms: &[RoomId]) -> impl Future<Output = Result<()>> + Send;
+    /// The rooms a connection has joined, all of them.
+    fn rooms_of(&self, connection: &ConnectionId) -> impl Future<Output = Result<Vec<RoomId>>> + Send;
+    /// Members of a shard after the one named, as the index knows them (it lags).
+    fn page(
+        &self,
+        room: &RoomId,
+        shard: Shard,
+        after: Option<&ConnectionId>,
+    ) -> impl Future<Output = Result<Page>> + Send;
+    /// How many members a shard has, as the index knows it.
+    fn count(&self, room: &RoomId, shard: Shard) -> impl Future<Output = Result<u64>> + Send;
+    /// Those of `connections` that are members of the room right now.
+    fn members_among(
+        &self,
+        room: &RoomId,
+        connections: &[ConnectionId],
+    ) -> impl Future<Output = Result<Vec<Member>>> + Send;
+}
+
+/// Whether a transaction of the sequencer went through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Appended {
+    /// It did.
+    Stored,
+    /// The head is not what it was read as, or a dedupe row stands already: read again.
+    Stale,
+}
+
+/// The rooms' heads, logs and dedupe rows.
+pub trait Rooms: Send + Sync {
+    /// The head, read consistently.
+    fn head(&self, room: &RoomId) -> impl Future<Output = Result<Option<Head>>> + Send;
+    /// The heads of several rooms, read consistently; rooms without one are left out.
+    fn heads(&self, rooms: &[RoomId]) -> impl Future<Output = Result<HashMap<RoomId, Head>>> + Send;
+    /// Creates the head with this epoch unless there is one; the one that stands afterwards.
+    fn create(&self, room: &RoomId, epoch: &Epoch) -> impl Future<Output = Result<Head>> + Send;
+    /// Grows the room from `from` to `to` shards, unless somebody else has changed their number.
+    fn grow(&self, room: &RoomId, from: Shards, to: Shards) -> impl Future<Output = Result<()>> + Send;
+    /// Those of `keys` that are remembered.
+    fn known(&self, keys: &[DedupeKey]) -> impl Future<Output = Result<HashSet<DedupeKey>>> + Send;
+    /// One transaction: the head moves on, the publications stand in the log, their ids are remembered.
+    fn append(&self, append: &Append) -> impl Future<Output = Result<Appended>> + Send;
+    /// Notes that jobs up to `through` are queued, unless somebody noted more or the epoch changed.
+    fn mark_sent(&self, room: &RoomId, epoch: &Epoch, through: Sequence) -> impl Future<Output = Result<()>> + Send;
+    /// The log rows of a range that have not expired at `now`, in order, read consistently; at most `limit`.
+    fn log(
+        &self,
+        room: &RoomId,
+        range: &Range,
+        limit: usize,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Vec<Publication>>> + Send;
+    /// The log rows of an epoch at or before `through`, latest first, at most `limit`.
+    fn log_backwards(
+        &self,
+        room: &RoomId,
+        epoch: &Epoch,
+        through: Sequence,
+        limit: usize,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Vec<Publication>>> + Send;
+}
+
+/// The way to the sequencer.
+pub trait Submissions: Send + Sync {
+    /// Queues a submission durably: from here on it is accepted.
+    fn submit(&self, submission: &Submission) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// The way to the fan-out.
+pub trait Jobs: Send + Sync {
+    /// Queues all of these jobs durably; an error means that some may not be.
+    fn dispatch(&self, jobs: &[Job]) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// When a message that could not be handled comes back.
+pub trait Retries: Send + Sync {
+    /// Shows the message again after `pause` instead of after its visibility timeout.
+    fn retry_after(&self, receipt: &str, pause: std::time::Duration) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// The gateway's management API.
+pub trait Gateway: Send + Sync {
+    /// Posts one frame. Never retries; answers within [`crate::limits::POST_TIMEOUT`].
+    fn post(
+        &self,
+        endpoint: &Endpoint,
+        connection: &ConnectionId,
+        frame: bytes::Bytes,
+    ) -> impl Future<Output = Delivery> + Send;
+    /// Looks at a connection.
+    fn probe(&self, endpoint: &Endpoint, connection: &ConnectionId) -> impl Future<Output = Result<Probe>> + Send;
+    /// Closes a connection; one that is gone is no error.
+    fn close(&self, endpoint: &Endpoint, connection: &ConnectionId) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// The time.
+pub trait Clock: Send + Sync {
+    /// Now.
+    fn now(&self) -> Timestamp;
+    /// Comes back after `pause`.
+    fn sleep(&self, pause: std::time::Duration) -> impl Future<Output = ()> + Send;
+}
+
+/// Chance.
+pub trait Chance: Send + Sync {
+    /// 64 random bits.
+    fn bits(&self) -> u64;
+    /// A number in 0..1.
+    fn fraction(&self) -> f64 {
+        (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}

@@ -1,0 +1,116 @@
+//! Refusals: a stable code for programs, a sentence for people.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Why a request was refused. Codes are stable: clients switch on them; PROTOCOL.md lists them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Code {
+    /// The message is not a JSON object.
+    NotJson,
+    /// No such action.
+    UnknownAction,
+    /// A field is missing, of the wrong type or out of range; `field` names it.
+    InvalidField,
+    /// The room's name breaks the rules for names.
+    InvalidRoom,
+    /// The identity may not do this in this room.
+    Forbidden,
+    /// `data` or the whole request is over its limit.
+    TooLarge,
+    /// A limit on how many (rooms, items) would be passed.
+    LimitExceeded,
+    /// Too many requests: wait `after_ms`.
+    RateLimited,
+    /// The connection is not, or no longer, known: reconnect.
+    NotConnected,
+    /// Something we depend on did not answer: try again.
+    Unavailable,
+}
+
+impl Code {
+    /// Whether the same request may succeed later.
+    #[must_use]
+    pub fn retry(self) -> bool {
+        matches!(self, Self::RateLimited | Self::Unavailable)
+    }
+
+    /// The code as it stands on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotJson => "not_json",
+            Self::UnknownAction => "unknown_action",
+            Self::InvalidField => "invalid_field",
+            Self::InvalidRoom => "invalid_room",
+            Self::Forbidden => "forbidden",
+            Self::TooLarge => "too_large",
+            Self::LimitExceeded => "limit_exceeded",
+            Self::RateLimited => "rate_limited",
+            Self::NotConnected => "not_connected",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+/// A refused request.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct Reject {
+    /// For programs.
+    pub code: Code,
+    /// For people: what was wrong and what would be right.
+    pub message: String,
+    /// The field at fault, if one is.
+    pub field: Option<String>,
+    /// When to try again, milliseconds from now.
+    pub after_ms: Option<u64>,
+}
+
+impl Reject {
+    /// A refusal that is no one field's fault.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            field: None,
+            after_ms: None,
+        }
+    }
+
+    /// A refusal for the sake of one field.
+    pub fn field(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            code: Code::InvalidField,
+            message: message.into(),
+            field: Some(field.into()),
+            after_ms: None,
+        }
+    }
+
+    /// Something we depend on did not answer; worth another try after `after_ms`.
+    #[must_use]
+    pub fn unavailable(after_ms: u64) -> Self {
+        let message = "the request could not be completed just now; send it again".to_owned();
+        Self {
+            code: Code::Unavailable,
+            message,
+            field: None,
+            after_ms: Some(after_ms),
+        }
+    }
+
+    /// Names the field at fault.
+    #[must_use]
+    pub fn of(mut self, field: impl Into<String>) -> Self {
+        self.field = Some(field.into());
+        self
+    }
+}
+
+impl fmt::Display for Reject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code.as_str(), self.message)
+    }
+}

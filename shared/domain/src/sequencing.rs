@@ -1,0 +1,250 @@
+//! One total order per room: which submissions become which positions.
+
+use std::collections::HashSet;
+
+use crate::limits;
+use crate::name::{PublicationId, RoomId};
+use crate::position::{Epoch, Position, Sequence};
+use crate::publication::{Publication, Publisher, Submission};
+use crate::shard::Shards;
+use crate::timestamp::Timestamp;
+use crate::{Job, Range};
+
+/// The head of a room's log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// Which life of the room.
+    pub epoch: Epoch,
+    /// The last position given away.
+    pub sequence: Sequence,
+    /// Up to where jobs have been queued.
+    pub sent: Sequence,
+    /// How many slices its members are in.
+    pub shards: Shards,
+}
+
+impl Head {
+    /// The head of a room that has just come into being.
+    #[must_use]
+    pub fn new(room: &RoomId, epoch: Epoch) -> Self {
+        Self {
+            epoch,
+            sequence: Sequence::ZERO,
+            sent: Sequence::ZERO,
+            shards: Shards::initial(room),
+        }
+    }
+
+    /// Where the room stands.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        Position {
+            epoch: self.epoch.clone(),
+            sequence: self.sequence,
+        }
+    }
+
+    /// What is owed to the fan-out: everything sequenced for which jobs may not have been queued.
+    #[must_use]
+    pub fn unsent(&self) -> Option<Range> {
+        let range = || Range {
+            epoch: self.epoch.clone(),
+            after: self.sent,
+            through: self.sequence,
+        };
+        (self.sequence > self.sent).then(range)
+    }
+
+    /// One job per shard for what is owed.
+    #[must_use]
+    pub fn jobs(&self, room: &RoomId) -> Vec<Job> {
+        self.unsent()
+            .map(|range| Job::for_shards(room, &range, self.shards))
+            .unwrap_or_default()
+    }
+}
+
+/// What makes a publication a repeat: its publisher used the id in this room before.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DedupeKey {
+    /// Where.
+    pub room: RoomId,
+    /// Who.
+    pub publisher: Publisher,
+    /// What they call it.
+    pub id: PublicationId,
+}
+
+impl DedupeKey {
+    /// The keys of everything in a submission.
+    pub fn of(submission: &Submission) -> impl Iterator<Item = Self> {
+        submission.items.iter().map(|item| Self {
+            room: submission.room.clone(),
+            publisher: submission.publisher.clone(),
+            id: item.id.clone(),
+        })
+    }
+}
+
+/// One transaction: the head moves on from `head`, and these publications stand in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Append {
+    /// Whose log.
+    pub room: RoomId,
+    /// The head as it must still be: epoch, sequence and shards.
+    pub head: Head,
+    /// At most [`limits::PUBLICATIONS_PER_TRANSACTION`], contiguous from the head on, each with what it is remembered by.
+    pub publications: Vec<(Publication, DedupeKey)>,
+}
+
+impl Append {
+    /// The head afterwards.
+    #[must_use]
+    pub fn head_after(&self) -> Head {
+        let sequence = self.head.sequence.plus(self.publications.len() as u64);
+        Head {
+            sequence,
+            ..self.head.clone()
+        }
+    }
+}
+
+/// Gives positions to whatever in `submissions` (of one room, in the queue's order) is neither `known` nor a repeat
+/// inside the batch. Each transaction builds on the one before.
+#[must_use]
+pub fn plan<'a>(
+    head: &Head,
+    known: &HashSet<DedupeKey>,
+    submissions: impl IntoIterator<Item = &'a Submission>,
+    now: Timestamp,
+) -> Vec<Append> {
+    let mut seen = known.clone();
+    let mut appends: Vec<Append> = Vec::new();
+    for submission in submissions {
+        for (item, key) in submission.items.iter().zip(DedupeKey::of(submission)) {
+            if !seen.insert(key.clone()) {
+                continue;
+            }
+            let append = open(&mut appends, head, submission);
+            let sequence = append.head_after().sequence.next();
+            let publication = Publication {
+                position: Position {
+                    epoch: head.epoch.clone(),
+                    sequence,
+                },
+                id: item.id.clone(),
+                by: submission.by.clone(),
+                sender: submission.sender.clone(),
+                accepted_at: submission.accepted_at,
+                sequenced_at: now,
+                data: item.data.clone(),
+            };
+            append.publications.push((publication, key));
+        }
+    }
+    appends
+}
+
+/// The transaction with room for one more, a new one if need be.
+fn open<'a>(appends: &'a mut Vec<Append>, head: &Head, submission: &Submission) -> &'a mut Append {
+    let next = match appends.last() {
+        Some(last) if last.publications.len() < limits::PUBLICATIONS_PER_TRANSACTION => None,
+        Some(last) => Some(last.head_after()),
+        None => Some(head.clone()),
+    };
+    if let Some(head) = next {
+        appends.push(Append {
+            room: submission.room.clone(),
+            head,
+            publications: Vec::new(),
+        });
+    }
+    let last = appends.len() - 1;
+    &mut appends[last]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Data, Item, UserId};
+    use proptest::prelude::*;
+
+    fn submission(publisher: &str, ids: &[u32]) -> Submission {
+        let user = UserId::parse(publisher).unwrap();
+        let item = |id: &u32| Item {
+            id: PublicationId::parse(id.to_string()).unwrap(),
+            data: Data::parse(&id.to_string()).unwrap(),
+        };
+        Submission {
+            room: RoomId::parse("lobby").unwrap(),
+            publisher: Publisher::user(&user),
+            by: user,
+            sender: None,
+            accepted_at: Timestamp::from_ms(1),
+            items: ids.iter().map(item).collect(),
+        }
+    }
+
+    fn head(sequence: u64) -> Head {
+        let room = RoomId::parse("lobby").unwrap();
+        Head {
+            sequence: Sequence::new(sequence),
+            ..Head::new(&room, Epoch::from_random(7))
+        }
+    }
+
+    #[test]
+    fn the_same_id_of_another_publisher_is_no_repeat() {
+        let batch = [
+            submission("ada", &[1]),
+            submission("bob", &[1]),
+            submission("ada", &[1]),
+        ];
+        let appends = plan(&head(0), &HashSet::new(), &batch, Timestamp::from_ms(2));
+        assert_eq!(appends[0].publications.len(), 2);
+    }
+
+    #[test]
+    fn nothing_new_is_no_transaction() {
+        let batch = [submission("ada", &[1])];
+        let known = DedupeKey::of(&batch[0]).collect();
+        assert!(plan(&head(3), &known, &batch, Timestamp::from_ms(2)).is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn every_new_publication_gets_the_next_position_once(
+            batch in prop::collection::vec((0_u32..3, prop::collection::vec(0_u32..60, 1..10)), 1..30),
+            known in prop::collection::hash_set((0_u32..3, 0_u32..60), 0..50),
+            start in 0_u64..1_000,
+        ) {
+            let publishers = ["ada", "bob", "eve"];
+            let batch: Vec<Submission> =
+                batch.into_iter().map(|(who, ids)| submission(publishers[who as usize], &ids)).collect();
+            let known: HashSet<DedupeKey> = known
+                .into_iter()
+                .flat_map(|(who, id)| DedupeKey::of(&submission(publishers[who as usize], &[id])).collect::<Vec<_>>())
+                .collect();
+            let mut expected = Vec::new();
+            let mut seen = known.clone();
+            for key in batch.iter().flat_map(DedupeKey::of) {
+                if seen.insert(key.clone()) {
+                    expected.push(key);
+                }
+            }
+            let appends = plan(&head(start), &known, &batch, Timestamp::from_ms(2));
+            let mut at = head(start);
+            for append in &appends {
+                prop_assert_eq!(&append.head, &at);
+                prop_assert!((1..=limits::PUBLICATIONS_PER_TRANSACTION).contains(&append.publications.len()));
+                at = append.head_after();
+            }
+            let all: Vec<_> = appends.into_iter().flat_map(|append| append.publications).collect();
+            for (n, (publication, key)) in all.iter().enumerate() {
+                prop_assert_eq!(publication.position.sequence.get(), start + n as u64 + 1);
+                prop_assert_eq!(key, &expected[n]);
+            }
+            prop_assert_eq!(all.len(), expected.len());
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Slices of a room's members: the unit of fan-out work.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::limits;
+use crate::name::{ConnectionId, RoomId};
+
+/// A slice of a room's members, from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Shard(u16);
+
+impl Shard {
+    /// The slice that every room has.
+    pub const FIRST: Self = Self(0);
+
+    /// From a number.
+    #[must_use]
+    pub const fn new(number: u16) -> Self {
+        Self(number)
+    }
+
+    /// As a number.
+    #[must_use]
+    pub const fn get(self) -> u16 {
+        self.0
+    }
+}
+
+impl fmt::Display for Shard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// How many shards a room has: a power of two, never fewer than before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Shards(u16);
+
+impl Shards {
+    /// From a number; a room has at least one.
+    #[must_use]
+    pub const fn new(count: u16) -> Self {
+        if count == 0 { Self(1) } else { Self(count) }
+    }
+
+    /// What a room starts with.
+    #[must_use]
+    pub fn initial(room: &RoomId) -> Self {
+        if room.is_everyone() {
+            Self(limits::SHARDS_OF_EVERYONE)
+        } else {
+            Self(1)
+        }
+    }
+
+    /// As a number.
+    #[must_use]
+    pub const fn get(self) -> u16 {
+        self.0
+    }
+
+    /// Every shard.
+    pub fn iter(self) -> impl Iterator<Item = Shard> {
+        (0..self.0).map(Shard)
+    }
+
+    /// The shard a new member goes to. Inboxes have one: nobody has 500 devices.
+    #[must_use]
+    pub fn place(self, connection: &ConnectionId) -> Shard {
+        Shard((hash(connection) % u64::from(self.0)) as u16)
+    }
+
+    /// Whether jobs for the room go through the wide queue.
+    #[must_use]
+    pub const fn is_wide(self) -> bool {
+        self.0 > limits::SHARDS_OF_A_NARROW_ROOM
+    }
+}
+
+/// What a joiner does about the size of the room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Growth {
+    /// Count the members of this shard, then [`Growth::after_count`].
+    Count(Shard),
+    /// Leave the size alone.
+    Enough,
+}
+
+/// Decides whether this joiner looks at the size of its shard. In a room of one shard everybody does, which is also
+/// how small rooms know how many they are. In larger ones one joiner in 16 does: a shard passes its size
+/// by about 16 members before somebody looks.
+#[must_use]
+pub fn growth(room: &RoomId, shards: Shards, connection: &ConnectionId) -> Growth {
+    let may_grow = room.inbox_owner().is_none() && shards.get() < limits::SHARDS_PER_ROOM;
+    let looks = shards.get() == 1 || (hash(connection) >> 32).is_multiple_of(16);
+    if may_grow && looks {
+        Growth::Count(shards.place(connection))
+    } else {
+        Growth::Enough
+    }
+}
+
+impl Growth {
+    /// How many shards the room should have, given the members counted in one of its shards.
+    #[must_use]
+    pub fn after_count(shards: Shards, members: u64) -> Option<Shards> {
+        (members >= limits::MEMBERS_PER_SHARD && shards.get() < limits::SHARDS_PER_ROOM)
+            .then(|| Shards(shards.get().saturating_mul(2).min(limits::SHARDS_PER_ROOM)))
+    }
+}
+
+/// A hash that every build computes alike.
+fn hash(connection: &ConnectionId) -> u64 {
+    let digest = Sha256::digest(connection.as_ref());
+    digest
+        .iter()
+        .take(8)
+        .fold(0, |number, byte| (number << 8) | u64::from(*byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn connection(n: u32) -> ConnectionId {
+        ConnectionId::parse(format!("c{n}=")).unwrap()
+    }
+
+    #[test]
+    fn members_spread_evenly() {
+        let shards = Shards::new(8);
+        let mut counts = [0_u32; 8];
+        for n in 0..8_000 {
+            counts[usize::from(shards.place(&connection(n)).get())] += 1;
+        }
+        assert!(counts.iter().all(|count| (850..1_150).contains(count)), "{counts:?}");
+    }
+
+    #[test]
+    fn a_full_shard_doubles_the_room_up_to_its_limit() {
+        assert_eq!(Growth::after_count(Shards::new(1), 499), None);
+        assert_eq!(Growth::after_count(Shards::new(1), 500), Some(Shards::new(2)));
+        assert_eq!(Growth::after_count(Shards::new(limits::SHARDS_PER_ROOM), 10_000), None);
+    }
+
+    #[test]
+    fn an_inbox_never_grows() {
+        let inbox = RoomId::parse("@ada").unwrap();
+        assert_eq!(growth(&inbox, Shards::new(1), &connection(1)), Growth::Enough);
+    }
+
+    proptest! {
+        #[test]
+        fn a_member_is_placed_in_a_shard_that_exists(n in any::<u32>(), count in 1_u16..=1024) {
+            prop_assert!(Shards::new(count).place(&connection(n)).get() < count);
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Connections that we believe are gone though nobody said so.
+
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+use crate::connection::{Endpoint, Format};
+use crate::limits;
+use crate::name::ConnectionId;
+use crate::timestamp::Timestamp;
+
+/// Slices of the liveness index: 500 new connections a second stay under one partition's 1,000 writes each.
+pub const LIVENESS_SHARDS: u16 = 8;
+
+/// The slice of the liveness index a connection is in.
+#[must_use]
+pub fn liveness_shard(connection: &ConnectionId) -> u16 {
+    let digest = Sha256::digest(connection.as_ref());
+    u16::from(digest[31]) % LIVENESS_SHARDS
+}
+
+/// A connection that the liveness index lists as silent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suspect {
+    /// Which.
+    pub connection: ConnectionId,
+    /// Where to ask.
+    pub endpoint: Endpoint,
+    /// When it opened.
+    pub connected_at: Timestamp,
+    /// When it last sent us something, or was last proved alive.
+    pub last_seen_at: Timestamp,
+    /// Whether it follows the protocol's keep-alive.
+    pub format: Format,
+}
+
+/// What to do about a suspect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stale {
+    /// Not silent for long enough.
+    No,
+    /// Too old to live: API Gateway has cut it.
+    Dead,
+    /// It should have sent keep-alives and did not. A probe cannot tell a zombie from a live one: close it.
+    Zombie,
+    /// It owes us no keep-alive: ask the gateway.
+    Ask,
+}
+
+/// Decides about a suspect.
+#[must_use]
+pub fn judge(suspect: &Suspect, now: Timestamp, stale_after: Duration) -> Stale {
+    if now.since(suspect.connected_at) >= limits::PROOF_OF_DEATH {
+        return Stale::Dead;
+    }
+    match (now.since(suspect.last_seen_at) >= stale_after, suspect.format) {
+        (false, _) => Stale::No,
+        (true, Format::RoomsV1) => Stale::Zombie,
+        (true, Format::Classic) => Stale::Ask,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn suspect(format: Format, connected_min: u64, seen_min: u64) -> Suspect {
+        Suspect {
+            connection: ConnectionId::parse("c").unwrap(),
+            endpoint: Endpoint::new("https://x/prod"),
+            connected_at: Timestamp::from_ms(connected_min * 60_000),
+            last_seen_at: Timestamp::from_ms(seen_min * 60_000),
+            format,
+        }
+    }
+
+    #[test]
+    fn a_live_one_that_follows_the_protocol_is_never_stale() {
+        let now = Timestamp::from_ms(100 * 60_000);
+        let two_keep_alives_lost = 100 - 2 * limits::KEEP_ALIVE.as_secs() / 60;
+        assert_eq!(
+            judge(&suspect(Format::RoomsV1, 50, two_keep_alives_lost), now, limits::STALE),
+            Stale::No
+        );
+    }
+
+    #[test]
+    fn silence_closes_who_owes_keep_alives_and_asks_after_who_does_not() {
+        let now = Timestamp::from_ms(100 * 60_000);
+        assert_eq!(
+            judge(&suspect(Format::RoomsV1, 50, 88), now, limits::STALE),
+            Stale::Zombie
+        );
+        assert_eq!(judge(&suspect(Format::Classic, 50, 88), now, limits::STALE), Stale::Ask);
+        assert_eq!(judge(&suspect(Format::Classic, 50, 89), now, limits::STALE), Stale::No);
+    }
+
+    #[test]
+    fn age_alone_is_proof() {
+        let now = Timestamp::from_ms(135 * 60_000);
+        assert_eq!(
+            judge(&suspect(Format::Classic, 0, 135), now, limits::STALE),
+            Stale::Dead
+        );
+    }
+
+    #[test]
+    fn a_clock_behind_makes_nobody_stale() {
+        let now = Timestamp::from_ms(90 * 60_000);
+        assert_eq!(
+            judge(&suspect(Format::RoomsV1, 100, 100), now, limits::STALE),
+            Stale::No
+        );
+    }
+}
