@@ -1,0 +1,167 @@
+//! Blocks: a contiguous run of a room's publications, whether live, replayed or history.
+
+use domain::{ConnectionId, Data, Epoch, Publication, PublicationId, RoomId, Sequence, Timestamp, UserId};
+use serde::{Deserialize, Serialize};
+
+/// A contiguous run of a room's publications.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Block {
+    /// Whose.
+    pub room: RoomId,
+    /// Which life of the room.
+    pub ep: Epoch,
+    /// The sequence of the first of `m`.
+    pub seq: Sequence,
+    /// One after the other, none left out.
+    pub m: Vec<Message>,
+}
+
+/// One publication in a block. Its sequence is the block's plus its place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// The publication id.
+    pub id: PublicationId,
+    /// Its author.
+    pub by: UserId,
+    /// When it was accepted, milliseconds since the epoch.
+    pub at: Timestamp,
+    /// What it says.
+    pub data: Data,
+    /// The connection it came from, if from one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<ConnectionId>,
+}
+
+/// What a message takes in a block beside its data, id and author: punctuation, names, and a 13-digit time.
+const MESSAGE_OVERHEAD_BYTES: usize = 64;
+/// What a block takes beside its messages and its room's name.
+const BLOCK_OVERHEAD_BYTES: usize = 96;
+
+impl Block {
+    /// Groups publications of one room, in order, into as few blocks as their gaps allow.
+    #[must_use]
+    pub fn of(room: &RoomId, publications: &[Publication]) -> Vec<Self> {
+        let mut blocks: Vec<Self> = Vec::new();
+        for publication in publications {
+            match blocks.last_mut() {
+                Some(block) if block.continues_at(publication) => block.m.push(Message::of(publication)),
+                _ => blocks.push(Self {
+                    room: room.clone(),
+                    ep: publication.position.epoch.clone(),
+                    seq: publication.position.sequence,
+                    m: vec![Message::of(publication)],
+                }),
+            }
+        }
+        blocks
+    }
+
+    /// The sequence of the last of `m`; before the first if it is empty.
+    #[must_use]
+    pub fn through(&self) -> Sequence {
+        Sequence::new((self.seq.get() + self.m.len() as u64).saturating_sub(1))
+    }
+
+    /// Its messages with their sequences.
+    pub fn messages(&self) -> impl Iterator<Item = (Sequence, &Message)> {
+        self.m
+            .iter()
+            .enumerate()
+            .map(|(n, message)| (self.seq.plus(n as u64), message))
+    }
+
+    fn continues_at(&self, publication: &Publication) -> bool {
+        self.ep == publication.position.epoch && self.through().next() == publication.position.sequence
+    }
+}
+
+impl Message {
+    fn of(publication: &Publication) -> Self {
+        Self {
+            id: publication.id.clone(),
+            by: publication.by.clone(),
+            at: publication.accepted_at,
+            data: publication.data.clone(),
+            from: publication.sender.clone(),
+        }
+    }
+
+    /// At most how many bytes the publication takes in a block.
+    #[must_use]
+    pub fn size_bytes(publication: &Publication) -> usize {
+        let sender = publication
+            .sender
+            .as_ref()
+            .map_or(0, |sender| sender.as_ref().len() + 10);
+        let names = publication.id.as_ref().len() * 2 + publication.by.as_ref().len() + sender;
+        publication.data.as_json().len() + names + MESSAGE_OVERHEAD_BYTES
+    }
+}
+
+/// Splits publications into runs whose frames stay within `budget_bytes`; each has at least one.
+#[must_use]
+pub fn runs<'a>(room: &RoomId, publications: &'a [Publication], budget_bytes: usize) -> Vec<&'a [Publication]> {
+    let envelope = BLOCK_OVERHEAD_BYTES + room.as_str().len();
+    let (mut runs, mut start, mut bytes) = (Vec::new(), 0, envelope);
+    for (at, publication) in publications.iter().enumerate() {
+        let size = Message::size_bytes(publication);
+        let gap = at > start && publications[at - 1].position.sequence.next() != publication.position.sequence;
+        if at > start && (gap || bytes + size > budget_bytes) {
+            runs.push(&publications[start..at]);
+            (start, bytes) = (at, envelope);
+        }
+        bytes += size;
+    }
+    if start < publications.len() {
+        runs.push(&publications[start..]);
+    }
+    runs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::blocks_frame;
+    use domain::Position;
+    use proptest::prelude::*;
+
+    fn publication(sequence: u64, data: &str) -> Publication {
+        Publication {
+            position: Position {
+                epoch: Epoch::parse("k7Qf").unwrap(),
+                sequence: Sequence::new(sequence),
+            },
+            id: PublicationId::parse("\"".repeat(64)).unwrap(),
+            by: UserId::parse("u".repeat(127)).unwrap(),
+            sender: Some(ConnectionId::parse("L0SM9cOFvHcCIhw=").unwrap()),
+            accepted_at: Timestamp::from_ms(1_764_000_000_000),
+            sequenced_at: Timestamp::from_ms(1_764_000_000_001),
+            data: Data::text(data).unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_gap_ends_a_block() {
+        let room = RoomId::parse("lobby").unwrap();
+        let blocks = Block::of(&room, &[publication(1, "a"), publication(2, "b"), publication(4, "c")]);
+        let spans: Vec<_> = blocks
+            .iter()
+            .map(|block| (block.seq.get(), block.through().get()))
+            .collect();
+        assert_eq!(spans, [(1, 2), (4, 4)]);
+    }
+
+    proptest! {
+        #[test]
+        fn every_run_makes_a_frame_within_the_budget(sizes in prop::collection::vec(0_usize..20_000, 0..20)) {
+            let room = RoomId::parse("r".repeat(128)).unwrap();
+            let rows: Vec<_> =
+                sizes.iter().enumerate().map(|(n, size)| publication(n as u64 + 1, &"x".repeat(*size))).collect();
+            let runs = runs(&room, &rows, domain::limits::FRAME_BYTES);
+            prop_assert_eq!(&runs.concat(), &rows);
+            for run in runs {
+                prop_assert!(blocks_frame(&Block::of(&room, run)).len() <= domain::limits::FRAME_BYTES);
+            }
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! What the authorizer tells every later event about a connection.
+//!
+//! API Gateway repeats the authorizer's context on `$connect`, every message and `$disconnect`, with numbers and
+//! booleans turned into strings; so that nothing depends on that, every value is a string.
+//! Source: <https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-lambda-auth.html>
+
+use std::collections::BTreeMap;
+
+use domain::{Device, Format, Identity, Permissions, Reject, RoomId, Timestamp, UserId};
+
+/// What is known of a connection without reading anything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Context {
+    /// Whose it is and what it may do.
+    pub identity: Identity,
+    /// What its frames look like.
+    pub format: Format,
+    /// The room it named at connect.
+    pub room: Option<RoomId>,
+}
+
+/// Why a context cannot be read: a route was reached without our authorizer.
+#[derive(Debug, thiserror::Error)]
+#[error("the authorizer's context is not ours: {0}; is the authorizer attached to $connect?")]
+pub struct NotOurs(String);
+
+const USER: &str = "user";
+const DEVICE: &str = "device";
+const GUEST: &str = "guest";
+const ADMIN: &str = "admin";
+const EXPIRES_AT: &str = "expires_at";
+const PERMISSIONS: &str = "permissions";
+const FORMAT: &str = "format";
+const ROOM: &str = "room";
+
+impl Context {
+    /// As the authorizer answers it.
+    #[must_use]
+    pub fn to_map(&self) -> BTreeMap<String, String> {
+        let identity = &self.identity;
+        let flag = |set: bool| set.then(|| "true".to_owned());
+        [
+            (USER, Some(identity.user.to_string())),
+            (DEVICE, identity.device.as_ref().map(Device::to_string)),
+            (GUEST, flag(identity.guest)),
+            (ADMIN, flag(identity.admin)),
+            (EXPIRES_AT, identity.expires_at.map(|at| at.as_ms().to_string())),
+            (PERMISSIONS, serde_json::to_string(&identity.permissions).ok()),
+            (FORMAT, Some(self.format.as_str().to_owned())),
+            (ROOM, self.room.as_ref().map(RoomId::to_string)),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+        .collect()
+    }
+
+    /// As a later event repeats it.
+    ///
+    /// # Errors
+    /// [`NotOurs`] when a value is missing or makes no sense.
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, NotOurs> {
+        let missing = |name: &str| NotOurs(format!("{name} is missing"));
+        let parse = |reject: Reject| NotOurs(reject.message);
+        let is_set = |name: &str| lookup(name).as_deref() == Some("true");
+        let permissions = lookup(PERMISSIONS).ok_or_else(|| missing(PERMISSIONS))?;
+        let expires_at = lookup(EXPIRES_AT).map(|text| text.parse().map(Timestamp::from_ms));
+        let identity = Identity {
+            user: UserId::parse(lookup(USER).ok_or_else(|| missing(USER))?).map_err(parse)?,
+            device: lookup(DEVICE).map(Device::parse).transpose().map_err(parse)?,
+            guest: is_set(GUEST),
+            admin: is_set(ADMIN),
+            expires_at: expires_at
+                .transpose()
+                .map_err(|error| NotOurs(format!("{EXPIRES_AT}: {error}")))?,
+            permissions: serde_json::from_str::<Permissions>(&permissions)
+                .map_err(|error| NotOurs(format!("{PERMISSIONS}: {error}")))?,
+        };
+        let format = lookup(FORMAT).ok_or_else(|| missing(FORMAT))?;
+        Ok(Self {
+            identity,
+            format: Format::from_name(&format).ok_or_else(|| NotOurs(format!("there is no format {format:?}")))?,
+            room: lookup(ROOM).map(RoomId::parse).transpose().map_err(parse)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_context_survives_the_gateway() {
+        let context = Context {
+            identity: Identity {
+                user: UserId::parse("ada").unwrap(),
+                device: Some(Device::parse("phone").unwrap()),
+                guest: false,
+                admin: true,
+                expires_at: Some(Timestamp::from_ms(1_764_000_000_000)),
+                permissions: Permissions::all(),
+            },
+            format: Format::RoomsV1,
+            room: Some(RoomId::parse("lobby").unwrap()),
+        };
+        let map = context.to_map();
+        assert_eq!(Context::from_lookup(|name| map.get(name).cloned()).unwrap(), context);
+    }
+
+    #[test]
+    fn an_event_without_our_authorizer_is_refused_with_a_hint() {
+        let error = Context::from_lookup(|_| None).unwrap_err().to_string();
+        assert!(error.contains("is the authorizer attached to $connect?"), "{error}");
+    }
+}

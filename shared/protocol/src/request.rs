@@ -1,0 +1,393 @@
+//! What clients ask: parsed field by field, so that a refusal names the field and still carries the request's id.
+
+use std::collections::BTreeMap;
+
+use domain::{Code, Data, Epoch, Item, Position, PublicationId, Reject, RoomId, Sequence, UserId, limits};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+/// A number the client chose, so that it recognises the reply: 0 to 2^53 - 1.
+pub type RequestId = u64;
+
+/// JavaScript's `Number.MAX_SAFE_INTEGER`.
+const LARGEST_EXACT: u64 = (1 << 53) - 1;
+
+/// One request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// Absent: the client wants no reply but to a refusal.
+    pub id: Option<RequestId>,
+    /// What it asks.
+    pub action: Action,
+}
+
+/// What a client asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Hello, and resume of all rooms.
+    Sync {
+        /// Each with what the client has of it, if anything.
+        rooms: Vec<(RoomId, Option<Position>)>,
+    },
+    /// Hear a room.
+    Join {
+        /// Which.
+        room: RoomId,
+        /// What the client has of it, if anything.
+        since: Option<Position>,
+    },
+    /// Hear it no more.
+    Leave {
+        /// Which.
+        room: RoomId,
+    },
+    /// Read what was published.
+    History {
+        /// Where.
+        room: RoomId,
+        /// Only what stands before this sequence.
+        before: Option<Sequence>,
+        /// How many at the most.
+        limit: usize,
+    },
+    /// Keep-alive, with what the client has.
+    Ping {
+        /// Of each room it has joined.
+        at: Vec<(RoomId, Position)>,
+    },
+    /// Publish to a room.
+    Publish {
+        /// Where to.
+        room: RoomId,
+        /// What; order is kept.
+        items: Vec<Item>,
+    },
+    /// The classic recipes' message.
+    Classic {
+        /// Where to.
+        to: ClassicAddress,
+        /// What it says.
+        data: Data,
+    },
+}
+
+/// Where a classic message goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClassicAddress {
+    /// The room named at connect, or `lobby`.
+    OwnRoom,
+    /// This room, or inbox, or `*`.
+    Room(RoomId),
+}
+
+/// A refused request, with as much of its id as could be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reject}")]
+pub struct Refused {
+    /// The request's id, if it had a good one.
+    pub id: Option<RequestId>,
+    /// Why.
+    pub reject: Reject,
+}
+
+impl Request {
+    /// Parses the text of a message.
+    ///
+    /// Unknown fields are ignored, known ones must not repeat. Depth and size of what is ignored cost nothing but the
+    /// reading of it.
+    ///
+    /// # Errors
+    /// A stable code, the field at fault, and the request's id as far as it could be read.
+    pub fn parse(text: &str) -> Result<Self, Refused> {
+        let fields: Fields<'_> = object(text).map_err(|error| {
+            let message = format!(
+                "a request is a JSON object such as {{\"action\":\"join\",\"id\":1,\"room\":\"lobby\"}}: {error}"
+            );
+            Refused {
+                id: None,
+                reject: Reject::new(Code::NotJson, message),
+            }
+        })?;
+        let id = match fields.id.map(request_id).transpose() {
+            Ok(id) => id,
+            Err(reject) => return Err(Refused { id: None, reject }),
+        };
+        let action = fields.action().map_err(|reject| Refused { id, reject })?;
+        Ok(Self { id, action })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Fields<'a> {
+    #[serde(borrow, default, deserialize_with = "present")]
+    action: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    room: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    rooms: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    since: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    before: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    limit: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    at: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    pid: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    data: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    items: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    ephemeral: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    echo: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    message: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    text: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    target_user_id: Option<&'a RawValue>,
+}
+
+impl Fields<'_> {
+    fn action(&self) -> Result<Action, Reject> {
+        let name = string("action", self.action)?;
+        match name.as_str() {
+            "sync" => Ok(Action::Sync { rooms: positions("rooms", self.rooms)? }),
+            "join" => Ok(Action::Join { room: self.room()?, since: optional("since", self.since, position)? }),
+            "leave" => Ok(Action::Leave { room: self.room()? }),
+            "history" => self.history(),
+            "ping" => self.ping(),
+            "publish" => self.publish(),
+            "sendMessage" => self.send_message(),
+            "broadcastAll" => Ok(Action::Classic {
+                to: ClassicAddress::Room(RoomId::everyone()),
+                data: self.message()?,
+            }),
+            _ => Err(Reject::new(
+                Code::UnknownAction,
+                format!(
+                    "there is no action {:?}; there are sync, join, leave, publish, history, ping, sendMessage, broadcastAll",
+                    shortened(&name)
+                ),
+            )
+            .of("action")),
+        }
+    }
+
+    fn room(&self) -> Result<RoomId, Reject> {
+        RoomId::parse(string("room", self.room)?).map_err(|reject| reject.of("room"))
+    }
+
+    fn history(&self) -> Result<Action, Reject> {
+        let before = optional("before", self.before, |field, raw| whole(field, raw).map(Sequence::new))?;
+        let limit = optional("limit", self.limit, whole)?.unwrap_or(limits::HISTORY_PUBLICATIONS as u64);
+        if !(1..=limits::HISTORY_PUBLICATIONS as u64).contains(&limit) {
+            let message = format!("limit must be 1 to {}", limits::HISTORY_PUBLICATIONS);
+            return Err(Reject::field("limit", message));
+        }
+        Ok(Action::History {
+            room: self.room()?,
+            before,
+            limit: limit as usize,
+        })
+    }
+
+    fn ping(&self) -> Result<Action, Reject> {
+        let at = match self.at {
+            Some(_) => positions("at", self.at)?,
+            None => Vec::new(),
+        };
+        Ok(Action::Ping {
+            at: at.into_iter().filter_map(|(room, at)| Some((room, at?))).collect(),
+        })
+    }
+
+    fn publish(&self) -> Result<Action, Reject> {
+        for (field, asked) in [("ephemeral", self.ephemeral), ("echo", self.echo)] {
+            let usual = if field == "echo" { "true" } else { "false" };
+            if asked.is_some_and(|raw| raw.get() != usual) {
+                return Err(Reject::field(
+                    field,
+                    format!("{field} other than {usual} is not served"),
+                ));
+            }
+        }
+        let items = match (self.items, self.data) {
+            (Some(_), Some(_)) => return Err(Reject::field("items", "send either items or pid and data, not both")),
+            (Some(raw), None) => items(raw)?,
+            (None, _) => vec![item(self.pid, self.data, "")?],
+        };
+        Ok(Action::Publish {
+            room: self.room()?,
+            items,
+        })
+    }
+
+    fn send_message(&self) -> Result<Action, Reject> {
+        let to = match (self.target_user_id, self.room) {
+            (Some(raw), _) => {
+                let user =
+                    UserId::parse(string("targetUserId", Some(raw))?).map_err(|reject| reject.of("targetUserId"))?;
+                ClassicAddress::Room(RoomId::inbox(&user))
+            }
+            (None, Some(_)) => ClassicAddress::Room(self.room()?),
+            (None, None) => ClassicAddress::OwnRoom,
+        };
+        Ok(Action::Classic {
+            to,
+            data: self.message()?,
+        })
+    }
+
+    /// `message`, or `text`: a string becomes `{"text": …}`, anything else is the data itself.
+    fn message(&self) -> Result<Data, Reject> {
+        let Some(raw) = self.message.or(self.text).or(self.data) else {
+            return Err(Reject::field("message", "message is missing: the text to send"));
+        };
+        if !raw.get().starts_with('"') {
+            return Data::parse(raw.get()).map_err(|reject| reject.of("message"));
+        }
+        Data::text(&string("message", Some(raw))?).map_err(|reject| reject.of("message"))
+    }
+}
+
+/// Reads a JSON object; serde by itself would take a list of the fields' values too.
+fn object<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, serde_json::Error> {
+    match text.trim_ascii_start().as_bytes().first() {
+        Some(b'{') | None => serde_json::from_str(text),
+        Some(_) => Err(serde::de::Error::custom("it is not an object")),
+    }
+}
+
+/// A field that is there, be it null; serde by itself takes null for absent.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+fn items(raw: &RawValue) -> Result<Vec<Item>, Reject> {
+    #[derive(Deserialize)]
+    struct Fields<'a> {
+        #[serde(borrow, default, deserialize_with = "present")]
+        pid: Option<&'a RawValue>,
+        #[serde(borrow, default, deserialize_with = "present")]
+        data: Option<&'a RawValue>,
+    }
+    let most = limits::ITEMS_PER_PUBLISH;
+    let shape = |_| Reject::field("items", "items must be a list of {\"pid\":…,\"data\":…}");
+    let raws: Vec<&RawValue> = serde_json::from_str(raw.get()).map_err(shape)?;
+    let fields: Vec<Fields<'_>> = raws
+        .iter()
+        .map(|raw| object(raw.get()))
+        .collect::<Result<_, _>>()
+        .map_err(shape)?;
+    if !(1..=most).contains(&fields.len()) {
+        let message = format!("items holds {} publications; it takes 1 to {most}", fields.len());
+        return Err(Reject::new(Code::LimitExceeded, message).of("items"));
+    }
+    let parse = |(at, fields): (usize, &Fields<'_>)| item(fields.pid, fields.data, &format!("items[{at}]."));
+    fields.iter().enumerate().map(parse).collect()
+}
+
+fn item(pid: Option<&RawValue>, data: Option<&RawValue>, path: &str) -> Result<Item, Reject> {
+    let at = |field: &str| format!("{path}{field}");
+    let id = string(&at("pid"), pid).and_then(|id| PublicationId::parse(id).map_err(|reject| reject.of(at("pid"))))?;
+    let Some(data) = data else {
+        return Err(Reject::field(
+            at("data"),
+            format!("{} is missing: any JSON value", at("data")),
+        ));
+    };
+    Ok(Item {
+        id,
+        data: Data::parse(data.get()).map_err(|reject| reject.of(at("data")))?,
+    })
+}
+
+fn optional<T>(
+    field: &str,
+    raw: Option<&RawValue>,
+    parse: impl Fn(&str, &RawValue) -> Result<T, Reject>,
+) -> Result<Option<T>, Reject> {
+    raw.filter(|raw| raw.get() != "null")
+        .map(|raw| parse(field, raw))
+        .transpose()
+}
+
+fn string(field: &str, raw: Option<&RawValue>) -> Result<String, Reject> {
+    let Some(raw) = raw else {
+        return Err(Reject::field(field, format!("{field} is missing: a string")));
+    };
+    serde_json::from_str(raw.get())
+        .map_err(|_| Reject::field(field, format!("{field} must be a string of valid Unicode")))
+}
+
+fn whole(field: &str, raw: &RawValue) -> Result<u64, Reject> {
+    let number = serde_json::from_str::<u64>(raw.get())
+        .ok()
+        .filter(|number| *number <= LARGEST_EXACT);
+    number.ok_or_else(|| Reject::field(field, format!("{field} must be a whole number from 0 to 2^53 - 1")))
+}
+
+fn request_id(raw: &RawValue) -> Result<RequestId, Reject> {
+    whole("id", raw)
+}
+
+fn position(field: &str, raw: &RawValue) -> Result<Position, Reject> {
+    #[derive(Deserialize)]
+    struct Fields<'a> {
+        #[serde(borrow)]
+        ep: &'a RawValue,
+        #[serde(borrow)]
+        seq: &'a RawValue,
+    }
+    let shape = || {
+        Reject::field(
+            field,
+            format!("{field} must be a position such as {{\"ep\":\"k7Qf\",\"seq\":7}}"),
+        )
+    };
+    let fields: Fields<'_> = object(raw.get()).map_err(|_| shape())?;
+    let epoch = string(&format!("{field}.ep"), Some(fields.ep))?;
+    Ok(Position {
+        epoch: Epoch::parse(epoch).map_err(|reject| reject.of(format!("{field}.ep")))?,
+        sequence: Sequence::new(whole(&format!("{field}.seq"), fields.seq)?),
+    })
+}
+
+fn positions(field: &str, raw: Option<&RawValue>) -> Result<Vec<(RoomId, Option<Position>)>, Reject> {
+    let shape = || {
+        let message = format!(
+            "{field} must be an object of rooms such as {{\"lobby\":{{\"ep\":\"k7Qf\",\"seq\":7}},\"team:7\":null}}"
+        );
+        Reject::field(field, message)
+    };
+    let raw = raw.ok_or_else(shape)?;
+    let rooms: BTreeMap<String, Option<&RawValue>> = serde_json::from_str(raw.get()).map_err(|_| shape())?;
+    if rooms.len() > limits::ROOMS_PER_CONNECTION {
+        let message = format!(
+            "{field} names {} rooms; at most {} are allowed",
+            rooms.len(),
+            limits::ROOMS_PER_CONNECTION
+        );
+        return Err(Reject::new(Code::LimitExceeded, message).of(field));
+    }
+    rooms
+        .into_iter()
+        .map(|(name, raw)| {
+            let path = format!("{field}.{}", shortened(&name));
+            let at = optional(&path, raw, position)?;
+            Ok((RoomId::parse(name).map_err(|reject| reject.of(field))?, at))
+        })
+        .collect()
+}
+
+/// What of an outsider's text may stand in a message.
+fn shortened(text: &str) -> String {
+    text.chars().take(40).collect()
+}

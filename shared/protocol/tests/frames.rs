@@ -1,0 +1,141 @@
+//! What the server sends, to the letter.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests fail by panicking"
+)]
+
+use domain::{
+    ConnectionId, Data, Epoch, Position, Publication, PublicationId, Reject, RoomId, Sequence, Timestamp, UserId,
+};
+use protocol::block::Block;
+use protocol::reply::{Accepted, Answer, Done, Joined, Reply, Synced, SyncedRooms};
+use protocol::server::{ServerFrame, System, blocks_frame, system_text};
+use protocol::{classic, queue};
+
+fn room() -> RoomId {
+    RoomId::parse("lobby").unwrap()
+}
+
+fn publication(data: &str) -> Publication {
+    Publication {
+        position: Position {
+            epoch: Epoch::parse("k7Qf").unwrap(),
+            sequence: Sequence::new(1043),
+        },
+        id: PublicationId::parse("01J9Z3K8Q4").unwrap(),
+        by: UserId::parse("ada").unwrap(),
+        sender: Some(ConnectionId::parse("L0SM9cOFvHcCIhw=").unwrap()),
+        accepted_at: Timestamp::from_ms(1_764_000_000_000),
+        sequenced_at: Timestamp::from_ms(1_764_000_000_050),
+        data: Data::parse(data).unwrap(),
+    }
+}
+
+fn joined() -> Joined {
+    Joined {
+        room: room(),
+        ep: Epoch::parse("k7Qf").unwrap(),
+        seq: Sequence::new(1060),
+        members: Some(4812),
+        recovered: Some(true),
+        next: Some(Sequence::new(1043)),
+        b: Block::of(&room(), &[publication(r#"{"text":"hi"}"#)]),
+    }
+}
+
+fn golden(name: &str, written: &str) {
+    let path = format!("{}/tests/golden/{name}", env!("CARGO_MANIFEST_DIR"));
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(&path, format!("{written}\n")).unwrap();
+    }
+    let golden = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}; BLESS=1 writes it"));
+    assert_eq!(written, golden.trim_end(), "{name}");
+}
+
+#[test]
+fn frames_are_what_the_golden_files_say() {
+    let publications = [publication(r#"{"text":"hi"}"#)];
+    let text = |bytes: bytes::Bytes| String::from_utf8(bytes.to_vec()).unwrap();
+    golden("blocks.json", &text(blocks_frame(&Block::of(&room(), &publications))));
+    golden("classic.json", &text(classic::frame(&room(), &publications[0])));
+    golden(
+        "classic-data.json",
+        &text(classic::frame(&room(), &publication(r#"{"text":"hi","n":1}"#))),
+    );
+    let accepted = Done::Accepted(Accepted {
+        accepted: vec![publications[0].id.clone()],
+    });
+    golden("reply-accepted.json", &Reply::done(Some(3), accepted).to_text());
+    golden(
+        "reply-joined.json",
+        &Reply::done(Some(2), Done::Joined(joined())).to_text(),
+    );
+    let mut refusal = Reject::field("data", "data is 30000 bytes of JSON; at most 24576 are allowed");
+    refusal.after_ms = Some(1_500);
+    golden("reply-refused.json", &Reply::refusal(Some(3), refusal).to_text());
+    let behind = [(
+        room(),
+        Position {
+            epoch: Epoch::parse("k7Qf").unwrap(),
+            sequence: Sequence::new(1050),
+        },
+    )];
+    golden("pong.json", &system_text(&System::Pong { behind: behind.into() }));
+}
+
+#[test]
+fn a_client_reads_every_reply_back() {
+    let rooms = [
+        (room(), Synced::Joined(joined())),
+        (
+            RoomId::parse("@bob").unwrap(),
+            Synced::Refused {
+                err: Reject::unavailable(100).into(),
+            },
+        ),
+    ];
+    let synced = SyncedRooms { rooms: rooms.into() };
+    let text = Reply::done(Some(1), Done::Synced(synced.clone())).to_text();
+    let Ok(ServerFrame::Answer(Answer {
+        id: Some(1),
+        outcome: Ok(raw),
+    })) = ServerFrame::parse(&text)
+    else {
+        panic!("{text}");
+    };
+    assert_eq!(Answer::done::<SyncedRooms>(&raw).unwrap(), synced);
+    let text = Reply::refusal(None, Reject::unavailable(100)).to_text();
+    assert!(matches!(
+        ServerFrame::parse(&text),
+        Ok(ServerFrame::Answer(Answer {
+            id: None,
+            outcome: Err(_)
+        }))
+    ));
+}
+
+#[test]
+fn a_client_passes_over_blocks_of_kinds_it_does_not_know() {
+    let text = r#"{"b":[{"room":"lobby","p":{"members":3}},{"room":"lobby","ep":"e","seq":1,"m":[]}]}"#;
+    assert!(matches!(ServerFrame::parse(text), Ok(ServerFrame::Blocks(blocks)) if blocks.len() == 1));
+}
+
+#[test]
+fn the_gateways_own_error_frames_are_not_ours() {
+    let text =
+        r#"{"message": "Internal server error", "connectionId":"Qyi07eCbtjMCJKw=", "requestId":"Qyi3UG41tjMFlUg="}"#;
+    assert!(ServerFrame::parse(text).is_err());
+}
+
+#[test]
+fn a_queue_message_of_another_version_is_poison_and_says_so() {
+    let body = queue::encode(&joined()).unwrap();
+    assert_eq!(queue::decode::<Joined>(&body).unwrap(), joined());
+    let error = queue::decode::<Joined>(&body.replacen("\"v\":1", "\"v\":2", 1)).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the body is of version 2; this function reads version 1"
+    );
+}
