@@ -1,0 +1,35 @@
+//! What can only be seen when everything has been read: whether names exist and whether the parts fit each other.
+
+mod events;
+mod queues;
+mod references;
+mod tables;
+mod unused;
+mod websocket;
+
+use crate::at::Log;
+use crate::{Function, Topology, Trigger};
+
+pub(crate) use references::references;
+pub(crate) use unused::findings;
+
+/// Writes down every rule that the topology breaks.
+pub(crate) fn rules(topology: &Topology, log: &Log) {
+    websocket::check(topology, log);
+    events::check(topology, log);
+    queues::check(topology, log);
+    tables::check(topology, log);
+}
+
+/// The paths and triggers of all functions, as they stand in the text.
+fn triggers(topology: &Topology) -> impl Iterator<Item = (String, &Function, &Trigger)> {
+    topology.functions.iter().flat_map(|function| {
+        function.triggers.iter().enumerate().map(move |(index, trigger)| {
+            (
+                format!("functions.{}.triggers[{index}]", function.name),
+                function,
+                trigger,
+            )
+        })
+    })
+}

@@ -1,0 +1,125 @@
+//! What may be in a name, by kind of thing.
+
+use crate::at::At;
+
+/// Which characters a kind of name is made of, and how many.
+pub(crate) struct Alphabet {
+    kind: &'static str,
+    allowed: fn(char) -> bool,
+    first: fn(char) -> bool,
+    describe: &'static str,
+    least: usize,
+    most: usize,
+}
+
+/// Prefix of everything deployed, therefore short and lower-case.
+pub(crate) const STACK: Alphabet = Alphabet {
+    kind: "a stack",
+    allowed: |letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-',
+    first: |letter| letter.is_ascii_lowercase(),
+    describe: "lower-case letters, digits and hyphens, a letter first",
+    least: 1,
+    most: 32,
+};
+
+/// A Terraform variable.
+pub(crate) const PARAMETER: Alphabet = Alphabet {
+    kind: "a parameter",
+    allowed: |letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_',
+    first: |letter| letter.is_ascii_lowercase(),
+    describe: "lower-case letters, digits and underscores, a letter first",
+    least: 1,
+    most: 64,
+};
+
+/// <https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html>, less the stack's prefix.
+pub(crate) const FUNCTION: Alphabet = Alphabet {
+    kind: "a function",
+    allowed: word,
+    first: word,
+    describe: "letters, digits, hyphens and underscores",
+    least: 1,
+    most: 31,
+};
+
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html>: 80 characters, less
+/// `.fifo` and the stack's prefix.
+pub(crate) const QUEUE: Alphabet = Alphabet {
+    kind: "a queue",
+    allowed: word,
+    first: word,
+    describe: "letters, digits, hyphens and underscores",
+    least: 1,
+    most: 42,
+};
+
+/// <https://docs.aws.amazon.com/sns/latest/api/API_CreateTopic.html>, 256 characters; as queues, which read them.
+pub(crate) const TOPIC: Alphabet = Alphabet {
+    kind: "a topic",
+    ..QUEUE
+};
+
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html>
+pub(crate) const TABLE: Alphabet = Alphabet {
+    kind: "a table",
+    allowed: |letter| word(letter) || letter == '.',
+    first: |letter| word(letter) || letter == '.',
+    describe: "letters, digits, hyphens, underscores and dots",
+    least: 3,
+    most: 222,
+};
+
+/// As a table's.
+pub(crate) const INDEX: Alphabet = Alphabet {
+    kind: "an index",
+    most: 255,
+    ..TABLE
+};
+
+/// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>
+pub(crate) const VARIABLE: Alphabet = Alphabet {
+    kind: "an environment variable",
+    allowed: |letter| letter.is_ascii_alphanumeric() || letter == '_',
+    first: |letter| letter.is_ascii_alphabetic(),
+    describe: "letters, digits and underscores, a letter first",
+    least: 2,
+    most: 128,
+};
+
+fn word(letter: char) -> bool {
+    letter.is_ascii_alphanumeric() || letter == '-' || letter == '_'
+}
+
+impl Alphabet {
+    /// Writes down a name that is not one.
+    pub(crate) fn check(&self, name: &str, at: &At<'_>) {
+        let Self {
+            kind,
+            describe,
+            least,
+            most,
+            ..
+        } = self;
+        if let Some(stem) = name.strip_suffix(".fifo")
+            && matches!(*kind, "a queue" | "a topic")
+        {
+            at.mistake(format!(
+                "write `{stem}` with `fifo: true`: the suffix `.fifo` is added to the name by itself"
+            ));
+            return;
+        }
+        let well_formed = name.chars().all(self.allowed) && name.starts_with(self.first);
+        if !well_formed || name.len() < *least || name.len() > *most {
+            at.mistake(format!(
+                "`{name}` cannot be the name of {kind}: it takes {least} to {most} characters of {describe}"
+            ));
+        }
+    }
+
+    /// Reads a text that is such a name.
+    pub(crate) fn read(&self, at: &At<'_>) -> Option<String> {
+        let name = at.text()?;
+        self.check(name, at);
+        Some(name.to_owned())
+    }
+}
