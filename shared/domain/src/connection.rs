@@ -58,9 +58,7 @@ impl Format {
     /// The format of that name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::RoomsV1, Self::Classic]
-            .into_iter()
-            .find(|format| format.as_str() == name)
+        [Self::RoomsV1, Self::Classic].into_iter().find(|format| format.as_str() == name)
     }
 }
 

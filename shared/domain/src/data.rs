@@ -20,19 +20,12 @@ impl Data {
     pub fn parse(json: &str) -> Result<Self, Reject> {
         let json = json.trim_ascii();
         if json.len() > limits::DATA_BYTES {
-            let message = format!(
-                "data is {} bytes of JSON; at most {} are allowed",
-                json.len(),
-                limits::DATA_BYTES
-            );
+            let message = format!("data is {} bytes of JSON; at most {} are allowed", json.len(), limits::DATA_BYTES);
             return Err(Reject::new(Code::TooLarge, message).of("data"));
         }
         match serde_json::from_str::<serde_json::Value>(json) {
             Ok(_) => Ok(Self(json.into())),
-            Err(error) => Err(Reject::field(
-                "data",
-                format!("data is not JSON that every client can read: {error}"),
-            )),
+            Err(error) => Err(Reject::field("data", format!("data is not JSON that every client can read: {error}"))),
         }
     }
 
@@ -53,9 +46,7 @@ impl Data {
 
 impl Serialize for Data {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        RawValue::from_string(self.0.as_ref().to_owned())
-            .map_err(serde::ser::Error::custom)?
-            .serialize(serializer)
+        RawValue::from_string(self.0.as_ref().to_owned()).map_err(serde::ser::Error::custom)?.serialize(serializer)
     }
 }
 
@@ -83,11 +74,6 @@ mod tests {
             assert_eq!(Data::parse(bad).unwrap_err().code, Code::InvalidField, "{bad}");
         }
         assert_eq!(Data::parse(&deep).unwrap_err().code, Code::TooLarge);
-        assert_eq!(
-            Data::parse(&format!("\"{}\"", "x".repeat(limits::DATA_BYTES)))
-                .unwrap_err()
-                .code,
-            Code::TooLarge
-        );
+        assert_eq!(Data::parse(&format!("\"{}\"", "x".repeat(limits::DATA_BYTES))).unwrap_err().code, Code::TooLarge);
     }
 }

@@ -40,11 +40,7 @@ impl Delivery {
     /// Tells a connection that is gone from one that is not there yet.
     #[must_use]
     pub fn seen_from(self, member: &Member, now: Timestamp) -> Self {
-        if self == Self::Gone && member.is_new(now) {
-            Self::NotReady
-        } else {
-            self
-        }
+        if self == Self::Gone && member.is_new(now) { Self::NotReady } else { self }
     }
 }
 
@@ -111,10 +107,7 @@ mod tests {
     #[test]
     fn a_member_gets_two_tries_and_500_ms() {
         let retries = |tries, ms| {
-            matches!(
-                Next::after(Delivery::Failed, tries, Duration::from_millis(ms), 0.5),
-                Next::Retry { .. }
-            )
+            matches!(Next::after(Delivery::Failed, tries, Duration::from_millis(ms), 0.5), Next::Retry { .. })
         };
         assert!(retries(1, 0) && retries(1, 400));
         assert!(!retries(2, 0) && !retries(1, 450));

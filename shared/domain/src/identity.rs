@@ -71,12 +71,7 @@ impl Permissions {
     #[must_use]
     pub fn all() -> Self {
         let any = vec![Pattern("*".to_owned())];
-        Self {
-            join: any.clone(),
-            publish: any.clone(),
-            history: any.clone(),
-            presence: any,
-        }
+        Self { join: any.clone(), publish: any.clone(), history: any.clone(), presence: any }
     }
 }
 
@@ -126,14 +121,7 @@ mod tests {
 
     fn ada(permissions: Permissions) -> Identity {
         let user = UserId::parse("ada").unwrap();
-        Identity {
-            user,
-            device: None,
-            guest: false,
-            admin: false,
-            expires_at: None,
-            permissions,
-        }
+        Identity { user, device: None, guest: false, admin: false, expires_at: None, permissions }
     }
 
     #[test]
@@ -174,10 +162,7 @@ mod tests {
 
     #[test]
     fn what_a_token_does_not_list_it_does_not_allow() {
-        let ada = ada(Permissions {
-            join: vec![Pattern::new("team:*")],
-            ..Permissions::default()
-        });
+        let ada = ada(Permissions { join: vec![Pattern::new("team:*")], ..Permissions::default() });
         assert!(ada.may_join(&room("team:7")) && !ada.may_join(&room("lobby")));
         assert!(!ada.may_publish(&room("team:7")) && !ada.may_read_history(&room("team:7")));
     }

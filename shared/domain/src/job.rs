@@ -77,13 +77,7 @@ impl Job {
     #[must_use]
     pub fn for_shards(room: &RoomId, range: &Range, shards: Shards) -> Vec<Self> {
         let line = Line::of(shards);
-        let job = |shard| Self {
-            room: room.clone(),
-            shard,
-            range: range.clone(),
-            line,
-            work: Work::Shard,
-        };
+        let job = |shard| Self { room: room.clone(), shard, range: range.clone(), line, work: Work::Shard };
         shards.iter().map(job).collect()
     }
 
@@ -136,11 +130,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     fn range(epoch: &str, after: u64, through: u64) -> Range {
-        Range {
-            epoch: Epoch::parse(epoch).unwrap(),
-            after: Sequence::new(after),
-            through: Sequence::new(through),
-        }
+        Range { epoch: Epoch::parse(epoch).unwrap(), after: Sequence::new(after), through: Sequence::new(through) }
     }
 
     #[test]
@@ -155,14 +145,9 @@ mod tests {
     fn a_job_survives_the_queue_and_its_names_fit_it() {
         let room = RoomId::parse("r".repeat(128)).unwrap();
         for mut job in Job::for_shards(&room, &range("k7Qf", 0, u64::MAX), Shards::new(2)) {
-            for work in [
-                Work::Shard,
-                Work::Late {
-                    attempt: u32::MAX,
-                    not_before: Timestamp::from_ms(5),
-                    members: Vec::new(),
-                },
-            ] {
+            for work in
+                [Work::Shard, Work::Late { attempt: u32::MAX, not_before: Timestamp::from_ms(5), members: Vec::new() }]
+            {
                 job.work = work;
                 let json = serde_json::to_string(&job).unwrap();
                 assert_eq!(serde_json::from_str::<Job>(&json).unwrap(), job);

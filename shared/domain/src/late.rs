@@ -39,11 +39,7 @@ impl LateMember {
     /// A member that has just left the main line: nothing counts against it yet.
     #[must_use]
     pub fn new(connection: ConnectionId) -> Self {
-        Self {
-            connection,
-            strikes: 0,
-            tries: 0,
-        }
+        Self { connection, strikes: 0, tries: 0 }
     }
 
     /// Decides after a late try. A 429 says nothing by itself; the `probe` made after one tells a throttled account
@@ -93,19 +89,14 @@ mod tests {
 
     #[test]
     fn three_full_buffers_close_a_connection() {
-        let alive = Some(Probe::Alive {
-            last_active_at: crate::Timestamp::default(),
-        });
+        let alive = Some(Probe::Alive { last_active_at: crate::Timestamp::default() });
         assert!(matches!(times(2, Delivery::Throttled, alive), Strike::Again(_)));
         assert_eq!(times(3, Delivery::Throttled, alive), Strike::Close);
     }
 
     #[test]
     fn a_throttled_account_counts_against_nobody() {
-        assert_eq!(
-            times(50, Delivery::Throttled, Some(Probe::Throttled)),
-            Strike::Again(member())
-        );
+        assert_eq!(times(50, Delivery::Throttled, Some(Probe::Throttled)), Strike::Again(member()));
         assert_eq!(times(50, Delivery::Throttled, None), Strike::Again(member()));
     }
 

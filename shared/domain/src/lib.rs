@@ -7,6 +7,7 @@
 mod connection;
 mod data;
 mod delivery;
+pub mod flow;
 mod identity;
 mod job;
 mod late;

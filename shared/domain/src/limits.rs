@@ -84,31 +84,16 @@ pub const KEEP_ALIVE: Duration = Duration::from_secs(4 * 60);
 /// Connections that one run of the reaper handles.
 pub const REAPED_PER_RUN: usize = 500;
 
-const _: () = assert!(
-    DATA_BYTES + 2 * KIB <= FRAME_BYTES,
-    "a publication with its envelope fits a frame"
-);
+const _: () = assert!(DATA_BYTES + 2 * KIB <= FRAME_BYTES, "a publication with its envelope fits a frame");
 const _: () = assert!(FRAME_BYTES < GATEWAY_FRAME_BYTES && REPLAY_BYTES < GATEWAY_FRAME_BYTES);
 const _: () = assert!(2 * PUBLICATIONS_PER_TRANSACTION < TRANSACTION_ACTIONS);
 const _: () = assert!(PUBLICATIONS_PER_TRANSACTION * (DATA_BYTES + 2 * KIB) < TRANSACTION_BYTES);
 const _: () = assert!(ITEMS_PER_PUBLISH <= PUBLICATIONS_PER_TRANSACTION);
-const _: () = assert!(
-    TOUCH.as_secs() < KEEP_ALIVE.as_secs(),
-    "every keep-alive is written down"
-);
-const _: () = assert!(
-    2 * KEEP_ALIVE.as_secs() < STALE.as_secs(),
-    "two keep-alives may be lost"
-);
-const _: () = assert!(
-    PROOF_OF_DEATH.as_secs() > GATEWAY_CONNECTION_LIFE.as_secs() + 10 * 60,
-    "clocks differ"
-);
+const _: () = assert!(TOUCH.as_secs() < KEEP_ALIVE.as_secs(), "every keep-alive is written down");
+const _: () = assert!(2 * KEEP_ALIVE.as_secs() < STALE.as_secs(), "two keep-alives may be lost");
+const _: () = assert!(PROOF_OF_DEATH.as_secs() > GATEWAY_CONNECTION_LIFE.as_secs() + 10 * 60, "clocks differ");
 const _: () = assert!(CONNECTION_TTL.as_secs() > PROOF_OF_DEATH.as_secs());
 const _: () = assert!(TOMBSTONE.as_secs() > PROOF_OF_DEATH.as_secs());
-const _: () = assert!(
-    DEDUPE.as_secs() > 14 * 24 * 60 * 60,
-    "longer than any queue holds a message"
-);
+const _: () = assert!(DEDUPE.as_secs() > 14 * 24 * 60 * 60, "longer than any queue holds a message");
 const _: () = assert!(POST_TIMEOUT.as_millis() < TIME_ON_THE_MAIN_LINE.as_millis());
 const _: () = assert!(SHARDS_OF_EVERYONE <= SHARDS_OF_A_NARROW_ROOM && SHARDS_OF_A_NARROW_ROOM < SHARDS_PER_ROOM);

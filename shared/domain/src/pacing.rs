@@ -24,12 +24,7 @@ impl Pacer {
     /// Starts with as many as are allowed at the most.
     #[must_use]
     pub fn new(most: usize) -> Self {
-        Self {
-            most,
-            allowed: most as f64,
-            throttled_in_a_row: 0,
-            paused_until: Timestamp::default(),
-        }
+        Self { most, allowed: most as f64, throttled_in_a_row: 0, paused_until: Timestamp::default() }
     }
 
     /// How many posts may be in flight.
@@ -75,11 +70,7 @@ mod tests {
     fn one_slow_member_does_not_slow_the_others() {
         let mut pacer = Pacer::new(30);
         for ms in 0..100 {
-            let delivery = if ms % 3 == 0 {
-                Delivery::Throttled
-            } else {
-                Delivery::Delivered
-            };
+            let delivery = if ms % 3 == 0 { Delivery::Throttled } else { Delivery::Delivered };
             pacer.learn(delivery, Timestamp::from_ms(ms), 0.0);
         }
         assert_eq!((pacer.in_flight(), pacer.pause(Timestamp::from_ms(100))), (30, None));
@@ -91,10 +82,7 @@ mod tests {
         for _ in 0..3 {
             pacer.learn(Delivery::Throttled, Timestamp::from_ms(1), 0.0);
         }
-        assert_eq!(
-            (pacer.in_flight(), pacer.pause(Timestamp::from_ms(1))),
-            (15, Some(Duration::from_millis(25)))
-        );
+        assert_eq!((pacer.in_flight(), pacer.pause(Timestamp::from_ms(1))), (15, Some(Duration::from_millis(25))));
         for _ in 0..1_000 {
             pacer.learn(Delivery::Delivered, Timestamp::from_ms(99), 0.0);
         }

@@ -37,10 +37,7 @@ impl Epoch {
         if (1..=16).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric()) {
             return Ok(Self(text));
         }
-        Err(Reject::field(
-            "ep",
-            "ep must be an epoch as a reply or a block named it: 1 to 16 letters and digits",
-        ))
+        Err(Reject::field("ep", "ep must be an epoch as a reply or a block named it: 1 to 16 letters and digits"))
     }
 
     /// The epoch as text.

@@ -105,12 +105,7 @@ pub(crate) fn digest(parts: &[&str]) -> String {
         hasher.update((part.len() as u64).to_be_bytes());
         hasher.update(part.as_bytes());
     }
-    hasher
-        .finalize()
-        .iter()
-        .take(16)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hasher.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -118,10 +113,7 @@ mod tests {
     use super::*;
 
     fn submission(publisher: &str, ids: &[&str]) -> Submission {
-        let item = |id: &&str| Item {
-            id: PublicationId::parse(*id).unwrap(),
-            data: Data::parse("1").unwrap(),
-        };
+        let item = |id: &&str| Item { id: PublicationId::parse(*id).unwrap(), data: Data::parse("1").unwrap() };
         Submission {
             room: RoomId::parse("lobby").unwrap(),
             publisher: Publisher(publisher.to_owned()),
@@ -136,11 +128,7 @@ mod tests {
     fn a_repeat_has_the_same_deduplication_id_and_nothing_else_has() {
         let one = submission("ada", &["a", "b"]).deduplication_id();
         assert_eq!(one, submission("ada", &["a", "b"]).deduplication_id());
-        for other in [
-            submission("bob", &["a", "b"]),
-            submission("ada", &["ab"]),
-            submission("adaa", &["b"]),
-        ] {
+        for other in [submission("bob", &["a", "b"]), submission("ada", &["ab"]), submission("adaa", &["b"])] {
             assert_ne!(one, other.deduplication_id());
         }
     }

@@ -71,34 +71,19 @@ pub struct Reject {
 impl Reject {
     /// A refusal that is no one field's fault.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-            field: None,
-            after_ms: None,
-        }
+        Self { code, message: message.into(), field: None, after_ms: None }
     }
 
     /// A refusal for the sake of one field.
     pub fn field(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            code: Code::InvalidField,
-            message: message.into(),
-            field: Some(field.into()),
-            after_ms: None,
-        }
+        Self { code: Code::InvalidField, message: message.into(), field: Some(field.into()), after_ms: None }
     }
 
     /// Something we depend on did not answer; worth another try after `after_ms`.
     #[must_use]
     pub fn unavailable(after_ms: u64) -> Self {
         let message = "the request could not be completed just now; send it again".to_owned();
-        Self {
-            code: Code::Unavailable,
-            message,
-            field: None,
-            after_ms: Some(after_ms),
-        }
+        Self { code: Code::Unavailable, message, field: None, after_ms: Some(after_ms) }
     }
 
     /// Names the field at fault.

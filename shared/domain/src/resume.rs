@@ -23,11 +23,7 @@ pub fn resume(since: Option<&Position>, head: &Head) -> Resume {
     let lost = since.epoch != head.epoch
         || since.sequence > head.sequence
         || head.sequence.beyond(since.sequence) > limits::RESUME_PUBLICATIONS;
-    if lost {
-        Resume::Lost
-    } else {
-        Resume::After(since.sequence)
-    }
+    if lost { Resume::Lost } else { Resume::After(since.sequence) }
 }
 
 /// How many of `rows` make up an unbroken run after `after` whose sizes stay within `budget_bytes`.
@@ -62,17 +58,11 @@ mod tests {
 
     fn head(sequence: u64) -> Head {
         let room = RoomId::parse("lobby").unwrap();
-        Head {
-            sequence: Sequence::new(sequence),
-            ..Head::new(&room, Epoch::parse("e").unwrap())
-        }
+        Head { sequence: Sequence::new(sequence), ..Head::new(&room, Epoch::parse("e").unwrap()) }
     }
 
     fn at(epoch: &str, sequence: u64) -> Position {
-        Position {
-            epoch: Epoch::parse(epoch).unwrap(),
-            sequence: Sequence::new(sequence),
-        }
+        Position { epoch: Epoch::parse(epoch).unwrap(), sequence: Sequence::new(sequence) }
     }
 
     fn row(sequence: u64) -> Publication {

@@ -27,40 +27,26 @@ impl Head {
     /// The head of a room that has just come into being.
     #[must_use]
     pub fn new(room: &RoomId, epoch: Epoch) -> Self {
-        Self {
-            epoch,
-            sequence: Sequence::ZERO,
-            sent: Sequence::ZERO,
-            shards: Shards::initial(room),
-        }
+        Self { epoch, sequence: Sequence::ZERO, sent: Sequence::ZERO, shards: Shards::initial(room) }
     }
 
     /// Where the room stands.
     #[must_use]
     pub fn position(&self) -> Position {
-        Position {
-            epoch: self.epoch.clone(),
-            sequence: self.sequence,
-        }
+        Position { epoch: self.epoch.clone(), sequence: self.sequence }
     }
 
     /// What is owed to the fan-out: everything sequenced for which jobs may not have been queued.
     #[must_use]
     pub fn unsent(&self) -> Option<Range> {
-        let range = || Range {
-            epoch: self.epoch.clone(),
-            after: self.sent,
-            through: self.sequence,
-        };
+        let range = || Range { epoch: self.epoch.clone(), after: self.sent, through: self.sequence };
         (self.sequence > self.sent).then(range)
     }
 
     /// One job per shard for what is owed.
     #[must_use]
     pub fn jobs(&self, room: &RoomId) -> Vec<Job> {
-        self.unsent()
-            .map(|range| Job::for_shards(room, &range, self.shards))
-            .unwrap_or_default()
+        self.unsent().map(|range| Job::for_shards(room, &range, self.shards)).unwrap_or_default()
     }
 }
 
@@ -102,10 +88,7 @@ impl Append {
     #[must_use]
     pub fn head_after(&self) -> Head {
         let sequence = self.head.sequence.plus(self.publications.len() as u64);
-        Head {
-            sequence,
-            ..self.head.clone()
-        }
+        Head { sequence, ..self.head.clone() }
     }
 }
 
@@ -128,10 +111,7 @@ pub fn plan<'a>(
             let append = open(&mut appends, head, submission);
             let sequence = append.head_after().sequence.next();
             let publication = Publication {
-                position: Position {
-                    epoch: head.epoch.clone(),
-                    sequence,
-                },
+                position: Position { epoch: head.epoch.clone(), sequence },
                 id: item.id.clone(),
                 by: submission.by.clone(),
                 sender: submission.sender.clone(),
@@ -153,11 +133,7 @@ fn open<'a>(appends: &'a mut Vec<Append>, head: &Head, submission: &Submission) 
         None => Some(head.clone()),
     };
     if let Some(head) = next {
-        appends.push(Append {
-            room: submission.room.clone(),
-            head,
-            publications: Vec::new(),
-        });
+        appends.push(Append { room: submission.room.clone(), head, publications: Vec::new() });
     }
     let last = appends.len() - 1;
     &mut appends[last]
@@ -187,19 +163,12 @@ mod tests {
 
     fn head(sequence: u64) -> Head {
         let room = RoomId::parse("lobby").unwrap();
-        Head {
-            sequence: Sequence::new(sequence),
-            ..Head::new(&room, Epoch::from_random(7))
-        }
+        Head { sequence: Sequence::new(sequence), ..Head::new(&room, Epoch::from_random(7)) }
     }
 
     #[test]
     fn the_same_id_of_another_publisher_is_no_repeat() {
-        let batch = [
-            submission("ada", &[1]),
-            submission("bob", &[1]),
-            submission("ada", &[1]),
-        ];
+        let batch = [submission("ada", &[1]), submission("bob", &[1]), submission("ada", &[1])];
         let appends = plan(&head(0), &HashSet::new(), &batch, Timestamp::from_ms(2));
         assert_eq!(appends[0].publications.len(), 2);
     }

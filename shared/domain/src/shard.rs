@@ -51,11 +51,7 @@ impl Shards {
     /// What a room starts with.
     #[must_use]
     pub fn initial(room: &RoomId) -> Self {
-        if room.is_everyone() {
-            Self(limits::SHARDS_OF_EVERYONE)
-        } else {
-            Self(1)
-        }
+        if room.is_everyone() { Self(limits::SHARDS_OF_EVERYONE) } else { Self(1) }
     }
 
     /// As a number.
@@ -98,11 +94,7 @@ pub enum Growth {
 pub fn growth(room: &RoomId, shards: Shards, connection: &ConnectionId) -> Growth {
     let may_grow = room.inbox_owner().is_none() && shards.get() < limits::SHARDS_PER_ROOM;
     let looks = shards.get() == 1 || (hash(connection) >> 32).is_multiple_of(16);
-    if may_grow && looks {
-        Growth::Count(shards.place(connection))
-    } else {
-        Growth::Enough
-    }
+    if may_grow && looks { Growth::Count(shards.place(connection)) } else { Growth::Enough }
 }
 
 impl Growth {
@@ -117,10 +109,7 @@ impl Growth {
 /// A hash that every build computes alike.
 fn hash(connection: &ConnectionId) -> u64 {
     let digest = Sha256::digest(connection.as_ref());
-    digest
-        .iter()
-        .take(8)
-        .fold(0, |number, byte| (number << 8) | u64::from(*byte))
+    digest.iter().take(8).fold(0, |number, byte| (number << 8) | u64::from(*byte))
 }
 
 #[cfg(test)]

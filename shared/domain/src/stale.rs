@@ -78,19 +78,13 @@ mod tests {
     fn a_live_one_that_follows_the_protocol_is_never_stale() {
         let now = Timestamp::from_ms(100 * 60_000);
         let two_keep_alives_lost = 100 - 2 * limits::KEEP_ALIVE.as_secs() / 60;
-        assert_eq!(
-            judge(&suspect(Format::RoomsV1, 50, two_keep_alives_lost), now, limits::STALE),
-            Stale::No
-        );
+        assert_eq!(judge(&suspect(Format::RoomsV1, 50, two_keep_alives_lost), now, limits::STALE), Stale::No);
     }
 
     #[test]
     fn silence_closes_who_owes_keep_alives_and_asks_after_who_does_not() {
         let now = Timestamp::from_ms(100 * 60_000);
-        assert_eq!(
-            judge(&suspect(Format::RoomsV1, 50, 88), now, limits::STALE),
-            Stale::Zombie
-        );
+        assert_eq!(judge(&suspect(Format::RoomsV1, 50, 88), now, limits::STALE), Stale::Zombie);
         assert_eq!(judge(&suspect(Format::Classic, 50, 88), now, limits::STALE), Stale::Ask);
         assert_eq!(judge(&suspect(Format::Classic, 50, 89), now, limits::STALE), Stale::No);
     }
@@ -98,18 +92,12 @@ mod tests {
     #[test]
     fn age_alone_is_proof() {
         let now = Timestamp::from_ms(135 * 60_000);
-        assert_eq!(
-            judge(&suspect(Format::Classic, 0, 135), now, limits::STALE),
-            Stale::Dead
-        );
+        assert_eq!(judge(&suspect(Format::Classic, 0, 135), now, limits::STALE), Stale::Dead);
     }
 
     #[test]
     fn a_clock_behind_makes_nobody_stale() {
         let now = Timestamp::from_ms(90 * 60_000);
-        assert_eq!(
-            judge(&suspect(Format::RoomsV1, 100, 100), now, limits::STALE),
-            Stale::No
-        );
+        assert_eq!(judge(&suspect(Format::RoomsV1, 100, 100), now, limits::STALE), Stale::No);
     }
 }

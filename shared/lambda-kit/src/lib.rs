@@ -1,1 +1,12 @@
-//! What every function needs and none should write.
+//! What every function needs and none should write: start ([`start`]), typed environment ([`env`]), events in our
+//! words ([`websocket`], [`batch`]), the deadline ([`deadline`]), the machine's clock and chance ([`system`]).
+
+pub mod batch;
+pub mod deadline;
+pub mod env;
+pub mod start;
+pub mod system;
+pub mod websocket;
+
+pub use deadline::Deadline;
+pub use system::{SystemChance, SystemClock};

@@ -64,10 +64,7 @@ impl Block {
 
     /// Its messages with their sequences.
     pub fn messages(&self) -> impl Iterator<Item = (Sequence, &Message)> {
-        self.m
-            .iter()
-            .enumerate()
-            .map(|(n, message)| (self.seq.plus(n as u64), message))
+        self.m.iter().enumerate().map(|(n, message)| (self.seq.plus(n as u64), message))
     }
 
     fn continues_at(&self, publication: &Publication) -> bool {
@@ -89,10 +86,7 @@ impl Message {
     /// At most how many bytes the publication takes in a block.
     #[must_use]
     pub fn size_bytes(publication: &Publication) -> usize {
-        let sender = publication
-            .sender
-            .as_ref()
-            .map_or(0, |sender| sender.as_ref().len() + 10);
+        let sender = publication.sender.as_ref().map_or(0, |sender| sender.as_ref().len() + 10);
         let names = publication.id.as_ref().len() * 2 + publication.by.as_ref().len() + sender;
         publication.data.as_json().len() + names + MESSAGE_OVERHEAD_BYTES
     }
@@ -127,10 +121,7 @@ mod tests {
 
     fn publication(sequence: u64, data: &str) -> Publication {
         Publication {
-            position: Position {
-                epoch: Epoch::parse("k7Qf").unwrap(),
-                sequence: Sequence::new(sequence),
-            },
+            position: Position { epoch: Epoch::parse("k7Qf").unwrap(), sequence: Sequence::new(sequence) },
             id: PublicationId::parse("\"".repeat(64)).unwrap(),
             by: UserId::parse("u".repeat(127)).unwrap(),
             sender: Some(ConnectionId::parse("L0SM9cOFvHcCIhw=").unwrap()),
@@ -144,10 +135,7 @@ mod tests {
     fn a_gap_ends_a_block() {
         let room = RoomId::parse("lobby").unwrap();
         let blocks = Block::of(&room, &[publication(1, "a"), publication(2, "b"), publication(4, "c")]);
-        let spans: Vec<_> = blocks
-            .iter()
-            .map(|block| (block.seq.get(), block.through().get()))
-            .collect();
+        let spans: Vec<_> = blocks.iter().map(|block| (block.seq.get(), block.through().get())).collect();
         assert_eq!(spans, [(1, 2), (4, 4)]);
     }
 

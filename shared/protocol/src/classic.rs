@@ -42,16 +42,12 @@ fn message(data: &Data) -> Data {
     struct Line {
         text: String,
     }
-    let text = serde_json::from_str(data.as_json())
-        .ok()
-        .map(|Line { text }| serde_json::Value::String(text).to_string());
-    text.and_then(|json| Data::parse(&json).ok())
-        .unwrap_or_else(|| data.clone())
+    let text =
+        serde_json::from_str(data.as_json()).ok().map(|Line { text }| serde_json::Value::String(text).to_string());
+    text.and_then(|json| Data::parse(&json).ok()).unwrap_or_else(|| data.clone())
 }
 
 fn rfc3339(at: Timestamp) -> String {
     let ms = i64::try_from(at.as_ms()).unwrap_or(i64::MAX);
-    jiff::Timestamp::from_millisecond(ms)
-        .map(|time| format!("{time:.3}"))
-        .unwrap_or_default()
+    jiff::Timestamp::from_millisecond(ms).map(|time| format!("{time:.3}")).unwrap_or_default()
 }

@@ -69,9 +69,7 @@ impl Context {
             device: lookup(DEVICE).map(Device::parse).transpose().map_err(parse)?,
             guest: is_set(GUEST),
             admin: is_set(ADMIN),
-            expires_at: expires_at
-                .transpose()
-                .map_err(|error| NotOurs(format!("{EXPIRES_AT}: {error}")))?,
+            expires_at: expires_at.transpose().map_err(|error| NotOurs(format!("{EXPIRES_AT}: {error}")))?,
             permissions: serde_json::from_str::<Permissions>(&permissions)
                 .map_err(|error| NotOurs(format!("{PERMISSIONS}: {error}")))?,
         };

@@ -87,9 +87,7 @@ impl<'de> Deserialize<'de> for Synced {
         if let Ok(Refusal { err }) = serde_json::from_str(raw.get()) {
             return Ok(Self::Refused { err });
         }
-        serde_json::from_str(raw.get())
-            .map(Self::Joined)
-            .map_err(serde::de::Error::custom)
+        serde_json::from_str(raw.get()).map(Self::Joined).map_err(serde::de::Error::custom)
     }
 }
 
@@ -192,19 +190,8 @@ impl<'de> Deserialize<'de> for Answer {
 
 impl From<Reject> for Failure {
     fn from(reject: Reject) -> Self {
-        let Reject {
-            code,
-            message,
-            field,
-            after_ms,
-        } = reject;
-        Self {
-            code,
-            retry: code.retry(),
-            after_ms,
-            message,
-            field,
-        }
+        let Reject { code, message, field, after_ms } = reject;
+        Self { code, retry: code.retry(), after_ms, message, field }
     }
 }
 
@@ -218,19 +205,13 @@ impl Reply {
     /// The request was done.
     #[must_use]
     pub fn done(id: Option<RequestId>, done: Done) -> Self {
-        Self {
-            id,
-            outcome: Outcome::Ok(done),
-        }
+        Self { id, outcome: Outcome::Ok(done) }
     }
 
     /// The request was refused.
     #[must_use]
     pub fn refusal(id: Option<RequestId>, reject: Reject) -> Self {
-        Self {
-            id,
-            outcome: Outcome::Err(reject.into()),
-        }
+        Self { id, outcome: Outcome::Err(reject.into()) }
     }
 
     /// The text of the frame.

@@ -103,10 +103,7 @@ impl Request {
             let message = format!(
                 "a request is a JSON object such as {{\"action\":\"join\",\"id\":1,\"room\":\"lobby\"}}: {error}"
             );
-            Refused {
-                id: None,
-                reject: Reject::new(Code::NotJson, message),
-            }
+            Refused { id: None, reject: Reject::new(Code::NotJson, message) }
         })?;
         let id = match fields.id.map(request_id).transpose() {
             Ok(id) => id,
@@ -191,11 +188,7 @@ impl Fields<'_> {
             let message = format!("limit must be 1 to {}", limits::HISTORY_PUBLICATIONS);
             return Err(Reject::field("limit", message));
         }
-        Ok(Action::History {
-            room: self.room()?,
-            before,
-            limit: limit as usize,
-        })
+        Ok(Action::History { room: self.room()?, before, limit: limit as usize })
     }
 
     fn ping(&self) -> Result<Action, Reject> {
@@ -203,19 +196,14 @@ impl Fields<'_> {
             Some(_) => positions("at", self.at)?,
             None => Vec::new(),
         };
-        Ok(Action::Ping {
-            at: at.into_iter().filter_map(|(room, at)| Some((room, at?))).collect(),
-        })
+        Ok(Action::Ping { at: at.into_iter().filter_map(|(room, at)| Some((room, at?))).collect() })
     }
 
     fn publish(&self) -> Result<Action, Reject> {
         for (field, asked) in [("ephemeral", self.ephemeral), ("echo", self.echo)] {
             let usual = if field == "echo" { "true" } else { "false" };
             if asked.is_some_and(|raw| raw.get() != usual) {
-                return Err(Reject::field(
-                    field,
-                    format!("{field} other than {usual} is not served"),
-                ));
+                return Err(Reject::field(field, format!("{field} other than {usual} is not served")));
             }
         }
         let items = match (self.items, self.data) {
@@ -223,10 +211,7 @@ impl Fields<'_> {
             (Some(raw), None) => items(raw)?,
             (None, _) => vec![item(self.pid, self.data, "")?],
         };
-        Ok(Action::Publish {
-            room: self.room()?,
-            items,
-        })
+        Ok(Action::Publish { room: self.room()?, items })
     }
 
     fn send_message(&self) -> Result<Action, Reject> {
@@ -239,10 +224,7 @@ impl Fields<'_> {
             (None, Some(_)) => ClassicAddress::Room(self.room()?),
             (None, None) => ClassicAddress::OwnRoom,
         };
-        Ok(Action::Classic {
-            to,
-            data: self.message()?,
-        })
+        Ok(Action::Classic { to, data: self.message()? })
     }
 
     /// `message`, or `text`: a string becomes `{"text": …}`, anything else is the data itself.
@@ -281,11 +263,7 @@ fn items(raw: &RawValue) -> Result<Vec<Item>, Reject> {
     let most = limits::ITEMS_PER_PUBLISH;
     let shape = |_| Reject::field("items", "items must be a list of {\"pid\":…,\"data\":…}");
     let raws: Vec<&RawValue> = serde_json::from_str(raw.get()).map_err(shape)?;
-    let fields: Vec<Fields<'_>> = raws
-        .iter()
-        .map(|raw| object(raw.get()))
-        .collect::<Result<_, _>>()
-        .map_err(shape)?;
+    let fields: Vec<Fields<'_>> = raws.iter().map(|raw| object(raw.get())).collect::<Result<_, _>>().map_err(shape)?;
     if !(1..=most).contains(&fields.len()) {
         let message = format!("items holds {} publications; it takes 1 to {most}", fields.len());
         return Err(Reject::new(Code::LimitExceeded, message).of("items"));
@@ -298,15 +276,9 @@ fn item(pid: Option<&RawValue>, data: Option<&RawValue>, path: &str) -> Result<I
     let at = |field: &str| format!("{path}{field}");
     let id = string(&at("pid"), pid).and_then(|id| PublicationId::parse(id).map_err(|reject| reject.of(at("pid"))))?;
     let Some(data) = data else {
-        return Err(Reject::field(
-            at("data"),
-            format!("{} is missing: any JSON value", at("data")),
-        ));
+        return Err(Reject::field(at("data"), format!("{} is missing: any JSON value", at("data"))));
     };
-    Ok(Item {
-        id,
-        data: Data::parse(data.get()).map_err(|reject| reject.of(at("data")))?,
-    })
+    Ok(Item { id, data: Data::parse(data.get()).map_err(|reject| reject.of(at("data")))? })
 }
 
 fn optional<T>(
@@ -314,9 +286,7 @@ fn optional<T>(
     raw: Option<&RawValue>,
     parse: impl Fn(&str, &RawValue) -> Result<T, Reject>,
 ) -> Result<Option<T>, Reject> {
-    raw.filter(|raw| raw.get() != "null")
-        .map(|raw| parse(field, raw))
-        .transpose()
+    raw.filter(|raw| raw.get() != "null").map(|raw| parse(field, raw)).transpose()
 }
 
 fn string(field: &str, raw: Option<&RawValue>) -> Result<String, Reject> {
@@ -328,9 +298,7 @@ fn string(field: &str, raw: Option<&RawValue>) -> Result<String, Reject> {
 }
 
 fn whole(field: &str, raw: &RawValue) -> Result<u64, Reject> {
-    let number = serde_json::from_str::<u64>(raw.get())
-        .ok()
-        .filter(|number| *number <= LARGEST_EXACT);
+    let number = serde_json::from_str::<u64>(raw.get()).ok().filter(|number| *number <= LARGEST_EXACT);
     number.ok_or_else(|| Reject::field(field, format!("{field} must be a whole number from 0 to 2^53 - 1")))
 }
 
@@ -346,12 +314,7 @@ fn position(field: &str, raw: &RawValue) -> Result<Position, Reject> {
         #[serde(borrow)]
         seq: &'a RawValue,
     }
-    let shape = || {
-        Reject::field(
-            field,
-            format!("{field} must be a position such as {{\"ep\":\"k7Qf\",\"seq\":7}}"),
-        )
-    };
+    let shape = || Reject::field(field, format!("{field} must be a position such as {{\"ep\":\"k7Qf\",\"seq\":7}}"));
     let fields: Fields<'_> = object(raw.get()).map_err(|_| shape())?;
     let epoch = string(&format!("{field}.ep"), Some(fields.ep))?;
     Ok(Position {
@@ -370,11 +333,8 @@ fn positions(field: &str, raw: Option<&RawValue>) -> Result<Vec<(RoomId, Option<
     let raw = raw.ok_or_else(shape)?;
     let rooms: BTreeMap<String, Option<&RawValue>> = serde_json::from_str(raw.get()).map_err(|_| shape())?;
     if rooms.len() > limits::ROOMS_PER_CONNECTION {
-        let message = format!(
-            "{field} names {} rooms; at most {} are allowed",
-            rooms.len(),
-            limits::ROOMS_PER_CONNECTION
-        );
+        let message =
+            format!("{field} names {} rooms; at most {} are allowed", rooms.len(), limits::ROOMS_PER_CONNECTION);
         return Err(Reject::new(Code::LimitExceeded, message).of(field));
     }
     rooms

@@ -80,11 +80,7 @@ impl ServerFrame {
             (_, Some(_)) => serde_json::from_str(text).map(Self::System).map_err(not),
             (Some(blocks), _) => {
                 let raw: Vec<&serde_json::value::RawValue> = serde_json::from_str(blocks.get()).map_err(not)?;
-                Ok(Self::Blocks(
-                    raw.iter()
-                        .filter_map(|raw| serde_json::from_str(raw.get()).ok())
-                        .collect(),
-                ))
+                Ok(Self::Blocks(raw.iter().filter_map(|raw| serde_json::from_str(raw.get()).ok()).collect()))
             }
             (None, None) => Err(NotAFrame("neither id, b nor sys".to_owned())),
         }

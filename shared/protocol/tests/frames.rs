@@ -1,10 +1,5 @@
 //! What the server sends, to the letter.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "tests fail by panicking"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use domain::{
     ConnectionId, Data, Epoch, Position, Publication, PublicationId, Reject, RoomId, Sequence, Timestamp, UserId,
@@ -20,10 +15,7 @@ fn room() -> RoomId {
 
 fn publication(data: &str) -> Publication {
     Publication {
-        position: Position {
-            epoch: Epoch::parse("k7Qf").unwrap(),
-            sequence: Sequence::new(1043),
-        },
+        position: Position { epoch: Epoch::parse("k7Qf").unwrap(), sequence: Sequence::new(1043) },
         id: PublicationId::parse("01J9Z3K8Q4").unwrap(),
         by: UserId::parse("ada").unwrap(),
         sender: Some(ConnectionId::parse("L0SM9cOFvHcCIhw=").unwrap()),
@@ -60,28 +52,14 @@ fn frames_are_what_the_golden_files_say() {
     let text = |bytes: bytes::Bytes| String::from_utf8(bytes.to_vec()).unwrap();
     golden("blocks.json", &text(blocks_frame(&Block::of(&room(), &publications))));
     golden("classic.json", &text(classic::frame(&room(), &publications[0])));
-    golden(
-        "classic-data.json",
-        &text(classic::frame(&room(), &publication(r#"{"text":"hi","n":1}"#))),
-    );
-    let accepted = Done::Accepted(Accepted {
-        accepted: vec![publications[0].id.clone()],
-    });
+    golden("classic-data.json", &text(classic::frame(&room(), &publication(r#"{"text":"hi","n":1}"#))));
+    let accepted = Done::Accepted(Accepted { accepted: vec![publications[0].id.clone()] });
     golden("reply-accepted.json", &Reply::done(Some(3), accepted).to_text());
-    golden(
-        "reply-joined.json",
-        &Reply::done(Some(2), Done::Joined(joined())).to_text(),
-    );
+    golden("reply-joined.json", &Reply::done(Some(2), Done::Joined(joined())).to_text());
     let mut refusal = Reject::field("data", "data is 30000 bytes of JSON; at most 24576 are allowed");
     refusal.after_ms = Some(1_500);
     golden("reply-refused.json", &Reply::refusal(Some(3), refusal).to_text());
-    let behind = [(
-        room(),
-        Position {
-            epoch: Epoch::parse("k7Qf").unwrap(),
-            sequence: Sequence::new(1050),
-        },
-    )];
+    let behind = [(room(), Position { epoch: Epoch::parse("k7Qf").unwrap(), sequence: Sequence::new(1050) })];
     golden("pong.json", &system_text(&System::Pong { behind: behind.into() }));
 }
 
@@ -89,31 +67,16 @@ fn frames_are_what_the_golden_files_say() {
 fn a_client_reads_every_reply_back() {
     let rooms = [
         (room(), Synced::Joined(joined())),
-        (
-            RoomId::parse("@bob").unwrap(),
-            Synced::Refused {
-                err: Reject::unavailable(100).into(),
-            },
-        ),
+        (RoomId::parse("@bob").unwrap(), Synced::Refused { err: Reject::unavailable(100).into() }),
     ];
     let synced = SyncedRooms { rooms: rooms.into() };
     let text = Reply::done(Some(1), Done::Synced(synced.clone())).to_text();
-    let Ok(ServerFrame::Answer(Answer {
-        id: Some(1),
-        outcome: Ok(raw),
-    })) = ServerFrame::parse(&text)
-    else {
+    let Ok(ServerFrame::Answer(Answer { id: Some(1), outcome: Ok(raw) })) = ServerFrame::parse(&text) else {
         panic!("{text}");
     };
     assert_eq!(Answer::done::<SyncedRooms>(&raw).unwrap(), synced);
     let text = Reply::refusal(None, Reject::unavailable(100)).to_text();
-    assert!(matches!(
-        ServerFrame::parse(&text),
-        Ok(ServerFrame::Answer(Answer {
-            id: None,
-            outcome: Err(_)
-        }))
-    ));
+    assert!(matches!(ServerFrame::parse(&text), Ok(ServerFrame::Answer(Answer { id: None, outcome: Err(_) }))));
 }
 
 #[test]
@@ -134,8 +97,5 @@ fn a_queue_message_of_another_version_is_poison_and_says_so() {
     let body = queue::encode(&joined()).unwrap();
     assert_eq!(queue::decode::<Joined>(&body).unwrap(), joined());
     let error = queue::decode::<Joined>(&body.replacen("\"v\":1", "\"v\":2", 1)).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "the body is of version 2; this function reads version 1"
-    );
+    assert_eq!(error.to_string(), "the body is of version 2; this function reads version 1");
 }

@@ -1,10 +1,5 @@
 //! Every request a client may send, and what it is told when it errs.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "tests fail by panicking"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use domain::{Code, RoomId};
 use proptest::prelude::*;
@@ -24,10 +19,7 @@ fn every_action_of_the_specification_is_read() {
     assert!(matches!(sync, Action::Sync { rooms } if rooms.len() == 2 && rooms[0].1.is_some() && rooms[1].1.is_none()));
     let join = action(r#"{"action":"join","id":2,"room":"lobby","since":{"ep":"k7Qf","seq":7}}"#);
     assert!(matches!(join, Action::Join { since: Some(since), .. } if since.sequence.get() == 7));
-    assert!(matches!(
-        action(r#"{"action":"leave","room":"lobby"}"#),
-        Action::Leave { .. }
-    ));
+    assert!(matches!(action(r#"{"action":"leave","room":"lobby"}"#), Action::Leave { .. }));
     let history = action(r#"{"action":"history","id":4,"room":"lobby","before":1042,"limit":50}"#);
     assert!(matches!(history, Action::History { before: Some(before), limit: 50, .. } if before.get() == 1042));
     let ping = action(r#"{"action":"ping","at":{"lobby":{"ep":"k7Qf","seq":1043}}}"#);
@@ -63,37 +55,12 @@ fn a_refusal_names_the_field_and_carries_the_id() {
         (r#"{"id":-1,"action":"ping"}"#, Code::InvalidField, Some("id"), None),
         (r#"{"id":7}"#, Code::InvalidField, Some("action"), Some(7)),
         (r#"{"id":7,"action":5}"#, Code::InvalidField, Some("action"), Some(7)),
-        (
-            r#"{"id":7,"action":"dance"}"#,
-            Code::UnknownAction,
-            Some("action"),
-            Some(7),
-        ),
+        (r#"{"id":7,"action":"dance"}"#, Code::UnknownAction, Some("action"), Some(7)),
         (r#"{"id":7,"action":"join"}"#, Code::InvalidField, Some("room"), Some(7)),
-        (
-            r#"{"id":7,"action":"join","room":""}"#,
-            Code::InvalidRoom,
-            Some("room"),
-            Some(7),
-        ),
-        (
-            r#"{"id":7,"action":"join","room":"a b"}"#,
-            Code::InvalidRoom,
-            Some("room"),
-            Some(7),
-        ),
-        (
-            r#"{"id":7,"action":"join","room":"\ud800"}"#,
-            Code::InvalidField,
-            Some("room"),
-            Some(7),
-        ),
-        (
-            r#"{"id":7,"action":"join","room":"r","since":7}"#,
-            Code::InvalidField,
-            Some("since"),
-            Some(7),
-        ),
+        (r#"{"id":7,"action":"join","room":""}"#, Code::InvalidRoom, Some("room"), Some(7)),
+        (r#"{"id":7,"action":"join","room":"a b"}"#, Code::InvalidRoom, Some("room"), Some(7)),
+        (r#"{"id":7,"action":"join","room":"\ud800"}"#, Code::InvalidField, Some("room"), Some(7)),
+        (r#"{"id":7,"action":"join","room":"r","since":7}"#, Code::InvalidField, Some("since"), Some(7)),
         (
             r#"{"id":7,"action":"join","room":"r","since":{"ep":"e","seq":-1}}"#,
             Code::InvalidField,
@@ -106,42 +73,12 @@ fn a_refusal_names_the_field_and_carries_the_id() {
             Some("since.ep"),
             Some(7),
         ),
-        (
-            r#"{"id":7,"action":"sync","rooms":[]}"#,
-            Code::InvalidField,
-            Some("rooms"),
-            Some(7),
-        ),
-        (
-            r#"{"id":7,"action":"history","room":"r","limit":0}"#,
-            Code::InvalidField,
-            Some("limit"),
-            Some(7),
-        ),
-        (
-            r#"{"id":7,"action":"history","room":"r","limit":1.5}"#,
-            Code::InvalidField,
-            Some("limit"),
-            Some(7),
-        ),
-        (
-            r#"{"id":7,"action":"publish","room":"r","data":1}"#,
-            Code::InvalidField,
-            Some("pid"),
-            Some(7),
-        ),
-        (
-            r#"{"id":7,"action":"publish","room":"r","pid":"p"}"#,
-            Code::InvalidField,
-            Some("data"),
-            Some(7),
-        ),
-        (
-            r#"{"id":7,"action":"publish","room":"r","items":[]}"#,
-            Code::LimitExceeded,
-            Some("items"),
-            Some(7),
-        ),
+        (r#"{"id":7,"action":"sync","rooms":[]}"#, Code::InvalidField, Some("rooms"), Some(7)),
+        (r#"{"id":7,"action":"history","room":"r","limit":0}"#, Code::InvalidField, Some("limit"), Some(7)),
+        (r#"{"id":7,"action":"history","room":"r","limit":1.5}"#, Code::InvalidField, Some("limit"), Some(7)),
+        (r#"{"id":7,"action":"publish","room":"r","data":1}"#, Code::InvalidField, Some("pid"), Some(7)),
+        (r#"{"id":7,"action":"publish","room":"r","pid":"p"}"#, Code::InvalidField, Some("data"), Some(7)),
+        (r#"{"id":7,"action":"publish","room":"r","items":[]}"#, Code::LimitExceeded, Some("items"), Some(7)),
         (
             r#"{"id":7,"action":"publish","room":"r","items":[{"pid":"p","data":1},{"pid":""}]}"#,
             Code::InvalidField,
@@ -154,12 +91,7 @@ fn a_refusal_names_the_field_and_carries_the_id() {
             Some("ephemeral"),
             Some(7),
         ),
-        (
-            r#"{"id":7,"action":"sendMessage"}"#,
-            Code::InvalidField,
-            Some("message"),
-            Some(7),
-        ),
+        (r#"{"id":7,"action":"sendMessage"}"#, Code::InvalidField, Some("message"), Some(7)),
         (
             r#"{"id":7,"action":"sendMessage","targetUserId":"!","text":"x"}"#,
             Code::InvalidField,
@@ -168,27 +100,15 @@ fn a_refusal_names_the_field_and_carries_the_id() {
         ),
     ] {
         let Refused { id: got, reject } = refused(text);
-        assert_eq!(
-            (reject.code, reject.field.as_deref(), got),
-            (code, field, id),
-            "{text}: {}",
-            reject.message
-        );
+        assert_eq!((reject.code, reject.field.as_deref(), got), (code, field, id), "{text}: {}", reject.message);
         assert!(!reject.message.is_empty());
     }
 }
 
 #[test]
 fn depth_and_a_million_keys_cost_a_refusal_and_nothing_else() {
-    let deep = format!(
-        r#"{{"action":"join","id":1,"room":"r","x":{}{}}}"#,
-        "[".repeat(32_000),
-        "]".repeat(32_000)
-    );
-    assert!(
-        Request::parse(&deep).is_ok(),
-        "what is not looked at is only passed over"
-    );
+    let deep = format!(r#"{{"action":"join","id":1,"room":"r","x":{}{}}}"#, "[".repeat(32_000), "]".repeat(32_000));
+    assert!(Request::parse(&deep).is_ok(), "what is not looked at is only passed over");
     let deep = format!(
         r#"{{"action":"publish","id":1,"room":"r","pid":"p","data":{}{}}}"#,
         "[".repeat(9_000),

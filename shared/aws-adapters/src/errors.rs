@@ -1,0 +1,82 @@
+//! The one table that turns the SDKs' errors into ours.
+
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use domain::ports::Error;
+
+/// "Not so fast", in every service's words.
+const THROTTLED: &[&str] = &[
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
+    "LimitExceededException",
+    "OverLimit",
+    "KmsThrottled",
+];
+
+/// "Not now", in every service's words.
+const LATER: &[&str] = &[
+    "InternalServerError",
+    "InternalFailure",
+    "InternalError",
+    "ServiceUnavailable",
+    "TransactionConflictException",
+    "TransactionInProgressException",
+    "TransactionCanceledException",
+    "ReplicatedWriteConflictException",
+];
+
+/// What an SDK's error means to a caller of `operation`. Whatever is neither throttled nor for later is refused:
+/// a missing grant, a missing table, a call that should not have been made.
+pub(crate) fn translate<E, R>(operation: &'static str, error: &SdkError<E, R>) -> Error
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    R: std::fmt::Debug + Send + Sync + 'static,
+{
+    let code = error.as_service_error().and_then(ProvideErrorMetadata::code).unwrap_or_default().to_owned();
+    let answered = error.as_service_error().is_some();
+    if THROTTLED.contains(&code.as_str()) {
+        return Error::Throttled { operation };
+    }
+    let server_side = answered && (code.is_empty() || LATER.contains(&code.as_str()));
+    let source: Box<dyn std::error::Error + Send + Sync> = Described::from(error).into();
+    match error {
+        SdkError::ConstructionFailure(_) => Error::Refused { operation, source },
+        _ if answered && !server_side => Error::Refused { operation, source },
+        _ => Error::Unavailable { operation, source },
+    }
+}
+
+/// An SDK error's whole chain in one line; its own display says only "service error".
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Described(String);
+
+impl<E, R> From<&SdkError<E, R>> for Described
+where
+    E: std::error::Error + 'static,
+    R: std::fmt::Debug,
+{
+    fn from(error: &SdkError<E, R>) -> Self {
+        let mut text = error.to_string();
+        let mut source = std::error::Error::source(error);
+        while let Some(cause) = source {
+            text = format!("{text}: {cause}");
+            source = cause.source();
+        }
+        Self(text)
+    }
+}
+
+/// An item or answer that cannot be read: no retry will help.
+pub(crate) fn unreadable(operation: &'static str, problem: impl std::fmt::Display) -> Error {
+    Error::Refused { operation, source: Described(problem.to_string()).into() }
+}
+
+/// An answer that means "later" without being an error of the SDK's: entries of a batch that were not done.
+pub(crate) fn undone(operation: &'static str, problem: impl std::fmt::Display) -> Error {
+    Error::Unavailable { operation, source: Described(problem.to_string()).into() }
+}

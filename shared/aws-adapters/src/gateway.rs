@@ -1,0 +1,120 @@
+//! API Gateway's management API: one frame, one connection, one POST.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_sdk_apigatewaymanagement::Client;
+use aws_sdk_apigatewaymanagement::error::SdkError;
+use aws_sdk_apigatewaymanagement::operation::post_to_connection::PostToConnectionError;
+use aws_sdk_apigatewaymanagement::primitives::Blob;
+use aws_smithy_types::retry::RetryConfig;
+use bytes::Bytes;
+use domain::ports::{Gateway, Result};
+use domain::{ConnectionId, Delivery, Endpoint, Probe, Timestamp, limits};
+
+use crate::account::{Account, service_config, time_limits};
+use crate::errors::translate;
+
+/// A look at a connection, or closing one, ends after this.
+pub const PROBE_TIMEOUT: Duration = Duration::from_millis(1_000);
+/// Endpoints with a client at hand; a deployment has one or two.
+const ENDPOINTS: usize = 16;
+
+/// The management API of whatever endpoint a connection is posted to.
+///
+/// The SDK does not retry here: who is slow must not make the others wait, and the fan-out has its own plan for each
+/// outcome. <https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-how-to-call-websocket-api-connections.html>
+#[derive(Debug, Clone)]
+pub struct Management {
+    account: Account,
+    clients: Arc<Mutex<HashMap<Endpoint, Clients>>>,
+}
+
+#[derive(Debug, Clone)]
+struct Clients {
+    posts: Client,
+    looks: Client,
+}
+
+impl Management {
+    /// With the account's credentials.
+    #[must_use]
+    pub fn new(account: &Account) -> Self {
+        Self { account: account.clone(), clients: Arc::default() }
+    }
+
+    fn clients(&self, endpoint: &Endpoint) -> Clients {
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = clients.get(endpoint) {
+            return known.clone();
+        }
+        if clients.len() >= ENDPOINTS {
+            clients.clear();
+        }
+        let new =
+            Clients { posts: self.client(endpoint, limits::POST_TIMEOUT), looks: self.client(endpoint, PROBE_TIMEOUT) };
+        clients.insert(endpoint.clone(), new.clone());
+        new
+    }
+
+    fn client(&self, endpoint: &Endpoint, timeout: Duration) -> Client {
+        let limits = time_limits(timeout, timeout);
+        let url = Some(endpoint.as_str().to_owned());
+        let retries = RetryConfig::disabled();
+        Client::from_conf(service_config!(aws_sdk_apigatewaymanagement, self.account, url, limits, retries))
+    }
+}
+
+impl Gateway for Management {
+    async fn post(&self, endpoint: &Endpoint, connection: &ConnectionId, frame: Bytes) -> Delivery {
+        let posts = self.clients(endpoint).posts;
+        let call = posts.post_to_connection().connection_id(connection.as_ref()).data(Blob::new(frame));
+        match call.send().await {
+            Ok(_) => Delivery::Delivered,
+            Err(error) => outcome(&error),
+        }
+    }
+
+    async fn probe(&self, endpoint: &Endpoint, connection: &ConnectionId) -> Result<Probe> {
+        let looks = self.clients(endpoint).looks;
+        match looks.get_connection().connection_id(connection.as_ref()).send().await {
+            Ok(answer) => {
+                let ms = answer.last_active_at().and_then(|at| at.to_millis().ok()).unwrap_or_default();
+                let last_active_at = Timestamp::from_ms(u64::try_from(ms).unwrap_or_default());
+                Ok(Probe::Alive { last_active_at })
+            }
+            Err(error) => match status(&error) {
+                Some(410) => Ok(Probe::Gone),
+                Some(429) => Ok(Probe::Throttled),
+                _ => Err(translate("API Gateway GetConnection", &error)),
+            },
+        }
+    }
+
+    async fn close(&self, endpoint: &Endpoint, connection: &ConnectionId) -> Result<()> {
+        let looks = self.clients(endpoint).looks;
+        match looks.delete_connection().connection_id(connection.as_ref()).send().await {
+            Ok(_) => Ok(()),
+            Err(error) if status(&error) == Some(410) => Ok(()),
+            Err(error) => Err(translate("API Gateway DeleteConnection", &error)),
+        }
+    }
+}
+
+/// By status: a 410 has an empty body, and a proxy in between may have eaten the error's name.
+fn outcome(error: &SdkError<PostToConnectionError>) -> Delivery {
+    match status(error) {
+        Some(410) => Delivery::Gone,
+        Some(429) => Delivery::Throttled,
+        Some(413) => Delivery::TooLarge,
+        _ => {
+            tracing::debug!(error = ?error, "a post has no answer that means anything");
+            Delivery::Failed
+        }
+    }
+}
+
+fn status<E>(error: &SdkError<E>) -> Option<u16> {
+    error.raw_response().map(|response| response.status().as_u16())
+}

@@ -1,0 +1,57 @@
+//! `ROOM#<room>` / `HEAD`: where a room's log stands.
+
+use domain::{Epoch, Head, RoomId, Sequence, Shards};
+
+use crate::attributes::{Item, Read, Unreadable, n, s};
+use crate::keys;
+
+/// Which life of the room.
+pub(crate) const EPOCH: &str = "epoch";
+/// The last position given away.
+pub(crate) const SEQ: &str = "seq";
+/// Up to where jobs are queued.
+pub(crate) const SENT: &str = "sent";
+/// How many slices its members are in.
+pub(crate) const SHARDS: &str = "shards";
+
+/// The item. It never expires.
+pub(crate) fn to_item(room: &RoomId, head: &Head) -> Item {
+    let mut item = keys::head(room);
+    let mut set = |name: &str, value| item.insert(name.to_owned(), value);
+    set(EPOCH, s(head.epoch.as_str()));
+    set(SEQ, n(head.sequence.get()));
+    set(SENT, n(head.sent.get()));
+    set(SHARDS, n(head.shards.get()));
+    item
+}
+
+/// The head of an item.
+pub(crate) fn from_item(item: &Item) -> Result<Head, Unreadable> {
+    let shards = u16::try_from(item.number(SHARDS)?);
+    Ok(Head {
+        epoch: item.parsed(EPOCH, Epoch::parse)?,
+        sequence: Sequence::new(item.number(SEQ)?),
+        sent: Sequence::new(item.number(SENT)?),
+        shards: shards.map(Shards::new).map_err(|error| Unreadable::Invalid(SHARDS, error.to_string()))?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_head_survives_its_item(seq in any::<u64>(), sent in any::<u64>(), shards in 1_u16.., random in any::<u64>()) {
+            let head = Head {
+                epoch: Epoch::from_random(random),
+                sequence: Sequence::new(seq),
+                sent: Sequence::new(sent),
+                shards: Shards::new(shards),
+            };
+            let room = RoomId::parse("lobby").unwrap();
+            prop_assert_eq!(from_item(&to_item(&room, &head)).unwrap(), head);
+        }
+    }
+}

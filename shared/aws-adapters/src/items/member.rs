@@ -1,0 +1,53 @@
+//! `CONN#<id>` / `ROOM#<room>`: a membership, in `by_room` under its shard.
+
+use domain::{Endpoint, Format, Member, Membership, RoomId, Shard, limits};
+
+use crate::attributes::{Item, Read, Unreadable, n, s};
+use crate::keys;
+
+/// Where it is posted to.
+pub(crate) const ENDPOINT: &str = "endpoint";
+/// When it connected, milliseconds.
+pub(crate) const CONNECTED_AT: &str = "connected_at";
+/// When its token expires, milliseconds.
+pub(crate) const EXPIRES_AT: &str = "expires_at";
+/// What its frames look like.
+pub(crate) const FORMAT: &str = "format";
+const USER: &str = "user";
+const JOINED_AT: &str = "joined_at";
+
+/// The keys and all that a delivery needs: what `by_room` projects.
+pub(crate) fn to_item(member: &Member, room: &RoomId, shard: Shard) -> Item {
+    let mut item = keys::membership(&member.connection, room);
+    let mut set = |name: &str, value| item.insert(name.to_owned(), value);
+    set(keys::ROOM_SHARD, s(keys::room_shard(room, shard)));
+    set(keys::CONNECTION, s(keys::connection_pk(&member.connection)));
+    set(ENDPOINT, s(member.endpoint.as_str()));
+    set(CONNECTED_AT, n(member.connected_at.as_ms()));
+    if let Some(at) = member.expires_at {
+        set(EXPIRES_AT, n(at.as_ms()));
+    }
+    set(FORMAT, s(member.format.as_str()));
+    item
+}
+
+/// A membership's item.
+pub(crate) fn membership(membership: &Membership) -> Item {
+    let mut item = to_item(&membership.member, &membership.room, membership.shard);
+    item.insert(USER.to_owned(), s(membership.user.as_ref()));
+    item.insert(JOINED_AT.to_owned(), n(membership.joined_at.as_ms()));
+    let ttl = membership.member.connected_at.plus(limits::CONNECTION_TTL).as_s();
+    item.insert(keys::TTL.to_owned(), n(ttl));
+    item
+}
+
+/// The member of a membership's item, of a connection's, or of what `by_room` projects.
+pub(crate) fn from_item(item: &Item) -> Result<Member, Unreadable> {
+    Ok(Member {
+        connection: keys::parse_connection_pk(item, keys::PK)?,
+        endpoint: Endpoint::new(item.text(ENDPOINT)?),
+        connected_at: item.moment(CONNECTED_AT)?,
+        expires_at: item.maybe_moment(EXPIRES_AT)?,
+        format: item.parsed(FORMAT, |name| Format::from_name(&name).ok_or("no such format"))?,
+    })
+}

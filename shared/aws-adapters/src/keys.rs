@@ -1,0 +1,133 @@
+//! Every key, built and parsed in one place. Names hold no `#`, so no name can spell another's key.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use domain::{ConnectionId, DedupeKey, Epoch, RoomId, Sequence, Shard};
+
+use crate::attributes::{Item, ItemBuilder, Read, Unreadable, s};
+
+/// Partition key of both tables.
+pub(crate) const PK: &str = "pk";
+/// Sort key of both tables.
+pub(crate) const SK: &str = "sk";
+/// Index of members by room and shard.
+pub(crate) const BY_ROOM: &str = "by_room";
+/// Partition key of `by_room`.
+pub(crate) const ROOM_SHARD: &str = "room_shard";
+/// Sort key of `by_room`.
+pub(crate) const CONNECTION: &str = "connection";
+/// Index of connections by silence.
+pub(crate) const BY_LIVENESS: &str = "by_liveness";
+/// Partition key of `by_liveness`.
+pub(crate) const LIVENESS_SHARD: &str = "liveness_shard";
+/// Sort key of `by_liveness`.
+pub(crate) const LAST_SEEN_AT: &str = "last_seen_at";
+/// When DynamoDB may remove the item, seconds since the epoch.
+pub(crate) const TTL: &str = "ttl";
+
+const CONN: &str = "CONN";
+const HEAD: &str = "HEAD";
+const DEDUPE: &str = "DEDUPE";
+
+/// `CONN#<id>`.
+pub(crate) fn connection_pk(connection: &ConnectionId) -> String {
+    format!("{CONN}#{connection}")
+}
+
+/// Parses `CONN#<id>`.
+pub(crate) fn parse_connection_pk(item: &Item, name: &'static str) -> Result<ConnectionId, Unreadable> {
+    let id = item.text(name)?.strip_prefix("CONN#").ok_or(Unreadable::Missing(name))?;
+    ConnectionId::parse(id).map_err(|error| Unreadable::Invalid(name, error.to_string()))
+}
+
+/// `ROOM#<room>`: sort key of a membership, partition key of a room.
+pub(crate) fn room_key(room: &RoomId) -> String {
+    format!("ROOM#{room}")
+}
+
+/// Parses `ROOM#<room>`.
+pub(crate) fn parse_room_key(item: &Item, name: &'static str) -> Result<RoomId, Unreadable> {
+    let room = item.text(name)?.strip_prefix("ROOM#").ok_or(Unreadable::Missing(name))?;
+    RoomId::parse(room).map_err(|error| Unreadable::Invalid(name, error.to_string()))
+}
+
+/// `ROOM#<room>#<shard>`.
+pub(crate) fn room_shard(room: &RoomId, shard: Shard) -> String {
+    format!("ROOM#{room}#{shard}")
+}
+
+/// `LIVE#<n>`.
+pub(crate) fn liveness(shard: u16) -> String {
+    format!("LIVE#{shard}")
+}
+
+/// Key of a connection or its tombstone.
+pub(crate) fn connection(id: &ConnectionId) -> Item {
+    key(connection_pk(id), CONN)
+}
+
+/// Key of a membership. That of `*` is the connection itself.
+pub(crate) fn membership(connection: &ConnectionId, room: &RoomId) -> Item {
+    let sort = if room.is_everyone() { CONN.to_owned() } else { room_key(room) };
+    key(connection_pk(connection), sort)
+}
+
+/// Key of a room's head.
+pub(crate) fn head(room: &RoomId) -> Item {
+    key(room_key(room), HEAD)
+}
+
+/// Sort key of a log row: `PUB#<epoch>#<sequence, 20 digits>`, so that text order is the log's.
+pub(crate) fn log_sk(epoch: &Epoch, sequence: Sequence) -> String {
+    format!("PUB#{epoch}#{:020}", sequence.get())
+}
+
+/// Parses the sort key of a log row.
+pub(crate) fn parse_log_sk(item: &Item) -> Result<(Epoch, Sequence), Unreadable> {
+    let text = item.text(SK)?;
+    let parts = text.strip_prefix("PUB#").and_then(|rest| rest.split_once('#'));
+    let (epoch, sequence) = parts.ok_or(Unreadable::Missing(SK))?;
+    let invalid = |problem: String| Unreadable::Invalid(SK, problem);
+    let sequence = sequence.parse().map_err(|_| invalid(format!("{sequence:?} is no sequence")))?;
+    Ok((Epoch::parse(epoch).map_err(|error| invalid(error.to_string()))?, Sequence::new(sequence)))
+}
+
+/// Key of a dedupe row.
+pub(crate) fn dedupe(key_: &DedupeKey) -> Item {
+    key(format!("{DEDUPE}#{}#{}#{}", key_.room, key_.publisher, key_.id), DEDUPE)
+}
+
+/// Where a query of `by_room` goes on after this connection.
+pub(crate) fn by_room_start(room: &RoomId, shard: Shard, after: &ConnectionId) -> HashMap<String, AttributeValue> {
+    let mut start = membership(after, room);
+    start.insert(ROOM_SHARD.to_owned(), s(room_shard(room, shard)));
+    start.insert(CONNECTION.to_owned(), s(connection_pk(after)));
+    start
+}
+
+fn key(partition: impl Into<String>, sort: impl Into<String>) -> Item {
+    ItemBuilder::default().set(PK, s(partition)).set(SK, s(sort)).build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn text_order_of_log_keys_is_the_order_of_the_log(a in any::<u64>(), b in any::<u64>()) {
+            let epoch = Epoch::parse("k7Qf").unwrap();
+            let (one, other) = (log_sk(&epoch, Sequence::new(a)), log_sk(&epoch, Sequence::new(b)));
+            prop_assert_eq!(one.cmp(&other), a.cmp(&b));
+        }
+
+        #[test]
+        fn no_two_rooms_and_shards_share_a_key(a in "[a-z:.0-9]{1,6}", b in "[a-z:.0-9]{1,6}", n in 0_u16..30, m in 0_u16..30) {
+            let (x, y) = (RoomId::parse(a).unwrap(), RoomId::parse(b).unwrap());
+            let same = x == y && n == m;
+            prop_assert_eq!(room_shard(&x, Shard::new(n)) == room_shard(&y, Shard::new(m)), same);
+        }
+    }
+}

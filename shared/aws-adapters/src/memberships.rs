@@ -1,0 +1,140 @@
+//! The memberships, in the connections table.
+
+use aws_sdk_dynamodb::types::{DeleteRequest, Put, Select, TransactWriteItem, WriteRequest};
+use domain::ports::{Joined, Memberships, Page, Result};
+use domain::{ConnectionId, Member, Membership, RoomId, Shard};
+
+use crate::attributes::{Item, s};
+use crate::connections::{alive, failed_conditions};
+use crate::errors::{translate, undone, unreadable};
+use crate::items::{member, tombstone};
+use crate::keys;
+use crate::tables::Tables;
+
+/// Requests that one `BatchWriteItem` takes.
+const WRITES_PER_BATCH: usize = 25;
+/// Rounds after which a batch that is never done entirely is given up.
+const ROUNDS_PER_BATCH: usize = 5;
+
+impl Memberships for Tables {
+    async fn join(&self, membership: &Membership) -> Result<Joined> {
+        const OPERATION: &str = "DynamoDB TransactWriteItems (join)";
+        let put = Put::builder()
+            .table_name(&self.connections)
+            .set_item(Some(member::membership(membership)))
+            .condition_expression("attribute_not_exists(pk)")
+            .build()
+            .map_err(|error| undone(OPERATION, error))?;
+        let check = alive(&self.connections, &membership.member.connection);
+        let call = self
+            .client
+            .transact_write_items()
+            .transact_items(TransactWriteItem::builder().condition_check(check).build())
+            .transact_items(TransactWriteItem::builder().put(put).build());
+        match call.send().await {
+            Ok(_) => Ok(Joined::New),
+            Err(error) => match failed_conditions(error.as_service_error()).as_slice() {
+                [true, _] => Ok(Joined::NotConnected),
+                [false, true] => Ok(Joined::Already),
+                _ => Err(translate(OPERATION, &error)),
+            },
+        }
+    }
+
+    async fn leave(&self, connection: &ConnectionId, rooms: &[RoomId]) -> Result<()> {
+        for rooms in rooms.chunks(WRITES_PER_BATCH) {
+            self.delete(rooms.iter().map(|room| keys::membership(connection, room)).collect()).await?;
+        }
+        Ok(())
+    }
+
+    async fn rooms_of(&self, connection: &ConnectionId) -> Result<Vec<RoomId>> {
+        const OPERATION: &str = "DynamoDB Query (memberships)";
+        let mut rooms = Vec::new();
+        let mut start: Option<Item> = None;
+        loop {
+            let call = self
+                .client
+                .query()
+                .table_name(&self.connections)
+                .key_condition_expression("pk = :pk AND begins_with(sk, :room)")
+                .expression_attribute_values(":pk", s(keys::connection_pk(connection)))
+                .expression_attribute_values(":room", s("ROOM#"))
+                .projection_expression("sk")
+                .consistent_read(true)
+                .set_exclusive_start_key(start);
+            let answer = call.send().await.map_err(|error| translate(OPERATION, &error))?;
+            for item in answer.items() {
+                rooms.push(keys::parse_room_key(item, keys::SK).map_err(|error| unreadable(OPERATION, error))?);
+            }
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                return Ok(rooms);
+            }
+        }
+    }
+
+    async fn page(&self, room: &RoomId, shard: Shard, after: Option<&ConnectionId>) -> Result<Page> {
+        const OPERATION: &str = "DynamoDB Query (by_room)";
+        let start = after.map(|after| keys::by_room_start(room, shard, after));
+        let call = self.by_room(room, shard).set_exclusive_start_key(start);
+        let answer = call.send().await.map_err(|error| translate(OPERATION, &error))?;
+        let members: std::result::Result<Vec<Member>, _> = answer.items().iter().map(member::from_item).collect();
+        let next = answer.last_evaluated_key().map(|key| keys::parse_connection_pk(key, keys::PK)).transpose();
+        Ok(Page {
+            members: members.map_err(|error| unreadable(OPERATION, error))?,
+            next: next.map_err(|error| unreadable(OPERATION, error))?,
+        })
+    }
+
+    async fn count(&self, room: &RoomId, shard: Shard) -> Result<u64> {
+        const OPERATION: &str = "DynamoDB Query (count by_room)";
+        let (mut count, mut start) = (0, None);
+        loop {
+            let call = self.by_room(room, shard).select(Select::Count).set_exclusive_start_key(start);
+            let answer = call.send().await.map_err(|error| translate(OPERATION, &error))?;
+            count += u64::try_from(answer.count()).unwrap_or_default();
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                return Ok(count);
+            }
+        }
+    }
+
+    async fn members_among(&self, room: &RoomId, connections: &[ConnectionId]) -> Result<Vec<Member>> {
+        const OPERATION: &str = "DynamoDB BatchGetItem (memberships)";
+        let wanted = connections.iter().map(|connection| keys::membership(connection, room)).collect();
+        let items = self.batch_get(OPERATION, &self.connections, wanted).await?;
+        let live = items.iter().filter(|item| !tombstone::is(item));
+        live.map(|item| member::from_item(item).map_err(|error| unreadable(OPERATION, error))).collect()
+    }
+}
+
+impl Tables {
+    fn by_room(&self, room: &RoomId, shard: Shard) -> aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder {
+        self.client
+            .query()
+            .table_name(&self.connections)
+            .index_name(keys::BY_ROOM)
+            .key_condition_expression("room_shard = :shard")
+            .expression_attribute_values(":shard", s(keys::room_shard(room, shard)))
+    }
+
+    async fn delete(&self, keys: Vec<Item>) -> Result<()> {
+        const OPERATION: &str = "DynamoDB BatchWriteItem (leave)";
+        let request = |key| DeleteRequest::builder().set_key(Some(key)).build();
+        let requests: std::result::Result<Vec<_>, _> = keys.into_iter().map(request).collect();
+        let requests = requests.map_err(|error| undone(OPERATION, error))?;
+        let mut rest: Vec<_> =
+            requests.into_iter().map(|delete| WriteRequest::builder().delete_request(delete).build()).collect();
+        for _ in 0..ROUNDS_PER_BATCH {
+            let answer = self.client.batch_write_item().request_items(&self.connections, rest).send().await;
+            let answer = answer.map_err(|error| translate(OPERATION, &error))?;
+            rest = answer.unprocessed_items.unwrap_or_default().remove(&self.connections).unwrap_or_default();
+            if rest.is_empty() {
+                return Ok(());
+            }
+        }
+        Err(undone(OPERATION, format_args!("{} deletes stayed unprocessed", rest.len())))
+    }
+}

@@ -1,0 +1,208 @@
+//! The rooms' heads, logs and dedupe rows, in the rooms table.
+
+use std::collections::{HashMap, HashSet};
+
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
+use domain::ports::{Appended, Result, Rooms};
+use domain::{Append, DedupeKey, Epoch, Head, Publication, Range, RoomId, Sequence, Shards, Timestamp};
+
+use crate::attributes::{Item, Read, n, s};
+use crate::errors::{translate, undone, unreadable};
+use crate::items::{dedupe, head as head_item, log_row};
+use crate::keys;
+use crate::tables::Tables;
+
+impl Rooms for Tables {
+    async fn head(&self, room: &RoomId) -> Result<Option<Head>> {
+        const OPERATION: &str = "DynamoDB GetItem (head)";
+        let item = self.get(OPERATION, &self.rooms, keys::head(room)).await?;
+        item.map(|item| head_item::from_item(&item).map_err(|error| unreadable(OPERATION, error))).transpose()
+    }
+
+    async fn heads(&self, rooms: &[RoomId]) -> Result<HashMap<RoomId, Head>> {
+        const OPERATION: &str = "DynamoDB BatchGetItem (heads)";
+        let wanted = rooms.iter().map(keys::head).collect();
+        let read = |item: &Item| Ok((keys::parse_room_key(item, keys::PK)?, head_item::from_item(item)?));
+        let items = self.batch_get(OPERATION, &self.rooms, wanted).await?;
+        let heads: std::result::Result<_, crate::attributes::Unreadable> = items.iter().map(read).collect();
+        heads.map_err(|error| unreadable(OPERATION, error))
+    }
+
+    async fn create(&self, room: &RoomId, epoch: &Epoch) -> Result<Head> {
+        const OPERATION: &str = "DynamoDB PutItem (head)";
+        let head = Head::new(room, epoch.clone());
+        let call = self
+            .client
+            .put_item()
+            .table_name(&self.rooms)
+            .set_item(Some(head_item::to_item(room, &head)))
+            .condition_expression("attribute_not_exists(pk)");
+        match call.send().await {
+            Ok(_) => Ok(head),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
+                self.head(room).await?.ok_or_else(|| undone(OPERATION, "the head was there and is gone"))
+            }
+            Err(error) => Err(translate(OPERATION, &error)),
+        }
+    }
+
+    async fn grow(&self, room: &RoomId, from: Shards, to: Shards) -> Result<()> {
+        let call = self
+            .client
+            .update_item()
+            .table_name(&self.rooms)
+            .set_key(Some(keys::head(room)))
+            .update_expression("SET shards = :to")
+            .condition_expression("shards = :from")
+            .expression_attribute_values(":from", n(from.get()))
+            .expression_attribute_values(":to", n(to.get()));
+        match call.send().await {
+            Ok(_) => Ok(()),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => Ok(()),
+            Err(error) => Err(translate("DynamoDB UpdateItem (grow)", &error)),
+        }
+    }
+
+    async fn known(&self, keys: &[DedupeKey]) -> Result<HashSet<DedupeKey>> {
+        let by_pk: HashMap<AttributeText, &DedupeKey> =
+            keys.iter().map(|key| (pk_text(&keys::dedupe(key)), key)).collect();
+        let wanted = by_pk.values().map(|key| keys::dedupe(key)).collect();
+        let items = self.batch_get("DynamoDB BatchGetItem (dedupe)", &self.rooms, wanted).await?;
+        Ok(items.iter().filter_map(|item| by_pk.get(&pk_text(item)).map(|key| (*key).clone())).collect())
+    }
+
+    async fn append(&self, append: &Append) -> Result<Appended> {
+        const OPERATION: &str = "DynamoDB TransactWriteItems (append)";
+        let mut actions = vec![self.move_head(append).map_err(|error| undone(OPERATION, error))?];
+        for (publication, key) in &append.publications {
+            let row = log_row::to_item(&append.room, publication);
+            let remembered = dedupe::to_item(key, publication.sequenced_at);
+            for item in [row, remembered] {
+                actions.push(self.put_new(item).map_err(|error| undone(OPERATION, error))?);
+            }
+        }
+        match self.client.transact_write_items().set_transact_items(Some(actions)).send().await {
+            Ok(_) => Ok(Appended::Stored),
+            Err(error) if lost_a_race(error.as_service_error()) => Ok(Appended::Stale),
+            Err(error) => Err(translate(OPERATION, &error)),
+        }
+    }
+
+    async fn mark_sent(&self, room: &RoomId, epoch: &Epoch, through: Sequence) -> Result<()> {
+        let call = self
+            .client
+            .update_item()
+            .table_name(&self.rooms)
+            .set_key(Some(keys::head(room)))
+            .update_expression("SET sent = :through")
+            .condition_expression("epoch = :epoch AND sent < :through")
+            .expression_attribute_values(":epoch", s(epoch.as_str()))
+            .expression_attribute_values(":through", n(through.get()));
+        match call.send().await {
+            Ok(_) => Ok(()),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => Ok(()),
+            Err(error) => Err(translate("DynamoDB UpdateItem (sent)", &error)),
+        }
+    }
+
+    async fn log(&self, room: &RoomId, range: &Range, limit: usize, now: Timestamp) -> Result<Vec<Publication>> {
+        let (first, last) = (range.after.next(), range.through);
+        if last < first {
+            return Ok(Vec::new());
+        }
+        self.log_rows(room, [keys::log_sk(&range.epoch, first), keys::log_sk(&range.epoch, last)], true, limit, now)
+            .await
+    }
+
+    async fn log_backwards(
+        &self,
+        room: &RoomId,
+        epoch: &Epoch,
+        through: Sequence,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Vec<Publication>> {
+        let span = [keys::log_sk(epoch, Sequence::ZERO), keys::log_sk(epoch, through)];
+        self.log_rows(room, span, false, limit, now).await
+    }
+}
+
+type AttributeText = String;
+
+fn pk_text(item: &Item) -> AttributeText {
+    item.maybe_text(keys::PK).unwrap_or_default().to_owned()
+}
+
+/// A condition that did not hold, or another transaction at the same moment: read again.
+fn lost_a_race(error: Option<&TransactWriteItemsError>) -> bool {
+    let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error else {
+        return false;
+    };
+    let codes = cancelled.cancellation_reasons().iter().filter_map(|reason| reason.code());
+    codes.filter(|code| *code != "None").all(|code| matches!(code, "ConditionalCheckFailed" | "TransactionConflict"))
+}
+
+impl Tables {
+    fn move_head(
+        &self,
+        append: &Append,
+    ) -> std::result::Result<TransactWriteItem, aws_sdk_dynamodb::error::BuildError> {
+        let Head { epoch, sequence, shards, .. } = &append.head;
+        let update = Update::builder()
+            .table_name(&self.rooms)
+            .set_key(Some(keys::head(&append.room)))
+            .update_expression("SET seq = :next")
+            .condition_expression("epoch = :epoch AND seq = :seq AND shards = :shards")
+            .expression_attribute_values(":epoch", s(epoch.as_str()))
+            .expression_attribute_values(":seq", n(sequence.get()))
+            .expression_attribute_values(":shards", n(shards.get()))
+            .expression_attribute_values(":next", n(append.head_after().sequence.get()));
+        Ok(TransactWriteItem::builder().update(update.build()?).build())
+    }
+
+    fn put_new(&self, item: Item) -> std::result::Result<TransactWriteItem, aws_sdk_dynamodb::error::BuildError> {
+        let put = Put::builder()
+            .table_name(&self.rooms)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(pk)");
+        Ok(TransactWriteItem::builder().put(put.build()?).build())
+    }
+
+    async fn log_rows(
+        &self,
+        room: &RoomId,
+        [first, last]: [String; 2],
+        forward: bool,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Vec<Publication>> {
+        const OPERATION: &str = "DynamoDB Query (log)";
+        let mut rows = Vec::new();
+        let mut start: Option<HashMap<String, AttributeValue>> = None;
+        while rows.len() < limit {
+            let rest = i32::try_from(limit - rows.len()).unwrap_or(i32::MAX);
+            let call = self
+                .client
+                .query()
+                .table_name(&self.rooms)
+                .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
+                .expression_attribute_values(":pk", s(keys::room_key(room)))
+                .expression_attribute_values(":first", s(&first))
+                .expression_attribute_values(":last", s(&last))
+                .consistent_read(true)
+                .scan_index_forward(forward)
+                .limit(rest)
+                .set_exclusive_start_key(start);
+            let answer = call.send().await.map_err(|error| translate(OPERATION, &error))?;
+            for item in answer.items().iter().filter(|item| !log_row::is_expired(item, now)) {
+                rows.push(log_row::from_item(item).map_err(|error| unreadable(OPERATION, error))?);
+            }
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                break;
+            }
+        }
+        Ok(rows)
+    }
+}

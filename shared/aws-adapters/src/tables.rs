@@ -1,0 +1,75 @@
+//! DynamoDB: the two tables, and how they are asked.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::KeysAndAttributes;
+use domain::ports::Result;
+
+use crate::account::{Account, one_retry, service_config, time_limits};
+use crate::attributes::Item;
+use crate::errors::{translate, undone};
+
+/// A call to DynamoDB, its retry included, ends after this: two of them fit a function's 5 s.
+pub const TABLE_TIMEOUT: Duration = Duration::from_millis(2_000);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1_200);
+/// Keys that one `BatchGetItem` takes.
+pub(crate) const KEYS_PER_BATCH: usize = 100;
+/// Rounds after which a batch that is never done entirely is given up.
+const ROUNDS_PER_BATCH: usize = 5;
+
+/// The two tables.
+///
+/// Implements [`domain::ports::Connections`], [`domain::ports::Memberships`] and [`domain::ports::Rooms`].
+#[derive(Debug, Clone)]
+pub struct Tables {
+    pub(crate) client: Client,
+    pub(crate) connections: String,
+    pub(crate) rooms: String,
+}
+
+impl Tables {
+    /// The tables of that name.
+    #[must_use]
+    pub fn new(account: &Account, connections: impl Into<String>, rooms: impl Into<String>) -> Self {
+        let limits = time_limits(TABLE_TIMEOUT, ATTEMPT_TIMEOUT);
+        let config = service_config!(aws_sdk_dynamodb, account, account.endpoint(), limits, one_retry());
+        let client = Client::from_conf(config);
+        Self { client, connections: connections.into(), rooms: rooms.into() }
+    }
+
+    pub(crate) async fn get(&self, operation: &'static str, table: &str, key: Item) -> Result<Option<Item>> {
+        let call = self.client.get_item().table_name(table).set_key(Some(key)).consistent_read(true);
+        call.send().await.map(|answer| answer.item).map_err(|error| translate(operation, &error))
+    }
+
+    /// Reads items consistently, however many; those that are not there are left out.
+    pub(crate) async fn batch_get(&self, operation: &'static str, table: &str, keys: Vec<Item>) -> Result<Vec<Item>> {
+        let mut items = Vec::with_capacity(keys.len());
+        for keys in keys.chunks(KEYS_PER_BATCH) {
+            self.batch_get_chunk(operation, table, keys.to_vec(), &mut items).await?;
+        }
+        Ok(items)
+    }
+
+    async fn batch_get_chunk(
+        &self,
+        operation: &'static str,
+        table: &str,
+        mut keys: Vec<Item>,
+        items: &mut Vec<Item>,
+    ) -> Result<()> {
+        for _ in 0..ROUNDS_PER_BATCH {
+            let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
+            let wanted = wanted.map_err(|error| undone(operation, error))?;
+            let answer = self.client.batch_get_item().request_items(table, wanted).send().await;
+            let answer = answer.map_err(|error| translate(operation, &error))?;
+            items.extend(answer.responses.unwrap_or_default().remove(table).unwrap_or_default());
+            keys = answer.unprocessed_keys.unwrap_or_default().remove(table).map(|rest| rest.keys).unwrap_or_default();
+            if keys.is_empty() {
+                return Ok(());
+            }
+        }
+        Err(undone(operation, format_args!("{} keys stayed unprocessed", keys.len())))
+    }
+}

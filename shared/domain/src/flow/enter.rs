@@ -1,0 +1,127 @@
+//! A connection joins a room: it grows the room, then writes its membership, then reads the head.
+//!
+//! In that order no publication can be sequenced for fewer shards than a member it owes: the sequencer's transaction is
+//! conditioned on the number of shards, so whatever gets a position after the membership is written is queued for the
+//! shard it stands in, and whatever got one before is at or below the head that is read last.
+
+use crate::connection::Member;
+use crate::membership::Membership;
+use crate::name::{RoomId, UserId};
+use crate::ports::{Chance, Connections, Error, Joined, Memberships, Result, Rooms};
+use crate::position::Epoch;
+use crate::sequencing::Head;
+use crate::shard::{Growth, Shard, growth};
+use crate::timestamp::Timestamp;
+
+/// Who joins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Joiner {
+    /// The connection, with all that a delivery needs.
+    pub member: Member,
+    /// Whose it is.
+    pub user: UserId,
+}
+
+/// Where a new member goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Its shard.
+    pub shard: Shard,
+    /// How many members the room has, where that was counted on the way.
+    pub members: Option<u64>,
+    /// Whether the room had to grow.
+    pub grown: bool,
+}
+
+/// What a joiner is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entered {
+    /// Where the room stands.
+    pub head: Head,
+    /// Whether the membership is new.
+    pub new: bool,
+    /// How many members the room has, this one included, where that was counted on the way.
+    pub members: Option<u64>,
+    /// Whether the room had to grow.
+    pub grown: bool,
+}
+
+/// Finds a place for a new member, making room first if the shard is full. Creates the head of a room that has none.
+///
+/// # Errors
+/// Those of the ports.
+pub async fn place<P>(ports: &P, chance: &impl Chance, room: &RoomId, joiner: &Member) -> Result<Place>
+where
+    P: Memberships + Rooms,
+{
+    let head = head_of(ports, chance, room).await?;
+    let Growth::Count(shard) = growth(room, head.shards, &joiner.connection) else {
+        return Ok(Place { shard: head.shards.place(&joiner.connection), members: None, grown: false });
+    };
+    let counted = ports.count(room, shard).await?;
+    let members = (head.shards.get() == 1).then_some(counted);
+    let Some(shards) = Growth::after_count(head.shards, counted) else {
+        return Ok(Place { shard, members, grown: false });
+    };
+    ports.grow(room, head.shards, shards).await?;
+    // Somebody else may have changed it meanwhile: what counts is what stands there.
+    let head = head_of(ports, chance, room).await?;
+    Ok(Place { shard: head.shards.place(&joiner.connection), members, grown: true })
+}
+
+/// Joins a room; `None` if the connection is not, or no longer, there.
+///
+/// # Errors
+/// Those of the ports; a repeat is safe.
+pub async fn enter<P>(
+    ports: &P,
+    chance: &impl Chance,
+    room: &RoomId,
+    joiner: &Joiner,
+    now: Timestamp,
+) -> Result<Option<Entered>>
+where
+    P: Connections + Memberships + Rooms,
+{
+    if room.is_everyone() {
+        return enter_everyone(ports, chance, joiner).await;
+    }
+    let Place { shard, members, grown } = place(ports, chance, room, &joiner.member).await?;
+    let membership = Membership {
+        room: room.clone(),
+        shard,
+        member: joiner.member.clone(),
+        user: joiner.user.clone(),
+        joined_at: now,
+    };
+    let new = match ports.join(&membership).await? {
+        Joined::NotConnected => return Ok(None),
+        Joined::New => true,
+        Joined::Already => false,
+    };
+    let head = head_of(ports, chance, room).await?;
+    Ok(Some(Entered { head, new, members: members.map(|others| others + u64::from(new)), grown }))
+}
+
+/// Every connection is a member of `*` from connect on.
+async fn enter_everyone<P>(ports: &P, chance: &impl Chance, joiner: &Joiner) -> Result<Option<Entered>>
+where
+    P: Connections + Rooms,
+{
+    if ports.find(&joiner.member.connection).await?.is_none() {
+        return Ok(None);
+    }
+    let head = head_of(ports, chance, &RoomId::everyone()).await?;
+    Ok(Some(Entered { head, new: false, members: None, grown: false }))
+}
+
+/// The head of a room, created if it has none.
+///
+/// # Errors
+/// Those of the port.
+async fn head_of(ports: &impl Rooms, chance: &impl Chance, room: &RoomId) -> std::result::Result<Head, Error> {
+    match ports.head(room).await? {
+        Some(head) => Ok(head),
+        None => ports.create(room, &Epoch::from_random(chance.bits())).await,
+    }
+}

@@ -1,0 +1,7 @@
+//! Steps that several functions take, in the one order that keeps the promises. Over the ports: still no I/O here.
+
+mod enter;
+mod forget;
+
+pub use enter::{Entered, Joiner, Place, enter, place};
+pub use forget::forget;

@@ -1,0 +1,86 @@
+//! Batches of a queue, in our words: messages by group, and which of them come back when.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use domain::ports::Retries;
+use telemetry::{Summary, field, metric};
+
+/// One message of a queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// The queue's id of it; what a partial failure names.
+    pub id: String,
+    /// What its visibility is changed by.
+    pub receipt: String,
+    /// Its FIFO group.
+    pub group: String,
+    /// How often it has been received, this time included.
+    pub receives: u32,
+    /// What it says.
+    pub body: String,
+}
+
+/// A message that was not handled, and when it comes back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failed {
+    /// Which.
+    pub message: Message,
+    /// When; `None` leaves it to the queue's visibility timeout.
+    pub retry_after: Option<Duration>,
+}
+
+impl Message {
+    /// It comes back after this.
+    #[must_use]
+    pub fn retry_after(self, pause: Duration) -> Failed {
+        Failed { message: self, retry_after: Some(pause) }
+    }
+
+    /// It comes back soon, and later each time: 0.5 s, 1 s, 2 s, 4 s, then 8 s.
+    #[must_use]
+    pub fn retry_soon(self) -> Failed {
+        let pause = Duration::from_millis(500 << self.receives.saturating_sub(1).min(4));
+        self.retry_after(pause)
+    }
+}
+
+/// The messages of an event, by group, in the queue's order inside each.
+#[must_use]
+pub fn by_group(event: SqsEvent) -> Vec<Vec<Message>> {
+    let mut groups: BTreeMap<String, Vec<Message>> = BTreeMap::new();
+    for record in event.records {
+        let message = message(record);
+        groups.entry(message.group.clone()).or_default().push(message);
+    }
+    groups.into_values().collect()
+}
+
+fn message(record: SqsMessage) -> Message {
+    let attribute = |name: &str| record.attributes.get(name).cloned().unwrap_or_default();
+    Message {
+        group: attribute("MessageGroupId"),
+        receives: attribute("ApproximateReceiveCount").parse().unwrap_or(1),
+        id: record.message_id.unwrap_or_default(),
+        receipt: record.receipt_handle.unwrap_or_default(),
+        body: record.body.unwrap_or_default(),
+    }
+}
+
+/// Sets when failed messages come back, then names them to the queue.
+///
+/// A visibility that cannot be set is no failure: the message comes back at its timeout.
+pub async fn report(failed: Vec<Failed>, retries: &impl Retries, summary: &mut Summary) -> SqsBatchResponse {
+    summary.add(metric::MESSAGES_FAILED, failed.len() as u64);
+    let mut response = SqsBatchResponse::default();
+    for Failed { message, retry_after } in failed {
+        if let Some(pause) = retry_after
+            && let Err(error) = retries.retry_after(&message.receipt, pause).await
+        {
+            tracing::warn!({ field::MESSAGE_ID.0 } = message.id, { field::ERROR.0 } = %error, "visibility not set");
+        }
+        response.add_failure(message.id);
+    }
+    response
+}

@@ -1,0 +1,115 @@
+//! From `main` to the first event, and around each of them.
+
+use std::fmt::Display;
+use std::future::Future;
+use std::process::ExitCode;
+use std::time::{Duration, Instant, UNIX_EPOCH};
+
+use aws_lambda_events::apigw::{ApiGatewayProxyResponse, ApiGatewayWebsocketProxyRequest};
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
+use domain::Timestamp;
+use domain::ports::Retries;
+use lambda_runtime::{Error as RuntimeError, LambdaEvent, service_fn};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use telemetry::{Summary, field, metric};
+
+use crate::batch::{self, Failed, Message};
+use crate::deadline::Deadline;
+use crate::websocket::{Answer, Call};
+
+/// Answers the events of a WebSocket API's routes.
+pub trait Routes: Send + Sync {
+    /// Answers one event. What goes wrong is an answer too; an error here is for what should not be possible.
+    fn handle(&self, call: Call, summary: &mut Summary) -> impl Future<Output = Answer> + Send;
+}
+
+/// Works off batches of a FIFO queue.
+pub trait Batches: Send + Sync {
+    /// Handles the messages of one event, by group; says which come back. Groups do not wait for each other.
+    fn handle(
+        &self,
+        groups: Vec<Vec<Message>>,
+        deadline: Deadline,
+        summary: &mut Summary,
+    ) -> impl Future<Output = Vec<Failed>> + Send;
+}
+
+/// Serves a WebSocket API's routes until Lambda ends the process.
+pub async fn routes<H: Routes>(function: &'static str, wire: impl FnOnce() -> Result<H, String>) -> ExitCode {
+    run(function, wire, async |handler: &H, event: LambdaEvent<ApiGatewayWebsocketProxyRequest>, summary| {
+        let call = Call::from_event(event.payload)?;
+        call.describe(summary);
+        let answer = handler.handle(call, summary).await;
+        summary.set(field::STATUS, answer.status);
+        Ok::<ApiGatewayProxyResponse, RuntimeError>(answer.into_response())
+    })
+    .await
+}
+
+/// Works off a FIFO queue until Lambda ends the process.
+pub async fn batches<H: Batches, R: Retries>(
+    function: &'static str,
+    wire: impl FnOnce() -> Result<(H, R), String>,
+) -> ExitCode {
+    run(function, wire, async |(handler, retries): &(H, R), event: LambdaEvent<SqsEvent>, summary| {
+        let deadline = deadline(&event);
+        let failed = handler.handle(batch::by_group(event.payload), deadline, summary).await;
+        Ok::<SqsBatchResponse, RuntimeError>(batch::report(failed, retries, summary).await)
+    })
+    .await
+}
+
+/// When Lambda kills the invocation of this event.
+pub fn deadline<T>(event: &LambdaEvent<T>) -> Deadline {
+    let since_epoch = event.context.deadline().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    Deadline::at(Timestamp::from_ms(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)))
+}
+
+/// Wires the function, then answers events until Lambda ends the process; each says its one line.
+///
+/// A function that cannot be wired says why in one sentence and ends: Lambda reports the failed start.
+pub async fn run<E, A, W>(
+    function: &'static str,
+    wire: impl FnOnce() -> Result<W, String>,
+    handle: impl AsyncFn(&W, LambdaEvent<E>, &mut Summary) -> Result<A, RuntimeError>,
+) -> ExitCode
+where
+    E: DeserializeOwned,
+    A: Serialize,
+{
+    telemetry::init();
+    let wired = match wire() {
+        Ok(wired) => wired,
+        Err(problem) => return fail(function, "the function cannot start", &problem),
+    };
+    let answer = async |event: LambdaEvent<E>| {
+        let mut summary = Summary::new(function);
+        summary.set(field::REQUEST_ID, event.context.request_id.clone());
+        let begun = Instant::now();
+        let answer = handle(&wired, event, &mut summary).await;
+        conclude(&mut summary, answer.as_ref().err(), begun.elapsed());
+        answer
+    };
+    match lambda_runtime::run(service_fn(answer)).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(function, "the runtime ended", &error),
+    }
+}
+
+fn conclude(summary: &mut Summary, error: Option<&RuntimeError>, took: Duration) {
+    if let Some(error) = error {
+        summary.set(field::OUTCOME, "failed");
+        summary.set(field::ERROR, error.to_string());
+        summary.add(metric::INVOCATIONS_FAILED, 1);
+    } else if summary.said(field::OUTCOME).is_none() {
+        summary.set(field::OUTCOME, "ok");
+    }
+    summary.set(field::DURATION_MS, u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+    summary.emit();
+}
+
+fn fail(function: &'static str, what: &str, problem: &(impl Display + ?Sized)) -> ExitCode {
+    tracing::error!({ field::FUNCTION.0 } = function, { field::ERROR.0 } = %problem, "{what}");
+    ExitCode::FAILURE
+}

@@ -1,0 +1,137 @@
+//! Events of a WebSocket API, in our words.
+
+use std::collections::HashMap;
+
+use aws_lambda_events::apigw::{ApiGatewayProxyResponse, ApiGatewayWebsocketProxyRequest};
+use aws_lambda_events::encodings::Body;
+use aws_lambda_events::http::HeaderValue;
+use domain::{ConnectionId, Device, Endpoint, Reject, Timestamp};
+use protocol::context::{Context, NotOurs};
+use telemetry::Summary;
+
+/// One event of one connection: it connects, it says something, it is gone.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// Which connection.
+    pub connection: ConnectionId,
+    /// When it opened.
+    pub connected_at: Timestamp,
+    /// The route that was selected.
+    pub route: String,
+    /// The gateway's id of this event.
+    pub request_id: String,
+    /// What the authorizer said at connect.
+    pub context: Result<Context, String>,
+    /// The management endpoint derived from the event.
+    pub derived_endpoint: Endpoint,
+    /// The text of a message; empty for the others.
+    pub body: String,
+    /// Of the handshake: the subprotocols offered.
+    pub subprotocols: Vec<String>,
+}
+
+/// Why an event is not one of a WebSocket API.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A field that the gateway always sends is not there.
+    #[error("the event has no requestContext.{0}: is this function behind a WebSocket API?")]
+    Missing(&'static str),
+    /// The connection's id is none.
+    #[error("requestContext.connectionId: {0}")]
+    Connection(#[from] Reject),
+}
+
+impl Call {
+    /// From the gateway's event.
+    ///
+    /// # Errors
+    /// [`Error`] when it is not one.
+    pub fn from_event(event: ApiGatewayWebsocketProxyRequest) -> Result<Self, Error> {
+        let context = event.request_context;
+        let connection = context.connection_id.ok_or(Error::Missing("connectionId"))?;
+        let offered = |value: &HeaderValue| value.to_str().map(str::to_owned).unwrap_or_default();
+        let subprotocols = event.headers.get_all("sec-websocket-protocol").iter().map(offered).collect::<Vec<_>>();
+        let domain = context.domain_name.unwrap_or_default();
+        let stage = context.stage.unwrap_or_default();
+        let authorizer = context.authorizer.fields;
+        Ok(Self {
+            connection: ConnectionId::parse(connection)?,
+            connected_at: Timestamp::from_ms(u64::try_from(context.connected_at).unwrap_or_default()),
+            route: context.route_key.ok_or(Error::Missing("routeKey"))?,
+            request_id: context.request_id.unwrap_or_default(),
+            context: read_context(&authorizer).map_err(|error| error.to_string()),
+            derived_endpoint: Endpoint::derived(&domain, &stage),
+            body: event.body.unwrap_or_default(),
+            subprotocols: split_subprotocols(&subprotocols),
+        })
+    }
+
+    /// Notes in the summary what every call has.
+    pub fn describe(&self, summary: &mut Summary) {
+        summary.set(telemetry::field::CONNECTION_ID, self.connection.to_string());
+        summary.set(telemetry::field::ROUTE, self.route.clone());
+    }
+
+    /// On which device the connection is, if that is known.
+    #[must_use]
+    pub fn device(&self) -> Option<&Device> {
+        self.context.as_ref().ok().and_then(|context| context.identity.device.as_ref())
+    }
+}
+
+/// Values of `Sec-WebSocket-Protocol`, one by one: lists are split and trimmed.
+#[must_use]
+pub fn split_subprotocols(values: &[String]) -> Vec<String> {
+    let split = values.iter().flat_map(|value| value.split(','));
+    split.map(str::trim).filter(|value| !value.is_empty()).map(str::to_owned).collect()
+}
+
+fn read_context(authorizer: &HashMap<String, serde_json::Value>) -> Result<Context, NotOurs> {
+    Context::from_lookup(|name| match authorizer.get(name)? {
+        serde_json::Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    })
+}
+
+/// What the gateway is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The status: of the handshake for `$connect`, otherwise nobody sees it.
+    pub status: u16,
+    /// What the client is sent, on routes that respond.
+    pub body: Option<String>,
+    /// The subprotocol to echo, on `$connect`.
+    pub subprotocol: Option<String>,
+}
+
+impl Answer {
+    /// Done, nothing to say.
+    #[must_use]
+    pub fn silent() -> Self {
+        Self::status(200)
+    }
+
+    /// This status, nothing to say.
+    #[must_use]
+    pub fn status(status: u16) -> Self {
+        Self { status, body: None, subprotocol: None }
+    }
+
+    /// Say this to the client.
+    #[must_use]
+    pub fn say(text: String) -> Self {
+        Self { status: 200, body: Some(text), subprotocol: None }
+    }
+
+    /// As the gateway reads it.
+    #[must_use]
+    pub fn into_response(self) -> ApiGatewayProxyResponse {
+        let mut response = ApiGatewayProxyResponse::default();
+        response.status_code = i64::from(self.status);
+        response.body = self.body.map(Body::Text);
+        if let Some(value) = self.subprotocol.and_then(|name| HeaderValue::from_str(&name).ok()) {
+            response.headers.insert("Sec-WebSocket-Protocol", value);
+        }
+        response
+    }
+}

@@ -1,0 +1,113 @@
+//! One line per invocation.
+
+use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Map, Value, json};
+
+use crate::field::{self, Field};
+use crate::metric::{Metric, Unit};
+
+/// Where our metrics stand in CloudWatch.
+const NAMESPACE: &str = "Roomcast";
+
+/// What one invocation has to say: fields, and a tally of metrics.
+///
+/// Format: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
+#[derive(Debug, Clone)]
+pub struct Summary {
+    function: &'static str,
+    fields: BTreeMap<&'static str, Value>,
+    tally: BTreeMap<Metric, u64>,
+}
+
+impl Summary {
+    /// Begins the line of one invocation.
+    #[must_use]
+    pub fn new(function: &'static str) -> Self {
+        Self { function, fields: BTreeMap::new(), tally: BTreeMap::new() }
+    }
+
+    /// Says something. The last word on a field stands.
+    pub fn set(&mut self, field: Field, value: impl Into<Value>) {
+        self.fields.insert(field.0, value.into());
+    }
+
+    /// Counts.
+    pub fn add(&mut self, metric: Metric, count: u64) {
+        *self.tally.entry(metric).or_default() += count;
+    }
+
+    /// Keeps the largest.
+    pub fn most(&mut self, metric: Metric, value: u64) {
+        let largest = self.tally.entry(metric).or_default();
+        *largest = value.max(*largest);
+    }
+
+    /// What has been counted so far.
+    #[must_use]
+    pub fn counted(&self, metric: Metric) -> u64 {
+        self.tally.get(&metric).copied().unwrap_or_default()
+    }
+
+    /// What was said of a field, if it is text.
+    #[must_use]
+    pub fn said(&self, field: Field) -> Option<&str> {
+        self.fields.get(field.0).and_then(Value::as_str)
+    }
+
+    /// The line.
+    #[must_use]
+    pub fn to_line(&self, now_ms: u64) -> String {
+        let mut line = Map::new();
+        line.insert("level".to_owned(), json!("INFO"));
+        line.insert(field::FUNCTION.0.to_owned(), json!(self.function));
+        line.extend(self.fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+        line.extend(self.tally.iter().map(|(metric, value)| (metric.name.to_owned(), json!(value))));
+        if !self.tally.is_empty() {
+            let metric = |metric: &Metric| json!({ "Name": metric.name, "Unit": Unit::as_str(metric.unit) });
+            let metrics: Vec<Value> = self.tally.keys().map(metric).collect();
+            let directive = json!([{ "Namespace": NAMESPACE, "Dimensions": [["function"]], "Metrics": metrics }]);
+            line.insert("_aws".to_owned(), json!({ "Timestamp": now_ms, "CloudWatchMetrics": directive }));
+        }
+        Value::Object(line).to_string()
+    }
+
+    /// Writes the line to standard output.
+    pub fn emit(&self) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        println!("{}", self.to_line(u64::try_from(now.as_millis()).unwrap_or(u64::MAX)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metric;
+
+    #[test]
+    fn a_line_is_json_that_reads_alone_and_a_record_of_the_embedded_metric_format() {
+        let mut summary = Summary::new("fanout");
+        summary.set(field::ROOM_ID, "evil\nroom\u{1b}[31m");
+        summary.add(metric::POSTS_SENT, 2);
+        summary.add(metric::POSTS_SENT, 3);
+        let line = summary.to_line(7);
+        assert!(!line.contains('\n') && !line.contains('\u{1b}'), "no name can forge a line: {line}");
+        let value: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(value["posts_sent"], 5);
+        assert_eq!(value["_aws"]["CloudWatchMetrics"][0]["Metrics"][0]["Name"], "posts_sent");
+        assert_eq!(value["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([["function"]]));
+    }
+
+    #[test]
+    fn every_field_and_metric_stands_in_telemetry_md() {
+        let page = include_str!("../TELEMETRY.md");
+        let missing: Vec<&str> = field::ALL
+            .iter()
+            .map(|field| field.0)
+            .chain(metric::ALL.iter().map(|metric| metric.name))
+            .filter(|name| !page.contains(&format!("`{name}`")))
+            .collect();
+        assert!(missing.is_empty(), "TELEMETRY.md does not mention {missing:?}");
+    }
+}
