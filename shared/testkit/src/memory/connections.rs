@@ -1,0 +1,97 @@
+//! Connections and their tombstones, over the state of the store.
+
+use domain::ports::{Connections, Known, Opened, Result};
+use domain::{Connection, ConnectionId, Membership, RoomId, Suspect, Timestamp, limits};
+
+use super::index::Change;
+use super::store::{Slot, State, Store};
+
+impl Connections for Store {
+    async fn open(&self, connection: &Connection, memberships: &[Membership]) -> Result<Opened> {
+        let now = self.now();
+        let mut state = self.lock();
+        if state.connections.contains_key(&connection.id) {
+            return Ok(Opened::Refused);
+        }
+        state.open(connection, memberships, now);
+        Ok(Opened::Stored)
+    }
+
+    async fn find(&self, connection: &ConnectionId) -> Result<Option<Connection>> {
+        Ok(self.lock().living(connection).cloned())
+    }
+
+    async fn touch(&self, connection: &ConnectionId, now: Timestamp) -> Result<Known> {
+        let written_at = self.now();
+        let mut state = self.lock();
+        let Some(Slot::Open { connection: stored, .. }) = state.connections.get_mut(connection) else {
+            return Ok(Known::No);
+        };
+        if now.since(stored.last_seen_at) > limits::TOUCH {
+            stored.last_seen_at = now;
+            let change = Change::Seen(suspect(stored));
+            state.index.write(vec![change], written_at);
+        }
+        Ok(Known::Yes)
+    }
+
+    async fn bury(&self, connection: &ConnectionId, now: Timestamp) -> Result<()> {
+        let written_at = self.now();
+        let mut state = self.lock();
+        if !matches!(state.connections.get(connection), Some(Slot::Buried { .. })) {
+            state.remove_slot(connection, written_at);
+            state.connections.insert(connection.clone(), Slot::Buried { at: now });
+        }
+        Ok(())
+    }
+
+    async fn silent(&self, shard: u16, before: Timestamp, limit: usize) -> Result<Vec<Suspect>> {
+        let now = self.now();
+        let mut silent = self.lock().index.silent(shard, before, now);
+        silent.truncate(limit);
+        Ok(silent)
+    }
+}
+
+impl State {
+    /// One transaction: the connection, with its index keys, and its first memberships.
+    fn open(&mut self, connection: &Connection, memberships: &[Membership], now: Timestamp) {
+        let mut changes = vec![Change::Seen(suspect(connection))];
+        let mut everyone = None;
+        for membership in memberships {
+            changes.push(membership_change(membership));
+            if membership.room.is_everyone() {
+                everyone = Some(membership.shard);
+            } else {
+                self.insert_membership(membership);
+            }
+        }
+        let connection = connection.clone();
+        self.connections.insert(connection.id.clone(), Slot::Open { connection, everyone });
+        self.index.write(changes, now);
+    }
+
+    /// Takes away what stands under a connection's key, and its index keys with it.
+    pub(super) fn remove_slot(&mut self, id: &ConnectionId, now: Timestamp) {
+        let Some(Slot::Open { everyone, .. }) = self.connections.remove(id) else {
+            return;
+        };
+        let mut changes = vec![Change::Buried(id.clone())];
+        changes.extend(everyone.map(|shard| Change::Left(RoomId::everyone(), shard, id.clone())));
+        self.index.write(changes, now);
+    }
+}
+
+pub(super) fn membership_change(membership: &Membership) -> Change {
+    Change::Joined(membership.room.clone(), membership.shard, membership.member.clone())
+}
+
+fn suspect(connection: &Connection) -> Suspect {
+    Suspect {
+        connection: connection.id.clone(),
+        endpoint: connection.endpoint.clone(),
+        connected_at: connection.connected_at,
+        last_seen_at: connection.last_seen_at,
+        format: connection.format,
+    }
+}

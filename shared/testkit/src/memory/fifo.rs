@@ -1,0 +1,233 @@
+//! One FIFO queue: groups in order, locked while in flight, repeats dropped.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use domain::Timestamp;
+use domain::ports::Clock;
+
+use crate::clock::TurnedClock;
+
+/// How long a repeat is recognised.
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/FIFO-queues-exactly-once-processing.html>
+pub const DEDUPLICATION: Duration = Duration::from_secs(5 * 60);
+/// Messages that one receive takes at most.
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html>
+pub const MESSAGES_PER_RECEIVE: usize = 10;
+/// How long a message taken and not finished stays invisible: that of our queues.
+pub const VISIBILITY: Duration = Duration::from_secs(30);
+
+/// A FIFO queue that deduplicates by group, in memory, of typed messages. Clones are the same queue.
+#[derive(Debug)]
+pub struct Fifo<T> {
+    clock: TurnedClock,
+    state: Arc<Mutex<State<T>>>,
+}
+
+/// A message as a receiver sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message<T> {
+    /// Of the message: the same each time it is taken.
+    pub id: String,
+    /// Of this taking.
+    pub receipt: String,
+    /// Its line.
+    pub group: String,
+    /// What makes it a repeat.
+    pub deduplication_id: String,
+    /// What it says.
+    pub body: T,
+    /// When it was queued.
+    pub sent_at: Timestamp,
+    /// How often it has been taken, this time included.
+    pub receive_count: u32,
+}
+
+#[derive(Debug)]
+struct State<T> {
+    name: &'static str,
+    entries: VecDeque<Entry<T>>,
+    /// When each pair of group and deduplication id was queued.
+    seen: HashMap<(String, String), Timestamp>,
+    sent: u64,
+}
+
+#[derive(Debug)]
+struct Entry<T> {
+    message: Message<T>,
+    /// In flight before.
+    visible_at: Timestamp,
+}
+
+impl<T: Clone> Fifo<T> {
+    /// An empty queue; its name begins its receipts.
+    #[must_use]
+    pub fn new(name: &'static str, clock: TurnedClock) -> Self {
+        let state = State { name, entries: VecDeque::new(), seen: HashMap::new(), sent: 0 };
+        Self { clock, state: Arc::new(Mutex::new(state)) }
+    }
+
+    /// Queues a message, unless it repeats one of its group within [`DEDUPLICATION`]. Whether it was queued.
+    pub fn send(&self, group: String, deduplication_id: String, body: T) -> bool {
+        let now = self.clock.now();
+        self.lock().send(group, deduplication_id, body, now)
+    }
+
+    /// Takes up to ten messages, the oldest first: none of a group of which one is in flight, and several of one group
+    /// in order. They are invisible for [`VISIBILITY`].
+    #[must_use]
+    pub fn take(&self) -> Vec<Message<T>> {
+        let now = self.clock.now();
+        self.lock().take(now)
+    }
+
+    /// Finishes a message. Whether the receipt was still good: the last one, and not run out.
+    pub fn finish(&self, receipt: &str) -> bool {
+        let now = self.clock.now();
+        let mut state = self.lock();
+        let Some(at) = state.in_flight(receipt, now) else {
+            return false;
+        };
+        state.entries.remove(at).is_some()
+    }
+
+    /// Shows a message again after `pause`, counted from now; until then its group stays locked. Whether the receipt
+    /// was still good.
+    pub fn show_after(&self, receipt: &str, pause: Duration) -> bool {
+        let now = self.clock.now();
+        let mut state = self.lock();
+        let found = state.in_flight(receipt, now);
+        if let Some(entry) = found.and_then(|at| state.entries.get_mut(at)) {
+            entry.visible_at = now.plus(pause);
+        }
+        found.is_some()
+    }
+
+    /// What every message that is not finished says, in flight or not, the oldest first.
+    #[must_use]
+    pub fn bodies(&self) -> Vec<T> {
+        let state = self.lock();
+        state.entries.iter().map(|entry| entry.message.body.clone()).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Clone for Fifo<T> {
+    fn clone(&self) -> Self {
+        Self { clock: self.clock.clone(), state: Arc::clone(&self.state) }
+    }
+}
+
+impl<T: Clone> State<T> {
+    fn send(&mut self, group: String, deduplication_id: String, body: T, now: Timestamp) -> bool {
+        let key = (group.clone(), deduplication_id.clone());
+        if self.seen.get(&key).is_some_and(|at| now.since(*at) < DEDUPLICATION) {
+            return false;
+        }
+        self.seen.insert(key, now);
+        self.sent += 1;
+        let message = Message {
+            id: format!("{}-{}", self.name, self.sent),
+            receipt: String::new(),
+            group,
+            deduplication_id,
+            body,
+            sent_at: now,
+            receive_count: 0,
+        };
+        let visible_at = now;
+        self.entries.push_back(Entry { message, visible_at });
+        true
+    }
+
+    fn take(&mut self, now: Timestamp) -> Vec<Message<T>> {
+        let in_flight = self.entries.iter().filter(|entry| entry.visible_at > now);
+        let locked: HashSet<String> = in_flight.map(|entry| entry.message.group.clone()).collect();
+        let free = |entry: &&mut Entry<T>| !locked.contains(&entry.message.group);
+        let taken = self.entries.iter_mut().filter(free).take(MESSAGES_PER_RECEIVE);
+        taken.map(|entry| entry.take(now)).collect()
+    }
+
+    fn in_flight(&self, receipt: &str, now: Timestamp) -> Option<usize> {
+        let good = |entry: &Entry<T>| entry.visible_at > now && entry.message.receipt == receipt;
+        self.entries.iter().position(good)
+    }
+}
+
+impl<T: Clone> Entry<T> {
+    fn take(&mut self, now: Timestamp) -> Message<T> {
+        self.visible_at = now.plus(VISIBILITY);
+        self.message.receive_count += 1;
+        self.message.receipt = format!("{}-{}", self.message.id, self.message.receive_count);
+        self.message.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Turning;
+    use crate::samples;
+
+    fn queue() -> (Fifo<u32>, TurnedClock) {
+        let clock = TurnedClock::new(samples::NOW, Turning::ByHand);
+        (Fifo::new("queue", clock.clone()), clock)
+    }
+
+    fn send(queue: &Fifo<u32>, group: &str, n: u32) -> bool {
+        queue.send(group.to_owned(), n.to_string(), n)
+    }
+
+    fn taken(queue: &Fifo<u32>) -> Vec<u32> {
+        queue.take().into_iter().map(|message| message.body).collect()
+    }
+
+    #[test]
+    fn a_receive_takes_ten_of_one_group_and_then_locks_it() {
+        let (queue, _) = queue();
+        assert!((0..12).all(|n| send(&queue, "a", n)));
+        assert!(send(&queue, "b", 12));
+        assert_eq!(taken(&queue), (0..10).collect::<Vec<_>>());
+        assert_eq!(taken(&queue), [12]);
+        assert!(taken(&queue).is_empty());
+    }
+
+    #[test]
+    fn a_group_goes_on_where_it_was_finished() {
+        let (queue, _) = queue();
+        assert!((0..12).all(|n| send(&queue, "a", n)));
+        for message in queue.take() {
+            assert!(queue.finish(&message.receipt));
+        }
+        assert_eq!(taken(&queue), [10, 11]);
+    }
+
+    #[test]
+    fn a_message_not_finished_comes_back_before_those_behind_it_and_its_old_receipt_is_void() {
+        let (queue, clock) = queue();
+        send(&queue, "a", 1);
+        let first = queue.take();
+        send(&queue, "a", 2);
+        clock.advance(VISIBILITY);
+        let second = queue.take();
+        assert_eq!(second.iter().map(|message| message.body).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!((second[0].receive_count, &second[0].id), (2, &first[0].id));
+        assert!(!queue.finish(&first[0].receipt));
+        assert!(queue.finish(&second[0].receipt));
+    }
+
+    #[test]
+    fn a_repeat_is_dropped_for_five_minutes_and_only_in_its_group() {
+        let (queue, clock) = queue();
+        assert!(send(&queue, "a", 1));
+        clock.advance(DEDUPLICATION - Duration::from_millis(1));
+        assert!(!send(&queue, "a", 1));
+        assert!(send(&queue, "b", 1));
+        clock.advance(Duration::from_millis(1));
+        assert!(send(&queue, "a", 1));
+    }
+}

@@ -1,0 +1,120 @@
+//! The two indexes, which learn of a write some time after it.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::Duration;
+
+use domain::{ConnectionId, Member, RoomId, Shard, Suspect, Timestamp, liveness_shard};
+
+/// How far an index lags behind the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Lag {
+    /// Not at all.
+    #[default]
+    None,
+    /// It does not know of the last so many writes.
+    Writes(usize),
+    /// It does not know of the writes of the last so long.
+    Time(Duration),
+}
+
+/// What one write changes in the indexes.
+#[derive(Debug)]
+pub(super) enum Change {
+    /// A member has come to a shard, or is noted there anew.
+    Joined(RoomId, Shard, Member),
+    /// A member has left a shard.
+    Left(RoomId, Shard, ConnectionId),
+    /// A connection was last seen then.
+    Seen(Suspect),
+    /// A connection is watched no more.
+    Buried(ConnectionId),
+}
+
+/// `by_room` and `by_liveness`, and the writes that they have not learned of yet.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    lag: Lag,
+    pending: VecDeque<(Timestamp, Vec<Change>)>,
+    by_room: HashMap<(RoomId, Shard), BTreeMap<ConnectionId, Member>>,
+    by_liveness: BTreeMap<ConnectionId, Suspect>,
+}
+
+impl Index {
+    /// Takes note of one write.
+    pub(super) fn write(&mut self, changes: Vec<Change>, now: Timestamp) {
+        self.pending.push_back((now, changes));
+        self.learn(now);
+    }
+
+    pub(super) fn set_lag(&mut self, lag: Lag, now: Timestamp) {
+        self.learn(now);
+        self.lag = lag;
+        self.learn(now);
+    }
+
+    pub(super) fn catch_up(&mut self) {
+        self.learn_first(self.pending.len());
+    }
+
+    /// Members of a shard after the one named, in the order of their ids.
+    pub(super) fn members(
+        &mut self,
+        room: &RoomId,
+        shard: Shard,
+        after: Option<&ConnectionId>,
+        now: Timestamp,
+    ) -> impl Iterator<Item = &Member> {
+        self.learn(now);
+        let members = self.by_room.get(&(room.clone(), shard)).into_iter().flatten();
+        members.filter(move |(id, _)| after.is_none_or(|after| *id > after)).map(|(_, member)| member)
+    }
+
+    pub(super) fn count(&mut self, room: &RoomId, shard: Shard, now: Timestamp) -> usize {
+        self.learn(now);
+        self.by_room.get(&(room.clone(), shard)).map_or(0, BTreeMap::len)
+    }
+
+    /// Connections of a liveness shard not seen since `before`, longest silent first.
+    pub(super) fn silent(&mut self, shard: u16, before: Timestamp, now: Timestamp) -> Vec<Suspect> {
+        self.learn(now);
+        let suspects = self.by_liveness.values();
+        let silent = suspects.filter(|one| one.last_seen_at < before && liveness_shard(&one.connection) == shard);
+        let mut silent: Vec<Suspect> = silent.cloned().collect();
+        silent.sort_by_key(|suspect| suspect.last_seen_at);
+        silent
+    }
+
+    fn learn(&mut self, now: Timestamp) {
+        let ready = match self.lag {
+            Lag::None => self.pending.len(),
+            Lag::Writes(unknown) => self.pending.len().saturating_sub(unknown),
+            Lag::Time(lag) => self.pending.iter().take_while(|(at, _)| at.plus(lag) <= now).count(),
+        };
+        self.learn_first(ready);
+    }
+
+    fn learn_first(&mut self, writes: usize) {
+        let changes: Vec<Change> = self.pending.drain(..writes).flat_map(|(_, changes)| changes).collect();
+        changes.into_iter().for_each(|change| self.apply(change));
+    }
+
+    fn apply(&mut self, change: Change) {
+        match change {
+            Change::Joined(room, shard, member) => {
+                let members = self.by_room.entry((room, shard)).or_default();
+                members.insert(member.connection.clone(), member);
+            }
+            Change::Left(room, shard, connection) => {
+                if let Some(members) = self.by_room.get_mut(&(room, shard)) {
+                    members.remove(&connection);
+                }
+            }
+            Change::Seen(suspect) => {
+                self.by_liveness.insert(suspect.connection.clone(), suspect);
+            }
+            Change::Buried(connection) => {
+                self.by_liveness.remove(&connection);
+            }
+        }
+    }
+}

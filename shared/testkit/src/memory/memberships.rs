@@ -1,0 +1,121 @@
+//! Memberships, over the state of the store.
+
+use domain::ports::{Joined, Memberships, Page, Result};
+use domain::{ConnectionId, Member, Membership, RoomId, Shard, Timestamp};
+
+use super::connections::membership_change;
+use super::index::Change;
+use super::store::{Slot, State, Store};
+
+/// Sorts before every other character of an id: ends the cursor of an empty page.
+const FIRST_CHARACTER: char = '!';
+
+impl Memberships for Store {
+    async fn join(&self, membership: &Membership) -> Result<Joined> {
+        let now = self.now();
+        let mut state = self.lock();
+        let Some(slot @ Slot::Open { .. }) = state.connections.get_mut(&membership.member.connection) else {
+            return Ok(Joined::NotConnected);
+        };
+        let stored = if membership.room.is_everyone() {
+            join_everyone(slot, membership.shard)
+        } else {
+            state.insert_membership(membership)
+        };
+        if !stored {
+            return Ok(Joined::Already);
+        }
+        state.index.write(vec![membership_change(membership)], now);
+        Ok(Joined::New)
+    }
+
+    async fn leave(&self, connection: &ConnectionId, rooms: &[RoomId]) -> Result<()> {
+        let now = self.now();
+        let mut state = self.lock();
+        rooms.iter().for_each(|room| state.remove_membership(connection, room, now));
+        Ok(())
+    }
+
+    async fn rooms_of(&self, connection: &ConnectionId) -> Result<Vec<RoomId>> {
+        let state = self.lock();
+        let rooms = state.memberships.get(connection).map(|rooms| rooms.keys());
+        Ok(rooms.into_iter().flatten().cloned().collect())
+    }
+
+    async fn page(&self, room: &RoomId, shard: Shard, after: Option<&ConnectionId>) -> Result<Page> {
+        let now = self.now();
+        let mut state = self.lock();
+        if state.empty_pages
+            && let Some(next) = cursor_before_the_first_after(after)
+        {
+            return Ok(Page { members: Vec::new(), next: Some(next) });
+        }
+        let size = state.page_size;
+        let members: Vec<Member> = state.index.members(room, shard, after, now).take(size).cloned().collect();
+        let last = members.last().filter(|_| members.len() == size);
+        let next = last.map(|member| member.connection.clone());
+        Ok(Page { members, next })
+    }
+
+    async fn count(&self, room: &RoomId, shard: Shard) -> Result<u64> {
+        let now = self.now();
+        Ok(self.lock().index.count(room, shard, now) as u64)
+    }
+
+    async fn members_among(&self, room: &RoomId, connections: &[ConnectionId]) -> Result<Vec<Member>> {
+        let state = self.lock();
+        let member = |id| state.member(room, id);
+        Ok(connections.iter().filter_map(member).collect())
+    }
+}
+
+impl State {
+    /// Whether it was not there before.
+    pub(super) fn insert_membership(&mut self, membership: &Membership) -> bool {
+        let rooms = self.memberships.entry(membership.member.connection.clone()).or_default();
+        if rooms.contains_key(&membership.room) {
+            return false;
+        }
+        rooms.insert(membership.room.clone(), membership.clone());
+        true
+    }
+
+    pub(super) fn remove_membership(&mut self, connection: &ConnectionId, room: &RoomId, now: Timestamp) {
+        let removed = self.memberships.get_mut(connection).and_then(|rooms| rooms.remove(room));
+        if let Some(Membership { shard, .. }) = removed {
+            let change = Change::Left(room.clone(), shard, connection.clone());
+            self.index.write(vec![change], now);
+        }
+    }
+
+    /// The member as its own row says now; in `*`, as the connection says.
+    fn member(&self, room: &RoomId, id: &ConnectionId) -> Option<Member> {
+        if !room.is_everyone() {
+            return Some(self.memberships.get(id)?.get(room)?.member.clone());
+        }
+        match self.connections.get(id)? {
+            Slot::Open { connection, everyone } => everyone.map(|_| connection.member()),
+            Slot::Buried { .. } => None,
+        }
+    }
+}
+
+/// Puts the key of `*` on a connection that has none yet.
+fn join_everyone(slot: &mut Slot, shard: Shard) -> bool {
+    match slot {
+        Slot::Open { everyone, .. } if everyone.is_none() => {
+            *everyone = Some(shard);
+            true
+        }
+        Slot::Open { .. } | Slot::Buried { .. } => false,
+    }
+}
+
+/// The next cursor of an empty page: nothing lies between it and `after`. None where the page before was empty.
+fn cursor_before_the_first_after(after: Option<&ConnectionId>) -> Option<ConnectionId> {
+    let after = after.map_or("", AsRef::as_ref);
+    if after.ends_with(FIRST_CHARACTER) {
+        return None;
+    }
+    ConnectionId::parse(format!("{after}{FIRST_CHARACTER}")).ok()
+}

@@ -1,0 +1,23 @@
+//! Adapters of every port in memory: what a use case does to them can be looked at, and how they answer can be chosen.
+
+mod connections;
+mod fifo;
+mod gateway;
+mod index;
+mod memberships;
+mod queues;
+mod rooms;
+mod store;
+
+pub use fifo::{DEDUPLICATION, Fifo, MESSAGES_PER_RECEIVE, Message, VISIBILITY};
+pub use gateway::{Behaviour, Gateway, Post};
+pub use index::Lag;
+pub use queues::Queues;
+pub use store::Store;
+
+use domain::ports::Error;
+
+/// What a real service would refuse, with the sentence that says why.
+fn refused(operation: &'static str, why: impl Into<String>) -> Error {
+    Error::Refused { operation, source: why.into().into() }
+}

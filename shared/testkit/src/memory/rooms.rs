@@ -1,0 +1,136 @@
+//! Heads, logs and dedupe rows, over the state of the store.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use domain::ports::{Appended, Result, Rooms};
+use domain::{
+    Append, DedupeKey, Epoch, Head, Position, Publication, Range, RoomId, Sequence, Shards, Timestamp, limits,
+};
+
+use super::refused;
+use super::store::{State, Store};
+
+/// One room: where it stands, and what was said in each of its lives.
+#[derive(Debug)]
+pub(super) struct Room {
+    head: Head,
+    log: HashMap<Epoch, BTreeMap<Sequence, Publication>>,
+}
+
+impl Rooms for Store {
+    async fn head(&self, room: &RoomId) -> Result<Option<Head>> {
+        Ok(self.lock().rooms.get(room).map(|room| room.head.clone()))
+    }
+
+    async fn heads(&self, rooms: &[RoomId]) -> Result<HashMap<RoomId, Head>> {
+        let state = self.lock();
+        let head = |room: &RoomId| Some((room.clone(), state.rooms.get(room)?.head.clone()));
+        Ok(rooms.iter().filter_map(head).collect())
+    }
+
+    async fn create(&self, room: &RoomId, epoch: &Epoch) -> Result<Head> {
+        let mut state = self.lock();
+        let created = || Room { head: Head::new(room, epoch.clone()), log: HashMap::new() };
+        Ok(state.rooms.entry(room.clone()).or_insert_with(created).head.clone())
+    }
+
+    async fn grow(&self, room: &RoomId, from: Shards, to: Shards) -> Result<()> {
+        let mut state = self.lock();
+        if let Some(room) = state.rooms.get_mut(room).filter(|room| room.head.shards == from) {
+            room.head.shards = to;
+        }
+        Ok(())
+    }
+
+    async fn known(&self, keys: &[DedupeKey]) -> Result<HashSet<DedupeKey>> {
+        let state = self.lock();
+        let known = keys.iter().filter(|key| state.dedupe.contains_key(*key));
+        Ok(known.cloned().collect())
+    }
+
+    async fn append(&self, append: &Append) -> Result<Appended> {
+        let most = limits::PUBLICATIONS_PER_TRANSACTION;
+        let count = append.publications.len();
+        if !(1..=most).contains(&count) {
+            let why = format!("{count} publications in one transaction; 1 to {most} are allowed");
+            return Err(refused("memory append", why));
+        }
+        Ok(self.lock().append(append))
+    }
+
+    async fn mark_sent(&self, room: &RoomId, epoch: &Epoch, through: Sequence) -> Result<()> {
+        let mut state = self.lock();
+        if let Some(room) = state.rooms.get_mut(room).filter(|room| room.head.epoch == *epoch) {
+            room.head.sent = room.head.sent.max(through);
+        }
+        Ok(())
+    }
+
+    async fn log(&self, room: &RoomId, range: &Range, limit: usize, now: Timestamp) -> Result<Vec<Publication>> {
+        let Range { epoch, after, through } = range;
+        let state = self.lock();
+        let rows = state.log(room, epoch);
+        let rows = rows.filter(|row| (after.next()..=*through).contains(&row.position.sequence));
+        Ok(rows.filter(|row| lives(row, now)).take(limit).cloned().collect())
+    }
+
+    async fn log_backwards(
+        &self,
+        room: &RoomId,
+        epoch: &Epoch,
+        through: Sequence,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Vec<Publication>> {
+        let state = self.lock();
+        let rows = state.log(room, epoch).rev();
+        let rows = rows.filter(|row| row.position.sequence <= through && lives(row, now));
+        Ok(rows.take(limit).cloned().collect())
+    }
+}
+
+impl State {
+    fn append(&mut self, append: &Append) -> Appended {
+        let repeats = |(_, key): &(Publication, DedupeKey)| self.dedupe.contains_key(key);
+        if append.publications.iter().any(repeats) {
+            return Appended::Stale;
+        }
+        let Some(room) = self.rooms.get_mut(&append.room) else {
+            return Appended::Stale;
+        };
+        if !room.stands_at(&append.head) {
+            return Appended::Stale;
+        }
+        room.head.sequence = append.head_after().sequence;
+        for (publication, key) in &append.publications {
+            let Position { epoch, sequence } = publication.position.clone();
+            let log = room.log.entry(epoch).or_default();
+            log.insert(sequence, publication.clone());
+            self.dedupe.insert(key.clone(), publication.sequenced_at);
+        }
+        Appended::Stored
+    }
+
+    fn log(&self, room: &RoomId, epoch: &Epoch) -> impl DoubleEndedIterator<Item = &Publication> {
+        let log = self.rooms.get(room).and_then(|room| room.log.get(epoch));
+        log.into_iter().flat_map(BTreeMap::values)
+    }
+}
+
+impl Room {
+    /// Whether the head is still as it was read; how far jobs are queued does not matter.
+    fn stands_at(&self, read: &Head) -> bool {
+        let Head { epoch, sequence, shards, .. } = &self.head;
+        (epoch, sequence, shards) == (&read.epoch, &read.sequence, &read.shards)
+    }
+
+    pub(super) fn sweep_expired(&mut self, now: Timestamp) {
+        for log in self.log.values_mut() {
+            log.retain(|_, publication| lives(publication, now));
+        }
+    }
+}
+
+fn lives(publication: &Publication, now: Timestamp) -> bool {
+    now < publication.sequenced_at.plus(limits::RETENTION)
+}

@@ -1,0 +1,163 @@
+//! The two tables in memory: connections, memberships and rooms in one state, so that a transaction is one lock.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use domain::ports::Clock;
+use domain::{Connection, ConnectionId, DedupeKey, Membership, RoomId, Shard, Timestamp, limits};
+
+use super::index::{Index, Lag};
+use super::rooms::Room;
+use crate::clock::TurnedClock;
+
+/// Members in one page of an index unless the test says otherwise.
+const PAGE_SIZE: usize = 1_000;
+
+/// Connections, memberships and rooms in memory, as the tables hold them: keyed reads are consistent, the indexes
+/// (pages, counts, silent connections) lag when told to, transactions happen whole or not at all, tombstones stand
+/// until they expire. Clones are the same store.
+#[derive(Debug, Clone)]
+pub struct Store {
+    clock: TurnedClock,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) connections: BTreeMap<ConnectionId, Slot>,
+    pub(super) memberships: BTreeMap<ConnectionId, BTreeMap<RoomId, Membership>>,
+    pub(super) rooms: HashMap<RoomId, Room>,
+    /// What is remembered, since when.
+    pub(super) dedupe: HashMap<DedupeKey, Timestamp>,
+    pub(super) index: Index,
+    pub(super) page_size: usize,
+    pub(super) empty_pages: bool,
+}
+
+/// What stands under a connection's key.
+#[derive(Debug, Clone)]
+pub(super) enum Slot {
+    Open {
+        connection: Connection,
+        /// Its slice of `*`, whose index key it carries itself.
+        everyone: Option<Shard>,
+    },
+    Buried {
+        at: Timestamp,
+    },
+}
+
+impl Store {
+    /// An empty store. The clock tells how far its indexes lag and what has expired.
+    #[must_use]
+    pub fn new(clock: TurnedClock) -> Self {
+        let state = State {
+            connections: BTreeMap::new(),
+            memberships: BTreeMap::new(),
+            rooms: HashMap::new(),
+            dedupe: HashMap::new(),
+            index: Index::default(),
+            page_size: PAGE_SIZE,
+            empty_pages: false,
+        };
+        Self { clock, state: Arc::new(Mutex::new(state)) }
+    }
+
+    /// How many members one page has at most. A full page names a next one even if nothing follows, like a DynamoDB
+    /// query with a limit.
+    pub fn set_page_size(&self, members: usize) {
+        self.lock().page_size = members.max(1);
+    }
+
+    /// Whether every page comes after an empty one that names where to read on.
+    pub fn set_empty_pages(&self, empty: bool) {
+        self.lock().empty_pages = empty;
+    }
+
+    /// How far the indexes lag behind from now on. What they know already, they do not unlearn.
+    pub fn set_lag(&self, lag: Lag) {
+        let now = self.clock.now();
+        self.lock().index.set_lag(lag, now);
+    }
+
+    /// Lets the indexes learn everything at once, whatever their lag.
+    pub fn catch_up(&self) {
+        self.lock().index.catch_up();
+    }
+
+    /// Removes what has outlived its time to live, as DynamoDB does some time after.
+    pub fn sweep_expired(&self) {
+        let now = self.clock.now();
+        self.lock().sweep_expired(now);
+    }
+
+    /// The connections that stand, in the order of their ids.
+    #[must_use]
+    pub fn connections(&self) -> Vec<Connection> {
+        let state = self.lock();
+        state.connections.values().filter_map(Slot::open).cloned().collect()
+    }
+
+    /// Whether a tombstone stands under this id.
+    #[must_use]
+    pub fn is_buried(&self, connection: &ConnectionId) -> bool {
+        matches!(self.lock().connections.get(connection), Some(Slot::Buried { .. }))
+    }
+
+    /// A membership as it is stored. That of `*` is not: it is on the connection.
+    #[must_use]
+    pub fn membership(&self, connection: &ConnectionId, room: &RoomId) -> Option<Membership> {
+        self.lock().memberships.get(connection)?.get(room).cloned()
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Slot {
+    pub(super) fn open(&self) -> Option<&Connection> {
+        match self {
+            Self::Open { connection, .. } => Some(connection),
+            Self::Buried { .. } => None,
+        }
+    }
+}
+
+impl State {
+    /// The connection, unless it has been buried or never was.
+    pub(super) fn living(&self, connection: &ConnectionId) -> Option<&Connection> {
+        self.connections.get(connection).and_then(Slot::open)
+    }
+
+    fn sweep_expired(&mut self, now: Timestamp) {
+        let lives = |since: Timestamp, ttl| now < since.plus(ttl);
+        let expired = |slot: &Slot| match slot {
+            Slot::Open { connection, .. } => !lives(connection.connected_at, limits::CONNECTION_TTL),
+            Slot::Buried { at } => !lives(*at, limits::TOMBSTONE),
+        };
+        let gone: Vec<ConnectionId> = self.connections.iter().filter(|(_, slot)| expired(slot)).map(key).collect();
+        for id in gone {
+            self.remove_slot(&id, now);
+        }
+        let outlived = |membership: &Membership| !lives(membership.member.connected_at, limits::CONNECTION_TTL);
+        let left: Vec<Membership> = self.all_memberships().filter(|one| outlived(one)).cloned().collect();
+        for membership in left {
+            self.remove_membership(&membership.member.connection, &membership.room, now);
+        }
+        self.rooms.values_mut().for_each(|room| room.sweep_expired(now));
+        self.dedupe.retain(|_, since| lives(*since, limits::DEDUPE));
+    }
+
+    fn all_memberships(&self) -> impl Iterator<Item = &Membership> {
+        self.memberships.values().flat_map(BTreeMap::values)
+    }
+}
+
+fn key<K: Clone, V>((key, _): (&K, V)) -> K {
+    key.clone()
+}

@@ -1,0 +1,133 @@
+//! Values of the domain in few words. A name that is none panics: the test is wrong.
+#![allow(clippy::unwrap_used, reason = "a sample that cannot be built is a mistake in the test")]
+
+use std::time::Duration;
+
+use domain::{
+    Append, Connection, ConnectionId, Data, DedupeKey, Endpoint, Epoch, Format, Head, Item, Membership, Position,
+    Publication, PublicationId, Publisher, Range, RoomId, Sequence, Shard, Shards, Submission, Timestamp, UserId,
+};
+
+/// When tests happen: 2025-11-24T16:00:00Z.
+pub const NOW: Timestamp = Timestamp::from_ms(1_764_000_000_000);
+/// The management endpoint of every sample.
+pub const ENDPOINT: &str = "http://127.0.0.1:3001/local";
+
+/// A room.
+#[must_use]
+pub fn room(name: &str) -> RoomId {
+    RoomId::parse(name).unwrap()
+}
+
+/// A user.
+#[must_use]
+pub fn user(name: &str) -> UserId {
+    UserId::parse(name).unwrap()
+}
+
+/// A connection's id.
+#[must_use]
+pub fn connection_id(id: &str) -> ConnectionId {
+    ConnectionId::parse(id).unwrap()
+}
+
+/// A publication's id.
+#[must_use]
+pub fn publication_id(id: &str) -> PublicationId {
+    PublicationId::parse(id).unwrap()
+}
+
+/// An epoch.
+#[must_use]
+pub fn epoch(text: &str) -> Epoch {
+    Epoch::parse(text).unwrap()
+}
+
+/// A payload, from JSON.
+#[must_use]
+pub fn data(json: &str) -> Data {
+    Data::parse(json).unwrap()
+}
+
+/// The positions after `after` through `through`.
+#[must_use]
+pub fn range(epoch: &Epoch, after: u64, through: u64) -> Range {
+    Range { epoch: epoch.clone(), after: Sequence::new(after), through: Sequence::new(through) }
+}
+
+/// A connection that opened just now and speaks `rooms.v1`.
+#[must_use]
+pub fn connection(id: &str, user: &str, now: Timestamp) -> Connection {
+    Connection {
+        id: connection_id(id),
+        user: self::user(user),
+        device: None,
+        endpoint: Endpoint::new(ENDPOINT),
+        connected_at: now,
+        last_seen_at: now,
+        expires_at: None,
+        format: Format::RoomsV1,
+    }
+}
+
+/// A connection's place in a room, joined when it last said something.
+#[must_use]
+pub fn membership(connection: &Connection, room: &RoomId, shard: Shard) -> Membership {
+    Membership {
+        room: room.clone(),
+        shard,
+        member: connection.member(),
+        user: connection.user.clone(),
+        joined_at: connection.last_seen_at,
+    }
+}
+
+/// A connection's place in `*`.
+#[must_use]
+pub fn everyone(connection: &Connection) -> Membership {
+    let room = RoomId::everyone();
+    membership(connection, &room, Shards::initial(&room).place(&connection.id))
+}
+
+/// A connection's place in the inbox of its user.
+#[must_use]
+pub fn inbox(connection: &Connection) -> Membership {
+    membership(connection, &RoomId::inbox(&connection.user), Shard::FIRST)
+}
+
+/// What a user asks to publish: one item per id, each of which says its id.
+#[must_use]
+pub fn submission(room: &str, user: &str, ids: &[&str]) -> Submission {
+    let user = self::user(user);
+    let item = |id: &&str| Item { id: publication_id(id), data: Data::text(id).unwrap() };
+    Submission {
+        room: self::room(room),
+        publisher: Publisher::user(&user),
+        by: user,
+        sender: None,
+        accepted_at: NOW,
+        items: ids.iter().map(item).collect(),
+    }
+}
+
+/// The transaction that puts payloads behind a head, each with an id that says its position: `p<sequence>`.
+#[must_use]
+pub fn append(room: &RoomId, head: &Head, data: &[Data], now: Timestamp) -> Append {
+    let by = user("ada");
+    let place = |(n, data): (u64, &Data)| {
+        let sequence = head.sequence.plus(n);
+        let id = publication_id(&format!("p{sequence}"));
+        let publication = Publication {
+            position: Position { epoch: head.epoch.clone(), sequence },
+            id: id.clone(),
+            by: by.clone(),
+            sender: None,
+            accepted_at: now.minus(Duration::from_millis(20)),
+            sequenced_at: now,
+            data: data.clone(),
+        };
+        let key = DedupeKey { room: room.clone(), publisher: Publisher::user(&by), id };
+        (publication, key)
+    };
+    Append { room: room.clone(), head: head.clone(), publications: (1..).zip(data).map(place).collect() }
+}
