@@ -9,6 +9,7 @@
 
 pub mod chance;
 pub mod clock;
+pub mod contracts;
 pub mod memory;
 pub mod samples;
 mod world;

@@ -11,12 +11,12 @@ use crate::{memory, samples};
 ///
 /// ```
 /// # use domain::ports::Submissions;
-/// # futures::executor::block_on(async {
+/// # async fn test() -> domain::ports::Result<()> {
 /// let world = testkit::World::new();
 /// world.queues.submit(&testkit::samples::submission("lobby", "ada", &["p1"])).await?;
 /// assert_eq!(world.queues.publications.bodies().len(), 1);
-/// # Ok::<(), domain::ports::Error>(())
-/// # }).unwrap();
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Debug, Clone)]
 pub struct World {

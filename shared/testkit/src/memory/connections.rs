@@ -1,7 +1,7 @@
 //! Connections and their tombstones, over the state of the store.
 
 use domain::ports::{Connections, Known, Opened, Result};
-use domain::{Connection, ConnectionId, Membership, RoomId, Suspect, Timestamp, limits};
+use domain::{Connection, ConnectionId, Membership, RoomId, Shard, Shards, Suspect, Timestamp, limits};
 
 use super::index::Change;
 use super::store::{Slot, State, Store};
@@ -57,14 +57,12 @@ impl State {
     /// One transaction: the connection, with its index keys, and its first memberships.
     fn open(&mut self, connection: &Connection, memberships: &[Membership], now: Timestamp) {
         let mut changes = vec![Change::Seen(suspect(connection))];
-        let mut everyone = None;
-        for membership in memberships {
-            changes.push(membership_change(membership));
-            if membership.room.is_everyone() {
-                everyone = Some(membership.shard);
-            } else {
-                self.insert_membership(membership);
-            }
+        let (of_everyone, rows): (Vec<_>, Vec<_>) = memberships.iter().partition(|row| row.room.is_everyone());
+        let everyone = of_everyone.first().map_or_else(|| default_shard(&connection.id), |row| row.shard);
+        changes.push(Change::Joined(RoomId::everyone(), everyone, connection.member()));
+        for row in rows {
+            changes.push(membership_change(row));
+            self.insert_membership(row);
         }
         let connection = connection.clone();
         self.connections.insert(connection.id.clone(), Slot::Open { connection, everyone });
@@ -76,10 +74,14 @@ impl State {
         let Some(Slot::Open { everyone, .. }) = self.connections.remove(id) else {
             return;
         };
-        let mut changes = vec![Change::Buried(id.clone())];
-        changes.extend(everyone.map(|shard| Change::Left(RoomId::everyone(), shard, id.clone())));
-        self.index.write(changes, now);
+        let left = Change::Left(RoomId::everyone(), everyone, id.clone());
+        self.index.write(vec![Change::Buried(id.clone()), left], now);
     }
+}
+
+/// The slice of `*` of a connection that was opened without being told one.
+fn default_shard(connection: &ConnectionId) -> Shard {
+    Shards::initial(&RoomId::everyone()).place(connection)
 }
 
 pub(super) fn membership_change(membership: &Membership) -> Change {

@@ -1,11 +1,11 @@
 //! Memberships, over the state of the store.
 
 use domain::ports::{Joined, Memberships, Page, Result};
-use domain::{ConnectionId, Member, Membership, RoomId, Shard, Timestamp};
+use domain::{Connection, ConnectionId, Member, Membership, RoomId, Shard, Timestamp};
 
 use super::connections::membership_change;
 use super::index::Change;
-use super::store::{Slot, State, Store};
+use super::store::{State, Store};
 
 /// Sorts before every other character of an id: ends the cursor of an empty page.
 const FIRST_CHARACTER: char = '!';
@@ -14,15 +14,10 @@ impl Memberships for Store {
     async fn join(&self, membership: &Membership) -> Result<Joined> {
         let now = self.now();
         let mut state = self.lock();
-        let Some(slot @ Slot::Open { .. }) = state.connections.get_mut(&membership.member.connection) else {
+        if state.living(&membership.member.connection).is_none() {
             return Ok(Joined::NotConnected);
-        };
-        let stored = if membership.room.is_everyone() {
-            join_everyone(slot, membership.shard)
-        } else {
-            state.insert_membership(membership)
-        };
-        if !stored {
+        }
+        if membership.room.is_everyone() || !state.insert_membership(membership) {
             return Ok(Joined::Already);
         }
         state.index.write(vec![membership_change(membership)], now);
@@ -93,21 +88,7 @@ impl State {
         if !room.is_everyone() {
             return Some(self.memberships.get(id)?.get(room)?.member.clone());
         }
-        match self.connections.get(id)? {
-            Slot::Open { connection, everyone } => everyone.map(|_| connection.member()),
-            Slot::Buried { .. } => None,
-        }
-    }
-}
-
-/// Puts the key of `*` on a connection that has none yet.
-fn join_everyone(slot: &mut Slot, shard: Shard) -> bool {
-    match slot {
-        Slot::Open { everyone, .. } if everyone.is_none() => {
-            *everyone = Some(shard);
-            true
-        }
-        Slot::Open { .. } | Slot::Buried { .. } => false,
+        self.living(id).map(Connection::member)
     }
 }
 

@@ -40,7 +40,7 @@ pub(super) enum Slot {
     Open {
         connection: Connection,
         /// Its slice of `*`, whose index key it carries itself.
-        everyone: Option<Shard>,
+        everyone: Shard,
     },
     Buried {
         at: Timestamp,

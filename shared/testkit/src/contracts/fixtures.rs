@@ -1,0 +1,93 @@
+//! What a promise must see besides the ports.
+
+use std::future::Future;
+use std::time::Duration;
+
+use bytes::Bytes;
+use domain::ports::{Clock, Connections, Gateway, Jobs, Memberships, Retries, Rooms, Submissions};
+use domain::{ConnectionId, Endpoint, Job, Line, Submission};
+
+/// The tables. They may be shared with other tests.
+pub trait StoreFixture: Sync {
+    /// What is under contract.
+    type Store: Connections + Memberships + Rooms;
+    /// The time it lives in.
+    type Clock: Clock;
+
+    /// What is under contract.
+    fn store(&self) -> &Self::Store;
+    /// The time it lives in: real where it is real.
+    fn clock(&self) -> &Self::Clock;
+}
+
+/// The queues. They are the fixture's own: no other test sends to them or takes from them.
+pub trait QueuesFixture: Sync {
+    /// What is under contract. Its [`Retries`] are those of the queue of publications.
+    type Queues: Submissions + Jobs + Retries;
+    /// The time they live in.
+    type Clock: Clock;
+
+    /// What is under contract.
+    fn queues(&self) -> &Self::Queues;
+    /// The time they live in: real where it is real.
+    fn clock(&self) -> &Self::Clock;
+    /// How long a message taken and not finished stays invisible in every one of the queues; at least 20 s, since
+    /// promises take messages and do not hurry.
+    fn visibility(&self) -> Duration;
+    /// One receive of up to ten messages from the queue of publications. It need not wait for any to arrive.
+    fn take_submissions(&self) -> impl Future<Output = Vec<Taken<Submission>>> + Send;
+    /// One receive of up to ten messages from a delivery queue. It need not wait for any to arrive.
+    fn take_jobs(&self, line: Line) -> impl Future<Output = Vec<Taken<Job>>> + Send;
+    /// Deletes a message that was taken.
+    fn finish(&self, queue: Queue, receipt: &str) -> impl Future<Output = ()> + Send;
+}
+
+/// One of the queues.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Queue {
+    /// The way to the sequencer.
+    Publications,
+    /// A way to the fan-out.
+    Deliveries(Line),
+}
+
+/// A message as a receiver sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken<T> {
+    /// What finishes it, or lets it come back.
+    pub receipt: String,
+    /// Its line.
+    pub group: String,
+    /// What it says.
+    pub body: T,
+}
+
+/// The gateway, and real peers.
+pub trait GatewayFixture: Sync {
+    /// What is under contract.
+    type Gateway: Gateway;
+    /// The time it lives in.
+    type Clock: Clock;
+
+    /// What is under contract.
+    fn gateway(&self) -> &Self::Gateway;
+    /// The time it lives in: real where it is real.
+    fn clock(&self) -> &Self::Clock;
+    /// Connects a peer, ready to be posted to.
+    fn open(&self) -> impl Future<Output = Peer> + Send;
+    /// What the peer has received so far, in order.
+    fn frames(&self, peer: &Peer) -> impl Future<Output = Vec<Bytes>> + Send;
+    /// The peer closes its side.
+    fn hang_up(&self, peer: &Peer) -> impl Future<Output = ()> + Send;
+    /// Whether the peer has seen its connection closed.
+    fn is_closed(&self, peer: &Peer) -> impl Future<Output = bool> + Send;
+}
+
+/// The client's end of a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// Where it is posted to.
+    pub endpoint: Endpoint,
+    /// The gateway's id for it.
+    pub connection: ConnectionId,
+}

@@ -1,0 +1,189 @@
+//! What every adapter of a port promises, written once: [`contract_tests!`] makes one test of each promise.
+//!
+//! A promise sees the ports and, through a fixture, what a test must see besides them: the clock, the far end of the
+//! queues, the peers of the gateway. It names rooms and connections of its own, so a fixture may share its tables with
+//! other tests; its queues are its own. It never expects an index to know at once: it looks again until the
+//! fixture's clock has passed [`PATIENCE`].
+
+mod fixtures;
+mod scene;
+mod suites;
+mod world;
+
+pub use fixtures::{GatewayFixture, Peer, Queue, QueuesFixture, StoreFixture, Taken};
+pub use scene::PATIENCE;
+
+/// Makes one `#[tokio::test]` of each promise of a suite, in a module of the suite's name.
+///
+/// The suites are `connections`, `memberships` and `rooms` over a [`StoreFixture`], `submissions`, `jobs` and
+/// `retries` over a [`QueuesFixture`], `gateway` over a [`GatewayFixture`]. The second argument is an async function (or closure)
+/// that makes the fixture. The crate that uses this needs `tokio` among its dev-dependencies.
+///
+/// [`StoreFixture`]: crate::contracts::StoreFixture
+/// [`QueuesFixture`]: crate::contracts::QueuesFixture
+/// [`GatewayFixture`]: crate::contracts::GatewayFixture
+///
+/// ```
+/// async fn make() -> testkit::World {
+///     testkit::World::new()
+/// }
+/// testkit::contract_tests!(rooms, make);
+/// testkit::contract_tests!(gateway, make);
+/// ```
+#[macro_export]
+macro_rules! contract_tests {
+    (@tests $suite:ident, $make:expr, [$($promise:ident)+]) => {
+        mod $suite {
+            #[allow(unused_imports)]
+            use super::*;
+            $(
+                #[tokio::test]
+                async fn $promise() {
+                    let make = $make;
+                    $crate::contracts::$suite::$promise(&make().await).await;
+                }
+            )+
+        }
+    };
+    (@promises $suite:ident, [$($promise:ident)+]) => {
+        #[doc = concat!("The promises of the suite `", stringify!($suite), "`, each in its name.")]
+        pub mod $suite {
+            pub use super::suites::$suite::{$($promise),+};
+        }
+    };
+    (connections $(, $make:expr)?) => {
+        $crate::contract_tests! { @list connections, [
+            a_connection_is_found_as_it_was_opened
+            a_connection_opens_once
+            a_refused_open_stores_no_membership
+            a_buried_connection_cannot_be_opened_again
+            a_connection_buried_before_it_opened_is_refused
+            a_buried_connection_is_not_found
+            burying_twice_is_no_error
+            what_a_connection_joins_at_open_is_stored_with_it
+            an_open_connection_is_a_member_of_everyone_in_the_shard_it_was_given
+            an_open_connection_is_a_member_of_everyone_even_if_it_was_given_no_shard
+            a_buried_connection_is_no_member_of_everyone
+            a_touch_soon_after_the_last_is_not_written
+            a_touch_long_after_the_last_is_written
+            a_touch_knows_no_buried_connection_and_revives_none
+            a_suspect_is_told_as_it_was_opened
+            silent_connections_come_longest_silent_first
+            silent_connections_are_at_most_the_limit_and_the_longest_silent
+            a_connection_seen_since_is_not_silent
+            a_touched_connection_is_silent_no_more
+            a_buried_connection_is_silent_no_more
+        ] $(, $make)? }
+    };
+    (memberships $(, $make:expr)?) => {
+        $crate::contract_tests! { @list memberships, [
+            a_room_is_joined_once
+            a_second_join_keeps_the_first_shard
+            joins_at_the_same_moment_store_one_membership
+            nobody_joins_who_is_not_connected
+            nobody_joins_who_has_been_buried
+            joining_everyone_again_changes_nothing
+            nobody_leaves_everyone
+            leaving_takes_the_rooms_named_and_no_other
+            leaving_twice_is_no_error
+            a_room_left_may_be_joined_again_in_another_shard
+            a_hundred_and_thirty_rooms_are_all_listed_and_all_left
+            the_rooms_of_a_buried_connection_are_still_listed
+            the_rooms_of_nobody_are_none
+            a_member_is_listed_as_it_joined
+            a_shard_of_a_thousand_is_walked_whole_and_without_repeats
+            a_walk_goes_on_after_a_member_that_has_left
+            a_member_that_left_is_listed_no_more
+            a_shard_counts_what_its_pages_hold
+            an_empty_shard_has_one_last_page
+            members_among_many_are_those_that_are_members_now
+            members_of_everyone_are_those_connected_now
+        ] $(, $make)? }
+    };
+    (rooms $(, $make:expr)?) => {
+        $crate::contract_tests! { @list rooms, [
+            a_room_has_no_head_until_it_is_created
+            a_room_is_created_once_and_keeps_its_first_epoch
+            creators_at_the_same_moment_agree
+            the_heads_of_a_hundred_rooms_are_read_at_once
+            a_room_grows_only_from_the_size_expected
+            a_room_that_is_not_there_does_not_grow
+            an_append_moves_the_head_and_stands_in_the_log
+            an_append_may_not_know_how_far_jobs_are_queued
+            an_append_to_a_room_without_a_head_is_stale
+            an_append_that_read_another_sequence_stores_nothing
+            an_append_that_read_another_epoch_stores_nothing
+            an_append_that_read_another_size_stores_nothing
+            an_append_that_repeats_an_id_stores_nothing
+            the_largest_transaction_is_stored_whole
+            appends_at_the_same_moment_store_one_of_them
+            an_id_is_known_once_it_is_appended
+            an_id_is_known_only_in_its_room_and_of_its_publisher
+            hundreds_of_ids_are_asked_for_at_once_even_twice
+            jobs_sent_are_noted_and_never_taken_back
+            jobs_sent_in_another_epoch_are_not_noted
+            a_publication_is_read_byte_for_byte
+            a_range_of_the_log_is_read_in_order_and_alone
+            a_log_longer_than_a_page_is_read_whole
+            the_log_backwards_is_read_latest_first
+            the_log_of_another_epoch_is_empty
+            what_has_expired_is_not_read
+        ] $(, $make)? }
+    };
+    (submissions $(, $make:expr)?) => {
+        $crate::contract_tests! { @list submissions, [
+            a_submission_arrives_as_it_was_made
+            the_largest_submission_arrives
+            submissions_of_a_room_arrive_in_order
+            a_repeat_is_queued_once
+            the_same_ids_elsewhere_are_no_repeat
+            a_room_in_flight_holds_back_no_other
+        ] $(, $make)? }
+    };
+    (jobs $(, $make:expr)?) => {
+        $crate::contract_tests! { @list jobs, [
+            nothing_to_dispatch_is_no_error
+            a_job_arrives_as_it_was_dispatched
+            every_one_of_1_to_40_jobs_arrives
+            a_job_for_every_shard_of_the_largest_room_arrives
+            jobs_of_a_shard_arrive_in_order
+            jobs_sent_again_are_queued_once
+            late_members_do_not_hold_back_their_shard
+            jobs_of_large_rooms_go_through_the_wide_queue
+        ] $(, $make)? }
+    };
+    (retries $(, $make:expr)?) => {
+        $crate::contract_tests! { @list retries, [
+            a_message_comes_back_no_sooner_than_asked_for
+            a_message_without_a_pause_comes_back_at_once
+            a_message_that_waits_holds_back_its_room_and_no_other
+        ] $(, $make)? }
+    };
+    (gateway $(, $make:expr)?) => {
+        $crate::contract_tests! { @list gateway, [
+            a_frame_arrives_byte_for_byte
+            frames_arrive_in_the_order_of_the_posts
+            a_post_to_one_that_hung_up_is_gone
+            a_post_to_one_that_never_was_is_gone
+            a_frame_beyond_the_limit_is_too_large_and_does_no_harm
+            a_probe_tells_the_living_from_the_gone
+            a_probe_tells_when_it_was_last_active
+            a_closed_connection_is_closed_for_its_peer_and_gone_for_us
+            closing_one_that_is_gone_is_no_error
+        ] $(, $make)? }
+    };
+    (@list $suite:ident, [$($promise:ident)+], $make:expr) => {
+        $crate::contract_tests! { @tests $suite, $make, [$($promise)+] }
+    };
+    (@list $suite:ident, [$($promise:ident)+]) => {
+        $crate::contract_tests! { @promises $suite, [$($promise)+] }
+    };
+}
+
+contract_tests!(connections);
+contract_tests!(memberships);
+contract_tests!(rooms);
+contract_tests!(submissions);
+contract_tests!(jobs);
+contract_tests!(retries);
+contract_tests!(gateway);

@@ -1,0 +1,96 @@
+//! The world in memory under contract.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use domain::{Endpoint, Job, Line, Submission};
+
+use super::fixtures::{GatewayFixture, Peer, Queue, QueuesFixture, StoreFixture, Taken};
+use super::scene::unique;
+use crate::clock::TurnedClock;
+use crate::memory::{self, Message, VISIBILITY};
+use crate::{World, samples};
+
+impl StoreFixture for World {
+    type Store = memory::Store;
+    type Clock = TurnedClock;
+
+    fn store(&self) -> &memory::Store {
+        &self.store
+    }
+
+    fn clock(&self) -> &TurnedClock {
+        &self.clock
+    }
+}
+
+impl QueuesFixture for World {
+    type Queues = memory::Queues;
+    type Clock = TurnedClock;
+
+    fn queues(&self) -> &memory::Queues {
+        &self.queues
+    }
+
+    fn clock(&self) -> &TurnedClock {
+        &self.clock
+    }
+
+    fn visibility(&self) -> Duration {
+        VISIBILITY
+    }
+
+    async fn take_submissions(&self) -> Vec<Taken<Submission>> {
+        self.queues.publications.take().into_iter().map(Taken::from).collect()
+    }
+
+    async fn take_jobs(&self, line: Line) -> Vec<Taken<Job>> {
+        self.queues.line(line).take().into_iter().map(Taken::from).collect()
+    }
+
+    async fn finish(&self, queue: Queue, receipt: &str) {
+        let finished = match queue {
+            Queue::Publications => self.queues.publications.finish(receipt),
+            Queue::Deliveries(line) => self.queues.line(line).finish(receipt),
+        };
+        assert!(finished, "{receipt} is no receipt of {queue:?} that is still good");
+    }
+}
+
+impl<T> From<Message<T>> for Taken<T> {
+    fn from(message: Message<T>) -> Self {
+        Self { receipt: message.receipt, group: message.group, body: message.body }
+    }
+}
+
+impl GatewayFixture for World {
+    type Gateway = memory::Gateway;
+    type Clock = TurnedClock;
+
+    fn gateway(&self) -> &memory::Gateway {
+        &self.gateway
+    }
+
+    fn clock(&self) -> &TurnedClock {
+        &self.clock
+    }
+
+    async fn open(&self) -> Peer {
+        let connection = samples::connection_id(&unique("c"));
+        self.gateway.open(&connection);
+        let endpoint = Endpoint::new(samples::ENDPOINT);
+        Peer { endpoint, connection }
+    }
+
+    async fn frames(&self, peer: &Peer) -> Vec<Bytes> {
+        self.gateway.frames(&peer.connection)
+    }
+
+    async fn hang_up(&self, peer: &Peer) {
+        self.gateway.hang_up(&peer.connection);
+    }
+
+    async fn is_closed(&self, peer: &Peer) -> bool {
+        !self.gateway.is_open(&peer.connection)
+    }
+}

@@ -1,0 +1,38 @@
+//! Every contract over memory: as it is, and at its worst.
+
+mod memory {
+    use testkit::{World, contract_tests};
+
+    async fn world() -> World {
+        World::new()
+    }
+
+    contract_tests!(connections, world);
+    contract_tests!(memberships, world);
+    contract_tests!(rooms, world);
+    contract_tests!(submissions, world);
+    contract_tests!(jobs, world);
+    contract_tests!(retries, world);
+    contract_tests!(gateway, world);
+}
+
+mod memory_that_lags {
+    use std::time::Duration;
+
+    use testkit::memory::Lag;
+    use testkit::{World, contract_tests};
+
+    /// Indexes late by more than one look, pages small and half of them empty.
+    async fn world() -> World {
+        let world = World::new();
+        world.store.set_lag(Lag::Time(Duration::from_millis(120)));
+        world.store.set_page_size(7);
+        world.store.set_empty_pages(true);
+        world.gateway.set_latency(Duration::from_millis(20));
+        world
+    }
+
+    contract_tests!(connections, world);
+    contract_tests!(memberships, world);
+    contract_tests!(gateway, world);
+}
