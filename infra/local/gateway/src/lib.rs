@@ -1,1 +1,60 @@
-//! API Gateway WebSocket on one machine.
+//! API Gateway WebSocket APIs on one machine.
+//!
+//! A [`Gateway`] accepts WebSocket clients, asks an authorizer, invokes the functions of its routes through
+//! [`local_invoke::Invoke`], and serves the management API (`@connections`) on the same port:
+//!
+//! | request | is |
+//! | --- | --- |
+//! | `GET /{stage}` with an upgrade | a client |
+//! | `POST`, `GET`, `DELETE /{stage}/@connections/{id}` | `PostToConnection`, `GetConnection`, `DeleteConnection` |
+//! | `GET /ping` | a health check |
+//!
+//! It imitates what functions and clients can see: events byte for byte, error frames to the letter, handshake
+//! statuses, close codes, limits, throttling, and what is best effort. It knows nothing of any particular function and
+//! nothing of topologies. What AWS does not document is decided where it is done, with a comment that says so.
+//!
+//! ```no_run
+//! # async fn example(config: local_gateway::Config, functions: impl local_invoke::Invoke) -> Result<(), Box<dyn std::error::Error>> {
+//! let gateway = local_gateway::Gateway::new(config, functions)?;
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:3001").await?;
+//! let drained = gateway.serve(listener, async { tokio::signal::ctrl_c().await.unwrap_or_default() }).await;
+//! println!("closed {} connections", drained.closed);
+//! # Ok(())
+//! # }
+//! ```
+
+mod authorizer;
+mod clock;
+mod config;
+mod connection;
+mod core;
+mod ending;
+mod event;
+mod fields;
+mod gateway;
+mod handshake;
+mod head;
+mod hooks;
+mod ids;
+mod json;
+mod lifecycle;
+pub mod limits;
+mod management;
+mod message;
+mod outbox;
+mod policy;
+mod proxy;
+mod replies;
+mod route;
+mod server;
+mod session;
+mod sigv4;
+mod stats;
+mod throttle;
+mod upgrade;
+
+pub use crate::config::{Authorizer, Config, Error, Route};
+pub use crate::gateway::{Drained, Gateway};
+pub use crate::hooks::{Access, CallFault, DisconnectFault, Hooks, ManagementCall, ManagementMethod, NoHooks};
+pub use crate::limits::{Limits, Rate};
+pub use crate::stats::Stats;

@@ -1,0 +1,145 @@
+//! What an authorizer's answer means: who is let in, and what later events say about them.
+//!
+//! Source: <https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-lambda-auth.html>
+
+use serde::Deserialize;
+use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Map, Value};
+
+use crate::config::IdentitySource;
+use crate::fields::Request;
+use crate::policy::{Policy, Verdict};
+
+/// What to do with the client.
+#[derive(Debug)]
+pub(crate) enum Decision {
+    /// Let it in; `requestContext.authorizer` of all its events.
+    Allow(Box<RawValue>),
+    /// 403.
+    Deny {
+        /// A statement denied it; otherwise none allowed it.
+        explicit: bool,
+    },
+    /// 500: the answer is none, and why.
+    Misconfigured(String),
+}
+
+/// The answer. `usageIdentifierKey` and whatever else is there says nothing about admission.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    principal_id: String,
+    policy_document: Policy,
+    context: Option<Map<String, Value>>,
+}
+
+/// Whether every identity source is present and not empty; otherwise the authorizer is not asked.
+pub(crate) fn is_identified(sources: &[IdentitySource], request: &Request) -> bool {
+    sources.iter().all(|source| {
+        let value = match source {
+            IdentitySource::Header(name) => request.headers.last(name),
+            IdentitySource::QueryString(name) => request.query.last_exact(name),
+        };
+        value.is_some_and(|value| !value.is_empty())
+    })
+}
+
+/// Reads the answer of an authorizer that was asked about `method_arn`.
+pub(crate) fn decide(answer: &[u8], method_arn: &str, limit_bytes: usize) -> Decision {
+    if answer.len() > limit_bytes {
+        return Decision::Misconfigured(format!(
+            "the result has {} bytes; at most {limit_bytes} are allowed",
+            answer.len()
+        ));
+    }
+    let answer: Answer = match serde_json::from_slice(answer) {
+        Ok(answer) => answer,
+        Err(error) => return Decision::Misconfigured(format!("the result is not an authorizer's: {error}")),
+    };
+    match answer.policy_document.evaluate(method_arn) {
+        Verdict::Denied => Decision::Deny { explicit: true },
+        Verdict::NotCovered => Decision::Deny { explicit: false },
+        Verdict::Allowed => match context(answer.principal_id, answer.context.unwrap_or_default()) {
+            Ok(context) => Decision::Allow(context),
+            Err(reason) => Decision::Misconfigured(reason),
+        },
+    }
+}
+
+/// The context as events carry it: the principal, and every value as a string.
+fn context(principal_id: String, values: Map<String, Value>) -> Result<Box<RawValue>, String> {
+    let mut context = Map::with_capacity(values.len() + 1);
+    for (key, value) in values {
+        let text = match value {
+            Value::String(text) => text,
+            Value::Number(number) => number.to_string(),
+            Value::Bool(flag) => flag.to_string(),
+            Value::Null | Value::Array(_) | Value::Object(_) => {
+                return Err(format!("context value {key:?} must be a string, a number or a boolean"));
+            }
+        };
+        context.insert(key, Value::String(text));
+    }
+    context.insert("principalId".to_owned(), Value::String(principal_id));
+    to_raw_value(&context).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ARN: &str = "arn:aws:execute-api:us-east-1:123456789012:abcdef123/default/$connect";
+
+    fn answer(context: &str) -> String {
+        format!(
+            r#"{{"principalId":"me","policyDocument":{{"Version":"2012-10-17","Statement":[{{"Action":"execute-api:Invoke","Effect":"Allow","Resource":"{ARN}"}}]}},"context":{context},"usageIdentifierKey":"key"}}"#
+        )
+    }
+
+    fn allowed(context: &str) -> String {
+        match decide(answer(context).as_bytes(), ARN, 8_192) {
+            Decision::Allow(context) => context.get().to_owned(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn misconfigured(answer: &str) -> String {
+        match decide(answer.as_bytes(), ARN, 8_192) {
+            Decision::Misconfigured(reason) => reason,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn context_values_become_strings_and_the_principal_joins_them() {
+        assert_eq!(
+            allowed(r#"{"stringKey":"value","numberKey":1,"booleanKey":true}"#),
+            r#"{"booleanKey":"true","numberKey":"1","principalId":"me","stringKey":"value"}"#
+        );
+        assert_eq!(allowed("null"), r#"{"principalId":"me"}"#);
+        assert_eq!(allowed(r#"{"principalId":"somebody else"}"#), r#"{"principalId":"me"}"#);
+    }
+
+    #[test]
+    fn a_context_of_anything_else_is_a_configuration_error() {
+        for value in ["null", "[]", "{}"] {
+            let reason = misconfigured(&answer(&format!(r#"{{"key":{value}}}"#)));
+            assert_eq!(reason, r#"context value "key" must be a string, a number or a boolean"#);
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_none_is_a_configuration_error() {
+        for wrong in [
+            "null",
+            "{}",
+            r#"{"isAuthorized":true}"#,
+            r#"{"principalId":"me"}"#,
+            r#"{"principalId":1,"policyDocument":{"Statement":[]}}"#,
+        ] {
+            assert!(misconfigured(wrong).contains("not an authorizer's"), "{wrong}");
+        }
+        let long = answer(&format!(r#"{{"key":"{}"}}"#, "x".repeat(8_192)));
+        assert!(misconfigured(&long).contains("at most 8192"));
+    }
+}

@@ -1,0 +1,114 @@
+//! One open WebSocket, and the table of all of them.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use serde_json::value::RawValue;
+use tokio::time::{Duration, Instant};
+
+use crate::ending::CloseRequest;
+use crate::ids::Id;
+use crate::outbox::Outbox;
+
+/// What is known of one client, shared by its own task and whoever posts to it.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) id: Id,
+    /// Wall clock, for events.
+    pub(crate) connected_at_ms: i64,
+    /// Monotonic, for timers.
+    pub(crate) connected: Instant,
+    pub(crate) source_ip: IpAddr,
+    pub(crate) user_agent: Option<Box<str>>,
+    /// `requestContext.authorizer`.
+    pub(crate) authorizer: Option<Box<RawValue>>,
+    pub(crate) outbox: Outbox,
+    /// When data last went either way, in milliseconds since `connected`.
+    last_active_ms: AtomicU64,
+}
+
+impl Connection {
+    /// A connection that begins now.
+    pub(crate) fn new(id: Id, now_ms: i64, source_ip: IpAddr, user_agent: Option<&str>, buffer_bytes: usize) -> Self {
+        Self {
+            id,
+            connected_at_ms: now_ms,
+            connected: Instant::now(),
+            source_ip,
+            user_agent: user_agent.map(Into::into),
+            authorizer: None,
+            outbox: Outbox::new(buffer_bytes),
+            last_active_ms: AtomicU64::new(0),
+        }
+    }
+
+    /// Data went one way or the other.
+    pub(crate) fn touch(&self) {
+        self.last_active_ms.store(millis(self.connected.elapsed()), Ordering::Relaxed);
+    }
+
+    /// When data last went either way, by the wall clock.
+    pub(crate) fn last_active_at_ms(&self) -> i64 {
+        let since_ms = self.last_active_ms.load(Ordering::Relaxed);
+        self.connected_at_ms.saturating_add(i64::try_from(since_ms).unwrap_or(i64::MAX))
+    }
+
+    /// When this connection has to end if nothing more happens: idle, or as old as one may become.
+    pub(crate) fn deadline(&self, idle_timeout: Duration, duration: Duration) -> Instant {
+        let last_active = self.connected + Duration::from_millis(self.last_active_ms.load(Ordering::Relaxed));
+        (last_active + idle_timeout).min(self.connected + duration)
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Every open connection by id. Sharded, so that posts to different clients do not meet on one lock.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    shards: [RwLock<HashMap<Id, Arc<Connection>>>; SHARDS],
+    hasher: RandomState,
+}
+
+const SHARDS: usize = 16;
+
+impl Registry {
+    /// Makes a connection known: from here on it can be posted to.
+    pub(crate) fn insert(&self, connection: Arc<Connection>) {
+        let mut shard = self.shard(connection.id).write().unwrap_or_else(PoisonError::into_inner);
+        shard.insert(connection.id, connection);
+    }
+
+    /// Forgets a connection: from here on it is gone.
+    pub(crate) fn remove(&self, id: Id) {
+        self.shard(id).write().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    }
+
+    /// The connection, while it is open.
+    pub(crate) fn get(&self, id: Id) -> Option<Arc<Connection>> {
+        self.shard(id).read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    }
+
+    /// How many are open.
+    pub(crate) fn len(&self) -> usize {
+        self.shards.iter().map(|shard| shard.read().unwrap_or_else(PoisonError::into_inner).len()).sum()
+    }
+
+    /// Asks every connection to close.
+    pub(crate) fn close_all(&self, request: CloseRequest) {
+        for shard in &self.shards {
+            for connection in shard.read().unwrap_or_else(PoisonError::into_inner).values() {
+                connection.outbox.request_close(request);
+            }
+        }
+    }
+
+    fn shard(&self, id: Id) -> &RwLock<HashMap<Id, Arc<Connection>>> {
+        let hash = usize::try_from(self.hasher.hash_one(id) % SHARDS as u64).unwrap_or_default();
+        &self.shards[hash]
+    }
+}

@@ -1,0 +1,121 @@
+//! The gateway as its owner sees it: make, serve, watch, stop.
+
+use std::future::Future;
+use std::io;
+use std::net::IpAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use local_invoke::Invoke;
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{sleep, timeout};
+use tracing::{debug, warn};
+
+use crate::config::{Api, Config, Error};
+use crate::core::Core;
+use crate::hooks::{Hooks, NoHooks};
+use crate::server;
+use crate::stats::Stats;
+
+/// Out of file descriptors, usually: somebody has to close something first.
+const ACCEPT_RETRY: Duration = Duration::from_millis(50);
+
+/// One WebSocket API. Clones are handles to the same one.
+pub struct Gateway<I> {
+    core: Arc<Core<I>>,
+}
+
+/// What stopping did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drained {
+    /// Connections that were open and were told "Going away".
+    pub closed: usize,
+    /// Whether every connection was closed and every `$disconnect` answered within the drain timeout. What had not
+    /// ended by then is abandoned with the runtime.
+    pub complete: bool,
+}
+
+impl<I> Clone for Gateway<I> {
+    fn clone(&self) -> Self {
+        Self { core: Arc::clone(&self.core) }
+    }
+}
+
+impl<I: Invoke> Gateway<I> {
+    /// Makes a gateway that invokes through `invoker`.
+    ///
+    /// # Errors
+    /// What is wrong with `config`, in a sentence.
+    pub fn new(config: Config, invoker: I) -> Result<Self, Error> {
+        Self::with_hooks(config, invoker, NoHooks)
+    }
+
+    /// Makes a gateway that asks `hooks` who may do what, and what goes wrong.
+    ///
+    /// # Errors
+    /// What is wrong with `config`, in a sentence.
+    pub fn with_hooks(config: Config, invoker: I, hooks: impl Hooks) -> Result<Self, Error> {
+        let api = Api::check(config)?;
+        Ok(Self { core: Arc::new(Core::new(api, invoker, Arc::new(hooks))) })
+    }
+
+    /// Accepts clients and callers until `shutdown` is ready, then [drains](Self::drain).
+    pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Drained {
+        let mut shutdown = pin!(shutdown);
+        loop {
+            tokio::select! {
+                () = &mut shutdown => break,
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, peer)) => self.welcome(stream, peer.ip()),
+                    Err(error) => {
+                        warn!(%error, "a connection could not be accepted");
+                        sleep(ACCEPT_RETRY).await;
+                    }
+                },
+            }
+        }
+        drop(listener);
+        self.drain().await
+    }
+
+    /// Serves HTTP and WebSocket on one stream, as if `source_ip` had connected through TCP. Returns when HTTP ends
+    /// there; a WebSocket lives on in a task of its own.
+    pub async fn serve_stream<S>(&self, stream: S, source_ip: IpAddr)
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        server::serve_stream(Arc::clone(&self.core), stream, source_ip).await;
+    }
+
+    /// Closes every connection with 1001 and runs every `$disconnect`, no longer than the drain timeout.
+    pub async fn drain(&self) -> Drained {
+        let closed = self.core.registry.len();
+        self.core.begin_stopping();
+        let complete = timeout(self.core.api.limits.drain_timeout, self.core.tasks.wait()).await.is_ok();
+        if !complete {
+            warn!("stopped before every connection had closed and every $disconnect had answered");
+        }
+        Drained { closed, complete }
+    }
+
+    /// What was counted so far.
+    pub fn stats(&self) -> Stats {
+        self.core.counters.snapshot(self.core.registry.len())
+    }
+
+    fn welcome(&self, stream: TcpStream, source_ip: IpAddr) {
+        if let Err(error) = prepare(&stream, self.core.api.limits.socket_send_buffer_bytes) {
+            debug!(%error, "a socket option could not be set");
+        }
+        drop(self.core.tasks.spawn(server::serve_stream(Arc::clone(&self.core), stream, source_ip)));
+    }
+}
+
+fn prepare(stream: &TcpStream, send_buffer_bytes: Option<usize>) -> io::Result<()> {
+    // Frames are small and somebody waits for each: nothing is gained by gathering them.
+    stream.set_nodelay(true)?;
+    send_buffer_bytes.map_or(Ok(()), |bytes| SockRef::from(stream).set_send_buffer_size(bytes))
+}

@@ -1,0 +1,131 @@
+//! A connection's life in one task: handshake, session, `$disconnect`.
+//!
+//! The task belongs to nobody, so a client that vanishes in the middle of its handshake still gets its `$disconnect`.
+
+use std::sync::Arc;
+
+use hyper::header::HeaderValue;
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use local_invoke::Invoke;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::oneshot;
+use tokio::time::sleep;
+use tracing::debug;
+
+use crate::connection::Connection;
+use crate::core::Core;
+use crate::ending::Ending;
+use crate::event::{self, RequestStamp};
+use crate::fields::Request;
+use crate::handshake::{self, Admission};
+use crate::head::Recorded;
+use crate::hooks::DisconnectFault;
+use crate::ids::Id;
+use crate::replies::HttpResponse;
+use crate::session::Session;
+use crate::upgrade;
+
+/// A valid opening handshake, on its way to become a connection.
+pub(crate) struct Opening {
+    pub(crate) request: Request,
+    pub(crate) key: HeaderValue,
+    pub(crate) upgrade: OnUpgrade,
+}
+
+/// Lives a connection's life. The answer to the handshake goes through `answer`; `S` is the stream below HTTP.
+pub(crate) async fn live<S, I>(core: Arc<Core<I>>, opening: Opening, answer: oneshot::Sender<HttpResponse>)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    I: Invoke,
+{
+    // On the heap and gone when it is over: an open connection is much smaller than its handshake.
+    let (opened, upgrade) = Box::pin(open(&core, opening)).await;
+    let (connection, response) = match opened {
+        Ok(opened) => opened,
+        Err(refused) => {
+            let _ = answer.send(refused);
+            return;
+        }
+    };
+    // Nobody may be waiting for the answer any more; then the upgrade fails too, and that is where it is noticed.
+    let _ = answer.send(response);
+    let ending = match upgrade.await.ok().and_then(stream_of::<S>) {
+        Some((stream, early)) => {
+            let mut session = Session::new(Arc::clone(&core), Arc::clone(&connection), stream, early).await;
+            let ending = session.run().await;
+            forget(&core, &connection);
+            tokio::join!(session.finish(&ending), disconnect(&core, &connection, &ending));
+            ending
+        }
+        None => {
+            forget(&core, &connection);
+            let ending = Ending::lost();
+            disconnect(&core, &connection, &ending).await;
+            ending
+        }
+    };
+    debug!(connection = %connection.id, status = ending.status(), reason = ending.reason(), "closed");
+}
+
+/// Runs the handshake. An admitted connection is known, and can be posted to, before its client has the 101.
+async fn open<I: Invoke>(
+    core: &Core<I>,
+    opening: Opening,
+) -> (Result<(Arc<Connection>, HttpResponse), HttpResponse>, OnUpgrade) {
+    let Opening { request, key, upgrade } = opening;
+    let stamp = RequestStamp::now();
+    // Of one instant with the request id, and so alike in their first characters.
+    let id = Id::at(stamp.epoch_ms);
+    let buffer_bytes = core.api.limits.outbound_buffer_bytes;
+    let connection = Connection::new(id, stamp.epoch_ms, request.source_ip, request.user_agent(), buffer_bytes);
+    let opened = match handshake::admit(core, connection, &request, stamp).await {
+        Ok(Admission { connection, subprotocol }) => {
+            core.counters.connections_accepted.add_one();
+            let connection = Arc::new(connection);
+            core.register(&connection);
+            Ok((connection, upgrade::switching_protocols(&key, subprotocol.as_deref())))
+        }
+        Err(refusal) => {
+            core.counters.connections_refused.add_one();
+            Err(refusal.response(id, stamp.request_id))
+        }
+    };
+    (opened, upgrade)
+}
+
+/// From here on posts to the connection are answered with 410.
+fn forget<I: Invoke>(core: &Core<I>, connection: &Connection) {
+    connection.outbox.close();
+    core.registry.remove(connection.id);
+}
+
+/// Invokes `$disconnect`: best effort, as on AWS, and nobody hears whether it worked.
+async fn disconnect<I: Invoke>(core: &Core<I>, connection: &Connection, ending: &Ending) {
+    let Some(function) = &core.api.disconnect else { return };
+    let fault = core.hooks.fault_of_disconnect(connection.id.as_str());
+    match fault {
+        Some(DisconnectFault::Drop) => return,
+        Some(DisconnectFault::Delay(delay)) => sleep(delay).await,
+        Some(DisconnectFault::Repeat(_)) | None => {}
+    }
+    let event = event::disconnect(&core.api, connection, ending, RequestStamp::now());
+    core.counters.disconnects_invoked.add_one();
+    if core.call(function, event.clone()).await.is_err() {
+        core.counters.integrations_failed.add_one();
+    }
+    if let Some(DisconnectFault::Repeat(delay)) = fault {
+        sleep(delay).await;
+        core.counters.disconnects_invoked.add_one();
+        let _ = core.call(function, event).await;
+    }
+}
+
+/// The stream below HTTP, and what the client sent after its handshake without waiting.
+fn stream_of<S>(upgraded: Upgraded) -> Option<(S, Vec<u8>)>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let parts = upgraded.downcast::<TokioIo<Recorded<S>>>().ok()?;
+    Some((parts.io.into_inner().into_inner(), parts.read_buf.to_vec()))
+}

@@ -1,0 +1,242 @@
+//! The `@connections` API: post to a client, ask after it, close it.
+//!
+//! Source: <https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-how-to-call-websocket-api-connections.html>
+//! and the service model `apigatewaymanagementapi-2018-11-29`.
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use hyper::header::{AUTHORIZATION, CONNECTION, HeaderValue};
+use hyper::{Method, Request, StatusCode};
+use local_invoke::Invoke;
+use serde::Serialize;
+use tokio::time::{sleep, timeout};
+
+use crate::clock;
+use crate::core::Core;
+use crate::ending::CloseRequest;
+use crate::hooks::{Access, CallFault, ManagementCall, ManagementMethod};
+use crate::ids::{self, Id};
+use crate::message;
+use crate::outbox::{Frame, Posted};
+use crate::replies::{self, HttpResponse, bare_error, json, json_error, tagged};
+use crate::sigv4;
+use crate::throttle::admits;
+
+/// The caller gets no answer: its connection is cut.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection to the caller is cut")]
+pub(crate) struct Cut;
+
+/// What is read of a body that is too large before the caller is told so: the payload quota of API Gateway, 10 MB.
+/// A caller that still writes when its connection closes would never see the answer.
+const DISCARDED_BYTES: usize = 10 * 1024 * 1024;
+
+/// Answers a call for the connection `id`, decoded from the path.
+///
+/// # Errors
+/// [`Cut`] when a fault demands it or the body stops coming.
+pub(crate) async fn answer<I: Invoke>(
+    core: &Core<I>,
+    id: &str,
+    request: Request<Incoming>,
+) -> Result<HttpResponse, Cut> {
+    let method = match *request.method() {
+        Method::POST => ManagementMethod::Post,
+        Method::GET => ManagementMethod::Get,
+        Method::DELETE => ManagementMethod::Delete,
+        _ => return Ok(forbid(core)),
+    };
+    let (head, body) = request.into_parts();
+    let body_limit = core.api.limits.post_bytes;
+    // Read first, whatever the answer: a body left in the socket would be taken for the next request.
+    let reading = timeout(core.api.limits.body_read_timeout, read(body, body_limit)).await;
+    let body = reading.map_err(|_| Cut)??;
+    let authorization = head.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let access_key_id = match sigv4::access_key_id(authorization, &core.api.region) {
+        Ok(access_key_id) => access_key_id,
+        Err(unsigned) => {
+            core.counters.calls_forbidden.add_one();
+            return Ok(unsigned.response());
+        }
+    };
+    let call = ManagementCall { access_key_id, method, connection_id: id };
+    if core.hooks.authorize(&call) == Access::Deny {
+        return Ok(forbid(core));
+    }
+    match core.hooks.fault_of_call(&call) {
+        None => Ok(perform(core, &call, body)),
+        Some(fault) => suffer(core, &call, body, fault).await,
+    }
+}
+
+/// The body, or nothing when it is too large.
+async fn read(mut body: Incoming, limit_bytes: usize) -> Result<Option<Bytes>, Cut> {
+    let mut first = Bytes::new();
+    let mut more = BytesMut::new();
+    let mut total = 0;
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| Cut)?.into_data() else {
+            continue;
+        };
+        total += data.len();
+        if total > DISCARDED_BYTES {
+            break;
+        }
+        if total > limit_bytes {
+            continue;
+        }
+        if first.is_empty() && more.is_empty() {
+            first = data;
+        } else {
+            more.extend_from_slice(&std::mem::take(&mut first));
+            more.extend_from_slice(&data);
+        }
+    }
+    if total > limit_bytes {
+        return Ok(None);
+    }
+    // A copy of its own size: a slice of the HTTP buffer would keep all of it while a slow client is waited for.
+    Ok(Some(if more.is_empty() { Bytes::copy_from_slice(&first) } else { more.freeze() }))
+}
+
+/// The call itself: everything is in memory, so nothing waits.
+fn perform<I: Invoke>(core: &Core<I>, call: &ManagementCall<'_>, body: Option<Bytes>) -> HttpResponse {
+    if !admits(core.account.as_ref()) {
+        core.counters.calls_throttled.add_one();
+        return too_many_requests();
+    }
+    if !ids::is_connection_id(call.connection_id) {
+        return invalid_id(call.connection_id);
+    }
+    match call.method {
+        ManagementMethod::Post => post(core, call.connection_id, body),
+        ManagementMethod::Get => get(core, call.connection_id),
+        ManagementMethod::Delete => delete(core, call.connection_id),
+    }
+}
+
+fn post<I: Invoke>(core: &Core<I>, id: &str, body: Option<Bytes>) -> HttpResponse {
+    let Some(body) = body else {
+        core.counters.posts_too_large.add_one();
+        return too_large();
+    };
+    let length = body.len();
+    let connection = Id::parse(id).and_then(|id| core.registry.get(id));
+    let posted = connection.map(|connection| connection.outbox.post(Frame::Text(message::text(body))));
+    match posted {
+        Some(Posted::Accepted) => {
+            core.counters.posts_delivered.add_one();
+            core.counters.sent(length);
+            tagged(StatusCode::OK, Bytes::new())
+        }
+        Some(Posted::Full) => {
+            core.counters.posts_buffer_full.add_one();
+            too_many_requests()
+        }
+        Some(Posted::Closed) | None => {
+            core.counters.posts_gone.add_one();
+            gone()
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ConnectionInfo<'a> {
+    connected_at: String,
+    identity: Identity<'a>,
+    last_active_at: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Identity<'a> {
+    source_ip: std::net::IpAddr,
+    /// A required member of the model, so empty where the client sent none.
+    user_agent: &'a str,
+}
+
+fn get<I: Invoke>(core: &Core<I>, id: &str) -> HttpResponse {
+    let Some(connection) = Id::parse(id).and_then(|id| core.registry.get(id)) else {
+        return gone();
+    };
+    core.counters.gets.add_one();
+    let info = ConnectionInfo {
+        connected_at: clock::iso8601(connection.connected_at_ms),
+        identity: Identity {
+            source_ip: connection.source_ip,
+            user_agent: connection.user_agent.as_deref().unwrap_or_default(),
+        },
+        last_active_at: clock::iso8601(connection.last_active_at_ms()),
+    };
+    // Strings only: there is nothing that could fail.
+    json(StatusCode::OK, serde_json::to_string(&info).unwrap_or_default())
+}
+
+fn delete<I: Invoke>(core: &Core<I>, id: &str) -> HttpResponse {
+    let connection = Id::parse(id).and_then(|id| core.registry.get(id));
+    if !connection.is_some_and(|connection| connection.outbox.request_close(CloseRequest::Deleted)) {
+        return gone();
+    }
+    core.counters.deletes.add_one();
+    tagged(StatusCode::NO_CONTENT, Bytes::new())
+}
+
+async fn suffer<I: Invoke>(
+    core: &Core<I>,
+    call: &ManagementCall<'_>,
+    body: Option<Bytes>,
+    fault: CallFault,
+) -> Result<HttpResponse, Cut> {
+    Ok(match fault {
+        CallFault::Gone => gone(),
+        CallFault::Throttled => too_many_requests(),
+        CallFault::Unavailable => {
+            json(StatusCode::INTERNAL_SERVER_ERROR, r#"{"message":"Internal server error"}"#.to_owned())
+        }
+        CallFault::Forbidden => forbid(core),
+        CallFault::TooLarge => too_large(),
+        CallFault::Hang => std::future::pending().await,
+        CallFault::Delay(delay) => {
+            sleep(delay).await;
+            perform(core, call, body)
+        }
+        CallFault::LoseResponse => {
+            perform(core, call, body);
+            return Err(Cut);
+        }
+        CallFault::CloseAfter => {
+            let mut response = perform(core, call, body);
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            response
+        }
+    })
+}
+
+fn forbid<I: Invoke>(core: &Core<I>) -> HttpResponse {
+    core.counters.calls_forbidden.add_one();
+    replies::forbidden()
+}
+
+fn gone() -> HttpResponse {
+    bare_error(StatusCode::GONE, "GoneException")
+}
+
+/// Both kinds of 429 are one answer on AWS: "more than the allowed number of requests per unit of time or the
+/// WebSocket client side buffer is full".
+fn too_many_requests() -> HttpResponse {
+    let body = r#"{"message":"Too Many Requests"}"#.to_owned();
+    json_error(StatusCode::TOO_MANY_REQUESTS, "LimitExceededException", body)
+}
+
+fn too_large() -> HttpResponse {
+    let body = r#"{"message":"Request Entity Too Large"}"#.to_owned();
+    json_error(StatusCode::PAYLOAD_TOO_LARGE, "PayloadTooLargeException", body)
+}
+
+/// What can be no id at all is not gone but wrong (serverless-offline #749).
+fn invalid_id(id: &str) -> HttpResponse {
+    let body = serde_json::json!({ "message": format!("Invalid connectionId: {id}") }).to_string();
+    json_error(StatusCode::BAD_REQUEST, "BadRequestException", body)
+}

@@ -1,0 +1,76 @@
+//! One message: its route, its function, and what the client gets back.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use local_invoke::Invoke;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+use tracing::warn;
+
+use crate::config::MessageRoute;
+use crate::connection::Connection;
+use crate::core::{CallError, Core};
+use crate::event::{self, Body, RequestStamp};
+use crate::outbox::Frame;
+use crate::proxy::Answer;
+use crate::replies::Trouble;
+
+/// Handles a message to its end. The frame is for the client: a route response, or the gateway's own error, which is
+/// sent even where there is no route response.
+pub(crate) async fn handle<I: Invoke>(core: Arc<Core<I>>, connection: Arc<Connection>, body: Body) -> Option<Frame> {
+    let stamp = RequestStamp::now();
+    let trouble = |trouble: Trouble| Some(trouble.frame(connection.id, stamp.request_id));
+    let route = match &body {
+        Body::Text(text) => core.api.route(text),
+        Body::Binary(_) => core.api.route(""),
+    };
+    let Some(route) = route else {
+        core.counters.messages_unrouted.add_one();
+        return trouble(Trouble::Forbidden);
+    };
+    let event = event::message(&core.api, &connection, &route.key, &body, stamp);
+    // The event holds what is needed; 128 KB more for as long as the function runs would not be.
+    drop(body);
+    let answer = core.call(&route.function, event).await;
+    match answer.map_err(trouble_of).and_then(|payload| respond(&core, route, &payload)) {
+        Ok(frame) => frame,
+        Err(failed) => {
+            core.counters.integrations_failed.add_one();
+            trouble(failed)
+        }
+    }
+}
+
+/// A throttled function is an internal server error too: Lambda's 429 is not the client's.
+fn trouble_of(error: CallError) -> Trouble {
+    match error {
+        CallError::TimedOut => Trouble::EndpointRequestTimedOut,
+        CallError::Rejected | CallError::Failed(_) => Trouble::InternalServerError,
+    }
+}
+
+/// What a route with a route response sends: the body, whatever the status; nothing when there is none.
+fn respond<I: Invoke>(core: &Core<I>, route: &MessageRoute, payload: &[u8]) -> Result<Option<Frame>, Trouble> {
+    let malformed = |reason: String| {
+        warn!(function = %route.function, route = %route.key, reason, "malformed Lambda proxy response");
+        Trouble::InternalServerError
+    };
+    let answer = Answer::parse(payload).map_err(malformed)?;
+    let Some((body, was_base64)) = answer.body.filter(|_| route.responds) else {
+        return Ok(None);
+    };
+    let limit_bytes = core.api.limits.message_bytes;
+    if body.len() > limit_bytes {
+        return Err(malformed(format!("the body has {} bytes; at most {limit_bytes} can be sent", body.len())));
+    }
+    if was_base64 && core.api.allow_binary {
+        return Ok(Some(Frame::Binary(body)));
+    }
+    Ok(Some(Frame::Text(text(body))))
+}
+
+/// The text of bytes that somebody wants sent. Clients get text frames only, and RFC 6455 section 5.6 has them be
+/// UTF-8: what is not becomes U+FFFD.
+pub(crate) fn text(bytes: Bytes) -> Utf8Bytes {
+    Utf8Bytes::try_from(bytes.clone()).unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into_owned().into())
+}

@@ -1,0 +1,189 @@
+//! What the gateway says by itself: error frames to clients, and error answers to HTTP requests.
+//!
+//! Frames and bodies of a connection follow the default gateway response of WebSocket APIs,
+//! `{"message":$context.error.messageString, "connectionId":"$context.connectionId", "requestId":"$context.requestId"}`,
+//! whose spacing captures confirm: a space after the first colon and after each comma, none elsewhere.
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::{Response, StatusCode};
+
+use crate::ids::{self, Id};
+use crate::outbox::Frame;
+
+/// An HTTP answer; bodies are always complete and short.
+pub(crate) type HttpResponse = Response<Full<Bytes>>;
+
+/// Why the gateway answers instead of a function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// No route matched, and there is no `$default`.
+    Forbidden,
+    /// The integration failed.
+    InternalServerError,
+    /// The integration took too long.
+    EndpointRequestTimedOut,
+    /// The account's bucket is empty. The text is that of the gateway response THROTTLED; no capture exists.
+    TooManyRequests,
+}
+
+impl Trouble {
+    fn message(self) -> &'static str {
+        match self {
+            Self::Forbidden => "Forbidden",
+            Self::InternalServerError => "Internal server error",
+            Self::EndpointRequestTimedOut => "Endpoint request timed out",
+            Self::TooManyRequests => "Too Many Requests",
+        }
+    }
+
+    /// The text frame that the client gets.
+    pub(crate) fn frame(self, connection_id: Id, request_id: Id) -> Frame {
+        Frame::Text(body(self.message(), connection_id, request_id).into())
+    }
+}
+
+fn body(message: &str, connection_id: Id, request_id: Id) -> String {
+    format!(r#"{{"message": "{message}", "connectionId":"{connection_id}", "requestId":"{request_id}"}}"#)
+}
+
+/// A handshake that is answered with something else than 101.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// `$connect` answered with this status. It is passed on, body and headers are not.
+    Verbatim(StatusCode),
+    /// An identity source is missing, or the authorizer said "Unauthorized".
+    Unauthorized,
+    /// The policy denies it explicitly, or does not cover it.
+    AccessDenied { explicit: bool },
+    /// The authorizer failed.
+    AuthorizerFailure,
+    /// The authorizer's answer is none.
+    AuthorizerConfiguration,
+    /// Lambda refused to run `$connect`.
+    IntegrationRejected,
+    /// `$connect` failed or answered nonsense.
+    IntegrationFailed,
+    /// `$connect` took too long.
+    IntegrationTimedOut,
+    /// The account or the connection rate is exhausted.
+    Throttled,
+}
+
+impl Refusal {
+    fn parts(self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Self::Verbatim(status) => (status, "", ""),
+            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "UnauthorizedException", "Unauthorized"),
+            Self::AccessDenied { explicit: true } => (
+                StatusCode::FORBIDDEN,
+                "AccessDeniedException",
+                "User is not authorized to access this resource with an explicit deny",
+            ),
+            Self::AccessDenied { explicit: false } => {
+                (StatusCode::FORBIDDEN, "AccessDeniedException", "User is not authorized to access this resource")
+            }
+            Self::AuthorizerFailure => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "AuthorizerFailureException", "Internal server error")
+            }
+            Self::AuthorizerConfiguration => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "AuthorizerConfigurationException", "Internal server error")
+            }
+            Self::IntegrationRejected => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "InternalServerErrorException", "Internal server error")
+            }
+            Self::IntegrationFailed => {
+                (StatusCode::BAD_GATEWAY, "InternalServerErrorException", "Internal server error")
+            }
+            Self::IntegrationTimedOut => {
+                (StatusCode::GATEWAY_TIMEOUT, "InternalServerErrorException", "Endpoint request timed out")
+            }
+            Self::Throttled => (StatusCode::TOO_MANY_REQUESTS, "TooManyRequestsException", "Too Many Requests"),
+        }
+    }
+
+    /// The answer to the handshake.
+    pub(crate) fn response(self, connection_id: Id, request_id: Id) -> HttpResponse {
+        let (status, error_type, message) = self.parts();
+        if message.is_empty() {
+            return tagged(status, Bytes::new());
+        }
+        json_error(status, error_type, body(message, connection_id, request_id))
+    }
+}
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+const GATEWAY_ID: HeaderName = HeaderName::from_static("x-amz-apigw-id");
+const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// An answer with the headers that all of API Gateway's have.
+pub(crate) fn tagged(status: StatusCode, body: impl Into<Bytes>) -> HttpResponse {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    let ids = [(REQUEST_ID, ids::aws_request_id()), (GATEWAY_ID, Id::at(crate::clock::now_ms()).to_string())];
+    for (name, id) in ids {
+        // Both are ASCII without control characters, so they are header values.
+        if let Ok(value) = HeaderValue::try_from(id) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+}
+
+/// A JSON answer.
+pub(crate) fn json(status: StatusCode, body: String) -> HttpResponse {
+    let mut response = tagged(status, body);
+    response.headers_mut().insert(CONTENT_TYPE, JSON);
+    response
+}
+
+/// A JSON answer that names its error in `x-amzn-ErrorType`, where SDKs look for it.
+pub(crate) fn json_error(status: StatusCode, error_type: &'static str, body: String) -> HttpResponse {
+    let mut response = json(status, body);
+    response.headers_mut().insert(ERROR_TYPE, HeaderValue::from_static(error_type));
+    response
+}
+
+/// An error of which only the type is said: the real 410 has an empty body.
+pub(crate) fn bare_error(status: StatusCode, error_type: &'static str) -> HttpResponse {
+    let mut response = tagged(status, Bytes::new());
+    response.headers_mut().insert(ERROR_TYPE, HeaderValue::from_static(error_type));
+    response
+}
+
+/// 403 for a wrong stage, a wrong path, a missing permission.
+pub(crate) fn forbidden() -> HttpResponse {
+    json_error(StatusCode::FORBIDDEN, "ForbiddenException", r#"{"message":"Forbidden"}"#.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_are_spaced_as_in_the_captures() {
+        let (connection, request) = (Id::parse("DBNjmfOmSwMCJiA=").unwrap(), Id::parse("DBNlXFDjSwMF3FA=").unwrap());
+        for (trouble, expected) in [
+            (
+                Trouble::Forbidden,
+                r#"{"message": "Forbidden", "connectionId":"DBNjmfOmSwMCJiA=", "requestId":"DBNlXFDjSwMF3FA="}"#,
+            ),
+            (
+                Trouble::InternalServerError,
+                r#"{"message": "Internal server error", "connectionId":"DBNjmfOmSwMCJiA=", "requestId":"DBNlXFDjSwMF3FA="}"#,
+            ),
+            (
+                Trouble::EndpointRequestTimedOut,
+                r#"{"message": "Endpoint request timed out", "connectionId":"DBNjmfOmSwMCJiA=", "requestId":"DBNlXFDjSwMF3FA="}"#,
+            ),
+            (
+                Trouble::TooManyRequests,
+                r#"{"message": "Too Many Requests", "connectionId":"DBNjmfOmSwMCJiA=", "requestId":"DBNlXFDjSwMF3FA="}"#,
+            ),
+        ] {
+            assert_eq!(trouble.frame(connection, request), Frame::Text(expected.into()));
+        }
+    }
+}

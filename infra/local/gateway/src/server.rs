@@ -1,0 +1,184 @@
+//! HTTP in front of the gateway: which request is a handshake, which a management call, which neither.
+
+use std::net::IpAddr;
+use std::pin::pin;
+use std::sync::Arc;
+
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use local_invoke::Invoke;
+use percent_encoding::percent_decode_str;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::oneshot;
+use tracing::debug;
+
+use crate::clock;
+use crate::core::Core;
+use crate::fields;
+use crate::head::{Head, Recorded};
+use crate::ids;
+use crate::lifecycle::{self, Opening};
+use crate::management::{self, Cut};
+use crate::replies::{HttpResponse, forbidden, json, tagged};
+use crate::upgrade;
+
+/// Read buffer of one HTTP connection: above every head that is accepted, so that the gateway and not the HTTP
+/// library decides what is too long.
+const HTTP_BUFFER_BYTES: usize = 32 * 1024;
+
+/// Where a path leads.
+#[derive(Debug, PartialEq, Eq)]
+enum Target {
+    /// `/{stage}`: the WebSocket.
+    Socket,
+    /// `/{stage}/@connections/{id}`, the id decoded.
+    Connection(String),
+    /// `/ping` and `/sping`, which API Gateway reserves for health checks.
+    Health,
+    /// Anything else, including another stage.
+    Nowhere,
+}
+
+/// Serves HTTP on one stream until it is closed or became a WebSocket.
+pub(crate) async fn serve_stream<S, I>(core: Arc<Core<I>>, stream: S, source_ip: IpAddr)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    I: Invoke,
+{
+    let (stream, head) = Recorded::new(stream);
+    let stop = core.stop.clone();
+    let timeout = core.api.limits.header_read_timeout;
+    let service = service_fn(move |request| dispatch::<S, I>(Arc::clone(&core), request, source_ip, head.clone()));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(timeout)
+        .max_buf_size(HTTP_BUFFER_BYTES)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    let mut connection = pin!(connection);
+    let served = tokio::select! {
+        served = &mut connection => served,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = served {
+        debug!(%error, "an HTTP connection failed");
+    }
+}
+
+async fn dispatch<S, I>(
+    core: Arc<Core<I>>,
+    request: Request<Incoming>,
+    source_ip: IpAddr,
+    head: Head,
+) -> Result<HttpResponse, Cut>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    I: Invoke,
+{
+    let names = head.take_names();
+    if let Some(refused) = check_size(&core, &request) {
+        return Ok(refused);
+    }
+    match target(request.uri().path(), &core.api.stage) {
+        Target::Socket => Ok(open::<S, I>(core, request, source_ip, &names).await.unwrap_or_else(|refused| *refused)),
+        Target::Connection(id) => management::answer(&core, &id, request).await,
+        Target::Health => Ok(tagged(StatusCode::OK, "healthy")),
+        Target::Nowhere => Ok(forbidden()),
+    }
+}
+
+/// Starts a connection's life in a task of its own, and waits for the answer to the handshake.
+async fn open<S, I>(
+    core: Arc<Core<I>>,
+    mut request: Request<Incoming>,
+    source_ip: IpAddr,
+    names: &[String],
+) -> Result<HttpResponse, Box<HttpResponse>>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    I: Invoke,
+{
+    let key = upgrade::check(request.method(), request.version(), request.headers())?;
+    let trace = ids::trace_header(clock::now_ms());
+    let query = request.uri().query().unwrap_or_default();
+    let opening = Opening {
+        request: fields::Request::new(request.headers(), names, query, source_ip, trace),
+        key,
+        upgrade: hyper::upgrade::on(&mut request),
+    };
+    let (sender, receiver) = oneshot::channel();
+    let life = lifecycle::live::<S, I>(Arc::clone(&core), opening, sender);
+    drop(core.tasks.spawn(life));
+    // The sender is only dropped unused when the runtime is going down.
+    Ok(receiver.await.unwrap_or_else(|_| tagged(StatusCode::SERVICE_UNAVAILABLE, Bytes::new())))
+}
+
+fn check_size<I: Invoke>(core: &Core<I>, request: &Request<Incoming>) -> Option<HttpResponse> {
+    let limits = &core.api.limits;
+    let target_bytes = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    if target_bytes > limits.url_bytes {
+        return Some(json(StatusCode::URI_TOO_LONG, r#"{"message":"Request-URI Too Long"}"#.to_owned()));
+    }
+    let headers = request.headers().iter();
+    let header_bytes: usize = headers.map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if header_bytes > limits.header_bytes {
+        let body = r#"{"message":"Request Header Fields Too Large"}"#.to_owned();
+        return Some(json(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, body));
+    }
+    None
+}
+
+fn target(path: &str, stage: &str) -> Target {
+    if path == "/ping" || path == "/sping" {
+        return Target::Health;
+    }
+    let Some(rest) = path.strip_prefix('/').and_then(|path| path.strip_prefix(stage)) else {
+        return Target::Nowhere;
+    };
+    if rest.is_empty() || rest == "/" {
+        return Target::Socket;
+    }
+    // Everything after `@connections/` is the id: one with an unencoded slash still finds its client.
+    let Some((marker, id)) = rest.strip_prefix('/').and_then(|rest| rest.split_once('/')) else {
+        return Target::Nowhere;
+    };
+    if percent_decode_str(marker).ne(b"@connections".iter().copied()) {
+        return Target::Nowhere;
+    }
+    Target::Connection(percent_decode_str(id).decode_utf8_lossy().into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_leads_to_the_socket_a_connection_or_nowhere() {
+        let connection = |id: &str| Target::Connection(id.to_owned());
+        for (path, expected) in [
+            ("/local", Target::Socket),
+            ("/local/", Target::Socket),
+            ("/local/@connections/AAAA1234=", connection("AAAA1234=")),
+            ("/local/@connections/AAAA1234%3D", connection("AAAA1234=")),
+            ("/local/%40connections/AA%2FA%2B234%3d", connection("AA/A+234=")),
+            ("/local/@connections/AA/A+234=", connection("AA/A+234=")),
+            ("/ping", Target::Health),
+            ("/sping", Target::Health),
+            ("/", Target::Nowhere),
+            ("/localhost", Target::Nowhere),
+            ("/prod", Target::Nowhere),
+            ("/local/connections/AAAA1234=", Target::Nowhere),
+            ("/local/@connections", Target::Nowhere),
+            ("/@connections/AAAA1234=", Target::Nowhere),
+            ("/prod/@connections/AAAA1234=", Target::Nowhere),
+        ] {
+            assert_eq!(target(path, "local"), expected, "{path}");
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! What the gateway counted, in the terms of its CloudWatch metrics and of its bill.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::limits::METERED_UNIT_BYTES;
+
+/// A snapshot of the counters since the gateway was made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Connections open now.
+    pub connections_open: u64,
+    /// Handshakes answered with 101 (`ConnectCount`).
+    pub connections_accepted: u64,
+    /// Handshakes answered with anything else.
+    pub connections_refused: u64,
+    /// Messages received (`MessageCount`, inbound half).
+    pub messages_received: u64,
+    /// The same in metered units of 32 KB.
+    pub units_received: u64,
+    /// Messages accepted for a client: posts, route responses and the gateway's own frames.
+    pub messages_sent: u64,
+    /// The same in metered units of 32 KB.
+    pub units_sent: u64,
+    /// Messages refused because the account's bucket was empty.
+    pub messages_throttled: u64,
+    /// Messages that no route took (`ClientError`).
+    pub messages_unrouted: u64,
+    /// Integrations that failed, timed out or answered nonsense (`IntegrationError`).
+    pub integrations_failed: u64,
+    /// `$disconnect` functions invoked.
+    pub disconnects_invoked: u64,
+    /// Posts answered with 200.
+    pub posts_delivered: u64,
+    /// Posts answered with 410.
+    pub posts_gone: u64,
+    /// Calls answered with 429 because the account's bucket was empty.
+    pub calls_throttled: u64,
+    /// Posts answered with 429 because the client does not read.
+    pub posts_buffer_full: u64,
+    /// Posts answered with 413.
+    pub posts_too_large: u64,
+    /// Calls answered with 403.
+    pub calls_forbidden: u64,
+    /// `GetConnection` calls answered with 200.
+    pub gets: u64,
+    /// `DeleteConnection` calls answered with 204.
+    pub deletes: u64,
+}
+
+/// One counter. Counting is for people to look at: no order is promised between two of them.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    /// One more.
+    pub(crate) fn add_one(&self) {
+        self.add(1);
+    }
+
+    fn add(&self, count: u64) {
+        self.0.fetch_add(count, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The counters behind [`Stats`], field by field.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) connections_accepted: Counter,
+    pub(crate) connections_refused: Counter,
+    messages_received: Counter,
+    units_received: Counter,
+    messages_sent: Counter,
+    units_sent: Counter,
+    pub(crate) messages_throttled: Counter,
+    pub(crate) messages_unrouted: Counter,
+    pub(crate) integrations_failed: Counter,
+    pub(crate) disconnects_invoked: Counter,
+    pub(crate) posts_delivered: Counter,
+    pub(crate) posts_gone: Counter,
+    pub(crate) calls_throttled: Counter,
+    pub(crate) posts_buffer_full: Counter,
+    pub(crate) posts_too_large: Counter,
+    pub(crate) calls_forbidden: Counter,
+    pub(crate) gets: Counter,
+    pub(crate) deletes: Counter,
+}
+
+impl Counters {
+    /// A message came in.
+    pub(crate) fn received(&self, bytes: usize) {
+        self.messages_received.add_one();
+        self.units_received.add(metered_units(bytes));
+    }
+
+    /// A message was accepted for a client.
+    pub(crate) fn sent(&self, bytes: usize) {
+        self.messages_sent.add_one();
+        self.units_sent.add(metered_units(bytes));
+    }
+
+    /// All of them, now.
+    pub(crate) fn snapshot(&self, connections_open: usize) -> Stats {
+        Stats {
+            connections_open: connections_open as u64,
+            connections_accepted: self.connections_accepted.get(),
+            connections_refused: self.connections_refused.get(),
+            messages_received: self.messages_received.get(),
+            units_received: self.units_received.get(),
+            messages_sent: self.messages_sent.get(),
+            units_sent: self.units_sent.get(),
+            messages_throttled: self.messages_throttled.get(),
+            messages_unrouted: self.messages_unrouted.get(),
+            integrations_failed: self.integrations_failed.get(),
+            disconnects_invoked: self.disconnects_invoked.get(),
+            posts_delivered: self.posts_delivered.get(),
+            posts_gone: self.posts_gone.get(),
+            calls_throttled: self.calls_throttled.get(),
+            posts_buffer_full: self.posts_buffer_full.get(),
+            posts_too_large: self.posts_too_large.get(),
+            calls_forbidden: self.calls_forbidden.get(),
+            gets: self.gets.get(),
+            deletes: self.deletes.get(),
+        }
+    }
+}
+
+/// 33 KB are two; nothing is one.
+fn metered_units(bytes: usize) -> u64 {
+    bytes.div_ceil(METERED_UNIT_BYTES).max(1) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_metered_by_started_units_of_32_kb() {
+        let units = [0, 1, 32_768, 32_769, 131_072].map(metered_units);
+        assert_eq!(units, [1, 1, 1, 2, 4]);
+    }
+}

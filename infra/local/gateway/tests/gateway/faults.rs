@@ -1,0 +1,106 @@
+//! What a runner can let go wrong, as callers and functions see it.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_sdk_apigatewaymanagement::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_apigatewaymanagement::operation::post_to_connection::PostToConnectionError;
+use aws_smithy_types::timeout::TimeoutConfig;
+use local_gateway::{CallFault, DisconnectFault, Hooks, ManagementCall};
+
+use crate::support::*;
+
+/// The next call suffers this.
+#[derive(Clone, Default)]
+struct Next(Arc<Mutex<(Option<CallFault>, Option<DisconnectFault>)>>);
+
+impl Hooks for Next {
+    fn fault_of_call(&self, _call: &ManagementCall<'_>) -> Option<CallFault> {
+        self.0.lock().unwrap().0.take()
+    }
+
+    fn fault_of_disconnect(&self, _connection_id: &str) -> Option<DisconnectFault> {
+        self.0.lock().unwrap().1.take()
+    }
+}
+
+async fn with_hooks() -> (Running, Next, Client, String) {
+    let next = Next::default();
+    let running = Running::start_with(config(), usual_functions(), next.clone()).await;
+    let (client, id) = running.connect_as().await;
+    (running, next, client, id)
+}
+
+async fn post_under(fault: CallFault) -> (Result<(), SdkError<PostToConnectionError>>, Client) {
+    let (running, next, client, id) = with_hooks().await;
+    next.0.lock().unwrap().0 = Some(fault);
+    let timeouts = TimeoutConfig::builder().operation_attempt_timeout(Duration::from_millis(500)).build();
+    let config = running.sdk().config().to_builder().timeout_config(timeouts).build();
+    let sdk = aws_sdk_apigatewaymanagement::Client::from_conf(config);
+    let post = sdk.post_to_connection().connection_id(&id).data(b"hi".to_vec().into());
+    let result = soon(post.send()).await.map(|_| ());
+    running.post(&id, "afterwards").await;
+    (result, client)
+}
+
+#[tokio::test]
+async fn a_call_can_be_refused_in_every_way_without_being_done() {
+    for (fault, code) in [
+        (CallFault::Gone, Some("GoneException")),
+        (CallFault::Throttled, Some("LimitExceededException")),
+        (CallFault::Forbidden, Some("ForbiddenException")),
+        (CallFault::TooLarge, Some("PayloadTooLargeException")),
+        (CallFault::Unavailable, None),
+    ] {
+        let (result, mut client) = post_under(fault).await;
+        assert_eq!(result.unwrap_err().into_service_error().code(), code);
+        assert_eq!(text(&mut client).await, "afterwards");
+    }
+}
+
+#[tokio::test]
+async fn a_call_can_be_accepted_and_never_answered() {
+    let (result, mut client) = post_under(CallFault::Hang).await;
+    assert!(matches!(result, Err(SdkError::TimeoutError(_))), "{result:?}");
+    assert_eq!(text(&mut client).await, "afterwards");
+}
+
+#[tokio::test]
+async fn a_call_can_be_done_and_its_answer_lost() {
+    let (result, mut client) = post_under(CallFault::LoseResponse).await;
+    assert!(matches!(result, Err(SdkError::DispatchFailure(_))), "{result:?}");
+    assert_eq!(text(&mut client).await, "hi");
+}
+
+#[tokio::test]
+async fn a_call_can_be_late_and_its_connection_closed_after_it() {
+    for fault in [CallFault::Delay(Duration::from_millis(50)), CallFault::CloseAfter] {
+        let (result, mut client) = post_under(fault).await;
+        result.unwrap();
+        assert_eq!(text(&mut client).await, "hi");
+    }
+}
+
+#[tokio::test]
+async fn a_disconnect_can_be_lost_late_or_repeated() {
+    for (fault, invoked) in [
+        (DisconnectFault::Drop, 0),
+        (DisconnectFault::Delay(Duration::from_millis(50)), 1),
+        (DisconnectFault::Repeat(Duration::from_millis(50)), 2),
+    ] {
+        let (running, next, mut client, _) = with_hooks().await;
+        next.0.lock().unwrap().1 = Some(fault);
+        client.close(None).await.unwrap();
+        close_frame_or_end(&mut client).await;
+        for _ in 0..invoked {
+            running.functions.event("disconnect").await;
+        }
+        let (gateway, functions) = (running.gateway.clone(), Arc::clone(&running.functions));
+        assert!(running.stop().await.complete);
+        assert_eq!((gateway.stats().disconnects_invoked, functions.pending("disconnect")), (invoked, 0));
+    }
+}
+
+async fn close_frame_or_end(client: &mut Client) {
+    while let Some(Ok(_)) = soon(futures::StreamExt::next(client)).await {}
+}

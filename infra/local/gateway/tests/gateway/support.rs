@@ -1,0 +1,391 @@
+//! A running gateway, scripted functions, clients and callers.
+
+use std::collections::{HashMap, VecDeque};
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_sdk_apigatewaymanagement as sdk;
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::{SinkExt, StreamExt};
+use local_gateway::{Config, Drained, Gateway, Hooks, Limits, NoHooks, Route};
+use local_invoke::{Error, Invoke};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, oneshot};
+use tokio::task::JoinHandle;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{self, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+/// Nothing in these tests takes as long, so whoever waits longer waits for something that will not come.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(crate) type Client = WebSocketStream<MaybeTlsStream<TcpStream>>;
+type Handler = Box<dyn Fn(Value) -> BoxFuture<'static, Result<Bytes, Error>> + Send + Sync>;
+
+/// Waits for what must happen.
+pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future).await.expect("it did not happen")
+}
+
+/// Functions that do what the test says, and remember what they were invoked with.
+#[derive(Default)]
+pub(crate) struct Functions {
+    handlers: HashMap<&'static str, Handler>,
+    events: Mutex<HashMap<String, VecDeque<Bytes>>>,
+    invoked: Notify,
+}
+
+impl Functions {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    /// A function with a handler of its own.
+    pub(crate) fn on<F>(mut self, name: &'static str, handler: impl Fn(Value) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<Bytes, Error>> + Send + 'static,
+    {
+        self.handlers.insert(name, Box::new(move |event| Box::pin(handler(event))));
+        self
+    }
+
+    /// A function that always answers the same.
+    pub(crate) fn answering(self, name: &'static str, answer: Value) -> Self {
+        self.on(name, move |_| std::future::ready(Ok(answer.to_string().into())))
+    }
+
+    /// A function that answers once the gate is open.
+    pub(crate) fn gated(self, name: &'static str, gate: &Gate, answer: Value) -> Self {
+        let gate = gate.clone();
+        self.on(name, move |_| {
+            let (gate, answer) = (gate.clone(), answer.to_string());
+            async move {
+                gate.pass().await;
+                Ok(answer.into())
+            }
+        })
+    }
+
+    /// A function that always fails with a message.
+    pub(crate) fn failing(self, name: &'static str, message: &'static str) -> Self {
+        self.on(name, move |_| std::future::ready(Err(failed(name, message))))
+    }
+
+    /// The next event that a function was invoked with, byte for byte.
+    pub(crate) async fn event(&self, name: &str) -> String {
+        soon(async {
+            loop {
+                let mut invoked = pin!(self.invoked.notified());
+                invoked.as_mut().enable();
+                if let Some(event) = self.pop(name) {
+                    return String::from_utf8(event.to_vec()).unwrap();
+                }
+                invoked.await;
+            }
+        })
+        .await
+    }
+
+    /// The same, parsed.
+    pub(crate) async fn json_event(&self, name: &str) -> Value {
+        serde_json::from_str(&self.event(name).await).unwrap()
+    }
+
+    /// Events of a function that nobody took.
+    pub(crate) fn pending(&self, name: &str) -> usize {
+        self.events.lock().unwrap().get(name).map_or(0, VecDeque::len)
+    }
+
+    fn pop(&self, name: &str) -> Option<Bytes> {
+        self.events.lock().unwrap().get_mut(name)?.pop_front()
+    }
+}
+
+impl Invoke for Functions {
+    async fn invoke(&self, function: &str, payload: Bytes) -> Result<Bytes, Error> {
+        let event = serde_json::from_slice(&payload).unwrap();
+        self.events.lock().unwrap().entry(function.to_owned()).or_default().push_back(payload);
+        self.invoked.notify_waiters();
+        match self.handlers.get(function) {
+            Some(handler) => handler(event).await,
+            None => Err(Error::NotFound(function.to_owned())),
+        }
+    }
+}
+
+pub(crate) fn failed(function: &str, message: &str) -> Error {
+    Error::Failed { function: function.to_owned(), error_type: "Error".to_owned(), message: message.to_owned() }
+}
+
+/// `{"statusCode": 200}`.
+pub(crate) fn ok() -> Value {
+    json!({ "statusCode": 200 })
+}
+
+/// Answers a message with its own body.
+pub(crate) async fn echo(event: Value) -> Result<Bytes, Error> {
+    let answer = json!({ "statusCode": 200, "body": event["body"], "isBase64Encoded": event["isBase64Encoded"] });
+    Ok(answer.to_string().into())
+}
+
+/// Never answers.
+pub(crate) async fn never(_event: Value) -> Result<Bytes, Error> {
+    std::future::pending().await
+}
+
+/// `$connect`, `$disconnect` and `echo` as most tests need them.
+pub(crate) fn usual_functions() -> Functions {
+    Functions::new().answering("connect", ok()).answering("disconnect", ok()).on("echo", echo)
+}
+
+pub(crate) fn route(key: &str, function: &str, responds: bool) -> Route {
+    Route { key: key.to_owned(), function: function.to_owned(), responds }
+}
+
+/// An API whose messages are echoed, without limits that a test does not ask for.
+pub(crate) fn config() -> Config {
+    Config {
+        api_id: "abcdef123".to_owned(),
+        region: "us-east-1".to_owned(),
+        account_id: "123456789012".to_owned(),
+        stage: "local".to_owned(),
+        domain_name: "gateway.test:3001".to_owned(),
+        route_selection_expression: "$request.body.action".to_owned(),
+        routes: vec![
+            route("$connect", "connect", false),
+            route("$disconnect", "disconnect", false),
+            route("$default", "echo", true),
+        ],
+        authorizer: None,
+        allow_binary: false,
+        limits: Limits::default(),
+    }
+}
+
+/// A gateway that runs until it is dropped or stopped.
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
+    pub(crate) functions: Arc<Functions>,
+    pub(crate) gateway: Gateway<Arc<Functions>>,
+    stop: Option<oneshot::Sender<()>>,
+    served: JoinHandle<Drained>,
+}
+
+impl Running {
+    pub(crate) async fn start(config: Config, functions: Functions) -> Self {
+        Self::start_with(config, functions, NoHooks).await
+    }
+
+    pub(crate) async fn usual() -> Self {
+        Self::start(config(), usual_functions()).await
+    }
+
+    pub(crate) async fn start_with(config: Config, functions: Functions, hooks: impl Hooks) -> Self {
+        let functions = Arc::new(functions);
+        let gateway = Gateway::with_hooks(config, Arc::clone(&functions), hooks).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serving = gateway.clone().serve(listener, async { stopped.await.unwrap_or_default() });
+        Self { address, functions, gateway, stop: Some(stop), served: tokio::spawn(serving) }
+    }
+
+    /// Stops and waits until it has.
+    pub(crate) async fn stop(mut self) -> Drained {
+        self.stop.take();
+        soon(&mut self.served).await.unwrap()
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("ws://{}/local", self.address)
+    }
+
+    pub(crate) async fn connect(&self) -> Client {
+        self.connect_to(self.url()).await
+    }
+
+    pub(crate) async fn connect_to(&self, request: impl IntoClientRequest + Unpin) -> Client {
+        soon(connect_async(request)).await.unwrap().0
+    }
+
+    /// Connects, and says which connection that is.
+    pub(crate) async fn connect_as(&self) -> (Client, String) {
+        let client = self.connect().await;
+        let event = self.functions.json_event("connect").await;
+        (client, event["requestContext"]["connectionId"].as_str().unwrap().to_owned())
+    }
+
+    /// The status of a handshake that must be refused.
+    pub(crate) async fn refused(&self, request: impl IntoClientRequest + Unpin) -> http::Response<Option<Vec<u8>>> {
+        match soon(connect_async(request)).await {
+            Err(tungstenite::Error::Http(response)) => *response,
+            other => panic!("expected a refusal: {other:?}"),
+        }
+    }
+
+    /// A caller of the management API through the AWS SDK.
+    pub(crate) fn sdk(&self) -> sdk::Client {
+        self.sdk_at("local")
+    }
+
+    pub(crate) fn sdk_at(&self, stage: &str) -> sdk::Client {
+        let credentials = aws_credential_types::Credentials::new("AKIDTEST", "secret", None, None, "test");
+        let config = sdk::Config::builder()
+            .behavior_version(sdk::config::BehaviorVersion::latest())
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .endpoint_url(format!("http://{}/{stage}", self.address))
+            .region(sdk::config::Region::new("us-east-1"))
+            .credentials_provider(credentials)
+            .retry_config(aws_smithy_types::retry::RetryConfig::disabled())
+            .build();
+        sdk::Client::from_conf(config)
+    }
+
+    /// Posts through the SDK and expects it to succeed.
+    pub(crate) async fn post(&self, id: &str, data: &str) {
+        let post = self.sdk().post_to_connection().connection_id(id).data(data.as_bytes().to_vec().into());
+        soon(post.send()).await.unwrap();
+    }
+
+    /// Sends bytes over a new TCP connection and returns the response.
+    pub(crate) async fn raw(&self, request: impl AsRef<[u8]>) -> String {
+        self.exchange(request).await.0
+    }
+
+    /// The same, and the connection to go on with.
+    pub(crate) async fn exchange(&self, request: impl AsRef<[u8]>) -> (String, TcpStream) {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(request.as_ref()).await.unwrap();
+        (read_response(&mut stream).await, stream)
+    }
+
+    /// A management call by hand, signed as far as the gateway looks.
+    pub(crate) async fn call(&self, method: &str, path: &str, body: &str) -> String {
+        self.raw(signed(method, path, "AKIDTEST/20240209/us-east-1/execute-api/aws4_request", body)).await
+    }
+}
+
+/// A signed request, as text.
+pub(crate) fn signed(method: &str, path: &str, credential: &str, body: &str) -> String {
+    format!(
+        "{method} {path} HTTP/1.1\r\nHost: gateway.test\r\nContent-Length: {}\r\n\
+         Authorization: AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature=00\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+/// The status of a raw HTTP response.
+pub(crate) fn status(response: &str) -> u16 {
+    response.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_else(|| panic!("no HTTP: {response}"))
+}
+
+/// A header of a raw HTTP response.
+pub(crate) fn header<'a>(response: &'a str, name: &str) -> Option<&'a str> {
+    let head = response.split("\r\n\r\n").next()?;
+    let mut lines = head.lines().filter_map(|line| line.split_once(": "));
+    lines.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+}
+
+/// The body of a raw HTTP response.
+pub(crate) fn body(response: &str) -> &str {
+    response.split_once("\r\n\r\n").map_or("", |(_, body)| body)
+}
+
+/// The opening handshake of a browser, with more headers if wanted.
+pub(crate) fn opening(target: &str, more: &str) -> String {
+    format!(
+        "GET {target} HTTP/1.1\r\nHost: gateway.test:3001\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==\r\n{more}\r\n"
+    )
+}
+
+/// Reads one HTTP response, head and body; what there is of it when the connection ends before.
+pub(crate) async fn read_response(stream: &mut TcpStream) -> String {
+    let mut response = Vec::new();
+    soon(async {
+        while !response.ends_with(b"\r\n\r\n") {
+            match stream.read_u8().await {
+                Ok(byte) => response.push(byte),
+                Err(_) => return,
+            }
+        }
+        let head = String::from_utf8_lossy(&response).into_owned();
+        let length = header(&head, "Content-Length").map_or(0, |length| length.parse().unwrap());
+        let mut body = vec![0; length];
+        stream.read_exact(&mut body).await.unwrap();
+        response.extend(body);
+    })
+    .await;
+    String::from_utf8_lossy(&response).into_owned()
+}
+
+/// A TCP connection on which the handshake is done, for whoever writes frames by hand.
+pub(crate) async fn raw_client(running: &Running, opening: &str) -> TcpStream {
+    let (response, stream) = running.exchange(opening).await;
+    assert_eq!(status(&response), 101);
+    stream
+}
+
+/// The code of the close frame at the end of what a raw client reads.
+pub(crate) async fn raw_close_code(mut stream: TcpStream) -> u16 {
+    let mut read = Vec::new();
+    soon(stream.read_to_end(&mut read)).await.unwrap();
+    let close = read.iter().position(|byte| *byte == 0x88).unwrap_or_else(|| panic!("no close frame in {read:?}"));
+    u16::from_be_bytes([read[close + 2], read[close + 3]])
+}
+
+pub(crate) async fn send(client: &mut Client, text: impl Into<String>) {
+    soon(client.send(Message::text(text.into()))).await.unwrap();
+}
+
+/// The next text frame.
+pub(crate) async fn text(client: &mut Client) -> String {
+    match soon(client.next()).await {
+        Some(Ok(Message::Text(text))) => text.to_string(),
+        other => panic!("expected text: {other:?}"),
+    }
+}
+
+/// The close frame that must come next, but for pongs.
+pub(crate) async fn close_frame(client: &mut Client) -> (u16, String) {
+    loop {
+        match soon(client.next()).await {
+            Some(Ok(Message::Close(Some(frame)))) => return (frame.code.into(), frame.reason.to_string()),
+            Some(Ok(Message::Pong(_))) => {}
+            other => panic!("expected a close frame: {other:?}"),
+        }
+    }
+}
+
+/// Sends a message and returns the gateway's own error frame, parsed and checked to the letter.
+pub(crate) async fn error_frame(client: &mut Client, id: &str, message: &str) -> String {
+    let frame = text(client).await;
+    let parsed: Value = serde_json::from_str(&frame).unwrap();
+    let request_id = parsed["requestId"].as_str().unwrap();
+    assert_eq!(frame, format!(r#"{{"message": "{message}", "connectionId":"{id}", "requestId":"{request_id}"}}"#));
+    request_id.to_owned()
+}
+
+/// A handler's gate: the function waits until the test opens it.
+#[derive(Clone)]
+pub(crate) struct Gate(Arc<tokio::sync::Semaphore>);
+
+impl Gate {
+    pub(crate) fn closed() -> Self {
+        Self(Arc::new(tokio::sync::Semaphore::new(0)))
+    }
+
+    pub(crate) fn open(&self) {
+        self.0.add_permits(1_000);
+    }
+
+    pub(crate) async fn pass(&self) {
+        self.0.acquire().await.unwrap().forget();
+    }
+}
