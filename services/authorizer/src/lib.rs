@@ -1,1 +1,154 @@
-//! The authorizer function.
+//! The authorizer function: decides at `$connect` who this is and what they may do, and says so in a context that the
+//! gateway repeats on every later event of the connection.
+//!
+//! A bad token is 401 and a page that may not connect is 403, each with one log line that says why and no token in it.
+//! Source: <https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-lambda-auth.html>
+
+mod config;
+mod handshake;
+mod origin;
+mod token;
+
+use aws_lambda_events::apigw::{ApiGatewayCustomAuthorizerRequestTypeRequest, ApiGatewayCustomAuthorizerResponse};
+use aws_lambda_events::iam::{IamPolicyEffect, IamPolicyStatement};
+use domain::ports::Clock;
+use domain::{Device, Identity, Permissions, RoomId, Timestamp, UserId};
+use lambda_runtime::LambdaEvent;
+use protocol::context::Context;
+use protocol::token::Claims;
+use telemetry::{Summary, field, metric};
+
+pub use config::{Config, Guests};
+pub use handshake::Handshake;
+pub use origin::{NotAnOrigin, Origins};
+pub use token::{BadKeys, BadToken, Verifier};
+
+/// API Gateway turns a larger answer into a 500.
+const CONTEXT_BYTES: usize = 7 * 1024;
+
+/// Decides about handshakes.
+#[derive(Debug)]
+pub struct Authorizer<C> {
+    config: Config,
+    clock: C,
+}
+
+/// Why a handshake is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// 401: a bad token, or none where one is needed. API Gateway looks for this very word.
+    #[error("Unauthorized")]
+    Unauthorized(String),
+    /// 403: a page that may not connect.
+    #[error("Forbidden")]
+    Forbidden(String),
+}
+
+type Response = ApiGatewayCustomAuthorizerResponse<serde_json::Value>;
+
+impl<C: Clock> Authorizer<C> {
+    /// With its configuration.
+    #[must_use]
+    pub fn new(config: Config, clock: C) -> Self {
+        Self { config, clock }
+    }
+
+    /// Answers the gateway: a policy, or the word `Unauthorized`.
+    ///
+    /// # Errors
+    /// [`Refusal::Unauthorized`], which is how a 401 is asked for.
+    pub fn handle(
+        &self,
+        event: LambdaEvent<ApiGatewayCustomAuthorizerRequestTypeRequest>,
+        summary: &mut Summary,
+    ) -> Result<Response, lambda_runtime::Error> {
+        let arn = event.payload.method_arn.clone().unwrap_or_default();
+        let handshake = Handshake::from_event(&event.payload);
+        summary.set(field::ROUTE, "authorizer");
+        match self.decide(&handshake) {
+            Ok(context) => Ok(policy(IamPolicyEffect::Allow, &arn, Some(&context))),
+            Err(refusal) => {
+                let (outcome, reason) = match &refusal {
+                    Refusal::Unauthorized(reason) => ("unauthorized", reason),
+                    Refusal::Forbidden(reason) => ("forbidden", reason),
+                };
+                summary.set(field::OUTCOME, outcome);
+                summary.set(field::ERROR, reason.clone());
+                summary.add(metric::CONNECTIONS_REFUSED, 1);
+                match refusal {
+                    Refusal::Unauthorized(_) => Err(refusal.into()),
+                    Refusal::Forbidden(_) => Ok(policy(IamPolicyEffect::Deny, &arn, None)),
+                }
+            }
+        }
+    }
+
+    /// Who this is, or why not.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub fn decide(&self, handshake: &Handshake) -> Result<Context, Refusal> {
+        if !self.config.origins.allow(handshake.origin.as_deref()) {
+            return Err(Refusal::Forbidden("the page's Origin is not among ALLOWED_ORIGINS".to_owned()));
+        }
+        let identity = match &handshake.token {
+            Some(token) => self.member(token, handshake)?,
+            None => self.guest(handshake)?,
+        };
+        let room = handshake.room.as_ref().and_then(|name| RoomId::parse(name.clone()).ok());
+        let context = Context { identity, format: handshake.format(), room };
+        let bytes: usize = context.to_map().iter().map(|(name, value)| name.len() + value.len()).sum();
+        if bytes > CONTEXT_BYTES {
+            return Err(Refusal::Unauthorized(format!(
+                "the token's permissions take {bytes} bytes; at most {CONTEXT_BYTES} fit"
+            )));
+        }
+        Ok(context)
+    }
+
+    fn member(&self, token: &str, handshake: &Handshake) -> Result<Identity, Refusal> {
+        let unauthorized = |reason: String| Refusal::Unauthorized(reason);
+        let claims = self.config.verifier.verify(token, self.clock.now());
+        let Claims { sub, exp, device, admin, rooms, .. } = claims.map_err(|error| unauthorized(error.to_string()))?;
+        Ok(Identity {
+            user: UserId::parse(sub).map_err(|reject| unauthorized(format!("the token's sub: {}", reject.message)))?,
+            device: device.or_else(|| handshake.device.clone()).and_then(|name| Device::parse(name).ok()),
+            guest: false,
+            admin,
+            expires_at: Some(Timestamp::from_ms(exp.saturating_mul(1_000))),
+            permissions: rooms.unwrap_or_else(Permissions::all),
+        })
+    }
+
+    /// A guest is known by the device it names, so that its repeats are recognised; otherwise by its handshake.
+    fn guest(&self, handshake: &Handshake) -> Result<Identity, Refusal> {
+        if self.config.guests == Guests::Deny {
+            return Err(Refusal::Unauthorized("no token, and guests are not admitted".to_owned()));
+        }
+        let device = handshake.device.clone().and_then(|name| Device::parse(name).ok());
+        let name = device.as_ref().map_or(handshake.request_id.as_str(), |device| device.as_ref());
+        let user = UserId::parse(format!("guest:{}", handshake::short_hash(name)));
+        Ok(Identity {
+            user: user.map_err(|reject| Refusal::Unauthorized(reject.message))?,
+            device,
+            guest: true,
+            admin: false,
+            expires_at: None,
+            permissions: Permissions::all(),
+        })
+    }
+}
+
+fn policy(effect: IamPolicyEffect, arn: &str, context: Option<&Context>) -> Response {
+    let mut statement = IamPolicyStatement::default();
+    statement.action = vec!["execute-api:Invoke".to_owned()];
+    statement.effect = effect;
+    statement.resource = vec![arn.to_owned()];
+    let mut response = Response::default();
+    response.principal_id = Some(context.map_or("refused", |context| context.identity.user.as_ref()).to_owned());
+    response.policy_document.version = Some("2012-10-17".to_owned());
+    response.policy_document.statement = vec![statement];
+    response.context =
+        context.map(|context| serde_json::json!(context.to_map())).unwrap_or_else(|| serde_json::json!({}));
+    response
+}

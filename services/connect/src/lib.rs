@@ -1,1 +1,128 @@
-//! The connect function.
+//! The connect function (`$connect`): writes the connection, its place in `*`, the membership of its user's inbox and of
+//! the room it names. The handshake's 101 waits for it, so whoever is connected is stored.
+
+mod config;
+
+use domain::flow::{Place, place};
+use domain::ports::{Chance, Clock, Connections, Memberships, Opened, Result as PortResult, Rooms};
+use domain::{Connection, Endpoint, Format, Membership, RoomId, Timestamp};
+use lambda_kit::start::Routes;
+use lambda_kit::websocket::{Answer, Call};
+use protocol::context::Context;
+use protocol::{CLASSIC_ROOM, SUBPROTOCOL};
+use telemetry::{Summary, field, metric};
+
+pub use config::Config;
+
+/// Lets connections in.
+#[derive(Debug)]
+pub struct Connect<P, C, R> {
+    ports: P,
+    clock: C,
+    chance: R,
+    endpoint: Option<Endpoint>,
+}
+
+/// A refused handshake: its status, and why.
+type Refused = (u16, String);
+
+impl<P, C, R> Connect<P, C, R>
+where
+    P: Connections + Memberships + Rooms,
+    C: Clock,
+    R: Chance,
+{
+    /// Over these ports. `endpoint` is where connections are posted to; without it, where each event says.
+    #[must_use]
+    pub fn new(ports: P, clock: C, chance: R, endpoint: Option<Endpoint>) -> Self {
+        Self { ports, clock, chance, endpoint }
+    }
+
+    async fn open(&self, call: &Call, summary: &mut Summary) -> Result<(), Refused> {
+        let now = self.clock.now();
+        let context = call.caller(now).map_err(|reject| (403, reject.message))?;
+        let room = first_room(call, context)?;
+        let connection = self.connection(call, context, now);
+        let stored = self.store(&connection, room, now, summary).await;
+        match stored.map_err(|error| (503, error.to_string()))? {
+            Opened::Stored => Ok(()),
+            Opened::Refused => Err((410, "the connection is known already, or gone again".to_owned())),
+        }
+    }
+
+    fn connection(&self, call: &Call, context: &Context, now: Timestamp) -> Connection {
+        Connection {
+            id: call.connection.clone(),
+            user: context.identity.user.clone(),
+            device: context.identity.device.clone(),
+            endpoint: self.endpoint.clone().unwrap_or_else(|| call.derived_endpoint.clone()),
+            connected_at: call.connected_at,
+            last_seen_at: now,
+            expires_at: context.identity.expires_at,
+            format: context.format,
+        }
+    }
+
+    async fn store(
+        &self,
+        connection: &Connection,
+        room: Option<RoomId>,
+        now: Timestamp,
+        summary: &mut Summary,
+    ) -> PortResult<Opened> {
+        let inbox = RoomId::inbox(&connection.user);
+        let mut memberships = Vec::new();
+        for room in [Some(RoomId::everyone()), Some(inbox), room].into_iter().flatten() {
+            let Place { shard, grown, .. } = place(&self.ports, &self.chance, &room, &connection.member()).await?;
+            summary.add(metric::ROOMS_GROWN, u64::from(grown));
+            let (member, user) = (connection.member(), connection.user.clone());
+            memberships.push(Membership { room, shard, member, user, joined_at: now });
+        }
+        self.ports.open(connection, &memberships).await
+    }
+}
+
+impl<P, C, R> Routes for Connect<P, C, R>
+where
+    P: Connections + Memberships + Rooms,
+    C: Clock,
+    R: Chance,
+{
+    async fn handle(&self, call: Call, summary: &mut Summary) -> Answer {
+        match self.open(&call, summary).await {
+            Ok(()) => {
+                summary.add(metric::CONNECTIONS_OPENED, 1);
+                let subprotocol = call.subprotocols.iter().find(|name| *name == SUBPROTOCOL).cloned();
+                Answer { subprotocol, ..Answer::silent() }
+            }
+            Err((status, reason)) => {
+                summary.add(metric::CONNECTIONS_REFUSED, 1);
+                summary.set(field::OUTCOME, "refused");
+                summary.set(field::ERROR, reason.clone());
+                Answer { body: Some(reason), ..Answer::status(status) }
+            }
+        }
+    }
+}
+
+/// The room to be in from the start: what `?room=` says; for a classic client `lobby` if it says nothing.
+fn first_room(call: &Call, context: &Context) -> Result<Option<RoomId>, Refused> {
+    if let Some(format) = call.query.get("format")
+        && Format::from_name(format).is_none()
+    {
+        return Err((400, format!("there is no format {format:?}; there are rooms.v1 and classic")));
+    }
+    let room = match call.query.get("room") {
+        Some(name) => RoomId::parse(name.clone()).map_err(|reject| (400, reject.message))?,
+        None if context.format == Format::Classic => match RoomId::parse(CLASSIC_ROOM) {
+            Ok(room) if context.identity.may_join(&room) => room,
+            _ => return Ok(None),
+        },
+        None => return Ok(None),
+    };
+    if !context.identity.may_join(&room) {
+        return Err((403, format!("room {room} may not be joined with this token")));
+    }
+    let connected_anyway = room.is_everyone() || room.inbox_owner().is_some();
+    Ok((!connected_anyway).then_some(room))
+}

@@ -1,1 +1,119 @@
-//! The fanout function.
+//! The fanout function (queues `deliveries` and `deliveries-wide`, one group a shard): one shard, one range, one frame a
+//! connection.
+//!
+//! Jobs of a shard that wait together become one range. A member gets two tries and half a second on the main line; then
+//! it goes to the shard's late line, and the others do not wait. Who is gone is forgotten at the first 410.
+
+mod config;
+mod frames;
+mod late;
+mod posts;
+mod shard;
+mod tally;
+
+use std::time::Duration;
+
+use domain::ports::{self, Chance, Clock, Connections, Gateway, Jobs, Memberships, Rooms};
+use domain::{Job, Work};
+use futures::future::join_all;
+use lambda_kit::batch::{Failed, Message};
+use lambda_kit::deadline::Deadline;
+use lambda_kit::start::Batches;
+use telemetry::{Summary, field};
+
+pub use config::Config;
+
+use crate::posts::Posts;
+use crate::tally::Tally;
+
+/// What is kept of the deadline for handing over who could not be reached in time.
+const RESERVE: Duration = Duration::from_millis(900);
+
+/// Delivers.
+#[derive(Debug)]
+pub struct Fanout<T, Q, G, C, R> {
+    tables: T,
+    queues: Q,
+    gateway: G,
+    clock: C,
+    chance: R,
+}
+
+/// What the work of one invocation shares.
+struct Shift<'a> {
+    posts: &'a Posts,
+    deadline: Deadline,
+}
+
+impl<T, Q, G, C, R> Fanout<T, Q, G, C, R>
+where
+    T: Connections + Memberships + Rooms,
+    Q: Jobs,
+    G: Gateway,
+    C: Clock,
+    R: Chance,
+{
+    /// Over these ports.
+    #[must_use]
+    pub fn new(tables: T, queues: Q, gateway: G, clock: C, chance: R) -> Self {
+        Self { tables, queues, gateway, clock, chance }
+    }
+
+    /// Works off one group: a shard's main line, or its late line.
+    async fn group(&self, messages: Vec<Message>, shift: &Shift<'_>) -> (Vec<Failed>, Tally) {
+        let mut tally = Tally::default();
+        let (mut failed, good) = decode(messages, &mut tally);
+        let (main, late): (Vec<_>, Vec<_>) = good.into_iter().partition(|(_, job)| job.work == Work::Shard);
+        failed.extend(self.main_line(main, shift, &mut tally).await);
+        failed.extend(self.late_line(late, shift, &mut tally).await);
+        (failed, tally)
+    }
+}
+
+impl<T, Q, G, C, R> Batches for Fanout<T, Q, G, C, R>
+where
+    T: Connections + Memberships + Rooms,
+    Q: Jobs,
+    G: Gateway,
+    C: Clock,
+    R: Chance,
+{
+    async fn handle(&self, groups: Vec<Vec<Message>>, deadline: Deadline, summary: &mut Summary) -> Vec<Failed> {
+        let posts = Posts::new();
+        let shift = Shift { posts: &posts, deadline };
+        let mut failed = Vec::new();
+        for (back, tally) in join_all(groups.into_iter().map(|messages| self.group(messages, &shift))).await {
+            failed.extend(back);
+            tally.write(summary);
+        }
+        failed
+    }
+}
+
+/// The jobs of messages; poison goes back at once, and soon to the dead-letter queue.
+fn decode(messages: Vec<Message>, tally: &mut Tally) -> (Vec<Failed>, Vec<(Message, Job)>) {
+    let (mut failed, mut good) = (Vec::new(), Vec::new());
+    for message in messages {
+        match protocol::queue::decode::<Job>(&message.body) {
+            Ok(job) => good.push((message, job)),
+            Err(poison) => {
+                tracing::error!({ field::MESSAGE_ID.0 } = message.id, { field::ERROR.0 } = %poison, "poison");
+                tally.poison += 1;
+                failed.push(message.retry_after(Duration::ZERO));
+            }
+        }
+    }
+    (failed, good)
+}
+
+/// Something we depend on did not answer: the log says about which shard, and the messages come back soon.
+fn stalled(job: &Job, messages: impl IntoIterator<Item = Message>, error: &ports::Error) -> Vec<Failed> {
+    tracing::error!(
+        { field::ROOM_ID.0 } = %job.room,
+        { field::ROOM_SHARD.0 } = job.shard.get(),
+        { field::PUBLICATION_SEQUENCE.0 } = job.range.through.get(),
+        { field::ERROR.0 } = %error,
+        "a shard's jobs come back"
+    );
+    messages.into_iter().map(Message::retry_soon).collect()
+}

@@ -1,3 +1,20 @@
-//! The fanout function.
+//! The fanout function: wires and starts.
 
-fn main() {}
+use std::process::ExitCode;
+
+use aws_adapters::{Account, Management, Queues, Tables};
+use fanout::{Config, Fanout};
+use lambda_kit::{SystemChance, SystemClock, env, start};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let wire = || {
+        let config = Config::from_environment().map_err(|error| error.to_string())?;
+        let account = Account::from_environment(env::optional).map_err(|error| error.to_string())?;
+        let tables = Tables::new(&account, &config.connections_table, &config.rooms_table);
+        let queues = Queues::new(&account).with_deliveries(config.deliveries_queue, config.deliveries_wide_queue);
+        let gateway = Management::new(&account);
+        Ok((Fanout::new(tables, queues.clone(), gateway, SystemClock, SystemChance), queues))
+    };
+    start::batches("fanout", wire).await
+}

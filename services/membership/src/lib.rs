@@ -1,1 +1,154 @@
-//! The membership function.
+//! The membership function (routes `join`, `leave`, `sync`, `history`, `ping`): who hears a room, and what they missed.
+//!
+//! Everything is answered by route response, so a reply costs no post. Whatever a connection says here also keeps it
+//! alive in the eyes of the reaper.
+
+mod config;
+mod history;
+mod join;
+mod replay;
+
+use std::collections::BTreeMap;
+
+use domain::flow::Joiner;
+use domain::ports::{self, Chance, Clock, Connections, Known, Memberships, Rooms};
+use domain::{Code, Endpoint, Identity, Member, Position, Reject, RoomId, Timestamp};
+use lambda_kit::start::Routes;
+use lambda_kit::websocket::{Answer, Call};
+use protocol::context::Context;
+use protocol::reply::{Done, Reply};
+use protocol::request::{Action, Refused, Request};
+use protocol::server::{Return, System, system_text};
+use telemetry::{Summary, field, metric};
+
+pub use config::Config;
+
+/// When a client tries again after something we depend on did not answer.
+const RETRY_MS: u64 = 500;
+
+/// Answers members.
+#[derive(Debug)]
+pub struct Membership<P, C, R> {
+    ports: P,
+    clock: C,
+    chance: R,
+    endpoint: Option<Endpoint>,
+}
+
+/// What a request came to.
+enum Outcome {
+    /// A reply.
+    Done(Done),
+    /// A word about the connection itself.
+    System(System),
+}
+
+/// One request on its way: who asks, and when.
+struct Asked<'a> {
+    identity: &'a Identity,
+    joiner: Joiner,
+    now: Timestamp,
+}
+
+impl<P, C, R> Membership<P, C, R>
+where
+    P: Connections + Memberships + Rooms,
+    C: Clock,
+    R: Chance,
+{
+    /// Over these ports. `endpoint` is where members are posted to; without it, where each event says.
+    #[must_use]
+    pub fn new(ports: P, clock: C, chance: R, endpoint: Option<Endpoint>) -> Self {
+        Self { ports, clock, chance, endpoint }
+    }
+
+    async fn serve(&self, call: &Call, action: Action, summary: &mut Summary) -> Result<Outcome, Reject> {
+        let now = self.clock.now();
+        let context = call.caller(now)?;
+        let asked = Asked { identity: &context.identity, joiner: self.joiner(call, context), now };
+        if let Known::No = self.ports.touch(&call.connection, now).await.map_err(unavailable)? {
+            // Forgotten, though it speaks: only a new connection can be a member again.
+            return Ok(Outcome::System(System::Bye { code: "not_connected".to_owned(), retry: Return::Now }));
+        }
+        let done = match action {
+            Action::Sync { rooms } => Done::Synced(self.sync(&asked, rooms, summary).await?),
+            Action::Join { room, since } => {
+                summary.set(field::ROOM_ID, room.to_string());
+                Done::Joined(self.join(&asked, &room, since.as_ref(), summary).await?)
+            }
+            Action::Leave { room } => self.leave(&asked, room, summary).await?,
+            Action::History { room, before, limit } => Done::History(self.history(&asked, &room, before, limit).await?),
+            Action::Ping { at } => return self.ping(&asked, at).await.map(Outcome::System),
+            Action::Publish { .. } | Action::Classic { .. } => {
+                let message = "this route takes sync, join, leave, history and ping";
+                return Err(Reject::new(Code::UnknownAction, message).of("action"));
+            }
+        };
+        Ok(Outcome::Done(done))
+    }
+
+    fn joiner(&self, call: &Call, context: &Context) -> Joiner {
+        let member = Member {
+            connection: call.connection.clone(),
+            endpoint: self.endpoint.clone().unwrap_or_else(|| call.derived_endpoint.clone()),
+            connected_at: call.connected_at,
+            expires_at: context.identity.expires_at,
+            format: context.format,
+        };
+        Joiner { member, user: context.identity.user.clone() }
+    }
+
+    async fn leave(&self, asked: &Asked<'_>, room: RoomId, summary: &mut Summary) -> Result<Done, Reject> {
+        if room.is_everyone() {
+            return Err(Reject::new(Code::InvalidRoom, "everyone connected is in *; it cannot be left").of("room"));
+        }
+        let connection = &asked.joiner.member.connection;
+        self.ports.leave(connection, std::slice::from_ref(&room)).await.map_err(unavailable)?;
+        summary.add(metric::MEMBERS_LEFT, 1);
+        Ok(Done::Left { room })
+    }
+
+    async fn ping(&self, asked: &Asked<'_>, at: Vec<(RoomId, Position)>) -> Result<System, Reject> {
+        let at: Vec<_> = at.into_iter().filter(|(room, _)| asked.identity.may_join(room)).collect();
+        let rooms: Vec<RoomId> = at.iter().map(|(room, _)| room.clone()).collect();
+        let heads = if rooms.is_empty() { None } else { Some(self.ports.heads(&rooms).await.map_err(unavailable)?) };
+        let mut behind = BTreeMap::new();
+        for (room, at) in at {
+            let head = heads.as_ref().and_then(|heads| heads.get(&room));
+            if let Some(head) = head.filter(|head| head.epoch != at.epoch || head.sequence > at.sequence) {
+                behind.insert(room, head.position());
+            }
+        }
+        Ok(System::Pong { behind })
+    }
+}
+
+impl<P, C, R> Routes for Membership<P, C, R>
+where
+    P: Connections + Memberships + Rooms,
+    C: Clock,
+    R: Chance,
+{
+    async fn handle(&self, call: Call, summary: &mut Summary) -> Answer {
+        let Request { id, action } = match Request::parse(&call.body) {
+            Ok(request) => request,
+            Err(refused) => return Answer::refuse(refused, summary),
+        };
+        match self.serve(&call, action, summary).await {
+            Err(reject) => Answer::refuse(Refused { id, reject }, summary),
+            Ok(outcome) => {
+                summary.add(metric::REQUESTS_SERVED, 1);
+                Answer::say(match outcome {
+                    Outcome::Done(done) => Reply::done(id, done).to_text(),
+                    Outcome::System(system) => system_text(&system),
+                })
+            }
+        }
+    }
+}
+
+/// Something we depend on did not answer: the log says what, the client is told to try again.
+fn unavailable(error: ports::Error) -> Reject {
+    tracing::error!({ field::ERROR.0 } = %error, "a request could not be completed");
+    Reject::unavailable(RETRY_MS)
+}

@@ -1,3 +1,18 @@
-//! The membership function.
+//! The membership function: wires and starts.
 
-fn main() {}
+use std::process::ExitCode;
+
+use aws_adapters::{Account, Tables};
+use lambda_kit::{SystemChance, SystemClock, env, start};
+use membership::{Config, Membership};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let wire = || {
+        let config = Config::from_environment().map_err(|error| error.to_string())?;
+        let account = Account::from_environment(env::optional).map_err(|error| error.to_string())?;
+        let tables = Tables::new(&account, &config.connections_table, &config.rooms_table);
+        Ok(Membership::new(tables, SystemClock, SystemChance, config.management_endpoint))
+    };
+    start::routes("membership", wire).await
+}

@@ -1,1 +1,180 @@
-//! The sequencer function.
+//! The sequencer function (queue `publications`, one group a room): gives every publication its place.
+//!
+//! Read the head; drop what is known; one transaction for the head, the log and the dedupe rows; then, whatever the batch
+//! was, new or repeated: if anything is sequenced beyond `sent`, one job per shard for all of it, and only then `sent`
+//! moves. A crash anywhere is healed by the next delivery of the same messages.
+
+mod config;
+
+use std::time::Duration;
+
+use domain::ports::{Appended, Chance, Clock, Error, Jobs, Rooms};
+use domain::{Append, DedupeKey, Epoch, Head, RoomId, Submission, plan};
+use futures::future::join_all;
+use lambda_kit::batch::{Failed, Message};
+use lambda_kit::deadline::Deadline;
+use lambda_kit::start::Batches;
+use telemetry::{Summary, field, metric};
+
+pub use config::Config;
+
+/// Times a batch is planned anew because somebody else moved the head.
+const RACES: u32 = 4;
+/// The longest pause between two of them.
+const RACE_PAUSE: Duration = Duration::from_millis(40);
+
+/// Gives publications their places.
+#[derive(Debug)]
+pub struct Sequencer<T, Q, C, R> {
+    tables: T,
+    queues: Q,
+    clock: C,
+    chance: R,
+}
+
+/// Why a room's batch was not worked off. All of it comes back.
+#[derive(Debug, thiserror::Error)]
+enum Stalled {
+    #[error(transparent)]
+    Port(#[from] Error),
+    #[error("the head of the room was moved by somebody else {RACES} times in a row")]
+    Races,
+}
+
+/// What one room's batch came to.
+#[derive(Debug, Default)]
+struct Tally {
+    sequenced: u64,
+    deduped: u64,
+    conflicts: u64,
+    jobs: u64,
+    slowest_ms: u64,
+}
+
+impl<T, Q, C, R> Sequencer<T, Q, C, R>
+where
+    T: Rooms,
+    Q: Jobs,
+    C: Clock,
+    R: Chance,
+{
+    /// Over these ports.
+    #[must_use]
+    pub fn new(tables: T, queues: Q, clock: C, chance: R) -> Self {
+        Self { tables, queues, clock, chance }
+    }
+
+    async fn group(&self, messages: Vec<Message>) -> (Vec<Failed>, Tally) {
+        let mut failed = Vec::new();
+        let mut good: Vec<(Message, Submission)> = Vec::new();
+        for message in messages {
+            match protocol::queue::decode::<Submission>(&message.body) {
+                Ok(submission) => good.push((message, submission)),
+                Err(poison) => {
+                    // It has no place and never will: at once back, and soon in the dead-letter queue.
+                    tracing::error!({ field::MESSAGE_ID.0 } = message.id, { field::ERROR.0 } = %poison, "poison");
+                    failed.push(message.retry_after(Duration::ZERO));
+                }
+            }
+        }
+        let mut tally = Tally::default();
+        // A group is a room, but for two names with one hash: those are told apart here.
+        while let Some(room) = good.first().map(|(_, submission)| submission.room.clone()) {
+            let (ours, others): (Vec<_>, Vec<_>) = good.into_iter().partition(|(_, other)| other.room == room);
+            good = others;
+            let (messages, submissions): (Vec<_>, Vec<_>) = ours.into_iter().unzip();
+            if let Err(stalled) = self.room(&room, &submissions, &mut tally).await {
+                tracing::error!({ field::ROOM_ID.0 } = %room, { field::ERROR.0 } = %stalled, "a room's batch comes back");
+                failed.extend(messages.into_iter().map(Message::retry_soon));
+            }
+        }
+        (failed, tally)
+    }
+
+    async fn room(&self, room: &RoomId, submissions: &[Submission], tally: &mut Tally) -> Result<(), Stalled> {
+        let keys: Vec<DedupeKey> = submissions.iter().flat_map(DedupeKey::of).collect();
+        let head = self.sequence(room, submissions, &keys, tally).await?;
+        let jobs = head.jobs(room);
+        if jobs.is_empty() {
+            return Ok(());
+        }
+        self.queues.dispatch(&jobs).await?;
+        tally.jobs += jobs.len() as u64;
+        if let Err(error) = self.tables.mark_sent(room, &head.epoch, head.sequence).await {
+            // The jobs are queued. Whoever comes next queues them again, and the clients drop what they have.
+            tracing::warn!({ field::ROOM_ID.0 } = %room, { field::ERROR.0 } = %error, "sent not moved");
+        }
+        Ok(())
+    }
+
+    /// Puts what is new into the log; the head as it then stands.
+    async fn sequence(
+        &self,
+        room: &RoomId,
+        submissions: &[Submission],
+        keys: &[DedupeKey],
+        tally: &mut Tally,
+    ) -> Result<Head, Stalled> {
+        for _ in 0..RACES {
+            let head = self.head(room).await?;
+            let known = self.tables.known(keys).await?;
+            let appends = plan(&head, &known, submissions, self.clock.now());
+            if let Some(head) = self.append_all(head, &appends, tally).await? {
+                tally.deduped += (keys.len() as u64).saturating_sub(tally.sequenced);
+                return Ok(head);
+            }
+            tally.conflicts += 1;
+            self.clock.sleep(RACE_PAUSE.mul_f64(self.chance.fraction())).await;
+        }
+        Err(Stalled::Races)
+    }
+
+    /// `None` if somebody else moved the head: what was stored is known by then, the rest is planned anew.
+    async fn append_all(&self, head: Head, appends: &[Append], tally: &mut Tally) -> Result<Option<Head>, Stalled> {
+        let mut head = head;
+        for append in appends {
+            if let Appended::Stale = self.tables.append(append).await? {
+                return Ok(None);
+            }
+            head = append.head_after();
+            tally.sequenced += append.publications.len() as u64;
+            let took = |publication: &domain::Publication| publication.sequenced_at.since(publication.accepted_at);
+            let slowest = append.publications.iter().map(|(publication, _)| took(publication)).max();
+            tally.slowest_ms = tally.slowest_ms.max(slowest.unwrap_or_default().as_millis() as u64);
+        }
+        Ok(Some(head))
+    }
+
+    async fn head(&self, room: &RoomId) -> Result<Head, Error> {
+        match self.tables.head(room).await? {
+            Some(head) => Ok(head),
+            None => self.tables.create(room, &Epoch::from_random(self.chance.bits())).await,
+        }
+    }
+}
+
+impl<T, Q, C, R> Batches for Sequencer<T, Q, C, R>
+where
+    T: Rooms,
+    Q: Jobs,
+    C: Clock,
+    R: Chance,
+{
+    async fn handle(&self, groups: Vec<Vec<Message>>, _: Deadline, summary: &mut Summary) -> Vec<Failed> {
+        let done = join_all(groups.into_iter().map(|messages| self.group(messages))).await;
+        let mut failed = Vec::new();
+        for (back, tally) in done {
+            summary.add(
+                metric::MESSAGES_POISONOUS,
+                back.iter().filter(|f| f.retry_after == Some(Duration::ZERO)).count() as u64,
+            );
+            summary.add(metric::PUBLICATIONS_SEQUENCED, tally.sequenced);
+            summary.add(metric::PUBLICATIONS_DEDUPED, tally.deduped);
+            summary.add(metric::TRANSACTIONS_CONFLICTED, tally.conflicts);
+            summary.add(metric::JOBS_QUEUED, tally.jobs);
+            summary.most(metric::SEQUENCING_TOOK_MS, tally.slowest_ms);
+            failed.extend(back);
+        }
+        failed
+    }
+}

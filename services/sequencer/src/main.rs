@@ -1,3 +1,21 @@
-//! The sequencer function.
+//! The sequencer function: wires and starts.
 
-fn main() {}
+use std::process::ExitCode;
+
+use aws_adapters::{Account, Queues, Tables};
+use lambda_kit::{SystemChance, SystemClock, env, start};
+use sequencer::{Config, Sequencer};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let wire = || {
+        let config = Config::from_environment().map_err(|error| error.to_string())?;
+        let account = Account::from_environment(env::optional).map_err(|error| error.to_string())?;
+        let queues = Queues::new(&account)
+            .with_deliveries(config.deliveries_queue, config.deliveries_wide_queue)
+            .with_own(config.publications_queue);
+        let tables = Tables::new(&account, "", config.rooms_table);
+        Ok((Sequencer::new(tables, queues.clone(), SystemClock, SystemChance), queues))
+    };
+    start::batches("sequencer", wire).await
+}

@@ -87,7 +87,8 @@ where
         let mut summary = Summary::new(function);
         summary.set(field::REQUEST_ID, event.context.request_id.clone());
         let begun = Instant::now();
-        let answer = handle(&wired, event, &mut summary).await;
+        // Boxed: the compiler lays out the whole tree of futures at once otherwise, and gives up.
+        let answer = Box::pin(handle(&wired, event, &mut summary)).await;
         conclude(&mut summary, answer.as_ref().err(), begun.elapsed());
         answer
     };
@@ -98,12 +99,14 @@ where
 }
 
 fn conclude(summary: &mut Summary, error: Option<&RuntimeError>, took: Duration) {
-    if let Some(error) = error {
-        summary.set(field::OUTCOME, "failed");
-        summary.set(field::ERROR, error.to_string());
-        summary.add(metric::INVOCATIONS_FAILED, 1);
-    } else if summary.said(field::OUTCOME).is_none() {
-        summary.set(field::OUTCOME, "ok");
+    match (error, summary.said(field::OUTCOME)) {
+        (_, Some(_)) => {}
+        (None, None) => summary.set(field::OUTCOME, "ok"),
+        (Some(error), None) => {
+            summary.set(field::OUTCOME, "failed");
+            summary.set(field::ERROR, error.to_string());
+            summary.add(metric::INVOCATIONS_FAILED, 1);
+        }
     }
     summary.set(field::DURATION_MS, u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
     summary.emit();

@@ -5,8 +5,11 @@ use std::collections::HashMap;
 use aws_lambda_events::apigw::{ApiGatewayProxyResponse, ApiGatewayWebsocketProxyRequest};
 use aws_lambda_events::encodings::Body;
 use aws_lambda_events::http::HeaderValue;
-use domain::{ConnectionId, Device, Endpoint, Reject, Timestamp};
+use aws_lambda_events::query_map::QueryMap;
+use domain::{Code, ConnectionId, Endpoint, Reject, Timestamp};
 use protocol::context::{Context, NotOurs};
+use protocol::reply::Reply;
+use protocol::request::Refused;
 use telemetry::Summary;
 
 /// One event of one connection: it connects, it says something, it is gone.
@@ -28,6 +31,8 @@ pub struct Call {
     pub body: String,
     /// Of the handshake: the subprotocols offered.
     pub subprotocols: Vec<String>,
+    /// Of the handshake: the query's parameters, the first of each name.
+    pub query: HashMap<String, String>,
 }
 
 /// Why an event is not one of a WebSocket API.
@@ -63,6 +68,7 @@ impl Call {
             derived_endpoint: Endpoint::derived(&domain, &stage),
             body: event.body.unwrap_or_default(),
             subprotocols: split_subprotocols(&subprotocols),
+            query: first_of_each(&event.query_string_parameters),
         })
     }
 
@@ -72,10 +78,17 @@ impl Call {
         summary.set(telemetry::field::ROUTE, self.route.clone());
     }
 
-    /// On which device the connection is, if that is known.
-    #[must_use]
-    pub fn device(&self) -> Option<&Device> {
-        self.context.as_ref().ok().and_then(|context| context.identity.device.as_ref())
+    /// Who calls, unless the token has expired meanwhile.
+    ///
+    /// # Errors
+    /// `forbidden` when the authorizer's context is missing or the token has expired.
+    pub fn caller(&self, now: Timestamp) -> Result<&Context, Reject> {
+        let context = self.context.as_ref().map_err(|problem| Reject::new(Code::Forbidden, problem.clone()))?;
+        if context.identity.expires_at.is_some_and(|at| at <= now) {
+            let message = "the token has expired; connect again with a new one";
+            return Err(Reject::new(Code::Forbidden, message));
+        }
+        Ok(context)
     }
 }
 
@@ -84,6 +97,14 @@ impl Call {
 pub fn split_subprotocols(values: &[String]) -> Vec<String> {
     let split = values.iter().flat_map(|value| value.split(','));
     split.map(str::trim).filter(|value| !value.is_empty()).map(str::to_owned).collect()
+}
+
+fn first_of_each(query: &QueryMap) -> HashMap<String, String> {
+    let mut first = HashMap::new();
+    for (name, value) in query.iter() {
+        first.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+    }
+    first
 }
 
 fn read_context(authorizer: &HashMap<String, serde_json::Value>) -> Result<Context, NotOurs> {
@@ -115,6 +136,17 @@ impl Answer {
     #[must_use]
     pub fn status(status: u16) -> Self {
         Self { status, body: None, subprotocol: None }
+    }
+
+    /// Refuse, and count it.
+    #[must_use]
+    pub fn refuse(refused: Refused, summary: &mut Summary) -> Self {
+        summary.set(telemetry::field::OUTCOME, refused.reject.code.as_str());
+        if let Some(field) = &refused.reject.field {
+            summary.set(telemetry::field::REJECT_FIELD, field.clone());
+        }
+        summary.add(telemetry::metric::REQUESTS_REJECTED, 1);
+        Self::say(Reply::from(refused).to_text())
     }
 
     /// Say this to the client.

@@ -1,0 +1,31 @@
+//! What the fanout function is told by its environment.
+
+use lambda_kit::env;
+
+/// What the fanout function is told by its environment.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `CONNECTIONS_TABLE`.
+    pub connections_table: String,
+    /// `ROOMS_TABLE`.
+    pub rooms_table: String,
+    /// `DELIVERIES_QUEUE_URL`.
+    pub deliveries_queue: String,
+    /// `DELIVERIES_WIDE_QUEUE_URL`.
+    pub deliveries_wide_queue: String,
+}
+
+impl Config {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// [`env::Error`] that names the variable.
+    pub fn from_environment() -> Result<Self, env::Error> {
+        Ok(Self {
+            connections_table: env::required("CONNECTIONS_TABLE", "the name of the connections table")?,
+            rooms_table: env::required("ROOMS_TABLE", "the name of the rooms table")?,
+            deliveries_queue: env::required("DELIVERIES_QUEUE_URL", "the URL of the deliveries queue")?,
+            deliveries_wide_queue: env::required("DELIVERIES_WIDE_QUEUE_URL", "the URL of the deliveries-wide queue")?,
+        })
+    }
+}

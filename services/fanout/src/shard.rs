@@ -1,0 +1,168 @@
+//! The main line of a shard: every member, once, in order.
+
+use std::time::Duration;
+
+use domain::flow::forget;
+use domain::ports::{self, Chance, Clock, Connections, Gateway, Jobs, Memberships, Rooms};
+use domain::{ConnectionId, Job, LateMember, Member, Next, Publication, Range, Work, coalesce, late_pause, limits};
+use futures::{StreamExt, stream};
+use lambda_kit::batch::{Failed, Message};
+use telemetry::field;
+
+use crate::frames::Frames;
+use crate::tally::Tally;
+use crate::{Fanout, RESERVE, Shift, stalled};
+
+/// Log rows delivered at a time: what a function's memory holds even if each is as large as can be.
+const ROWS_AT_ONCE: usize = 256;
+/// Connections forgotten at the same time.
+const FORGOTTEN_AT_ONCE: usize = 8;
+
+/// Members that need something after their posts.
+#[derive(Debug, Default)]
+struct Leftover {
+    late: Vec<ConnectionId>,
+    gone: Vec<ConnectionId>,
+}
+
+impl<T, Q, G, C, R> Fanout<T, Q, G, C, R>
+where
+    T: Connections + Memberships + Rooms,
+    Q: Jobs,
+    G: Gateway,
+    C: Clock,
+    R: Chance,
+{
+    /// Jobs of one shard that wait together are one range.
+    pub(crate) async fn main_line(
+        &self,
+        jobs: Vec<(Message, Job)>,
+        shift: &Shift<'_>,
+        tally: &mut Tally,
+    ) -> Vec<Failed> {
+        let (messages, jobs): (Vec<Message>, Vec<Job>) = jobs.into_iter().unzip();
+        let Some(first) = jobs.first().cloned() else { return Vec::new() };
+        for range in coalesce(jobs.into_iter().map(|job| job.range)) {
+            let job = Job { range, ..first.clone() };
+            if let Err(error) = self.deliver(&job, shift, tally).await {
+                return stalled(&job, messages, &error);
+            }
+        }
+        Vec::new()
+    }
+
+    async fn deliver(&self, job: &Job, shift: &Shift<'_>, tally: &mut Tally) -> ports::Result<()> {
+        let mut rest = job.range.clone();
+        loop {
+            let rows = self.tables.log(&job.room, &rest, ROWS_AT_ONCE, self.clock.now()).await?;
+            let Some(through) = rows.last().map(|row| row.position.sequence) else {
+                // Expired, all of it: who still wants it learns that it missed something.
+                return Ok(());
+            };
+            let range = Range { after: rest.after, through, epoch: rest.epoch.clone() };
+            self.deliver_rows(&Job { range, ..job.clone() }, &rows, shift, tally).await?;
+            if through >= rest.through || rows.len() < ROWS_AT_ONCE {
+                return Ok(());
+            }
+            rest.after = through;
+        }
+    }
+
+    async fn deliver_rows(
+        &self,
+        job: &Job,
+        rows: &[Publication],
+        shift: &Shift<'_>,
+        tally: &mut Tally,
+    ) -> ports::Result<()> {
+        let frames = Frames::of(&job.room, rows);
+        let mut leftover = Leftover::default();
+        let mut after: Option<ConnectionId> = None;
+        loop {
+            let page = self.tables.page(&job.room, job.shard, after.as_ref()).await?;
+            self.post_page(page.members, &frames, shift, &mut leftover, tally).await;
+            match page.next {
+                Some(next) => after = Some(next),
+                None => break,
+            }
+        }
+        tally.delivered(rows, self.clock.now());
+        self.forget_all(&leftover.gone, tally).await;
+        let late: Vec<LateMember> = leftover.late.into_iter().map(LateMember::new).collect();
+        self.send_late(job, 1, late, tally).await
+    }
+
+    async fn post_page(
+        &self,
+        members: Vec<Member>,
+        frames: &Frames,
+        shift: &Shift<'_>,
+        leftover: &mut Leftover,
+        tally: &mut Tally,
+    ) {
+        let now = self.clock.now();
+        let owed = members.into_iter().filter(|member| !member.is_expired(now));
+        let posts = stream::iter(owed).map(|member| async move {
+            if shift.deadline.left(self.clock.now(), RESERVE).is_zero() {
+                return (member.connection, None);
+            }
+            let frames = frames.for_format(member.format);
+            let reached = shift.posts.deliver(&self.gateway, &self.clock, &self.chance, &member, frames).await;
+            (member.connection, Some(reached))
+        });
+        let mut posts = posts.buffer_unordered(limits::POSTS_IN_FLIGHT);
+        while let Some((connection, reached)) = posts.next().await {
+            let Some(reached) = reached else {
+                leftover.late.push(connection);
+                continue;
+            };
+            tally.add_posts(&reached.posts);
+            match reached.next {
+                Next::Forget => leftover.gone.push(connection),
+                Next::Late | Next::Retry { .. } => leftover.late.push(connection),
+                Next::Done | Next::GiveUp => {}
+            }
+        }
+    }
+
+    /// Whoever is not forgotten now is found by the next 410.
+    pub(crate) async fn forget_all(&self, gone: &[ConnectionId], tally: &mut Tally) {
+        let now = self.clock.now();
+        let forgetting = stream::iter(gone.to_vec()).map(|id| async move {
+            let forgotten = forget(&self.tables, &id, now).await;
+            (id, forgotten)
+        });
+        let mut forgetting = forgetting.buffer_unordered(FORGOTTEN_AT_ONCE);
+        while let Some((id, forgotten)) = forgetting.next().await {
+            match forgotten {
+                Ok(()) => tally.gone += 1,
+                Err(error) => {
+                    tracing::warn!({ field::CONNECTION_ID.0 } = %id, { field::ERROR.0 } = %error, "not forgotten yet");
+                }
+            }
+        }
+    }
+
+    /// Hands members over to the shard's late line.
+    pub(crate) async fn send_late(
+        &self,
+        job: &Job,
+        attempt: u32,
+        members: Vec<LateMember>,
+        tally: &mut Tally,
+    ) -> ports::Result<()> {
+        if members.is_empty() {
+            return Ok(());
+        }
+        let pause: Duration = late_pause(attempt, self.chance.fraction());
+        let not_before = self.clock.now().plus(pause);
+        let jobs: Vec<Job> = members
+            .chunks(limits::MEMBERS_PER_LATE_JOB)
+            .map(|members| Work::Late { attempt, not_before, members: members.to_vec() })
+            .map(|work| Job { work, ..job.clone() })
+            .collect();
+        self.queues.dispatch(&jobs).await?;
+        tally.late += members.len() as u64;
+        Ok(())
+    }
+}

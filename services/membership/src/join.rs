@@ -1,0 +1,95 @@
+//! Join and sync: membership first, then where the room stands, then what was missed.
+
+use std::collections::BTreeMap;
+
+use domain::flow::{Entered, enter};
+use domain::ports::{Chance, Clock, Connections, Memberships, Rooms};
+use domain::{Code, Position, Reject, RoomId, limits};
+use futures::{StreamExt, stream};
+use protocol::reply::{Joined, Synced, SyncedRooms};
+use telemetry::{Summary, metric};
+
+use crate::{Asked, Membership, unavailable};
+
+/// Rooms of one sync that are joined at the same time.
+const ROOMS_AT_ONCE: usize = 16;
+
+impl<P, C, R> Membership<P, C, R>
+where
+    P: Connections + Memberships + Rooms,
+    C: Clock,
+    R: Chance,
+{
+    pub(crate) async fn join(
+        &self,
+        asked: &Asked<'_>,
+        room: &RoomId,
+        since: Option<&Position>,
+        summary: &mut Summary,
+    ) -> Result<Joined, Reject> {
+        let entered = self.enter(asked, room).await?;
+        let mut budget_bytes = limits::REPLAY_BYTES;
+        self.joined(asked, room, since, entered, &mut budget_bytes, summary).await
+    }
+
+    /// All rooms are joined before anything is replayed, and the replays share one reply: what does not fit any more
+    /// says from where to ask on.
+    pub(crate) async fn sync(
+        &self,
+        asked: &Asked<'_>,
+        rooms: Vec<(RoomId, Option<Position>)>,
+        summary: &mut Summary,
+    ) -> Result<SyncedRooms, Reject> {
+        let entering = stream::iter(rooms).map(|(room, since)| async move {
+            let entered = self.enter(asked, &room).await;
+            (room, since, entered)
+        });
+        let entered: Vec<_> = entering.buffered(ROOMS_AT_ONCE).collect().await;
+        let mut budget_bytes = limits::REPLAY_BYTES;
+        let mut synced = BTreeMap::new();
+        for (room, since, entered) in entered {
+            let joined = match entered {
+                Ok(entered) => self.joined(asked, &room, since.as_ref(), entered, &mut budget_bytes, summary).await,
+                Err(reject) => Err(reject),
+            };
+            let outcome = joined.map_or_else(|reject| Synced::Refused { err: reject.into() }, Synced::Joined);
+            synced.insert(room, outcome);
+        }
+        Ok(SyncedRooms { rooms: synced })
+    }
+
+    async fn enter(&self, asked: &Asked<'_>, room: &RoomId) -> Result<Entered, Reject> {
+        if !asked.identity.may_join(room) {
+            let message = format!("room {room} may not be joined with this token");
+            return Err(Reject::new(Code::Forbidden, message).of("room"));
+        }
+        let entered = enter(&self.ports, &self.chance, room, &asked.joiner, asked.now).await.map_err(unavailable)?;
+        entered.ok_or_else(|| Reject::new(Code::NotConnected, "this connection is no longer known; connect again"))
+    }
+
+    async fn joined(
+        &self,
+        asked: &Asked<'_>,
+        room: &RoomId,
+        since: Option<&Position>,
+        entered: Entered,
+        budget_bytes: &mut usize,
+        summary: &mut Summary,
+    ) -> Result<Joined, Reject> {
+        let Entered { head, new, members, grown } = entered;
+        summary.add(metric::MEMBERS_JOINED, u64::from(new));
+        summary.add(metric::ROOMS_GROWN, u64::from(grown));
+        let replay = self.replay(asked, room, since, &head, budget_bytes).await?;
+        summary.add(metric::RESUMES_LOST, u64::from(replay.recovered == Some(false)));
+        summary.add(metric::PUBLICATIONS_REPLAYED, replay.blocks.iter().map(|block| block.m.len() as u64).sum());
+        Ok(Joined {
+            room: room.clone(),
+            ep: head.epoch,
+            seq: head.sequence,
+            members,
+            recovered: replay.recovered,
+            next: replay.next,
+            b: replay.blocks,
+        })
+    }
+}
