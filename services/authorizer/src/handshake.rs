@@ -37,7 +37,9 @@ impl Handshake {
         let offered = tokens.first().map(|name| name[TOKEN_SUBPROTOCOL.len()..].to_owned());
         Self {
             origin: header("origin"),
-            token: offered.or_else(|| header("authorization").and_then(bearer)).or_else(|| query("token")),
+            token: offered
+                .or_else(|| header("authorization").and_then(|header| bearer(&header)))
+                .or_else(|| query("token")),
             device: query("device"),
             room: query("room"),
             format: query("format"),
@@ -54,7 +56,7 @@ impl Handshake {
     }
 }
 
-fn bearer(header: String) -> Option<String> {
+fn bearer(header: &str) -> Option<String> {
     let (scheme, token) = header.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
 }

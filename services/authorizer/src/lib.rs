@@ -59,7 +59,7 @@ impl<C: Clock> Authorizer<C> {
     /// [`Refusal::Unauthorized`], which is how a 401 is asked for.
     pub fn handle(
         &self,
-        event: LambdaEvent<ApiGatewayCustomAuthorizerRequestTypeRequest>,
+        event: &LambdaEvent<ApiGatewayCustomAuthorizerRequestTypeRequest>,
         summary: &mut Summary,
     ) -> Result<Response, lambda_runtime::Error> {
         let arn = event.payload.method_arn.clone().unwrap_or_default();

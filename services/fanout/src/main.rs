@@ -12,7 +12,9 @@ async fn main() -> ExitCode {
         let config = Config::from_environment().map_err(|error| error.to_string())?;
         let account = Account::from_environment(env::optional).map_err(|error| error.to_string())?;
         let tables = Tables::new(&account, &config.connections_table, &config.rooms_table);
-        let queues = Queues::new(&account).with_deliveries(config.deliveries_queue, config.deliveries_wide_queue);
+        let own = vec![config.deliveries_queue.clone(), config.deliveries_wide_queue.clone()];
+        let queues =
+            Queues::new(&account).with_deliveries(config.deliveries_queue, config.deliveries_wide_queue).with_own(own);
         let gateway = Management::new(&account);
         Ok((Fanout::new(tables, queues.clone(), gateway, SystemClock, SystemChance), queues))
     };

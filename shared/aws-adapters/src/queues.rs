@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
-use domain::ports::{Jobs, Result, Retries, Submissions};
+use domain::ports::{Jobs, Receipt, Result, Retries, Submissions};
 use domain::{Job, Line, Submission};
 use futures::{StreamExt, TryStreamExt, stream};
 
@@ -29,7 +29,7 @@ pub struct Queues {
     publications: String,
     deliveries: String,
     deliveries_wide: String,
-    own: String,
+    own: Vec<String>,
 }
 
 impl Queues {
@@ -40,7 +40,7 @@ impl Queues {
         let config = service_config!(aws_sdk_sqs, account, account.endpoint(), limits, one_retry());
         let client = Client::from_conf(config);
         let none = String::new;
-        Self { client, publications: none(), deliveries: none(), deliveries_wide: none(), own: none() }
+        Self { client, publications: none(), deliveries: none(), deliveries_wide: none(), own: Vec::new() }
     }
 
     /// May submit.
@@ -55,10 +55,21 @@ impl Queues {
         Self { deliveries: narrow, deliveries_wide: wide, ..self }
     }
 
-    /// May change when messages of this queue come back.
+    /// May change when messages of these queues come back.
     #[must_use]
-    pub fn with_own(self, url: String) -> Self {
-        Self { own: url, ..self }
+    pub fn with_own(self, urls: Vec<String>) -> Self {
+        Self { own: urls, ..self }
+    }
+
+    /// The URL of the queue a message came from: its last part is the queue's name.
+    fn own(&self, receipt: &Receipt) -> Result<&str> {
+        let url = self.own.iter().find(|url| url.rsplit('/').next() == Some(receipt.queue.as_str()));
+        url.map(String::as_str).ok_or_else(|| {
+            unreadable(
+                "SQS ChangeMessageVisibility",
+                format_args!("{:?} is not a queue of this function", receipt.queue),
+            )
+        })
     }
 
     fn line(&self, line: Line) -> &str {
@@ -119,9 +130,10 @@ impl Jobs for Queues {
 }
 
 impl Retries for Queues {
-    async fn retry_after(&self, receipt: &str, pause: Duration) -> Result<()> {
+    async fn retry_after(&self, receipt: &Receipt, pause: Duration) -> Result<()> {
         let seconds = i32::try_from(pause.as_millis().div_ceil(1_000)).unwrap_or(i32::MAX);
-        let call = self.client.change_message_visibility().queue_url(&self.own).receipt_handle(receipt);
+        let call =
+            self.client.change_message_visibility().queue_url(self.own(receipt)?).receipt_handle(&receipt.handle);
         let call = call.visibility_timeout(seconds);
         call.send().await.map(drop).map_err(|error| translate("SQS ChangeMessageVisibility", &error))
     }

@@ -189,10 +189,19 @@ pub trait Jobs: Send + Sync {
     fn dispatch(&self, jobs: &[Job]) -> impl Future<Output = Result<()>> + Send;
 }
 
+/// What a queue gave with a message, to say by which one it means.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Receipt {
+    /// The queue's name, without anything that stands before it in its ARN.
+    pub queue: String,
+    /// The queue's own handle of this receive.
+    pub handle: String,
+}
+
 /// When a message that could not be handled comes back.
 pub trait Retries: Send + Sync {
     /// Shows the message again after `pause` instead of after its visibility timeout.
-    fn retry_after(&self, receipt: &str, pause: std::time::Duration) -> impl Future<Output = Result<()>> + Send;
+    fn retry_after(&self, receipt: &Receipt, pause: std::time::Duration) -> impl Future<Output = Result<()>> + Send;
 }
 
 /// The gateway's management API.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
-use domain::ports::Retries;
+use domain::ports::{Receipt, Retries};
 use telemetry::{Summary, field, metric};
 
 /// One message of a queue.
@@ -13,7 +13,7 @@ pub struct Message {
     /// The queue's id of it; what a partial failure names.
     pub id: String,
     /// What its visibility is changed by.
-    pub receipt: String,
+    pub receipt: Receipt,
     /// Its FIFO group.
     pub group: String,
     /// How often it has been received, this time included.
@@ -63,7 +63,15 @@ fn message(record: SqsMessage) -> Message {
         group: attribute("MessageGroupId"),
         receives: attribute("ApproximateReceiveCount").parse().unwrap_or(1),
         id: record.message_id.unwrap_or_default(),
-        receipt: record.receipt_handle.unwrap_or_default(),
+        receipt: Receipt {
+            queue: record
+                .event_source_arn
+                .as_deref()
+                .and_then(|arn| arn.rsplit(':').next())
+                .unwrap_or_default()
+                .to_owned(),
+            handle: record.receipt_handle.unwrap_or_default(),
+        },
         body: record.body.unwrap_or_default(),
     }
 }

@@ -10,6 +10,7 @@
 pub mod chance;
 pub mod clock;
 pub mod contracts;
+pub mod faults;
 pub mod memory;
 pub mod samples;
 mod world;

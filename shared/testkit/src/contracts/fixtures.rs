@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use bytes::Bytes;
-use domain::ports::{Clock, Connections, Gateway, Jobs, Memberships, Retries, Rooms, Submissions};
+use domain::ports::{Clock, Connections, Gateway, Jobs, Memberships, Receipt, Retries, Rooms, Submissions};
 use domain::{ConnectionId, Endpoint, Job, Line, Submission};
 
 /// The tables. They may be shared with other tests.
@@ -55,7 +55,7 @@ pub enum Queue {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Taken<T> {
     /// What finishes it, or lets it come back.
-    pub receipt: String,
+    pub receipt: Receipt,
     /// Its line.
     pub group: String,
     /// What it says.

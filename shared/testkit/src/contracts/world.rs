@@ -59,7 +59,8 @@ impl QueuesFixture for World {
 
 impl<T> From<Message<T>> for Taken<T> {
     fn from(message: Message<T>) -> Self {
-        Self { receipt: message.receipt, group: message.group, body: message.body }
+        let receipt = domain::ports::Receipt { queue: "memory".to_owned(), handle: message.receipt };
+        Self { receipt, group: message.group, body: message.body }
     }
 }
 

@@ -58,10 +58,10 @@ impl Jobs for Queues {
 }
 
 impl Retries for Queues {
-    async fn retry_after(&self, receipt: &str, pause: Duration) -> Result<()> {
-        let shown = self.publications.show_after(receipt, pause)
-            || self.deliveries.show_after(receipt, pause)
-            || self.deliveries_wide.show_after(receipt, pause);
+    async fn retry_after(&self, receipt: &domain::ports::Receipt, pause: Duration) -> Result<()> {
+        let shown = self.publications.show_after(&receipt.handle, pause)
+            || self.deliveries.show_after(&receipt.handle, pause)
+            || self.deliveries_wide.show_after(&receipt.handle, pause);
         if shown {
             return Ok(());
         }

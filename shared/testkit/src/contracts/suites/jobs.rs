@@ -115,7 +115,7 @@ async fn take_in_turn(fixture: &impl QueuesFixture, line: Line, count: usize) ->
         let look = async || Some(fixture.take_jobs(line).await).filter(|some| !some.is_empty());
         let what = format!("{count} jobs of which {} have come", bodies.len());
         for message in eventually(fixture.clock(), &what, look).await {
-            fixture.finish(Queue::Deliveries(line), &message.receipt).await;
+            fixture.finish(Queue::Deliveries(line), &message.receipt.handle).await;
             bodies.push(message.body);
         }
     }

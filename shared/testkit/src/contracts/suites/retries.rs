@@ -44,7 +44,7 @@ pub async fn a_message_that_waits_holds_back_its_room_and_no_other(fixture: &imp
     let mut came = Vec::new();
     let look = async || {
         for message in fixture.take_submissions().await {
-            fixture.finish(Queue::Publications, &message.receipt).await;
+            fixture.finish(Queue::Publications, &message.receipt.handle).await;
             came.push(message.body);
         }
         (came.len() >= 3).then_some(())

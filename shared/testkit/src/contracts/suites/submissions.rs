@@ -116,7 +116,7 @@ async fn take_in_turn(fixture: &impl QueuesFixture, count: usize) -> Vec<Taken<S
 
 async fn finish(fixture: &impl QueuesFixture, taken: &[Taken<Submission>]) {
     for message in taken {
-        fixture.finish(Queue::Publications, &message.receipt).await;
+        fixture.finish(Queue::Publications, &message.receipt.handle).await;
     }
 }
 

@@ -1,0 +1,190 @@
+//! Every port through a [`Faulty`].
+
+use std::collections::{HashMap, HashSet};
+use std::future::{Future, pending};
+use std::time::Duration;
+
+use bytes::Bytes;
+use domain::ports::{
+    Appended, Chance, Clock, Connections, Gateway, Jobs, Joined, Known, Memberships, Opened, Page, Result, Retries,
+    Rooms, Submissions,
+};
+use domain::{
+    Append, Connection, ConnectionId, DedupeKey, Delivery, Endpoint, Epoch, Head, Job, Member, Membership, Probe,
+    Publication, Range, RoomId, Sequence, Shard, Shards, Submission, Suspect, Timestamp,
+};
+
+use super::{Decide, Fault, Faulty, How, Operation};
+
+impl<P: Connections, F: Decide> Connections for Faulty<P, F> {
+    async fn open(&self, connection: &Connection, memberships: &[Membership]) -> Result<Opened> {
+        self.call_at_once(Operation::Open, self.port.open(connection, memberships)).await
+    }
+
+    async fn find(&self, connection: &ConnectionId) -> Result<Option<Connection>> {
+        self.call_at_once(Operation::Find, self.port.find(connection)).await
+    }
+
+    async fn touch(&self, connection: &ConnectionId, now: Timestamp) -> Result<Known> {
+        self.call_at_once(Operation::Touch, self.port.touch(connection, now)).await
+    }
+
+    async fn bury(&self, connection: &ConnectionId, now: Timestamp) -> Result<()> {
+        self.call_at_once(Operation::Bury, self.port.bury(connection, now)).await
+    }
+
+    async fn silent(&self, shard: u16, before: Timestamp, limit: usize) -> Result<Vec<Suspect>> {
+        self.call_at_once(Operation::Silent, self.port.silent(shard, before, limit)).await
+    }
+}
+
+impl<P: Memberships, F: Decide> Memberships for Faulty<P, F> {
+    async fn join(&self, membership: &Membership) -> Result<Joined> {
+        self.call_at_once(Operation::Join, self.port.join(membership)).await
+    }
+
+    async fn leave(&self, connection: &ConnectionId, rooms: &[RoomId]) -> Result<()> {
+        let half = self.port.leave(connection, first_half(rooms));
+        self.call(Operation::Leave, self.port.leave(connection, rooms), half).await
+    }
+
+    async fn rooms_of(&self, connection: &ConnectionId) -> Result<Vec<RoomId>> {
+        self.call_at_once(Operation::RoomsOf, self.port.rooms_of(connection)).await
+    }
+
+    async fn page(&self, room: &RoomId, shard: Shard, after: Option<&ConnectionId>) -> Result<Page> {
+        self.call_at_once(Operation::Page, self.port.page(room, shard, after)).await
+    }
+
+    async fn count(&self, room: &RoomId, shard: Shard) -> Result<u64> {
+        self.call_at_once(Operation::Count, self.port.count(room, shard)).await
+    }
+
+    async fn members_among(&self, room: &RoomId, connections: &[ConnectionId]) -> Result<Vec<Member>> {
+        self.call_at_once(Operation::MembersAmong, self.port.members_among(room, connections)).await
+    }
+}
+
+impl<P: Rooms, F: Decide> Rooms for Faulty<P, F> {
+    async fn head(&self, room: &RoomId) -> Result<Option<Head>> {
+        self.call_at_once(Operation::Head, self.port.head(room)).await
+    }
+
+    async fn heads(&self, rooms: &[RoomId]) -> Result<HashMap<RoomId, Head>> {
+        self.call_at_once(Operation::Heads, self.port.heads(rooms)).await
+    }
+
+    async fn create(&self, room: &RoomId, epoch: &Epoch) -> Result<Head> {
+        self.call_at_once(Operation::Create, self.port.create(room, epoch)).await
+    }
+
+    async fn grow(&self, room: &RoomId, from: Shards, to: Shards) -> Result<()> {
+        self.call_at_once(Operation::Grow, self.port.grow(room, from, to)).await
+    }
+
+    async fn known(&self, keys: &[DedupeKey]) -> Result<HashSet<DedupeKey>> {
+        self.call_at_once(Operation::Known, self.port.known(keys)).await
+    }
+
+    async fn append(&self, append: &Append) -> Result<Appended> {
+        self.call_at_once(Operation::Append, self.port.append(append)).await
+    }
+
+    async fn mark_sent(&self, room: &RoomId, epoch: &Epoch, through: Sequence) -> Result<()> {
+        self.call_at_once(Operation::MarkSent, self.port.mark_sent(room, epoch, through)).await
+    }
+
+    async fn log(&self, room: &RoomId, range: &Range, limit: usize, now: Timestamp) -> Result<Vec<Publication>> {
+        self.call_at_once(Operation::Log, self.port.log(room, range, limit, now)).await
+    }
+
+    async fn log_backwards(
+        &self,
+        room: &RoomId,
+        epoch: &Epoch,
+        through: Sequence,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Vec<Publication>> {
+        let call = self.port.log_backwards(room, epoch, through, limit, now);
+        self.call_at_once(Operation::LogBackwards, call).await
+    }
+}
+
+impl<P: Submissions, F: Decide> Submissions for Faulty<P, F> {
+    async fn submit(&self, submission: &Submission) -> Result<()> {
+        self.call_at_once(Operation::Submit, self.port.submit(submission)).await
+    }
+}
+
+impl<P: Jobs, F: Decide> Jobs for Faulty<P, F> {
+    async fn dispatch(&self, jobs: &[Job]) -> Result<()> {
+        let half = self.port.dispatch(first_half(jobs));
+        self.call(Operation::Dispatch, self.port.dispatch(jobs), half).await
+    }
+}
+
+impl<P: Retries, F: Decide> Retries for Faulty<P, F> {
+    async fn retry_after(&self, receipt: &domain::ports::Receipt, pause: Duration) -> Result<()> {
+        self.call_at_once(Operation::RetryAfter, self.port.retry_after(receipt, pause)).await
+    }
+}
+
+impl<P: Gateway, F: Decide> Gateway for Faulty<P, F> {
+    async fn post(&self, endpoint: &Endpoint, connection: &ConnectionId, frame: Bytes) -> Delivery {
+        let call = self.port.post(endpoint, connection, frame);
+        match self.decide(Operation::Post) {
+            Fault::Pass => call.await,
+            Fault::Before(how) | Fault::Halfway(how) => how.fail_post().await,
+            Fault::After(how) => {
+                call.await;
+                how.fail_post().await
+            }
+        }
+    }
+
+    async fn probe(&self, endpoint: &Endpoint, connection: &ConnectionId) -> Result<Probe> {
+        let call = self.port.probe(endpoint, connection);
+        match self.decide(Operation::Probe) {
+            Fault::Pass => call.await,
+            Fault::Before(How::Throttled) | Fault::Halfway(How::Throttled) | Fault::After(How::Throttled) => {
+                Ok(Probe::Throttled)
+            }
+            Fault::Before(how) | Fault::Halfway(how) | Fault::After(how) => how.fail(Operation::Probe).await,
+        }
+    }
+
+    async fn close(&self, endpoint: &Endpoint, connection: &ConnectionId) -> Result<()> {
+        self.call_at_once(Operation::Close, self.port.close(endpoint, connection)).await
+    }
+}
+
+impl<P: Clock, F: Decide> Clock for Faulty<P, F> {
+    fn now(&self) -> Timestamp {
+        self.port.now()
+    }
+
+    fn sleep(&self, pause: Duration) -> impl Future<Output = ()> + Send {
+        self.port.sleep(pause)
+    }
+}
+
+impl<P: Chance, F: Decide> Chance for Faulty<P, F> {
+    fn bits(&self) -> u64 {
+        self.port.bits()
+    }
+}
+
+impl How {
+    async fn fail_post(self) -> Delivery {
+        match self {
+            Self::Throttled => Delivery::Throttled,
+            Self::Unavailable | Self::Refused => Delivery::Failed,
+            Self::NoAnswer => pending().await,
+        }
+    }
+}
+
+fn first_half<T>(list: &[T]) -> &[T] {
+    &list[..list.len() / 2]
+}
