@@ -2,7 +2,6 @@
 //!
 //! Source: <https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-lambda-auth.html>
 
-use serde::Deserialize;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 
@@ -24,15 +23,6 @@ pub(crate) enum Decision {
     Misconfigured(String),
 }
 
-/// The answer. `usageIdentifierKey` and whatever else is there says nothing about admission.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Answer {
-    principal_id: String,
-    policy_document: Policy,
-    context: Option<Map<String, Value>>,
-}
-
 /// Whether every identity source is present and not empty; otherwise the authorizer is not asked.
 pub(crate) fn is_identified(sources: &[IdentitySource], request: &Request) -> bool {
     sources.iter().all(|source| {
@@ -52,18 +42,28 @@ pub(crate) fn decide(answer: &[u8], method_arn: &str, limit_bytes: usize) -> Dec
             answer.len()
         ));
     }
-    let answer: Answer = match serde_json::from_slice(answer) {
-        Ok(answer) => answer,
-        Err(error) => return Decision::Misconfigured(format!("the result is not an authorizer's: {error}")),
+    read(answer, method_arn).unwrap_or_else(Decision::Misconfigured)
+}
+
+/// `usageIdentifierKey` and whatever else is there says nothing about admission.
+fn read(answer: &[u8], method_arn: &str) -> Result<Decision, String> {
+    let mut answer: Map<String, Value> =
+        serde_json::from_slice(answer).map_err(|_| "the result is not a JSON object".to_owned())?;
+    let Some(Value::String(principal_id)) = answer.remove("principalId") else {
+        return Err("principalId must be a string".to_owned());
     };
-    match answer.policy_document.evaluate(method_arn) {
+    let policy = answer.remove("policyDocument").ok_or("policyDocument is missing")?;
+    let policy: Policy = serde_json::from_value(policy).map_err(|error| format!("policyDocument: {error}"))?;
+    let values = match answer.remove("context") {
+        None | Some(Value::Null) => Map::new(),
+        Some(Value::Object(values)) => values,
+        Some(_) => return Err("context must be an object".to_owned()),
+    };
+    Ok(match policy.evaluate(method_arn) {
         Verdict::Denied => Decision::Deny { explicit: true },
         Verdict::NotCovered => Decision::Deny { explicit: false },
-        Verdict::Allowed => match context(answer.principal_id, answer.context.unwrap_or_default()) {
-            Ok(context) => Decision::Allow(context),
-            Err(reason) => Decision::Misconfigured(reason),
-        },
-    }
+        Verdict::Allowed => Decision::Allow(context(principal_id, values)?),
+    })
 }
 
 /// The context as events carry it: the principal, and every value as a string.
@@ -130,14 +130,16 @@ mod tests {
 
     #[test]
     fn an_answer_that_is_none_is_a_configuration_error() {
-        for wrong in [
-            "null",
-            "{}",
-            r#"{"isAuthorized":true}"#,
-            r#"{"principalId":"me"}"#,
-            r#"{"principalId":1,"policyDocument":{"Statement":[]}}"#,
+        for (wrong, reason) in [
+            ("null", "the result is not a JSON object"),
+            ("{}", "principalId must be a string"),
+            (r#"{"isAuthorized":true}"#, "principalId must be a string"),
+            (r#"{"principalId":"me"}"#, "policyDocument is missing"),
+            (r#"{"principalId":1,"policyDocument":{"Statement":[]}}"#, "principalId must be a string"),
+            (r#"{"principalId":"me","policyDocument":{}}"#, "policyDocument: missing field `Statement`"),
+            (r#"{"principalId":"me","policyDocument":{"Statement":[]},"context":[]}"#, "context must be an object"),
         ] {
-            assert!(misconfigured(wrong).contains("not an authorizer's"), "{wrong}");
+            assert_eq!(misconfigured(wrong), reason, "{wrong}");
         }
         let long = answer(&format!(r#"{{"key":"{}"}}"#, "x".repeat(8_192)));
         assert!(misconfigured(&long).contains("at most 8192"));

@@ -112,3 +112,62 @@ impl Registry {
         &self.shards[hash]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::{CONNECTION_DURATION, IDLE_TIMEOUT};
+
+    fn connection() -> Connection {
+        let now_ms = 1_707_502_303_419;
+        Connection::new(Id::at(now_ms), now_ms, IpAddr::from([127, 0, 0, 1]), None, 1_000)
+    }
+
+    /// The deadline, in milliseconds of the connection's age, when data last went at this age.
+    fn deadline_ms(connection: &Connection, last_active_ms: u64) -> u64 {
+        connection.last_active_ms.store(last_active_ms, Ordering::Relaxed);
+        millis(connection.deadline(IDLE_TIMEOUT, CONNECTION_DURATION) - connection.connected)
+    }
+
+    #[test]
+    fn a_connection_ends_ten_minutes_after_its_last_data_and_two_hours_after_its_beginning() {
+        let connection = connection();
+        let minute_ms = 60_000;
+        for (last_active_ms, expected_ms) in [
+            (0, 10 * minute_ms),
+            (1, 10 * minute_ms + 1),
+            (109 * minute_ms, 119 * minute_ms),
+            (110 * minute_ms, 120 * minute_ms),
+            (119 * minute_ms, 120 * minute_ms),
+        ] {
+            assert_eq!(deadline_ms(&connection, last_active_ms), expected_ms);
+        }
+    }
+
+    #[test]
+    fn a_connection_is_found_while_it_is_registered() {
+        let registry = Registry::default();
+        let connections: Vec<_> = (0..1_000).map(|_| Arc::new(connection())).collect();
+        for connection in &connections {
+            registry.insert(Arc::clone(connection));
+        }
+        assert_eq!(registry.len(), 1_000);
+        for connection in &connections {
+            assert_eq!(registry.get(connection.id).unwrap().id, connection.id);
+            registry.remove(connection.id);
+            assert!(registry.get(connection.id).is_none());
+        }
+        assert_eq!(registry.len(), 0);
+    }
+
+    #[test]
+    fn closing_all_reaches_every_connection_once() {
+        let registry = Registry::default();
+        let connections: Vec<_> = (0..100).map(|_| Arc::new(connection())).collect();
+        for connection in &connections {
+            registry.insert(Arc::clone(connection));
+        }
+        registry.close_all(CloseRequest::Stopping);
+        assert!(connections.iter().all(|connection| connection.outbox.close_request() == Some(CloseRequest::Stopping)));
+    }
+}

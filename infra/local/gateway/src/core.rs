@@ -68,7 +68,8 @@ impl<I: Invoke> Core<I> {
         let mut invocation = Box::pin(async move { invoker.invoke(&name, payload).await });
         let Ok(result) = timeout(self.api.limits.integration_timeout, &mut invocation).await else {
             debug!(function = %function, "the integration timed out");
-            drop(self.tasks.spawn(invocation));
+            // Not among the tasks that stopping waits for: nobody wants to hear from it any more.
+            drop(tokio::spawn(invocation));
             return Err(CallError::TimedOut);
         };
         result.map_err(|error| {

@@ -123,7 +123,7 @@ fn post<I: Invoke>(core: &Core<I>, id: &str, body: Option<Bytes>) -> HttpRespons
     };
     let length = body.len();
     let connection = Id::parse(id).and_then(|id| core.registry.get(id));
-    let posted = connection.map(|connection| connection.outbox.post(Frame::Text(message::text(body))));
+    let posted = connection.map(|connection| connection.outbox.post(Frame::Text(message::text(&body))));
     match posted {
         Some(Posted::Accepted) => {
             core.counters.posts_delivered.add_one();

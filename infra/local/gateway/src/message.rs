@@ -32,7 +32,7 @@ pub(crate) async fn handle<I: Invoke>(core: Arc<Core<I>>, connection: Arc<Connec
     // The event holds what is needed; 128 KB more for as long as the function runs would not be.
     drop(body);
     let answer = core.call(&route.function, event).await;
-    match answer.map_err(trouble_of).and_then(|payload| respond(&core, route, &payload)) {
+    match answer.map_err(|error| trouble_of(&error)).and_then(|payload| respond(&core, route, &payload)) {
         Ok(frame) => frame,
         Err(failed) => {
             core.counters.integrations_failed.add_one();
@@ -42,7 +42,7 @@ pub(crate) async fn handle<I: Invoke>(core: Arc<Core<I>>, connection: Arc<Connec
 }
 
 /// A throttled function is an internal server error too: Lambda's 429 is not the client's.
-fn trouble_of(error: CallError) -> Trouble {
+fn trouble_of(error: &CallError) -> Trouble {
     match error {
         CallError::TimedOut => Trouble::EndpointRequestTimedOut,
         CallError::Rejected | CallError::Failed(_) => Trouble::InternalServerError,
@@ -66,11 +66,11 @@ fn respond<I: Invoke>(core: &Core<I>, route: &MessageRoute, payload: &[u8]) -> R
     if was_base64 && core.api.allow_binary {
         return Ok(Some(Frame::Binary(body)));
     }
-    Ok(Some(Frame::Text(text(body))))
+    Ok(Some(Frame::Text(text(&body))))
 }
 
 /// The text of bytes that somebody wants sent. Clients get text frames only, and RFC 6455 section 5.6 has them be
 /// UTF-8: what is not becomes U+FFFD.
-pub(crate) fn text(bytes: Bytes) -> Utf8Bytes {
-    Utf8Bytes::try_from(bytes.clone()).unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into_owned().into())
+pub(crate) fn text(bytes: &Bytes) -> Utf8Bytes {
+    Utf8Bytes::try_from(bytes.clone()).unwrap_or_else(|_| String::from_utf8_lossy(bytes).into_owned().into())
 }

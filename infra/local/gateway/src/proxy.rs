@@ -2,13 +2,10 @@
 //!
 //! Source: <https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html>
 
-use std::collections::HashMap;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// An answer in the one format that API Gateway takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,35 +18,36 @@ pub(crate) struct Answer {
     pub(crate) body: Option<(Bytes, bool)>,
 }
 
-/// An unknown field makes the whole answer malformed, as on AWS (middy #1219).
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Wire {
-    status_code: Value,
-    headers: Option<HashMap<String, Value>>,
-    multi_value_headers: Option<HashMap<String, Vec<Value>>>,
-    body: Option<String>,
-    is_base64_encoded: Option<bool>,
-}
-
 const SUBPROTOCOL: &str = "sec-websocket-protocol";
 
 impl Answer {
-    /// Reads an answer.
+    /// Reads an answer. A field that is not known makes all of it malformed, as on AWS (middy #1219).
     ///
     /// # Errors
-    /// Why it is a "Malformed Lambda proxy response".
+    /// Why it is a "Malformed Lambda proxy response": the field, never what it holds.
     pub(crate) fn parse(payload: &[u8]) -> Result<Self, String> {
-        let wire: Wire = serde_json::from_slice(payload).map_err(|error| error.to_string())?;
-        let base64 = wire.is_base64_encoded.unwrap_or(false);
-        let body = match wire.body {
-            Some(text) if base64 => Some(STANDARD.decode(text).map_err(|error| format!("body: {error}"))?.into()),
-            Some(text) => Some(Bytes::from(text)),
-            None => None,
-        };
+        let fields: Map<String, Value> =
+            serde_json::from_slice(payload).map_err(|_| "it is not a JSON object".to_owned())?;
+        let (mut status, mut text, mut base64) = (None, None, false);
+        let (mut single, mut multiple) = (None, None);
+        for (name, value) in fields {
+            match (name.as_str(), value) {
+                ("statusCode", value) => status = Some(read_status(&value)?),
+                ("body" | "headers" | "multiValueHeaders" | "isBase64Encoded", Value::Null) => {}
+                ("body", Value::String(body)) => text = Some(body),
+                ("headers", Value::Object(headers)) => single = subprotocol(headers),
+                ("multiValueHeaders", Value::Object(headers)) => multiple = subprotocol(headers),
+                ("isBase64Encoded", Value::Bool(flag)) => base64 = flag,
+                ("body", _) => return Err("body must be a string".to_owned()),
+                ("headers" | "multiValueHeaders", _) => return Err(format!("{name} must be an object")),
+                ("isBase64Encoded", _) => return Err("isBase64Encoded must be true or false".to_owned()),
+                (unknown, _) => return Err(format!("there is no field {unknown:?} in a proxy response")),
+            }
+        }
+        let body = text.map(|text| decode(text, base64)).transpose()?;
         Ok(Self {
-            status: status(&wire.status_code)?,
-            subprotocol: subprotocol(wire.headers, wire.multi_value_headers),
+            status: status.ok_or("statusCode is missing")?,
+            subprotocol: single.or(multiple),
             body: body.map(|body| (body, base64)),
         })
     }
@@ -61,23 +59,27 @@ impl Answer {
 }
 
 /// A number, or a string that is one.
-fn status(value: &Value) -> Result<u16, String> {
+fn read_status(value: &Value) -> Result<u16, String> {
     let number = value.as_u64().or_else(|| value.as_str()?.parse().ok());
     let status = number.and_then(|number| u16::try_from(number).ok()).filter(|status| (200..600).contains(status));
-    status.ok_or_else(|| format!("statusCode is {value}; it must be a number from 200 to 599"))
+    status.ok_or_else(|| "statusCode must be a number from 200 to 599".to_owned())
 }
 
-fn subprotocol(headers: Option<HashMap<String, Value>>, multi: Option<HashMap<String, Vec<Value>>>) -> Option<String> {
-    let is_it = |name: &str| name.eq_ignore_ascii_case(SUBPROTOCOL);
-    let single = headers.into_iter().flatten().find(|(name, _)| is_it(name)).map(|(_, value)| value);
-    let first_of_many = || {
-        let (_, values) = multi.into_iter().flatten().find(|(name, _)| is_it(name))?;
-        values.into_iter().next()
-    };
-    match single.or_else(first_of_many)? {
-        Value::String(text) if !text.is_empty() => Some(text),
-        _ => None,
+fn decode(text: String, base64: bool) -> Result<Bytes, String> {
+    if !base64 {
+        return Ok(text.into());
     }
+    STANDARD.decode(text).map(Bytes::from).map_err(|_| "body is not base64, though isBase64Encoded says so".to_owned())
+}
+
+/// The header's value; of several, the first.
+fn subprotocol(headers: Map<String, Value>) -> Option<String> {
+    let (_, value) = headers.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(SUBPROTOCOL))?;
+    let value = match value {
+        Value::Array(values) => values.into_iter().next()?,
+        single => single,
+    };
+    value.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -115,6 +117,20 @@ mod tests {
             "",
         ] {
             assert!(Answer::parse(wrong.as_bytes()).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_malformed_answer_is_named_without_being_quoted() {
+        for (wrong, reason) in [
+            (r#""secret""#, "it is not a JSON object"),
+            (r#"{"statusCode":"secret"}"#, "statusCode must be a number from 200 to 599"),
+            (r#"{"statusCode":200,"headers":"secret"}"#, "headers must be an object"),
+            (r#"{"statusCode":200,"body":["secret"]}"#, "body must be a string"),
+            (r#"{"statusCode":200,"Data":"secret"}"#, r#"there is no field "Data" in a proxy response"#),
+            (r#"{"body":"secret"}"#, "statusCode is missing"),
+        ] {
+            assert_eq!(Answer::parse(wrong.as_bytes()).unwrap_err(), reason);
         }
     }
 

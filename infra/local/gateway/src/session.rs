@@ -44,6 +44,8 @@ pub(crate) struct Session<S, I> {
     calls: FuturesUnordered<BoxFuture<'static, Option<Frame>>>,
     deadline: Pin<Box<Sleep>>,
     unflushed: bool,
+    /// A ping was read and its pong is not written yet.
+    owes_pong: bool,
 }
 
 enum Event {
@@ -70,6 +72,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, I: Invoke> Session<S, I> {
             calls: FuturesUnordered::new(),
             deadline: Box::pin(sleep_until(deadline)),
             unflushed: false,
+            owes_pong: false,
         }
     }
 
@@ -169,13 +172,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin, I: Invoke> Session<S, I> {
         {
             flushed?;
             self.unflushed = false;
+            self.owes_pong = false;
         }
         Ok(())
     }
 
-    /// Too many messages in flight, or a client that asks and does not read the answers: let it wait.
+    /// Too many messages in flight, or a client that asks and does not read the answers: let it wait. A pong that is
+    /// not written yet counts as one, or a flood of pings would become a flood of memory.
     fn may_read(&self) -> bool {
-        self.calls.len() < self.core.api.limits.messages_in_flight && !self.connection.outbox.is_full()
+        let in_flight = self.calls.len() < self.core.api.limits.messages_in_flight;
+        in_flight && !self.owes_pong && !self.connection.outbox.is_full()
     }
 
     fn receive(&mut self, message: Message) -> Option<Ending> {
@@ -185,7 +191,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin, I: Invoke> Session<S, I> {
             Message::Binary(_) => return Some(Ending::binary()),
             Message::Close(frame) => return Some(Ending::by_client(frame)),
             // Answered by the protocol; never seen by a function; no sign of life for the idle timeout.
-            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => return None,
+            Message::Ping(_) => {
+                (self.unflushed, self.owes_pong) = (true, true);
+                return None;
+            }
+            Message::Pong(_) | Message::Frame(_) => return None,
         };
         self.connection.touch();
         self.core.counters.received(match &body {

@@ -85,6 +85,25 @@ async fn a_close_frame_with_a_code_that_must_not_be_sent_is_answered_with_1002()
 }
 
 #[tokio::test]
+async fn a_flood_of_pings_that_reads_no_pong_is_read_no_further() {
+    let mut config = config();
+    config.limits.socket_send_buffer_bytes = Some(4 * 1024);
+    let running = Running::start(config, usual_functions()).await;
+    let mut stream = raw_client(&running, &opening("/local", "")).await;
+    // Far more than both kernel buffers hold: somewhere on the way the client can send no more.
+    let pings = frame(0x89, &[b'x'; 125]).repeat(1_000);
+    let mut sent = 0;
+    while let Ok(written) = tokio::time::timeout(Duration::from_secs(1), stream.write_all(&pings)).await {
+        written.unwrap();
+        sent += pings.len();
+        assert!(sent < 64 * 1024 * 1024, "the gateway takes in every ping");
+    }
+    let mut other = running.connect().await;
+    send(&mut other, "hi").await;
+    assert_eq!(text(&mut other).await, "hi");
+}
+
+#[tokio::test]
 async fn a_message_that_comes_byte_by_byte_arrives() {
     let running = Running::usual().await;
     let mut stream = raw_client(&running, &opening("/local", "")).await;

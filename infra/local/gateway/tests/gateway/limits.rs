@@ -170,6 +170,7 @@ async fn posts_keep_a_connection_alive() {
 async fn a_connection_ends_at_its_age_however_busy_it_is() {
     let mut config = config();
     config.limits.connection_duration = Duration::from_millis(400);
+    config.limits.account_rate = None;
     let running = Running::start(config, usual_functions()).await;
     let started = Instant::now();
     let mut client = running.connect().await;

@@ -1,12 +1,22 @@
 //! The gateway over real sockets, with functions that do what the test says.
 
+#[cfg(test)]
 mod disconnect;
+#[cfg(test)]
 mod events;
+#[cfg(test)]
 mod faults;
+#[cfg(test)]
 mod handshake;
+#[cfg(test)]
 mod hostile;
+#[cfg(test)]
 mod limits;
+#[cfg(test)]
 mod management;
+#[cfg(test)]
 mod messages;
+#[cfg(test)]
 mod stop;
+#[cfg(test)]
 mod support;
