@@ -1,0 +1,279 @@
+//! One function: its pool, its processes' sessions and its invocations, under one lock.
+//!
+//! Everything that happens comes in here and becomes an event of the [`Pool`]; [`actions`] carries out what it
+//! decides. Nothing under the lock waits, and the sink is told after it is released.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use local_invoke::Error;
+use nix::sys::signal::Signal;
+use tokio::sync::oneshot;
+use tokio_util::task::TaskTracker;
+
+use crate::config::{Config, Function};
+use crate::failure::{End, FunctionError, StartFailure};
+use crate::logs::{Record, Report, Status};
+use crate::pool::{Action, Event, InvocationId, Pool, ProcessId, Rules};
+use crate::process;
+use crate::session::{Asked, Refusal};
+use crate::spawner::Spawner;
+use crate::stats::FunctionStats;
+
+mod actions;
+mod records;
+
+pub(crate) use records::Task;
+use records::{Invocation, Process, Reply};
+
+/// One function and all that belongs to it.
+pub(crate) struct Host {
+    pub(crate) function: Function,
+    pub(crate) config: Arc<Config>,
+    pub(crate) spawner: Spawner,
+    /// The tasks that look after processes: when they are done, every process is gone.
+    pub(crate) tasks: TaskTracker,
+    state: Mutex<State>,
+}
+
+struct State {
+    pool: Pool,
+    processes: HashMap<ProcessId, Process>,
+    invocations: HashMap<InvocationId, Invocation>,
+    invoked: u64,
+    stats: FunctionStats,
+}
+
+/// What the sink hears when the lock is released.
+enum Note {
+    Start(ProcessId, Arc<str>),
+    Report(ProcessId, Report),
+}
+
+/// How a process answered.
+pub(crate) enum Answer {
+    Response(Bytes),
+    Failure(FunctionError),
+}
+
+impl Host {
+    pub(crate) fn new(function: Function, config: Arc<Config>, spawner: Spawner, tasks: TaskTracker) -> Self {
+        let fresh = config.fresh_process_per_invocation;
+        let rules = Rules { concurrency: function.concurrency, fresh, keep_idle: config.keep_idle };
+        let stats = FunctionStats { function: function.name.clone(), ..FunctionStats::default() };
+        let (processes, invocations) = (HashMap::new(), HashMap::new());
+        let state = State { pool: Pool::new(rules), processes, invocations, invoked: 0, stats };
+        Self { function, config, spawner, tasks, state: Mutex::new(state) }
+    }
+
+    /// Somebody invokes: what comes of it is sent to `reply`, whether or not anybody still listens.
+    pub(crate) fn invoke(self: &Arc<Self>, payload: Bytes, reply: Reply) {
+        self.happen(|state| {
+            state.invoked += 1;
+            let id = InvocationId(state.invoked);
+            state.invocations.insert(id, Invocation::new(payload, reply));
+            Some(Event::Invoked(id))
+        });
+    }
+
+    /// Starts a process, if there may be one more, and tells `warm` when it asks for work.
+    pub(crate) fn warm_up(self: &Arc<Self>, warm: oneshot::Sender<Result<Duration, StartFailure>>) {
+        let mut state = self.lock();
+        let is_draining = state.pool.is_draining();
+        let actions = state.pool.on(Event::WarmUp, Instant::now());
+        let notes = self.perform(&mut state, &actions);
+        let started = actions.first().and_then(|action| match action {
+            Action::Start(process) => state.processes.get_mut(process),
+            _ => None,
+        });
+        match started {
+            Some(process) => process.warming.push(warm),
+            None if is_draining => drop(warm.send(Err(StartFailure::Stopping))),
+            None => drop(warm.send(Err(StartFailure::Throttled(self.function.name.clone())))),
+        }
+        drop(state);
+        self.note(notes);
+    }
+
+    /// Time passed, or the runner stops.
+    pub(crate) fn tell(self: &Arc<Self>, event: Event) {
+        self.happen(|_| Some(event));
+    }
+
+    /// `GET next`: the task comes when there is one.
+    pub(crate) fn ask(self: &Arc<Self>, id: ProcessId) -> Result<oneshot::Receiver<Task>, Refusal> {
+        let (asking, task) = oneshot::channel();
+        self.happen_if(|state| {
+            let Some(process) = state.processes.get_mut(&id) else { return Ok(None) };
+            match process.session.ask()? {
+                Asked::Again => {
+                    process.wait_for_task(asking);
+                    Ok(None)
+                }
+                Asked::Free { first } => {
+                    process.wait_for_task(asking);
+                    process.disarm();
+                    if first {
+                        process.came_up();
+                        state.stats.cold_starts += 1;
+                    }
+                    Ok(Some(Event::Asked(id)))
+                }
+            }
+        })?;
+        Ok(task)
+    }
+
+    /// The task of a `next` is on its way to the process.
+    pub(crate) fn received(&self, id: ProcessId) {
+        if let Some(process) = self.lock().processes.get_mut(&id) {
+            process.received = true;
+        }
+    }
+
+    /// Before the body of an answer is read.
+    pub(crate) fn may_answer(&self, id: ProcessId, request_id: &str, is_error: bool) -> Result<(), Refusal> {
+        let state = self.lock();
+        let process = state.processes.get(&id).ok_or(Refusal::InvalidRequestId)?;
+        process.session.may_answer(request_id, is_error)
+    }
+
+    /// `POST response`, `POST error`, and a response that is too large.
+    pub(crate) fn answer(self: &Arc<Self>, id: ProcessId, request_id: &str, answer: Answer) -> Result<(), Refusal> {
+        let max_memory_mb = self.pid(id).and_then(process::max_memory_mb);
+        let status = if matches!(answer, Answer::Failure(_)) { Status::Error } else { Status::Success };
+        let mut report = None;
+        self.happen_if(|state| {
+            let process = state.processes.get_mut(&id).ok_or(Refusal::InvalidRequestId)?;
+            process.session.answer(request_id, status == Status::Error)?;
+            if let Some(task) = process.task.take() {
+                report = self.finish(state, task.invocation, self.result(answer), status, max_memory_mb);
+            }
+            Ok(Some(Event::Answered(id)))
+        })?;
+        self.note(report.into_iter().collect());
+        Ok(())
+    }
+
+    /// `POST init/error`
+    pub(crate) fn cannot_start(self: &Arc<Self>, id: ProcessId, error: FunctionError) -> Result<(), Refusal> {
+        self.happen_if(|state| {
+            let Some(process) = state.processes.get_mut(&id) else { return Ok(None) };
+            process.session.cannot_start()?;
+            process.ended = Some(End::InitError(error));
+            Ok(Some(Event::CannotStart(id)))
+        })
+    }
+
+    /// The process exists.
+    pub(crate) fn born(&self, id: ProcessId, pid: u32) {
+        if let Some(process) = self.lock().processes.get_mut(&id) {
+            process.pid = Some(pid);
+        }
+        self.config.sink.record(&self.function.name, id.0, Record::ProcessStarted { pid });
+    }
+
+    /// The process did not start or answer in time.
+    pub(crate) fn timed_out(self: &Arc<Self>, id: ProcessId) {
+        let start_timeout = self.config.start_timeout;
+        self.happen(|state| {
+            let process = state.processes.get_mut(&id)?;
+            process.disarm();
+            if !process.is_up() {
+                process.ended.get_or_insert(End::StartTimeout(start_timeout));
+            }
+            Some(Event::TimedOut(id))
+        });
+    }
+
+    /// The process is gone, and these were its last lines.
+    pub(crate) fn exited(self: &Arc<Self>, id: ProcessId, end: End, last_lines: Vec<String>) {
+        let reason = end.reason();
+        self.happen(|state| {
+            let process = state.processes.get_mut(&id)?;
+            process.ended.get_or_insert(end);
+            process.last_lines = last_lines;
+            Some(Event::Exited { process: id, received: process.received })
+        });
+        self.bury(id);
+        self.config.sink.record(&self.function.name, id.0, Record::ProcessEnded { reason: &reason });
+    }
+
+    /// Kills one process as something outside would, and says which.
+    pub(crate) fn kill(self: &Arc<Self>) -> Option<u32> {
+        let mut pid = None;
+        self.happen(|state| {
+            let victim = state.pool.victim()?;
+            let process = state.processes.get(&victim)?;
+            pid = process.pid;
+            process.order(Signal::SIGKILL);
+            Some(Event::Doomed(victim))
+        });
+        pid
+    }
+
+    /// Of the operating system.
+    pub(crate) fn pids(&self) -> Vec<u32> {
+        self.lock().processes.values().filter_map(|process| process.pid).collect()
+    }
+
+    pub(crate) fn stats(&self) -> FunctionStats {
+        let state = self.lock();
+        let (processes, busy, waiting) = state.pool.counts();
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        FunctionStats {
+            processes: count(processes),
+            processes_busy: count(busy),
+            waiting: count(waiting),
+            ..state.stats.clone()
+        }
+    }
+
+    fn pid(&self, id: ProcessId) -> Option<u32> {
+        self.lock().processes.get(&id)?.pid
+    }
+
+    /// Turns what happened into an event, and carries out what the pool decides.
+    fn happen(self: &Arc<Self>, what: impl FnOnce(&mut State) -> Option<Event>) {
+        let notes = {
+            let mut state = self.lock();
+            match what(&mut state) {
+                Some(event) => self.decide(&mut state, event),
+                None => return,
+            }
+        };
+        self.note(notes);
+    }
+
+    /// The same for what a process asks, which may be refused.
+    fn happen_if(
+        self: &Arc<Self>,
+        what: impl FnOnce(&mut State) -> Result<Option<Event>, Refusal>,
+    ) -> Result<(), Refusal> {
+        let mut refusal = None;
+        self.happen(|state| {
+            what(state).unwrap_or_else(|refused| {
+                refusal = Some(refused);
+                None
+            })
+        });
+        refusal.map_or(Ok(()), Err)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic while it was held would be our own error; the numbers are still the best there are.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How the invoker is answered.
+    fn result(&self, answer: Answer) -> Result<Bytes, Error> {
+        match answer {
+            Answer::Response(body) => Ok(body),
+            Answer::Failure(FunctionError { error_type, message }) => {
+                Err(Error::Failed { function: self.function.name.clone(), error_type, message })
+            }
+        }
+    }
+}

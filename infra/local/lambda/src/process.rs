@@ -1,0 +1,219 @@
+//! One operating system process: starts it, serves its Runtime API, watches its clock, listens to it, buries it.
+//!
+//! Each process has a listener of its own, which tells processes apart: `AWS_LAMBDA_RUNTIME_API` is a host and a port
+//! (`http://$AWS_LAMBDA_RUNTIME_API/2018-06-01/…`), so a path in it would not survive every runtime.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::net::TcpListener;
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use crate::environment;
+use crate::failure::End;
+use crate::host::Host;
+use crate::lines::Lines;
+use crate::logs::{Output, Record};
+use crate::pool::ProcessId;
+use crate::runtime_api;
+
+/// How long a process that was asked to end may take before it is killed.
+const STOP_GRACE: Duration = Duration::from_millis(500);
+
+/// How long what a dead process left in its pipes and sockets is waited for. It is there already; the limit is for a
+/// pipe that somebody else still holds.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// Lines kept to explain a death at start, and how much of each.
+const LAST_LINES: usize = 8;
+const LAST_LINE_CHARS: usize = 400;
+
+/// Bytes read from a pipe at once.
+const PIPE_READ: usize = 16 * 1024;
+
+/// What the host wants of a process; the latest counts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Orders {
+    /// When the host wants to hear that time is up.
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) signal: Option<Signal>,
+}
+
+impl Orders {
+    pub(crate) fn start_by(deadline: Instant) -> Self {
+        Self { deadline: Some(deadline), signal: None }
+    }
+}
+
+/// From birth to burial; the host hears of both.
+pub(crate) async fn run(host: Arc<Host>, id: ProcessId, mut orders: watch::Receiver<Orders>) {
+    match Running::start(&host, id).await {
+        Ok(mut running) => {
+            let end = running.until_exit(&host, id, &mut orders).await;
+            let last_lines = running.bury().await;
+            host.exited(id, end, last_lines);
+        }
+        Err(error) => {
+            let why = format!("cannot run {}: {error}", host.function.program.display());
+            host.exited(id, End::CannotRun(why), Vec::new());
+        }
+    }
+}
+
+struct Running {
+    child: Child,
+    group: Pid,
+    listener: TcpListener,
+    connections: JoinSet<()>,
+    readers: JoinSet<()>,
+    last_lines: LastLines,
+}
+
+impl Running {
+    async fn start(host: &Arc<Host>, id: ProcessId) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let mut child = host.spawner.spawn(command(host, listener.local_addr()?)).await?;
+        let pid = child.id().ok_or_else(|| io::Error::other("it was gone at once"))?;
+        host.born(id, pid);
+        let group = Pid::from_raw(pid.try_into().map_err(io::Error::other)?);
+        let (mut readers, last_lines) = (JoinSet::new(), LastLines::default());
+        if let Some(pipe) = child.stdout.take() {
+            readers.spawn(listen(pipe, Arc::clone(host), id, Output::Stdout, last_lines.clone()));
+        }
+        if let Some(pipe) = child.stderr.take() {
+            readers.spawn(listen(pipe, Arc::clone(host), id, Output::Stderr, last_lines.clone()));
+        }
+        Ok(Self { child, group, listener, connections: JoinSet::new(), readers, last_lines })
+    }
+
+    async fn until_exit(&mut self, host: &Arc<Host>, id: ProcessId, orders: &mut watch::Receiver<Orders>) -> End {
+        let mut sent = None;
+        let mut kill_at: Option<Instant> = None;
+        loop {
+            let Orders { deadline, signal } = *orders.borrow_and_update();
+            if signal.is_some() && signal != sent {
+                sent = signal;
+                self.signal(signal);
+                kill_at = (signal == Some(Signal::SIGTERM)).then(|| Instant::now() + STOP_GRACE);
+            }
+            tokio::select! {
+                status = self.child.wait() => return status.map_or(End::Exit(None), End::of),
+                accepted = self.listener.accept() => if let Ok((stream, _)) = accepted {
+                    self.connections.spawn(runtime_api::serve(Arc::clone(host), id, stream));
+                },
+                Ok(()) = orders.changed() => {}
+                () = at(kill_at) => {
+                    self.signal(Some(Signal::SIGKILL));
+                    kill_at = None;
+                }
+                () = at(deadline) => if orders.borrow().deadline.is_some_and(|due| due <= Instant::now()) {
+                    host.timed_out(id);
+                },
+                Some(_) = self.connections.join_next() => {}
+            }
+        }
+    }
+
+    /// What the process left behind: its group, its sockets, its pipes.
+    async fn bury(mut self) -> Vec<String> {
+        self.signal(Some(Signal::SIGKILL));
+        drop(self.listener);
+        let empty = async {
+            while self.connections.join_next().await.is_some() {}
+            while self.readers.join_next().await.is_some() {}
+        };
+        // Whatever is not over by then is aborted with its set.
+        let _over = tokio::time::timeout(LAST_WORDS, empty).await;
+        self.last_lines.take()
+    }
+
+    /// The process and whatever it started.
+    fn signal(&self, signal: Option<Signal>) {
+        // It may be gone already.
+        let _gone = killpg(self.group, signal);
+    }
+}
+
+/// The command line, environment, folder and pipes of a process.
+fn command(host: &Host, runtime_api: SocketAddr) -> Command {
+    let (config, function) = (&host.config, &host.function);
+    let mut command = match &config.supervisor {
+        Some(supervisor) => {
+            let mut command = Command::new(&supervisor.program);
+            command.args(&supervisor.args).arg(std::process::id().to_string()).arg(&function.program);
+            command
+        }
+        None => Command::new(&function.program),
+    };
+    command.args(&function.args);
+    command.env_clear().envs(environment::of(config, function, runtime_api, &log_stream()));
+    command.current_dir(environment::task_root(&function.program));
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    // A group of its own: the terminal's Ctrl-C is for the runner, and whatever it starts can be killed with it.
+    command.process_group(0).kill_on_drop(true);
+    command
+}
+
+/// `2026/11/21/[$LATEST]0123456789abcdef0123456789abcdef`
+fn log_stream() -> String {
+    let today = jiff::Timestamp::now().strftime("%Y/%m/%d");
+    format!("{today}/[$LATEST]{}", Uuid::new_v4().simple())
+}
+
+/// Passes on what a process writes, line by line, until its pipe is closed.
+async fn listen(mut pipe: impl AsyncRead + Unpin, host: Arc<Host>, id: ProcessId, output: Output, last: LastLines) {
+    let mut lines = Lines::default();
+    let mut buffer = vec![0; PIPE_READ];
+    let tell = |text: &str| {
+        last.push(text);
+        host.config.sink.record(&host.function.name, id.0, Record::Line { output, text });
+    };
+    while let Ok(count @ 1..) = pipe.read(&mut buffer).await {
+        lines.push(&buffer[..count], tell);
+    }
+    lines.finish(tell);
+}
+
+/// Waits until `when`, or for ever.
+async fn at(when: Option<Instant>) {
+    match when {
+        Some(when) => tokio::time::sleep_until(when.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Peak resident memory in MB, on Linux.
+pub(crate) fn max_memory_mb(pid: u32) -> Option<u32> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kilobytes: u32 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kilobytes.div_ceil(1024))
+}
+
+/// The last lines of a process, to explain its death.
+#[derive(Debug, Clone, Default)]
+struct LastLines(Arc<Mutex<VecDeque<String>>>);
+
+impl LastLines {
+    fn push(&self, line: &str) {
+        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if lines.len() == LAST_LINES {
+            lines.pop_front();
+        }
+        lines.push_back(line.chars().take(LAST_LINE_CHARS).collect());
+    }
+
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner)).into()
+    }
+}
