@@ -99,10 +99,7 @@ async fn a_retry_of_a_message_that_is_not_in_flight_is_refused() {
     world.queues.submit(&samples::submission("lobby", "ada", &["p1"])).await.unwrap();
     let taken = world.queues.publications.take();
     world.clock.advance(VISIBILITY);
-    let answer = world
-        .queues
-        .retry_after(&domain::ports::Receipt { queue: String::new(), handle: taken[0].receipt.clone() }, Duration::ZERO)
-        .await;
+    let answer = world.queues.retry_after(&taken[0].receipt, Duration::ZERO).await;
     assert!(matches!(answer, Err(Error::Refused { .. })), "{answer:?}");
 }
 

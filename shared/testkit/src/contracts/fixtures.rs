@@ -22,7 +22,7 @@ pub trait StoreFixture: Sync {
 
 /// The queues. They are the fixture's own: no other test sends to them or takes from them.
 pub trait QueuesFixture: Sync {
-    /// What is under contract. Its [`Retries`] are those of the queue of publications.
+    /// What is under contract. Its [`Retries`] are those of all three queues.
     type Queues: Submissions + Jobs + Retries;
     /// The time they live in.
     type Clock: Clock;
@@ -39,16 +39,7 @@ pub trait QueuesFixture: Sync {
     /// One receive of up to ten messages from a delivery queue. It need not wait for any to arrive.
     fn take_jobs(&self, line: Line) -> impl Future<Output = Vec<Taken<Job>>> + Send;
     /// Deletes a message that was taken.
-    fn finish(&self, queue: Queue, receipt: &str) -> impl Future<Output = ()> + Send;
-}
-
-/// One of the queues.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Queue {
-    /// The way to the sequencer.
-    Publications,
-    /// A way to the fan-out.
-    Deliveries(Line),
+    fn finish(&self, receipt: &Receipt) -> impl Future<Output = ()> + Send;
 }
 
 /// A message as a receiver sees it.

@@ -1,4 +1,4 @@
-//! What every adapter of a port promises, written once: [`contract_tests!`] makes one test of each promise.
+//! What every adapter of a port promises, written once: [`contract_tests!`](crate::contract_tests) makes one test of each promise.
 //!
 //! A promise sees the ports and, through a fixture, what a test must see besides them: the clock, the far end of the
 //! queues, the peers of the gateway. It names rooms and connections of its own, so a fixture may share its tables with
@@ -10,7 +10,7 @@ mod scene;
 mod suites;
 mod world;
 
-pub use fixtures::{GatewayFixture, Peer, Queue, QueuesFixture, StoreFixture, Taken};
+pub use fixtures::{GatewayFixture, Peer, QueuesFixture, StoreFixture, Taken};
 pub use scene::PATIENCE;
 
 /// Makes one `#[tokio::test]` of each promise of a suite, in a module of the suite's name.
@@ -157,6 +157,8 @@ macro_rules! contract_tests {
             a_message_comes_back_no_sooner_than_asked_for
             a_message_without_a_pause_comes_back_at_once
             a_message_that_waits_holds_back_its_room_and_no_other
+            messages_of_every_queue_come_back
+            a_receipt_of_another_queue_is_refused
         ] $(, $make)? }
     };
     (gateway $(, $make:expr)?) => {

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use domain::ports::Receipt;
 use domain::{Endpoint, Job, Line, Submission};
 
-use super::fixtures::{GatewayFixture, Peer, Queue, QueuesFixture, StoreFixture, Taken};
+use super::fixtures::{GatewayFixture, Peer, QueuesFixture, StoreFixture, Taken};
 use super::scene::unique;
 use crate::clock::TurnedClock;
 use crate::memory::{self, Message, VISIBILITY};
@@ -48,19 +49,17 @@ impl QueuesFixture for World {
         self.queues.line(line).take().into_iter().map(Taken::from).collect()
     }
 
-    async fn finish(&self, queue: Queue, receipt: &str) {
-        let finished = match queue {
-            Queue::Publications => self.queues.publications.finish(receipt),
-            Queue::Deliveries(line) => self.queues.line(line).finish(receipt),
-        };
-        assert!(finished, "{receipt} is no receipt of {queue:?} that is still good");
+    async fn finish(&self, receipt: &Receipt) {
+        let finished = self.queues.publications.finish(receipt)
+            || self.queues.deliveries.finish(receipt)
+            || self.queues.deliveries_wide.finish(receipt);
+        assert!(finished, "{receipt:?} is not, or no longer, good");
     }
 }
 
 impl<T> From<Message<T>> for Taken<T> {
     fn from(message: Message<T>) -> Self {
-        let receipt = domain::ports::Receipt { queue: "memory".to_owned(), handle: message.receipt };
-        Self { receipt, group: message.group, body: message.body }
+        Self { receipt: message.receipt, group: message.group, body: message.body }
     }
 }
 

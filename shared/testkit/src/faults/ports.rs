@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use domain::ports::{
-    Appended, Chance, Clock, Connections, Gateway, Jobs, Joined, Known, Memberships, Opened, Page, Result, Retries,
-    Rooms, Submissions,
+    Appended, Chance, Clock, Connections, Gateway, Jobs, Joined, Known, Memberships, Opened, Page, Receipt, Result,
+    Retries, Rooms, Submissions,
 };
 use domain::{
     Append, Connection, ConnectionId, DedupeKey, Delivery, Endpoint, Epoch, Head, Job, Member, Membership, Probe,
@@ -125,7 +125,7 @@ impl<P: Jobs, F: Decide> Jobs for Faulty<P, F> {
 }
 
 impl<P: Retries, F: Decide> Retries for Faulty<P, F> {
-    async fn retry_after(&self, receipt: &domain::ports::Receipt, pause: Duration) -> Result<()> {
+    async fn retry_after(&self, receipt: &Receipt, pause: Duration) -> Result<()> {
         self.call_at_once(Operation::RetryAfter, self.port.retry_after(receipt, pause)).await
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use domain::Timestamp;
-use domain::ports::Clock;
+use domain::ports::{Clock, Receipt};
 
 use crate::clock::TurnedClock;
 
@@ -31,7 +31,7 @@ pub struct Message<T> {
     /// Of the message: the same each time it is taken.
     pub id: String,
     /// Of this taking.
-    pub receipt: String,
+    pub receipt: Receipt,
     /// Its line.
     pub group: String,
     /// What makes it a repeat.
@@ -61,7 +61,7 @@ struct Entry<T> {
 }
 
 impl<T: Clone> Fifo<T> {
-    /// An empty queue; its name begins its receipts.
+    /// An empty queue; its receipts name it.
     #[must_use]
     pub fn new(name: &'static str, clock: TurnedClock) -> Self {
         let state = State { name, entries: VecDeque::new(), seen: HashMap::new(), sent: 0 };
@@ -83,7 +83,7 @@ impl<T: Clone> Fifo<T> {
     }
 
     /// Finishes a message. Whether the receipt was still good: the last one, and not run out.
-    pub fn finish(&self, receipt: &str) -> bool {
+    pub fn finish(&self, receipt: &Receipt) -> bool {
         let now = self.clock.now();
         let mut state = self.lock();
         let Some(at) = state.in_flight(receipt, now) else {
@@ -94,7 +94,7 @@ impl<T: Clone> Fifo<T> {
 
     /// Shows a message again after `pause`, counted from now; until then its group stays locked. Whether the receipt
     /// was still good.
-    pub fn show_after(&self, receipt: &str, pause: Duration) -> bool {
+    pub fn show_after(&self, receipt: &Receipt, pause: Duration) -> bool {
         let now = self.clock.now();
         let mut state = self.lock();
         let found = state.in_flight(receipt, now);
@@ -132,7 +132,7 @@ impl<T: Clone> State<T> {
         self.sent += 1;
         let message = Message {
             id: format!("{}-{}", self.name, self.sent),
-            receipt: String::new(),
+            receipt: Receipt { queue: self.name.to_owned(), handle: String::new() },
             group,
             deduplication_id,
             body,
@@ -152,8 +152,8 @@ impl<T: Clone> State<T> {
         taken.map(|entry| entry.take(now)).collect()
     }
 
-    fn in_flight(&self, receipt: &str, now: Timestamp) -> Option<usize> {
-        let good = |entry: &Entry<T>| entry.visible_at > now && entry.message.receipt == receipt;
+    fn in_flight(&self, receipt: &Receipt, now: Timestamp) -> Option<usize> {
+        let good = |entry: &Entry<T>| entry.visible_at > now && entry.message.receipt == *receipt;
         self.entries.iter().position(good)
     }
 }
@@ -162,7 +162,7 @@ impl<T: Clone> Entry<T> {
     fn take(&mut self, now: Timestamp) -> Message<T> {
         self.visible_at = now.plus(VISIBILITY);
         self.message.receive_count += 1;
-        self.message.receipt = format!("{}-{}", self.message.id, self.message.receive_count);
+        self.message.receipt.handle = format!("{}-{}", self.message.id, self.message.receive_count);
         self.message.clone()
     }
 }

@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
-use domain::ports::{Jobs, Result, Retries, Submissions};
+use domain::ports::{Jobs, Receipt, Result, Retries, Submissions};
 use domain::{Job, Line, Submission};
 
 use super::fifo::Fifo;
 use super::refused;
 use crate::clock::TurnedClock;
+
+const PUBLICATIONS: &str = "publications.fifo";
+const DELIVERIES: &str = "deliveries.fifo";
+const DELIVERIES_WIDE: &str = "deliveries-wide.fifo";
 
 /// The queues between the functions, in memory. Clones are the same queues.
 #[derive(Debug, Clone)]
@@ -25,9 +29,9 @@ impl Queues {
     #[must_use]
     pub fn new(clock: TurnedClock) -> Self {
         Self {
-            publications: Fifo::new("publications", clock.clone()),
-            deliveries: Fifo::new("deliveries", clock.clone()),
-            deliveries_wide: Fifo::new("deliveries-wide", clock),
+            publications: Fifo::new(PUBLICATIONS, clock.clone()),
+            deliveries: Fifo::new(DELIVERIES, clock.clone()),
+            deliveries_wide: Fifo::new(DELIVERIES_WIDE, clock),
         }
     }
 
@@ -58,14 +62,18 @@ impl Jobs for Queues {
 }
 
 impl Retries for Queues {
-    async fn retry_after(&self, receipt: &domain::ports::Receipt, pause: Duration) -> Result<()> {
-        let shown = self.publications.show_after(&receipt.handle, pause)
-            || self.deliveries.show_after(&receipt.handle, pause)
-            || self.deliveries_wide.show_after(&receipt.handle, pause);
+    async fn retry_after(&self, receipt: &Receipt, pause: Duration) -> Result<()> {
+        let shown = match receipt.queue.as_str() {
+            PUBLICATIONS => self.publications.show_after(receipt, pause),
+            DELIVERIES => self.deliveries.show_after(receipt, pause),
+            DELIVERIES_WIDE => self.deliveries_wide.show_after(receipt, pause),
+            _ => false,
+        };
         if shown {
             return Ok(());
         }
-        let why = format!("no message in flight has the receipt {receipt:?}");
+        let Receipt { queue, handle } = receipt;
+        let why = format!("no message in flight of a queue {queue:?} has the handle {handle:?}");
         Err(refused("memory retry_after", why))
     }
 }

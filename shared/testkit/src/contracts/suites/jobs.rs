@@ -4,7 +4,7 @@ use domain::ports::Jobs;
 use domain::{Job, LateMember, Line, RoomId, Shards, Work, limits};
 
 use crate::contracts::scene::{eventually, unique_room};
-use crate::contracts::{Queue, QueuesFixture, Taken};
+use crate::contracts::{QueuesFixture, Taken};
 use crate::samples;
 
 pub async fn nothing_to_dispatch_is_no_error(fixture: &impl QueuesFixture) {
@@ -115,7 +115,7 @@ async fn take_in_turn(fixture: &impl QueuesFixture, line: Line, count: usize) ->
         let look = async || Some(fixture.take_jobs(line).await).filter(|some| !some.is_empty());
         let what = format!("{count} jobs of which {} have come", bodies.len());
         for message in eventually(fixture.clock(), &what, look).await {
-            fixture.finish(Queue::Deliveries(line), &message.receipt.handle).await;
+            fixture.finish(&message.receipt).await;
             bodies.push(message.body);
         }
     }

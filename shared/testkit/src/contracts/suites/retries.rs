@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use domain::ports::{Clock, Retries, Submissions};
-use domain::{Submission, Timestamp};
+use domain::ports::{Clock, Error, Jobs, Receipt, Retries, Submissions};
+use domain::{Job, Line, Shards, Submission, Timestamp};
 
-use crate::contracts::scene::{eventually, unique};
-use crate::contracts::{Queue, QueuesFixture, Taken};
+use crate::contracts::scene::{eventually, unique, unique_room};
+use crate::contracts::{QueuesFixture, Taken};
 use crate::samples;
 
 /// Whole seconds, as queues count; longer than a busy machine takes between two calls.
@@ -44,13 +44,35 @@ pub async fn a_message_that_waits_holds_back_its_room_and_no_other(fixture: &imp
     let mut came = Vec::new();
     let look = async || {
         for message in fixture.take_submissions().await {
-            fixture.finish(Queue::Publications, &message.receipt.handle).await;
+            fixture.finish(&message.receipt).await;
             came.push(message.body);
         }
         (came.len() >= 3).then_some(())
     };
     eventually(fixture.clock(), "three submissions", look).await;
     assert_eq!(came, [elsewhere, first, behind]);
+}
+
+pub async fn messages_of_every_queue_come_back(fixture: &impl QueuesFixture) {
+    for line in [Line::Narrow, Line::Wide] {
+        let range = samples::range(&samples::epoch("k7Qf"), 0, 1);
+        let work = Job { line, ..Job::for_shards(&unique_room(), &range, Shards::new(1)).remove(0) };
+        fixture.queues().dispatch(std::slice::from_ref(&work)).await.unwrap();
+        for _ in 0..2 {
+            let look = async || fixture.take_jobs(line).await.into_iter().next();
+            let taken = eventually(fixture.clock(), "a job", look).await;
+            assert_eq!(taken.body, work);
+            fixture.queues().retry_after(&taken.receipt, Duration::ZERO).await.unwrap();
+        }
+    }
+}
+
+pub async fn a_receipt_of_another_queue_is_refused(fixture: &impl QueuesFixture) {
+    submitted(fixture, &unique("room"), "p1").await;
+    let taken = take(fixture).await;
+    let receipt = Receipt { queue: unique("queue"), ..taken.receipt };
+    let answer = fixture.queues().retry_after(&receipt, Duration::ZERO).await;
+    assert!(matches!(answer, Err(Error::Refused { .. })), "{answer:?}");
 }
 
 async fn submitted(fixture: &impl QueuesFixture, room: &str, id: &str) -> Submission {

@@ -4,7 +4,7 @@ use domain::ports::Submissions;
 use domain::{Data, Item, Submission, limits};
 
 use crate::contracts::scene::{eventually, unique};
-use crate::contracts::{Queue, QueuesFixture, Taken};
+use crate::contracts::{QueuesFixture, Taken};
 use crate::samples;
 
 pub async fn a_submission_arrives_as_it_was_made(fixture: &impl QueuesFixture) {
@@ -116,7 +116,7 @@ async fn take_in_turn(fixture: &impl QueuesFixture, count: usize) -> Vec<Taken<S
 
 async fn finish(fixture: &impl QueuesFixture, taken: &[Taken<Submission>]) {
     for message in taken {
-        fixture.finish(Queue::Publications, &message.receipt.handle).await;
+        fixture.finish(&message.receipt).await;
     }
 }
 
