@@ -1,0 +1,93 @@
+//! Whoever is connected is stored, and nobody else.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+
+use connect::Connect;
+use domain::ports::{Connections, Memberships};
+use domain::{Endpoint, Format, Identity, Permissions};
+use lambda_kit::start::Routes;
+use lambda_kit::websocket::{Answer, Call};
+use protocol::context::Context;
+use telemetry::Summary;
+use testkit::{World, samples};
+
+fn call(format: Format, query: &[(&str, &str)]) -> Call {
+    let identity = Identity {
+        user: samples::user("ada"),
+        device: None,
+        guest: false,
+        admin: false,
+        expires_at: None,
+        permissions: Permissions::all(),
+    };
+    Call {
+        connection: samples::connection_id("c1"),
+        connected_at: samples::NOW,
+        route: "$connect".to_owned(),
+        request_id: "r".to_owned(),
+        context: Ok(Context { identity, format, room: None }),
+        derived_endpoint: Endpoint::new(samples::ENDPOINT),
+        body: String::new(),
+        subprotocols: vec!["token.abc".to_owned(), "rooms.v1".to_owned()],
+        query: query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+    }
+}
+
+async fn connect(world: &World, call: Call) -> Answer {
+    let function = Connect::new(world.store.clone(), world.clock.clone(), world.chance.clone(), None);
+    function.handle(call, &mut Summary::new("connect")).await
+}
+
+async fn rooms(world: &World) -> Vec<String> {
+    let rooms = world.store.rooms_of(&samples::connection_id("c1")).await.unwrap();
+    rooms.into_iter().map(|room| room.into_string()).collect()
+}
+
+#[tokio::test]
+async fn a_connection_is_stored_in_its_inbox_and_only_rooms_v1_is_echoed() {
+    let world = World::new();
+    let answer = connect(&world, call(Format::RoomsV1, &[])).await;
+    assert_eq!((answer.status, answer.subprotocol.as_deref()), (200, Some("rooms.v1")));
+    assert_eq!(rooms(&world).await, ["@ada"]);
+}
+
+#[tokio::test]
+async fn a_classic_connection_is_in_the_lobby_or_in_the_room_it_names() {
+    for (query, room) in [(&[][..], "lobby"), (&[("room", "den")][..], "den")] {
+        let world = World::new();
+        assert_eq!(connect(&world, call(Format::Classic, query)).await.status, 200);
+        let mut rooms = rooms(&world).await;
+        rooms.sort();
+        assert_eq!(rooms, ["@ada", room]);
+    }
+}
+
+#[tokio::test]
+async fn a_handshake_that_asks_for_what_is_not_or_may_not_be_is_refused() {
+    let world = World::new();
+    for (query, status) in [(("room", "a#b"), 400), (("room", "@bob"), 403), (("format", "rooms.v9"), 400)] {
+        let answer = connect(&world, call(Format::RoomsV1, &[query])).await;
+        assert_eq!(answer.status, status, "{query:?}: {:?}", answer.body);
+    }
+    assert!(world.store.find(&samples::connection_id("c1")).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_disconnect_before_the_connect_leaves_nothing_behind() {
+    let world = World::new();
+    let goodbye = disconnect::Disconnect::new(world.store.clone(), world.clock.clone());
+    goodbye.handle(call(Format::RoomsV1, &[]), &mut Summary::new("disconnect")).await;
+    assert_eq!(connect(&world, call(Format::RoomsV1, &[])).await.status, 410);
+    assert!(rooms(&world).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_disconnect_removes_every_membership_and_may_come_twice() {
+    let world = World::new();
+    connect(&world, call(Format::Classic, &[])).await;
+    let goodbye = disconnect::Disconnect::new(world.store.clone(), world.clock.clone());
+    for _ in 0..2 {
+        goodbye.handle(call(Format::Classic, &[]), &mut Summary::new("disconnect")).await;
+        assert!(rooms(&world).await.is_empty());
+        assert!(world.store.is_buried(&samples::connection_id("c1")));
+    }
+}

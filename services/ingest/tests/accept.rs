@@ -1,0 +1,88 @@
+//! Accepted means queued, and every refusal says why.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+
+use domain::ports::Clock;
+use domain::{Endpoint, Format, Identity, Pattern, Permissions, Timestamp};
+use ingest::Ingest;
+use lambda_kit::start::Routes;
+use lambda_kit::websocket::{Answer, Call};
+use protocol::context::Context;
+use telemetry::Summary;
+use testkit::faults::{Fault, Faulty, How, Operation, Plan};
+use testkit::{World, samples};
+
+fn ada() -> Identity {
+    let (user, permissions) = (samples::user("ada"), Permissions::all());
+    Identity { user, device: None, guest: false, admin: false, expires_at: None, permissions }
+}
+
+fn call(identity: Identity, body: &str) -> Call {
+    Call {
+        connection: samples::connection_id("c1"),
+        connected_at: samples::NOW,
+        route: "publish".to_owned(),
+        request_id: "Qyi3UG41tjMFlUg=".to_owned(),
+        context: Ok(Context { identity, format: Format::RoomsV1, room: Some(samples::room("den")) }),
+        derived_endpoint: Endpoint::new(samples::ENDPOINT),
+        body: body.to_owned(),
+        subprotocols: Vec::new(),
+        query: std::collections::HashMap::new(),
+    }
+}
+
+async fn ask(world: &World, plan: Plan, call: Call) -> Answer {
+    let ingest = Ingest::new(Faulty::new(world.queues.clone(), plan), world.clock.clone());
+    ingest.handle(call, &mut Summary::new("ingest")).await
+}
+
+const PUBLISH: &str = r#"{"action":"publish","id":3,"room":"lobby","pid":"p1","data":{"text":"hi"}}"#;
+
+#[tokio::test]
+async fn accepted_means_that_the_queue_has_it() {
+    let world = World::new();
+    let answer = ask(&world, Plan::new(), call(ada(), PUBLISH)).await;
+    assert_eq!(answer.body.unwrap(), r#"{"id":3,"ok":{"accepted":["p1"]}}"#);
+    let queued = &world.queues.publications.bodies()[0];
+    assert_eq!((queued.room.as_str(), queued.by.as_ref(), queued.items.len()), ("lobby", "ada", 1));
+}
+
+#[tokio::test]
+async fn what_the_queue_did_not_take_is_not_accepted() {
+    let world = World::new();
+    let plan = Plan::new().nth(Operation::Submit, 1, Fault::Before(How::Unavailable));
+    let answer = ask(&world, plan, call(ada(), PUBLISH)).await.body.unwrap();
+    assert!(answer.starts_with(r#"{"id":3,"err":{"code":"unavailable","retry":true,"after_ms":500,"#), "{answer}");
+    assert!(world.queues.publications.bodies().is_empty());
+}
+
+#[tokio::test]
+async fn publishing_without_permission_or_with_an_expired_token_is_refused() {
+    let world = World::new();
+    let permissions = Permissions { publish: vec![Pattern::new("team:*")], ..Permissions::all() };
+    let expired = Identity { expires_at: Some(Timestamp::from_ms(world.clock.now().as_ms())), ..ada() };
+    for identity in [Identity { permissions, ..ada() }, expired] {
+        let answer = ask(&world, Plan::new(), call(identity, PUBLISH)).await.body.unwrap();
+        assert!(answer.starts_with(r#"{"id":3,"err":{"code":"forbidden","retry":false,"#), "{answer}");
+    }
+    let everyone = r#"{"action":"broadcastAll","message":"x"}"#;
+    assert!(ask(&world, Plan::new(), call(ada(), everyone)).await.body.unwrap().contains("forbidden"));
+    assert!(world.queues.publications.bodies().is_empty());
+}
+
+#[tokio::test]
+async fn the_classic_recipes_message_goes_to_the_connections_own_room_without_a_reply() {
+    let world = World::new();
+    let answer = ask(&world, Plan::new(), call(ada(), r#"{"action":"sendMessage","message":"Hello world!"}"#)).await;
+    assert_eq!(answer, Answer::silent());
+    let queued = &world.queues.publications.bodies()[0];
+    assert_eq!(queued.room.as_str(), "den");
+    assert_eq!(queued.items[0].data.as_json(), r#"{"text":"Hello world!"}"#);
+    assert_eq!(queued.items[0].id.as_ref(), "Qyi3UG41tjMFlUg=", "named after the gateway's id, so a repeat is one");
+}
+
+#[tokio::test]
+async fn what_is_no_request_is_answered_with_what_one_looks_like() {
+    let world = World::new();
+    let answer = ask(&world, Plan::new(), call(ada(), "hello")).await.body.unwrap();
+    assert!(answer.starts_with(r#"{"id":null,"err":{"code":"not_json","#), "{answer}");
+}

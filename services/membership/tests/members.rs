@@ -1,0 +1,230 @@
+//! Who hears a room, where it stands, and what somebody who comes back is given.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+
+use domain::ports::{Clock, Connections, Memberships, Rooms};
+use domain::{Connection, Data, Endpoint, Format, Identity, Pattern, Permissions};
+use lambda_kit::start::Routes;
+use lambda_kit::websocket::Call;
+use membership::Membership;
+use protocol::context::Context;
+use protocol::reply::{Answer, History, Joined, Synced, SyncedRooms};
+use protocol::server::{Return, ServerFrame, System};
+use telemetry::Summary;
+use testkit::{World, samples};
+
+async fn ask_as(world: &World, connection: &Connection, permissions: Permissions, body: &str) -> ServerFrame {
+    let identity = Identity {
+        user: connection.user.clone(),
+        device: None,
+        guest: false,
+        admin: false,
+        expires_at: None,
+        permissions,
+    };
+    let call = Call {
+        connection: connection.id.clone(),
+        connected_at: connection.connected_at,
+        route: "join".to_owned(),
+        request_id: "r".to_owned(),
+        context: Ok(Context { identity, format: Format::RoomsV1, room: None }),
+        derived_endpoint: Endpoint::new(samples::ENDPOINT),
+        body: body.to_owned(),
+        subprotocols: Vec::new(),
+        query: std::collections::HashMap::new(),
+    };
+    let function = Membership::new(world.store.clone(), world.clock.clone(), world.chance.clone(), None);
+    let answer = function.handle(call, &mut Summary::new("membership")).await;
+    ServerFrame::parse(&answer.body.unwrap()).unwrap()
+}
+
+async fn ask(world: &World, connection: &Connection, body: &str) -> ServerFrame {
+    ask_as(world, connection, Permissions::all(), body).await
+}
+
+fn done<T: serde::de::DeserializeOwned>(frame: ServerFrame) -> T {
+    match frame {
+        ServerFrame::Answer(Answer { outcome: Ok(raw), .. }) => Answer::done(&raw).unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn refused(frame: ServerFrame) -> String {
+    match frame {
+        ServerFrame::Answer(Answer { outcome: Err(failure), .. }) => failure.code.as_str().to_owned(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Puts publications of these sizes into a room's log.
+async fn publish(world: &World, room: &str, sizes: &[usize]) {
+    let room = samples::room(room);
+    let mut head = match world.store.head(&room).await.unwrap() {
+        Some(head) => head,
+        None => world.store.create(&room, &samples::epoch("k7Qf")).await.unwrap(),
+    };
+    for chunk in sizes.chunks(49) {
+        let data: Vec<Data> = chunk.iter().map(|size| Data::text(&"x".repeat(*size)).unwrap()).collect();
+        let append = samples::append(&room, &head, &data, world.clock.now());
+        world.store.append(&append).await.unwrap();
+        head = append.head_after();
+    }
+}
+
+#[tokio::test]
+async fn a_join_states_where_the_room_stands_and_makes_a_member() {
+    let world = World::new();
+    publish(&world, "lobby", &[1; 7]).await;
+    let ada = world.connect("c1", "ada").await;
+    let joined: Joined = done(ask(&world, &ada, r#"{"action":"join","id":2,"room":"lobby"}"#).await);
+    assert_eq!((joined.seq.get(), joined.recovered, joined.members), (7, None, Some(1)));
+    assert!(world.store.membership(&ada.id, &samples::room("lobby")).is_some());
+}
+
+#[tokio::test]
+async fn a_resume_gives_exactly_what_was_missed_page_by_page() {
+    let world = World::new();
+    publish(&world, "lobby", &[6_000; 23]).await;
+    let ada = world.connect("c1", "ada").await;
+    let (mut since, mut got, mut pages) = (3, Vec::new(), 0);
+    loop {
+        let body = format!(r#"{{"action":"join","id":2,"room":"lobby","since":{{"ep":"k7Qf","seq":{since}}}}}"#);
+        let joined: Joined = done(ask(&world, &ada, &body).await);
+        assert_eq!(joined.recovered, Some(true));
+        pages += 1;
+        got.extend(joined.b.iter().flat_map(|block| block.messages()).map(|(sequence, _)| sequence.get()));
+        match joined.next {
+            Some(next) => since = next.get(),
+            None => break,
+        }
+    }
+    assert_eq!(got, (4..=23).collect::<Vec<_>>());
+    assert!(pages > 3, "{pages} pages of 30 KB");
+}
+
+#[tokio::test]
+async fn recovered_is_never_partly_true() {
+    let world = World::new();
+    publish(&world, "lobby", &[1; 5]).await;
+    world.clock.advance(domain::limits::RETENTION);
+    publish(&world, "lobby", &[1; 5]).await;
+    let ada = world.connect("c1", "ada").await;
+    for (since, recovered) in [
+        (r#"{"ep":"k7Qf","seq":3}"#, false),
+        (r#"{"ep":"k7Qf","seq":11}"#, false),
+        (r#"{"ep":"other","seq":5}"#, false),
+        (r#"{"ep":"k7Qf","seq":5}"#, true),
+        (r#"{"ep":"k7Qf","seq":10}"#, true),
+    ] {
+        let body = format!(r#"{{"action":"join","id":2,"room":"lobby","since":{since}}}"#);
+        let joined: Joined = done(ask(&world, &ada, &body).await);
+        assert_eq!(joined.recovered, Some(recovered), "{since}");
+        assert_eq!(joined.b.is_empty(), !recovered || since.contains("10"), "{since}");
+    }
+}
+
+#[tokio::test]
+async fn a_sync_joins_every_room_and_its_replays_share_one_reply() {
+    let world = World::new();
+    for room in ["a", "b", "c"] {
+        publish(&world, room, &[9_000; 3]).await;
+    }
+    let ada = world.connect("c1", "ada").await;
+    let body = r#"{"action":"sync","id":1,"rooms":{"a":{"ep":"k7Qf","seq":0},"b":{"ep":"k7Qf","seq":0},"c":null,"@bob":null}}"#;
+    let synced: SyncedRooms = done(ask(&world, &ada, body).await);
+    let joined = |room: &str| match &synced.rooms[&samples::room(room)] {
+        Synced::Joined(joined) => joined.clone(),
+        Synced::Refused { err } => panic!("{room}: {err:?}"),
+    };
+    assert_eq!((joined("a").next, joined("a").b[0].m.len()), (None, 3));
+    assert_eq!((joined("b").next.unwrap().get(), joined("b").recovered, joined("b").b.len()), (0, Some(true), 0));
+    assert_eq!((joined("c").recovered, joined("c").seq.get()), (None, 3));
+    assert!(
+        matches!(&synced.rooms[&samples::room("@bob")], Synced::Refused { err } if err.code.as_str() == "forbidden")
+    );
+    assert_eq!(world.store.rooms_of(&ada.id).await.unwrap().len(), 4, "a, b, c and her inbox");
+}
+
+#[tokio::test]
+async fn a_member_who_left_is_no_member_and_may_leave_again() {
+    let world = World::new();
+    let ada = world.connect("c1", "ada").await;
+    ask(&world, &ada, r#"{"action":"join","id":2,"room":"lobby"}"#).await;
+    for _ in 0..2 {
+        ask(&world, &ada, r#"{"action":"leave","id":6,"room":"lobby"}"#).await;
+        assert!(world.store.membership(&ada.id, &samples::room("lobby")).is_none());
+    }
+    assert_eq!(refused(ask(&world, &ada, r#"{"action":"leave","id":6,"room":"*"}"#).await), "invalid_room");
+}
+
+#[tokio::test]
+async fn history_is_read_page_by_page_back_to_the_first() {
+    let world = World::new();
+    publish(&world, "lobby", &[10; 120]).await;
+    let ada = world.connect("c1", "ada").await;
+    let (mut before, mut got) = (String::new(), Vec::new());
+    loop {
+        let body = format!(r#"{{"action":"history","id":4,"room":"lobby","limit":50{before}}}"#);
+        let page: History = done(ask(&world, &ada, &body).await);
+        let rows: Vec<u64> = page.history.iter().flat_map(|b| b.messages()).map(|(s, _)| s.get()).collect();
+        got.splice(0..0, rows);
+        match page.before {
+            Some(at) => before = format!(r#","before":{at}"#),
+            None => break,
+        }
+    }
+    assert_eq!(got, (1..=120).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn what_a_token_does_not_allow_is_refused() {
+    let world = World::new();
+    let ada = world.connect("c1", "ada").await;
+    let only = Permissions { join: vec![Pattern::new("team:*")], ..Permissions::default() };
+    for body in [
+        r#"{"action":"join","id":1,"room":"lobby"}"#,
+        r#"{"action":"join","id":1,"room":"@bob"}"#,
+        r#"{"action":"history","id":1,"room":"team:7"}"#,
+    ] {
+        assert_eq!(refused(ask_as(&world, &ada, only.clone(), body).await), "forbidden", "{body}");
+    }
+    done::<Joined>(ask_as(&world, &ada, only, r#"{"action":"join","id":1,"room":"team:7"}"#).await);
+}
+
+#[tokio::test]
+async fn a_pong_says_which_rooms_have_moved_on() {
+    let world = World::new();
+    publish(&world, "lobby", &[1; 7]).await;
+    publish(&world, "den", &[1; 2]).await;
+    let ada = world.connect("c1", "ada").await;
+    let body = r#"{"action":"ping","at":{"lobby":{"ep":"k7Qf","seq":5},"den":{"ep":"k7Qf","seq":2},"@bob":{"ep":"e","seq":1}}}"#;
+    let ServerFrame::System(System::Pong { behind }) = ask(&world, &ada, body).await else { panic!() };
+    assert_eq!(
+        behind.into_iter().map(|(room, at)| (room.into_string(), at.sequence.get())).collect::<Vec<_>>(),
+        [("lobby".to_owned(), 7)]
+    );
+}
+
+#[tokio::test]
+async fn a_ping_keeps_a_connection_alive_and_tells_a_forgotten_one_to_come_back() {
+    let world = World::new();
+    let ada = world.connect("c1", "ada").await;
+    world.clock.advance(domain::limits::KEEP_ALIVE);
+    ask(&world, &ada, r#"{"action":"ping"}"#).await;
+    assert_eq!(world.store.find(&ada.id).await.unwrap().unwrap().last_seen_at, world.clock.now());
+    world.store.bury(&ada.id, world.clock.now()).await.unwrap();
+    let ServerFrame::System(System::Bye { retry, .. }) = ask(&world, &ada, r#"{"action":"ping"}"#).await else {
+        panic!()
+    };
+    assert_eq!(retry, Return::Now);
+}
+
+#[tokio::test]
+async fn a_room_of_500_members_grows_before_the_next_one_joins() {
+    let world = World::new();
+    for n in 0..501 {
+        let member = world.connect(&format!("c{n}"), "ada").await;
+        ask(&world, &member, r#"{"action":"join","id":2,"room":"lobby"}"#).await;
+    }
+    let head = world.store.head(&samples::room("lobby")).await.unwrap().unwrap();
+    assert_eq!(head.shards.get(), 2);
+}

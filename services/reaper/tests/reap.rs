@@ -1,0 +1,78 @@
+//! Ghosts are gone one period after they became stale, and nobody who lives is.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+
+use std::time::Duration;
+
+use domain::ports::{Clock, Connections};
+use domain::{Format, limits};
+use lambda_kit::Deadline;
+use reaper::Reaper;
+use telemetry::{Summary, metric};
+use testkit::World;
+
+async fn run(world: &World) -> Summary {
+    let reaper = Reaper::new(world.store.clone(), world.gateway.clone(), world.clock.clone(), limits::STALE);
+    let mut summary = Summary::new("reaper");
+    let deadline = Deadline::at(world.clock.now().plus(Duration::from_secs(50)));
+    reaper.run(deadline, &mut summary).await.unwrap();
+    summary
+}
+
+#[tokio::test]
+async fn a_silent_rooms_v1_connection_is_closed_and_forgotten() {
+    let world = World::new();
+    let ghost = world.connect("ghost", "ada").await;
+    let alive = world.connect("alive", "bob").await;
+    world.clock.advance(limits::STALE);
+    world.store.touch(&alive.id, world.clock.now()).await.unwrap();
+    world.clock.advance(Duration::from_secs(1));
+    assert_eq!(run(&world).await.counted(metric::CONNECTIONS_REAPED), 1);
+    assert!(world.store.is_buried(&ghost.id) && !world.gateway.is_open(&ghost.id));
+    assert!(!world.store.is_buried(&alive.id) && world.gateway.is_open(&alive.id));
+}
+
+#[tokio::test]
+async fn a_silent_classic_connection_is_asked_after_and_stays_if_the_gateway_knows_it() {
+    let world = World::new();
+    let quiet = world.connect_as("quiet", "ada", Format::Classic).await;
+    let gone = world.connect_as("gone", "bob", Format::Classic).await;
+    world.gateway.hang_up(&gone.id);
+    world.clock.advance(limits::STALE + Duration::from_secs(1));
+    let summary = run(&world).await;
+    assert_eq!((summary.counted(metric::CONNECTIONS_REAPED), summary.counted(metric::CONNECTIONS_PROBED)), (1, 1));
+    assert!(world.store.is_buried(&gone.id) && !world.store.is_buried(&quiet.id));
+    assert_eq!(run(&world).await.counted(metric::CONNECTIONS_PROBED), 0, "it left the front of the index");
+}
+
+#[tokio::test]
+async fn nobody_outlives_two_hours_and_a_quarter() {
+    let world = World::new();
+    let old = world.connect_as("old", "ada", Format::Classic).await;
+    world.clock.advance(limits::PROOF_OF_DEATH);
+    run(&world).await;
+    assert!(world.store.is_buried(&old.id));
+}
+
+#[tokio::test]
+async fn a_throttled_probe_decides_nothing() {
+    let world = World::new();
+    let quiet = world.connect_as("quiet", "ada", Format::Classic).await;
+    world.clock.advance(limits::STALE + Duration::from_secs(1));
+    world.gateway.throttle_next(1);
+    run(&world).await;
+    assert!(!world.store.is_buried(&quiet.id));
+}
+
+#[tokio::test]
+async fn a_run_handles_500_and_the_next_ones_the_rest() {
+    let world = World::new();
+    for n in 0..1_100 {
+        world.connect(&format!("c{n}"), "ada").await;
+    }
+    world.clock.advance(limits::STALE + Duration::from_secs(1));
+    let mut runs = Vec::new();
+    for _ in 0..3 {
+        runs.push(run(&world).await.counted(metric::CONNECTIONS_REAPED));
+    }
+    assert_eq!(runs, [500, 500, 100]);
+}

@@ -1,0 +1,146 @@
+//! One total order per room, whatever repeats or breaks.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+
+use domain::ports::{Clock, Rooms, Submissions};
+use domain::{Job, Sequence, Submission, Timestamp};
+use lambda_kit::batch::{Failed, Message};
+use lambda_kit::deadline::Deadline;
+use lambda_kit::start::Batches;
+use sequencer::Sequencer;
+use telemetry::{Summary, metric};
+use testkit::faults::{Fault, Faulty, How, Operation, Plan};
+use testkit::{World, samples};
+
+/// One event for every group there is, as the queue would give it.
+fn take(world: &World) -> Vec<Vec<Message>> {
+    let mut groups: Vec<Vec<Message>> = Vec::new();
+    for taken in world.queues.publications.take() {
+        let message = Message {
+            id: taken.id.clone(),
+            receipt: taken.receipt.clone(),
+            group: taken.group.clone(),
+            receives: taken.receive_count,
+            body: protocol::queue::encode(&taken.body).unwrap(),
+        };
+        match groups.last_mut() {
+            Some(group) if group[0].group == message.group => group.push(message),
+            _ => groups.push(vec![message]),
+        }
+    }
+    groups
+}
+
+async fn run(world: &World, plan: Plan) -> (Vec<Failed>, Summary) {
+    let tables = Faulty::new(world.store.clone(), plan.clone());
+    let queues = Faulty::new(world.queues.clone(), plan);
+    let sequencer = Sequencer::new(tables, queues, world.clock.clone(), world.chance.clone());
+    let mut summary = Summary::new("sequencer");
+    let deadline = Deadline::at(world.clock.now().plus(std::time::Duration::from_secs(5)));
+    let groups = take(world);
+    let all: Vec<Message> = groups.iter().flatten().cloned().collect();
+    let failed = sequencer.handle(groups, deadline, &mut summary).await;
+    for message in all {
+        if failed.iter().any(|failed| failed.message.id == message.id) {
+            world.queues.publications.show_after(&message.receipt, std::time::Duration::ZERO);
+        } else {
+            world.queues.publications.finish(&message.receipt);
+        }
+    }
+    (failed, summary)
+}
+
+async fn submit(world: &World, submission: Submission) {
+    world.queues.submit(&submission).await.unwrap();
+}
+
+async fn log(world: &World, room: &str) -> Vec<String> {
+    let room = samples::room(room);
+    let head = world.store.head(&room).await.unwrap().unwrap();
+    let range = domain::Range { epoch: head.epoch, after: Sequence::ZERO, through: head.sequence };
+    let rows = world.store.log(&room, &range, 1_000, Timestamp::from_ms(0)).await.unwrap();
+    rows.iter().map(|row| format!("{} {}", row.position.sequence, row.id)).collect()
+}
+
+fn ranges(world: &World) -> Vec<(u64, u64)> {
+    let range = |job: &Job| (job.range.after.get(), job.range.through.get());
+    world.queues.deliveries.bodies().iter().map(range).collect()
+}
+
+#[tokio::test]
+async fn publications_of_a_batch_get_consecutive_positions_and_one_job_per_shard() {
+    let world = World::new();
+    submit(&world, samples::submission("lobby", "ada", &["a", "b"])).await;
+    submit(&world, samples::submission("lobby", "bob", &["a"])).await;
+    submit(&world, samples::submission("team:7", "bob", &["z"])).await;
+    let (failed, summary) = run(&world, Plan::new()).await;
+    assert!(failed.is_empty());
+    assert_eq!(log(&world, "lobby").await, ["1 a", "2 b", "3 a"]);
+    assert_eq!(log(&world, "team:7").await, ["1 z"]);
+    let mut ranges = ranges(&world);
+    ranges.sort_unstable();
+    assert_eq!(ranges, [(0, 1), (0, 3)]);
+    assert_eq!(summary.counted(metric::PUBLICATIONS_SEQUENCED), 4);
+}
+
+#[tokio::test]
+async fn a_repeat_is_sequenced_once_even_days_later() {
+    let world = World::new();
+    for _ in 0..3 {
+        submit(&world, samples::submission("lobby", "ada", &["a"])).await;
+        run(&world, Plan::new()).await;
+        world.clock.advance(std::time::Duration::from_secs(86_400));
+    }
+    assert_eq!(log_len(&world).await, 1);
+    assert_eq!(ranges(&world).len(), 1, "a repeat at or below sent queues nothing");
+}
+
+async fn log_len(world: &World) -> u64 {
+    world.store.head(&samples::room("lobby")).await.unwrap().unwrap().sequence.get()
+}
+
+#[tokio::test]
+async fn jobs_that_a_crash_left_unsent_are_sent_by_the_next_delivery_of_the_same_message() {
+    for (operation, fault) in [
+        (Operation::Dispatch, Fault::Before(How::Unavailable)),
+        (Operation::Dispatch, Fault::After(How::Unavailable)),
+        (Operation::Append, Fault::After(How::Unavailable)),
+        (Operation::MarkSent, Fault::Before(How::Unavailable)),
+        (Operation::Head, Fault::Before(How::Throttled)),
+        (Operation::Known, Fault::Before(How::Unavailable)),
+    ] {
+        let world = World::new();
+        submit(&world, samples::submission("lobby", "ada", &["a"])).await;
+        let (failed, _) = run(&world, Plan::new().nth(operation, 1, fault)).await;
+        assert_eq!(failed.is_empty(), operation == Operation::MarkSent, "{operation:?} {fault:?}");
+        run(&world, Plan::new()).await;
+        assert_eq!(log(&world, "lobby").await, ["1 a"], "{operation:?} {fault:?}");
+        assert_eq!(ranges(&world), [(0, 1)], "{operation:?} {fault:?}: one job, deduplicated by the queue");
+    }
+}
+
+#[tokio::test]
+async fn one_rooms_failure_does_not_fail_the_others() {
+    let world = World::new();
+    for room in ["a", "b", "c"] {
+        submit(&world, samples::submission(room, "ada", &["x"])).await;
+    }
+    let (failed, _) = run(&world, Plan::new().nth(Operation::Append, 2, Fault::Before(How::Unavailable))).await;
+    assert_eq!(failed.len(), 1);
+    assert_eq!(ranges(&world).len(), 2);
+}
+
+#[tokio::test]
+async fn poison_goes_back_alone_and_what_came_with_it_is_sequenced() {
+    let world = World::new();
+    submit(&world, samples::submission("lobby", "ada", &["a"])).await;
+    let mut groups = take(&world);
+    let poison = Message { id: "poison".to_owned(), body: "{\"v\":1}".to_owned(), ..groups[0][0].clone() };
+    groups[0].insert(0, poison);
+    let sequencer =
+        Sequencer::new(world.store.clone(), world.queues.clone(), world.clock.clone(), world.chance.clone());
+    let mut summary = Summary::new("sequencer");
+    let failed = sequencer.handle(groups, Deadline::at(samples::NOW), &mut summary).await;
+    assert_eq!(failed.iter().map(|failed| failed.message.id.as_str()).collect::<Vec<_>>(), ["poison"]);
+    assert_eq!(summary.counted(metric::MESSAGES_POISONOUS), 1);
+    assert_eq!(log(&world, "lobby").await, ["1 a"]);
+}
