@@ -73,6 +73,8 @@ macro_rules! contract_tests {
             a_connection_seen_since_is_not_silent
             a_touched_connection_is_silent_no_more
             a_buried_connection_is_silent_no_more
+            a_silent_connection_is_in_its_shard_alone
+            an_open_at_the_moment_of_a_burial_leaves_it_buried
         ] $(, $make)? }
     };
     (memberships $(, $make:expr)?) => {
@@ -82,6 +84,7 @@ macro_rules! contract_tests {
             joins_at_the_same_moment_store_one_membership
             nobody_joins_who_is_not_connected
             nobody_joins_who_has_been_buried
+            a_join_at_the_moment_of_a_burial_is_refused_or_listed
             joining_everyone_again_changes_nothing
             nobody_leaves_everyone
             leaving_takes_the_rooms_named_and_no_other

@@ -4,11 +4,15 @@ use std::time::Duration;
 
 use domain::ports::{Clock, Connections, Known, Memberships, Opened};
 use domain::{
-    Connection, ConnectionId, Device, Format, RoomId, Shard, Shards, Suspect, Timestamp, limits, liveness_shard,
+    Connection, ConnectionId, Device, Format, LIVENESS_SHARDS, RoomId, Shard, Shards, Suspect, Timestamp, limits,
+    liveness_shard,
 };
+use futures::future::join;
 
 use crate::contracts::StoreFixture;
-use crate::contracts::scene::{eventually, listed, open, opened, unique, unique_connection, unique_room};
+use crate::contracts::scene::{
+    certain, eventually, insist, listed, open, opened, unique, unique_connection, unique_room,
+};
 use crate::samples;
 
 /// More connections than any test leaves silent in one shard.
@@ -209,6 +213,28 @@ pub async fn a_buried_connection_is_silent_no_more(fixture: &impl StoreFixture) 
     suspected(fixture, 5, &id, true).await;
     bury(fixture, &id).await;
     suspected(fixture, 5, &id, false).await;
+}
+
+pub async fn a_silent_connection_is_in_its_shard_alone(fixture: &impl StoreFixture) {
+    let [id] = silent_at(fixture, 6, [1_000]).await;
+    suspected(fixture, 6, &id, true).await;
+    for shard in (0..LIVENESS_SHARDS).filter(|shard| *shard != 6) {
+        let suspects = suspects(fixture, shard, 1_001).await;
+        assert!(suspects.iter().all(|one| one.connection != id), "{id} is in shard {shard} as well");
+    }
+    bury(fixture, &id).await;
+}
+
+pub async fn an_open_at_the_moment_of_a_burial_leaves_it_buried(fixture: &impl StoreFixture) {
+    for _ in 0..8 {
+        let connection = unique_connection(fixture.clock().now());
+        let first = [samples::everyone(&connection)];
+        let bury = async || fixture.store().bury(&connection.id, connection.connected_at).await;
+        let (opened, ()) = join(fixture.store().open(&connection, &first), insist(fixture.clock(), bury)).await;
+        certain(opened);
+        assert_eq!(fixture.store().find(&connection.id).await.unwrap(), None);
+        assert_eq!(fixture.store().open(&connection, &first).await.unwrap(), Opened::Refused);
+    }
 }
 
 async fn bury(fixture: &impl StoreFixture, id: &ConnectionId) {

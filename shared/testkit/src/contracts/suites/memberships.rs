@@ -2,7 +2,7 @@
 
 use domain::ports::{Clock, Connections, Joined, Memberships};
 use domain::{Connection, ConnectionId, Format, Member, RoomId, Shard, Shards};
-use futures::future::join_all;
+use futures::future::{join as join_both, join_all};
 use std::time::Duration;
 
 use crate::contracts::StoreFixture;
@@ -57,6 +57,23 @@ pub async fn nobody_joins_who_has_been_buried(fixture: &impl StoreFixture) {
         assert_eq!(join(fixture, &connection, room, Shard::FIRST).await, Joined::NotConnected);
     }
     assert_eq!(among(fixture, &after, &[connection.id]).await, []);
+}
+
+/// Whoever buries a connection lists its rooms afterwards and leaves them: none may be missing from that list.
+pub async fn a_join_at_the_moment_of_a_burial_is_refused_or_listed(fixture: &impl StoreFixture) {
+    for _ in 0..8 {
+        let connection = opened(fixture).await;
+        let room = unique_room();
+        let membership = samples::membership(&connection, &room, Shard::FIRST);
+        let bury = async || fixture.store().bury(&connection.id, connection.connected_at).await;
+        let (joined, ()) = join_both(fixture.store().join(&membership), insist(fixture.clock(), bury)).await;
+        let listed = fixture.store().rooms_of(&connection.id).await.unwrap().contains(&room);
+        match certain(joined) {
+            Some(Joined::New) => assert!(listed, "{} joined, and is not listed", connection.id),
+            Some(_) => assert!(!listed, "{} did not join, and is listed", connection.id),
+            None => {}
+        }
+    }
 }
 
 pub async fn joining_everyone_again_changes_nothing(fixture: &impl StoreFixture) {

@@ -1,0 +1,157 @@
+//! The sequencer's transaction: whole at the place it read, or not at all.
+
+use std::collections::HashSet;
+
+use domain::ports::{Appended, Clock, Rooms};
+use domain::{Append, DedupeKey, Head, RoomId, Sequence, Shards, limits};
+use futures::future::join_all;
+
+use super::{
+    append_new, append_to, created, epoch, keys, known, largest, other_epoch, publications, stands, whole_log,
+};
+use crate::contracts::StoreFixture;
+use crate::contracts::scene::{certain, insist, unique_room};
+use crate::samples;
+
+pub async fn an_append_moves_the_head_and_stands_in_the_log(fixture: &impl StoreFixture) {
+    let (room, head) = created(fixture).await;
+    let first = append_new(fixture, &room, &head, 2).await;
+    let second = append_new(fixture, &room, &first.head_after(), 1).await;
+    let expected = Head { sequence: Sequence::new(3), ..head };
+    assert_eq!(fixture.store().head(&room).await.unwrap(), Some(expected));
+    assert_eq!(whole_log(fixture, &room).await, publications(&[first, second]));
+}
+
+pub async fn an_append_may_not_know_how_far_jobs_are_queued(fixture: &impl StoreFixture) {
+    let (room, head) = created(fixture).await;
+    let first = append_new(fixture, &room, &head, 2).await;
+    fixture.store().mark_sent(&room, &head.epoch, Sequence::new(2)).await.unwrap();
+    append_new(fixture, &room, &first.head_after(), 1).await;
+    let expected = Head { sequence: Sequence::new(3), sent: Sequence::new(2), ..head };
+    assert_eq!(fixture.store().head(&room).await.unwrap(), Some(expected));
+}
+
+pub async fn an_append_to_a_room_without_a_head_is_stale(fixture: &impl StoreFixture) {
+    let room = unique_room();
+    let append = append_to(fixture, &room, &Head::new(&room, epoch()), 1);
+    assert_eq!(fixture.store().append(&append).await.unwrap(), Appended::Stale);
+    assert_eq!(fixture.store().head(&room).await.unwrap(), None);
+    assert_eq!(known(fixture, &keys(&append)).await, HashSet::new());
+}
+
+pub async fn an_append_that_read_another_sequence_stores_nothing(fixture: &impl StoreFixture) {
+    let (room, head) = created(fixture).await;
+    let first = append_new(fixture, &room, &head, 3).await;
+    for sequence in [0, 2, 4] {
+        let read = Head { sequence: Sequence::new(sequence), ..head.clone() };
+        let mut append = append_to(fixture, &room, &read, 2);
+        rename(&mut append, "another");
+        is_stale(fixture, &append, &first).await;
+    }
+}
+
+pub async fn an_append_that_read_another_epoch_stores_nothing(fixture: &impl StoreFixture) {
+    let (room, head) = created(fixture).await;
+    let first = append_new(fixture, &room, &head, 3).await;
+    let read = Head { epoch: other_epoch(), ..first.head_after() };
+    is_stale(fixture, &append_to(fixture, &room, &read, 2), &first).await;
+}
+
+pub async fn an_append_that_read_another_size_stores_nothing(fixture: &impl StoreFixture) {
+    let (room, head) = created(fixture).await;
+    let first = append_new(fixture, &room, &head, 3).await;
+    let read = Head { shards: Shards::new(2), ..first.head_after() };
+    is_stale(fixture, &append_to(fixture, &room, &read, 2), &first).await;
+}
+
+pub async fn an_append_that_repeats_an_id_stores_nothing(fixture: &impl StoreFixture) {
+    let (room, head) = created(fixture).await;
+    let first = append_new(fixture, &room, &head, 3).await;
+    let mut append = append_to(fixture, &room, &first.head_after(), 3);
+    let repeated = first.publications[1].1.clone();
+    append.publications[2].1 = repeated.clone();
+    append.publications[2].0.id = repeated.id.clone();
+    assert_eq!(fixture.store().append(&append).await.unwrap(), Appended::Stale);
+    let new: Vec<DedupeKey> = keys(&append).into_iter().filter(|key| *key != repeated).collect();
+    assert_eq!(known(fixture, &new).await, HashSet::new());
+    stands(fixture, &first).await;
+}
+
+pub async fn the_largest_transaction_is_stored_whole(fixture: &impl StoreFixture) {
+    let (room, head) = created(fixture).await;
+    let data = vec![largest(); limits::PUBLICATIONS_PER_TRANSACTION];
+    let append = samples::append(&room, &head, &data, fixture.clock().now());
+    assert_eq!(fixture.store().append(&append).await.unwrap(), Appended::Stored);
+    stands(fixture, &append).await;
+    assert_eq!(known(fixture, &keys(&append)).await.len(), limits::PUBLICATIONS_PER_TRANSACTION);
+}
+
+pub async fn appends_at_the_same_moment_store_one_of_them(fixture: &impl StoreFixture) {
+    let (room, head) = created(fixture).await;
+    let appends: Vec<Append> = (0..4).map(|n| racer(fixture, &room, &head, n)).collect();
+    let answers = join_all(appends.iter().map(|append| fixture.store().append(append))).await;
+    let stored = answers.into_iter().filter_map(certain).filter(|answer| *answer == Appended::Stored).count();
+    assert!(stored <= 1, "{stored} appends to the same place were stored");
+    // Whoever has no answer that is certain asks again: by now somebody has won, or this one wins.
+    for append in &appends {
+        insist(fixture.clock(), async || fixture.store().append(append).await).await;
+    }
+    let log = whole_log(fixture, &room).await;
+    let winners: Vec<&Append> = appends.iter().filter(|append| publications(&[(*append).clone()]) == log).collect();
+    let [winner] = winners.as_slice() else { panic!("the log is nobody's: {log:?}") };
+    assert_eq!(fixture.store().head(&room).await.unwrap(), Some(winner.head_after()));
+    let remembered: HashSet<DedupeKey> = keys(winner).into_iter().collect();
+    let all: Vec<DedupeKey> = appends.iter().flat_map(keys).collect();
+    assert_eq!(known(fixture, &all).await, remembered);
+}
+
+pub async fn an_id_is_known_once_it_is_appended(fixture: &impl StoreFixture) {
+    let (room, head) = created(fixture).await;
+    let append = append_to(fixture, &room, &head, 3);
+    assert_eq!(known(fixture, &keys(&append)).await, HashSet::new());
+    assert_eq!(fixture.store().append(&append).await.unwrap(), Appended::Stored);
+    assert_eq!(known(fixture, &keys(&append)).await, keys(&append).into_iter().collect());
+}
+
+pub async fn an_id_is_known_only_in_its_room_and_of_its_publisher(fixture: &impl StoreFixture) {
+    let (room, head) = created(fixture).await;
+    let key = keys(&append_new(fixture, &room, &head, 1).await).remove(0);
+    let elsewhere = DedupeKey { room: unique_room(), ..key.clone() };
+    let publisher = domain::Publisher::user(&samples::user("eve"));
+    let of_another = DedupeKey { publisher, ..key.clone() };
+    assert_eq!(known(fixture, &[elsewhere, of_another, key.clone()]).await, HashSet::from([key]));
+}
+
+pub async fn hundreds_of_ids_are_asked_for_at_once_even_twice(fixture: &impl StoreFixture) {
+    let (room, head) = created(fixture).await;
+    let append = append_new(fixture, &room, &head, 40).await;
+    let later = append_to(fixture, &room, &append.head_after(), 180);
+    let mut asked = keys(&later);
+    asked.extend(keys(&append));
+    asked.extend(keys(&append));
+    assert_eq!(known(fixture, &asked).await, keys(&append).into_iter().collect());
+    assert_eq!(known(fixture, &[]).await, HashSet::new());
+}
+
+/// The `n`-th of several appends to the same place, with ids and a payload of its own.
+fn racer(fixture: &impl StoreFixture, room: &RoomId, head: &Head, n: u32) -> Append {
+    let data = vec![samples::data(&n.to_string()); 3];
+    let mut append = samples::append(room, head, &data, fixture.clock().now());
+    rename(&mut append, &format!("racer{n}"));
+    append
+}
+
+/// Gives the publications ids that nobody else uses in their room.
+fn rename(append: &mut Append, prefix: &str) {
+    for (publication, key) in &mut append.publications {
+        publication.id = samples::publication_id(&format!("{prefix}-{}", publication.id));
+        key.id = publication.id.clone();
+    }
+}
+
+/// The append is stale and leaves no trace behind `before`, the only one that was stored.
+async fn is_stale(fixture: &impl StoreFixture, append: &Append, before: &Append) {
+    assert_eq!(fixture.store().append(append).await.unwrap(), Appended::Stale);
+    assert_eq!(known(fixture, &keys(append)).await, HashSet::new());
+    stands(fixture, before).await;
+}

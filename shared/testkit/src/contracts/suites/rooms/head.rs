@@ -1,0 +1,88 @@
+//! The head: created once, grown from a known size, how far jobs are queued.
+
+use domain::ports::Rooms;
+use domain::{Epoch, Head, RoomId, Sequence, Shards, limits};
+use futures::future::join_all;
+
+use super::{append_new, created, epoch, other_epoch};
+use crate::contracts::StoreFixture;
+use crate::contracts::scene::{insist, unique_room};
+
+pub async fn a_room_has_no_head_until_it_is_created(fixture: &impl StoreFixture) {
+    let room = unique_room();
+    assert_eq!(fixture.store().head(&room).await.unwrap(), None);
+    let expected = Head::new(&room, epoch());
+    assert_eq!(fixture.store().create(&room, &epoch()).await.unwrap(), expected);
+    assert_eq!(fixture.store().head(&room).await.unwrap(), Some(expected));
+}
+
+pub async fn a_room_is_created_once_and_keeps_its_first_epoch(fixture: &impl StoreFixture) {
+    let (room, first) = created(fixture).await;
+    fixture.store().grow(&room, first.shards, Shards::new(2)).await.unwrap();
+    let expected = Head { shards: Shards::new(2), ..first };
+    assert_eq!(fixture.store().create(&room, &other_epoch()).await.unwrap(), expected);
+    assert_eq!(fixture.store().head(&room).await.unwrap(), Some(expected));
+}
+
+pub async fn creators_at_the_same_moment_agree(fixture: &impl StoreFixture) {
+    let room = unique_room();
+    let epochs: Vec<Epoch> = (0..4).map(Epoch::from_random).collect();
+    let create = async |epoch| insist(fixture.clock(), async || fixture.store().create(&room, epoch).await).await;
+    let heads = join_all(epochs.iter().map(create)).await;
+    let stands = fixture.store().head(&room).await.unwrap().unwrap();
+    assert!(epochs.contains(&stands.epoch));
+    assert!(heads.iter().all(|head| *head == stands), "{heads:?}");
+}
+
+pub async fn the_heads_of_a_hundred_rooms_are_read_at_once(fixture: &impl StoreFixture) {
+    let rooms: Vec<RoomId> = (0..limits::ROOMS_PER_CONNECTION).map(|_| unique_room()).collect();
+    let (with_head, without) = rooms.split_at(97);
+    for (n, room) in with_head.iter().enumerate() {
+        fixture.store().create(room, &Epoch::from_random(n as u64)).await.unwrap();
+    }
+    let heads = fixture.store().heads(&rooms).await.unwrap();
+    assert_eq!(heads.len(), with_head.len());
+    for (n, room) in with_head.iter().enumerate() {
+        assert_eq!(heads[room], Head::new(room, Epoch::from_random(n as u64)));
+    }
+    assert!(without.iter().all(|room| !heads.contains_key(room)));
+    assert!(fixture.store().heads(&[]).await.unwrap().is_empty());
+}
+
+pub async fn a_room_grows_only_from_the_size_expected(fixture: &impl StoreFixture) {
+    let (room, head) = created(fixture).await;
+    let grow = async |from, to| {
+        fixture.store().grow(&room, Shards::new(from), Shards::new(to)).await.unwrap();
+        fixture.store().head(&room).await.unwrap().unwrap().shards.get()
+    };
+    assert_eq!(head.shards.get(), 1);
+    assert_eq!(grow(1, 2).await, 2);
+    assert_eq!(grow(1, 4).await, 2);
+    assert_eq!(grow(2, 1_024).await, 1_024);
+    let expected = Head { shards: Shards::new(1_024), ..head };
+    assert_eq!(fixture.store().head(&room).await.unwrap(), Some(expected));
+}
+
+pub async fn a_room_that_is_not_there_does_not_grow(fixture: &impl StoreFixture) {
+    let room = unique_room();
+    fixture.store().grow(&room, Shards::new(1), Shards::new(2)).await.unwrap();
+    fixture.store().mark_sent(&room, &epoch(), Sequence::new(3)).await.unwrap();
+    assert_eq!(fixture.store().head(&room).await.unwrap(), None);
+}
+
+pub async fn jobs_sent_are_noted_and_never_taken_back(fixture: &impl StoreFixture) {
+    let (room, head) = created(fixture).await;
+    append_new(fixture, &room, &head, 12).await;
+    for (through, sent) in [(2, 2), (10, 10), (9, 10), (10, 10), (0, 10), (12, 12)] {
+        fixture.store().mark_sent(&room, &head.epoch, Sequence::new(through)).await.unwrap();
+        let noted = fixture.store().head(&room).await.unwrap().unwrap();
+        assert_eq!(noted, Head { sequence: Sequence::new(12), sent: Sequence::new(sent), ..head.clone() });
+    }
+}
+
+pub async fn jobs_sent_in_another_epoch_are_not_noted(fixture: &impl StoreFixture) {
+    let (room, head) = created(fixture).await;
+    let expected = append_new(fixture, &room, &head, 2).await.head_after();
+    fixture.store().mark_sent(&room, &other_epoch(), Sequence::new(2)).await.unwrap();
+    assert_eq!(fixture.store().head(&room).await.unwrap(), Some(expected));
+}
