@@ -58,10 +58,14 @@ impl Connection {
 
     /// When this connection has to end if nothing more happens: idle, or as old as one may become.
     pub(crate) fn deadline(&self, idle_timeout: Duration, duration: Duration) -> Instant {
-        let last_active = self.connected + Duration::from_millis(self.last_active_ms.load(Ordering::Relaxed));
-        (last_active + idle_timeout).min(self.connected + duration)
+        let idle_since = Duration::from_millis(self.last_active_ms.load(Ordering::Relaxed));
+        let age = idle_since.saturating_add(idle_timeout).min(duration).min(FOR_EVER);
+        self.connected + age
     }
 }
+
+/// Ten years: an age that no connection reaches, and that clocks can still count to.
+const FOR_EVER: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
@@ -142,6 +146,12 @@ mod tests {
         ] {
             assert_eq!(deadline_ms(&connection, last_active_ms), expected_ms);
         }
+    }
+
+    #[test]
+    fn a_connection_without_limits_has_a_deadline_all_the_same() {
+        let connection = connection();
+        assert!(connection.deadline(Duration::MAX, Duration::MAX) > connection.connected);
     }
 
     #[test]

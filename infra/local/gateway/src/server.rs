@@ -3,8 +3,10 @@
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use hyper::body::{Bytes, Incoming};
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, StatusCode};
@@ -13,6 +15,7 @@ use local_invoke::Invoke;
 use percent_encoding::percent_decode_str;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use crate::clock;
@@ -42,6 +45,26 @@ enum Target {
     Nowhere,
 }
 
+/// Who is at the other end of a stream, for as long as it speaks HTTP.
+#[derive(Clone)]
+struct Peer {
+    source_ip: IpAddr,
+    head: Head,
+    /// A handshake waits for its answer.
+    is_opening: Arc<AtomicBool>,
+}
+
+impl Peer {
+    /// A handshake that came to nothing: its connection may carry other requests, unless the gateway is stopping.
+    fn refuse(&self, mut response: HttpResponse, stop: &CancellationToken) -> HttpResponse {
+        self.is_opening.store(false, Ordering::Relaxed);
+        if stop.is_cancelled() {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+}
+
 /// Serves HTTP on one stream until it is closed or became a WebSocket.
 pub(crate) async fn serve_stream<S, I>(core: Arc<Core<I>>, stream: S, source_ip: IpAddr)
 where
@@ -51,7 +74,9 @@ where
     let (stream, head) = Recorded::new(stream);
     let stop = core.stop.clone();
     let timeout = core.api.limits.header_read_timeout;
-    let service = service_fn(move |request| dispatch::<S, I>(Arc::clone(&core), request, source_ip, head.clone()));
+    let peer = Peer { source_ip, head, is_opening: Arc::default() };
+    let is_opening = Arc::clone(&peer.is_opening);
+    let service = service_fn(move |request| dispatch::<S, I>(Arc::clone(&core), request, peer.clone()));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(timeout)
@@ -62,7 +87,10 @@ where
     let served = tokio::select! {
         served = &mut connection => served,
         () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
+            // It would answer a handshake that is under way with `Connection: close`; that one ends by itself.
+            if !is_opening.load(Ordering::Relaxed) {
+                connection.as_mut().graceful_shutdown();
+            }
             connection.await
         }
     };
@@ -71,22 +99,25 @@ where
     }
 }
 
-async fn dispatch<S, I>(
-    core: Arc<Core<I>>,
-    request: Request<Incoming>,
-    source_ip: IpAddr,
-    head: Head,
-) -> Result<HttpResponse, Cut>
+async fn dispatch<S, I>(core: Arc<Core<I>>, request: Request<Incoming>, peer: Peer) -> Result<HttpResponse, Cut>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     I: Invoke,
 {
-    let names = head.take_names();
+    let names = peer.head.take_names();
     if let Some(refused) = check_size(&core, &request) {
         return Ok(refused);
     }
     match target(request.uri().path(), &core.api.stage) {
-        Target::Socket => Ok(open::<S, I>(core, request, source_ip, &names).await.unwrap_or_else(|refused| *refused)),
+        Target::Socket => {
+            peer.is_opening.store(true, Ordering::Relaxed);
+            let stop = core.stop.clone();
+            match open::<S, I>(core, request, peer.source_ip, &names).await {
+                Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => Ok(response),
+                Ok(refused) => Ok(peer.refuse(refused, &stop)),
+                Err(refused) => Ok(peer.refuse(*refused, &stop)),
+            }
+        }
         Target::Connection(id) => management::answer(&core, &id, request).await,
         Target::Health => Ok(tagged(StatusCode::OK, "healthy")),
         Target::Nowhere => Ok(forbidden()),

@@ -46,13 +46,14 @@ pub(crate) struct Session<S, I> {
     unflushed: bool,
     /// A ping was read and its pong is not written yet.
     owes_pong: bool,
+    /// Nothing can be written any more; what the client said last can still be read.
+    cut_off: bool,
 }
 
 enum Event {
     Received(Option<Result<Message, SocketError>>),
     DeadlinePassed,
     CloseRequested(CloseRequest),
-    WriteFailed,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin, I: Invoke> Session<S, I> {
@@ -73,6 +74,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, I: Invoke> Session<S, I> {
             deadline: Box::pin(sleep_until(deadline)),
             unflushed: false,
             owes_pong: false,
+            cut_off: false,
         }
     }
 
@@ -82,7 +84,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, I: Invoke> Session<S, I> {
             let ending = match poll_fn(|cx| self.poll_event(cx)).await {
                 Event::Received(Some(Ok(message))) => self.receive(message),
                 Event::Received(Some(Err(error))) => Some(Ending::by_error(&error)),
-                Event::Received(None) | Event::WriteFailed => Some(Ending::lost()),
+                Event::Received(None) => Some(Ending::lost()),
                 Event::DeadlinePassed => self.check_deadline(),
                 Event::CloseRequested(request) => Some(request.into()),
             };
@@ -142,15 +144,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin, I: Invoke> Session<S, I> {
                 self.reply(frame);
             }
         }
-        if self.poll_write(cx).is_err() {
-            return Poll::Ready(Event::WriteFailed);
+        // The reason is in what can still be read: a close frame, or the same error.
+        self.cut_off = self.cut_off || self.poll_write(cx).is_err();
+        // Before reading, or a client that never pauses would never grow old.
+        if self.deadline.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Event::DeadlinePassed);
         }
-        if self.may_read()
-            && let Poll::Ready(received) = self.socket.poll_next_unpin(cx)
-        {
-            return Poll::Ready(Event::Received(received));
+        if !self.may_read() {
+            return Poll::Pending;
         }
-        self.deadline.as_mut().poll(cx).map(|()| Event::DeadlinePassed)
+        self.socket.poll_next_unpin(cx).map(Event::Received)
     }
 
     /// Writes what is waiting, as far as the socket takes it: one flush for the whole burst.
@@ -181,7 +184,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, I: Invoke> Session<S, I> {
     /// not written yet counts as one, or a flood of pings would become a flood of memory.
     fn may_read(&self) -> bool {
         let in_flight = self.calls.len() < self.core.api.limits.messages_in_flight;
-        in_flight && !self.owes_pong && !self.connection.outbox.is_full()
+        self.cut_off || (in_flight && !self.owes_pong && !self.connection.outbox.is_full())
     }
 
     fn receive(&mut self, message: Message) -> Option<Ending> {

@@ -1,7 +1,9 @@
 //! How connections end, as `$disconnect` hears it.
 
+use std::sync::Arc;
+
 use futures::SinkExt;
-use local_gateway::Config;
+use local_gateway::{Config, Gateway};
 use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -42,6 +44,28 @@ async fn a_client_that_vanishes_is_1006() {
     reset.set_zero_linger().unwrap();
     drop(reset);
     assert_eq!(ending(&running).await.0, 1006);
+}
+
+#[tokio::test]
+async fn a_close_frame_is_heard_from_a_client_that_left_without_reading() {
+    let functions = Arc::new(usual_functions());
+    let gateway = Gateway::new(config(), Arc::clone(&functions)).unwrap();
+    let (mut client, server) = tokio::io::duplex(1024);
+    let serving = gateway.clone();
+    tokio::spawn(async move { serving.serve_stream(server, "192.0.2.1".parse().unwrap()).await });
+    client.write_all(opening("/local", "").as_bytes()).await.unwrap();
+    functions.event("connect").await;
+    // Its answers fill the way back, so that the gateway is in the middle of writing when the client goes.
+    let message = [&[0x81, 0xfe, 0x02, 0x00, 0, 0, 0, 0][..], &[b'x'; 512]].concat();
+    for _ in 0..5 {
+        client.write_all(&message).await.unwrap();
+        functions.event("echo").await;
+    }
+    client.write_all(&[0x88, 0x85, 0, 0, 0, 0, 0x03, 0xe9, b'b', b'y', b'e']).await.unwrap();
+    drop(client);
+    let event = functions.json_event("disconnect").await;
+    assert_eq!(event["requestContext"]["disconnectStatusCode"], 1001);
+    assert_eq!(event["requestContext"]["disconnectReason"], "bye");
 }
 
 #[tokio::test]

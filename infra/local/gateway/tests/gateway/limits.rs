@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures::SinkExt;
 use local_gateway::Config;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
@@ -120,6 +121,20 @@ async fn pings_do_not_keep_a_connection_alive() {
     })
     .await;
     assert_eq!(code, 1001);
+}
+
+#[tokio::test]
+async fn a_client_that_never_pauses_grows_old_all_the_same() {
+    let running = Running::start(with_idle_timeout(Duration::from_millis(300)), usual_functions()).await;
+    let (mut reading, mut writing) = raw_client(&running, &opening("/local", "")).await.into_split();
+    let pings = [0x89, 0x80, 0, 0, 0, 0].repeat(10_000);
+    let flood = tokio::spawn(async move { while writing.write_all(&pings).await.is_ok() {} });
+    let mut pongs = Vec::new();
+    // Reset or closed: either way it ends, because a ping is no sign of life.
+    let _ = soon(reading.read_to_end(&mut pongs)).await;
+    soon(flood).await.unwrap();
+    let event = running.functions.json_event("disconnect").await;
+    assert_eq!(event["requestContext"]["disconnectStatusCode"], 1001);
 }
 
 /// Exchanges data until three idle timeouts have passed. The connection may only be lost if the test itself was

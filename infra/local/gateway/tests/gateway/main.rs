@@ -1,4 +1,6 @@
 //! The gateway over real sockets, with functions that do what the test says.
+//!
+//! Marked as tests one by one, so that their helpers may panic as well.
 
 #[cfg(test)]
 mod disconnect;

@@ -2,6 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
 use crate::support::*;
 
 #[tokio::test]
@@ -65,11 +69,25 @@ async fn a_handshake_that_is_under_way_when_the_gateway_stops_is_closed_as_soon_
 }
 
 #[tokio::test]
+async fn a_handshake_that_is_refused_while_the_gateway_stops_does_not_hold_up_the_end() {
+    let gate = Gate::closed();
+    let functions = usual_functions().gated("connect", &gate, json!({ "statusCode": 403 }));
+    let running = Running::start(config(), functions).await;
+    let mut stream = TcpStream::connect(running.address).await.unwrap();
+    stream.write_all(opening("/local", "").as_bytes()).await.unwrap();
+    running.functions.event("connect").await;
+    let stopping = tokio::spawn(running.stop());
+    gate.open();
+    assert_eq!(status(&read_response(&mut stream).await), 403);
+    assert!(soon(stopping).await.unwrap().complete);
+}
+
+#[tokio::test]
 async fn a_stopped_gateway_accepts_nobody() {
     let running = Running::usual().await;
     let address = running.address;
     running.stop().await;
-    assert!(tokio::net::TcpStream::connect(address).await.is_err());
+    assert!(TcpStream::connect(address).await.is_err());
 }
 
 #[tokio::test]
