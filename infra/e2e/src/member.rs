@@ -1,0 +1,177 @@
+//! A member that keeps a ledger of what it heard.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+/// Nothing here takes longer, unless it is broken.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A WebSocket, and what came through it.
+#[derive(Debug)]
+pub struct Member {
+    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    next_id: u64,
+    /// Where it is in each room it has joined.
+    positions: BTreeMap<String, (String, u64)>,
+    /// The ids of what it heard of each room, in order; repeats dropped, gaps never.
+    heard: BTreeMap<String, Vec<String>>,
+    repeats: u64,
+}
+
+impl Member {
+    /// Connects with `rooms.v1`, as a guest known by its device.
+    pub async fn connect(url: &str, device: &str) -> Self {
+        Self::connect_with(&format!("{url}?device={device}"), Some("rooms.v1")).await
+    }
+
+    /// Connects; without a subprotocol as a client of the classic recipes does.
+    pub async fn connect_with(url: &str, subprotocol: Option<&str>) -> Self {
+        let mut request = url.into_client_request().unwrap();
+        if let Some(name) = subprotocol {
+            request.headers_mut().insert("sec-websocket-protocol", name.parse().unwrap());
+        }
+        let (socket, _) = timeout(PATIENCE, connect_async(request)).await.expect("connected in time").unwrap();
+        Self { socket, next_id: 0, positions: BTreeMap::new(), heard: BTreeMap::new(), repeats: 0 }
+    }
+
+    /// Says something, whatever it is.
+    pub async fn say(&mut self, text: impl Into<String>) {
+        self.socket.send(Message::text(text.into())).await.unwrap();
+    }
+
+    /// Asks, and waits for the answer; what arrives in between is heard.
+    pub async fn ask(&mut self, mut request: Value) -> Value {
+        self.next_id += 1;
+        request["id"] = json!(self.next_id);
+        self.say(request.to_string()).await;
+        loop {
+            let frame = self.next_frame().await;
+            if frame["id"] == json!(self.next_id) {
+                return frame;
+            }
+        }
+    }
+
+    /// Joins a room, or comes back to it: asks on until everything it missed is there.
+    pub async fn join(&mut self, room: &str) -> Value {
+        let mut request = json!({ "action": "join", "room": room });
+        loop {
+            if let Some((epoch, sequence)) = self.positions.get(room) {
+                request["since"] = json!({ "ep": epoch, "seq": sequence });
+            }
+            let answer = self.ask(request.clone()).await;
+            let joined = &answer["ok"];
+            assert_eq!(joined["room"], room, "{answer}");
+            let (epoch, head) = (joined["ep"].as_str().unwrap().to_owned(), joined["seq"].as_u64().unwrap());
+            if request.get("since").is_none() {
+                self.positions.insert(room.to_owned(), (epoch, head));
+                return answer;
+            }
+            self.blocks(&joined["b"]);
+            if joined.get("next").is_none() {
+                return answer;
+            }
+        }
+    }
+
+    /// Publishes, and waits until it is accepted; tries again when told to.
+    pub async fn publish(&mut self, room: &str, id: &str) {
+        let request = json!({ "action": "publish", "room": room, "pid": id, "data": { "text": id } });
+        loop {
+            let answer = self.ask(request.clone()).await;
+            if answer["ok"]["accepted"] == json!([id]) {
+                return;
+            }
+            assert_eq!(answer["err"]["retry"], true, "{answer}");
+        }
+    }
+
+    /// Listens until it has heard this many publications of a room.
+    pub async fn hear(&mut self, room: &str, count: usize) {
+        while self.heard(room).len() < count {
+            self.next_frame().await;
+        }
+    }
+
+    /// The next text, as it came.
+    pub async fn next_text(&mut self) -> String {
+        loop {
+            let message = timeout(PATIENCE, self.socket.next()).await;
+            match message.unwrap_or_else(|_| panic!("silence; so far {:?}", self.positions)) {
+                Some(Ok(Message::Text(text))) => return text.to_string(),
+                Some(Ok(Message::Close(frame))) => panic!("closed: {frame:?}"),
+                Some(Ok(_)) => {}
+                other => panic!("lost: {other:?}"),
+            }
+        }
+    }
+
+    /// Everything heard of a room so far, by publication id.
+    #[must_use]
+    pub fn heard(&self, room: &str) -> &[String] {
+        self.heard.get(room).map_or(&[], Vec::as_slice)
+    }
+
+    /// How many publications came more than once on the wire.
+    #[must_use]
+    pub fn repeats(&self) -> u64 {
+        self.repeats
+    }
+
+    /// Breaks the connection without a word: the socket is reset.
+    pub fn reset(self) -> Absent {
+        if let MaybeTlsStream::Plain(socket) = self.socket.get_ref() {
+            socket.set_zero_linger().unwrap();
+        }
+        Absent { positions: self.positions, heard: self.heard, repeats: self.repeats }
+    }
+
+    async fn next_frame(&mut self) -> Value {
+        let text = self.next_text().await;
+        let frame: Value = serde_json::from_str(&text).unwrap();
+        self.blocks(&frame["b"]);
+        frame
+    }
+
+    fn blocks(&mut self, blocks: &Value) {
+        for block in blocks.as_array().into_iter().flatten() {
+            let room = block["room"].as_str().unwrap();
+            let Some((epoch, at)) = self.positions.get_mut(room) else { continue };
+            assert_eq!(block["ep"], epoch.as_str(), "another epoch");
+            let first = block["seq"].as_u64().unwrap();
+            for (sequence, message) in (first..).zip(block["m"].as_array().unwrap()) {
+                if sequence <= *at {
+                    self.repeats += 1;
+                    continue;
+                }
+                assert_eq!(sequence, *at + 1, "a gap in {room}");
+                *at = sequence;
+                self.heard.entry(room.to_owned()).or_default().push(message["id"].as_str().unwrap().to_owned());
+            }
+        }
+    }
+}
+
+/// A member that is away, with what it remembers.
+#[derive(Debug)]
+pub struct Absent {
+    positions: BTreeMap<String, (String, u64)>,
+    heard: BTreeMap<String, Vec<String>>,
+    repeats: u64,
+}
+
+impl Absent {
+    /// Comes back through a new connection; its rooms have still to be joined.
+    pub async fn return_to(self, url: &str, device: &str) -> Member {
+        let member = Member::connect(url, device).await;
+        Member { positions: self.positions, heard: self.heard, repeats: self.repeats, ..member }
+    }
+}

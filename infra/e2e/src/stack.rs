@@ -1,0 +1,58 @@
+//! The whole stack, on free ports, with the binaries as cargo builds them.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use local::{Options, Stack};
+use tempfile::TempDir;
+
+/// The root of the repository.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The folder of the functions' binaries, built if need be.
+#[must_use]
+pub fn binaries() -> PathBuf {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let build = || {
+        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        command.current_dir(root()).args(["build", "--quiet", "--workspace"]);
+        for entry in std::fs::read_dir(root().join("services")).unwrap() {
+            command.arg("--bin").arg(entry.unwrap().file_name());
+        }
+        assert!(command.status().unwrap().success(), "the functions do not build");
+        let test = std::env::current_exe().unwrap();
+        // target/debug/deps/test-0123 -> target/debug
+        test.parent().and_then(Path::parent).unwrap().to_owned()
+    };
+    FOLDER.get_or_init(build).clone()
+}
+
+/// A copy of `infra/topology.yaml` with some of its text replaced; every text must be there.
+#[must_use]
+pub fn topology_with(changes: &[(&str, &str)]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let mut text = std::fs::read_to_string(root().join("infra/topology.yaml")).unwrap();
+    for (from, to) in changes {
+        assert!(text.contains(from), "infra/topology.yaml has no {from:?}");
+        text = text.replace(from, to);
+    }
+    std::fs::write(folder.path().join("topology.yaml"), text).unwrap();
+    std::fs::copy(root().join("infra/local.yaml"), folder.path().join("local.yaml")).unwrap();
+    folder
+}
+
+/// The topology as it is, for tests: free ports, fast polling.
+#[must_use]
+pub fn everything() -> Options {
+    Options::for_tests(root().join("infra/topology.yaml"), binaries())
+}
+
+/// Starts a stack; its WebSocket URL.
+pub async fn start(options: Options) -> (Stack, String) {
+    let stack = Stack::start(options).await.unwrap();
+    let url = stack.addresses().websocket.as_ref().unwrap().ws_url.clone();
+    (stack, url)
+}

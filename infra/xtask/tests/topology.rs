@@ -1,0 +1,59 @@
+//! `infra/topology.yaml` and the code say the same.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use topology::{Topology, Trigger};
+
+/// What a post takes on AWS, warm: seen 20 to 100 ms; the smaller, the more posts a second.
+const POST_LATENCY_MS: u64 = 30;
+/// The account's posts a second; shared with everything on API Gateway.
+/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html>
+const ACCOUNT_POSTS_PER_S: u64 = 10_000;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn topology() -> Topology {
+    Topology::read(&root().join("infra/topology.yaml")).unwrap()
+}
+
+#[test]
+fn every_service_is_a_function_and_every_function_a_service() {
+    let folders = std::fs::read_dir(root().join("services")).unwrap();
+    let services: BTreeSet<String> =
+        folders.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    let topology = topology();
+    let functions: BTreeSet<String> = topology.functions.iter().map(|function| function.name.clone()).collect();
+    assert_eq!(services, functions);
+    assert!(topology.functions.iter().all(|function| function.name == function.binary));
+}
+
+#[test]
+fn fan_out_stays_under_80_percent_of_the_accounts_posts() {
+    let topology = topology();
+    let concurrency: u64 = topology
+        .triggers()
+        .filter(|(function, _)| function.name == "fanout")
+        .map(|(_, trigger)| match trigger {
+            Trigger::Queue(queue) => u64::from(queue.maximum_concurrency.unwrap()),
+            other => panic!("fanout has a trigger that is no queue: {other:?}"),
+        })
+        .sum();
+    let posts_per_s = concurrency * domain::limits::POSTS_IN_FLIGHT as u64 * 1_000 / POST_LATENCY_MS;
+    assert!(posts_per_s * 100 <= ACCOUNT_POSTS_PER_S * 80, "{posts_per_s} posts a second");
+}
+
+#[test]
+fn the_topology_has_nothing_to_complain_of() {
+    assert!(topology().findings.is_empty(), "{:?}", topology().findings);
+}
+
+#[test]
+fn queue_messages_outlive_no_publication_id() {
+    let topology = topology();
+    let longest = topology.queues.iter().map(|queue| queue.retention_s).max().unwrap();
+    assert!(domain::limits::DEDUPE.as_secs() > u64::from(longest));
+}
