@@ -1,0 +1,16 @@
+//! Every contract over the wire: the adapters against the embedded stack.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+
+#[path = "gateway.rs"]
+mod real_gateway;
+mod stack;
+
+use testkit::contract_tests;
+
+contract_tests!(connections, stack::start);
+contract_tests!(memberships, stack::start);
+contract_tests!(rooms, stack::start);
+contract_tests!(submissions, stack::start);
+contract_tests!(jobs, stack::start);
+contract_tests!(retries, stack::start);
+contract_tests!(gateway, real_gateway::start);
