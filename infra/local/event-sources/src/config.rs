@@ -1,0 +1,179 @@
+//! All mappings, the clients they use, and the rhythm of AWS.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::backoff::Backoff;
+use crate::checkpoints::Checkpoints;
+use crate::filter::InvalidFilter;
+use crate::queue::QueueSource;
+use crate::schedule::Schedule;
+use crate::stream::StreamSource;
+
+/// What is polled and how.
+#[derive(Clone)]
+pub struct Config {
+    /// `awsRegion` of every record and part of the ARNs in events.
+    pub region: String,
+    /// Account in the ARNs, 12 digits.
+    pub account: String,
+    /// Mappings from queues.
+    pub queues: Vec<QueueSource>,
+    /// Mappings from streams.
+    pub streams: Vec<StreamSource>,
+    /// Rules that invoke by the clock.
+    pub schedules: Vec<Schedule>,
+    /// How far streams were read.
+    pub checkpoints: Arc<dyn Checkpoints>,
+    /// How often things are done.
+    pub pace: Pace,
+}
+
+/// Clients for the endpoint that the mappings poll.
+///
+/// Their attempt timeout, if any, must exceed [`Pace::queue_wait`].
+#[derive(Debug, Clone)]
+pub struct Clients {
+    /// Polls queues, and sends what a stream's function could not process.
+    pub sqs: aws_sdk_sqs::Client,
+    /// Polls streams.
+    pub streams: aws_sdk_dynamodbstreams::Client,
+}
+
+/// How often things are done. The default is what AWS documents; where it documents nothing, the doc says so.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pace {
+    /// How long a receive waits for messages. Whole seconds, at most 20.
+    pub queue_wait: Duration,
+    /// Pollers that a queue starts with.
+    pub queue_pollers_at_start: u32,
+    /// Pollers that are left when nothing comes.
+    pub queue_pollers_when_idle: u32,
+    /// Pollers that are added each second while all are busy (AWS: 300 a minute).
+    pub queue_pollers_per_second: u32,
+    /// Between invocations that were throttled (not documented).
+    pub throttled: Backoff,
+    /// Between calls that failed because of the endpoint (not documented).
+    pub unavailable: Backoff,
+    /// How often a shard is read (AWS: 4 times a second).
+    pub stream_poll: Duration,
+    /// How often a stream is asked for its shards (not documented).
+    pub stream_discovery: Duration,
+    /// Between invocations of a batch that failed (not documented).
+    pub stream_retry: Backoff,
+    /// Schedules run so many times faster.
+    pub schedule_speed: f64,
+    /// Pauses before the retries of an asynchronous invocation.
+    pub asynchronous_retries: [Duration; 2],
+}
+
+impl Default for Pace {
+    /// Sources: <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html>,
+    /// <https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html>,
+    /// <https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html>
+    fn default() -> Self {
+        Self {
+            queue_wait: Duration::from_secs(20),
+            queue_pollers_at_start: 5,
+            queue_pollers_when_idle: 2,
+            queue_pollers_per_second: 5,
+            throttled: Backoff { first: Duration::from_millis(100), limit: Duration::from_secs(5) },
+            unavailable: Backoff { first: Duration::from_millis(200), limit: Duration::from_secs(5) },
+            stream_poll: Duration::from_millis(250),
+            stream_discovery: Duration::from_secs(10),
+            stream_retry: Backoff { first: Duration::from_millis(500), limit: Duration::from_secs(30) },
+            schedule_speed: 1.0,
+            asynchronous_retries: [Duration::from_secs(60), Duration::from_secs(120)],
+        }
+    }
+}
+
+impl Pace {
+    /// AWS's behaviour without its patience: streams are read 50 times a second, retries come at once, all pollers
+    /// are there from the start.
+    #[must_use]
+    pub fn fast() -> Self {
+        let soon = Backoff { first: Duration::from_millis(10), limit: Duration::from_millis(200) };
+        Self {
+            queue_pollers_at_start: 20,
+            queue_pollers_when_idle: 20,
+            queue_pollers_per_second: 100,
+            throttled: soon,
+            unavailable: soon,
+            stream_poll: Duration::from_millis(20),
+            stream_discovery: Duration::from_secs(1),
+            stream_retry: soon,
+            asynchronous_retries: [Duration::from_millis(100), Duration::from_millis(200)],
+            ..Self::default()
+        }
+    }
+}
+
+/// A mapping that AWS would refuse.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// A number outside of its limits.
+    #[error("{source_name} for {function}: {what} is {value} and must be {allowed}")]
+    OutOfRange {
+        /// ARN of the source, or name of the schedule.
+        source_name: String,
+        /// Whom it invokes.
+        function: String,
+        /// Which number.
+        what: &'static str,
+        /// Its value.
+        value: u64,
+        /// What would be right.
+        allowed: &'static str,
+    },
+    /// AWS's own sentence.
+    #[error(
+        "{source_name} for {function}: Maximum batch window in seconds must be greater than 0 if maximum batch size \
+         is greater than 10"
+    )]
+    WindowNeeded {
+        /// ARN of the queue.
+        source_name: String,
+        /// Whom it invokes.
+        function: String,
+    },
+    /// A pattern that cannot be understood.
+    #[error("{source_name} for {function}: {error}")]
+    Filter {
+        /// ARN of the source.
+        source_name: String,
+        /// Whom it invokes.
+        function: String,
+        /// What is wrong with it.
+        error: InvalidFilter,
+    },
+    /// An input that is not JSON.
+    #[error("schedule {0}: its input is not JSON")]
+    Input(String),
+}
+
+/// Checks the numbers of one mapping.
+pub(crate) struct Limits<'a> {
+    pub(crate) source_name: &'a str,
+    pub(crate) function: &'a str,
+}
+
+impl Limits<'_> {
+    pub(crate) fn check(
+        &self,
+        what: &'static str,
+        value: u64,
+        allowed: std::ops::RangeInclusive<u64>,
+        says: &'static str,
+    ) -> Result<(), ConfigError> {
+        if allowed.contains(&value) {
+            return Ok(());
+        }
+        let (source_name, function) = (self.source_name.to_owned(), self.function.to_owned());
+        Err(ConfigError::OutOfRange { source_name, function, what, value, allowed: says })
+    }
+
+    pub(crate) fn filter(&self, error: InvalidFilter) -> ConfigError {
+        ConfigError::Filter { source_name: self.source_name.to_owned(), function: self.function.to_owned(), error }
+    }
+}

@@ -1,0 +1,73 @@
+//! All mappings together: start, watch, drain.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use local_invoke::Invoke;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Clients, Config, ConfigError};
+use crate::queue;
+use crate::schedule::Rule;
+use crate::stats::{Counters, SourceStats};
+use crate::stream;
+
+/// Mappings that poll. Dropping it stops them at once.
+pub struct EventSources {
+    tasks: JoinSet<()>,
+    stop: CancellationToken,
+    counters: Vec<Arc<Counters>>,
+}
+
+/// How draining went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drained {
+    /// Mappings that were not done in time. What they were working on comes again.
+    pub abandoned: usize,
+}
+
+impl EventSources {
+    /// Checks every mapping and starts to poll. Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// The first mapping that AWS would refuse; nothing is polled then.
+    pub fn start<I: Invoke>(config: &Config, invoker: &Arc<I>, clients: &Clients) -> Result<Self, ConfigError> {
+        let stop = CancellationToken::new();
+        let (mut queues, mut streams, mut rules) = (Vec::new(), Vec::new(), Vec::new());
+        for source in config.queues.iter().cloned() {
+            let sqs = clients.sqs.clone();
+            queues.push(Arc::new(queue::Mapping::new(source, config, sqs, Arc::clone(invoker), stop.clone())?));
+        }
+        for source in config.streams.iter().cloned() {
+            let clients = clients.clone();
+            streams.push(Arc::new(stream::Mapping::new(source, config, clients, Arc::clone(invoker), stop.clone())?));
+        }
+        for schedule in config.schedules.iter().cloned() {
+            rules.push(Arc::new(Rule::new(schedule, config, Arc::clone(invoker), stop.clone())?));
+        }
+        let counters = queues.iter().map(|mapping| Arc::clone(&mapping.counters));
+        let counters = counters.chain(streams.iter().map(|mapping| Arc::clone(&mapping.counters)));
+        let counters = counters.chain(rules.iter().map(|rule| Arc::clone(&rule.counters))).collect();
+        let mut tasks = JoinSet::new();
+        queues.into_iter().for_each(|mapping| drop(tasks.spawn(mapping.run())));
+        streams.into_iter().for_each(|mapping| drop(tasks.spawn(mapping.run())));
+        rules.into_iter().for_each(|rule| drop(tasks.spawn(rule.run())));
+        Ok(Self { tasks, stop, counters })
+    }
+
+    /// Numbers of every mapping: queues, streams, schedules, in the order of the configuration.
+    #[must_use]
+    pub fn stats(&self) -> Vec<SourceStats> {
+        self.counters.iter().map(|counters| counters.snapshot()).collect()
+    }
+
+    /// Stops receiving, lets running invocations end and settles what they did.
+    pub async fn drain(mut self, deadline: Duration) -> Drained {
+        self.stop.cancel();
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        // What is left is aborted when the tasks are dropped.
+        let _late = tokio::time::timeout(deadline, all).await;
+        Drained { abandoned: self.tasks.len() }
+    }
+}
