@@ -1,0 +1,205 @@
+//! Drives the rules: tells them what happens on sockets and what the application asks, does what they say.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use domain::{PublicationId, RoomId};
+use protocol::reply::History;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::handle::{Command, HistoryError, PublishError};
+use super::options::Options;
+use super::socket::{self, Said};
+use crate::rules::{Client, Event, LinkId, Loss, Output, Ticket};
+
+/// Messages that wait for a socket to take them; with more, it is as good as lost.
+const OUTGOING: usize = 256;
+/// Messages of all sockets that wait for the rules; with more, sockets are read no further.
+const INCOMING: usize = 256;
+/// Messages are taken before the clock is looked at, so that a pong which has come is not missed; but no more than this
+/// many in a row, so that a busy room does not stop the clock.
+const MESSAGES_IN_A_ROW: u32 = 256;
+/// Sockets that are still closing after this are dropped.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+type Accepted = oneshot::Sender<Result<(), PublishError>>;
+type Page = oneshot::Sender<Result<History, HistoryError>>;
+
+/// One client and its sockets.
+pub(super) struct Driver {
+    client: Client,
+    options: Options,
+    began: Instant,
+    links: HashMap<LinkId, mpsc::Sender<String>>,
+    sockets: JoinSet<()>,
+    said: mpsc::Sender<(LinkId, Said)>,
+    heard: mpsc::Receiver<(LinkId, Said)>,
+    receipts: HashMap<(RoomId, PublicationId), Vec<Accepted>>,
+    pages: HashMap<Ticket, Page>,
+    next_ticket: u64,
+    events: mpsc::Sender<Event>,
+}
+
+impl Driver {
+    pub(super) fn new(options: Options, events: mpsc::Sender<Event>) -> Self {
+        let (said, heard) = mpsc::channel(INCOMING);
+        Self {
+            client: Client::new(options.seed, 0),
+            options,
+            began: Instant::now(),
+            links: HashMap::new(),
+            sockets: JoinSet::new(),
+            said,
+            heard,
+            receipts: HashMap::new(),
+            pages: HashMap::new(),
+            next_ticket: 1,
+            events,
+        }
+    }
+
+    /// Runs until the client has ended.
+    pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+        let mut messages = 0;
+        while self.carry_out().await {
+            let wake = self.client.next_wakeup_ms();
+            if messages >= MESSAGES_IN_A_ROW && wake.is_some_and(|at| at <= self.now_ms()) {
+                messages = 0;
+                self.client.tick(self.now_ms());
+                continue;
+            }
+            tokio::select! {
+                biased;
+                () = self.events.closed() => break,
+                Some(_) = self.sockets.join_next() => {}
+                Some(command) = commands.recv() => match command {
+                    Command::Close => break,
+                    command => self.obey(command),
+                },
+                Some((link, said)) = self.heard.recv() => {
+                    messages += 1;
+                    self.hear(link, said);
+                }
+                () = sleep(self.began, wake) => {
+                    messages = 0;
+                    self.client.tick(self.now_ms());
+                }
+            }
+        }
+        self.say_farewell().await;
+    }
+
+    /// Does what the rules say. Whether they go on.
+    async fn carry_out(&mut self) -> bool {
+        while let Some(output) = self.client.poll_output() {
+            match output {
+                Output::Connect(link) => self.open(link),
+                Output::Send { link, text } => self.send(link, text),
+                // Without anybody to send on it, the socket closes in peace.
+                Output::CloseSocket(link) => drop(self.links.remove(&link)),
+                Output::Event(event) => {
+                    let ended = matches!(event, Event::Ended { .. });
+                    if !self.tell(event).await || ended {
+                        return false;
+                    }
+                }
+            }
+        }
+        true
+    }
+
+    fn open(&mut self, link: LinkId) {
+        let (outgoing, waiting) = mpsc::channel(OUTGOING);
+        self.links.insert(link, outgoing);
+        self.sockets.spawn(socket::run(link, self.options.clone(), waiting, self.said.clone()));
+    }
+
+    fn send(&mut self, link: LinkId, text: String) {
+        let taken = self.links.get(&link).is_some_and(|outgoing| outgoing.try_send(text).is_ok());
+        if !taken && self.links.remove(&link).is_some() {
+            self.client.closed(link, Loss::Silent, self.now_ms());
+        }
+    }
+
+    fn hear(&mut self, link: LinkId, said: Said) {
+        let now_ms = self.now_ms();
+        match said {
+            Said::Open => self.client.connected(link, now_ms),
+            Said::Text(text) => self.client.received(link, text.as_str(), now_ms),
+            Said::Lost(loss) => {
+                self.links.remove(&link);
+                self.client.closed(link, loss, now_ms);
+            }
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        let now_ms = self.now_ms();
+        // Whoever asked may have stopped waiting for the answer.
+        match command {
+            Command::Join { room, since, taken } => drop(taken.send(self.client.join(room, since, now_ms))),
+            Command::Leave { room } => self.client.leave(&room, now_ms),
+            Command::Publish { room, pid, data, outcome } => {
+                match self.client.publish(room.clone(), pid.clone(), data, now_ms) {
+                    Ok(()) => self.receipts.entry((room, pid)).or_default().push(outcome),
+                    Err(not_taken) => drop(outcome.send(Err(not_taken.into()))),
+                }
+            }
+            Command::History { room, before, limit, page } => {
+                let ticket = Ticket(self.next_ticket);
+                self.next_ticket += 1;
+                match self.client.history(ticket, room, before, limit, now_ms) {
+                    Ok(()) => drop(self.pages.insert(ticket, page)),
+                    Err(not_taken) => drop(page.send(Err(not_taken.into()))),
+                }
+            }
+            Command::Position { room, at } => drop(at.send(self.client.position(&room).cloned())),
+            Command::Close => {}
+        }
+    }
+
+    /// Tells whoever asked, or else the application. Whether it still listens.
+    async fn tell(&mut self, event: Event) -> bool {
+        match event {
+            Event::Accepted { room, pid } => self.settle(room, pid, || Ok(())),
+            Event::Rejected { room, pid, failure } => {
+                self.settle(room, pid, || Err(PublishError::Rejected(failure.clone())));
+            }
+            Event::History { ticket, page } => {
+                if let Some(waiting) = self.pages.remove(&ticket) {
+                    let _ = waiting.send(page.map_err(HistoryError::None));
+                }
+            }
+            other => return self.events.send(other).await.is_ok(),
+        }
+        true
+    }
+
+    fn settle(&mut self, room: RoomId, pid: PublicationId, outcome: impl Fn() -> Result<(), PublishError>) {
+        for waiting in self.receipts.remove(&(room, pid)).unwrap_or_default() {
+            let _ = waiting.send(outcome());
+        }
+    }
+
+    async fn say_farewell(mut self) {
+        self.client.stop();
+        self.links.clear();
+        self.heard.close();
+        let all_closed = async { while self.sockets.join_next().await.is_some() {} };
+        // Whatever is not closed by then is dropped with the set.
+        let _ = timeout(FAREWELL, all_closed).await;
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+async fn sleep(began: Instant, wake_ms: Option<u64>) {
+    match wake_ms {
+        Some(at_ms) => sleep_until(began + Duration::from_millis(at_ms)).await,
+        None => std::future::pending().await,
+    }
+}

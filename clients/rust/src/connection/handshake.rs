@@ -1,0 +1,87 @@
+//! The request that opens a connection.
+
+use protocol::{SUBPROTOCOL, TOKEN_SUBPROTOCOL};
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::handshake::client::Request;
+use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::http::header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL};
+
+use super::options::{Options, TokenPlace};
+
+/// Why there is no request. Shows nothing of the token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Error {
+    #[error("the URL is none that can be connected to")]
+    Url,
+    #[error("the token is no JWT: it has characters that no header may have")]
+    Token,
+}
+
+/// The handshake: subprotocol `rooms.v1`, and the token where the options want it.
+pub(super) fn request(options: &Options) -> Result<Request, Error> {
+    let mut request = url(options).into_client_request().map_err(|_| Error::Url)?;
+    let token = options.token.current();
+    let mut subprotocols = SUBPROTOCOL.to_owned();
+    match (token, options.token_place) {
+        (None, _) => {}
+        (Some(token), TokenPlace::Subprotocol) => {
+            subprotocols = format!("{SUBPROTOCOL}, {TOKEN_SUBPROTOCOL}{token}");
+        }
+        (Some(token), TokenPlace::Header) => {
+            request.headers_mut().insert(AUTHORIZATION, secret(&format!("Bearer {token}"))?);
+        }
+    }
+    request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, secret(&subprotocols)?);
+    Ok(request)
+}
+
+/// The URL with `?device=`.
+fn url(options: &Options) -> String {
+    let Some(device) = &options.device else { return options.url.clone() };
+    let separator = if options.url.contains('?') { '&' } else { '?' };
+    let device: String = form_urlencoded::byte_serialize(device.as_ref().as_bytes()).collect();
+    format!("{}{separator}device={device}", options.url)
+}
+
+fn secret(text: &str) -> Result<HeaderValue, Error> {
+    let mut value = HeaderValue::from_str(text).map_err(|_| Error::Token)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connection::Token;
+    use domain::Device;
+
+    fn header(request: &Request, name: &str) -> Option<String> {
+        request.headers().get(name).map(|value| value.to_str().unwrap().to_owned())
+    }
+
+    #[test]
+    fn the_token_goes_beside_the_subprotocol_or_into_the_header() {
+        let mut options = Options::new("ws://h/local");
+        assert_eq!(header(&request(&options).unwrap(), "sec-websocket-protocol").unwrap(), "rooms.v1");
+        options.token = Token::Fixed("a.b.c".to_owned());
+        assert_eq!(header(&request(&options).unwrap(), "sec-websocket-protocol").unwrap(), "rooms.v1, token.a.b.c");
+        options.token_place = TokenPlace::Header;
+        let request = request(&options).unwrap();
+        assert_eq!(header(&request, "sec-websocket-protocol").unwrap(), "rooms.v1");
+        assert_eq!(header(&request, "authorization").unwrap(), "Bearer a.b.c");
+        assert!(!format!("{request:?}").contains("a.b.c"), "not even in a debug log");
+    }
+
+    #[test]
+    fn the_device_is_encoded_into_the_query() {
+        let device = Some(Device::parse("phone+2|x").unwrap());
+        let options = Options::new("ws://h/local?room=r").with_device(device);
+        assert_eq!(request(&options).unwrap().uri().to_string(), "ws://h/local?room=r&device=phone%2B2%7Cx");
+    }
+
+    #[test]
+    fn a_token_with_line_breaks_is_refused_without_showing_it() {
+        let options = Options::new("ws://h").with_token(Token::Fixed("a\r\nX: y".to_owned()));
+        assert_eq!(request(&options).unwrap_err(), Error::Token);
+    }
+}

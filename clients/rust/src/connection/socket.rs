@@ -1,0 +1,139 @@
+//! One socket: opened, read and written by a task of its own, so that a slow one holds up nothing else.
+
+use std::time::Duration;
+
+use domain::limits;
+use futures::{SinkExt, StreamExt};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
+
+use super::handshake;
+use super::options::Options;
+use crate::rules::{LinkId, Loss};
+
+/// A peer that does not take a message for this long is gone.
+const SEND_TIMEOUT: Duration = Duration::from_secs(10);
+/// A peer that does not answer a close for this long need not.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// What a socket says to its client.
+#[derive(Debug)]
+pub(super) enum Said {
+    /// It is open.
+    Open,
+    /// A text message came.
+    Text(Utf8Bytes),
+    /// It is lost, or never opened; nothing follows.
+    Lost(Loss),
+}
+
+/// Opens a socket, and serves it until it is lost, or nobody wants to send on it any more: then it is closed in peace.
+pub(super) async fn run(
+    link: LinkId,
+    options: Options,
+    mut outgoing: mpsc::Receiver<String>,
+    said: mpsc::Sender<(LinkId, Said)>,
+) {
+    let opened = tokio::select! {
+        opened = open(&options) => opened,
+        // Nothing is sent before it is open: this is the end of the channel.
+        _ = outgoing.recv() => return,
+    };
+    let loss = match opened {
+        Ok(socket) => {
+            if said.send((link, Said::Open)).await.is_err() {
+                return;
+            }
+            serve(link, socket, outgoing, &said).await
+        }
+        Err(loss) => Some(loss),
+    };
+    if let Some(loss) = loss {
+        // If nobody listens any more, nobody misses it.
+        let _ = said.send((link, Said::Lost(loss))).await;
+    }
+}
+
+async fn open(options: &Options) -> Result<Socket, Loss> {
+    let failed = |error: &dyn std::fmt::Display| Loss::Failed(error.to_string());
+    let request = handshake::request(options).map_err(|error| failed(&error))?;
+    if request.uri().scheme_str() == Some("wss") {
+        choose_tls();
+    }
+    let largest = Some(limits::GATEWAY_MESSAGE_BYTES);
+    let config = WebSocketConfig::default().max_message_size(largest).max_frame_size(largest);
+    match timeout(options.connect_timeout, connect_async_tls_with_config(request, Some(config), true, None)).await {
+        Ok(Ok((socket, _))) => Ok(socket),
+        Ok(Err(tungstenite::Error::Http(response))) => Err(Loss::Refused { status: response.status().as_u16() }),
+        Ok(Err(error)) => Err(failed(&error)),
+        Err(_) => {
+            Err(Loss::Failed(format!("the server did not answer the handshake within {:?}", options.connect_timeout)))
+        }
+    }
+}
+
+/// TLS is done by rustls over ring, unless the application has chosen another provider for the whole process.
+fn choose_tls() {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        // Somebody may have been faster: then theirs is used.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    }
+}
+
+/// How the socket was lost; `None` if it was closed from here.
+async fn serve(
+    link: LinkId,
+    mut socket: Socket,
+    mut outgoing: mpsc::Receiver<String>,
+    said: &mpsc::Sender<(LinkId, Said)>,
+) -> Option<Loss> {
+    loop {
+        let incoming = tokio::select! {
+            text = outgoing.recv() => {
+                let Some(text) = text else { return close(socket).await };
+                match timeout(SEND_TIMEOUT, socket.send(Message::Text(text.into()))).await {
+                    Ok(Ok(())) => continue,
+                    Ok(Err(error)) => return Some(lost(&error)),
+                    Err(_) => return Some(Loss::Silent),
+                }
+            }
+            incoming = socket.next() => incoming,
+        };
+        match incoming {
+            Some(Ok(Message::Text(text))) => said.send((link, Said::Text(text))).await.ok()?,
+            Some(Ok(Message::Close(frame))) => {
+                return Some(Loss::Closed { code: frame.map(|frame| frame.code.into()) });
+            }
+            // A ping is answered by the next read or write; binary is none of rooms.v1.
+            Some(Ok(_)) => {}
+            Some(Err(error)) => return Some(lost(&error)),
+            None => return Some(Loss::Closed { code: None }),
+        }
+    }
+}
+
+fn lost(error: &tungstenite::Error) -> Loss {
+    match error {
+        tungstenite::Error::ConnectionClosed | tungstenite::Error::AlreadyClosed => Loss::Closed { code: None },
+        other => Loss::Failed(other.to_string()),
+    }
+}
+
+async fn close(mut socket: Socket) -> Option<Loss> {
+    let goodbye = async {
+        let frame = CloseFrame { code: CloseCode::Normal, reason: Utf8Bytes::default() };
+        if socket.close(Some(frame)).await.is_ok() {
+            while let Some(Ok(_)) = socket.next().await {}
+        }
+    };
+    // Whoever does not answer is left without an answer.
+    let _ = timeout(CLOSE_TIMEOUT, goodbye).await;
+    None
+}

@@ -1,0 +1,318 @@
+//! A client: its rooms, its connections, and what it is told of both.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use domain::{Data, Item, Position, PublicationId, RoomId, Sequence, limits};
+
+use super::chance::Chance;
+use super::event::{Event, LinkId, Loss, NotTaken, Output, Ticket};
+use super::link::Link;
+use super::outbox::Outbox;
+use super::questions::Questions;
+use super::room::{Ask, Room};
+use super::times::{LATER_MS, OVERLAP_MS, ROTATE_RETRY_MS};
+
+/// One client of rooms.v1. See the [module](super) for how to drive it.
+///
+/// After every call, take the outputs until there are none, and ask for the next wake-up again.
+#[derive(Debug)]
+pub struct Client {
+    pub(super) rooms: BTreeMap<RoomId, Room>,
+    pub(super) outbox: Outbox,
+    pub(super) questions: Questions,
+    /// What requests go to.
+    pub(super) primary: Option<Link>,
+    /// The connection before it, heard until its successor is whole; and when it is closed.
+    pub(super) retiring: Option<(Link, Option<u64>)>,
+    pub(super) opening: Option<LinkId>,
+    pub(super) connect_at_ms: Option<u64>,
+    /// Attempts in a row that came to nothing.
+    pub(super) attempts: u32,
+    pub(super) chance: Chance,
+    online: bool,
+    ended: bool,
+    next_link: u64,
+    next_request: u64,
+    outputs: VecDeque<Output>,
+}
+
+/// How long to stay away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pause {
+    /// The usual pause: shorter than a second the first time.
+    Usual,
+    /// As somebody who was told to come back later.
+    Later,
+}
+
+impl Client {
+    /// A client that wants a connection now. The seed decides all its jitter.
+    #[must_use]
+    pub fn new(seed: u64, now_ms: u64) -> Self {
+        Self {
+            rooms: BTreeMap::new(),
+            outbox: Outbox::default(),
+            questions: Questions::default(),
+            primary: None,
+            retiring: None,
+            opening: None,
+            connect_at_ms: Some(now_ms),
+            attempts: 0,
+            chance: Chance::new(seed),
+            online: false,
+            ended: false,
+            next_link: 1,
+            next_request: 1,
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// The next thing to do, in order.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Through which publication everything of a room was heard; `None` before it is joined.
+    #[must_use]
+    pub fn position(&self, room: &RoomId) -> Option<&Position> {
+        self.rooms.get(room).and_then(Room::position)
+    }
+
+    /// Hears a room: from now on, or from a position remembered from an earlier life of the application. A room that
+    /// is heard already stays as it is.
+    ///
+    /// # Errors
+    /// [`NotTaken::Rooms`] at 100 rooms; [`NotTaken::Ended`].
+    pub fn join(&mut self, room: RoomId, since: Option<Position>, now_ms: u64) -> Result<(), NotTaken> {
+        self.check_alive()?;
+        let mut joining = Room::new(room.clone(), since, now_ms);
+        match self.rooms.get(&room) {
+            Some(known) if known.wanted => return Ok(()),
+            Some(leaving) => {
+                if leaving.ask == Ask::Sent {
+                    // It is asked for when what is in flight has been answered: two requests may overtake each other.
+                    joining.ask = Ask::Sent;
+                }
+                self.forget(&room);
+            }
+            None if self.rooms.len() >= limits::ROOMS_PER_CONNECTION => return Err(NotTaken::Rooms),
+            None => {}
+        }
+        self.rooms.insert(room, joining);
+        self.pump(now_ms);
+        Ok(())
+    }
+
+    /// Hears a room no more. From this call on nothing of it is told; [`Event::Left`] follows when the server agrees.
+    pub fn leave(&mut self, room: &RoomId, now_ms: u64) {
+        let Some(known) = self.rooms.get_mut(room).filter(|known| known.wanted) else { return };
+        known.wanted = false;
+        if known.ask != Ask::Sent {
+            known.ask = Ask::At(now_ms);
+        }
+        if self.primary.is_none() {
+            self.forget(room);
+        }
+        self.pump(now_ms);
+    }
+
+    /// Publishes. [`Event::Accepted`] or [`Event::Rejected`] follows; publications of one room keep their order.
+    ///
+    /// # Errors
+    /// [`NotTaken::Publications`] when too many wait; [`NotTaken::Ended`].
+    pub fn publish(&mut self, room: RoomId, pid: PublicationId, data: Data, now_ms: u64) -> Result<(), NotTaken> {
+        self.check_alive()?;
+        self.outbox.push(room, Item { id: pid, data }, now_ms)?;
+        self.pump(now_ms);
+        Ok(())
+    }
+
+    /// Asks for at most `limit` publications (1 to 100) that stand before a sequence, or the latest.
+    /// [`Event::History`] follows.
+    ///
+    /// # Errors
+    /// [`NotTaken::Histories`] when too many questions wait; [`NotTaken::Ended`].
+    pub fn history(
+        &mut self,
+        ticket: Ticket,
+        room: RoomId,
+        before: Option<Sequence>,
+        limit: usize,
+        now_ms: u64,
+    ) -> Result<(), NotTaken> {
+        self.check_alive()?;
+        let limit = limit.clamp(1, limits::HISTORY_PUBLICATIONS);
+        self.questions.push(ticket, room, before, limit, now_ms)?;
+        self.pump(now_ms);
+        Ok(())
+    }
+
+    /// Ends: closes every connection, and does nothing more.
+    pub fn stop(&mut self) {
+        self.rooms.clear();
+        let links = [self.primary.take().map(|link| link.id), self.retiring.take().map(|(link, _)| link.id)];
+        for link in links.into_iter().flatten().chain(self.opening.take()) {
+            self.output(Output::CloseSocket(link));
+        }
+        self.connect_at_ms = None;
+        self.ended = true;
+    }
+
+    /// A connection that was to be opened is open.
+    pub fn connected(&mut self, link: LinkId, now_ms: u64) {
+        if self.opening != Some(link) {
+            return self.output(Output::CloseSocket(link));
+        }
+        self.opening = None;
+        let replaced = self.primary.replace(Link::new(link, now_ms, &mut self.chance));
+        if let Some(replaced) = replaced
+            && let Some((older, _)) = self.retiring.replace((replaced.retired(), None))
+        {
+            self.output(Output::CloseSocket(older.id));
+        }
+        if !std::mem::replace(&mut self.online, true) {
+            self.event(Event::Online);
+        }
+        self.say_hello(now_ms);
+    }
+
+    /// A connection was lost, or never came to be.
+    pub fn closed(&mut self, link: LinkId, because: Loss, now_ms: u64) {
+        if self.opening == Some(link) {
+            self.opening = None;
+            return self.not_opened(because, now_ms);
+        }
+        if self.retiring.as_ref().is_some_and(|(retiring, _)| retiring.id == link) {
+            self.retiring = None;
+        } else if self.primary.as_ref().is_some_and(|primary| primary.id == link) {
+            self.lost(because, Pause::Usual, now_ms);
+        }
+    }
+
+    /// Asks all rooms on a new connection, and sends what was not answered on the one before.
+    pub(super) fn say_hello(&mut self, now_ms: u64) {
+        self.forget_unwanted();
+        self.outbox.interrupted(now_ms);
+        self.questions.interrupted(now_ms);
+        let rooms: Vec<RoomId> = self.rooms.keys().cloned().collect();
+        if let Some(primary) = &mut self.primary {
+            primary.unsettled = rooms.iter().cloned().collect();
+        }
+        if !rooms.is_empty() {
+            self.ask_rooms(rooms, true, now_ms);
+        }
+        self.settled(now_ms);
+        self.pump(now_ms);
+    }
+
+    /// If everything is whole on the new connection, the one before is closed soon.
+    pub(super) fn settled(&mut self, now_ms: u64) {
+        let settled = self.primary.as_ref().is_some_and(|primary| primary.unsettled.is_empty());
+        if let Some((_, close_at_ms @ None)) = self.retiring.as_mut().filter(|_| settled) {
+            *close_at_ms = Some(now_ms + OVERLAP_MS);
+        }
+    }
+
+    /// The connection is of no use any more: the one before takes over if it is still there, otherwise another is opened.
+    pub(super) fn lost(&mut self, because: Loss, pause: Pause, now_ms: u64) {
+        self.primary = None;
+        if let Some((before, _)) = self.retiring.take() {
+            self.primary = Some(before.restored(now_ms + self.rotate_retry()));
+            return self.say_hello(now_ms);
+        }
+        self.rooms.values_mut().for_each(Room::interrupted);
+        self.outbox.interrupted(now_ms);
+        self.questions.interrupted(now_ms);
+        self.forget_unwanted();
+        self.go_offline(because, pause, now_ms);
+    }
+
+    /// Closes the connection from this side.
+    pub(super) fn drop_primary(&mut self, because: Loss, pause: Pause, now_ms: u64) {
+        if let Some(primary) = &self.primary {
+            let link = primary.id;
+            self.output(Output::CloseSocket(link));
+            self.lost(because, pause, now_ms);
+        }
+    }
+
+    /// It is over: the server said so.
+    pub(super) fn end(&mut self, because: Loss) {
+        self.stop();
+        self.event(Event::Ended { because });
+    }
+
+    fn not_opened(&mut self, because: Loss, now_ms: u64) {
+        if self.primary.is_some() {
+            let retry = self.rotate_retry();
+            if let Some(primary) = &mut self.primary {
+                primary.rotate_at_ms = now_ms + retry;
+            }
+        } else if because.is_final() {
+            self.end(because);
+        } else {
+            self.go_offline(because, Pause::Usual, now_ms);
+        }
+    }
+
+    fn go_offline(&mut self, because: Loss, pause: Pause, now_ms: u64) {
+        self.online = false;
+        if self.opening.is_some() {
+            return self.event(Event::Offline { because, retry_in_ms: 0 });
+        }
+        let least_ms = if pause == Pause::Later { LATER_MS } else { 0 };
+        let retry_in_ms = least_ms + self.chance.backoff(self.attempts);
+        self.attempts = self.attempts.saturating_add(1);
+        self.connect_at_ms = Some(now_ms + retry_in_ms);
+        self.event(Event::Offline { because, retry_in_ms });
+    }
+
+    fn rotate_retry(&mut self) -> u64 {
+        ROTATE_RETRY_MS + self.chance.up_to(ROTATE_RETRY_MS)
+    }
+
+    /// Without the connection nobody hears the rooms that were being left.
+    fn forget_unwanted(&mut self) {
+        let unwanted: Vec<RoomId> =
+            self.rooms.values().filter(|room| !room.wanted).map(|room| room.name().clone()).collect();
+        unwanted.iter().for_each(|room| self.forget(room));
+    }
+
+    /// A room is gone from here.
+    pub(super) fn forget(&mut self, room: &RoomId) {
+        if self.rooms.remove(room).is_some() {
+            self.event(Event::Left { room: room.clone() });
+        }
+    }
+
+    /// Opens a connection.
+    pub(super) fn open(&mut self) {
+        let link = LinkId(self.next_link);
+        self.next_link += 1;
+        self.connect_at_ms = None;
+        self.opening = Some(link);
+        self.output(Output::Connect(link));
+    }
+
+    pub(super) fn request_id(&mut self) -> u64 {
+        let id = self.next_request;
+        self.next_request += 1;
+        id
+    }
+
+    pub(super) fn output(&mut self, output: Output) {
+        self.outputs.push_back(output);
+    }
+
+    pub(super) fn event(&mut self, event: Event) {
+        self.output(Output::Event(event));
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    fn check_alive(&self) -> Result<(), NotTaken> {
+        if self.ended { Err(NotTaken::Ended) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,222 @@
+//! What is due: attempts, requests, pings, the exchange of connections.
+
+use std::collections::BTreeMap;
+
+use domain::{Position, RoomId};
+
+use super::client::{Client, Pause};
+use super::event::{Event, Loss, NoHistory, Output, Ticket};
+use super::link::{Asked, Due};
+use super::request::Request;
+use super::room::{Ask, Room};
+
+impl Client {
+    /// When [`Client::tick`] is to be called at the latest; `None` when nothing is due ever.
+    #[must_use]
+    pub fn next_wakeup_ms(&self) -> Option<u64> {
+        if self.has_ended() {
+            return None;
+        }
+        let mut wake = self.connect_at_ms;
+        let mut at = |due_ms: u64| wake = Some(wake.map_or(due_ms, |earlier| earlier.min(due_ms)));
+        if let Some((_, Some(close_at_ms))) = &self.retiring {
+            at(*close_at_ms);
+        }
+        if let Some(primary) = &self.primary {
+            at(primary.wake_at_ms());
+            if self.opening.is_none() {
+                at(primary.rotate_at_ms);
+            }
+            for room in self.rooms.values() {
+                if let Ask::At(due_ms) = room.ask {
+                    at(due_ms);
+                }
+                room.sync_at_ms().into_iter().for_each(&mut at);
+            }
+            self.questions.due().for_each(|(_, due_ms)| at(due_ms));
+            self.publications_due().for_each(|(_, due_ms)| at(due_ms));
+        }
+        wake
+    }
+
+    /// Does what is due.
+    pub fn tick(&mut self, now_ms: u64) {
+        if self.has_ended() {
+            return;
+        }
+        if self.connect_at_ms.is_some_and(|at| at <= now_ms) {
+            self.open();
+        }
+        if let Some((retired, _)) = self.retiring.take_if(|(_, close_at_ms)| close_at_ms.is_some_and(|at| at <= now_ms))
+        {
+            self.output(Output::CloseSocket(retired.id));
+        }
+        self.tend(now_ms);
+        self.pump(now_ms);
+    }
+
+    /// Sends what is due; nothing without a connection.
+    pub(super) fn pump(&mut self, now_ms: u64) {
+        if self.primary.is_none() {
+            return;
+        }
+        let due = |room: &&Room| {
+            matches!(room.ask, Ask::At(at) if at <= now_ms) || room.sync_at_ms().is_some_and(|at| at <= now_ms)
+        };
+        let (wanted, unwanted): (Vec<&Room>, Vec<&Room>) =
+            self.rooms.values().filter(due).partition(|room| room.wanted);
+        let names = |rooms: Vec<&Room>| rooms.into_iter().map(|room| room.name().clone()).collect::<Vec<_>>();
+        let (wanted, unwanted) = (names(wanted), names(unwanted));
+        if !wanted.is_empty() {
+            let sync = wanted.len() > 1;
+            self.ask_rooms(wanted, sync, now_ms);
+        }
+        unwanted.into_iter().for_each(|room| self.ask_to_leave(room, now_ms));
+        self.ask_for_history(now_ms);
+        self.send_publications(now_ms);
+    }
+
+    /// Asks to join or catch up with rooms: all of them in one message.
+    pub(super) fn ask_rooms(&mut self, names: Vec<RoomId>, sync: bool, now_ms: u64) {
+        let id = self.request_id();
+        let mut rooms: Vec<(RoomId, Option<Position>)> = Vec::with_capacity(names.len());
+        for name in names {
+            if let Some(room) = self.rooms.get_mut(&name) {
+                room.asked();
+                rooms.push((name, room.position().cloned()));
+            }
+        }
+        let text = match rooms.as_slice() {
+            [(room, since)] if !sync => Request::Join { id, room, since: since.as_ref() }.text(),
+            several => {
+                let rooms: BTreeMap<_, _> = several.iter().map(|(room, since)| (room, since.as_ref())).collect();
+                Request::Sync { id, rooms }.text()
+            }
+        };
+        self.ask(id, Asked::Rooms { rooms, sync }, text, now_ms);
+    }
+
+    /// Asks the connection whether it is alive, and the server where the rooms stand.
+    pub(super) fn ping(&mut self, now_ms: u64) {
+        let id = self.request_id();
+        let known = self.rooms.iter().filter(|(_, room)| room.wanted);
+        let at: BTreeMap<_, _> = known.filter_map(|(name, room)| Some((name, room.position()?))).collect();
+        let text = Request::Ping { id, at }.text();
+        if let Some(primary) = &mut self.primary {
+            primary.pinged(id, now_ms, &mut self.chance);
+            let link = primary.id;
+            self.output(Output::Send { link, text });
+        }
+    }
+
+    /// A request came to nothing, and is made again after the usual pause.
+    pub(super) fn failed(&mut self, asked: Asked, now_ms: u64) {
+        self.try_again(asked, None, now_ms);
+    }
+
+    /// Makes a request again: not before `after_ms`, if the server said so.
+    pub(super) fn try_again(&mut self, asked: Asked, after_ms: Option<u64>, now_ms: u64) {
+        match asked {
+            Asked::Rooms { rooms, .. } => {
+                let rooms: Vec<RoomId> = rooms.into_iter().map(|(room, _)| room).collect();
+                self.ask_again(&rooms, after_ms, now_ms);
+            }
+            Asked::Leave(room) => self.ask_again(&[room], after_ms, now_ms),
+            Asked::Publish(room) => {
+                if let Some(tries) = self.outbox.failed(&room) {
+                    let pause = self.pause(tries, after_ms);
+                    self.outbox.again_at(&room, now_ms + pause);
+                }
+            }
+            Asked::History(ticket) => match self.questions.failed(ticket) {
+                Some(tries) => {
+                    let pause = self.pause(tries, after_ms);
+                    self.questions.again_at(ticket, now_ms + pause);
+                }
+                None => self.event(Event::History { ticket, page: Err(NoHistory::Unanswered) }),
+            },
+        }
+    }
+
+    /// Asks rooms again that were asked together: together.
+    pub(super) fn ask_again(&mut self, rooms: &[RoomId], after_ms: Option<u64>, now_ms: u64) {
+        let tries = rooms.iter().filter_map(|room| self.rooms.get(room)).map(|room| room.tries).max();
+        let due_ms = now_ms + self.pause(tries.unwrap_or(0), after_ms);
+        for room in rooms {
+            if let Some(known) = self.rooms.get_mut(room).filter(|known| known.ask == Ask::Sent) {
+                known.tries = known.tries.saturating_add(1);
+                known.ask = Ask::At(due_ms);
+            }
+        }
+    }
+
+    /// What the server asked for is the least; jitter comes on top.
+    pub(super) fn pause(&mut self, tries: u32, after_ms: Option<u64>) -> u64 {
+        after_ms.unwrap_or(0).saturating_add(self.chance.backoff(tries))
+    }
+
+    /// What a connection needs.
+    fn tend(&mut self, now_ms: u64) {
+        let Some(primary) = &mut self.primary else { return };
+        let given_up = primary.give_up(now_ms);
+        let probe = !given_up.is_empty() && !primary.is_pinged();
+        let (due, rotate) = (primary.due(now_ms), primary.rotate_at_ms <= now_ms);
+        given_up.into_iter().for_each(|asked| self.failed(asked, now_ms));
+        match due {
+            Due::GiveUp => return self.drop_primary(Loss::Silent, Pause::Usual, now_ms),
+            Due::Ping => self.ping(now_ms),
+            Due::Nothing if probe => self.ping(now_ms),
+            Due::Nothing => {}
+        }
+        if rotate && self.opening.is_none() {
+            self.open();
+        }
+    }
+
+    fn ask_to_leave(&mut self, room: RoomId, now_ms: u64) {
+        let id = self.request_id();
+        if let Some(known) = self.rooms.get_mut(&room) {
+            known.ask = Ask::Sent;
+        }
+        let text = Request::Leave { id, room: &room }.text();
+        self.ask(id, Asked::Leave(room), text, now_ms);
+    }
+
+    fn ask_for_history(&mut self, now_ms: u64) {
+        let due: Vec<Ticket> = self.questions.due().filter(|(_, at)| *at <= now_ms).map(|(ticket, _)| ticket).collect();
+        for ticket in due {
+            let id = self.request_id();
+            if let Some(question) = self.questions.send(ticket) {
+                let (room, before, limit) = (&question.room, question.before, question.limit);
+                let text = Request::History { id, room, before, limit }.text();
+                self.ask(id, Asked::History(ticket), text, now_ms);
+            }
+        }
+    }
+
+    fn send_publications(&mut self, now_ms: u64) {
+        let due: Vec<RoomId> =
+            self.publications_due().filter(|(_, at)| *at <= now_ms).map(|(room, _)| room.clone()).collect();
+        for room in due {
+            let id = self.request_id();
+            let text = Request::publish(id, &room, &self.outbox.send(&room)).text();
+            self.ask(id, Asked::Publish(room), text, now_ms);
+        }
+    }
+
+    /// Publications to be sent, and when. Those to a room that is being joined wait until it is, so that whoever
+    /// publishes hears it.
+    fn publications_due(&self) -> impl Iterator<Item = (&RoomId, u64)> {
+        let being_joined =
+            |room: &RoomId| self.rooms.get(room).is_some_and(|known| known.wanted && known.position().is_none());
+        self.outbox.due().filter(move |(room, _)| !being_joined(room))
+    }
+
+    fn ask(&mut self, id: u64, asked: Asked, text: String, now_ms: u64) {
+        if let Some(primary) = &mut self.primary {
+            primary.ask(id, asked, now_ms);
+            let link = primary.id;
+            self.output(Output::Send { link, text });
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! What a client does and says: to its connections, and to the application.
+
+use domain::{ConnectionId, Data, Position, PublicationId, RoomId, Timestamp, UserId};
+use protocol::reply::{Failure, History};
+
+/// What a client wants done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Output {
+    /// Open a connection now, and say later what became of it ([`Client::connected`](super::Client::connected) or
+    /// [`Client::closed`](super::Client::closed)).
+    Connect(LinkId),
+    /// Send this text message.
+    Send {
+        /// On which connection.
+        link: LinkId,
+        /// One JSON object.
+        text: String,
+    },
+    /// Close the connection; nothing that it still says matters.
+    CloseSocket(LinkId),
+    /// Tell the application.
+    Event(Event),
+}
+
+/// One attempt at a connection, and the connection it became. Never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LinkId(pub u64);
+
+/// A question for history, as the application numbered it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Ticket(pub u64);
+
+/// What the application is told.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// There is a connection.
+    Online,
+    /// There is none. Another attempt is made by itself.
+    Offline {
+        /// Why.
+        because: Loss,
+        /// When the next attempt is made, milliseconds from now.
+        retry_in_ms: u64,
+    },
+    /// A room has been joined: from here on everything published there is heard, once and in order.
+    Joined {
+        /// Which room.
+        room: RoomId,
+        /// Where it stands. What is heard begins after it, or after the position that was asked from.
+        head: Position,
+        /// How many members it has, where that was known at once.
+        members: Option<u64>,
+    },
+    /// A publication.
+    Message(Message),
+    /// After an absence, everything that was published meanwhile has been heard.
+    Resumed {
+        /// Which room.
+        room: RoomId,
+        /// Where it stands.
+        at: Position,
+        /// How many publications that was.
+        replayed: u64,
+    },
+    /// Publications between two positions will not be heard: they are too many or too old, or, if the epochs differ,
+    /// the room's history began anew.
+    Missed {
+        /// Which room.
+        room: RoomId,
+        /// The last one heard.
+        from: Position,
+        /// The next one heard comes after this.
+        to: Position,
+    },
+    /// A room is heard no more, as asked.
+    Left {
+        /// Which room.
+        room: RoomId,
+    },
+    /// A room may not be joined, or not any more.
+    Refused {
+        /// Which room.
+        room: RoomId,
+        /// Why.
+        failure: Failure,
+    },
+    /// A publication is stored, and will be heard by every member.
+    Accepted {
+        /// Where.
+        room: RoomId,
+        /// Which.
+        pid: PublicationId,
+    },
+    /// A publication was refused, and sending it again would not help.
+    Rejected {
+        /// Where.
+        room: RoomId,
+        /// Which.
+        pid: PublicationId,
+        /// Why.
+        failure: Failure,
+    },
+    /// The answer to a question for history.
+    History {
+        /// To which.
+        ticket: Ticket,
+        /// The page, or why there is none.
+        page: Result<History, NoHistory>,
+    },
+    /// It is over: no further attempt is made, and nothing is told any more.
+    Ended {
+        /// Why.
+        because: Loss,
+    },
+}
+
+/// A publication, as the application hears it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Where it was published.
+    pub room: RoomId,
+    /// Its place there.
+    pub at: Position,
+    /// Its id; an application recognises its own publications by it.
+    pub pid: PublicationId,
+    /// Its author.
+    pub by: UserId,
+    /// The connection it came from, if from one.
+    pub from: Option<ConnectionId>,
+    /// When it was accepted.
+    pub accepted_at: Timestamp,
+    /// What it says.
+    pub data: Data,
+}
+
+/// How a connection was lost, or never came to be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Loss {
+    /// The handshake was answered with another status than 101.
+    #[error("the server refused the connection with status {status}")]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+    },
+    /// The network failed.
+    #[error("{0}")]
+    Failed(String),
+    /// The server closed it.
+    #[error("the server closed the connection{}", code.map(|code| format!(" with code {code}")).unwrap_or_default())]
+    Closed {
+        /// The close code, if there was one (RFC 6455, 7.4).
+        code: Option<u16>,
+    },
+    /// It no longer answers.
+    #[error("the server does not answer")]
+    Silent,
+    /// The server said that it would close, or that it does not know the connection.
+    #[error("the server said goodbye: {code}")]
+    Told {
+        /// Its word for it.
+        code: String,
+    },
+}
+
+impl Loss {
+    /// Whether another attempt with the same token is in vain (HTTP 401 and 403).
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Refused { status: 401 | 403 })
+    }
+}
+
+/// Why there is no history.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoHistory {
+    /// It was refused.
+    #[error("{}", .0.message)]
+    Refused(Failure),
+    /// It was asked for several times in vain.
+    #[error("there was no answer")]
+    Unanswered,
+}
+
+/// Why a client does not take a request of the application.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotTaken {
+    /// It has ended.
+    #[error("the client has ended")]
+    Ended,
+    /// It is in as many rooms as a connection may be.
+    #[error("a connection may be in 100 rooms at most; leave one first")]
+    Rooms,
+    /// As many publications wait as may.
+    #[error("too many publications wait to be accepted; wait for one of them")]
+    Publications,
+    /// As many questions for history wait as may.
+    #[error("too many questions for history wait for an answer; wait for one of them")]
+    Histories,
+}

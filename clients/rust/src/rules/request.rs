@@ -1,0 +1,98 @@
+//! The texts a client sends.
+
+use std::collections::BTreeMap;
+
+use domain::{Data, Item, Position, PublicationId, RoomId, Sequence};
+use protocol::request::RequestId;
+use serde::Serialize;
+
+/// A request of rooms.v1.
+#[derive(Debug, Serialize)]
+#[serde(tag = "action", rename_all = "snake_case")]
+pub(super) enum Request<'a> {
+    /// Hello, and resume of several rooms.
+    Sync { id: RequestId, rooms: BTreeMap<&'a RoomId, Option<&'a Position>> },
+    /// Hear a room, or catch up with it.
+    Join {
+        id: RequestId,
+        room: &'a RoomId,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        since: Option<&'a Position>,
+    },
+    /// Hear it no more.
+    Leave { id: RequestId, room: &'a RoomId },
+    /// A page of what was published.
+    History {
+        id: RequestId,
+        room: &'a RoomId,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        before: Option<Sequence>,
+        limit: usize,
+    },
+    /// Keep-alive. The pong has no id; a refusal has.
+    Ping { id: RequestId, at: BTreeMap<&'a RoomId, &'a Position> },
+    /// One publication.
+    Publish { id: RequestId, room: &'a RoomId, pid: &'a PublicationId, data: &'a Data },
+    /// Several publications.
+    #[serde(rename = "publish")]
+    PublishSeveral { id: RequestId, room: &'a RoomId, items: Vec<Publication<'a>> },
+}
+
+/// One of several publications.
+#[derive(Debug, Serialize)]
+pub(super) struct Publication<'a> {
+    pid: &'a PublicationId,
+    data: &'a Data,
+}
+
+impl<'a> Request<'a> {
+    /// Publications of one room, in order.
+    pub(super) fn publish(id: RequestId, room: &'a RoomId, items: &[&'a Item]) -> Self {
+        if let [item] = items {
+            return Self::Publish { id, room, pid: &item.id, data: &item.data };
+        }
+        let several = items.iter().map(|item| Publication { pid: &item.id, data: &item.data }).collect();
+        Self::PublishSeveral { id, room, items: several }
+    }
+
+    pub(super) fn text(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::Epoch;
+    use protocol::request::{Action, Request as Read};
+
+    #[test]
+    fn the_server_reads_what_a_client_writes() {
+        let room = RoomId::parse("lobby").unwrap();
+        let at = Position { epoch: Epoch::parse("k7Qf").unwrap(), sequence: Sequence::new(7) };
+        let item = |id: &str| Item { id: PublicationId::parse(id).unwrap(), data: Data::text("hi").unwrap() };
+        let (one, two) = (item("a"), item("b"));
+        let read = |request: Request<'_>| Read::parse(&request.text()).unwrap();
+        let rooms = BTreeMap::from([(&room, Some(&at))]);
+        let expected = Action::Sync { rooms: vec![(room.clone(), Some(at.clone()))] };
+        assert_eq!(read(Request::Sync { id: 1, rooms }).action, expected);
+        assert_eq!(
+            read(Request::Join { id: 2, room: &room, since: None }).action,
+            Action::Join { room: room.clone(), since: None }
+        );
+        assert_eq!(read(Request::Leave { id: 3, room: &room }).action, Action::Leave { room: room.clone() });
+        let history = Request::History { id: 4, room: &room, before: Some(Sequence::new(9)), limit: 20 };
+        assert_eq!(
+            read(history).action,
+            Action::History { room: room.clone(), before: Some(Sequence::new(9)), limit: 20 }
+        );
+        let ping = read(Request::Ping { id: 5, at: BTreeMap::from([(&room, &at)]) });
+        assert_eq!((ping.id, ping.action), (Some(5), Action::Ping { at: vec![(room.clone(), at.clone())] }));
+        let published = |items: &[&Item]| read(Request::publish(6, &room, items)).action;
+        assert_eq!(published(&[&one]), Action::Publish { room: room.clone(), items: vec![one.clone()] });
+        assert_eq!(
+            published(&[&one, &two]),
+            Action::Publish { room: room.clone(), items: vec![one.clone(), two.clone()] }
+        );
+    }
+}

@@ -1,0 +1,242 @@
+//! One room, as the application hears it: each publication at most once, in order, no gap that is not told.
+//!
+//! There is one rule for live blocks, replays and held ones alike. What is at or below the position was heard; what
+//! follows it is heard; what is beyond is held until the gap before it is filled, by what was late or by the log.
+
+use domain::{Position, RoomId, Sequence};
+use protocol::block::{Block, Message as WireMessage};
+use protocol::reply::Joined;
+
+use super::chance::Chance;
+use super::event::{Event, Message};
+use super::held::Held;
+use super::times::{BEHIND_MS, HOLD_JITTER_MS, HOLD_MS};
+
+/// A room that the application wants to hear, or has just asked to leave.
+#[derive(Debug)]
+pub(super) struct Room {
+    name: RoomId,
+    /// Whether the application wants to hear it; if not, it is on its way out.
+    pub(super) wanted: bool,
+    /// What the server is to be asked: to join or to catch up while it is wanted, to leave otherwise.
+    pub(super) ask: Ask,
+    /// Tries in a row that came to nothing.
+    pub(super) tries: u32,
+    /// Through which publication everything was heard. `None` until the first reply says where the room stands.
+    position: Option<Position>,
+    /// How far the room is known to go.
+    known: Option<Position>,
+    held: Held,
+    /// When to ask, if it is still behind.
+    sync_at_ms: Option<u64>,
+    announced: bool,
+    /// How many were replayed after an absence, until it is whole.
+    replayed: Option<u64>,
+}
+
+/// Where a question to the server stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ask {
+    /// There is none.
+    No,
+    /// It is due.
+    At(u64),
+    /// It has been sent and not answered.
+    Sent,
+}
+
+/// What a reply brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Everything up to where the room stood.
+    Whole,
+    /// There is more to ask for.
+    More {
+        /// Whether it brought anything.
+        advanced: bool,
+    },
+}
+
+impl Room {
+    /// A room to be joined, from a position the application remembers, if any.
+    pub(super) fn new(name: RoomId, since: Option<Position>, now_ms: u64) -> Self {
+        Self {
+            name,
+            wanted: true,
+            ask: Ask::At(now_ms),
+            tries: 0,
+            known: None,
+            held: Held::default(),
+            sync_at_ms: None,
+            announced: false,
+            replayed: since.is_some().then_some(0),
+            position: since,
+        }
+    }
+
+    pub(super) fn name(&self) -> &RoomId {
+        &self.name
+    }
+
+    pub(super) fn position(&self) -> Option<&Position> {
+        self.position.as_ref()
+    }
+
+    /// When the gap, or what a pong said, is to be looked at again.
+    pub(super) fn sync_at_ms(&self) -> Option<u64> {
+        self.sync_at_ms.filter(|_| self.wanted && self.ask == Ask::No)
+    }
+
+    /// The question has been sent; what becomes known from here on is newer than its answer.
+    pub(super) fn asked(&mut self) {
+        self.ask = Ask::Sent;
+        self.sync_at_ms = None;
+        self.known.clone_from(&self.position);
+    }
+
+    /// The connection was lost, and what was asked with it.
+    pub(super) fn interrupted(&mut self) {
+        self.ask = Ask::No;
+        self.sync_at_ms = None;
+        if self.position.is_some() {
+            self.replayed.get_or_insert(0);
+        }
+    }
+
+    /// Live publications.
+    pub(super) fn hear(&mut self, block: Block, now_ms: u64, chance: &mut Chance, events: &mut Vec<Event>) {
+        self.note(Position { epoch: block.ep.clone(), sequence: block.through() });
+        self.take(block, events);
+        self.watch(now_ms, chance);
+    }
+
+    /// The answer to a question that was asked from `since`.
+    pub(super) fn answered(
+        &mut self,
+        since: Option<&Position>,
+        reply: Joined,
+        now_ms: u64,
+        chance: &mut Chance,
+        events: &mut Vec<Event>,
+    ) -> Step {
+        self.ask = Ask::No;
+        let head = Position { epoch: reply.ep, sequence: reply.seq };
+        if !std::mem::replace(&mut self.announced, true) {
+            events.push(Event::Joined { room: self.name.clone(), head: head.clone(), members: reply.members });
+        }
+        self.note(head.clone());
+        let before = self.position.clone();
+        let recovered = reply.recovered == Some(true) && before.as_ref().is_some_and(|at| at.epoch == head.epoch);
+        if recovered {
+            reply.b.into_iter().for_each(|block| self.take(block, events));
+        } else if !self.has_all(since, &head) {
+            self.rebase(head, events);
+        }
+        let advanced = self.advanced_beyond(before.as_ref());
+        if recovered && let Some(replayed) = &mut self.replayed {
+            *replayed += advanced;
+        }
+        if recovered && reply.next.is_some() {
+            return Step::More { advanced: advanced > 0 };
+        }
+        self.whole(now_ms, chance, events);
+        Step::Whole
+    }
+
+    /// A pong said that the room goes on.
+    pub(super) fn behind(&mut self, head: Position, now_ms: u64) {
+        self.note(head);
+        if self.is_behind() && self.ask == Ask::No {
+            let due = now_ms + BEHIND_MS;
+            self.sync_at_ms = Some(self.sync_at_ms.map_or(due, |earlier| earlier.min(due)));
+        }
+    }
+
+    fn whole(&mut self, now_ms: u64, chance: &mut Chance, events: &mut Vec<Event>) {
+        self.tries = 0;
+        if let (Some(replayed), Some(at)) = (self.replayed.take(), self.position.clone()) {
+            events.push(Event::Resumed { room: self.name.clone(), at, replayed });
+        }
+        self.watch(now_ms, chance);
+    }
+
+    /// Whether a reply that could replay nothing leaves nothing out: it was all heard live meanwhile.
+    fn has_all(&self, since: Option<&Position>, head: &Position) -> bool {
+        let (Some(at), Some(since)) = (&self.position, since) else { return false };
+        at.epoch == head.epoch
+            && since.epoch == head.epoch
+            && since.sequence <= head.sequence
+            && head.sequence <= at.sequence
+    }
+
+    /// Begins anew where the room stands.
+    fn rebase(&mut self, head: Position, events: &mut Vec<Event>) {
+        if let Some(from) = self.position.replace(head.clone()) {
+            self.replayed = None;
+            events.push(Event::Missed { room: self.name.clone(), from, to: head.clone() });
+        }
+        self.held.keep_only(&head.epoch);
+        self.drain(events);
+    }
+
+    fn take(&mut self, block: Block, events: &mut Vec<Event>) {
+        let follows = self.position.as_ref().is_some_and(|at| at.epoch == block.ep && block.seq <= at.sequence.next());
+        if !follows {
+            return self.held.insert(block);
+        }
+        for (sequence, message) in (block.seq.get()..).map(Sequence::new).zip(block.m) {
+            self.deliver(sequence, message, events);
+        }
+        self.drain(events);
+    }
+
+    fn deliver(&mut self, sequence: Sequence, message: WireMessage, events: &mut Vec<Event>) {
+        let Some(position) = self.position.as_mut().filter(|at| at.sequence.next() == sequence) else { return };
+        position.sequence = sequence;
+        // It moves: what is still missing gets its full time.
+        self.sync_at_ms = None;
+        let WireMessage { id: pid, by, at: accepted_at, data, from } = message;
+        let at = position.clone();
+        events.push(Event::Message(Message { room: self.name.clone(), at, pid, by, from, accepted_at, data }));
+    }
+
+    fn drain(&mut self, events: &mut Vec<Event>) {
+        while let Some(at) = self.position.clone() {
+            let Some(message) = self.held.take(&at.epoch, at.sequence.next()) else { break };
+            self.deliver(at.sequence.next(), message, events);
+        }
+        if let Some(at) = &self.position {
+            self.held.forget_through(&at.epoch, at.sequence);
+        }
+    }
+
+    fn note(&mut self, at: Position) {
+        match &mut self.known {
+            Some(known) if known.epoch == at.epoch => known.sequence = known.sequence.max(at.sequence),
+            known => *known = Some(at),
+        }
+    }
+
+    fn is_behind(&self) -> bool {
+        match (&self.position, &self.known) {
+            (Some(at), Some(known)) => known.epoch != at.epoch || known.sequence > at.sequence,
+            _ => false,
+        }
+    }
+
+    /// Sees to it that a gap is asked for in time, and that none is not.
+    fn watch(&mut self, now_ms: u64, chance: &mut Chance) {
+        if !self.is_behind() {
+            self.sync_at_ms = None;
+        } else if self.sync_at_ms.is_none() && self.ask == Ask::No {
+            self.sync_at_ms = Some(now_ms + HOLD_MS + chance.up_to(HOLD_JITTER_MS));
+        }
+    }
+
+    fn advanced_beyond(&self, before: Option<&Position>) -> u64 {
+        match (before, &self.position) {
+            (Some(before), Some(at)) if before.epoch == at.epoch => at.sequence.beyond(before.sequence),
+            _ => 0,
+        }
+    }
+}

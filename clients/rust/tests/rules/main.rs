@@ -1,0 +1,11 @@
+//! What the client rules promise, in virtual time.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+
+mod bench;
+mod connecting;
+mod hearing;
+mod model;
+mod promises;
+mod publishing;
+mod rotating;
+mod world;

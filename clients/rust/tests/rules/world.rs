@@ -1,0 +1,279 @@
+//! A client, the model server, and a network between them that loses, repeats, delays and cuts as the test says. All
+//! of it from one seed, in virtual time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::{Code, Data, PublicationId, RoomId};
+use roomcast_client::rules::{Client, Event, LinkId, Loss, Output, Ticket};
+
+use crate::model::{Sequenced, Server};
+
+/// How bad the network and the server are: chances in a hundred, times in milliseconds.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Faults {
+    /// A delivery is lost.
+    pub(crate) lost: u64,
+    /// A delivery comes twice.
+    pub(crate) twice: u64,
+    /// Deliveries take up to this much longer, each for itself.
+    pub(crate) delay_ms: u64,
+    /// A reply never comes, though the request was served.
+    pub(crate) unanswered: u64,
+    /// A request is not served: refused for now, answered by the gateway, or not at all.
+    pub(crate) unserved: u64,
+    /// Replies and requests take up to this much longer, each for itself.
+    pub(crate) reply_delay_ms: u64,
+    /// A connection does not open.
+    pub(crate) unopened: u64,
+    /// Memberships are seen by the fan-out only after this.
+    pub(crate) lag_ms: u64,
+}
+
+/// What happens at a moment.
+#[derive(Debug, Clone)]
+pub(crate) enum Happening {
+    Opens(LinkId),
+    DoesNotOpen(LinkId),
+    Served(LinkId, String),
+    Received(LinkId, String),
+    Closed(LinkId),
+    Do(Step),
+}
+
+/// What somebody does.
+#[derive(Debug, Clone)]
+pub(crate) enum Step {
+    Join(usize),
+    Leave(usize),
+    /// The client publishes.
+    Publish(usize),
+    /// Somebody else publishes so many.
+    Others(usize, usize),
+    /// The connection is cut.
+    Cut,
+    /// The connection goes silent, and nobody says so.
+    Freeze,
+    /// The server forgets the connection.
+    Forget,
+    /// The room's history begins anew.
+    Restart(usize),
+    /// The room's rows expire.
+    Expire(usize),
+    History(usize),
+}
+
+pub(crate) struct World {
+    pub(crate) client: Client,
+    pub(crate) server: Server,
+    pub(crate) now_ms: u64,
+    pub(crate) faults: Faults,
+    pub(crate) heard: Vec<(u64, Event)>,
+    pub(crate) published: Vec<(RoomId, PublicationId)>,
+    /// Everything that was said to the client and by it, in order.
+    pub(crate) trace: Vec<String>,
+    pub(crate) open: BTreeSet<LinkId>,
+    pub(crate) most_open: usize,
+    frozen: BTreeSet<LinkId>,
+    forgotten: BTreeSet<LinkId>,
+    agenda: BTreeMap<(u64, u64), Happening>,
+    random: u64,
+    count: u64,
+}
+
+pub(crate) fn rooms() -> Vec<RoomId> {
+    ["lobby", "team:7", "@ada"].map(|name| RoomId::parse(name).unwrap()).to_vec()
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, faults: Faults) -> Self {
+        Self {
+            client: Client::new(seed, 0),
+            server: Server::default(),
+            now_ms: 0,
+            faults,
+            heard: Vec::new(),
+            published: Vec::new(),
+            trace: Vec::new(),
+            open: BTreeSet::new(),
+            most_open: 0,
+            frozen: BTreeSet::new(),
+            forgotten: BTreeSet::new(),
+            agenda: BTreeMap::new(),
+            random: seed.wrapping_mul(2).wrapping_add(1),
+            count: 0,
+        }
+    }
+
+    pub(crate) fn at(&mut self, at_ms: u64, happening: Happening) {
+        self.count += 1;
+        self.agenda.insert((at_ms.max(self.now_ms), self.count), happening);
+    }
+
+    /// Runs until then.
+    pub(crate) fn run_until(&mut self, until_ms: u64) {
+        let mut idle = 0;
+        loop {
+            let next = self.agenda.first_key_value().map(|((at, _), _)| *at);
+            let wake = self.client.next_wakeup_ms();
+            let Some(at) = next.into_iter().chain(wake).min().filter(|at| *at <= until_ms) else { break };
+            idle = if at > self.now_ms { 0 } else { idle + 1 };
+            assert!(idle < 10_000, "time stands still at {}", self.now_ms);
+            self.now_ms = self.now_ms.max(at);
+            if wake.is_some_and(|wake| wake <= self.now_ms) {
+                self.client.tick(self.now_ms);
+            } else if let Some((_, happening)) = self.agenda.pop_first() {
+                self.happen(happening);
+            }
+            self.carry_out();
+        }
+        self.now_ms = until_ms;
+    }
+
+    fn happen(&mut self, happening: Happening) {
+        match happening {
+            Happening::Opens(link) => {
+                self.open.insert(link);
+                self.most_open = self.most_open.max(self.open.len());
+                self.client.connected(link, self.now_ms);
+            }
+            Happening::DoesNotOpen(link) => self.client.closed(link, Loss::Refused { status: 503 }, self.now_ms),
+            Happening::Served(link, text) => self.serve(link, &text),
+            Happening::Received(link, text) if self.passes(link) => {
+                self.trace.push(format!("{} < {text}", self.now_ms));
+                self.client.received(link, &text, self.now_ms);
+            }
+            Happening::Received(..) => {}
+            Happening::Closed(link) => self.client.closed(link, Loss::Closed { code: Some(1001) }, self.now_ms),
+            Happening::Do(step) => self.act(&step),
+        }
+    }
+
+    fn act(&mut self, step: &Step) {
+        let rooms = rooms();
+        let newest = self.open.last().copied();
+        match step {
+            Step::Join(room) => {
+                let _ = self.client.join(rooms[*room].clone(), None, self.now_ms);
+            }
+            Step::Leave(room) => self.client.leave(&rooms[*room], self.now_ms),
+            Step::Publish(room) => {
+                let (pid, data) = self.publication("own");
+                if self.client.publish(rooms[*room].clone(), pid.clone(), data, self.now_ms).is_ok() {
+                    self.published.push((rooms[*room].clone(), pid));
+                }
+            }
+            Step::Others(room, count) => {
+                for _ in 0..*count {
+                    let (pid, data) = self.publication("other");
+                    let lag_ms = self.faults.lag_ms;
+                    let sequenced = self.server.publish(&rooms[*room], &pid, &data, self.now_ms, lag_ms);
+                    sequenced.into_iter().for_each(|sequenced| self.fan_out(&sequenced));
+                }
+            }
+            Step::Cut => {
+                if let Some(link) = newest {
+                    self.open.remove(&link);
+                    self.at(self.now_ms, Happening::Closed(link));
+                }
+            }
+            Step::Freeze => self.frozen.extend(newest),
+            Step::Forget => {
+                self.forgotten.extend(newest);
+                newest.into_iter().for_each(|link| self.server.forget(link));
+            }
+            Step::Restart(room) => self.server.restart(&rooms[*room]),
+            Step::Expire(room) => {
+                let log = self.server.log(&rooms[*room]);
+                log.expired_through = log.rows.len() as u64;
+            }
+            Step::History(room) => {
+                self.count += 1;
+                let ticket = Ticket(self.count);
+                let _ = self.client.history(ticket, rooms[*room].clone(), None, 5, self.now_ms);
+            }
+        }
+    }
+
+    fn publication(&mut self, prefix: &str) -> (PublicationId, Data) {
+        self.count += 1;
+        (
+            PublicationId::parse(format!("{prefix}{}", self.count)).unwrap(),
+            Data::parse(&self.count.to_string()).unwrap(),
+        )
+    }
+
+    fn carry_out(&mut self) {
+        while let Some(output) = self.client.poll_output() {
+            match output {
+                Output::Connect(link) => {
+                    let at = self.now_ms + 20 + self.up_to(self.faults.reply_delay_ms / 10);
+                    let opens = !self.chance(self.faults.unopened);
+                    self.at(at, if opens { Happening::Opens(link) } else { Happening::DoesNotOpen(link) });
+                }
+                Output::Send { link, text } => {
+                    self.trace.push(format!("{} > {text}", self.now_ms));
+                    let at = self.now_ms + 5 + self.up_to(self.faults.reply_delay_ms / 2);
+                    self.at(at, Happening::Served(link, text));
+                }
+                Output::CloseSocket(link) => {
+                    self.open.remove(&link);
+                    self.server.forget(link);
+                }
+                Output::Event(event) => self.heard.push((self.now_ms, event)),
+            }
+        }
+    }
+
+    fn serve(&mut self, link: LinkId, text: &str) {
+        if !self.passes(link) {
+            return;
+        }
+        let back = self.now_ms + 5 + self.up_to(self.faults.reply_delay_ms / 2);
+        if self.forgotten.contains(&link) {
+            let text = Server::refuse(text, Code::NotConnected);
+            return self.at(back, Happening::Received(link, text));
+        }
+        if self.chance(self.faults.unserved) {
+            let text = match self.up_to(2) {
+                0 => return,
+                1 => Server::refuse(text, Code::Unavailable),
+                _ => r#"{"message": "Internal server error", "connectionId":"c", "requestId":"r"}"#.to_owned(),
+            };
+            return self.at(back, Happening::Received(link, text));
+        }
+        let (reply, published) = self.server.serve(link, text, self.now_ms, self.faults.lag_ms);
+        if !self.chance(self.faults.unanswered) {
+            self.at(back, Happening::Received(link, reply));
+        }
+        published.iter().for_each(|sequenced| self.fan_out(sequenced));
+    }
+
+    fn fan_out(&mut self, sequenced: &Sequenced) {
+        let text = serde_json::json!({"b": [sequenced.block]}).to_string();
+        for link in &sequenced.to {
+            let times = if self.chance(self.faults.twice) { 2 } else { 1 };
+            for _ in 0..times {
+                if !self.chance(self.faults.lost) {
+                    let at = self.now_ms + 20 + self.up_to(self.faults.delay_ms);
+                    self.at(at, Happening::Received(*link, text.clone()));
+                }
+            }
+        }
+    }
+
+    fn passes(&self, link: LinkId) -> bool {
+        self.open.contains(&link) && !self.frozen.contains(&link)
+    }
+
+    fn chance(&mut self, percent: u64) -> bool {
+        self.up_to(99) < percent
+    }
+
+    /// A small generator (Marsaglia's xorshift): the test's own, not the client's.
+    fn up_to(&mut self, most: u64) -> u64 {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        self.random % (most + 1)
+    }
+}
