@@ -99,14 +99,10 @@ async fn an_api_without_disconnect_closes_without_it() {
     let running = Running::start(Config { routes, ..config() }, usual_functions()).await;
     let mut client = running.connect().await;
     client.close(None).await.unwrap();
-    close_frame_or_end(&mut client).await;
+    until_closed(&mut client).await;
     let functions = running.functions.clone();
     assert!(running.stop().await.complete);
     assert_eq!(functions.pending("disconnect"), 0);
-}
-
-async fn close_frame_or_end(client: &mut Client) {
-    while let Some(Ok(_)) = soon(futures::StreamExt::next(client)).await {}
 }
 
 #[tokio::test]

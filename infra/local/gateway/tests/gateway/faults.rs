@@ -91,7 +91,7 @@ async fn a_disconnect_can_be_lost_late_or_repeated() {
         let (running, next, mut client, _) = with_hooks().await;
         next.0.lock().unwrap().1 = Some(fault);
         client.close(None).await.unwrap();
-        close_frame_or_end(&mut client).await;
+        until_closed(&mut client).await;
         for _ in 0..invoked {
             running.functions.event("disconnect").await;
         }
@@ -99,8 +99,4 @@ async fn a_disconnect_can_be_lost_late_or_repeated() {
         assert!(running.stop().await.complete);
         assert_eq!((gateway.stats().disconnects_invoked, functions.pending("disconnect")), (invoked, 0));
     }
-}
-
-async fn close_frame_or_end(client: &mut Client) {
-    while let Some(Ok(_)) = soon(futures::StreamExt::next(client)).await {}
 }

@@ -1,10 +1,12 @@
 //! Sizes, ages and rates, and the code with which each ends.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::SinkExt;
 use local_gateway::Config;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::Mutex;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
@@ -137,6 +139,26 @@ async fn a_client_that_never_pauses_grows_old_all_the_same() {
     assert_eq!(event["requestContext"]["disconnectStatusCode"], 1001);
 }
 
+#[tokio::test]
+async fn a_message_that_never_ends_is_no_sign_of_life() {
+    let running = Running::start(with_idle_timeout(Duration::from_millis(300)), usual_functions()).await;
+    let (mut reading, mut writing) = raw_client(&running, &opening("/local", "")).await.into_split();
+    let drip = tokio::spawn(async move {
+        let mut pace = tokio::time::interval(Duration::from_millis(10));
+        let mut byte: &[u8] = &[0x81, 0xfe, 0x70, 0x00, 0, 0, 0, 0];
+        while writing.write_all(byte).await.is_ok() {
+            byte = b"x";
+            pace.tick().await;
+        }
+    });
+    let mut close = Vec::new();
+    let _ = soon(reading.read_to_end(&mut close)).await;
+    soon(drip).await.unwrap();
+    let event = running.functions.json_event("disconnect").await;
+    assert_eq!(event["requestContext"]["disconnectStatusCode"], 1001);
+    assert_eq!(running.functions.pending("echo"), 0);
+}
+
 /// Exchanges data until three idle timeouts have passed. The connection may only be lost if the test itself was
 /// too slow for once.
 async fn assert_kept_alive_by<F: Future<Output = bool>>(idle: Duration, mut exchange: impl FnMut() -> F) {
@@ -160,10 +182,13 @@ async fn messages_keep_a_connection_alive() {
     let mut config = with_idle_timeout(idle);
     config.routes = vec![route("$default", "silent", false)];
     let running = Running::start(config, usual_functions().answering("silent", ok())).await;
-    let client = std::sync::Arc::new(tokio::sync::Mutex::new(running.connect().await));
+    let client = Arc::new(Mutex::new(running.connect().await));
     assert_kept_alive_by(idle, || {
-        let client = client.clone();
-        async move { client.lock().await.send(Message::text("hi")).await.is_ok() }
+        let (client, gateway) = (Arc::clone(&client), running.gateway.clone());
+        async move {
+            let sent = client.lock().await.send(Message::text("hi")).await;
+            sent.is_ok() && gateway.stats().connections_open == 1
+        }
     })
     .await;
 }

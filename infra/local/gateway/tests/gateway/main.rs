@@ -9,6 +9,8 @@ mod events;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod functions;
+#[cfg(test)]
 mod handshake;
 #[cfg(test)]
 mod hostile;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+use futures::future::BoxFuture;
 use futures::{SinkExt, StreamExt};
 use local_gateway::{Config, Rate};
 use local_invoke::Error;
@@ -24,6 +26,19 @@ async fn after(config: Config, functions: Functions, message: &str) -> (Running,
     let (mut client, id) = running.connect_as().await;
     send(&mut client, message).await;
     (running, client, id)
+}
+
+/// A function that waits for one gate, opens the other, and answers.
+fn slow(gate: &Gate, finished: &Gate) -> impl Fn(Value) -> BoxFuture<'static, Result<Bytes, Error>> + use<> {
+    let (gate, finished) = (gate.clone(), finished.clone());
+    move |_| {
+        let (gate, finished) = (gate.clone(), finished.clone());
+        Box::pin(async move {
+            gate.pass().await;
+            finished.open();
+            Ok(json!({ "statusCode": 200, "body": "too late" }).to_string().into())
+        })
+    }
 }
 
 const ASK: &str = r#"{"action":"ask"}"#;
@@ -147,16 +162,7 @@ async fn a_function_that_takes_too_long_is_said_to_have_timed_out_and_runs_on() 
     let mut config = strict();
     config.limits.integration_timeout = Duration::from_millis(50);
     let (gate, finished) = (Gate::closed(), Gate::closed());
-    let (passing, finishing) = (gate.clone(), finished.clone());
-    let slow = move |_| {
-        let (gate, finished) = (passing.clone(), finishing.clone());
-        async move {
-            gate.pass().await;
-            finished.open();
-            Ok(json!({ "statusCode": 200, "body": "too late" }).to_string().into())
-        }
-    };
-    let (_running, mut client, id) = after(config, Functions::new().on("function", slow), ASK).await;
+    let (_running, mut client, id) = after(config, Functions::new().on("function", slow(&gate, &finished)), ASK).await;
     error_frame(&mut client, &id, "Endpoint request timed out").await;
     gate.open();
     soon(finished.pass()).await;
@@ -251,16 +257,7 @@ async fn a_client_with_too_many_messages_in_flight_has_to_wait_and_loses_nothing
 #[tokio::test]
 async fn functions_run_on_when_their_client_has_left() {
     let (gate, finished) = (Gate::closed(), Gate::closed());
-    let (passing, finishing) = (gate.clone(), finished.clone());
-    let slow = move |_| {
-        let (gate, finished) = (passing.clone(), finishing.clone());
-        async move {
-            gate.pass().await;
-            finished.open();
-            Ok(ok().to_string().into())
-        }
-    };
-    let running = Running::start(config(), usual_functions().on("echo", slow)).await;
+    let running = Running::start(config(), usual_functions().on("echo", slow(&gate, &finished))).await;
     let mut client = running.connect().await;
     send(&mut client, "hi").await;
     running.functions.event("echo").await;
