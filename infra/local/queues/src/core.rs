@@ -1,0 +1,287 @@
+//! What a queue does, without a lock and without a clock: every call is told the time.
+
+use std::collections::{BTreeMap, HashMap};
+
+use tokio::time::Instant;
+
+use crate::attributes::QueueAttributes;
+use crate::clock::Moment;
+use crate::dedupe::Dedupe;
+use crate::error::Error;
+use crate::limits;
+use crate::message::Message;
+use crate::order::Order;
+use crate::receipt::Receipt;
+use crate::stats::QueueCounters;
+use crate::timers::{Timer, Timers};
+
+/// The messages of one queue and what is known of them.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) name: String,
+    pub(crate) attributes: QueueAttributes,
+    pub(crate) tags: BTreeMap<String, String>,
+    pub(crate) counters: QueueCounters,
+    pub(crate) dedupe: Dedupe,
+    pub(crate) next_sequence: u64,
+    pub(crate) next_receipt: u64,
+    pub(crate) entries: HashMap<u64, Entry>,
+    order: Order,
+    timers: Timers,
+    in_flight: usize,
+    delayed: usize,
+}
+
+/// A message and whether it can be seen.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) message: Message,
+    pub(crate) hidden: Option<Hidden>,
+}
+
+/// A message that cannot be seen: delayed, or in flight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Hidden {
+    pub(crate) until: Instant,
+    /// Of the receive that hides it; `DELAYED` for a message that nobody has received yet.
+    pub(crate) receipt: u64,
+}
+
+/// In place of a receipt.
+pub(crate) const DELAYED: u64 = 0;
+
+/// What one receive brings.
+#[derive(Debug, Default)]
+pub(crate) struct Received {
+    pub(crate) deliveries: Vec<(Message, Receipt)>,
+    /// Messages that were received too often, to be moved.
+    pub(crate) dead: Vec<Message>,
+}
+
+/// How many messages are where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) visible: usize,
+    pub(crate) in_flight: usize,
+    pub(crate) delayed: usize,
+}
+
+impl Core {
+    pub(crate) fn new(name: &str, attributes: QueueAttributes) -> Self {
+        Self {
+            name: name.to_owned(),
+            order: Order::new(attributes.is_fifo),
+            attributes,
+            tags: BTreeMap::new(),
+            counters: QueueCounters::default(),
+            dedupe: Dedupe::default(),
+            next_sequence: 1,
+            next_receipt: DELAYED + 1,
+            entries: HashMap::new(),
+            timers: Timers::default(),
+            in_flight: 0,
+            delayed: 0,
+        }
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        let visible = self.entries.len() - self.in_flight - self.delayed;
+        Counts { visible, in_flight: self.in_flight, delayed: self.delayed }
+    }
+
+    /// Whether somebody who asks now might get something.
+    pub(crate) fn has_visible(&self) -> bool {
+        self.order.has_visible()
+    }
+
+    /// When the next hidden message becomes visible.
+    pub(crate) fn next_due(&mut self) -> Option<Instant> {
+        let entries = &self.entries;
+        self.timers.next_due(|timer| is_live(entries, timer))
+    }
+
+    /// Shows what is due.
+    pub(crate) fn advance(&mut self, now: Instant) {
+        while let Some(timer) = self.timers.pop_due(now) {
+            if is_live(&self.entries, &timer) {
+                self.show(timer.sequence);
+            }
+        }
+    }
+
+    /// Takes a message in, at the end, visible after its delay; gives its sequence.
+    pub(crate) fn add(&mut self, mut message: Message, delayed_until: Option<Instant>) -> u64 {
+        let sequence = self.next_sequence;
+        self.next_sequence += 1;
+        message.sequence = sequence;
+        self.order.add(message.group.as_deref(), sequence, delayed_until.is_some());
+        self.entries.insert(sequence, Entry { message, hidden: None });
+        if let Some(until) = delayed_until {
+            self.delayed += 1;
+            self.hide(sequence, Hidden { until, receipt: DELAYED });
+        }
+        sequence
+    }
+
+    /// Up to `most` messages, hidden until `until`. Those received `most_receives` times already are removed instead.
+    pub(crate) fn receive(
+        &mut self,
+        most: usize,
+        until: Instant,
+        now: Moment,
+        most_receives: Option<u32>,
+    ) -> Result<Received, Error> {
+        let mut received = Received::default();
+        if self.in_flight >= limits::IN_FLIGHT {
+            return if self.attributes.is_fifo { Ok(received) } else { Err(Error::over_limit()) };
+        }
+        while received.deliveries.len() < most {
+            let taken = self.order.take(most - received.deliveries.len());
+            if taken.is_empty() {
+                break;
+            }
+            for sequence in taken {
+                self.take(sequence, until, now, most_receives, &mut received);
+            }
+        }
+        if until <= now.instant {
+            received.deliveries.iter().for_each(|(message, _)| self.show(message.sequence));
+        }
+        Ok(received)
+    }
+
+    /// One message that its order gave: delivered, dead or expired.
+    fn take(
+        &mut self,
+        sequence: u64,
+        until: Instant,
+        now: Moment,
+        most_receives: Option<u32>,
+        received: &mut Received,
+    ) {
+        let Some(entry) = self.entries.get_mut(&sequence) else { return };
+        let retention_ms = self.attributes.retention_s * 1000;
+        let is_expired = entry.message.sent_ms + retention_ms <= now.epoch_ms;
+        let is_dead = most_receives.is_some_and(|most| entry.message.receive_count >= most);
+        if is_expired || is_dead {
+            self.order.remove(entry.message.group.as_deref());
+            let removed = self.entries.remove(&sequence);
+            if is_expired {
+                self.counters.expired += 1;
+            } else if let Some(entry) = removed {
+                self.counters.dead_lettered += 1;
+                received.dead.push(entry.message);
+            }
+            return;
+        }
+        entry.message.receive_count += 1;
+        entry.message.first_received_ms.get_or_insert(now.epoch_ms);
+        let receipt = Receipt { sequence, receive: self.next_receipt };
+        received.deliveries.push((entry.message.clone(), receipt));
+        self.next_receipt += 1;
+        self.in_flight += 1;
+        self.counters.received += 1;
+        self.hide(sequence, Hidden { until, receipt: receipt.receive });
+    }
+
+    /// Deletes a message for whoever received it last. `handle` is for the words of the error.
+    pub(crate) fn delete(&mut self, receipt: Receipt, handle: &str) -> Result<(), Error> {
+        let Some(entry) = self.entries.get(&receipt.sequence) else { return Ok(()) };
+        let is_newest = entry.hidden.is_some_and(|hidden| hidden.receipt == receipt.receive);
+        if self.attributes.is_fifo && !is_newest {
+            return Err(Error::stale_receipt_handle(handle, "The receipt handle has expired"));
+        }
+        if entry.hidden.is_some() && !is_newest {
+            return Ok(());
+        }
+        if is_newest {
+            self.in_flight -= 1;
+            self.order.remove(entry.message.group.as_deref());
+        }
+        self.entries.remove(&receipt.sequence);
+        self.counters.deleted += 1;
+        Ok(())
+    }
+
+    /// Hides a message in flight until another time, or shows it at once.
+    pub(crate) fn change_visibility(
+        &mut self,
+        receipt: Receipt,
+        handle: &str,
+        until: Instant,
+        now: Instant,
+    ) -> Result<(), Error> {
+        let Some(entry) = self.entries.get(&receipt.sequence) else {
+            let reason = "Message does not exist or is not available for visibility timeout change";
+            return Err(Error::stale_receipt_handle(handle, reason));
+        };
+        match entry.hidden {
+            Some(hidden) if hidden.receipt == receipt.receive => {}
+            _ if self.attributes.is_fifo => {
+                return Err(Error::stale_receipt_handle(handle, "The receipt handle has expired"));
+            }
+            _ => return Err(Error::not_in_flight()),
+        }
+        self.hide(receipt.sequence, Hidden { until, receipt: receipt.receive });
+        if until <= now {
+            self.show(receipt.sequence);
+        }
+        Ok(())
+    }
+
+    /// Removes everything, hidden or not. What was deduplicated stays so.
+    pub(crate) fn purge(&mut self) {
+        self.entries.clear();
+        self.order.clear();
+        self.timers.clear();
+        (self.in_flight, self.delayed) = (0, 0);
+    }
+
+    /// Takes out every message that is visible, in order.
+    pub(crate) fn drain(&mut self) -> Vec<Message> {
+        let mut drained = Vec::new();
+        loop {
+            let taken = self.order.take(limits::BATCH_ENTRIES);
+            if taken.is_empty() {
+                return drained;
+            }
+            for sequence in taken {
+                if let Some(entry) = self.entries.remove(&sequence) {
+                    self.order.remove(entry.message.group.as_deref());
+                    drained.push(entry.message);
+                }
+            }
+        }
+    }
+
+    fn hide(&mut self, sequence: u64, hidden: Hidden) {
+        let live = self.in_flight + self.delayed;
+        if let Some(entry) = self.entries.get_mut(&sequence) {
+            entry.hidden = Some(hidden);
+        }
+        let entries = &self.entries;
+        let timer = Timer { due: hidden.until, sequence, receipt: hidden.receipt };
+        self.timers.add(timer, live, |timer| is_live(entries, timer));
+    }
+
+    fn show(&mut self, sequence: u64) {
+        let Some(entry) = self.entries.get_mut(&sequence) else { return };
+        let group = entry.message.group.as_deref();
+        match entry.hidden.take() {
+            Some(Hidden { receipt: DELAYED, .. }) => {
+                self.delayed -= 1;
+                self.order.end_delay(group, sequence);
+            }
+            Some(_) => {
+                self.in_flight -= 1;
+                self.order.put_back(group, sequence);
+            }
+            None => {}
+        }
+    }
+}
+
+fn is_live(entries: &HashMap<u64, Entry>, timer: &Timer) -> bool {
+    let hidden = entries.get(&timer.sequence).and_then(|entry| entry.hidden);
+    hidden == Some(Hidden { until: timer.due, receipt: timer.receipt })
+}

@@ -1,0 +1,78 @@
+//! Deduplication of FIFO queues and topics: an id is remembered for five minutes, whatever became of its message.
+//!
+//! Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/using-messagededuplicationid-property.html>
+
+use std::collections::{HashMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::limits::DEDUPLICATION;
+use crate::md5::hexadecimal;
+
+/// What the first message with an id was answered, and is answered again to later ones.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Accepted {
+    pub(crate) message_id: String,
+    pub(crate) sequence: u64,
+}
+
+/// Ids of the last five minutes.
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
+pub(crate) struct Dedupe {
+    accepted: HashMap<String, Accepted>,
+    /// Ids by the time at which they were accepted, in milliseconds since 1970.
+    order: VecDeque<(u64, String)>,
+}
+
+impl Dedupe {
+    /// What was answered to the same id within five minutes.
+    pub(crate) fn find(&mut self, key: &str, now_ms: u64) -> Option<&Accepted> {
+        self.forget_old(now_ms);
+        self.accepted.get(key)
+    }
+
+    /// Remembers an id that was not found.
+    pub(crate) fn remember(&mut self, key: String, accepted: Accepted, now_ms: u64) {
+        self.order.push_back((now_ms, key.clone()));
+        self.accepted.insert(key, accepted);
+    }
+
+    fn forget_old(&mut self, now_ms: u64) {
+        let kept_ms = u64::try_from(DEDUPLICATION.as_millis()).unwrap_or(u64::MAX);
+        while let Some((_, key)) = self.order.pop_front_if(|(at_ms, _)| *at_ms + kept_ms <= now_ms) {
+            self.accepted.remove(&key);
+        }
+    }
+}
+
+/// The key of an id in its scope: the whole queue, or one group of it. Neither id nor group can contain a newline.
+pub(crate) fn key(id: &str, group_scope: Option<&str>) -> String {
+    group_scope.map_or_else(|| id.to_owned(), |group| format!("{group}\n{id}"))
+}
+
+/// The id of a message that was sent without one: the SHA-256 of its body, not of its attributes.
+pub(crate) fn id_of_content(body: &str) -> String {
+    hexadecimal(&Sha256::digest(body.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_remembered_for_five_minutes_from_the_first_message() {
+        let mut dedupe = Dedupe::default();
+        let accepted = Accepted { message_id: "m".to_owned(), sequence: 1 };
+        dedupe.remember(key("id", None), accepted.clone(), 1_000);
+        assert_eq!(dedupe.find("id", 300_999), Some(&accepted));
+        assert_eq!(dedupe.find("id", 301_000), None);
+        assert!(dedupe.order.is_empty());
+    }
+
+    #[test]
+    fn in_the_scope_of_a_group_the_same_id_is_another() {
+        assert_ne!(key("id", Some("a")), key("id", Some("b")));
+        assert_ne!(key("id", Some("a")), key("id", None));
+    }
+}

@@ -1,0 +1,177 @@
+//! The order of a FIFO queue: groups, each strictly in order, and none read further while a message of it is in flight.
+//!
+//! Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/FIFO-queues-understanding-logic.html>
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+/// Groups with messages, and those of them that can be read now.
+#[derive(Debug, Default)]
+pub(crate) struct Fifo {
+    groups: HashMap<Arc<str>, Group>,
+    /// Groups whose first message is visible and of which nothing is in flight, longest waiting first.
+    ready: VecDeque<Arc<str>>,
+}
+
+#[derive(Debug, Default)]
+struct Group {
+    /// What is not in flight, by sequence.
+    waiting: VecDeque<Waiting>,
+    in_flight: usize,
+    is_listed: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Waiting {
+    sequence: u64,
+    is_delayed: bool,
+}
+
+impl Group {
+    fn is_ready(&self) -> bool {
+        self.in_flight == 0 && self.waiting.front().is_some_and(|first| !first.is_delayed)
+    }
+
+    fn place_of(&self, sequence: u64) -> usize {
+        self.waiting.partition_point(|waiting| waiting.sequence < sequence)
+    }
+}
+
+impl Fifo {
+    /// A new message, later than every other. A delayed one holds up those behind it.
+    pub(crate) fn add(&mut self, group: &str, sequence: u64, is_delayed: bool) {
+        if !self.groups.contains_key(group) {
+            self.groups.insert(Arc::from(group), Group::default());
+        }
+        if let Some(of_group) = self.groups.get_mut(group) {
+            of_group.waiting.push_back(Waiting { sequence, is_delayed });
+        }
+        self.settle(group);
+    }
+
+    /// The delay of a message is over.
+    pub(crate) fn end_delay(&mut self, group: &str, sequence: u64) {
+        if let Some(of_group) = self.groups.get_mut(group) {
+            let place = of_group.place_of(sequence);
+            if let Some(waiting) = of_group.waiting.get_mut(place).filter(|waiting| waiting.sequence == sequence) {
+                waiting.is_delayed = false;
+            }
+        }
+        self.settle(group);
+    }
+
+    /// Up to `most` messages, in order, of the group that has waited longest; they are in flight from now on.
+    pub(crate) fn take(&mut self, most: usize) -> Vec<u64> {
+        let mut taken = Vec::new();
+        while let Some(name) = self.ready.pop_front() {
+            let Some(group) = self.groups.get_mut(&name) else { continue };
+            group.is_listed = false;
+            if !group.is_ready() {
+                continue;
+            }
+            while taken.len() < most
+                && let Some(first) = group.waiting.pop_front_if(|first| !first.is_delayed)
+            {
+                taken.push(first.sequence);
+            }
+            group.in_flight += taken.len();
+            break;
+        }
+        taken
+    }
+
+    /// A message in flight is visible again, in its old place.
+    pub(crate) fn put_back(&mut self, group: &str, sequence: u64) {
+        if let Some(of_group) = self.groups.get_mut(group) {
+            of_group.in_flight = of_group.in_flight.saturating_sub(1);
+            let place = of_group.place_of(sequence);
+            of_group.waiting.insert(place, Waiting { sequence, is_delayed: false });
+        }
+        self.settle(group);
+    }
+
+    /// A message in flight is gone for good.
+    pub(crate) fn remove(&mut self, group: &str) {
+        if let Some(of_group) = self.groups.get_mut(group) {
+            of_group.in_flight = of_group.in_flight.saturating_sub(1);
+        }
+        self.settle(group);
+    }
+
+    /// Whether somebody who asks now gets something.
+    pub(crate) fn has_visible(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.groups.clear();
+        self.ready.clear();
+    }
+
+    /// Lists a group that became ready, forgets one that became empty.
+    fn settle(&mut self, name: &str) {
+        let Some((name, group)) = self.groups.get_key_value(name) else { return };
+        if group.waiting.is_empty() && group.in_flight == 0 {
+            let name = Arc::clone(name);
+            self.groups.remove(&name);
+        } else if group.is_ready() && !group.is_listed {
+            let name = Arc::clone(name);
+            if let Some(group) = self.groups.get_mut(&name) {
+                group.is_listed = true;
+            }
+            self.ready.push_back(name);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn queue(messages: &[(&str, u64)]) -> Fifo {
+        let mut fifo = Fifo::default();
+        for (group, sequence) in messages {
+            fifo.add(group, *sequence, false);
+        }
+        fifo
+    }
+
+    #[test]
+    fn a_group_is_read_in_order_and_then_not_until_all_of_it_is_settled() {
+        let mut fifo = queue(&[("a", 1), ("a", 2), ("a", 3)]);
+        assert_eq!(fifo.take(2), [1, 2]);
+        assert!(fifo.take(2).is_empty());
+        fifo.remove("a");
+        assert!(fifo.take(2).is_empty());
+        fifo.put_back("a", 2);
+        assert_eq!(fifo.take(10), [2, 3]);
+    }
+
+    #[test]
+    fn groups_take_turns() {
+        let mut fifo = queue(&[("a", 1), ("a", 2), ("b", 3)]);
+        assert_eq!(fifo.take(1), [1]);
+        fifo.remove("a");
+        assert_eq!(fifo.take(1), [3]);
+        assert_eq!(fifo.take(1), [2]);
+    }
+
+    #[test]
+    fn a_delayed_message_holds_up_those_behind_it() {
+        let mut fifo = Fifo::default();
+        fifo.add("a", 1, true);
+        fifo.add("a", 2, false);
+        assert!(!fifo.has_visible());
+        fifo.end_delay("a", 1);
+        assert_eq!(fifo.take(10), [1, 2]);
+    }
+
+    #[test]
+    fn an_empty_group_is_forgotten() {
+        let mut fifo = queue(&[("a", 1)]);
+        assert_eq!(fifo.take(1), [1]);
+        fifo.remove("a");
+        assert!(fifo.groups.is_empty());
+        assert!(fifo.ready.is_empty());
+    }
+}

@@ -1,0 +1,46 @@
+//! Queues, topics and subscriptions for whoever holds the service in the same process.
+
+use std::collections::BTreeMap;
+
+use crate::error::Error;
+use crate::service::Service;
+use crate::{sns, sqs};
+
+impl Service {
+    /// Creates a topic (FIFO if its name ends in `.fifo`), or finds it; gives its ARN.
+    ///
+    /// # Errors
+    /// The name or an attribute is not valid, or the topic exists with other attributes.
+    pub fn create_topic(&self, name: &str, attributes: &BTreeMap<String, String>) -> Result<String, Error> {
+        sns::ensure_topic(self, name, attributes)
+    }
+
+    /// Subscribes a queue to a topic, both by ARN, or finds the subscription; gives its ARN. The attributes are those
+    /// of the API: `RawMessageDelivery`, `FilterPolicy`, `FilterPolicyScope`.
+    ///
+    /// # Errors
+    /// There is no such topic, an attribute is not valid, or a FIFO queue would subscribe to a standard topic.
+    pub fn subscribe(
+        &self,
+        topic_arn: &str,
+        queue_arn: &str,
+        attributes: &BTreeMap<String, String>,
+    ) -> Result<String, Error> {
+        let topic = sns::topic_of(self, topic_arn)?;
+        sns::subscribe(&topic, queue_arn, attributes)
+    }
+}
+
+/// The name of the queue that a call of SQS is about, for whoever decides whether it is allowed. Nothing if the call is
+/// about no queue in particular, as `ListQueues` is.
+#[must_use]
+pub fn sqs_resource(action: &str, body: &[u8]) -> Option<String> {
+    sqs::resource(action, body)
+}
+
+/// The action of a call of SNS and the name of the topic that it is about, if it is about one. Nothing if the form has
+/// no action.
+#[must_use]
+pub fn sns_resource(form: &[u8]) -> Option<(String, Option<String>)> {
+    sns::resource(form)
+}

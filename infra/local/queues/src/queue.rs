@@ -1,0 +1,183 @@
+//! One queue: its state behind a lock, and a bell for those who wait.
+
+use std::pin::pin;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::attributes::{QueueAttributes, Redrive};
+use crate::clock::{Clock, Moment};
+use crate::core::{Core, Received};
+use crate::error::Error;
+use crate::message::Message;
+use crate::receipt::Receipt;
+
+/// A queue, shared by all who know its name.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    pub(crate) name: String,
+    pub(crate) created_ms: u64,
+    clock: Clock,
+    state: Mutex<State>,
+    /// Rung once per chance of getting a message; whoever leaves messages behind passes it on.
+    arrived: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    core: Core,
+    is_deleted: bool,
+    modified_ms: u64,
+    purged: Option<Instant>,
+}
+
+/// How a receive was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ask {
+    pub(crate) most: usize,
+    /// How long received messages stay hidden; the queue's own timeout if nothing.
+    pub(crate) visibility_s: Option<u64>,
+    /// How long to wait for the first message; the queue's own time if nothing.
+    pub(crate) wait_s: Option<u64>,
+}
+
+/// A queue can be purged again after this long.
+const PURGE_PERIOD: Duration = Duration::from_secs(60);
+
+impl Queue {
+    pub(crate) fn new(core: Core, clock: Clock, created_ms: u64) -> Self {
+        let state = State { core, is_deleted: false, modified_ms: created_ms, purged: None };
+        let name = state.core.name.clone();
+        Self { name, created_ms, clock, state: Mutex::new(state), arrived: Notify::new() }
+    }
+
+    /// Does something with the queue as it is now, and wakes those whom it concerns.
+    pub(crate) fn with<R>(&self, act: impl FnOnce(&mut Core, Moment) -> R) -> R {
+        self.with_state(|state, now| act(&mut state.core, now))
+    }
+
+    fn with_state<R>(&self, act: impl FnOnce(&mut State, Moment) -> R) -> R {
+        let (result, has_visible, is_due_earlier) = {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let now = self.clock.now();
+            let due_before = state.core.next_due();
+            state.core.advance(now.instant);
+            let result = act(&mut state, now);
+            let due = state.core.next_due();
+            let is_due_earlier = due.is_some_and(|due| due_before.is_none_or(|before| due < before));
+            (result, state.core.has_visible(), is_due_earlier)
+        };
+        if is_due_earlier {
+            // Whoever sleeps until a later time must know of the earlier one.
+            self.arrived.notify_waiters();
+        }
+        if has_visible {
+            self.arrived.notify_one();
+        }
+        result
+    }
+
+    /// Receives, waiting as long as asked for the first message. Dead letters are given to `bury`, which knows
+    /// whether their queue exists.
+    pub(crate) async fn receive(&self, ask: Ask, redrive: impl Redriving) -> Result<Vec<(Message, Receipt)>, Error> {
+        let mut deadline = None;
+        loop {
+            let mut arrived = pin!(self.arrived.notified());
+            arrived.as_mut().enable();
+            let attempt = self.try_receive(ask, &redrive)?;
+            if !attempt.received.dead.is_empty() {
+                redrive.bury(attempt.received.dead);
+            }
+            let deadline = *deadline.get_or_insert_with(|| attempt.now + Duration::from_secs(attempt.wait_s));
+            if !attempt.received.deliveries.is_empty() || attempt.now >= deadline {
+                return Ok(attempt.received.deliveries);
+            }
+            let wake = attempt.next_due.map_or(deadline, |due| due.min(deadline));
+            tokio::select! {
+                () = arrived => {}
+                () = tokio::time::sleep_until(wake) => {}
+            }
+        }
+    }
+
+    fn try_receive(&self, ask: Ask, redrive: &impl Redriving) -> Result<Attempt, Error> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.is_deleted {
+            return Err(Error::queue_does_not_exist());
+        }
+        let now = self.clock.now();
+        let core = &mut state.core;
+        core.advance(now.instant);
+        let visibility_s = ask.visibility_s.unwrap_or(core.attributes.visibility_timeout_s);
+        let until = now.instant + Duration::from_secs(visibility_s);
+        let policy = core.attributes.redrive.as_ref().filter(|_| core.has_visible());
+        let most_receives = policy.filter(|policy| redrive.exists(policy)).map(|policy| policy.most_receives);
+        let due_before = core.next_due();
+        let received = core.receive(ask.most, until, now, most_receives)?;
+        let next_due = core.next_due();
+        let wait_s = ask.wait_s.unwrap_or(core.attributes.wait_s);
+        let leaves_some = !received.deliveries.is_empty() && core.has_visible();
+        drop(state);
+        if next_due.is_some_and(|due| due_before.is_none_or(|before| due < before)) {
+            self.arrived.notify_waiters();
+        }
+        if leaves_some {
+            self.arrived.notify_one();
+        }
+        Ok(Attempt { received, now: now.instant, next_due, wait_s })
+    }
+
+    /// Changes attributes, all of them or none.
+    pub(crate) fn configure<'a>(&self, changes: impl Iterator<Item = (&'a str, &'a str)>) -> Result<(), Error> {
+        self.with_state(|state, now| {
+            let mut attributes = state.core.attributes.clone();
+            for (name, value) in changes {
+                attributes.set(name, value)?;
+            }
+            state.core.attributes = attributes;
+            state.modified_ms = now.epoch_ms;
+            Ok(())
+        })
+    }
+
+    /// A copy of the attributes, and when they were changed last, in milliseconds since 1970.
+    pub(crate) fn attributes(&self) -> (QueueAttributes, u64) {
+        self.with_state(|state, _| (state.core.attributes.clone(), state.modified_ms))
+    }
+
+    /// Removes every message, at most once a minute.
+    pub(crate) fn purge(&self) -> Result<(), Error> {
+        self.with_state(|state, now| {
+            if state.purged.is_some_and(|purged| now.instant < purged + PURGE_PERIOD) {
+                return Err(Error::purge_in_progress(&state.core.name));
+            }
+            state.purged = Some(now.instant);
+            state.core.purge();
+            Ok(())
+        })
+    }
+
+    /// Tells those who wait that the queue is gone.
+    pub(crate) fn close(&self) {
+        self.with_state(|state, _| state.is_deleted = true);
+        self.arrived.notify_waiters();
+    }
+}
+
+/// Where messages go that were received too often.
+pub(crate) trait Redriving {
+    /// Whether the queue of a policy exists: while it does not, nothing is moved.
+    fn exists(&self, policy: &Redrive) -> bool;
+
+    /// Moves messages there.
+    fn bury(&self, dead: Vec<Message>);
+}
+
+struct Attempt {
+    received: Received,
+    now: Instant,
+    next_due: Option<Instant>,
+    wait_s: u64,
+}

@@ -1,0 +1,188 @@
+//! All queues and topics of one account in one Region.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use bytes::Bytes;
+use http::Response;
+
+use crate::attributes::{QueueAttributes, Redrive};
+use crate::clock::Clock;
+use crate::config::{Config, name_in_arn};
+use crate::core::Core;
+use crate::error::Error;
+use crate::limits;
+use crate::message::Message;
+use crate::queue::{Queue, Redriving};
+use crate::sns::Topics;
+use crate::sqs;
+use crate::stats::{QueueStats, Stats};
+
+/// SQS and SNS in memory. Clones are handles to the same queues and topics.
+#[derive(Debug, Clone)]
+pub struct Service {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    config: Config,
+    clock: Clock,
+    queues: RwLock<BTreeMap<String, Arc<Queue>>>,
+    topics: Topics,
+}
+
+impl Service {
+    /// No queues, no topics.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        let inner = Inner { config, clock: Clock::start(), queues: RwLock::default(), topics: Topics::default() };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Answers a call of SQS in AWS JSON 1.0: `action` is what follows `AmazonSQS.` in the header `x-amz-target`.
+    /// `ReceiveMessage` takes as long as it may wait; dropping the future ends the wait and loses nothing.
+    pub async fn handle_sqs(&self, action: &str, body: Bytes) -> Response<Bytes> {
+        sqs::handle(self, action, &body).await
+    }
+
+    /// Answers a call of SNS in the query protocol: `form` is the body.
+    pub async fn handle_sns(&self, form: Bytes) -> Response<Bytes> {
+        crate::sns::handle(self, &form)
+    }
+
+    /// Creates a queue with the attributes of the API (`FifoQueue` is implied by the name), or finds it; gives its URL.
+    ///
+    /// # Errors
+    /// A name or an attribute is not valid, or the queue exists with other attributes.
+    pub fn create_queue(&self, name: &str, attributes: &BTreeMap<String, String>) -> Result<String, Error> {
+        let is_fifo = name.ends_with(".fifo");
+        check_queue_name(name)?;
+        if !is_fifo && attributes.contains_key("FifoQueue") {
+            return Err(Error::invalid_parameter("The queue name must end with the .fifo suffix."));
+        }
+        let mut wanted = QueueAttributes::new(is_fifo);
+        for (name, value) in attributes {
+            wanted.set(name, value)?;
+        }
+        let clock = self.inner.clock;
+        let mut queues = self.inner.queues.write().unwrap_or_else(PoisonError::into_inner);
+        match queues.get(name).map(Arc::clone) {
+            None => {
+                let queue = Queue::new(Core::new(name, wanted), clock, clock.now().epoch_ms);
+                queues.insert(name.to_owned(), Arc::new(queue));
+            }
+            Some(existing) => {
+                drop(queues);
+                check_same(&existing, attributes, &wanted)?;
+            }
+        }
+        Ok(self.inner.config.queue_url(name))
+    }
+
+    /// What was counted so far, and how many messages are where.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let of_queue = |queue: &Arc<Queue>| {
+            let (counts, counters) = queue.with(|core, _| (core.counts(), core.counters));
+            QueueStats { visible: counts.visible, in_flight: counts.in_flight, delayed: counts.delayed, counters }
+        };
+        let queues = self.queues().iter().map(|queue| (queue.name.clone(), of_queue(queue))).collect();
+        Stats { queues, topics: self.inner.topics.stats() }
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.inner.config
+    }
+
+    pub(crate) fn clock(&self) -> Clock {
+        self.inner.clock
+    }
+
+    pub(crate) fn topics(&self) -> &Topics {
+        &self.inner.topics
+    }
+
+    /// Every queue, by name.
+    pub(crate) fn queues(&self) -> Vec<Arc<Queue>> {
+        self.inner.queues.read().unwrap_or_else(PoisonError::into_inner).values().map(Arc::clone).collect()
+    }
+
+    pub(crate) fn queue(&self, name: &str) -> Option<Arc<Queue>> {
+        self.inner.queues.read().unwrap_or_else(PoisonError::into_inner).get(name).map(Arc::clone)
+    }
+
+    /// The queue at a URL of any host: its name is the last segment.
+    pub(crate) fn queue_at(&self, url: &str) -> Result<Arc<Queue>, Error> {
+        let name = url.rsplit_once('/').map_or(url, |(_, name)| name);
+        self.queue(name).ok_or_else(Error::queue_does_not_exist)
+    }
+
+    /// The queue of an ARN.
+    pub(crate) fn queue_of_arn(&self, arn: &str) -> Option<Arc<Queue>> {
+        self.queue(name_in_arn(arn, "sqs")?)
+    }
+
+    /// Replaces or adds a queue that was restored.
+    pub(crate) fn put_queue(&self, queue: Queue) {
+        let mut queues = self.inner.queues.write().unwrap_or_else(PoisonError::into_inner);
+        queues.insert(queue.name.clone(), Arc::new(queue));
+    }
+
+    pub(crate) fn remove_queue(&self, name: &str) {
+        let removed = self.inner.queues.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+        if let Some(queue) = removed {
+            queue.close();
+        }
+    }
+}
+
+/// Moves dead letters of one queue to another.
+pub(crate) struct DeadLetters<'a> {
+    pub(crate) service: &'a Service,
+    pub(crate) source: &'a Queue,
+}
+
+impl Redriving for DeadLetters<'_> {
+    fn exists(&self, policy: &Redrive) -> bool {
+        self.service.queue(&policy.target_name).is_some()
+    }
+
+    fn bury(&self, dead: Vec<Message>) {
+        let Some(policy) = self.source.attributes().0.redrive else { return };
+        let Some(target) = self.service.queue(&policy.target_name) else { return };
+        let source_arn = self.service.config().queue_arn(&self.source.name);
+        target.with(|core, now| {
+            for mut message in dead {
+                message.receive_count = 0;
+                message.first_received_ms = None;
+                message.source_arn = Some(source_arn.clone());
+                if core.attributes.is_fifo {
+                    // In a FIFO queue retention starts again; in a standard one it goes on.
+                    message.sent_ms = now.epoch_ms;
+                }
+                core.counters.sent += 1;
+                core.add(message, None);
+            }
+        });
+    }
+}
+
+fn check_queue_name(name: &str) -> Result<(), Error> {
+    let stem = name.strip_suffix(".fifo").unwrap_or(name);
+    let is_valid = |character: char| character.is_ascii_alphanumeric() || character == '-' || character == '_';
+    if stem.is_empty() || name.len() > limits::QUEUE_NAME_CHARACTERS || !stem.chars().all(is_valid) {
+        let message = "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length";
+        return Err(Error::invalid_parameter(message));
+    }
+    Ok(())
+}
+
+/// Creating a queue again is fine if nothing that was said differs from what is.
+fn check_same(queue: &Queue, said: &BTreeMap<String, String>, wanted: &QueueAttributes) -> Result<(), Error> {
+    let (existing, wanted) = (queue.attributes().0.shown(), wanted.shown());
+    match said.keys().find(|name| existing.get(*name) != wanted.get(*name)) {
+        Some(name) => Err(Error::queue_name_exists(name)),
+        None => Ok(()),
+    }
+}

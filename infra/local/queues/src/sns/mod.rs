@@ -1,0 +1,78 @@
+//! The API of SNS, as far as it is about queues: the query protocol, forms in and XML out.
+//!
+//! Source: <https://docs.aws.amazon.com/sns/latest/api/API_Operations.html>
+
+mod envelope;
+mod filter;
+mod matching;
+mod publish;
+mod query;
+mod subscriptions;
+mod topic;
+mod topics;
+mod xml;
+
+use bytes::Bytes;
+use http::Response;
+
+pub(crate) use self::subscriptions::subscribe;
+pub(crate) use self::topic::{Topic, Topics};
+pub(crate) use self::topics::ensure as ensure_topic;
+
+use self::query::{Fields, Form};
+use self::xml::Xml;
+use crate::config::name_in_arn;
+use crate::error::Error;
+use crate::service::Service;
+
+/// Answers one call.
+pub(crate) fn handle(service: &Service, form: &[u8]) -> Response<Bytes> {
+    let form = Form::parse(form);
+    let fields = form.fields();
+    let action = fields.get("Action").unwrap_or_default();
+    match perform(service, action, &fields) {
+        Ok(result) => xml::success(action, result),
+        Err(error) => xml::refusal(&error),
+    }
+}
+
+fn perform(service: &Service, action: &str, fields: &Fields<'_>) -> Result<Xml, Error> {
+    match action {
+        "Publish" => publish::one(service, fields),
+        "PublishBatch" => publish::batch(service, fields),
+        "CreateTopic" => topics::create(service, fields),
+        "DeleteTopic" => topics::delete(service, fields),
+        "ListTopics" => topics::list(service, fields),
+        "GetTopicAttributes" => topics::attributes(service, fields),
+        "SetTopicAttributes" => topics::set_attribute(service, fields),
+        "TagResource" => topics::tag(service, fields),
+        "UntagResource" => topics::untag(service, fields),
+        "ListTagsForResource" => topics::tags(service, fields),
+        "Subscribe" => subscriptions::create(service, fields),
+        "ConfirmSubscription" => subscriptions::confirm(service, fields),
+        "Unsubscribe" => subscriptions::delete(service, fields),
+        "ListSubscriptions" => subscriptions::list(service, fields),
+        "ListSubscriptionsByTopic" => subscriptions::list_of_topic(service, fields),
+        "GetSubscriptionAttributes" => subscriptions::attributes(service, fields),
+        "SetSubscriptionAttributes" => subscriptions::set_attribute(service, fields),
+        _ => Err(Error::unknown_action(action)),
+    }
+}
+
+/// The call and the name of the topic that it is about, if it is about one: what a policy is about.
+pub(crate) fn resource(form: &[u8]) -> Option<(String, Option<String>)> {
+    let form = Form::parse(form);
+    let fields = form.fields();
+    let action = fields.get("Action")?.to_owned();
+    let arn = ["TopicArn", "TargetArn", "SubscriptionArn", "ResourceArn"].iter().find_map(|name| fields.get(name));
+    let in_arn = arn.and_then(|arn| name_in_arn(arn, "sns")).map(|name| name.split(':').next().unwrap_or(name));
+    let name = in_arn.or_else(|| fields.get("Name")).map(str::to_owned);
+    Some((action, name))
+}
+
+/// The topic of an ARN, which may be that of a subscription.
+pub(crate) fn topic_of(service: &Service, arn: &str) -> Result<std::sync::Arc<Topic>, Error> {
+    let name = name_in_arn(arn, "sns").ok_or_else(|| Error::sns_invalid("TopicArn"))?;
+    let name = name.split(':').next().unwrap_or(name);
+    service.topics().get(name).ok_or_else(|| Error::sns_not_found("Topic"))
+}

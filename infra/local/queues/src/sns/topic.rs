@@ -1,0 +1,188 @@
+//! Topics and their subscriptions, as they are kept.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use serde::{Deserialize, Serialize};
+
+use super::filter::{Policy, Scope};
+use crate::dedupe::Dedupe;
+use crate::error::Error;
+use crate::limits;
+use crate::stats::TopicStats;
+
+/// Every topic, by name.
+#[derive(Debug, Default)]
+pub(crate) struct Topics {
+    topics: RwLock<BTreeMap<String, Arc<Topic>>>,
+}
+
+/// One topic.
+#[derive(Debug)]
+pub(crate) struct Topic {
+    pub(crate) name: String,
+    pub(crate) arn: String,
+    state: Mutex<TopicState>,
+}
+
+/// What changes about a topic.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct TopicState {
+    pub(crate) attributes: BTreeMap<String, String>,
+    pub(crate) tags: BTreeMap<String, String>,
+    /// By the last part of their ARN. Publications hold them while they are delivered.
+    pub(crate) subscriptions: Arc<BTreeMap<String, Subscription>>,
+    pub(crate) dedupe: Dedupe,
+    pub(crate) last_sequence: u64,
+    pub(crate) stats: TopicStats,
+}
+
+/// A queue that gets what is published.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(try_from = "SavedSubscription", into = "SavedSubscription")]
+pub(crate) struct Subscription {
+    pub(crate) arn: String,
+    pub(crate) queue_arn: String,
+    pub(crate) is_raw: bool,
+    pub(crate) filter: Option<Policy>,
+    /// As they were set.
+    pub(crate) attributes: BTreeMap<String, String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SavedSubscription {
+    arn: String,
+    queue_arn: String,
+    attributes: BTreeMap<String, String>,
+}
+
+impl Topics {
+    pub(crate) fn get(&self, name: &str) -> Option<Arc<Topic>> {
+        self.topics.read().unwrap_or_else(PoisonError::into_inner).get(name).map(Arc::clone)
+    }
+
+    pub(crate) fn all(&self) -> Vec<Arc<Topic>> {
+        self.topics.read().unwrap_or_else(PoisonError::into_inner).values().map(Arc::clone).collect()
+    }
+
+    /// The topic of that name, created if need be.
+    pub(crate) fn ensure(&self, name: &str, arn: &str, state: impl FnOnce() -> TopicState) -> Arc<Topic> {
+        let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
+        let create = || Topic { name: name.to_owned(), arn: arn.to_owned(), state: Mutex::new(state()) };
+        Arc::clone(topics.entry(name.to_owned()).or_insert_with(|| Arc::new(create())))
+    }
+
+    pub(crate) fn remove(&self, name: &str) {
+        self.topics.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+    }
+
+    pub(crate) fn stats(&self) -> BTreeMap<String, TopicStats> {
+        let stats = |topic: &Arc<Topic>| {
+            let state = topic.state();
+            TopicStats { subscriptions: state.subscriptions.len(), ..state.stats }
+        };
+        self.all().iter().map(|topic| (topic.name.clone(), stats(topic))).collect()
+    }
+}
+
+impl Topic {
+    pub(crate) fn state(&self) -> MutexGuard<'_, TopicState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn is_fifo(&self) -> bool {
+        self.name.ends_with(".fifo")
+    }
+}
+
+impl TopicState {
+    /// Sets an attribute of a topic. Those without effect here are kept and shown.
+    pub(crate) fn set(&mut self, is_fifo: bool, name: &str, value: &str) -> Result<(), Error> {
+        let known = match name {
+            "DisplayName" | "Policy" | "DeliveryPolicy" | "KmsMasterKeyId" | "SignatureVersion" | "TracingConfig" => {
+                true
+            }
+            "FifoTopic" if (value == "true") == is_fifo => true,
+            "FifoTopic" => return Err(Error::sns_invalid("Fifo Topic names must end with .fifo, and no others")),
+            "ContentBasedDeduplication" | "FifoThroughputScope" | "ArchivePolicy" => is_fifo,
+            _ => false,
+        };
+        if !known {
+            return Err(Error::sns_invalid(format!("AttributeName {name}")));
+        }
+        self.attributes.insert(name.to_owned(), value.to_owned());
+        Ok(())
+    }
+
+    pub(crate) fn deduplicates_by_content(&self) -> bool {
+        self.attributes.get("ContentBasedDeduplication").is_some_and(|value| value == "true")
+    }
+
+    pub(crate) fn deduplicates_by_group(&self) -> bool {
+        self.attributes.get("FifoThroughputScope").is_some_and(|value| value == "MessageGroup")
+    }
+}
+
+impl Subscription {
+    pub(crate) fn new(arn: String, queue_arn: String) -> Self {
+        Self { arn, queue_arn, is_raw: false, filter: None, attributes: BTreeMap::new() }
+    }
+
+    /// Sets attributes, all of them or none.
+    pub(crate) fn configure<'a>(
+        &mut self,
+        changes: impl Iterator<Item = (&'a String, &'a String)>,
+    ) -> Result<(), Error> {
+        let mut attributes = self.attributes.clone();
+        for (name, value) in changes {
+            check_attribute(name, value)?;
+            if value.is_empty() || (name == "FilterPolicy" && value.trim() == "{}") {
+                attributes.remove(name);
+            } else {
+                attributes.insert(name.clone(), value.clone());
+            }
+        }
+        let scope = attributes.get("FilterPolicyScope").map_or(Ok(Scope::Attributes), |scope| Scope::parse(scope))?;
+        let filter = attributes.get("FilterPolicy").map(|text| Policy::parse(text, scope)).transpose()?;
+        self.is_raw = attributes.get("RawMessageDelivery").is_some_and(|value| value == "true");
+        (self.filter, self.attributes) = (filter, attributes);
+        Ok(())
+    }
+}
+
+fn check_attribute(name: &str, value: &str) -> Result<(), Error> {
+    match name {
+        "RawMessageDelivery" if !matches!(value, "true" | "false") => {
+            Err(Error::sns_invalid(format!("Attributes Reason: RawMessageDelivery: Invalid value [{value}]")))
+        }
+        "RawMessageDelivery" | "FilterPolicy" | "FilterPolicyScope" | "RedrivePolicy" | "DeliveryPolicy" => Ok(()),
+        _ => Err(Error::sns_invalid("AttributeName")),
+    }
+}
+
+impl TryFrom<SavedSubscription> for Subscription {
+    type Error = Error;
+
+    fn try_from(saved: SavedSubscription) -> Result<Self, Error> {
+        let mut subscription = Self::new(saved.arn, saved.queue_arn);
+        subscription.configure(saved.attributes.iter())?;
+        Ok(subscription)
+    }
+}
+
+impl From<Subscription> for SavedSubscription {
+    fn from(subscription: Subscription) -> Self {
+        let Subscription { arn, queue_arn, attributes, .. } = subscription;
+        Self { arn, queue_arn, attributes }
+    }
+}
+
+/// Letters, digits, `-` and `_`, up to 256 of them, and `.fifo` for FIFO topics.
+pub(crate) fn check_name(name: &str) -> Result<(), Error> {
+    let stem = name.strip_suffix(".fifo").unwrap_or(name);
+    let is_valid = |character: char| character.is_ascii_alphanumeric() || character == '-' || character == '_';
+    if stem.is_empty() || name.len() > limits::TOPIC_NAME_CHARACTERS || !stem.chars().all(is_valid) {
+        return Err(Error::sns_invalid("Topic Name"));
+    }
+    Ok(())
+}

@@ -1,0 +1,90 @@
+//! Dead letters: whose they are, and back with them.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{manage, write};
+use crate::config::name_in_arn;
+use crate::error::Error;
+use crate::message::Message;
+use crate::queue::Queue;
+use crate::service::Service;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Sources {
+    queue_url: String,
+    max_results: Option<usize>,
+    next_token: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Listed {
+    /// In lower case, unlike in any other answer.
+    #[serde(rename = "queueUrls")]
+    queue_urls: Vec<String>,
+    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
+    next_token: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Start {
+    source_arn: String,
+    destination_arn: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Started {
+    task_handle: String,
+}
+
+pub(super) fn sources(service: &Service, request: Sources) -> Result<Bytes, Error> {
+    let dead = service.queue_at(&request.queue_url)?;
+    let after = request.next_token.unwrap_or_default();
+    let names = sources_of(service, &dead.name).into_iter().filter(|name| *name > after).collect();
+    let (names, next_token) = manage::page(names, request.max_results);
+    write(&Listed { queue_urls: names.iter().map(|name| service.config().queue_url(name)).collect(), next_token })
+}
+
+fn sources_of(service: &Service, dead: &str) -> Vec<String> {
+    let is_source = |queue: &Queue| queue.attributes().0.redrive.is_some_and(|redrive| redrive.target_name == dead);
+    service.queues().iter().filter(|queue| is_source(queue)).map(|queue| queue.name.clone()).collect()
+}
+
+/// Moves what is visible, all of it before it answers; AWS does so over time.
+pub(super) fn start(service: &Service, request: Start) -> Result<Bytes, Error> {
+    let missing =
+        || Error::resource_not_found("The resource that you specified for the SourceArn parameter doesn't exist.");
+    let dead = service.queue_of_arn(&request.source_arn).ok_or_else(missing)?;
+    if sources_of(service, &dead.name).is_empty() {
+        return Err(Error::invalid_parameter("Source queue must be configured as a Dead Letter Queue."));
+    }
+    let destination = request.destination_arn.map(|arn| {
+        let missing = "The resource that you specified for the DestinationArn parameter doesn't exist.";
+        service.queue_of_arn(&arn).ok_or_else(|| Error::resource_not_found(missing))
+    });
+    let destination = destination.transpose()?;
+    for message in dead.with(|core, _| core.drain()) {
+        let source = || service.queue(name_in_arn(message.source_arn.as_deref()?, "sqs")?);
+        match destination.clone().or_else(source) {
+            Some(queue) => put(&queue, message),
+            // Nobody knows where it came from: it stays.
+            None => drop(dead.with(|core, _| core.add(message, None))),
+        }
+    }
+    write(&Started { task_handle: Uuid::new_v4().hyphenated().to_string() })
+}
+
+/// A message that was moved is new to its queue, but for its id and its age.
+fn put(queue: &Queue, mut message: Message) {
+    message.receive_count = 0;
+    message.first_received_ms = None;
+    message.source_arn = None;
+    queue.with(|core, _| {
+        core.counters.sent += 1;
+        core.add(message, None);
+    });
+}
