@@ -1,3 +1,75 @@
-//! The local runner.
+//! `cargo dev`: builds the functions of a topology and runs them on this machine.
 
-fn main() {}
+use std::process::ExitCode;
+
+use local::cli::Cli;
+use local::{Error, SUPERVISE, Stack, banner, command, compile, signals};
+use tokio_util::sync::CancellationToken;
+use topology::Topology;
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1).peekable();
+    if arguments.next_if(|first| first == SUPERVISE).is_some() {
+        return local_lambda::supervise_main(arguments);
+    }
+    listen_to_ourselves();
+    let cli = Cli::from_process();
+    match run(&cli) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("{}: {error}", env!("CARGO_BIN_NAME"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What the runner itself has to say: warnings, unless `RUST_LOG` asks for more.
+fn listen_to_ourselves() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,dynoxide=error"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(std::io::stderr).init();
+}
+
+fn run(cli: &Cli) -> Result<ExitCode, Error> {
+    let topology = Topology::read(cli.topology())?;
+    for finding in &topology.findings {
+        eprintln!("note: {}:{finding}", cli.topology().display());
+    }
+    let binaries = compile::folder(&cli.binaries(), &topology)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let code = runtime.block_on(serve(cli, binaries));
+    // What still blocks somewhere does not keep anybody waiting.
+    runtime.shutdown_background();
+    code
+}
+
+async fn serve(cli: &Cli, binaries: std::path::PathBuf) -> Result<ExitCode, Error> {
+    let stop = signals::stop_requested()?;
+    let stack = tokio::select! {
+        stack = Stack::start(cli.options(binaries)) => stack?,
+        () = stop.cancelled() => return Ok(ExitCode::SUCCESS),
+    };
+    announce(cli, &stack)?;
+    let code = match &cli.run {
+        Some(command) => command::run(command, &stack.variables(), &stop).await.map(ExitCode::from),
+        None => wait(&stop).await,
+    };
+    if tokio::time::timeout(local::STOPS_WITHIN, stack.shutdown()).await.is_err() {
+        tracing::warn!("not everything ended in time; what was left is killed");
+    }
+    Ok(code?)
+}
+
+fn announce(cli: &Cli, stack: &Stack) -> Result<(), Error> {
+    if let Some(file) = &cli.ready_file {
+        std::fs::write(file, stack.addresses().to_json().to_string())?;
+    }
+    eprintln!("{}", banner::text(&stack.topology().name, stack.addresses(), &stack.settings().banner, stack.took()));
+    Ok(())
+}
+
+async fn wait(stop: &CancellationToken) -> std::io::Result<ExitCode> {
+    stop.cancelled().await;
+    eprintln!("stopping");
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,7 +1,7 @@
 //! The memberships, in the connections table.
 
 use aws_sdk_dynamodb::types::{DeleteRequest, Put, Select, TransactWriteItem, WriteRequest};
-use domain::ports::{Joined, Memberships, Page, Result};
+use domain::ports::{Connections, Joined, Memberships, Page, Result};
 use domain::{ConnectionId, Member, Membership, RoomId, Shard};
 
 use crate::attributes::{Item, s};
@@ -19,13 +19,18 @@ const ROUNDS_PER_BATCH: usize = 5;
 impl Memberships for Tables {
     async fn join(&self, membership: &Membership) -> Result<Joined> {
         const OPERATION: &str = "DynamoDB TransactWriteItems (join)";
+        let connection = &membership.member.connection;
+        if membership.room.is_everyone() {
+            // The connection itself is its membership of `*`.
+            return Ok(self.find(connection).await?.map_or(Joined::NotConnected, |_| Joined::Already));
+        }
         let put = Put::builder()
             .table_name(&self.connections)
             .set_item(Some(member::membership(membership)))
             .condition_expression("attribute_not_exists(pk)")
             .build()
             .map_err(|error| undone(OPERATION, error))?;
-        let check = alive(&self.connections, &membership.member.connection);
+        let check = alive(&self.connections, connection);
         let call = self
             .client
             .transact_write_items()
@@ -42,6 +47,7 @@ impl Memberships for Tables {
     }
 
     async fn leave(&self, connection: &ConnectionId, rooms: &[RoomId]) -> Result<()> {
+        let rooms: Vec<&RoomId> = rooms.iter().filter(|room| !room.is_everyone()).collect();
         for rooms in rooms.chunks(WRITES_PER_BATCH) {
             self.delete(rooms.iter().map(|room| keys::membership(connection, room)).collect()).await?;
         }

@@ -14,7 +14,7 @@ use roomcast_client::rules::LinkId;
 /// Publications that one reply carries, all its rooms together.
 const REPLAYED: usize = 3;
 /// A resume from further back is lost.
-const RESUMABLE: u64 = 60;
+pub(crate) const RESUMABLE: u64 = 60;
 
 #[derive(Debug)]
 pub(crate) struct Log {

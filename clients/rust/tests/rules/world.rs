@@ -69,6 +69,10 @@ pub(crate) struct World {
     pub(crate) faults: Faults,
     pub(crate) heard: Vec<(u64, Event)>,
     pub(crate) published: Vec<(RoomId, PublicationId)>,
+    /// Rooms that the application wants to hear.
+    pub(crate) wanted: BTreeSet<RoomId>,
+    /// Questions for history that were taken.
+    pub(crate) questions: usize,
     /// Everything that was said to the client and by it, in order.
     pub(crate) trace: Vec<String>,
     pub(crate) open: BTreeSet<LinkId>,
@@ -93,6 +97,8 @@ impl World {
             faults,
             heard: Vec::new(),
             published: Vec::new(),
+            wanted: BTreeSet::new(),
+            questions: 0,
             trace: Vec::new(),
             open: BTreeSet::new(),
             most_open: 0,
@@ -153,9 +159,13 @@ impl World {
         let newest = self.open.last().copied();
         match step {
             Step::Join(room) => {
-                let _ = self.client.join(rooms[*room].clone(), None, self.now_ms);
+                self.client.join(rooms[*room].clone(), None, self.now_ms).unwrap();
+                self.wanted.insert(rooms[*room].clone());
             }
-            Step::Leave(room) => self.client.leave(&rooms[*room], self.now_ms),
+            Step::Leave(room) => {
+                self.client.leave(&rooms[*room], self.now_ms);
+                self.wanted.remove(&rooms[*room]);
+            }
             Step::Publish(room) => {
                 let (pid, data) = self.publication("own");
                 if self.client.publish(rooms[*room].clone(), pid.clone(), data, self.now_ms).is_ok() {
@@ -189,7 +199,8 @@ impl World {
             Step::History(room) => {
                 self.count += 1;
                 let ticket = Ticket(self.count);
-                let _ = self.client.history(ticket, rooms[*room].clone(), None, 5, self.now_ms);
+                let taken = self.client.history(ticket, rooms[*room].clone(), None, 5, self.now_ms);
+                self.questions += usize::from(taken.is_ok());
             }
         }
     }

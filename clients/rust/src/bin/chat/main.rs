@@ -1,3 +1,38 @@
-//! A terminal member.
+//! A terminal member: `cargo chat lobby --user ada`.
+//!
+//! What is typed is published; what is published appears. It waits out restarts of the server and resumes where it was.
+//! Without a terminal it reads lines from standard input, and ends when all of them have been accepted.
 
-fn main() {}
+mod arguments;
+mod session;
+mod terminal;
+mod view;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use roomcast_client::connection::connect;
+
+use crate::arguments::Arguments;
+use crate::session::Session;
+use crate::terminal::Terminal;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    match chat(Arguments::parse()).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether everything that was typed was accepted.
+async fn chat(arguments: Arguments) -> Result<bool, Box<dyn std::error::Error>> {
+    let options = arguments.options()?;
+    let terminal = Terminal::open()?;
+    let (handle, events) = connect(options)?;
+    Ok(Session::new(handle, terminal, arguments.history).run(arguments.room, events).await)
+}

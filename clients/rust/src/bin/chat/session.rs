@@ -1,0 +1,288 @@
+//! A visit: rooms are joined, lines go out and come in.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use domain::{Data, Position, PublicationId, RoomId};
+use futures::stream::{FuturesUnordered, StreamExt};
+use jiff::tz::TimeZone;
+use protocol::block::Block;
+use protocol::reply::History;
+use roomcast_client::connection::{Events, Handle, HistoryError, PublishError};
+use roomcast_client::rules::{Event, Message};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+use crate::terminal::Terminal;
+use crate::view::{self, Line, plain};
+
+/// Without a terminal: how long to wait, after the last line was accepted, for it to come back.
+const LINGER: Duration = Duration::from_secs(5);
+/// Pages that wait to be shown.
+const PAGES: usize = 16;
+
+type Page = (RoomId, Position, Result<History, HistoryError>);
+
+/// One visit.
+pub(crate) struct Session {
+    handle: Handle,
+    terminal: Terminal,
+    zone: TimeZone,
+    history: u8,
+    /// The room that is typed to.
+    current: Option<RoomId>,
+    /// Rooms whose earlier lines are being fetched: what comes live waits until those have been shown.
+    opening: BTreeMap<RoomId, Vec<Message>>,
+    pages: mpsc::Sender<Page>,
+    /// Lines of our own that have not come back yet.
+    not_back: BTreeSet<PublicationId>,
+    all_accepted: bool,
+}
+
+/// What a typed line asks for.
+#[derive(Debug, PartialEq, Eq)]
+enum Typed {
+    Nothing,
+    Join(RoomId),
+    Leave,
+    Quit,
+    Say(String),
+    Wrong(String),
+}
+
+impl Session {
+    pub(crate) fn new(handle: Handle, terminal: Terminal, history: u8) -> Self {
+        let (pages, _) = mpsc::channel(1);
+        let zone = TimeZone::system();
+        let (opening, not_back) = (BTreeMap::new(), BTreeSet::new());
+        Self { handle, terminal, zone, history, current: None, opening, pages, not_back, all_accepted: true }
+    }
+
+    /// Until somebody quits, or nothing more is typed and all of it has been accepted. Whether all of it was.
+    pub(crate) async fn run(mut self, room: RoomId, mut events: Events) -> bool {
+        let (pages, mut fetched) = mpsc::channel(PAGES);
+        self.pages = pages;
+        self.join(room).await;
+        let mut sending: JoinSet<Result<PublicationId, PublishError>> = JoinSet::new();
+        let mut typing = true;
+        let mut linger_until = None;
+        loop {
+            if !typing && sending.is_empty() {
+                if self.not_back.is_empty() || self.terminal.is_interactive() {
+                    break;
+                }
+                linger_until.get_or_insert_with(|| Instant::now() + LINGER);
+            }
+            tokio::select! {
+                line = self.terminal.typed.recv(), if typing => match line.map(|line| understand(&line)) {
+                    Some(Typed::Quit) => break,
+                    Some(typed) => {
+                        self.obey(typed, &mut sending).await;
+                        self.terminal.go_on();
+                    }
+                    None => typing = false,
+                },
+                event = events.next() => match event {
+                    Some(event) => self.hear(event),
+                    None => {
+                        self.all_accepted &= sending.is_empty();
+                        if !(typing && self.terminal.is_interactive()) {
+                            self.all_accepted = false;
+                            break;
+                        }
+                        self.status("nothing more will come; press Enter to leave");
+                        self.terminal.typed.recv().await;
+                        break;
+                    }
+                },
+                Some((room, head, page)) = fetched.recv() => self.show_earlier(&room, &head, page),
+                Some(sent) = sending.join_next() => self.sent(sent),
+                () = wait_until(linger_until) => break,
+            }
+        }
+        self.handle.close().await;
+        self.terminal.close();
+        self.all_accepted
+    }
+
+    async fn obey(&mut self, typed: Typed, sending: &mut JoinSet<Result<PublicationId, PublishError>>) {
+        match typed {
+            Typed::Nothing | Typed::Quit => {}
+            Typed::Join(room) => self.join(room).await,
+            Typed::Leave => match self.current.take() {
+                Some(room) => {
+                    // If the client has ended, an event says so.
+                    let _ = self.handle.leave(room).await;
+                }
+                None => self.status("in no room; /join ROOM first"),
+            },
+            Typed::Say(text) => self.say(&text, sending).await,
+            Typed::Wrong(problem) => self.status(&problem),
+        }
+    }
+
+    async fn join(&mut self, room: RoomId) {
+        self.current = Some(room.clone());
+        if let Err(error) = self.handle.join(room, None).await {
+            self.status(&error.to_string());
+        }
+    }
+
+    async fn say(&mut self, text: &str, sending: &mut JoinSet<Result<PublicationId, PublishError>>) {
+        let Some(room) = self.current.clone() else {
+            self.all_accepted = false;
+            return self.status("in no room; /join ROOM first");
+        };
+        let data = match Data::text(text) {
+            Ok(data) => data,
+            Err(reject) => {
+                self.all_accepted = false;
+                return self.status(&reject.message);
+            }
+        };
+        match self.handle.publish(room, data).await {
+            Ok(receipt) => {
+                self.not_back.insert(receipt.pid().clone());
+                sending.spawn(receipt.accepted());
+            }
+            Err(error) => {
+                self.all_accepted = false;
+                self.status(&error.to_string());
+            }
+        }
+    }
+
+    fn sent(&mut self, sent: Result<Result<PublicationId, PublishError>, tokio::task::JoinError>) {
+        let problem = match sent {
+            Ok(Ok(_)) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
+        };
+        self.all_accepted = false;
+        // Which one it was does not matter any more: it will not come back.
+        self.not_back.clear();
+        self.status(&format!("not sent: {}", plain(&problem)));
+    }
+
+    fn hear(&mut self, event: Event) {
+        match event {
+            Event::Message(message) => match self.opening.get_mut(&message.room) {
+                Some(waiting) => waiting.push(message),
+                None => self.show(&message),
+            },
+            Event::Joined { ref room, ref head, .. } => {
+                if let Some(line) = view::status(&event) {
+                    self.terminal.show(&line);
+                }
+                self.fetch_earlier(room.clone(), head.clone());
+            }
+            Event::Left { ref room } | Event::Refused { ref room, .. } => {
+                self.opening.remove(room);
+                if let Some(line) = view::status(&event) {
+                    self.terminal.show(&line);
+                }
+            }
+            other => {
+                if let Some(line) = view::status(&other) {
+                    self.terminal.show(&line);
+                }
+            }
+        }
+    }
+
+    /// Asks for what was said up to where the room was joined; what follows comes live.
+    fn fetch_earlier(&mut self, room: RoomId, head: Position) {
+        if self.history == 0 {
+            return;
+        }
+        self.opening.insert(room.clone(), Vec::new());
+        let (handle, pages, limit) = (self.handle.clone(), self.pages.clone(), usize::from(self.history));
+        tokio::spawn(async move {
+            let page = handle.history(room.clone(), Some(head.sequence.next()), limit).await;
+            // If the visit is over, nobody wants to see it.
+            let _ = pages.send((room, head, page)).await;
+        });
+    }
+
+    fn show_earlier(&mut self, room: &RoomId, head: &Position, page: Result<History, HistoryError>) {
+        let Some(waiting) = self.opening.remove(room) else { return };
+        match page {
+            Ok(page) if page.ep == head.epoch => {
+                page.history.iter().flat_map(messages).for_each(|message| self.show(&message));
+            }
+            Ok(_) => {}
+            Err(error) => self.status(&format!("no history of {room}: {}", plain(&error.to_string()))),
+        }
+        waiting.iter().for_each(|message| self.show(message));
+    }
+
+    fn show(&mut self, message: &Message) {
+        self.not_back.remove(&message.pid);
+        self.terminal.show(&view::said(message, self.current.as_ref(), &self.zone));
+    }
+
+    fn status(&self, text: &str) {
+        self.terminal.show(&Line::Status(text.to_owned()));
+    }
+}
+
+fn messages(block: &Block) -> impl Iterator<Item = Message> + '_ {
+    block.messages().map(|(sequence, message)| Message {
+        room: block.room.clone(),
+        at: Position { epoch: block.ep.clone(), sequence },
+        pid: message.id.clone(),
+        by: message.by.clone(),
+        from: message.from.clone(),
+        accepted_at: message.at,
+        data: message.data.clone(),
+    })
+}
+
+fn understand(line: &str) -> Typed {
+    let line = line.trim();
+    let (command, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+    match command {
+        "" => Typed::Nothing,
+        "/quit" => Typed::Quit,
+        "/leave" => Typed::Leave,
+        "/join" => match RoomId::parse(rest.trim()) {
+            Ok(room) => Typed::Join(room),
+            Err(reject) => Typed::Wrong(reject.message),
+        },
+        other if other.starts_with('/') => {
+            Typed::Wrong(format!("there is no command {}; there are /join ROOM, /leave and /quit", plain(other)))
+        }
+        _ => Typed::Say(line.to_owned()),
+    }
+}
+
+async fn wait_until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_said_unless_it_begins_with_a_slash() {
+        let room = RoomId::parse("team:7").unwrap();
+        for (line, typed) in [
+            ("  ", Typed::Nothing),
+            (" hi there ", Typed::Say("hi there".to_owned())),
+            ("/join team:7", Typed::Join(room.clone())),
+            ("/join   team:7 ", Typed::Join(room)),
+            ("/leave", Typed::Leave),
+            ("/quit", Typed::Quit),
+        ] {
+            assert_eq!(understand(line), typed, "{line}");
+        }
+        for wrong in ["/join", "/join a b", "/dance"] {
+            assert!(matches!(understand(wrong), Typed::Wrong(_)), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! What appears on the terminal. Nothing that others wrote reaches it as anything but text.
+
+use domain::{Position, RoomId, Timestamp};
+use jiff::tz::TimeZone;
+use roomcast_client::rules::{Event, Loss, Message};
+
+/// Of longer texts only this much is shown.
+const SHOWN_CHARS: usize = 2_000;
+
+/// A line of the screen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Line {
+    /// What somebody said.
+    Said(String),
+    /// About the connection or the room.
+    Status(String),
+}
+
+/// What somebody said: `12:34 ada: hi`, with the room in front if it is not the one that is typed to.
+pub(crate) fn said(message: &Message, current: Option<&RoomId>, zone: &TimeZone) -> Line {
+    let time = clock(message.accepted_at, zone);
+    let room = if current == Some(&message.room) { String::new() } else { format!("[{}] ", message.room) };
+    Line::Said(format!("{time} {room}{}: {}", message.by, plain(&text(message.data.as_json()))))
+}
+
+/// What an event means for whoever sits here; `None` if nothing.
+pub(crate) fn status(event: &Event) -> Option<Line> {
+    Some(Line::Status(match event {
+        Event::Online => "connected".to_owned(),
+        Event::Offline { because, retry_in_ms } => {
+            let retry_s = (retry_in_ms.div_ceil(100)) as f64 / 10.0;
+            format!("no connection: {}; trying again in {retry_s} s", plain(&because.to_string()))
+        }
+        Event::Joined { room, members: Some(members), .. } => format!("in {room} with {members} connected"),
+        Event::Joined { room, .. } => format!("in {room}"),
+        Event::Resumed { room, replayed: 0, .. } => format!("back in {room}; nothing was missed"),
+        Event::Resumed { room, replayed, .. } => format!("back in {room}; {replayed} came meanwhile"),
+        Event::Missed { room, from, to } => missed(room, from, to),
+        Event::Left { room } => format!("left {room}"),
+        Event::Refused { room, failure } => format!("not in {room}: {}", plain(&failure.message)),
+        Event::Ended { because: because @ Loss::Refused { .. } } => format!("{because}: is the token good?"),
+        Event::Ended { because } => plain(&because.to_string()),
+        Event::Message(_) | Event::Accepted { .. } | Event::Rejected { .. } | Event::History { .. } => return None,
+    }))
+}
+
+fn missed(room: &RoomId, from: &Position, to: &Position) -> String {
+    if from.epoch == to.epoch {
+        let count = to.sequence.beyond(from.sequence);
+        format!("{count} in {room} were missed: they are too many or too old")
+    } else {
+        format!("the history of {room} began anew; what was said meanwhile may be missing")
+    }
+}
+
+/// The text of `{"text": …}`, or of a string, or the JSON itself.
+fn text(json: &str) -> String {
+    match serde_json::from_str(json) {
+        Ok(serde_json::Value::String(text)) => text,
+        Ok(serde_json::Value::Object(fields)) => match fields.get("text") {
+            Some(serde_json::Value::String(text)) => text.clone(),
+            _ => json.to_owned(),
+        },
+        _ => json.to_owned(),
+    }
+}
+
+/// Text of others without anything that a terminal would obey or that would make one line look like two.
+pub(crate) fn plain(text: &str) -> String {
+    let mut shown: String = text.chars().take(SHOWN_CHARS).map(harmless).collect();
+    if text.chars().nth(SHOWN_CHARS).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+fn harmless(c: char) -> char {
+    match c {
+        '\n' | '\u{2028}' | '\u{2029}' => '⏎',
+        '\t' => ' ',
+        // Marks that turn the direction of what follows (Unicode Technical Report 36, 2.6.2).
+        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{61c}' => '\u{fffd}',
+        c if c.is_control() => '\u{fffd}',
+        c => c,
+    }
+}
+
+fn clock(at: Timestamp, zone: &TimeZone) -> String {
+    let ms = i64::try_from(at.as_ms()).unwrap_or(i64::MAX);
+    jiff::Timestamp::from_millisecond(ms)
+        .map_or_else(|_| "--:--".to_owned(), |at| at.to_zoned(zone.clone()).strftime("%H:%M").to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::{Data, Epoch, PublicationId, Sequence, UserId};
+    use proptest::prelude::*;
+
+    fn at(epoch: &str, sequence: u64) -> Position {
+        Position { epoch: Epoch::parse(epoch).unwrap(), sequence: Sequence::new(sequence) }
+    }
+
+    fn message(json: &str) -> Message {
+        Message {
+            room: RoomId::parse("lobby").unwrap(),
+            at: at("e", 1),
+            pid: PublicationId::parse("p").unwrap(),
+            by: UserId::parse("ada").unwrap(),
+            from: None,
+            accepted_at: Timestamp::from_ms(1_764_000_000_000),
+            data: Data::parse(json).unwrap(),
+        }
+    }
+
+    fn shown(json: &str) -> String {
+        let lobby = RoomId::parse("lobby").unwrap();
+        let Line::Said(line) = said(&message(json), Some(&lobby), &TimeZone::UTC) else { panic!() };
+        line
+    }
+
+    #[test]
+    fn a_line_has_time_author_and_text() {
+        assert_eq!(shown(r#"{"text":"hi"}"#), "16:00 ada: hi");
+        assert_eq!(shown(r#"{"text":"hi","lang":"en"}"#), "16:00 ada: hi");
+        assert_eq!(shown(r#""hi""#), "16:00 ada: hi");
+        assert_eq!(shown(r#"{"typing":true}"#), r#"16:00 ada: {"typing":true}"#);
+        let elsewhere = said(&message("1"), None, &TimeZone::UTC);
+        assert_eq!(elsewhere, Line::Said("16:00 [lobby] ada: 1".to_owned()));
+    }
+
+    #[test]
+    fn nothing_that_others_wrote_is_obeyed_by_the_terminal() {
+        assert_eq!(
+            shown(r#"{"text":"\u001b[2Ja\u0007b\u009bc\rd\u202ee"}"#),
+            "16:00 ada: \u{fffd}[2Ja\u{fffd}b\u{fffd}c\u{fffd}d\u{fffd}e"
+        );
+        assert_eq!(shown(r#"{"text":"one\n12:35 bob: two"}"#), "16:00 ada: one⏎12:35 bob: two");
+        assert_eq!(shown("{\"a\": \t1,\n\"b\":2}"), "16:00 ada: {\"a\":  1,⏎\"b\":2}");
+    }
+
+    #[test]
+    fn a_new_history_is_told_apart_from_a_gap() {
+        let room = RoomId::parse("lobby").unwrap();
+        let missed = |to| status(&Event::Missed { room: room.clone(), from: at("e", 1), to }).unwrap();
+        assert_eq!(missed(at("e", 8)), Line::Status("7 in lobby were missed: they are too many or too old".to_owned()));
+        let Line::Status(anew) = missed(at("f", 8)) else { panic!() };
+        assert!(anew.starts_with("the history of lobby began anew"), "{anew}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_keeps_a_control_character(text in "\\PC*|.*|[\\x00-\\xff]*") {
+            let plain = plain(&text);
+            prop_assert!(!plain.chars().any(|c| c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c)));
+            prop_assert!(plain.chars().count() <= SHOWN_CHARS + 1);
+        }
+    }
+}

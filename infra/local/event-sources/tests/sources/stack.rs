@@ -1,0 +1,109 @@
+//! Real endpoints: queues and DynamoDB in memory, over HTTP.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use aws_credential_types::Credentials;
+use aws_smithy_http_client::Builder;
+use aws_smithy_types::retry::RetryConfig;
+use bytes::Bytes;
+use dynoxide::Database;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use local_event_sources::{Clients, Config, EventSources, MemoryCheckpoints, Pace};
+use local_queues::Service;
+use tokio::net::TcpListener;
+
+use crate::script::Script;
+
+pub(crate) const REGION: &str = "us-east-1";
+pub(crate) const ACCOUNT: &str = "123456789012";
+
+/// Clients of both endpoints.
+pub(crate) struct Stack {
+    pub(crate) sqs: aws_sdk_sqs::Client,
+    pub(crate) dynamodb: aws_sdk_dynamodb::Client,
+    pub(crate) database: Database,
+    pub(crate) clients: Clients,
+}
+
+impl Stack {
+    pub(crate) async fn start() -> Self {
+        Self::with(Database::memory().unwrap()).await
+    }
+
+    pub(crate) async fn with(database: Database) -> Self {
+        let (queues, tables) = (serve_queues().await, serve_tables(database.clone()).await);
+        let credentials = Credentials::new("AKID", "SECRET", None, None, "test");
+        let http = Builder::new().build_http();
+        macro_rules! client {
+            ($sdk:ident, $url:expr) => {
+                $sdk::Client::from_conf(
+                    $sdk::Config::builder()
+                        .behavior_version($sdk::config::BehaviorVersion::latest())
+                        .http_client(http.clone())
+                        .endpoint_url($url)
+                        .region($sdk::config::Region::new(REGION))
+                        .credentials_provider(credentials.clone())
+                        .retry_config(RetryConfig::disabled())
+                        .build(),
+                )
+            };
+        }
+        let sqs = client!(aws_sdk_sqs, &queues);
+        let streams = client!(aws_sdk_dynamodbstreams, &tables);
+        let dynamodb = client!(aws_sdk_dynamodb, &tables);
+        Self { clients: Clients { sqs: sqs.clone(), streams }, sqs, dynamodb, database }
+    }
+
+    /// Starts the mappings of `config` in front of `script`.
+    pub(crate) fn run(&self, config: &Config, script: &Arc<Script>) -> EventSources {
+        EventSources::start(config, script, &self.clients).unwrap()
+    }
+}
+
+/// No mappings, nothing to wait for.
+pub(crate) fn config() -> Config {
+    Config {
+        region: REGION.to_owned(),
+        account: ACCOUNT.to_owned(),
+        queues: vec![],
+        streams: vec![],
+        schedules: vec![],
+        checkpoints: Arc::new(MemoryCheckpoints::default()),
+        pace: Pace { queue_wait: std::time::Duration::from_secs(1), ..Pace::fast() },
+    }
+}
+
+async fn serve_tables(database: Database) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(dynoxide::server::serve_with_shutdown(listener, database, std::future::pending()));
+    url
+}
+
+async fn serve_queues() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base_url = format!("http://{}", listener.local_addr().unwrap());
+    let config =
+        local_queues::Config { account_id: ACCOUNT.to_owned(), region: REGION.to_owned(), base_url: base_url.clone() };
+    let service = Service::new(config);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let service = service.clone();
+            let handler = service_fn(move |request| answer(service.clone(), request));
+            let server = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
+            tokio::spawn(async move { drop(server.serve_connection(TokioIo::new(stream), handler).await) });
+        }
+    });
+    base_url
+}
+
+async fn answer(service: Service, request: http::Request<Incoming>) -> Result<http::Response<Full<Bytes>>, Infallible> {
+    let target = request.headers()["x-amz-target"].to_str().unwrap().to_owned();
+    let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let action = target.strip_prefix("AmazonSQS.").unwrap();
+    Ok(service.handle_sqs(action, body).await.map(Full::new))
+}

@@ -1,0 +1,49 @@
+//! A function that writes down every event it gets, into a table of its own: the smallest thing that the runner runs.
+//!
+//! Where `PROBE_QUEUE_URL` or `PROBE_TOPIC_ARN` is set, it also calls there and writes down how the call was refused.
+
+use aws_credential_types::Credentials;
+use aws_sdk_dynamodb::types::AttributeValue;
+use aws_smithy_types::error::display::DisplayErrorContext;
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use local::clients::Clients;
+use serde_json::Value;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let credentials = Credentials::new(
+        std::env::var("AWS_ACCESS_KEY_ID")?,
+        std::env::var("AWS_SECRET_ACCESS_KEY")?,
+        std::env::var("AWS_SESSION_TOKEN").ok(),
+        None,
+        "environment",
+    );
+    let clients = Clients::new(&std::env::var("AWS_ENDPOINT_URL")?, &credentials);
+    let table = std::env::var("WITNESS_TABLE")?;
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| witness(&clients, &table, event).await)).await
+}
+
+async fn witness(clients: &Clients, table: &str, event: LambdaEvent<Value>) -> Result<Value, Error> {
+    let mut request = clients
+        .dynamodb
+        .put_item()
+        .table_name(table)
+        .item("id", AttributeValue::S(event.context.request_id))
+        .item("function", AttributeValue::S(event.context.env_config.function_name.clone()))
+        .item("event", AttributeValue::S(event.payload.to_string()));
+    if let Ok(url) = std::env::var("PROBE_QUEUE_URL") {
+        let refused = clients.sqs.send_message().queue_url(url).message_body("hello").send().await.err();
+        request = request.item("queue", said(refused));
+    }
+    if let Ok(arn) = std::env::var("PROBE_TOPIC_ARN") {
+        let refused = clients.sns.publish().topic_arn(arn).message("hello").send().await.err();
+        request = request.item("topic", said(refused));
+    }
+    request.send().await.map_err(|error| DisplayErrorContext(error).to_string())?;
+    Ok(Value::Null)
+}
+
+/// What was said about a refused call.
+fn said<E: std::error::Error>(refused: Option<E>) -> AttributeValue {
+    AttributeValue::S(refused.map_or_else(|| "done".to_owned(), |error| DisplayErrorContext(error).to_string()))
+}

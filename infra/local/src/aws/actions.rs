@@ -1,0 +1,165 @@
+//! What a request asks IAM for: one action per resource it touches.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::grants::Action;
+use crate::place::{queue_arn, table_arn, topic_arn};
+
+/// The actions of a call of DynamoDB. A transaction is authorised by its parts, a batch by its own name on every table.
+///
+/// Source: <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html>
+pub(crate) fn of_dynamodb(operation: &str, body: &[u8]) -> Vec<Action> {
+    let request: Request<'_> = serde_json::from_slice(body).unwrap_or_default();
+    let named = |table: &str| Action::new(format!("dynamodb:{operation}"), arn(table));
+    match operation {
+        "TransactWriteItems" | "TransactGetItems" => request.parts(),
+        "BatchGetItem" | "BatchWriteItem" => request.request_items.keys().map(|table| named(table)).collect(),
+        _ => match (&request.table_name, &request.index_name, &request.stream_arn) {
+            (Some(table), Some(index), _) => {
+                vec![Action::new(format!("dynamodb:{operation}"), format!("{}/index/{index}", arn(table)))]
+            }
+            (Some(table), None, _) => vec![named(table)],
+            (None, _, Some(stream)) => vec![Action::new(format!("dynamodb:{operation}"), &**stream)],
+            (None, _, None) => vec![Action::new(format!("dynamodb:{operation}"), "*")],
+        },
+    }
+}
+
+/// The action of a call of SQS. A batch is authorised as the single call.
+///
+/// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html>
+pub(crate) fn of_sqs(operation: &str, body: &[u8]) -> Vec<Action> {
+    let resource = local_queues::sqs_resource(operation, body).map_or_else(|| "*".to_owned(), |queue| queue_arn(&queue));
+    vec![Action::new(format!("sqs:{}", operation.trim_end_matches("Batch")), resource)]
+}
+
+/// The action of a call of SNS. A batch is authorised as the single call.
+///
+/// Source: <https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-language-api-permissions-reference.html>
+pub(crate) fn of_sns(operation: &str, body: &[u8]) -> Vec<Action> {
+    let topic = local_queues::sns_resource(body).and_then(|(_, topic)| topic);
+    let resource = topic.map_or_else(|| "*".to_owned(), |topic| topic_arn(&topic));
+    vec![Action::new(format!("sns:{}", operation.trim_end_matches("Batch")), resource)]
+}
+
+/// A table may be given by name or by ARN.
+fn arn(table: &str) -> String {
+    table_arn(table.rsplit_once(":table/").map_or(table, |(_, name)| name))
+}
+
+/// As much of a request as says which tables it touches.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+struct Request<'a> {
+    #[serde(borrow)]
+    table_name: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    index_name: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    stream_arn: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    request_items: HashMap<Cow<'a, str>, IgnoredAny>,
+    #[serde(borrow)]
+    transact_items: Vec<Part<'a>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+struct Part<'a> {
+    #[serde(borrow)]
+    put: Option<OnTable<'a>>,
+    #[serde(borrow)]
+    update: Option<OnTable<'a>>,
+    #[serde(borrow)]
+    delete: Option<OnTable<'a>>,
+    #[serde(borrow)]
+    condition_check: Option<OnTable<'a>>,
+    #[serde(borrow)]
+    get: Option<OnTable<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct OnTable<'a> {
+    #[serde(borrow)]
+    table_name: Cow<'a, str>,
+}
+
+impl Request<'_> {
+    fn parts(&self) -> Vec<Action> {
+        let parts = self.transact_items.iter().flat_map(|part| {
+            [
+                ("PutItem", &part.put),
+                ("UpdateItem", &part.update),
+                ("DeleteItem", &part.delete),
+                ("ConditionCheckItem", &part.condition_check),
+                ("GetItem", &part.get),
+            ]
+        });
+        parts
+            .filter_map(|(action, on)| {
+                on.as_ref().map(|on| Action::new(format!("dynamodb:{action}"), arn(&on.table_name)))
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn actions(operation: &str, body: serde_json::Value) -> Vec<String> {
+        let mut actions: Vec<String> = of_dynamodb(operation, body.to_string().as_bytes())
+            .into_iter()
+            .map(|action| format!("{} {}", action.name, action.resource.rsplit_once(':').map_or("*", |(_, name)| name)))
+            .collect();
+        actions.sort();
+        actions
+    }
+
+    #[test]
+    fn an_item_call_is_on_its_table_and_a_query_on_its_index() {
+        let item = serde_json::json!({ "TableName": "things", "Item": { "TableName": { "S": "other" } } });
+        assert_eq!(actions("PutItem", item), ["dynamodb:PutItem table/things"]);
+        let query = serde_json::json!({ "TableName": "things", "IndexName": "by_kind" });
+        assert_eq!(actions("Query", query), ["dynamodb:Query table/things/index/by_kind"]);
+        let arn = serde_json::json!({ "TableName": "arn:aws:dynamodb:us-east-1:000000000000:table/things" });
+        assert_eq!(actions("GetItem", arn), ["dynamodb:GetItem table/things"]);
+    }
+
+    #[test]
+    fn a_batch_is_on_every_table_by_its_own_name() {
+        let batch = serde_json::json!({ "RequestItems": { "a": [], "b": [] } });
+        assert_eq!(actions("BatchWriteItem", batch), ["dynamodb:BatchWriteItem table/a", "dynamodb:BatchWriteItem table/b"]);
+    }
+
+    #[test]
+    fn a_transaction_is_authorised_by_its_parts() {
+        let transaction = serde_json::json!({ "TransactItems": [
+            { "Put": { "TableName": "a", "Item": {} } },
+            { "ConditionCheck": { "TableName": "b", "Key": {} } },
+            { "Delete": { "TableName": "b", "Key": {} } },
+        ] });
+        assert_eq!(
+            actions("TransactWriteItems", transaction),
+            ["dynamodb:ConditionCheckItem table/b", "dynamodb:DeleteItem table/b", "dynamodb:PutItem table/a"]
+        );
+    }
+
+    #[test]
+    fn a_batch_of_messages_is_authorised_as_a_message() {
+        let body = br#"{"QueueUrl":"http://127.0.0.1:4566/000000000000/work.fifo","Entries":[]}"#;
+        assert_eq!(of_sqs("SendMessageBatch", body), [Action::new("sqs:SendMessage", queue_arn("work.fifo"))]);
+        let body = b"Action=PublishBatch&TopicArn=arn%3Aaws%3Asns%3Aus-east-1%3A000000000000%3Anews";
+        assert_eq!(of_sns("PublishBatch", body), [Action::new("sns:Publish", topic_arn("news"))]);
+    }
+
+    #[test]
+    fn a_call_on_no_table_is_on_everything() {
+        assert_eq!(actions("ListTables", serde_json::json!({})), ["dynamodb:ListTables *"]);
+    }
+}

@@ -1,0 +1,29 @@
+//! What the endpoint answers with.
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+use http_body_util::Full;
+
+/// A whole answer: nothing is streamed.
+pub(crate) type Answer = Response<Full<Bytes>>;
+
+/// The content type of AWS JSON 1.0.
+pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.0");
+
+/// A body of AWS JSON 1.0.
+pub(crate) fn json(status: StatusCode, body: impl Into<Bytes>) -> Answer {
+    with_type(status, JSON, body)
+}
+
+/// A body with its content type.
+pub(crate) fn with_type(status: StatusCode, content_type: HeaderValue, body: impl Into<Bytes>) -> Answer {
+    let mut answer = Response::new(Full::new(body.into()));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    answer
+}
+
+/// An error of AWS JSON 1.0.
+pub(crate) fn error_body(code: &str, message: &str) -> String {
+    serde_json::json!({ "__type": format!("com.amazon.coral.service#{code}"), "Message": message }).to_string()
+}

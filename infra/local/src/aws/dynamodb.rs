@@ -1,0 +1,204 @@
+//! DynamoDB and DynamoDB Streams over HTTP.
+//!
+//! Calls on items and streams run inside this process. Everything else, and every call that is refused, is asked of
+//! dynoxide's own HTTP server, so that the words of a refusal are its own (it takes them from AWS, call by call).
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use bytes::Bytes;
+use dynoxide::DynoxideError;
+use http::{HeaderMap, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::answer::{self, Answer, JSON};
+use super::database::{Database, Error};
+use crate::place::REGION;
+
+/// The Region that dynoxide writes into ARNs, in full words so that nothing else can match.
+const FOREIGN_ARN: &str = "arn:aws:dynamodb:dynoxide:";
+
+/// Calls whose bodies hold items: what looks like an ARN in one is somebody's data.
+const ITEM_CALLS: [&str; 14] = [
+    "BatchExecuteStatement",
+    "BatchGetItem",
+    "BatchWriteItem",
+    "DeleteItem",
+    "ExecuteStatement",
+    "ExecuteTransaction",
+    "GetItem",
+    "GetRecords",
+    "PutItem",
+    "Query",
+    "Scan",
+    "TransactGetItems",
+    "TransactWriteItems",
+    "UpdateItem",
+];
+
+/// Serves the calls of DynamoDB and DynamoDB Streams.
+pub(crate) struct Dynamo {
+    database: Database,
+    server: SocketAddr,
+    client: Client<HttpConnector, Full<Bytes>>,
+}
+
+/// What came of running a call inside the process.
+enum Outcome {
+    Answered(Vec<u8>),
+    /// A condition did not hold: an outcome that functions count on, not a mistake of the caller.
+    Unmet(DynoxideError),
+    /// Refused, or not one of the calls that run inside the process.
+    AskServer,
+}
+
+impl Dynamo {
+    /// Starts dynoxide's server on a free port of the loopback interface, until `stop`.
+    pub(crate) async fn start(database: Database, stop: CancellationToken) -> std::io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let server = listener.local_addr()?;
+        let serving = dynoxide::server::serve_with_shutdown(listener, database.shared(), stop.cancelled_owned());
+        tokio::spawn(async move {
+            if let Err(error) = serving.await {
+                tracing::error!(%error, "dynoxide's server ended");
+            }
+        });
+        let client = Client::builder(TokioExecutor::new()).build_http();
+        Ok(Self { database, server, client })
+    }
+
+    /// Runs `operation`, such as `PutItem`.
+    pub(crate) async fn handle(&self, operation: &str, headers: &HeaderMap, body: Bytes) -> Answer {
+        let (name, request) = (operation.to_owned(), body.clone());
+        match self.database.run(move |dynamo| run(dynamo, &name, &request)).await {
+            Ok(Outcome::Answered(body)) => answer::json(StatusCode::OK, body),
+            Ok(Outcome::Unmet(error)) => answer::json(status(&error), error.to_json()),
+            Ok(Outcome::AskServer) => self.ask_server(operation, headers, body).await,
+            Err(error) => unavailable(&error),
+        }
+    }
+
+    async fn ask_server(&self, operation: &str, headers: &HeaderMap, body: Bytes) -> Answer {
+        let _entered = self.database.enter().await;
+        let local_arn = if ITEM_CALLS.contains(&operation) { None } else { Some(format!("arn:aws:dynamodb:{REGION}:")) };
+        match self.forward(headers, body, local_arn.as_deref()).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                tracing::error!(%error, "dynoxide's server did not answer");
+                answer::json(StatusCode::INTERNAL_SERVER_ERROR, answer::error_body("InternalServerError", &error.to_string()))
+            }
+        }
+    }
+
+    /// With `local_arn`, ARNs are translated on the way in and out.
+    async fn forward(
+        &self,
+        headers: &HeaderMap,
+        body: Bytes,
+        local_arn: Option<&str>,
+    ) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
+        let body = local_arn.map_or(body.clone(), |local_arn| replaced(body, local_arn, FOREIGN_ARN));
+        let mut request = Request::post(format!("http://{}/", self.server)).body(Full::new(body))?;
+        for name in ["authorization", "content-type", "x-amz-date", "x-amz-target"] {
+            if let Some(value) = headers.get(name) {
+                request.headers_mut().insert(name, value.clone());
+            }
+        }
+        let (parts, body) = self.client.request(request).await?.into_parts();
+        let body = body.collect().await?.to_bytes();
+        let body = local_arn.map_or(body.clone(), |local_arn| replaced(body, FOREIGN_ARN, local_arn));
+        let mut answer = Response::new(Full::new(body));
+        *answer.status_mut() = parts.status;
+        let content_type = parts.headers.get("content-type").cloned();
+        answer.headers_mut().insert("content-type", content_type.unwrap_or(JSON));
+        Ok(answer)
+    }
+}
+
+fn unavailable(error: &Error) -> Answer {
+    tracing::error!(%error, "the database is not available");
+    answer::json(StatusCode::INTERNAL_SERVER_ERROR, answer::error_body("InternalServerError", &error.to_string()))
+}
+
+fn status(error: &DynoxideError) -> StatusCode {
+    StatusCode::from_u16(error.status_code()).unwrap_or(StatusCode::BAD_REQUEST)
+}
+
+fn replaced(body: Bytes, from: &str, to: &str) -> Bytes {
+    match std::str::from_utf8(&body) {
+        Ok(text) if text.contains(from) => text.replace(from, to).into(),
+        _ => body,
+    }
+}
+
+fn run(dynamo: &dynoxide::Database, operation: &str, body: &[u8]) -> Outcome {
+    macro_rules! call {
+        ($method:ident) => {
+            match serde_json::from_slice(body) {
+                Ok(request) => finish(dynamo.$method(request)),
+                Err(_) => Outcome::AskServer,
+            }
+        };
+    }
+    match operation {
+        "GetItem" => call!(get_item),
+        "PutItem" => call!(put_item),
+        "UpdateItem" => call!(update_item),
+        "DeleteItem" => call!(delete_item),
+        "Query" => call!(query),
+        "Scan" => call!(scan),
+        "BatchGetItem" => call!(batch_get_item),
+        "BatchWriteItem" => call!(batch_write_item),
+        "TransactGetItems" => call!(transact_get_items),
+        "TransactWriteItems" => call!(transact_write_items),
+        "GetShardIterator" => call!(get_shard_iterator),
+        "GetRecords" => get_records(dynamo, body),
+        "DescribeStream" => describe_stream(dynamo, body),
+        _ => Outcome::AskServer,
+    }
+}
+
+fn finish<T: serde::Serialize>(result: dynoxide::Result<T>) -> Outcome {
+    match result {
+        Ok(response) => serde_json::to_vec(&response).map_or(Outcome::AskServer, Outcome::Answered),
+        Err(
+            error @ (DynoxideError::ConditionalCheckFailedException(..) | DynoxideError::TransactionCanceledException(..)),
+        ) => Outcome::Unmet(error),
+        Err(_) => Outcome::AskServer,
+    }
+}
+
+/// As dynoxide answers, in our Region, and with the user identity spelled as the service model spells it.
+fn get_records(dynamo: &dynoxide::Database, body: &[u8]) -> Outcome {
+    let Ok(request) = serde_json::from_slice(body) else { return Outcome::AskServer };
+    let Ok(mut response) = dynamo.get_records(request) else { return Outcome::AskServer };
+    let mut identified = false;
+    for record in &mut response.records {
+        REGION.clone_into(&mut record.aws_region);
+        identified |= record.user_identity.is_some();
+    }
+    if !identified {
+        return finish(Ok(response));
+    }
+    let Ok(mut response) = serde_json::to_value(response) else { return Outcome::AskServer };
+    for record in response["Records"].as_array_mut().into_iter().flatten() {
+        if let Some(identity) = record.get_mut("userIdentity") {
+            *identity = serde_json::json!({ "PrincipalId": identity["principalId"], "Type": identity["type"] });
+        }
+    }
+    finish(Ok(response))
+}
+
+/// An open shard has no ending sequence number; dynoxide names its newest record.
+fn describe_stream(dynamo: &dynoxide::Database, body: &[u8]) -> Outcome {
+    let Ok(request) = serde_json::from_slice(body) else { return Outcome::AskServer };
+    let Ok(mut response) = dynamo.describe_stream(request) else { return Outcome::AskServer };
+    for shard in &mut response.stream_description.shards {
+        shard.sequence_number_range.ending_sequence_number = None;
+    }
+    finish(Ok(response))
+}

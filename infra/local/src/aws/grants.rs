@@ -1,0 +1,172 @@
+//! Who may do what: the grants of the topology as IAM would see them.
+
+use std::collections::{HashMap, HashSet};
+
+use topology::{Grant, Topology};
+
+use super::caller::Caller;
+use crate::place::{connections_arn, queue_arn, table_arn, topic_arn};
+
+/// An action of IAM on a resource, such as `dynamodb:PutItem` on a table's ARN.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Action {
+    /// With the service's prefix.
+    pub(crate) name: String,
+    /// An ARN, or `*` where the action is on no resource.
+    pub(crate) resource: String,
+}
+
+impl Action {
+    pub(crate) fn new(name: impl Into<String>, resource: impl Into<String>) -> Self {
+        Self { name: name.into(), resource: resource.into() }
+    }
+}
+
+/// What every function may do.
+#[derive(Debug, Default)]
+pub(crate) struct Grants {
+    functions: HashMap<String, HashSet<Action>>,
+}
+
+impl Grants {
+    pub(crate) fn new(topology: &Topology) -> Self {
+        let functions = topology
+            .functions
+            .iter()
+            .map(|function| {
+                let allowed = function.grants.iter().flat_map(|grant| allowed(grant, topology)).collect();
+                (function.name.clone(), allowed)
+            })
+            .collect();
+        Self { functions }
+    }
+
+    /// The first of the actions that the caller may not do.
+    pub(crate) fn first_denied<'a>(&self, caller: &Caller, actions: &'a [Action]) -> Option<&'a Action> {
+        let Caller::Function(function) = caller else { return None };
+        let allowed = self.functions.get(&**function);
+        actions.iter().find(|action| allowed.is_none_or(|allowed| !allowed.contains(action)))
+    }
+
+    /// Whether the caller may call `@connections` by this method.
+    pub(crate) fn allows_connections(&self, caller: &Caller, method: &str) -> bool {
+        let action = [Action::new("execute-api:ManageConnections", connections_arn(method))];
+        self.first_denied(caller, &action).is_none()
+    }
+}
+
+/// The sentence in which AWS denies an action. SQS spells its actions in small letters there, and SNS itself in capitals.
+///
+/// Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html>
+pub(crate) fn denial(function: &str, action: &Action) -> String {
+    let resource = &action.resource;
+    let name = match action.name.split_once(':') {
+        Some(("sqs", _)) => action.name.to_lowercase(),
+        Some(("sns", operation)) => format!("SNS:{operation}"),
+        _ => action.name.clone(),
+    };
+    let account = crate::place::ACCOUNT;
+    format!(
+        "User: arn:aws:sts::{account}:assumed-role/{function}/{function} is not authorized to perform: {name} on resource: \
+         {resource} because no identity-based policy allows the {name} action"
+    )
+}
+
+fn allowed(grant: &Grant, topology: &Topology) -> Vec<Action> {
+    match grant {
+        Grant::Table { table, actions, indexes } => {
+            let arn = table_arn(table);
+            let index_arns = indexes.iter().map(|index| format!("{arn}/index/{index}"));
+            let resources: Vec<String> = std::iter::once(arn.clone()).chain(index_arns).collect();
+            each(actions.iter(), "dynamodb:", &resources)
+        }
+        Grant::Queue { queue, actions } => {
+            let name = topology.queue(queue).map(topology::Queue::physical_name).unwrap_or_default();
+            each(actions.iter(), "sqs:", &[queue_arn(&name)])
+        }
+        Grant::Topic { topic, actions } => {
+            let name = topology.topic(topic).map(topology::Topic::physical_name).unwrap_or_default();
+            each(actions.iter(), "sns:", &[topic_arn(&name)])
+        }
+        Grant::Websocket { actions } => {
+            actions.iter().map(|method| Action::new("execute-api:ManageConnections", connections_arn(method))).collect()
+        }
+    }
+}
+
+fn each<'a>(actions: impl Iterator<Item = &'a &'static str>, prefix: &str, resources: &[String]) -> Vec<Action> {
+    actions.flat_map(|action| resources.iter().map(move |arn| Action::new(format!("{prefix}{action}"), arn.clone()))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grants() -> Grants {
+        let topology = Topology::parse(
+            "
+version: 1
+name: x
+functions:
+  reader: { binary: reader, memory_mb: 128, timeout_s: 1, grants: [
+    { table: things, actions: [Query, GetItem], indexes: [by_kind] },
+    { queue: work, actions: [SendMessage] } ] }
+  idle: { binary: idle, memory_mb: 128, timeout_s: 1 }
+queues: { work: { fifo: true } }
+tables:
+  things:
+    partition_key: { name: pk, type: S }
+    indexes:
+      by_kind: { partition_key: { name: kind, type: S }, projection: all }
+      by_size: { partition_key: { name: size, type: N }, projection: all }
+",
+        );
+        Grants::new(&topology.unwrap())
+    }
+
+    fn denied(function: &str, name: &str, resource: &str) -> bool {
+        let caller = Caller::Function(function.into());
+        grants().first_denied(&caller, &[Action::new(name, resource)]).is_some()
+    }
+
+    #[test]
+    fn what_is_not_granted_is_denied() {
+        let things = table_arn("things");
+        assert!(!denied("reader", "dynamodb:Query", &things));
+        assert!(denied("reader", "dynamodb:Scan", &things));
+        assert!(denied("reader", "dynamodb:Query", &table_arn("others")));
+        assert!(denied("idle", "dynamodb:Query", &things));
+        assert!(denied("nobody", "dynamodb:Query", &things));
+    }
+
+    #[test]
+    fn an_index_is_granted_by_its_name() {
+        let index = |name: &str| format!("{}/index/{name}", table_arn("things"));
+        assert!(!denied("reader", "dynamodb:Query", &index("by_kind")));
+        assert!(denied("reader", "dynamodb:Query", &index("by_size")));
+    }
+
+    #[test]
+    fn a_queue_is_granted_by_its_physical_name() {
+        assert!(!denied("reader", "sqs:SendMessage", &queue_arn("work.fifo")));
+        assert!(denied("reader", "sqs:SendMessage", &queue_arn("work")));
+        assert!(denied("reader", "sqs:ReceiveMessage", &queue_arn("work.fifo")));
+    }
+
+    #[test]
+    fn the_developer_may_do_everything() {
+        let everything = [Action::new("dynamodb:DeleteTable", table_arn("things"))];
+        assert_eq!(grants().first_denied(&Caller::Developer, &everything), None);
+    }
+
+    #[test]
+    fn a_denial_reads_as_that_of_aws() {
+        let sentence = denial("reader", &Action::new("dynamodb:Scan", table_arn("things")));
+        assert_eq!(
+            sentence,
+            "User: arn:aws:sts::000000000000:assumed-role/reader/reader is not authorized to perform: dynamodb:Scan on \
+             resource: arn:aws:dynamodb:us-east-1:000000000000:table/things because no identity-based policy allows the \
+             dynamodb:Scan action"
+        );
+    }
+}

@@ -1,0 +1,19 @@
+//! The AWS endpoint: DynamoDB, DynamoDB Streams, SQS and SNS on one address.
+
+mod actions;
+mod answer;
+pub(crate) mod caller;
+mod calls;
+mod database;
+mod dynamodb;
+mod endpoint;
+pub(crate) mod grants;
+mod protocol;
+mod server;
+
+pub(crate) use calls::Calls;
+pub(crate) use database::Database;
+pub(crate) use database::Error as DatabaseError;
+pub(crate) use dynamodb::Dynamo;
+pub(crate) use endpoint::{Endpoint, Statistics};
+pub(crate) use server::serve;

@@ -1,0 +1,61 @@
+//! HTTP for the endpoint: accepts connections until it is told to stop, then lets what runs end.
+
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::endpoint::Endpoint;
+
+/// Out of file descriptors, usually: somebody has to close something first.
+const ACCEPT_RETRY: Duration = Duration::from_millis(50);
+
+/// Serves until `stop`; returns when every connection has ended.
+pub(crate) async fn serve(endpoint: Arc<Endpoint>, listener: TcpListener, stop: CancellationToken) {
+    let connections = TaskTracker::new();
+    loop {
+        let accepted = tokio::select! {
+            () = stop.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => drop(connections.spawn(serve_connection(Arc::clone(&endpoint), stream, stop.clone()))),
+            Err(error) => {
+                tracing::warn!(%error, "a connection to the AWS endpoint could not be accepted");
+                tokio::time::sleep(ACCEPT_RETRY).await;
+            }
+        }
+    }
+    drop(listener);
+    connections.close();
+    connections.wait().await;
+}
+
+async fn serve_connection(endpoint: Arc<Endpoint>, stream: TcpStream, stop: CancellationToken) {
+    // Calls are small and somebody waits for each answer: nothing is gained by gathering them.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a socket option could not be set");
+    }
+    let service = service_fn(move |request| {
+        let endpoint = Arc::clone(&endpoint);
+        async move { Ok::<_, Infallible>(endpoint.handle(request).await) }
+    });
+    let mut connection = pin!(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection to the AWS endpoint broke");
+    }
+}

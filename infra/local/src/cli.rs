@@ -1,0 +1,317 @@
+//! The command line of `cargo dev`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Args, Parser, ValueEnum};
+use local_gateway::{Limits, Rate};
+
+use crate::options::{AWS_PORT, Logs, Options, PROCESSES, Speed, WEBSOCKET_PORT};
+
+/// Runs a topology of Lambda functions on this machine: WebSocket gateway, functions, queues, topics, tables, streams
+/// and schedules, as AWS would. Builds the functions first. Needs no AWS account and no network.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo dev",
+    args_override_self = true,
+    bin_name = "cargo dev",
+    styles = Styles::styled().header(AnsiColor::Yellow.on_default()).literal(AnsiColor::Green.on_default()),
+    after_help = "Examples:\n  \
+        cargo dev                               start, and stop by Ctrl-C\n  \
+        cargo dev -- --data .roomcast           keep rooms and history over restarts\n  \
+        cargo dev -- --run 'npx wscat -c $ROOMCAST_WS_URL'   start, run one command, stop, exit with its status\n  \
+        cargo dev -- --topology loadtest/baseline/topology.yaml   run something else\n\n\
+        While it runs, GET /_local/stats on the AWS port has its counters as JSON."
+)]
+pub struct Cli {
+    /// The topology to run
+    #[arg(long, value_name = "FILE", default_value = "infra/topology.yaml")]
+    topology: PathBuf,
+
+    /// Values of the topology's parameters on this machine [default: local.yaml beside the topology, if there is one]
+    #[arg(long, value_name = "FILE")]
+    local: Option<PathBuf>,
+
+    /// Runs a shell command when everything is ready, then stops and exits with its status
+    #[arg(long, value_name = "COMMAND")]
+    pub run: Option<String>,
+
+    #[command(flatten)]
+    build: Build,
+
+    #[command(flatten)]
+    addresses: Addresses,
+
+    /// Keeps tables, queues and stream positions in a folder over restarts [default: memory]
+    #[arg(long, value_name = "DIR", help_heading = "Behaviour")]
+    data: Option<PathBuf>,
+
+    /// Polls streams every 10 ms and runs schedules 60 times as often, instead of AWS's rhythm
+    #[arg(long, help_heading = "Behaviour")]
+    fast: bool,
+
+    /// Starts a new process for every invocation, to prove that nothing in memory counts
+    #[arg(long, help_heading = "Behaviour")]
+    fresh_process_per_invocation: bool,
+
+    /// Processes of a function without reserved concurrency; invocations beyond wait
+    #[arg(long, value_name = "NUMBER", default_value_t = PROCESSES, value_parser = clap::value_parser!(u32).range(1..=1_000), help_heading = "Behaviour")]
+    processes: u32,
+
+    #[command(flatten)]
+    limits: LimitArguments,
+
+    /// What is shown of the functions' output
+    #[arg(long, value_name = "HOW MUCH", default_value = "summary", help_heading = "Output")]
+    log: LogArgument,
+
+    /// Prints without colours (so does the environment variable NO_COLOR)
+    #[arg(long, help_heading = "Output")]
+    no_color: bool,
+
+    /// Writes a JSON object with every URL to a file when everything is ready
+    #[arg(long, value_name = "FILE", alias = "address-file", help_heading = "Output")]
+    pub ready_file: Option<PathBuf>,
+}
+
+/// How the functions' binaries come about.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Building the functions")]
+struct Build {
+    /// The cargo profile to build with
+    #[arg(long, value_name = "PROFILE", default_value = "dev")]
+    profile: String,
+
+    /// Takes the binaries as they are, from the profile's folder
+    #[arg(long)]
+    no_build: bool,
+
+    /// Takes the binaries from a folder, and builds nothing
+    #[arg(long, value_name = "DIR")]
+    bin_dir: Option<PathBuf>,
+}
+
+/// Where things listen: always on 127.0.0.1.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Addresses (on 127.0.0.1)")]
+struct Addresses {
+    /// Port of the WebSocket API; 0 takes a free one
+    #[arg(long, value_name = "PORT", default_value_t = WEBSOCKET_PORT)]
+    ws_port: u16,
+
+    /// Port of the AWS endpoint; 0 takes a free one
+    #[arg(long, value_name = "PORT", default_value_t = AWS_PORT)]
+    aws_port: u16,
+
+    /// Uses another endpoint for DynamoDB, SQS and SNS; what the topology names is created there
+    #[arg(long, value_name = "URL")]
+    aws_endpoint: Option<String>,
+}
+
+/// What the gateway enforces. The defaults are those of API Gateway.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Limits of the gateway")]
+struct LimitArguments {
+    /// Closes a connection without traffic after this time
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = parse_time)]
+    idle_timeout: Duration,
+
+    /// Closes a connection at this age
+    #[arg(long, value_name = "TIME", default_value = "2h", value_parser = parse_time)]
+    max_duration: Duration,
+
+    /// Gives up waiting for a function behind a route after this time
+    #[arg(long, value_name = "TIME", default_value = "29s", value_parser = parse_time)]
+    integration_timeout: Duration,
+
+    /// Requests of the account per second, posts included; 0 is unlimited
+    #[arg(long, value_name = "NUMBER", default_value_t = 10_000)]
+    account_rate: u32,
+
+    /// Requests of the account at once
+    #[arg(long, value_name = "NUMBER", default_value_t = 5_000)]
+    account_burst: u32,
+
+    /// New connections per second; 0 is unlimited
+    #[arg(long, value_name = "NUMBER", default_value_t = 500)]
+    connect_rate: u32,
+
+    /// New connections at once
+    #[arg(long, value_name = "NUMBER", default_value_t = 500)]
+    connect_burst: u32,
+
+    /// Bytes kept for a client that does not read
+    #[arg(long, value_name = "BYTES", default_value_t = local_gateway::limits::OUTBOUND_BUFFER_BYTES)]
+    client_buffer: usize,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LogArgument {
+    /// Warnings, errors, and how a function died
+    Quiet,
+    /// Also one line per invocation: those that carry metrics
+    Summary,
+    /// Every line as it was written
+    All,
+}
+
+/// How the functions are built before they run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Binaries {
+    /// By cargo, with this profile.
+    Built {
+        /// Such as `dev` or `release`.
+        profile: String,
+    },
+    /// They are in the folder of a profile already.
+    OfProfile {
+        /// Such as `dev` or `release`.
+        profile: String,
+    },
+    /// They are in a folder.
+    In(PathBuf),
+}
+
+impl Cli {
+    /// Parses the arguments of the process, or ends it with a message. The alias `cargo dev` ends in `--`, and people
+    /// type `cargo dev -- --run …` all the same: a leading `--` is skipped.
+    #[must_use]
+    pub fn from_process() -> Self {
+        Self::parse_from(without_leading_separator(std::env::args_os()))
+    }
+
+    /// Where the binaries come from.
+    #[must_use]
+    pub fn binaries(&self) -> Binaries {
+        let Build { profile, no_build, bin_dir } = &self.build;
+        match (bin_dir, no_build) {
+            (Some(folder), _) => Binaries::In(folder.clone()),
+            (None, true) => Binaries::OfProfile { profile: profile.clone() },
+            (None, false) => Binaries::Built { profile: profile.clone() },
+        }
+    }
+
+    /// The stack's options, with the binaries in `folder`.
+    #[must_use]
+    pub fn options(&self, folder: PathBuf) -> Options {
+        let no_colours = self.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Options {
+            local: self.local.clone(),
+            websocket_port: self.addresses.ws_port,
+            aws_port: self.addresses.aws_port,
+            data: self.data.clone(),
+            aws_endpoint: self.addresses.aws_endpoint.clone(),
+            speed: if self.fast { Speed::Fast } else { Speed::Aws },
+            fresh_process_per_invocation: self.fresh_process_per_invocation,
+            processes: self.processes,
+            limits: self.limits.limits(),
+            logs: match self.log {
+                LogArgument::Quiet => Logs::Quiet,
+                LogArgument::Summary => Logs::Summary,
+                LogArgument::All => Logs::All,
+            },
+            colours: !no_colours && std::io::IsTerminal::is_terminal(&std::io::stderr()),
+            supervisor: std::env::current_exe().ok(),
+            ..Options::new(&self.topology, folder)
+        }
+    }
+
+    /// The topology to run.
+    #[must_use]
+    pub fn topology(&self) -> &std::path::Path {
+        &self.topology
+    }
+}
+
+impl LimitArguments {
+    fn limits(&self) -> Limits {
+        let rate = |per_second, burst| (per_second > 0).then_some(Rate { per_second, burst });
+        Limits {
+            idle_timeout: self.idle_timeout,
+            connection_duration: self.max_duration,
+            integration_timeout: self.integration_timeout,
+            account_rate: rate(self.account_rate, self.account_burst),
+            connect_rate: rate(self.connect_rate, self.connect_burst),
+            outbound_buffer_bytes: self.client_buffer,
+            ..Limits::default()
+        }
+    }
+}
+
+fn without_leading_separator(arguments: impl Iterator<Item = OsString>) -> impl Iterator<Item = OsString> {
+    arguments.enumerate().filter(|(index, argument)| *index != 1 || argument != "--").map(|(_, argument)| argument)
+}
+
+/// Reads `500ms`, `90s`, `10m` or `2h`.
+fn parse_time(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let value: u64 = digits.parse().map_err(|_| format!("{text} is no time: write 500ms, 90s, 10m or 2h"))?;
+    match &text[digits.len()..] {
+        "ms" => Ok(Duration::from_millis(value)),
+        "s" => Ok(Duration::from_secs(value)),
+        "m" => Ok(Duration::from_secs(60 * value)),
+        "h" => Ok(Duration::from_secs(3_600 * value)),
+        _ => Err(format!("{text} is no time: write 500ms, 90s, 10m or 2h")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Cli {
+        let all = std::iter::once("cargo dev").chain(arguments.iter().copied()).map(OsString::from);
+        Cli::try_parse_from(without_leading_separator(all)).unwrap()
+    }
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_leading_separator_is_skipped_and_no_other() {
+        assert_eq!(parse(&["--", "--run", "echo -- hi"]).run.as_deref(), Some("echo -- hi"));
+        assert_eq!(parse(&["--run", "true"]).run.as_deref(), Some("true"));
+        let trailing = ["cargo dev", "--fast", "--", "x"].map(OsString::from);
+        assert!(Cli::try_parse_from(without_leading_separator(trailing.into_iter())).is_err());
+    }
+
+    #[test]
+    fn times_are_written_with_their_unit() {
+        assert_eq!(parse_time("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(parse_time("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(parse_time("10m"), Ok(Duration::from_secs(600)));
+        assert_eq!(parse_time("2h"), Ok(Duration::from_secs(7_200)));
+        for wrong in ["", "5", "s", "5d", "-1s", "1.5h"] {
+            assert!(parse_time(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_api_gateway() {
+        let options = parse(&[]).options(PathBuf::from("bin"));
+        let (chosen, documented) = (options.limits, Limits::default());
+        assert_eq!(format!("{chosen:?}"), format!("{documented:?}"));
+        assert_eq!((options.websocket_port, options.aws_port, options.speed), (3001, 4566, Speed::Aws));
+    }
+
+    #[test]
+    fn a_rate_of_zero_is_unlimited() {
+        let limits = parse(&["--account-rate", "0", "--connect-rate", "7"]).options(PathBuf::new()).limits;
+        assert_eq!(limits.account_rate, None);
+        assert_eq!(limits.connect_rate, Some(Rate { per_second: 7, burst: 500 }));
+    }
+
+    #[test]
+    fn binaries_are_built_unless_a_folder_or_nothing_is_asked_for() {
+        let dev = || "dev".to_owned();
+        assert_eq!(parse(&[]).binaries(), Binaries::Built { profile: dev() });
+        assert_eq!(parse(&["--no-build"]).binaries(), Binaries::OfProfile { profile: dev() });
+        assert_eq!(parse(&["--bin-dir", "x"]).binaries(), Binaries::In("x".into()));
+    }
+}

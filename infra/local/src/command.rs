@@ -1,0 +1,74 @@
+//! A command that runs beside the stack (`--run`).
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use tokio::process::{Child, Command};
+use tokio_util::sync::CancellationToken;
+
+use crate::SUPERVISE;
+
+/// How long a command may take to end when it is asked to.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// What a shell reports for a command that was ended by a signal, before the signal's number is added.
+const SIGNALLED: u8 = 128;
+
+/// Runs `sh -c COMMAND` with more variables, and gives the status to exit with: its own, or 128 and the signal's number.
+///
+/// The command runs through the supervisor, so that it does not outlive a runner that is killed. Call this on the main
+/// thread: the kernel counts the death of the thread that started it.
+///
+/// # Errors
+/// The command could not be started.
+pub async fn run(command: &str, variables: &BTreeMap<String, String>, stop: &CancellationToken) -> std::io::Result<u8> {
+    let arguments: [OsString; 5] =
+        [SUPERVISE.into(), std::process::id().to_string().into(), "sh".into(), "-c".into(), command.into()];
+    let mut child = Command::new(std::env::current_exe()?)
+        .args(arguments)
+        .envs(variables)
+        .process_group(own_group())
+        .kill_on_drop(true)
+        .spawn()?;
+    let status = tokio::select! {
+        status = child.wait() => status?,
+        () = stop.cancelled() => end(&mut child).await?,
+    };
+    Ok(exit_code(status))
+}
+
+/// On a terminal the command stays in the runner's group, so that it can read keys and hears Ctrl-C by itself.
+fn own_group() -> i32 {
+    let on_terminal = std::io::IsTerminal::is_terminal(&std::io::stdin());
+    if on_terminal { nix::unistd::getpgrp().as_raw() } else { 0 }
+}
+
+async fn end(child: &mut Child) -> std::io::Result<ExitStatus> {
+    signal(child, Signal::SIGTERM);
+    match tokio::time::timeout(GRACE, child.wait()).await {
+        Ok(status) => status,
+        Err(_) => {
+            signal(child, Signal::SIGKILL);
+            child.wait().await
+        }
+    }
+}
+
+/// What has ended already needs no signal.
+fn signal(child: &Child, signal: Signal) {
+    let Some(pid) = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw) else { return };
+    let sent = if own_group() == 0 { killpg(pid, signal) } else { nix::sys::signal::kill(pid, signal) };
+    if let Err(error) = sent {
+        tracing::debug!(%error, "the command ended by itself");
+    }
+}
+
+fn exit_code(status: ExitStatus) -> u8 {
+    let by_signal = || status.signal().and_then(|signal| u8::try_from(signal).ok()).map(|signal| SIGNALLED + signal);
+    status.code().and_then(|code| u8::try_from(code).ok()).or_else(by_signal).unwrap_or(1)
+}

@@ -1,0 +1,91 @@
+//! Builds the functions of a topology with cargo, and says where their binaries are.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use topology::Topology;
+
+use crate::cli::Binaries;
+
+/// Why there are no binaries.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Cargo could not be started.
+    #[error("cannot run cargo to build the functions: {0}; with --no-build nothing is built")]
+    NoCargo(std::io::Error),
+    /// Cargo said why on standard error.
+    #[error("cargo could not build the functions: see above")]
+    Failed,
+    /// The folder lacks a function's binary.
+    #[error("the binary {} of the function `{function}` does not exist: build it, or leave out --no-build and --bin-dir", path.display())]
+    Missing {
+        /// The function's name.
+        function: String,
+        /// Where its binary should be.
+        path: PathBuf,
+    },
+}
+
+/// Builds what has to be built, and gives the folder with every binary of the topology.
+///
+/// # Errors
+/// See [`Error`].
+pub fn folder(binaries: &Binaries, topology: &Topology) -> Result<PathBuf, Error> {
+    let folder = match binaries {
+        Binaries::In(folder) => folder.clone(),
+        Binaries::OfProfile { profile } => target_folder().join(profile_folder(profile)),
+        Binaries::Built { profile } => {
+            build(topology, profile)?;
+            target_folder().join(profile_folder(profile))
+        }
+    };
+    check(&folder, topology)?;
+    Ok(folder)
+}
+
+/// Every function's binary is in the folder.
+///
+/// # Errors
+/// [`Error::Missing`] for the first that is not.
+pub(crate) fn check(folder: &Path, topology: &Topology) -> Result<(), Error> {
+    for function in &topology.functions {
+        let path = folder.join(&function.binary);
+        if !path.is_file() {
+            return Err(Error::Missing { function: function.name.clone(), path });
+        }
+    }
+    Ok(())
+}
+
+/// One cargo for all: it shares what they have in common. Its progress is the terminal's.
+fn build(topology: &Topology, profile: &str) -> Result<(), Error> {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
+    command.args(["build", "--profile", profile, "--workspace"]);
+    let mut names: Vec<&str> = topology.functions.iter().map(|function| function.binary.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    for name in names {
+        command.args(["--bin", name]);
+    }
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(_) => Err(Error::Failed),
+        Err(error) => Err(Error::NoCargo(error)),
+    }
+}
+
+/// Where cargo put this very program is where it puts the others: `target/debug/roomcast-local` is in `target/debug`.
+fn target_folder() -> PathBuf {
+    if let Some(folder) = std::env::var_os("CARGO_TARGET_DIR") {
+        return folder.into();
+    }
+    let own = std::env::current_exe().ok();
+    let profile = own.as_deref().and_then(Path::parent);
+    profile.and_then(Path::parent).map_or_else(|| PathBuf::from("target"), Path::to_owned)
+}
+
+/// Cargo calls the folder of its profile `dev` `debug`.
+fn profile_folder(profile: &str) -> &str {
+    if profile == "dev" { "debug" } else { profile }
+}

@@ -1,0 +1,115 @@
+//! The WebSocket gateway of the stack.
+
+use std::sync::Arc;
+
+use local_gateway::{Access, Authorizer, Config, Gateway, Hooks, ManagementCall, ManagementMethod, Route, Stats};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use topology::{Topology, Trigger};
+
+use crate::Error;
+use crate::account::Account;
+use crate::aws::caller::Callers;
+use crate::aws::grants::Grants;
+use crate::options::Options;
+use crate::place::{ACCOUNT, API_ID, REGION, STAGE};
+
+/// A gateway that serves.
+pub(crate) struct Front {
+    gateway: Gateway<Account>,
+    stop: CancellationToken,
+    serving: JoinHandle<()>,
+}
+
+impl Front {
+    /// Serves the routes of the topology.
+    pub(crate) fn start(
+        topology: &Topology,
+        options: &Options,
+        listener: TcpListener,
+        account: Account,
+        callers: Arc<Callers>,
+        grants: Arc<Grants>,
+    ) -> Result<Self, Error> {
+        let config = config(topology, options, listener.local_addr()?.to_string());
+        let gateway = Gateway::with_hooks(config, account, Granted { callers, grants })?;
+        let stop = CancellationToken::new();
+        let (serves, stopped) = (gateway.clone(), stop.clone());
+        let serving = tokio::spawn(async move {
+            serves.serve(listener, stopped.cancelled_owned()).await;
+        });
+        Ok(Self { gateway, stop, serving })
+    }
+
+    /// What was counted so far.
+    pub(crate) fn stats(&self) -> Stats {
+        self.gateway.stats()
+    }
+
+    /// The same, for whoever asks later.
+    pub(crate) fn counters(&self) -> Gateway<Account> {
+        self.gateway.clone()
+    }
+
+    /// Closes every connection and runs every `$disconnect`, no longer than the drain timeout.
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        if let Err(error) = self.serving.await {
+            tracing::error!(%error, "the gateway ended unexpectedly");
+        }
+    }
+}
+
+fn config(topology: &Topology, options: &Options, domain_name: String) -> Config {
+    let mut routes = Vec::new();
+    let mut authorizer = None;
+    for (function, trigger) in topology.triggers() {
+        match trigger {
+            Trigger::Websocket(trigger) => routes.extend(trigger.routes.iter().map(|key| Route {
+                key: key.clone(),
+                function: function.name.clone(),
+                responds: trigger.response,
+            })),
+            Trigger::Authorizer { identity_sources } => {
+                authorizer =
+                    Some(Authorizer { function: function.name.clone(), identity_sources: identity_sources.clone() });
+            }
+            Trigger::Queue(_) | Trigger::Stream(_) | Trigger::Schedule(_) => {}
+        }
+    }
+    let expression = topology.websocket.as_ref().map(|websocket| websocket.route_selection_expression.clone());
+    Config {
+        api_id: API_ID.to_owned(),
+        region: REGION.to_owned(),
+        account_id: ACCOUNT.to_owned(),
+        stage: STAGE.to_owned(),
+        domain_name,
+        route_selection_expression: expression.unwrap_or_default(),
+        routes,
+        authorizer,
+        allow_binary: false,
+        limits: options.limits.clone(),
+    }
+}
+
+/// The management API asks the same grants as the AWS endpoint.
+struct Granted {
+    callers: Arc<Callers>,
+    grants: Arc<Grants>,
+}
+
+impl Hooks for Granted {
+    fn authorize(&self, call: &ManagementCall<'_>) -> Access {
+        let method = match call.method {
+            ManagementMethod::Post => "POST",
+            ManagementMethod::Get => "GET",
+            ManagementMethod::Delete => "DELETE",
+        };
+        if self.grants.allows_connections(&self.callers.of_key(call.access_key_id), method) {
+            Access::Allow
+        } else {
+            Access::Deny
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! What the functions say, on the terminal: one colour per function, its name in front.
+
+use std::collections::HashMap;
+use std::io::Write;
+
+use anstyle::{AnsiColor, Style};
+use local_lambda::{Record, Sink, Status};
+use serde_json::{Map, Value};
+
+use crate::options::Logs;
+
+/// Bright enough on black and dark enough on white; red is kept for failures.
+const COLOURS: [AnsiColor; 10] = [
+    AnsiColor::Cyan,
+    AnsiColor::Green,
+    AnsiColor::Magenta,
+    AnsiColor::Blue,
+    AnsiColor::Yellow,
+    AnsiColor::BrightCyan,
+    AnsiColor::BrightGreen,
+    AnsiColor::BrightMagenta,
+    AnsiColor::BrightBlue,
+    AnsiColor::BrightYellow,
+];
+
+/// Prints to standard error, so that the output of a command that runs beside the stack stays alone.
+pub(crate) struct Lines {
+    logs: Logs,
+    width: usize,
+    styles: HashMap<String, Style>,
+    failure: Style,
+}
+
+impl Lines {
+    pub(crate) fn new<'a>(functions: impl Iterator<Item = &'a str> + Clone, logs: Logs, colours: bool) -> Self {
+        let style = |index: usize| {
+            let colour = COLOURS[index % COLOURS.len()];
+            if colours { Style::new().fg_color(Some(colour.into())) } else { Style::new() }
+        };
+        let failure = if colours { Style::new().fg_color(Some(AnsiColor::Red.into())).bold() } else { Style::new() };
+        Self {
+            logs,
+            width: functions.clone().map(str::len).max().unwrap_or_default(),
+            styles: functions.enumerate().map(|(index, name)| (name.to_owned(), style(index))).collect(),
+            failure,
+        }
+    }
+
+    /// Nobody is helped by an error about standard error.
+    fn print(&self, function: &str, text: &str, failed: bool) {
+        let style = self.styles.get(function).copied().unwrap_or_default();
+        let body = if failed { self.failure } else { Style::new() };
+        let width = self.width;
+        let line = format!("{style}{function:>width$}{style:#} {body}{text}{body:#}\n");
+        drop(std::io::stderr().lock().write_all(line.as_bytes()));
+    }
+}
+
+impl Sink for Lines {
+    fn record(&self, function: &str, _process: u64, record: Record<'_>) {
+        match record {
+            Record::Line { text, .. } => {
+                if let Some(shown) = shown(text, self.logs) {
+                    self.print(function, &shown.text, shown.failed);
+                }
+            }
+            Record::Report(report) if report.status == Status::Timeout => {
+                let seconds = report.duration.as_secs_f64();
+                self.print(function, &format!("was killed at its timeout after {seconds:.1} s"), true);
+            }
+            Record::Report(report) if self.logs == Logs::All => self.print(function, &report.to_string(), false),
+            Record::ProcessEnded { reason } if self.logs == Logs::All => {
+                self.print(function, &format!("its process ended: {reason}"), false);
+            }
+            Record::Start { .. } | Record::ProcessStarted { .. } | Record::Report(_) | Record::ProcessEnded { .. } => {}
+        }
+    }
+}
+
+/// A line as it is printed.
+#[derive(Debug, PartialEq, Eq)]
+struct Shown {
+    text: String,
+    failed: bool,
+}
+
+/// What is printed of a line. Structured lines are known by their form alone: a `level`, and the `_aws` of the embedded
+/// metric format, which stands on the one line that sums an invocation up.
+fn shown(line: &str, logs: Logs) -> Option<Shown> {
+    let Ok(Value::Object(fields)) = serde_json::from_str::<Value>(line) else {
+        return Some(Shown { text: harmless(line), failed: false }).filter(|_| !line.trim().is_empty());
+    };
+    let level = fields.get("level").and_then(Value::as_str).unwrap_or_default().to_ascii_uppercase();
+    let failed = matches!(level.as_str(), "WARN" | "ERROR" | "FATAL");
+    let sums_up = fields.contains_key("_aws");
+    match logs {
+        Logs::All => Some(Shown { text: harmless(line), failed }),
+        Logs::Summary if sums_up || failed => Some(Shown { text: compact(&fields), failed }),
+        Logs::Quiet if failed => Some(Shown { text: compact(&fields), failed }),
+        Logs::Summary | Logs::Quiet => None,
+    }
+}
+
+/// `joined room.id=lobby duration_ms=3`: without what every line has.
+fn compact(fields: &Map<String, Value>) -> String {
+    let message = fields.get("message").or_else(|| fields.get("msg")).and_then(Value::as_str).map(harmless);
+    let rest = fields
+        .iter()
+        .filter(|(name, _)| !matches!(name.as_str(), "_aws" | "level" | "timestamp" | "function" | "message" | "msg"))
+        .map(|(name, value)| match value {
+            Value::String(text) if !text.is_empty() && !text.contains([' ', '=', '"']) => {
+                format!("{}={}", harmless(name), harmless(text))
+            }
+            other => format!("{}={}", harmless(name), harmless(&other.to_string())),
+        });
+    message.into_iter().chain(rest).collect::<Vec<_>>().join(" ")
+}
+
+/// Control characters are shown, not obeyed: whoever names a room shall not paint on this terminal.
+fn harmless(text: &str) -> String {
+    let mut harmless = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if letter.is_control() && letter != '\t' {
+            harmless.extend(letter.escape_default());
+        } else {
+            harmless.push(letter);
+        }
+    }
+    harmless
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(line: &str, logs: Logs) -> Option<String> {
+        shown(line, logs).map(|shown| shown.text)
+    }
+
+    #[test]
+    fn a_summary_is_the_line_with_metrics_without_what_every_line_has() {
+        let line = r#"{"level":"INFO","function":"fanout","duration_ms":3,"room.id":"lobby","note":"two words","_aws":{}}"#;
+        assert_eq!(text(line, Logs::Summary).unwrap(), r#"duration_ms=3 note="two words" room.id=lobby"#);
+        assert_eq!(text(line, Logs::Quiet), None);
+        assert_eq!(text(line, Logs::All).unwrap(), line);
+    }
+
+    #[test]
+    fn warnings_and_errors_are_always_shown_and_small_talk_only_on_request() {
+        let warning = r#"{"level":"WARN","message":"the queue is slow","queue":"x"}"#;
+        assert_eq!(text(warning, Logs::Quiet).unwrap(), "the queue is slow queue=x");
+        let talk = r#"{"level":"INFO","message":"hello"}"#;
+        assert_eq!(text(talk, Logs::Summary), None);
+        assert_eq!(text(talk, Logs::All).unwrap(), talk);
+    }
+
+    #[test]
+    fn lines_of_any_other_form_are_shown_as_they_are() {
+        assert_eq!(text("thread 'main' panicked", Logs::Quiet).unwrap(), "thread 'main' panicked");
+        assert_eq!(text("  ", Logs::All), None);
+    }
+
+    #[test]
+    fn control_characters_cannot_paint_on_the_terminal() {
+        assert_eq!(text("a\u{1b}[31mb\rc\td", Logs::All).unwrap(), "a\\u{1b}[31mb\\rc\td");
+        let line = r#"{"level":"ERROR","message":"x\u001b[2J","a\u0007":"\n"}"#;
+        assert_eq!(text(line, Logs::Summary).unwrap(), "x\\u{1b}[2J a\\u{7}=\\n");
+    }
+}

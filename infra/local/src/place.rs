@@ -1,0 +1,30 @@
+//! Where the local stack pretends to be: one account in one Region, with one API and one stage.
+
+/// The Region of every ARN and of every credential scope.
+pub const REGION: &str = "us-east-1";
+/// The account of every ARN.
+pub const ACCOUNT: &str = "000000000000";
+/// The stage of the WebSocket API: the first segment of its URLs.
+pub const STAGE: &str = "local";
+/// The id of the WebSocket API.
+pub const API_ID: &str = "local";
+
+/// A table's ARN; an index's is this, `/index/` and the index.
+pub(crate) fn table_arn(table: &str) -> String {
+    format!("arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{table}")
+}
+
+/// A queue's ARN, by its physical name.
+pub(crate) fn queue_arn(queue: &str) -> String {
+    format!("arn:aws:sqs:{REGION}:{ACCOUNT}:{queue}")
+}
+
+/// A topic's ARN, by its physical name.
+pub(crate) fn topic_arn(topic: &str) -> String {
+    format!("arn:aws:sns:{REGION}:{ACCOUNT}:{topic}")
+}
+
+/// What a call on a connection is authorised as.
+pub(crate) fn connections_arn(method: &str) -> String {
+    format!("arn:aws:execute-api:{REGION}:{ACCOUNT}:{API_ID}/{STAGE}/{method}/@connections/*")
+}

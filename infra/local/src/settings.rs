@@ -1,0 +1,161 @@
+//! `infra/local.yaml`: what belongs to this machine and therefore not into the topology.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use topology::Topology;
+
+/// Values for the topology's parameters, and what the banner says beside the addresses.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Values by name of parameter.
+    #[serde(default)]
+    pub parameters: BTreeMap<String, String>,
+    /// Lines for the banner, such as a development token. `{ws_url}` is replaced by the URL of the WebSocket API.
+    #[serde(default)]
+    pub banner: Vec<String>,
+}
+
+/// What is wrong with the settings.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file that was asked for is not readable.
+    #[error("cannot read {}: {source}", file.display())]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is not what it should be.
+    #[error("{} is wrong: {message}; it has `parameters`, a mapping, and `banner`, a list", file.display())]
+    Malformed {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong, with its line.
+        message: String,
+    },
+    /// A value for a parameter that the topology does not have.
+    #[error("{} gives a value to the parameter `{parameter}`, which the topology does not have: remove it", file.display())]
+    UnknownParameter {
+        /// The file.
+        file: PathBuf,
+        /// The name.
+        parameter: String,
+    },
+    /// A parameter without a value and without a default.
+    #[error(
+        "the topology's parameter `{parameter}` has no value: add it under `parameters` in {}. It is: {description}",
+        file.display()
+    )]
+    MissingParameter {
+        /// The file.
+        file: PathBuf,
+        /// The name.
+        parameter: String,
+        /// What the topology says of it.
+        description: String,
+    },
+}
+
+impl Settings {
+    /// Reads the settings that go with a topology. Without a `file`, those beside the topology, if there are any.
+    ///
+    /// # Errors
+    /// See [`Error`]. Every parameter of the topology has a value afterwards.
+    pub fn read(file: Option<&Path>, topology_file: &Path, topology: &Topology) -> Result<Self, Error> {
+        let beside = topology_file.with_file_name("local.yaml");
+        let place = file.unwrap_or(&beside);
+        let mut settings = match std::fs::read_to_string(place) {
+            Ok(text) => Self::parse(&text, place)?,
+            Err(error) if file.is_none() && error.kind() == std::io::ErrorKind::NotFound => Self::default(),
+            Err(source) => return Err(Error::Unreadable { file: place.to_owned(), source }),
+        };
+        settings.complete(topology, place)?;
+        Ok(settings)
+    }
+
+    fn parse(text: &str, file: &Path) -> Result<Self, Error> {
+        if text.trim().is_empty() {
+            return Ok(Self::default());
+        }
+        serde_saphyr::from_str(text)
+            .map_err(|error| Error::Malformed { file: file.to_owned(), message: error.without_snippet().to_string() })
+    }
+
+    fn complete(&mut self, topology: &Topology, file: &Path) -> Result<(), Error> {
+        if let Some(parameter) = self.parameters.keys().find(|name| topology.parameter(name).is_none()) {
+            return Err(Error::UnknownParameter { file: file.to_owned(), parameter: parameter.clone() });
+        }
+        for parameter in &topology.parameters {
+            if self.parameters.contains_key(&parameter.name) {
+                continue;
+            }
+            let Some(default) = &parameter.default else {
+                return Err(Error::MissingParameter {
+                    file: file.to_owned(),
+                    parameter: parameter.name.clone(),
+                    description: parameter.description.clone(),
+                });
+            };
+            self.parameters.insert(parameter.name.clone(), default.clone());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOPOLOGY: &str = "
+version: 1
+name: x
+parameters:
+  keys: { description: The keys., secret: true }
+  guests: { description: The guests., default: none }
+functions:
+  f: { binary: f, memory_mb: 128, timeout_s: 1, environment: { KEYS: { parameter: keys }, GUESTS: { parameter: guests } } }
+";
+
+    fn read(settings: &str) -> Result<Settings, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("topology.yaml");
+        std::fs::write(folder.path().join("local.yaml"), settings).unwrap();
+        let topology = Topology::parse(TOPOLOGY).unwrap();
+        let place = format!("{}/", folder.path().display());
+        Settings::read(None, &file, &topology).map_err(|error| error.to_string().replace(&place, ""))
+    }
+
+    #[test]
+    fn values_are_taken_from_the_file_and_defaults_from_the_topology() {
+        let settings = read("parameters: { keys: \"{}\" }\nbanner: [hello]").unwrap();
+        assert_eq!(settings.parameters["keys"], "{}");
+        assert_eq!(settings.parameters["guests"], "none");
+        assert_eq!(settings.banner, ["hello"]);
+    }
+
+    #[test]
+    fn mistakes_are_told_in_a_sentence() {
+        assert_eq!(
+            read("").unwrap_err(),
+            "the topology's parameter `keys` has no value: add it under `parameters` in local.yaml. It is: The keys."
+        );
+        assert_eq!(
+            read("parameters: { keys: a, key: b }").unwrap_err(),
+            "local.yaml gives a value to the parameter `key`, which the topology does not have: remove it"
+        );
+        let unknown = read("parameter: {}").unwrap_err();
+        assert!(unknown.starts_with("local.yaml is wrong: ") && unknown.contains("line 1"), "{unknown}");
+    }
+
+    #[test]
+    fn a_file_that_was_asked_for_must_be_there() {
+        let topology = Topology::parse(TOPOLOGY).unwrap();
+        let missing = Path::new("no/such/local.yaml");
+        let error = Settings::read(Some(missing), Path::new("topology.yaml"), &topology).unwrap_err();
+        assert!(error.to_string().starts_with("cannot read no/such/local.yaml: "), "{error}");
+    }
+}

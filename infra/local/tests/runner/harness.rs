@@ -1,0 +1,199 @@
+//! Starts the runner as a process of its own, listens to what it says, and makes sure that it ends.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use futures::{SinkExt, StreamExt};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+/// Nothing here takes longer, unless it is broken.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The topology of the recipe that everyone copies.
+pub(crate) fn recipe() -> PathBuf {
+    repository().join("loadtest/baseline/topology.yaml")
+}
+
+pub(crate) fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+/// Set to anything by whoever has built every binary already (`cargo build --workspace --bins`): saves a cargo per test.
+const BUILT: &str = "ROOMCAST_BINARIES_BUILT";
+
+/// The folder with the recipe's binary, built once for all tests of a process.
+pub(crate) fn binaries() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        if std::env::var_os(BUILT).is_none() {
+            let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+            let mut build = Command::new(cargo);
+            build.args(["build", "--quiet", "--workspace", "--bin", "baseline"]).current_dir(repository());
+            assert!(build.status().unwrap().success(), "the recipe does not build");
+        }
+        Path::new(env!("CARGO_BIN_EXE_roomcast-local")).parent().unwrap().to_owned()
+    })
+}
+
+/// A runner that has been started, and is killed when it is dropped.
+pub(crate) struct Runner {
+    process: Child,
+    lines: Receiver<String>,
+    heard: Vec<String>,
+    ready_file: PathBuf,
+    /// Where the ready file is, until the end.
+    _folder: TempDir,
+}
+
+impl Runner {
+    /// Starts the runner on free ports with the recipe's topology and binaries.
+    pub(crate) fn start(arguments: &[&str]) -> Self {
+        let (topology, binaries) = (recipe(), binaries());
+        let mut all = vec!["--topology", topology.to_str().unwrap(), "--bin-dir", binaries.to_str().unwrap()];
+        all.extend(arguments);
+        Self::start_bare(&all)
+    }
+
+    /// Starts the runner on free ports with no other arguments than these.
+    pub(crate) fn start_bare(arguments: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let ready_file = folder.path().join("ready.json");
+        let mut process = Command::new(env!("CARGO_BIN_EXE_roomcast-local"))
+            .args(["--ws-port", "0", "--aws-port", "0", "--no-color", "--ready-file", ready_file.to_str().unwrap()])
+            .args(arguments)
+            .current_dir(repository())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stderr = process.stderr.take().unwrap();
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                eprintln!("| {line}");
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { process, lines, heard: Vec::new(), ready_file, _folder: folder }
+    }
+
+    /// Waits for the banner, and gives what stands in the ready file.
+    pub(crate) fn ready(&mut self) -> Value {
+        self.hear("Ctrl-C stops it");
+        serde_json::from_slice(&std::fs::read(&self.ready_file).unwrap()).unwrap()
+    }
+
+    /// Waits for a line on standard error that contains `text`.
+    pub(crate) fn hear(&mut self, text: &str) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) => {
+                    self.heard.push(line.clone());
+                    if line.contains(text) {
+                        return line;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => panic!("{text:?} was not said within {PATIENCE:?}"),
+                Err(RecvTimeoutError::Disconnected) => panic!("{text:?} was not said before the end: {:?}", self.heard),
+            }
+        }
+    }
+
+    /// Waits for the end: status, standard output, standard error.
+    pub(crate) fn end(mut self) -> (ExitStatus, String, String) {
+        let mut stdout = String::new();
+        self.process.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
+        let status = self.process.wait().unwrap();
+        while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
+            self.heard.push(line);
+        }
+        (status, stdout, self.heard.join("\n"))
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(self.pid(), signal).unwrap();
+    }
+
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_raw(self.process.id().try_into().unwrap())
+    }
+
+    /// The processes that the runner has started and that still run.
+    pub(crate) fn children(&self) -> Vec<i32> {
+        let own = self.pid().as_raw();
+        let processes = std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        processes.filter(|pid| parent_of(*pid) == Some(own)).collect()
+    }
+}
+
+impl Drop for Runner {
+    fn drop(&mut self) {
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
+/// The parent of a process that is there and no zombie.
+fn parent_of(pid: i32) -> Option<i32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in parentheses may hold anything; what follows it does not.
+    let mut fields = stat[stat.rfind(')')? + 1..].split_whitespace();
+    let state = fields.next()?;
+    let parent = fields.next()?.parse().ok()?;
+    (state != "Z").then_some(parent)
+}
+
+/// Waits until none of the processes is there any more.
+pub(crate) fn wait_until_gone(pids: &[i32]) {
+    let deadline = Instant::now() + PATIENCE;
+    while let Some(pid) = pids.iter().find(|pid| parent_of(**pid).is_some()) {
+        assert!(Instant::now() < deadline, "process {pid} is still there");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A GET of the AWS endpoint, as JSON.
+pub(crate) fn get(ready: &Value, path: &str) -> Value {
+    let address = ready["aws_endpoint"].as_str().unwrap().trim_start_matches("http://").to_owned();
+    let mut stream = TcpStream::connect(&address).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    serde_json::from_str(body).unwrap()
+}
+
+/// A WebSocket client.
+pub(crate) struct Client(WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>);
+
+impl Client {
+    pub(crate) async fn connect(ready: &Value) -> Self {
+        let (socket, _) = connect_async(ready["ws_url"].as_str().unwrap()).await.unwrap();
+        Self(socket)
+    }
+
+    pub(crate) async fn say(&mut self, message: &str) {
+        let frame = serde_json::json!({ "action": "sendMessage", "message": message }).to_string();
+        self.0.send(Message::text(frame)).await.unwrap();
+    }
+
+    /// The next frame, as JSON.
+    pub(crate) async fn hear(&mut self) -> Value {
+        let frame = tokio::time::timeout(PATIENCE, self.0.next()).await.expect("a frame in time");
+        serde_json::from_str(frame.expect("an open socket").unwrap().to_text().unwrap()).unwrap()
+    }
+}

@@ -1,0 +1,129 @@
+//! DynamoDB through the SDK: outcomes, refusals in AWS's words, streams, expiry.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use aws_sdk_dynamodb::error::ProvideErrorMetadata;
+use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
+use aws_sdk_dynamodbstreams::types::{OperationType, Record, ShardIteratorType};
+
+use crate::harness::{PATIENCE, Running, start};
+
+const THINGS: &str = "
+functions: {}
+tables:
+  things:
+    partition_key: { name: pk, type: S }
+    stream: new_and_old_images
+    ttl: expires
+";
+
+fn value(text: &str) -> AttributeValue {
+    AttributeValue::S(text.to_owned())
+}
+
+async fn put(running: &Running, key: &str) {
+    let request = running.stack.clients().dynamodb.put_item().table_name("things").item("pk", value(key));
+    request.send().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_condition_that_does_not_hold_says_what_is_there() {
+    let running = start(THINGS).await;
+    put(&running, "a").await;
+    let request = running.stack.clients().dynamodb.put_item().table_name("things").item("pk", value("a"));
+    let request = request
+        .condition_expression("attribute_not_exists(pk)")
+        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+    let error = request.send().await.unwrap_err().into_service_error();
+    assert!(error.is_conditional_check_failed_exception(), "{error:?}");
+    assert_eq!(error.message(), Some("The conditional request failed"));
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_says_which_part_failed() {
+    let running = start(THINGS).await;
+    let put = Put::builder().table_name("things").item("pk", value("a")).build().unwrap();
+    let check = ConditionCheck::builder()
+        .table_name("things")
+        .key("pk", value("nobody"))
+        .condition_expression("attribute_exists(pk)")
+        .build()
+        .unwrap();
+    let request = running
+        .stack
+        .clients()
+        .dynamodb
+        .transact_write_items()
+        .transact_items(TransactWriteItem::builder().put(put).build())
+        .transact_items(TransactWriteItem::builder().condition_check(check).build());
+    let error = request.send().await.unwrap_err().into_service_error();
+    let aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError::TransactionCanceledException(error) =
+        error
+    else {
+        panic!("{error:?}");
+    };
+    let codes: Vec<&str> = error.cancellation_reasons().iter().filter_map(|reason| reason.code()).collect();
+    assert_eq!(codes, ["None", "ConditionalCheckFailed"]);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_has_the_words_of_aws() {
+    let running = start(THINGS).await;
+    let dynamodb = &running.stack.clients().dynamodb;
+    let error = dynamodb.put_item().table_name("things").item("other", value("a")).send().await.unwrap_err();
+    assert_eq!(error.code(), Some("ValidationException"));
+    assert_eq!(
+        error.message(),
+        Some("One or more parameter values were invalid: Missing the key pk in the item")
+    );
+    let error = dynamodb.get_item().table_name("nothing").key("pk", value("a")).send().await.unwrap_err();
+    assert_eq!(error.code(), Some("ResourceNotFoundException"));
+    running.stop().await;
+}
+
+async fn records(running: &Running) -> Vec<Record> {
+    let streams = &running.stack.clients().streams;
+    let arn = running.stack.addresses().resources.tables["things"].clone().unwrap();
+    let description = streams.describe_stream().stream_arn(&arn).send().await.unwrap().stream_description.unwrap();
+    assert_eq!(description.stream_arn(), Some(arn.as_str()));
+    let shard = &description.shards()[0];
+    assert_eq!(shard.sequence_number_range().unwrap().ending_sequence_number(), None, "the shard is open");
+    let request = streams.get_shard_iterator().stream_arn(&arn).shard_id(shard.shard_id().unwrap());
+    let iterator = request.shard_iterator_type(ShardIteratorType::TrimHorizon).send().await.unwrap();
+    let answer = streams.get_records().shard_iterator(iterator.shard_iterator().unwrap()).send().await.unwrap();
+    answer.records.unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_records_of_a_stream_are_of_our_region() {
+    let running = start(THINGS).await;
+    put(&running, "a").await;
+    let records = records(&running).await;
+    assert_eq!(records.len(), 1);
+    assert_eq!(records[0].event_name(), Some(&OperationType::Insert));
+    assert_eq!(records[0].aws_region(), Some("us-east-1"));
+    assert!(records[0].user_identity().is_none());
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_expired_is_deleted_by_the_service() {
+    let running = start(THINGS).await;
+    let now_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let request = running.stack.clients().dynamodb.put_item().table_name("things").item("pk", value("a"));
+    request.item("expires", AttributeValue::N((now_s - 1).to_string())).send().await.unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    let removal = loop {
+        let removed = |record: &Record| record.event_name() == Some(&OperationType::Remove);
+        if let Some(record) = records(&running).await.into_iter().find(removed) {
+            break record;
+        }
+        assert!(Instant::now() < deadline, "nothing was deleted");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    let identity = removal.user_identity().expect("an identity");
+    assert_eq!((identity.principal_id(), identity.r#type()), (Some("dynamodb.amazonaws.com"), Some("Service")));
+    running.stop().await;
+}

@@ -1,0 +1,9 @@
+//! A stack in this process, and what the topology makes of it.
+
+// Tests fail by panicking, helpers of tests too.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
+mod dynamodb;
+mod harness;
+mod provisioning;
+mod triggers;

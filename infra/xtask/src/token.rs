@@ -1,0 +1,145 @@
+//! `cargo xtask token`: a development token.
+
+use std::error::Error;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use clap::Args;
+use domain::{Device, Pattern, Permissions, UserId};
+use protocol::token::Claims;
+use roomcast_client::development::Keys;
+
+/// What the token says. Without any of `--join`, `--publish`, `--history` and `--presence` it may do everything in plain
+/// rooms; with one of them it may do what is listed, and nothing else.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Who it is for (claim `sub`).
+    #[arg(long, value_name = "NAME", value_parser = user)]
+    user: UserId,
+    /// Rooms that may be joined, such as 'team:*'; may be repeated.
+    #[arg(long, value_name = "PATTERN")]
+    join: Vec<String>,
+    /// Rooms that may be published to; may be repeated.
+    #[arg(long, value_name = "PATTERN")]
+    publish: Vec<String>,
+    /// Rooms whose history may be read; may be repeated.
+    #[arg(long, value_name = "PATTERN")]
+    history: Vec<String>,
+    /// Rooms whose members may be listed; may be repeated.
+    #[arg(long, value_name = "PATTERN")]
+    presence: Vec<String>,
+    /// May publish to every room, and to `*`.
+    #[arg(long)]
+    admin: bool,
+    /// Which of the user's devices it is for.
+    #[arg(long, value_name = "NAME", value_parser = device)]
+    device: Option<Device>,
+    /// How long it is good: a number with s, m, h or d.
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "1h")]
+    expires: Duration,
+    /// Which key signs it; the first, unless named.
+    #[arg(long, value_name = "ID")]
+    key_id: Option<String>,
+}
+
+/// Prints the token.
+pub(crate) fn print(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
+    let token = Keys::find()?.mint(&arguments.claims(now), arguments.key_id.as_deref())?;
+    println!("{token}");
+    Ok(())
+}
+
+impl Arguments {
+    fn claims(&self, now: Duration) -> Claims {
+        let patterns = |texts: &[String]| texts.iter().map(Pattern::new).collect();
+        let listed = [&self.join, &self.publish, &self.history, &self.presence];
+        let rooms = listed.iter().any(|patterns| !patterns.is_empty()).then(|| Permissions {
+            join: patterns(&self.join),
+            publish: patterns(&self.publish),
+            history: patterns(&self.history),
+            presence: patterns(&self.presence),
+        });
+        Claims {
+            sub: self.user.to_string(),
+            exp: now.saturating_add(self.expires).as_secs(),
+            nbf: None,
+            iss: None,
+            aud: None,
+            device: self.device.as_ref().map(Device::to_string),
+            admin: self.admin,
+            rooms,
+        }
+    }
+}
+
+fn user(text: &str) -> Result<UserId, String> {
+    UserId::parse(text).map_err(|reject| reject.message)
+}
+
+fn device(text: &str) -> Result<Device, String> {
+    Device::parse(text).map_err(|reject| reject.message)
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is no time; it should be a number with s, m, h or d, such as 90s, 15m, 1h or 7d");
+    let unit = text.chars().last().ok_or_else(wrong)?;
+    let unit_s = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 60 * 60,
+        'd' => 24 * 60 * 60,
+        _ => return Err(wrong()),
+    };
+    let count: u32 = text[..text.len() - unit.len_utf8()].parse().map_err(|_| wrong())?;
+    Ok(Duration::from_secs(u64::from(count) * unit_s))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        arguments: Arguments,
+    }
+
+    fn claims(line: &[&str]) -> serde_json::Value {
+        let line = Line::try_parse_from([&["token", "--user", "ada"], line].concat()).unwrap();
+        serde_json::to_value(line.arguments.claims(Duration::from_secs(1_000))).unwrap()
+    }
+
+    #[test]
+    fn a_plain_token_has_no_rooms_claim_and_is_good_for_an_hour() {
+        assert_eq!(claims(&[]), serde_json::json!({"sub": "ada", "exp": 4_600}));
+    }
+
+    #[test]
+    fn a_restricted_token_lists_exactly_what_was_given() {
+        let claims =
+            claims(&["--join", "team:*", "--join", "lobby", "--publish", "team:7", "--admin", "--device", "phone"]);
+        let rooms =
+            serde_json::json!({"join": ["team:*", "lobby"], "publish": ["team:7"], "history": [], "presence": []});
+        assert_eq!(
+            claims,
+            serde_json::json!({"sub": "ada", "exp": 4_600, "device": "phone", "admin": true, "rooms": rooms})
+        );
+    }
+
+    #[test]
+    fn times_are_read_with_their_unit_and_nothing_else_is() {
+        for (text, seconds) in [("0s", 0), ("90s", 90), ("15m", 900), ("1h", 3_600), ("7d", 604_800)] {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)));
+        }
+        for text in ["", "h", "1", "1 h", "-1h", "1.5h", "1w", "99999999999h", "1é"] {
+            assert!(duration(text).unwrap_err().contains("such as 90s, 15m, 1h or 7d"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_could_not_connect_is_refused_at_once() {
+        let error = Line::try_parse_from(["token", "--user", "a#b"]).unwrap_err().to_string();
+        assert!(error.contains("user has '#' at character 2"), "{error}");
+    }
+}
