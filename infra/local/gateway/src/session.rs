@@ -184,7 +184,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, I: Invoke> Session<S, I> {
     /// not written yet counts as one, or a flood of pings would become a flood of memory.
     fn may_read(&self) -> bool {
         let in_flight = self.calls.len() < self.core.api.limits.messages_in_flight;
-        (in_flight && !self.owes_pong && !self.connection.outbox.is_full())
+        self.cut_off || (in_flight && !self.owes_pong && !self.connection.outbox.is_full())
     }
 
     fn receive(&mut self, message: Message) -> Option<Ending> {
