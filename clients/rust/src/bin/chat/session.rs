@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use domain::{Data, Position, PublicationId, RoomId};
-use futures::stream::{FuturesUnordered, StreamExt};
 use jiff::tz::TimeZone;
 use protocol::block::Block;
 use protocol::reply::History;

@@ -152,7 +152,8 @@ mod tests {
         #[test]
         fn no_text_keeps_a_control_character(text in "\\PC*|.*|[\\x00-\\xff]*") {
             let plain = plain(&text);
-            prop_assert!(!plain.chars().any(|c| c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c)));
+            let obeyed = |c: char| c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c);
+            prop_assert!(!plain.chars().any(obeyed), "{}", plain);
             prop_assert!(plain.chars().count() <= SHOWN_CHARS + 1);
         }
     }
