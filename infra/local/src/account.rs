@@ -24,7 +24,8 @@ impl Account {
     /// Lets `processes` invocations of each function without reserved concurrency run at once.
     pub(crate) fn new(lambda: Lambda, topology: &Topology, processes: u32) -> Self {
         let functions = topology.functions.iter().filter(|function| function.concurrency.is_none());
-        let unreserved = functions.map(|function| (function.name.clone(), Semaphore::new(processes as usize))).collect();
+        let unreserved =
+            functions.map(|function| (function.name.clone(), Semaphore::new(processes as usize))).collect();
         Self { lambda, unreserved: Arc::new(unreserved) }
     }
 }

@@ -30,10 +30,8 @@ pub(crate) fn start(
     REGION.clone_into(&mut config.region);
     ACCOUNT.clone_into(&mut config.account);
     config.fresh_process_per_invocation = options.fresh_process_per_invocation;
-    config.supervisor = options
-        .supervisor
-        .clone()
-        .map(|program| Supervisor { program, args: vec![SUPERVISE.to_owned()] });
+    config.supervisor =
+        options.supervisor.clone().map(|program| Supervisor { program, args: vec![SUPERVISE.to_owned()] });
     Ok(Lambda::start(config)?)
 }
 

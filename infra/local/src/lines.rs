@@ -139,7 +139,8 @@ mod tests {
 
     #[test]
     fn a_summary_is_the_line_with_metrics_without_what_every_line_has() {
-        let line = r#"{"level":"INFO","function":"fanout","duration_ms":3,"room.id":"lobby","note":"two words","_aws":{}}"#;
+        let line =
+            r#"{"level":"INFO","function":"fanout","duration_ms":3,"room.id":"lobby","note":"two words","_aws":{}}"#;
         assert_eq!(text(line, Logs::Summary).unwrap(), r#"duration_ms=3 note="two words" room.id=lobby"#);
         assert_eq!(text(line, Logs::Quiet), None);
         assert_eq!(text(line, Logs::All).unwrap(), line);

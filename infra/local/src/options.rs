@@ -92,13 +92,7 @@ impl Options {
 
     /// For tests: free ports, fast polling, quiet, beside anything else that runs.
     pub fn for_tests(topology: impl Into<PathBuf>, binaries: impl Into<PathBuf>) -> Self {
-        Self {
-            websocket_port: 0,
-            aws_port: 0,
-            speed: Speed::Fast,
-            logs: Logs::Quiet,
-            ..Self::new(topology, binaries)
-        }
+        Self { websocket_port: 0, aws_port: 0, speed: Speed::Fast, logs: Logs::Quiet, ..Self::new(topology, binaries) }
     }
 }
 

@@ -87,9 +87,7 @@ fn checkpoints(data: Option<&Path>) -> Result<Arc<dyn Checkpoints>, Error> {
 fn pace(speed: Speed) -> Pace {
     match speed {
         Speed::Aws => Pace::default(),
-        Speed::Fast => {
-            Pace { stream_poll: Duration::from_millis(10), schedule_speed: 60.0, ..Pace::fast() }
-        }
+        Speed::Fast => Pace { stream_poll: Duration::from_millis(10), schedule_speed: 60.0, ..Pace::fast() },
     }
 }
 
@@ -143,6 +141,7 @@ fn stream(function: &Function, source: &StreamTrigger, resources: &Resources) ->
 }
 
 fn schedule(function: &Function, rate: &topology::Rate) -> Result<Schedule, Error> {
-    let expression: Expression = rate.to_string().parse().map_err(|error| Error::Triggers(format!("{rate}: {error}")))?;
+    let expression: Expression =
+        rate.to_string().parse().map_err(|error| Error::Triggers(format!("{rate}: {error}")))?;
     Ok(Schedule { name: function.name.clone(), expression, function: function.name.clone(), input: None })
 }

@@ -33,7 +33,8 @@ pub(crate) fn of_dynamodb(operation: &str, body: &[u8]) -> Vec<Action> {
 ///
 /// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html>
 pub(crate) fn of_sqs(operation: &str, body: &[u8]) -> Vec<Action> {
-    let resource = local_queues::sqs_resource(operation, body).map_or_else(|| "*".to_owned(), |queue| queue_arn(&queue));
+    let resource =
+        local_queues::sqs_resource(operation, body).map_or_else(|| "*".to_owned(), |queue| queue_arn(&queue));
     vec![Action::new(format!("sqs:{}", operation.trim_end_matches("Batch")), resource)]
 }
 
@@ -134,7 +135,10 @@ mod tests {
     #[test]
     fn a_batch_is_on_every_table_by_its_own_name() {
         let batch = serde_json::json!({ "RequestItems": { "a": [], "b": [] } });
-        assert_eq!(actions("BatchWriteItem", batch), ["dynamodb:BatchWriteItem table/a", "dynamodb:BatchWriteItem table/b"]);
+        assert_eq!(
+            actions("BatchWriteItem", batch),
+            ["dynamodb:BatchWriteItem table/a", "dynamodb:BatchWriteItem table/b"]
+        );
     }
 
     #[test]

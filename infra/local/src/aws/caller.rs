@@ -95,7 +95,8 @@ mod tests {
     use super::*;
 
     fn signed(key: &str) -> HeaderMap {
-        let value = format!("AWS4-HMAC-SHA256 Credential={key}/20260101/us-east-1/sqs/aws4_request, SignedHeaders=host");
+        let value =
+            format!("AWS4-HMAC-SHA256 Credential={key}/20260101/us-east-1/sqs/aws4_request, SignedHeaders=host");
         HeaderMap::from_iter([(http::header::AUTHORIZATION, value.parse().unwrap())])
     }
 

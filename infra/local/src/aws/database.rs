@@ -69,11 +69,7 @@ impl Database {
         let side = Connection::open(&place)?;
         side.busy_timeout(Duration::from_secs(5))?;
         side.execute_batch(STREAM_INDEXES)?;
-        Ok(Self {
-            dynamo,
-            side: Arc::new(Mutex::new(side)),
-            gate: Arc::new(Semaphore::new(REQUESTS_AT_ONCE as usize)),
-        })
+        Ok(Self { dynamo, side: Arc::new(Mutex::new(side)), gate: Arc::new(Semaphore::new(REQUESTS_AT_ONCE as usize)) })
     }
 
     /// The database itself, for a server of its own. Its requests must pass [`Database::enter`] as well.
@@ -188,7 +184,11 @@ mod tests {
     fn the_indexes_serve_every_lookup_in_the_stream_records() {
         let database = Database::open(None).unwrap();
         let side = database.side.lock().unwrap();
-        assert!(plan(&side, NEXT_SEQUENCE_NUMBER).contains("INDEX ix_sr_seq (table_name=?)"), "{}", plan(&side, NEXT_SEQUENCE_NUMBER));
+        assert!(
+            plan(&side, NEXT_SEQUENCE_NUMBER).contains("INDEX ix_sr_seq (table_name=?)"),
+            "{}",
+            plan(&side, NEXT_SEQUENCE_NUMBER)
+        );
         let records = plan(&side, RECORDS_AFTER);
         assert!(records.contains("INDEX ix_sr_shard (table_name=? AND shard_id=? AND <expr>>?)"), "{records}");
         assert!(!records.contains("TEMP B-TREE"), "sorted by hand: {records}");

@@ -84,12 +84,16 @@ impl Dynamo {
 
     async fn ask_server(&self, operation: &str, headers: &HeaderMap, body: Bytes) -> Answer {
         let _entered = self.database.enter().await;
-        let local_arn = if ITEM_CALLS.contains(&operation) { None } else { Some(format!("arn:aws:dynamodb:{REGION}:")) };
+        let local_arn =
+            if ITEM_CALLS.contains(&operation) { None } else { Some(format!("arn:aws:dynamodb:{REGION}:")) };
         match self.forward(headers, body, local_arn.as_deref()).await {
             Ok(answer) => answer,
             Err(error) => {
                 tracing::error!(%error, "dynoxide's server did not answer");
-                answer::json(StatusCode::INTERNAL_SERVER_ERROR, answer::error_body("InternalServerError", &error.to_string()))
+                answer::json(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    answer::error_body("InternalServerError", &error.to_string()),
+                )
             }
         }
     }
@@ -166,7 +170,8 @@ fn finish<T: serde::Serialize>(result: dynoxide::Result<T>) -> Outcome {
     match result {
         Ok(response) => serde_json::to_vec(&response).map_or(Outcome::AskServer, Outcome::Answered),
         Err(
-            error @ (DynoxideError::ConditionalCheckFailedException(..) | DynoxideError::TransactionCanceledException(..)),
+            error @ (DynoxideError::ConditionalCheckFailedException(..)
+            | DynoxideError::TransactionCanceledException(..)),
         ) => Outcome::Unmet(error),
         Err(_) => Outcome::AskServer,
     }

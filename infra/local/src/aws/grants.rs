@@ -95,7 +95,9 @@ fn allowed(grant: &Grant, topology: &Topology) -> Vec<Action> {
 }
 
 fn each<'a>(actions: impl Iterator<Item = &'a &'static str>, prefix: &str, resources: &[String]) -> Vec<Action> {
-    actions.flat_map(|action| resources.iter().map(move |arn| Action::new(format!("{prefix}{action}"), arn.clone()))).collect()
+    actions
+        .flat_map(|action| resources.iter().map(move |arn| Action::new(format!("{prefix}{action}"), arn.clone())))
+        .collect()
 }
 
 #[cfg(test)]

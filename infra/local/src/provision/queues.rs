@@ -21,7 +21,8 @@ async fn ensure(queue: &Queue, site: &Site<'_>) -> Result<(String, QueueResource
     let url = match site.clients.sqs.get_queue_url().queue_name(&name).send().await {
         Ok(answer) => answer.queue_url,
         Err(error) if error.as_service_error().is_some_and(|error| error.is_queue_does_not_exist()) => {
-            let request = site.clients.sqs.create_queue().queue_name(&name).set_attributes(Some(fixed_attributes(queue)));
+            let request =
+                site.clients.sqs.create_queue().queue_name(&name).set_attributes(Some(fixed_attributes(queue)));
             request.send().await.map_err(site.refused(what()))?.queue_url
         }
         Err(error) => return Err(site.refused(what())(error)),
@@ -62,8 +63,7 @@ fn attributes(queue: &Queue, resources: &BTreeMap<String, QueueResource>) -> Has
             if queue.high_throughput { ("messageGroup", "perMessageGroupId") } else { ("queue", "perQueue") };
         attributes.insert(QueueAttributeName::DeduplicationScope, scope.to_owned());
         attributes.insert(QueueAttributeName::FifoThroughputLimit, limit.to_owned());
-        attributes
-            .insert(QueueAttributeName::ContentBasedDeduplication, queue.content_based_deduplication.to_string());
+        attributes.insert(QueueAttributeName::ContentBasedDeduplication, queue.content_based_deduplication.to_string());
     }
     if let Some(dead_letter) = &queue.dead_letter
         && let Some(dead) = resources.get(&dead_letter.queue)

@@ -86,7 +86,10 @@ fn attribute_definitions(table: &Table) -> Result<Vec<AttributeDefinition>, Buil
     let mut types: BTreeMap<&str, AttributeType> = BTreeMap::new();
     types.extend(table.keys().map(|key| (key.name.as_str(), key.attribute_type)));
     let definition = |(name, of_type): (&str, AttributeType)| {
-        AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::from(of_type.letter())).build()
+        AttributeDefinition::builder()
+            .attribute_name(name)
+            .attribute_type(ScalarAttributeType::from(of_type.letter()))
+            .build()
     };
     types.into_iter().map(definition).collect()
 }

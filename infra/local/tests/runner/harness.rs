@@ -135,7 +135,8 @@ impl Runner {
     /// The processes that the runner has started and that still run.
     pub(crate) fn children(&self) -> Vec<i32> {
         let own = self.pid().as_raw();
-        let processes = std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        let processes =
+            std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
         processes.filter(|pid| parent_of(*pid) == Some(own)).collect()
     }
 }

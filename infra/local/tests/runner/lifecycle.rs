@@ -55,7 +55,8 @@ fn a_port_in_use_is_named_with_the_option_that_changes_it() {
     for (option, what) in [("--ws-port", "WebSocket API"), ("--aws-port", "AWS endpoint")] {
         let (status, _, stderr) = Runner::start(&[option, &port]).end();
         assert_eq!(status.code(), Some(1));
-        let expected = format!("port {port} for the {what} is in use: stop what uses it, or choose another one with {option}");
+        let expected =
+            format!("port {port} for the {what} is in use: stop what uses it, or choose another one with {option}");
         assert!(stderr.contains(&expected), "{stderr}");
     }
 }

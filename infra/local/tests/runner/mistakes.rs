@@ -21,7 +21,8 @@ fn write(folder: &Path, name: &str, text: &str) -> String {
 fn every_mistake_of_a_topology_is_told_with_its_line() {
     let folder = tempfile::tempdir().unwrap();
     let text = std::fs::read_to_string(recipe()).unwrap();
-    let text = text.replace("memory_mb: 256", "memory_mb: 64").replace("{ table: connections }", "{ table: conections }");
+    let text =
+        text.replace("memory_mb: 256", "memory_mb: 64").replace("{ table: connections }", "{ table: conections }");
     let file = write(folder.path(), "topology.yaml", &text);
     let stderr = refused(&["--topology", &file, "--no-build"]);
     assert!(stderr.contains(&format!("the topology {file} has 2 mistakes")), "{stderr}");

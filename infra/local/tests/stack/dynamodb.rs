@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
-use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, ConditionCheck, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+};
 use aws_sdk_dynamodbstreams::types::{OperationType, Record, ShardIteratorType};
 
 use crate::harness::{PATIENCE, Running, start};
@@ -74,10 +76,7 @@ async fn a_refusal_has_the_words_of_aws() {
     let dynamodb = &running.stack.clients().dynamodb;
     let error = dynamodb.put_item().table_name("things").item("other", value("a")).send().await.unwrap_err();
     assert_eq!(error.code(), Some("ValidationException"));
-    assert_eq!(
-        error.message(),
-        Some("One or more parameter values were invalid: Missing the key pk in the item")
-    );
+    assert_eq!(error.message(), Some("One or more parameter values were invalid: Missing the key pk in the item"));
     let error = dynamodb.get_item().table_name("nothing").key("pk", value("a")).send().await.unwrap_err();
     assert_eq!(error.code(), Some("ResourceNotFoundException"));
     running.stop().await;

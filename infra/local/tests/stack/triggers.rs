@@ -87,7 +87,10 @@ async fn queues_and_topics_that_were_not_granted_are_denied_in_the_words_of_aws(
     let user = "User: arn:aws:sts::000000000000:assumed-role/by-queue/by-queue is not authorized to perform:";
     let queue = text(&seen, "queue");
     assert!(queue.contains("AccessDenied"), "{queue}");
-    assert!(queue.contains(&format!("{user} sqs:sendmessage on resource: {}", resources.queues["forbidden"].arn)), "{queue}");
+    assert!(
+        queue.contains(&format!("{user} sqs:sendmessage on resource: {}", resources.queues["forbidden"].arn)),
+        "{queue}"
+    );
     let topic = text(&seen, "topic");
     assert!(topic.contains("AuthorizationError"), "{topic}");
     assert!(topic.contains(&format!("{user} SNS:Publish on resource: {}", resources.topics["forbidden"])), "{topic}");
