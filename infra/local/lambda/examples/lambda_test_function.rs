@@ -14,6 +14,8 @@ use bytes::Bytes;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use local_lambda::{Config, Function, Lambda, Record, Sink, Supervisor};
 use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
     let mut args = std::env::args_os().skip(1).peekable();
@@ -25,7 +27,7 @@ fn main() -> ExitCode {
         return runtime.block_on(runner());
     }
     let _tether = tether();
-    at_start();
+    at_start(&runtime);
     match runtime.block_on(lambda_runtime::run(service_fn(handle))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
@@ -39,9 +41,11 @@ fn tether() -> Option<TcpStream> {
     Some(stream)
 }
 
-fn at_start() {
+fn at_start(runtime: &Runtime) {
     match std::env::var("AT_START").unwrap_or_default().as_str() {
         "" => {}
+        // Whoever asks it to end is not heard.
+        "deaf" => drop(runtime.block_on(async { signal(SignalKind::terminate()) }).expect("a signal handler")),
         "exit" => {
             eprintln!("no TABLE in the environment");
             std::process::exit(3);

@@ -6,7 +6,7 @@ mod common;
 use std::path::Path;
 use std::time::Duration;
 
-use common::{Fixture, PATIENCE, at_start, failed, function, program, with};
+use common::{Fixture, Heard, PATIENCE, at_start, failed, function, program, with};
 use local_lambda::{Error, StartFailure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -96,6 +96,20 @@ async fn an_idle_process_is_stopped_after_a_while() {
     fixture.until_ended(1).await;
     assert!(!exists(before));
     assert_ne!(fixture.pid().await, before);
+}
+
+#[tokio::test]
+async fn a_process_that_does_not_stop_when_asked_is_killed() {
+    let fixture = Fixture::new(vec![at_start("deaf")], |config| config.keep_idle = Duration::from_millis(1));
+    let ended = |heard: &Heard| match heard {
+        Heard::Ended(_, reason) => Some(reason.clone()),
+        _ => None,
+    };
+    fixture.pid().await;
+    assert_eq!(fixture.until(ended).await, "signal: killed");
+    let obedient = Fixture::new(vec![function("f")], |config| config.keep_idle = Duration::from_millis(1));
+    obedient.pid().await;
+    assert_eq!(obedient.until(ended).await, "signal: terminated");
 }
 
 #[tokio::test]

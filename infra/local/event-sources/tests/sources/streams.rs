@@ -36,13 +36,13 @@ impl Table {
         let key = |name: &str, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap();
         let stream = StreamSpecification::builder().stream_enabled(true);
         let stream = stream.stream_view_type(StreamViewType::NewAndOldImages).build().unwrap();
-        let create = stack.dynamodb.create_table().table_name("t").billing_mode(BillingMode::PayPerRequest);
+        let create = stack.dynamodb.create_table().table_name("rooms").billing_mode(BillingMode::PayPerRequest);
         let create = create.attribute_definitions(attribute("pk")).attribute_definitions(attribute("sk"));
         let create = create.key_schema(key("pk", KeyType::Hash)).key_schema(key("sk", KeyType::Range));
         let created = create.stream_specification(stream).send().await.unwrap();
         let stream_arn = created.table_description.unwrap().latest_stream_arn.unwrap();
         let mut source = StreamSource::new(&stream_arn, "f");
-        source.event_source_arn = "arn:aws:dynamodb:us-east-1:123456789012:table/t/stream/1".to_owned();
+        source.event_source_arn = "arn:aws:dynamodb:us-east-1:123456789012:table/rooms/stream/1".to_owned();
         Self { stack, source }
     }
 
@@ -53,7 +53,7 @@ impl Table {
     }
 
     async fn put(&self, pk: &str, value: &str) {
-        let put = self.stack.dynamodb.put_item().table_name("t");
+        let put = self.stack.dynamodb.put_item().table_name("rooms");
         let put = put.item("pk", text(pk)).item("sk", text("-")).item("value", text(value));
         put.send().await.unwrap();
     }
@@ -101,7 +101,7 @@ async fn changes_arrive_in_order_as_on_aws() {
     let _sources = table.stack.run(&table.config(|_| {}), &script);
     table.put("p", "1").await;
     table.put("p", "2").await;
-    let delete = table.stack.dynamodb.delete_item().table_name("t").key("pk", text("p")).key("sk", text("-"));
+    let delete = table.stack.dynamodb.delete_item().table_name("rooms").key("pk", text("p")).key("sk", text("-"));
     delete.send().await.unwrap();
     let seen = script.until_given(3).await;
     let names: Vec<&str> = seen.iter().map(|record| record["eventName"].as_str().unwrap()).collect();
@@ -116,7 +116,7 @@ async fn changes_arrive_in_order_as_on_aws() {
     let image = |value: &str| json!({"pk": {"S": "p"}, "sk": {"S": "-"}, "value": {"S": value}});
     let expected = json!({
         "eventID": null, "eventName": "MODIFY", "eventVersion": "1.1", "eventSource": "aws:dynamodb",
-        "awsRegion": "us-east-1", "eventSourceARN": "arn:aws:dynamodb:us-east-1:123456789012:table/t/stream/1",
+        "awsRegion": "us-east-1", "eventSourceARN": "arn:aws:dynamodb:us-east-1:123456789012:table/rooms/stream/1",
         "dynamodb": {
             "ApproximateCreationDateTime": null, "Keys": {"pk": {"S": "p"}, "sk": {"S": "-"}},
             "NewImage": image("2"), "OldImage": image("1"), "SequenceNumber": null, "SizeBytes": null,
@@ -282,13 +282,13 @@ async fn records_that_are_too_old_are_given_up_without_an_invocation() {
 async fn an_item_that_expired_is_removed_by_dynamodb() {
     let table = Table::create().await;
     let specification = TimeToLiveSpecification::builder().enabled(true).attribute_name("ttl").build().unwrap();
-    let enable = table.stack.dynamodb.update_time_to_live().table_name("t");
+    let enable = table.stack.dynamodb.update_time_to_live().table_name("rooms");
     enable.time_to_live_specification(specification).send().await.unwrap();
     for (pk, expires) in [("expired", now_s() - 100), ("alive", now_s() + 1_000)] {
-        let put = table.stack.dynamodb.put_item().table_name("t").item("pk", text(pk)).item("sk", text("-"));
+        let put = table.stack.dynamodb.put_item().table_name("rooms").item("pk", text(pk)).item("sk", text("-"));
         put.item("ttl", AttributeValue::N(expires.to_string())).send().await.unwrap();
     }
-    let delete = table.stack.dynamodb.delete_item().table_name("t").key("pk", text("alive")).key("sk", text("-"));
+    let delete = table.stack.dynamodb.delete_item().table_name("rooms").key("pk", text("alive")).key("sk", text("-"));
     delete.send().await.unwrap();
     let database = table.stack.database.clone();
     assert_eq!(tokio::task::spawn_blocking(move || database.sweep_ttl()).await.unwrap().unwrap(), 1);
