@@ -13,6 +13,8 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 /// Nothing here takes longer, unless it is broken.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// How long what came beyond a gap is held before the log is asked.
+const HOLD: Duration = Duration::from_secs(2);
 
 /// A WebSocket, and what came through it.
 #[derive(Debug)]
@@ -23,6 +25,8 @@ pub struct Member {
     positions: BTreeMap<String, (String, u64)>,
     /// The ids of what it heard of each room, in order; repeats dropped, gaps never.
     heard: BTreeMap<String, Vec<String>>,
+    /// What came beyond a gap, until the gap is filled.
+    held: BTreeMap<String, BTreeMap<u64, String>>,
     repeats: u64,
 }
 
@@ -39,7 +43,8 @@ impl Member {
             request.headers_mut().insert("sec-websocket-protocol", name.parse().unwrap());
         }
         let (socket, _) = timeout(PATIENCE, connect_async(request)).await.expect("connected in time").unwrap();
-        Self { socket, next_id: 0, positions: BTreeMap::new(), heard: BTreeMap::new(), repeats: 0 }
+        let (positions, heard, held) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { socket, next_id: 0, positions, heard, held, repeats: 0 }
     }
 
     /// Says something, whatever it is.
@@ -94,10 +99,15 @@ impl Member {
         }
     }
 
-    /// Listens until it has heard this many publications of a room.
+    /// Listens until it has heard this many publications of a room. A gap that stays is filled from the log, as the
+    /// client rules say; silence is not.
     pub async fn hear(&mut self, room: &str, count: usize) {
         while self.heard(room).len() < count {
-            self.next_frame().await;
+            if self.held.get(room).is_none_or(BTreeMap::is_empty) {
+                self.next_frame().await;
+            } else if timeout(HOLD, self.next_frame()).await.is_err() {
+                Box::pin(self.join(room)).await;
+            }
         }
     }
 
@@ -147,14 +157,15 @@ impl Member {
             let Some((epoch, at)) = self.positions.get_mut(room) else { continue };
             assert_eq!(block["ep"], epoch.as_str(), "another epoch");
             let first = block["seq"].as_u64().unwrap();
+            let held = self.held.entry(room.to_owned()).or_default();
             for (sequence, message) in (first..).zip(block["m"].as_array().unwrap()) {
-                if sequence <= *at {
+                if sequence <= *at || held.insert(sequence, message["id"].as_str().unwrap().to_owned()).is_some() {
                     self.repeats += 1;
-                    continue;
                 }
-                assert_eq!(sequence, *at + 1, "a gap in {room}");
-                *at = sequence;
-                self.heard.entry(room.to_owned()).or_default().push(message["id"].as_str().unwrap().to_owned());
+            }
+            while let Some(id) = held.remove(&(*at + 1)) {
+                *at += 1;
+                self.heard.entry(room.to_owned()).or_default().push(id);
             }
         }
     }

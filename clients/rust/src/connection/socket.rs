@@ -34,6 +34,16 @@ pub(super) enum Said {
     Lost(Loss),
 }
 
+/// What comes next on a socket.
+enum Next {
+    /// A text message.
+    Text(Utf8Bytes),
+    /// Nothing ever.
+    Lost(Loss),
+    /// Nothing that anybody wants to hear.
+    Close,
+}
+
 /// Opens a socket, and serves it until it is lost, or nobody wants to send on it any more: then it is closed in peace.
 pub(super) async fn run(
     link: LinkId,
@@ -47,12 +57,7 @@ pub(super) async fn run(
         _ = outgoing.recv() => return,
     };
     let loss = match opened {
-        Ok(socket) => {
-            if said.send((link, Said::Open)).await.is_err() {
-                return;
-            }
-            serve(link, socket, outgoing, &said).await
-        }
+        Ok(socket) => serve(link, socket, outgoing, &said).await,
         Err(loss) => Some(loss),
     };
     if let Some(loss) = loss {
@@ -94,27 +99,42 @@ async fn serve(
     mut outgoing: mpsc::Receiver<String>,
     said: &mpsc::Sender<(LinkId, Said)>,
 ) -> Option<Loss> {
+    let mut news = Said::Open;
+    loop {
+        if said.send((link, news)).await.is_err() {
+            return close(socket).await;
+        }
+        news = match next(&mut socket, &mut outgoing).await {
+            Next::Text(text) => Said::Text(text),
+            Next::Lost(loss) => return Some(loss),
+            Next::Close => return close(socket).await,
+        };
+    }
+}
+
+/// What is next to be told of a socket; until then, what is to be sent is sent.
+async fn next(socket: &mut Socket, outgoing: &mut mpsc::Receiver<String>) -> Next {
     loop {
         let incoming = tokio::select! {
             text = outgoing.recv() => {
-                let Some(text) = text else { return close(socket).await };
+                let Some(text) = text else { return Next::Close };
                 match timeout(SEND_TIMEOUT, socket.send(Message::Text(text.into()))).await {
                     Ok(Ok(())) => continue,
-                    Ok(Err(error)) => return Some(lost(&error)),
-                    Err(_) => return Some(Loss::Silent),
+                    Ok(Err(error)) => return Next::Lost(lost(&error)),
+                    Err(_) => return Next::Lost(Loss::Silent),
                 }
             }
             incoming = socket.next() => incoming,
         };
         match incoming {
-            Some(Ok(Message::Text(text))) => said.send((link, Said::Text(text))).await.ok()?,
+            Some(Ok(Message::Text(text))) => return Next::Text(text),
             Some(Ok(Message::Close(frame))) => {
-                return Some(Loss::Closed { code: frame.map(|frame| frame.code.into()) });
+                return Next::Lost(Loss::Closed { code: frame.map(|frame| frame.code.into()) });
             }
             // A ping is answered by the next read or write; binary is none of rooms.v1.
             Some(Ok(_)) => {}
-            Some(Err(error)) => return Some(lost(&error)),
-            None => return Some(Loss::Closed { code: None }),
+            Some(Err(error)) => return Next::Lost(lost(&error)),
+            None => return Next::Lost(Loss::Closed { code: None }),
         }
     }
 }
