@@ -46,11 +46,7 @@ impl Log {
     }
 
     fn push(&self, place: Place, path: &str, message: String) {
-        self.mistakes.borrow_mut().push(Mistake {
-            place,
-            path: path.to_owned(),
-            message,
-        });
+        self.mistakes.borrow_mut().push(Mistake { place, path: path.to_owned(), message });
     }
 }
 
@@ -71,12 +67,7 @@ impl<'a> At<'a> {
 
     fn new(node: &'a Node, path: String, place: Place, log: &'a Log) -> Self {
         log.places.borrow_mut().insert(path.clone(), place);
-        Self {
-            node,
-            begins: place,
-            path,
-            log,
-        }
+        Self { node, begins: place, path, log }
     }
 
     pub(crate) fn mistake(&self, message: impl Into<String>) {
@@ -178,11 +169,7 @@ impl<'a> At<'a> {
         entries
             .iter()
             .map(|(key, node)| {
-                let path = if self.path.is_empty() {
-                    key.name.clone()
-                } else {
-                    format!("{}.{}", self.path, key.name)
-                };
+                let path = if self.path.is_empty() { key.name.clone() } else { format!("{}.{}", self.path, key.name) };
                 (key.name.as_str(), Self::new(node, path, key.place, self.log))
             })
             .collect()
@@ -195,29 +182,17 @@ impl<'a> At<'a> {
         for (name, entry) in &entries {
             if !known.contains(name) {
                 let place = self.log.place(&entry.path);
-                self.log.push(
-                    place,
-                    &entry.path,
-                    unknown("field", name, known.iter().copied(), "fields here"),
-                );
+                self.log.push(place, &entry.path, unknown("field", name, known.iter().copied(), "fields here"));
             }
         }
-        Fields {
-            at: self.clone(),
-            readable,
-            entries,
-        }
+        Fields { at: self.clone(), readable, entries }
     }
 
     /// A mapping of exactly one entry, whose key is one of `known`: how triggers, grants and references are written.
     pub(crate) fn single(&self, known: &[&str]) -> Option<(&'a str, Self)> {
         let mut entries = self.entries();
         if self.is_mapping() && entries.len() != 1 {
-            self.mistake(format!(
-                "expected one of {} here, found {}",
-                list(known.iter().copied()),
-                entries.len()
-            ));
+            self.mistake(format!("expected one of {} here, found {}", list(known.iter().copied()), entries.len()));
             return None;
         }
         let (name, entry) = entries.pop()?;
@@ -225,11 +200,7 @@ impl<'a> At<'a> {
             return Some((name, entry));
         }
         let place = self.log.place(&entry.path);
-        self.log.push(
-            place,
-            &entry.path,
-            unknown("kind", name, known.iter().copied(), "kinds here"),
-        );
+        self.log.push(place, &entry.path, unknown("kind", name, known.iter().copied(), "kinds here"));
         None
     }
 }
@@ -243,10 +214,7 @@ pub(crate) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     pub(crate) fn optional(&self, name: &str) -> Option<At<'a>> {
-        self.entries
-            .iter()
-            .find(|(known, _)| *known == name)
-            .map(|(_, at)| at.clone())
+        self.entries.iter().find(|(known, _)| *known == name).map(|(_, at)| at.clone())
     }
 
     pub(crate) fn required(&self, name: &str) -> Option<At<'a>> {
@@ -262,22 +230,15 @@ impl<'a> Fields<'a> {
     }
 
     pub(crate) fn integer(&self, name: &str, range: &Range, default: u32) -> u32 {
-        self.optional(name)
-            .and_then(|field| field.integer(range))
-            .unwrap_or(default)
+        self.optional(name).and_then(|field| field.integer(range)).unwrap_or(default)
     }
 
     pub(crate) fn required_integer(&self, name: &str, range: &Range) -> u32 {
-        self.required(name)
-            .and_then(|field| field.integer(range))
-            .unwrap_or(range.least)
+        self.required(name).and_then(|field| field.integer(range)).unwrap_or(range.least)
     }
 
     pub(crate) fn required_text(&self, name: &str) -> String {
-        self.required(name)
-            .and_then(|field| field.text())
-            .unwrap_or_default()
-            .to_owned()
+        self.required(name).and_then(|field| field.text()).unwrap_or_default().to_owned()
     }
 
     pub(crate) fn list(&self, name: &str) -> Vec<At<'a>> {

@@ -41,11 +41,7 @@ impl EnvironmentValue {
         if RESERVED.contains(&name) || name.starts_with("AWS_LAMBDA_") {
             at.mistake(format!("`{name}` is set by Lambda itself: choose another name"));
         }
-        let read = if at.is_mapping() {
-            Self::reference(at)
-        } else {
-            at.scalar().map(Self::Text)
-        };
+        let read = if at.is_mapping() { Self::reference(at) } else { at.scalar().map(Self::Text) };
         read.unwrap_or_else(|| Self::Text(String::new()))
     }
 
@@ -59,12 +55,7 @@ impl EnvironmentValue {
             "parameter" => Self::Parameter(name.to_owned()),
             _ if name == "management_url" => Self::ManagementUrl,
             _ => {
-                to.mistake(unknown(
-                    "property",
-                    name,
-                    ["management_url"].into_iter(),
-                    "properties of a websocket",
-                ));
+                to.mistake(unknown("property", name, ["management_url"].into_iter(), "properties of a websocket"));
                 return None;
             }
         })

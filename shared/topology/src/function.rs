@@ -46,18 +46,11 @@ impl Function {
         });
         Self {
             name: name.to_owned(),
-            description: fields
-                .optional("description")
-                .and_then(|field| field.text().map(str::to_owned)),
-            binary: fields
-                .required("binary")
-                .and_then(|field| names::FUNCTION.read(&field))
-                .unwrap_or_default(),
+            description: fields.optional("description").and_then(|field| field.text().map(str::to_owned)),
+            binary: fields.required("binary").and_then(|field| names::FUNCTION.read(&field)).unwrap_or_default(),
             memory_mb: fields.required_integer("memory_mb", &limits::FUNCTION_MEMORY_MB),
             timeout_s: fields.required_integer("timeout_s", &limits::FUNCTION_TIMEOUT_S),
-            concurrency: fields
-                .optional("concurrency")
-                .and_then(|field| field.integer(&limits::FUNCTION_CONCURRENCY)),
+            concurrency: fields.optional("concurrency").and_then(|field| field.integer(&limits::FUNCTION_CONCURRENCY)),
             environment,
             triggers: fields.list("triggers").iter().map(Trigger::read).collect(),
             grants: fields.list("grants").iter().map(Grant::read).collect(),
@@ -67,8 +60,6 @@ impl Function {
     /// Whether API Gateway waits for its answer.
     #[must_use]
     pub fn answers_a_websocket(&self) -> bool {
-        self.triggers
-            .iter()
-            .any(|trigger| matches!(trigger, Trigger::Websocket(_) | Trigger::Authorizer { .. }))
+        self.triggers.iter().any(|trigger| matches!(trigger, Trigger::Websocket(_) | Trigger::Authorizer { .. }))
     }
 }

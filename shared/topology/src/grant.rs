@@ -75,31 +75,21 @@ const WEBSOCKET_ACTIONS: [&str; 3] = ["DELETE", "GET", "POST"];
 
 impl Grant {
     pub(crate) fn read(at: &At<'_>) -> Self {
-        Self::try_read(at).unwrap_or(Self::Websocket {
-            actions: BTreeSet::new(),
-        })
+        Self::try_read(at).unwrap_or(Self::Websocket { actions: BTreeSet::new() })
     }
 
     fn try_read(at: &At<'_>) -> Option<Self> {
         let fields = at.fields(&["table", "queue", "topic", "websocket", "actions", "indexes"]);
         let kinds = ["table", "queue", "topic", "websocket"];
-        let mut on = kinds
-            .iter()
-            .filter_map(|kind| fields.optional(kind).map(|name| (*kind, name)));
+        let mut on = kinds.iter().filter_map(|kind| fields.optional(kind).map(|name| (*kind, name)));
         let (Some((kind, resource)), None) = (on.next(), on.next()) else {
             if at.is_mapping() {
-                at.mistake(format!(
-                    "a grant is on one thing: name exactly one of {}",
-                    list(kinds.into_iter())
-                ));
+                at.mistake(format!("a grant is on one thing: name exactly one of {}", list(kinds.into_iter())));
             }
             return None;
         };
         let read = |known: &[&'static str]| -> BTreeSet<&'static str> {
-            fields
-                .required("actions")
-                .map(|actions| read_actions(&actions, known))
-                .unwrap_or_default()
+            fields.required("actions").map(|actions| read_actions(&actions, known)).unwrap_or_default()
         };
         if let Some(indexes) = fields.optional("indexes").filter(|_| kind != "table") {
             indexes.mistake(format!("a {kind} has no indexes: remove the field"));
@@ -110,21 +100,13 @@ impl Grant {
                 actions: read(&TABLE_ACTIONS),
                 indexes: fields.texts("indexes"),
             },
-            "queue" => Self::Queue {
-                queue: resource.text()?.to_owned(),
-                actions: read(&QUEUE_ACTIONS),
-            },
-            "topic" => Self::Topic {
-                topic: resource.text()?.to_owned(),
-                actions: read(&TOPIC_ACTIONS),
-            },
+            "queue" => Self::Queue { queue: resource.text()?.to_owned(), actions: read(&QUEUE_ACTIONS) },
+            "topic" => Self::Topic { topic: resource.text()?.to_owned(), actions: read(&TOPIC_ACTIONS) },
             _ => {
                 if resource.boolean() == Some(false) {
                     resource.mistake("a grant on the connections is written `websocket: true`: remove it otherwise");
                 }
-                Self::Websocket {
-                    actions: read(&WEBSOCKET_ACTIONS),
-                }
+                Self::Websocket { actions: read(&WEBSOCKET_ACTIONS) }
             }
         })
     }

@@ -70,14 +70,9 @@ impl Topology {
     /// The file cannot be read, or it has mistakes: all of them, each with its line, what is wrong and what would be
     /// right.
     pub fn read(file: &Path) -> Result<Self, Error> {
-        let source = std::fs::read_to_string(file).map_err(|source| Error::Unreadable {
-            file: file.to_path_buf(),
-            source,
-        })?;
-        Self::parse(&source).map_err(|mistakes| Error::Mistaken {
-            file: file.to_path_buf(),
-            mistakes,
-        })
+        let source =
+            std::fs::read_to_string(file).map_err(|source| Error::Unreadable { file: file.to_path_buf(), source })?;
+        Self::parse(&source).map_err(|mistakes| Error::Mistaken { file: file.to_path_buf(), mistakes })
     }
 
     /// Reads and checks the text of a topology.
@@ -100,28 +95,15 @@ impl Topology {
     }
 
     fn from_document(root: &At<'_>) -> Self {
-        let fields = root.fields(&[
-            "version",
-            "name",
-            "parameters",
-            "websocket",
-            "functions",
-            "queues",
-            "topics",
-            "tables",
-        ]);
+        let fields =
+            root.fields(&["version", "name", "parameters", "websocket", "functions", "queues", "topics", "tables"]);
         if let Some(version) = fields.required("version") {
             version.integer(&limits::VERSION);
         }
         Self {
-            name: fields
-                .required("name")
-                .and_then(|name| names::STACK.read(&name))
-                .unwrap_or_default(),
+            name: fields.required("name").and_then(|name| names::STACK.read(&name)).unwrap_or_default(),
             parameters: fields.named("parameters", &names::PARAMETER, Parameter::read),
-            websocket: fields
-                .optional("websocket")
-                .map(|websocket| Websocket::read(&websocket)),
+            websocket: fields.optional("websocket").map(|websocket| Websocket::read(&websocket)),
             functions: {
                 fields.required("functions");
                 fields.named("functions", &names::FUNCTION, Function::read)
@@ -165,9 +147,7 @@ impl Topology {
 
     /// Every trigger with the function it invokes, in the order of the file.
     pub fn triggers(&self) -> impl Iterator<Item = (&Function, &Trigger)> {
-        self.functions
-            .iter()
-            .flat_map(|function| function.triggers.iter().map(move |trigger| (function, trigger)))
+        self.functions.iter().flat_map(|function| function.triggers.iter().map(move |trigger| (function, trigger)))
     }
 }
 
@@ -183,8 +163,6 @@ impl Websocket {
             }
             Some(text.to_owned())
         });
-        Self {
-            route_selection_expression: expression.unwrap_or_default(),
-        }
+        Self { route_selection_expression: expression.unwrap_or_default() }
     }
 }

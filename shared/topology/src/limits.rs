@@ -18,12 +18,7 @@ pub struct Range {
 impl Range {
     const fn new(least: u32, most: u32, unit: &'static str, what: &'static str) -> Self {
         assert!(least <= most);
-        Self {
-            least,
-            most,
-            unit,
-            what,
-        }
+        Self { least, most, unit, what }
     }
 
     /// Whether the limit allows it.
@@ -33,17 +28,8 @@ impl Range {
     }
 
     pub(crate) fn refuse(&self, value: i64) -> String {
-        let Self {
-            least,
-            most,
-            unit,
-            what,
-        } = self;
-        let unit = if unit.is_empty() {
-            String::new()
-        } else {
-            format!(" {unit}")
-        };
+        let Self { least, most, unit, what } = self;
+        let unit = if unit.is_empty() { String::new() } else { format!(" {unit}") };
         if least == most {
             return format!("{value} is not {least}{unit}, {what}");
         }

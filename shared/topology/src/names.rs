@@ -54,10 +54,7 @@ pub(crate) const QUEUE: Alphabet = Alphabet {
 };
 
 /// <https://docs.aws.amazon.com/sns/latest/api/API_CreateTopic.html>, 256 characters; as queues, which read them.
-pub(crate) const TOPIC: Alphabet = Alphabet {
-    kind: "a topic",
-    ..QUEUE
-};
+pub(crate) const TOPIC: Alphabet = Alphabet { kind: "a topic", ..QUEUE };
 
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html>
 pub(crate) const TABLE: Alphabet = Alphabet {
@@ -70,11 +67,7 @@ pub(crate) const TABLE: Alphabet = Alphabet {
 };
 
 /// As a table's.
-pub(crate) const INDEX: Alphabet = Alphabet {
-    kind: "an index",
-    most: 255,
-    ..TABLE
-};
+pub(crate) const INDEX: Alphabet = Alphabet { kind: "an index", most: 255, ..TABLE };
 
 /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>
 pub(crate) const VARIABLE: Alphabet = Alphabet {
@@ -93,19 +86,11 @@ fn word(letter: char) -> bool {
 impl Alphabet {
     /// Writes down a name that is not one.
     pub(crate) fn check(&self, name: &str, at: &At<'_>) {
-        let Self {
-            kind,
-            describe,
-            least,
-            most,
-            ..
-        } = self;
+        let Self { kind, describe, least, most, .. } = self;
         if let Some(stem) = name.strip_suffix(".fifo")
             && matches!(*kind, "a queue" | "a topic")
         {
-            at.mistake(format!(
-                "write `{stem}` with `fifo: true`: the suffix `.fifo` is added to the name by itself"
-            ));
+            at.mistake(format!("write `{stem}` with `fifo: true`: the suffix `.fifo` is added to the name by itself"));
             return;
         }
         let well_formed = name.chars().all(self.allowed) && name.starts_with(self.first);

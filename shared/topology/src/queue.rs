@@ -38,11 +38,7 @@ impl Queue {
     /// The name that SQS knows, with `.fifo` where it must be.
     #[must_use]
     pub fn physical_name(&self) -> String {
-        if self.fifo {
-            format!("{}.fifo", self.name)
-        } else {
-            self.name.clone()
-        }
+        if self.fifo { format!("{}.fifo", self.name) } else { self.name.clone() }
     }
 
     pub(crate) fn read(name: &str, at: &At<'_>) -> Self {

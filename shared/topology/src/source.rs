@@ -118,9 +118,9 @@ impl StreamTrigger {
             maximum_record_age_s: optional("maximum_record_age_s", &limits::MAXIMUM_RECORD_AGE_S),
             bisect_batch_on_function_error: fields.boolean("bisect_batch_on_function_error", false),
             report_batch_item_failures: fields.boolean("report_batch_item_failures", false),
-            on_failure: fields.optional("on_failure").map(|field| OnFailure {
-                queue: field.fields(&["queue"]).required_text("queue"),
-            }),
+            on_failure: fields
+                .optional("on_failure")
+                .map(|field| OnFailure { queue: field.fields(&["queue"]).required_text("queue") }),
         }
     }
 }
@@ -133,12 +133,7 @@ fn read_starting_position(fields: &Fields<'_>) -> StartingPosition {
         Some("latest") => StartingPosition::Latest,
         Some("trim_horizon") | None => StartingPosition::TrimHorizon,
         Some(other) => {
-            field.mistake(unknown(
-                "starting position",
-                other,
-                ["trim_horizon", "latest"].into_iter(),
-                "positions",
-            ));
+            field.mistake(unknown("starting position", other, ["trim_horizon", "latest"].into_iter(), "positions"));
             StartingPosition::TrimHorizon
         }
     }

@@ -123,11 +123,7 @@ impl Table {
     /// The table's own keys, then those of its indexes.
     pub fn keys(&self) -> impl Iterator<Item = &Key> {
         let own = std::iter::once(&self.partition_key).chain(&self.sort_key);
-        own.chain(
-            self.indexes
-                .iter()
-                .flat_map(|index| std::iter::once(&index.partition_key).chain(&index.sort_key)),
-        )
+        own.chain(self.indexes.iter().flat_map(|index| std::iter::once(&index.partition_key).chain(&index.sort_key)))
     }
 }
 
@@ -148,13 +144,9 @@ impl Index {
 
 impl Key {
     fn required(fields: &Fields<'_>) -> Self {
-        fields.required("partition_key").map_or_else(
-            || Self {
-                name: String::new(),
-                attribute_type: AttributeType::String,
-            },
-            |key| Self::read(&key),
-        )
+        fields
+            .required("partition_key")
+            .map_or_else(|| Self { name: String::new(), attribute_type: AttributeType::String }, |key| Self::read(&key))
     }
 
     fn read(at: &At<'_>) -> Self {
@@ -170,10 +162,7 @@ impl Key {
                 }
             })
         });
-        Self {
-            name: fields.required_text("name"),
-            attribute_type: attribute_type.unwrap_or(AttributeType::String),
-        }
+        Self { name: fields.required_text("name"), attribute_type: attribute_type.unwrap_or(AttributeType::String) }
     }
 }
 
@@ -193,12 +182,7 @@ impl Projection {
         }
         let fields = at.fields(&["include"]);
         let attributes = fields.required("include")?;
-        let included: Vec<String> = attributes
-            .list()
-            .iter()
-            .filter_map(At::text)
-            .map(str::to_owned)
-            .collect();
+        let included: Vec<String> = attributes.list().iter().filter_map(At::text).map(str::to_owned).collect();
         if included.is_empty() {
             attributes.mistake("an index that includes no attribute is written `projection: keys_only`");
         }

@@ -57,35 +57,22 @@ pub enum RateUnit {
 /// The prefixes of what an authorizer may ask for.
 ///
 /// Source: <https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-lambda-auth.html>
-const IDENTITY_SOURCES: [&str; 4] = [
-    "route.request.header.",
-    "route.request.querystring.",
-    "stageVariables.",
-    "context.",
-];
+const IDENTITY_SOURCES: [&str; 4] =
+    ["route.request.header.", "route.request.querystring.", "stageVariables.", "context."];
 
 impl Trigger {
     pub(crate) fn read(at: &At<'_>) -> Self {
-        Self::try_read(at).unwrap_or(Self::Schedule(Rate {
-            value: 1,
-            unit: RateUnit::Day,
-        }))
+        Self::try_read(at).unwrap_or(Self::Schedule(Rate { value: 1, unit: RateUnit::Day }))
     }
 
     fn try_read(at: &At<'_>) -> Option<Self> {
         let (kind, what) = at.single(&["websocket", "authorizer", "queue", "stream", "schedule"])?;
         Some(match kind {
             "websocket" => Self::Websocket(RouteTrigger::read(&what)),
-            "authorizer" => Self::Authorizer {
-                identity_sources: read_identity_sources(&what),
-            },
+            "authorizer" => Self::Authorizer { identity_sources: read_identity_sources(&what) },
             "queue" => Self::Queue(QueueTrigger::read(&what)),
             "stream" => Self::Stream(StreamTrigger::read(&what)),
-            _ => Self::Schedule(
-                what.fields(&["rate"])
-                    .required("rate")
-                    .and_then(|rate| Rate::read(&rate))?,
-            ),
+            _ => Self::Schedule(what.fields(&["rate"]).required("rate").and_then(|rate| Rate::read(&rate))?),
         })
     }
 }
@@ -128,9 +115,7 @@ fn read_identity_sources(at: &At<'_>) -> Vec<String> {
     let sources = fields.list("identity_sources");
     for source in &sources {
         if let Some(text) = source.text()
-            && !IDENTITY_SOURCES
-                .iter()
-                .any(|prefix| text.starts_with(prefix) && text.len() > prefix.len())
+            && !IDENTITY_SOURCES.iter().any(|prefix| text.starts_with(prefix) && text.len() > prefix.len())
         {
             source.mistake(format!(
                 "`{text}` is no identity source: write `route.request.header.NAME` or `route.request.querystring.NAME`"
@@ -171,9 +156,7 @@ impl Rate {
             Some(Self { value, unit })
         });
         if read.is_none() {
-            at.mistake(format!(
-                "`{text}` is no rate: write `1 minute`, `5 minutes`, `1 hour`, `2 days`"
-            ));
+            at.mistake(format!("`{text}` is no rate: write `1 minute`, `5 minutes`, `1 hour`, `2 days`"));
         }
         read
     }

@@ -60,10 +60,7 @@ impl Node {
             Value::Text(value) => value.clone().into(),
             Value::List(nodes) => nodes.iter().map(Self::to_json).collect(),
             Value::Mapping(entries) => serde_json::Value::Object(
-                entries
-                    .iter()
-                    .map(|(key, node)| (key.name.clone(), node.to_json()))
-                    .collect(),
+                entries.iter().map(|(key, node)| (key.name.clone(), node.to_json())).collect(),
             ),
         }
     }
@@ -81,11 +78,7 @@ pub(crate) fn parse(source: &str) -> Result<Node, Mistake> {
             }
             other => format!("this is not YAML: {}", without_place(&other.to_string())),
         };
-        Mistake {
-            place,
-            path: String::new(),
-            message,
-        }
+        Mistake { place, path: String::new(), message }
     })
 }
 
@@ -95,29 +88,20 @@ fn without_place(message: &str) -> &str {
 }
 
 fn place(location: Location) -> Place {
-    Place {
-        line: location.line(),
-        column: location.column(),
-    }
+    Place { line: location.line(), column: location.column() }
 }
 
 impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let spanned = Spanned::<Value>::deserialize(deserializer)?;
-        Ok(Self {
-            place: place(spanned.referenced),
-            value: spanned.value,
-        })
+        Ok(Self { place: place(spanned.referenced), value: spanned.value })
     }
 }
 
 impl<'de> Deserialize<'de> for Key {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let spanned = Spanned::<String>::deserialize(deserializer)?;
-        Ok(Self {
-            place: place(spanned.referenced),
-            name: spanned.value,
-        })
+        Ok(Self { place: place(spanned.referenced), name: spanned.value })
     }
 }
 
@@ -149,9 +133,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Value, E> {
-        i64::try_from(value)
-            .map(Value::Integer)
-            .map_err(|_| E::custom(format!("{value} is too large a number")))
+        i64::try_from(value).map(Value::Integer).map_err(|_| E::custom(format!("{value} is too large a number")))
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Value, E> {

@@ -18,9 +18,7 @@ pub(super) fn check(topology: &Topology, log: &Log) {
                     batches(&path, source, queue, log);
                     visibility(&path, function, source, queue, log);
                 }
-                if let Some(other) = readers
-                    .insert(&source.queue, &function.name)
-                    .filter(|_| !source.queue.is_empty())
+                if let Some(other) = readers.insert(&source.queue, &function.name).filter(|_| !source.queue.is_empty())
                 {
                     log.mistake(
                         &format!("{path}.queue"),
@@ -46,11 +44,7 @@ pub(super) fn check(topology: &Topology, log: &Log) {
 }
 
 fn batches(path: &str, source: &QueueTrigger, queue: &Queue, log: &Log) {
-    let QueueTrigger {
-        batch_size,
-        batch_window_s,
-        ..
-    } = source;
+    let QueueTrigger { batch_size, batch_window_s, .. } = source;
     let most = UNWINDOWED_BATCH_SIZE;
     if queue.fifo && *batch_size > most {
         log.mistake(
@@ -59,10 +53,7 @@ fn batches(path: &str, source: &QueueTrigger, queue: &Queue, log: &Log) {
         );
     }
     if queue.fifo && *batch_window_s > 0 {
-        log.mistake(
-            &format!("{path}.batch_window_s"),
-            "a FIFO queue has no batch window: remove it",
-        );
+        log.mistake(&format!("{path}.batch_window_s"), "a FIFO queue has no batch window: remove it");
     }
     if !queue.fifo && *batch_size > most && *batch_window_s == 0 {
         log.mistake(
@@ -77,11 +68,7 @@ fn visibility(path: &str, function: &Function, source: &QueueTrigger, queue: &Qu
     if queue.visibility_timeout_s >= needed {
         return;
     }
-    let window = if source.batch_window_s > 0 {
-        " plus the batch window"
-    } else {
-        ""
-    };
+    let window = if source.batch_window_s > 0 { " plus the batch window" } else { "" };
     log.mistake(
         &format!("{path}.queue"),
         format!(
@@ -97,19 +84,13 @@ fn stream(path: &str, source: &StreamTrigger, reader: usize, topology: &Topology
         if table.stream.is_none() {
             log.mistake(
                 &format!("{path}.table"),
-                format!(
-                    "the table `{}` has no stream: add `stream: new_and_old_images` to it",
-                    table.name
-                ),
+                format!("the table `{}` has no stream: add `stream: new_and_old_images` to it", table.name),
             );
         }
         if reader > STREAM_READERS {
             log.mistake(
                 &format!("{path}.table"),
-                format!(
-                    "the stream of `{}` has {STREAM_READERS} readers already, and more are throttled",
-                    table.name
-                ),
+                format!("the stream of `{}` has {STREAM_READERS} readers already, and more are throttled", table.name),
             );
         }
     }
@@ -118,10 +99,7 @@ fn stream(path: &str, source: &StreamTrigger, reader: usize, topology: &Topology
     if let Some(queue) = topology.queue(&on_failure.queue).filter(|queue| queue.fifo) {
         log.mistake(
             &path,
-            format!(
-                "`{}` is a FIFO queue, and given-up batches go to standard queues only: name one",
-                queue.name
-            ),
+            format!("`{}` is a FIFO queue, and given-up batches go to standard queues only: name one", queue.name),
         );
     }
     if source.maximum_retry_attempts.is_none() && source.maximum_record_age_s.is_none() {

@@ -24,12 +24,10 @@ pub(crate) fn rules(topology: &Topology, log: &Log) {
 /// The paths and triggers of all functions, as they stand in the text.
 fn triggers(topology: &Topology) -> impl Iterator<Item = (String, &Function, &Trigger)> {
     topology.functions.iter().flat_map(|function| {
-        function.triggers.iter().enumerate().map(move |(index, trigger)| {
-            (
-                format!("functions.{}.triggers[{index}]", function.name),
-                function,
-                trigger,
-            )
-        })
+        function
+            .triggers
+            .iter()
+            .enumerate()
+            .map(move |(index, trigger)| (format!("functions.{}.triggers[{index}]", function.name), function, trigger))
     })
 }

@@ -18,17 +18,10 @@ fn dead_letter(queue: &Queue, topology: &Topology, log: &Log) {
     };
     let path = format!("queues.{}.dead_letter.queue", queue.name);
     if dead.name == queue.name {
-        log.mistake(
-            &path,
-            "a queue cannot be its own dead-letter queue: declare another one",
-        );
+        log.mistake(&path, "a queue cannot be its own dead-letter queue: declare another one");
     }
     if dead.fifo != queue.fifo {
-        let (kind, other) = if queue.fifo {
-            ("FIFO", "a FIFO")
-        } else {
-            ("standard", "a standard")
-        };
+        let (kind, other) = if queue.fifo { ("FIFO", "a FIFO") } else { ("standard", "a standard") };
         log.mistake(
             &path,
             format!(
@@ -52,14 +45,8 @@ fn dead_letter(queue: &Queue, topology: &Topology, log: &Log) {
 fn subscriptions(topic: &Topic, topology: &Topology, log: &Log) {
     for (index, subscription) in topic.subscriptions.iter().enumerate() {
         let path = format!("topics.{}.subscriptions[{index}].queue", topic.name);
-        if topic.subscriptions[..index]
-            .iter()
-            .any(|earlier| earlier.queue == subscription.queue)
-        {
-            log.mistake(
-                &path,
-                format!("`{}` subscribes a second time: keep one", subscription.queue),
-            );
+        if topic.subscriptions[..index].iter().any(|earlier| earlier.queue == subscription.queue) {
+            log.mistake(&path, format!("`{}` subscribes a second time: keep one", subscription.queue));
         }
         let fifo = topology.queue(&subscription.queue).is_some_and(|queue| queue.fifo);
         if fifo && !topic.fifo {

@@ -32,10 +32,7 @@ pub(crate) fn references(topology: &Topology, log: &Log) {
     }
     for topic in &topology.topics {
         for (index, subscription) in topic.subscriptions.iter().enumerate() {
-            names.queue(
-                &format!("topics.{}.subscriptions[{index}].queue", topic.name),
-                &subscription.queue,
-            );
+            names.queue(&format!("topics.{}.subscriptions[{index}].queue", topic.name), &subscription.queue);
         }
     }
 }
@@ -67,11 +64,7 @@ impl Names<'_> {
         for (index, grant) in function.grants.iter().enumerate() {
             let path = format!("functions.{}.grants[{index}]", function.name);
             match grant {
-                Grant::Table {
-                    table,
-                    actions,
-                    indexes,
-                } => {
+                Grant::Table { table, actions, indexes } => {
                     self.table(&format!("{path}.table"), table);
                     self.indexes(&path, table, indexes);
                     if !indexes.is_empty() && !actions.contains("Query") && !actions.contains("Scan") {
@@ -86,14 +79,8 @@ impl Names<'_> {
                 Grant::Websocket { actions } if actions.is_empty() => {}
                 Grant::Websocket { .. } => self.websocket(&format!("{path}.websocket")),
             }
-            if function.grants[..index]
-                .iter()
-                .any(|earlier| is_repeated(earlier, grant))
-            {
-                self.log.mistake(
-                    &path,
-                    "a grant on the same thing stands above: put the actions together",
-                );
+            if function.grants[..index].iter().any(|earlier| is_repeated(earlier, grant)) {
+                self.log.mistake(&path, "a grant on the same thing stands above: put the actions together");
             }
         }
     }
@@ -104,13 +91,7 @@ impl Names<'_> {
         };
         for (index, name) in indexes.iter().enumerate() {
             let known = table.indexes.iter().map(|index| index.name.as_str());
-            self.known(
-                &format!("{path}.indexes[{index}]"),
-                "index",
-                name,
-                known,
-                "indexes of the table",
-            );
+            self.known(&format!("{path}.indexes[{index}]"), "index", name, known, "indexes of the table");
         }
     }
 
@@ -131,10 +112,8 @@ impl Names<'_> {
 
     fn websocket(&self, path: &str) {
         if self.topology.websocket.is_none() {
-            self.log.mistake(
-                path,
-                "there is no WebSocket API: declare `websocket` with its route selection expression",
-            );
+            self.log
+                .mistake(path, "there is no WebSocket API: declare `websocket` with its route selection expression");
         }
     }
 

@@ -26,19 +26,12 @@ fn types(table: &Table, log: &Log) {
             if first != key.attribute_type {
                 log.mistake(
                     &format!("{path}.{field}.type"),
-                    format!(
-                        "`{}` is of type `{}` above: an attribute has one type",
-                        key.name,
-                        first.letter()
-                    ),
+                    format!("`{}` is of type `{}` above: an attribute has one type", key.name, first.letter()),
                 );
             }
         }
         if sort_key.is_some_and(|sort_key| sort_key.name == partition_key.name && !sort_key.name.is_empty()) {
-            log.mistake(
-                &format!("{path}.sort_key"),
-                "the sort key is the partition key: name another attribute",
-            );
+            log.mistake(&format!("{path}.sort_key"), "the sort key is the partition key: name another attribute");
         }
     }
 }
@@ -46,16 +39,11 @@ fn types(table: &Table, log: &Log) {
 /// The keys of the table and of its indexes, with their paths.
 fn key_pairs(table: &Table) -> Vec<(String, &Key, Option<&Key>)> {
     let path = format!("tables.{}", table.name);
-    let indexes = table.indexes.iter().map(|index| {
-        (
-            format!("{path}.indexes.{}", index.name),
-            &index.partition_key,
-            index.sort_key.as_ref(),
-        )
-    });
-    std::iter::once((path.clone(), &table.partition_key, table.sort_key.as_ref()))
-        .chain(indexes)
-        .collect()
+    let indexes = table
+        .indexes
+        .iter()
+        .map(|index| (format!("{path}.indexes.{}", index.name), &index.partition_key, index.sort_key.as_ref()));
+    std::iter::once((path.clone(), &table.partition_key, table.sort_key.as_ref())).chain(indexes).collect()
 }
 
 fn projections(table: &Table, log: &Log) {
@@ -63,22 +51,12 @@ fn projections(table: &Table, log: &Log) {
         let Projection::Include(attributes) = &index.projection else {
             continue;
         };
-        let keys = [
-            Some(&table.partition_key),
-            table.sort_key.as_ref(),
-            Some(&index.partition_key),
-            index.sort_key.as_ref(),
-        ];
+        let keys =
+            [Some(&table.partition_key), table.sort_key.as_ref(), Some(&index.partition_key), index.sort_key.as_ref()];
         for (place, attribute) in attributes.iter().enumerate() {
-            let path = format!(
-                "tables.{}.indexes.{}.projection.include[{place}]",
-                table.name, index.name
-            );
+            let path = format!("tables.{}.indexes.{}.projection.include[{place}]", table.name, index.name);
             if keys.iter().flatten().any(|key| key.name == *attribute) {
-                log.mistake(
-                    &path,
-                    format!("`{attribute}` is a key, and keys are in every index: leave it out"),
-                );
+                log.mistake(&path, format!("`{attribute}` is a key, and keys are in every index: leave it out"));
             } else if attributes[..place].contains(attribute) {
                 log.mistake(&path, format!("`{attribute}` is included a second time: keep one"));
             }
@@ -89,13 +67,7 @@ fn projections(table: &Table, log: &Log) {
 fn sizes(table: &Table, log: &Log) {
     let path = format!("tables.{}.indexes", table.name);
     if table.indexes.len() > INDEXES {
-        log.mistake(
-            &path,
-            format!(
-                "{} indexes are more than {INDEXES}, what a table may have",
-                table.indexes.len()
-            ),
-        );
+        log.mistake(&path, format!("{} indexes are more than {INDEXES}, what a table may have", table.indexes.len()));
     }
     let projected: usize = table
         .indexes
@@ -115,10 +87,7 @@ fn sizes(table: &Table, log: &Log) {
 
 fn expiry(table: &Table, log: &Log) {
     let Some(ttl) = &table.ttl else { return };
-    if table
-        .keys()
-        .any(|key| key.name == *ttl && key.attribute_type != AttributeType::Number)
-    {
+    if table.keys().any(|key| key.name == *ttl && key.attribute_type != AttributeType::Number) {
         log.mistake(
             &format!("tables.{}.ttl", table.name),
             format!("`{ttl}` is a key that is not a number, and expiry is one: name another attribute"),

@@ -10,15 +10,8 @@ use crate::{Grant, Queue, Topology, Trigger};
 pub(crate) fn findings(topology: &Topology, log: &Log) -> Vec<Finding> {
     let found = Found { log };
     let mut findings = Vec::new();
-    for function in topology
-        .functions
-        .iter()
-        .filter(|function| function.triggers.is_empty())
-    {
-        findings.push(found.at(
-            &format!("functions.{}", function.name),
-            "nothing triggers this function",
-        ));
+    for function in topology.functions.iter().filter(|function| function.triggers.is_empty()) {
+        findings.push(found.at(&format!("functions.{}", function.name), "nothing triggers this function"));
     }
     for queue in topology.queues.iter().filter(|queue| !is_read(topology, queue)) {
         findings.push(found.at(
@@ -28,36 +21,17 @@ pub(crate) fn findings(topology: &Topology, log: &Log) -> Vec<Finding> {
     }
     for table in &topology.tables {
         let granted = |grant: &Grant| matches!(grant, Grant::Table { table: name, .. } if *name == table.name);
-        if !topology
-            .functions
-            .iter()
-            .flat_map(|function| &function.grants)
-            .any(granted)
-        {
-            findings.push(found.at(
-                &format!("tables.{}", table.name),
-                "no function is granted anything on this table",
-            ));
+        if !topology.functions.iter().flat_map(|function| &function.grants).any(granted) {
+            findings.push(found.at(&format!("tables.{}", table.name), "no function is granted anything on this table"));
         }
     }
     for parameter in &topology.parameters {
         let used = |(_, value): &(String, EnvironmentValue)| matches!(value, EnvironmentValue::Parameter(name) if *name == parameter.name);
-        if !topology
-            .functions
-            .iter()
-            .flat_map(|function| &function.environment)
-            .any(used)
-        {
-            findings.push(found.at(
-                &format!("parameters.{}", parameter.name),
-                "no function gets this parameter",
-            ));
+        if !topology.functions.iter().flat_map(|function| &function.environment).any(used) {
+            findings.push(found.at(&format!("parameters.{}", parameter.name), "no function gets this parameter"));
         }
     }
-    if topology.websocket.is_some()
-        && !topology
-            .triggers()
-            .any(|(_, trigger)| matches!(trigger, Trigger::Websocket(_)))
+    if topology.websocket.is_some() && !topology.triggers().any(|(_, trigger)| matches!(trigger, Trigger::Websocket(_)))
     {
         findings.push(found.at("websocket", "no function serves a route"));
     }
@@ -72,21 +46,14 @@ struct Found<'a> {
 
 impl Found<'_> {
     fn at(&self, path: &str, message: &str) -> Finding {
-        Finding(Mistake {
-            place: self.log.place(path),
-            path: path.to_owned(),
-            message: message.to_owned(),
-        })
+        Finding(Mistake { place: self.log.place(path), path: path.to_owned(), message: message.to_owned() })
     }
 }
 
 fn is_read(topology: &Topology, queue: &Queue) -> bool {
     let triggered = topology.triggers().any(|(_, trigger)| match trigger {
         Trigger::Queue(source) => source.queue == queue.name,
-        Trigger::Stream(source) => source
-            .on_failure
-            .as_ref()
-            .is_some_and(|on_failure| on_failure.queue == queue.name),
+        Trigger::Stream(source) => source.on_failure.as_ref().is_some_and(|on_failure| on_failure.queue == queue.name),
         Trigger::Websocket(_) | Trigger::Authorizer { .. } | Trigger::Schedule(_) => false,
     });
     let takes_dead_letters = topology

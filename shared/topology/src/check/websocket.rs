@@ -18,10 +18,7 @@ fn routes(topology: &Topology, log: &Log) {
     for (path, function, trigger) in triggers(topology) {
         let Trigger::Websocket(trigger) = trigger else { continue };
         if topology.websocket.is_none() {
-            log.mistake(
-                &path,
-                "there is no WebSocket API: declare `websocket` with its route selection expression",
-            );
+            log.mistake(&path, "there is no WebSocket API: declare `websocket` with its route selection expression");
         }
         for (index, route) in trigger.routes.iter().enumerate() {
             if let Some(other) = served.insert(route, &function.name) {
@@ -49,10 +46,7 @@ fn authorizers(topology: &Topology, log: &Log) {
         }
         first.get_or_insert(&function.name);
         if !connects(topology) {
-            log.mistake(
-                &path,
-                "an authorizer is asked on `$connect`: serve that route, or remove the authorizer",
-            );
+            log.mistake(&path, "an authorizer is asked on `$connect`: serve that route, or remove the authorizer");
         }
     }
 }
@@ -64,11 +58,7 @@ fn connects(topology: &Topology) -> bool {
 }
 
 fn timeouts(topology: &Topology, log: &Log) {
-    for function in topology
-        .functions
-        .iter()
-        .filter(|function| function.answers_a_websocket())
-    {
+    for function in topology.functions.iter().filter(|function| function.answers_a_websocket()) {
         let timeout_s = function.timeout_s;
         if timeout_s > WEBSOCKET_TIMEOUT_S {
             log.mistake(

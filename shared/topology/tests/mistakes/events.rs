@@ -42,10 +42,8 @@ fn batches_are_as_large_as_their_queue_allows() {
     broken(
         "batch_window_s: 2",
         "batch_window_s: 0",
-        &[
-            "functions.reader.triggers[0].queue.batch_size: a batch of more than 10 messages needs time to fill: set \
-         `batch_window_s` to 1 or more",
-        ],
+        &["functions.reader.triggers[0].queue.batch_size: a batch of more than 10 messages needs time to fill: set \
+         `batch_window_s` to 1 or more"],
     );
     broken("batch_size: 10 # fifo", "batch_window_s: 1", &[
         "functions.worker.triggers[1].queue.batch_window_s: a FIFO queue has no batch window: remove it",
@@ -97,9 +95,8 @@ fn a_stream_trigger_needs_a_stream_and_a_queue_it_can_fill() {
          only: name one",
         ],
     );
-    let endless = SOUND
-        .replace("maximum_retry_attempts: 5\n", "batch_window_s: 0\n")
-        .replace("maximum_record_age_s: 3600", "");
+    let endless =
+        SOUND.replace("maximum_retry_attempts: 5\n", "batch_window_s: 0\n").replace("maximum_record_age_s: 3600", "");
     assert_eq!(
         mistakes_of(&endless),
         [

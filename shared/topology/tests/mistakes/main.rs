@@ -18,24 +18,14 @@ const SOUND: &str = include_str!("../sound.yaml");
 fn mistakes_of(source: &str) -> Vec<String> {
     match Topology::parse(source) {
         Ok(topology) => panic!("no mistake was found in {topology:?}"),
-        Err(mistakes) => mistakes
-            .as_slice()
-            .iter()
-            .map(|mistake| format!("{}: {}", mistake.path, mistake.message))
-            .collect(),
+        Err(mistakes) => {
+            mistakes.as_slice().iter().map(|mistake| format!("{}: {}", mistake.path, mistake.message)).collect()
+        }
     }
 }
 
 /// The sound topology with `old` replaced by `new` breaks exactly the given rules.
 fn broken(old: &str, new: &str, expected: &[&str]) {
-    assert_eq!(
-        SOUND.matches(old).count(),
-        1,
-        "`{old}` must occur once in the sound topology"
-    );
-    assert_eq!(
-        mistakes_of(&SOUND.replace(old, new)),
-        expected,
-        "after replacing `{old}` by `{new}`"
-    );
+    assert_eq!(SOUND.matches(old).count(), 1, "`{old}` must occur once in the sound topology");
+    assert_eq!(mistakes_of(&SOUND.replace(old, new)), expected, "after replacing `{old}` by `{new}`");
 }

@@ -29,21 +29,13 @@ fn all_mistakes_are_told_at_once_in_the_order_of_the_text_each_with_its_line() {
 #[test]
 fn a_file_that_cannot_be_read_and_one_with_mistakes_are_named() {
     let missing = Topology::read(std::path::Path::new("no/such/topology.yaml")).expect_err("no such file");
-    assert!(
-        missing
-            .to_string()
-            .starts_with("cannot read the topology no/such/topology.yaml: "),
-        "{missing}"
-    );
+    assert!(missing.to_string().starts_with("cannot read the topology no/such/topology.yaml: "), "{missing}");
 }
 
 #[test]
 fn text_that_is_not_yaml_is_refused_with_its_place() {
     let mistakes = Topology::parse("version: [1, 2\n").expect_err("an open bracket");
-    assert!(
-        mistakes.to_string().starts_with("1:10: this is not YAML: "),
-        "{mistakes}"
-    );
+    assert!(mistakes.to_string().starts_with("1:10: this is not YAML: "), "{mistakes}");
 }
 
 #[test]
@@ -51,11 +43,7 @@ fn an_empty_file_misses_everything() {
     assert_eq!(mistakes_of(""), [": expected a mapping, found nothing"]);
     assert_eq!(
         mistakes_of("{}"),
-        [
-            ": the field `version` is missing",
-            ": the field `name` is missing",
-            ": the field `functions` is missing"
-        ]
+        [": the field `version` is missing", ": the field `name` is missing", ": the field `functions` is missing"]
     );
 }
 
@@ -63,10 +51,7 @@ fn an_empty_file_misses_everything() {
 fn a_name_written_twice_is_refused() {
     let mistakes =
         Topology::parse("version: 1\nname: x\nfunctions: {}\nqueues:\n  a: {}\n  a: {}\n").expect_err("twice");
-    assert_eq!(
-        mistakes.to_string(),
-        "6:3: `a` is written a second time in the same mapping: keep one of the two"
-    );
+    assert_eq!(mistakes.to_string(), "6:3: `a` is written a second time in the same mapping: keep one of the two");
 }
 
 #[test]
@@ -110,16 +95,8 @@ fn unknown_fields_and_kinds_are_refused_with_what_was_meant() {
 
 #[test]
 fn values_of_the_wrong_type_are_refused() {
-    broken(
-        "memory_mb: 256",
-        "memory_mb: lots",
-        &["functions.worker.memory_mb: expected a whole number, found a text"],
-    );
-    broken(
-        "secret: true",
-        "secret: yes",
-        &["parameters.keys.secret: expected true or false, found a text"],
-    );
+    broken("memory_mb: 256", "memory_mb: lots", &["functions.worker.memory_mb: expected a whole number, found a text"]);
+    broken("secret: true", "secret: yes", &["parameters.keys.secret: expected true or false, found a text"]);
     broken(
         "STALE_AFTER_S: 720",
         "STALE_AFTER_S: 7.5",

@@ -95,9 +95,7 @@ fn routes_and_connections_need_a_websocket() {
     broken(
         "$request.body.action",
         "action",
-        &[
-            "websocket.route_selection_expression: `action` selects no route: write a path into the message, such as \
-         `$request.body.action`",
-        ],
+        &["websocket.route_selection_expression: `action` selects no route: write a path into the message, such as \
+         `$request.body.action`"],
     );
 }
