@@ -7,6 +7,7 @@ use local_lambda::{Config, Credentials, Function, Lambda, Supervisor};
 use topology::Topology;
 
 use crate::aws::caller::Callers;
+use crate::clients::developer_credentials;
 use crate::environment::{Values, of_function};
 use crate::lines::Lines;
 use crate::options::Options;
@@ -41,20 +42,34 @@ fn local_function(
     values: &Values<'_>,
     callers: &Callers,
 ) -> std::io::Result<Function> {
-    let keys = callers.keys(&function.name).cloned().unwrap_or_default();
     Ok(Function {
         name: function.name.clone(),
         program: std::path::absolute(options.binaries.join(&function.binary))?,
         args: Vec::new(),
         environment: of_function(function, values),
-        credentials: Credentials {
-            access_key_id: keys.access_key_id,
-            secret_access_key: keys.secret_access_key,
-            session_token: keys.session_token,
-        },
+        credentials: credentials(function, options, callers),
         memory_mb: function.memory_mb,
         timeout: Duration::from_secs(u64::from(function.timeout_s)),
         // Twice, so that a process that is being replaced does not count against its successor.
         concurrency: function.concurrency.unwrap_or(2 * options.processes),
     })
+}
+
+/// Keys of its own, by which the embedded endpoint knows the function. Somebody else's endpoint knows only the
+/// developer's.
+fn credentials(function: &topology::Function, options: &Options, callers: &Callers) -> Credentials {
+    if options.aws_endpoint.is_some() {
+        let developer = developer_credentials();
+        return Credentials {
+            access_key_id: developer.access_key_id().to_owned(),
+            secret_access_key: developer.secret_access_key().to_owned(),
+            session_token: developer.session_token().unwrap_or_default().to_owned(),
+        };
+    }
+    let keys = callers.keys(&function.name).cloned().unwrap_or_default();
+    Credentials {
+        access_key_id: keys.access_key_id,
+        secret_access_key: keys.secret_access_key,
+        session_token: keys.session_token,
+    }
 }

@@ -159,8 +159,9 @@ async fn closing_says_goodbye() {
 #[tokio::test]
 async fn dropping_the_events_ends_the_client() {
     let peer = Peer::listen().await;
-    let (handle, events) = connect(peer.options()).unwrap();
+    let (handle, mut events) = connect(peer.options()).unwrap();
     let mut guest = peer.accept().await;
+    assert_eq!(soon(events.next()).await, Some(Event::Online));
     drop(events);
     assert!(matches!(guest.hear().await, Message::Close(_)));
     drop(guest);

@@ -31,6 +31,8 @@
 //! | `draft`, `message`, `md5` | a message before and after it is accepted, and its checksums |
 //! | `attributes`, `limits`, `config` | what can be set, what cannot be exceeded, where it pretends to be |
 //! | `sqs`, `sns` | the two protocols, one file per family of calls |
+//! | `snapshot` | everything as JSON, and back |
+//! | `stats`, `error`, `clock` | what was counted, how calls are refused, what time it is |
 
 mod attributes;
 mod clock;
@@ -48,6 +50,7 @@ mod provision;
 mod queue;
 mod receipt;
 mod service;
+mod snapshot;
 mod sns;
 mod sqs;
 mod standard;
@@ -58,4 +61,5 @@ pub use crate::config::Config;
 pub use crate::error::Error;
 pub use crate::provision::{sns_resource, sqs_resource};
 pub use crate::service::Service;
+pub use crate::snapshot::SnapshotError;
 pub use crate::stats::{QueueCounters, QueueStats, Stats, TopicStats};

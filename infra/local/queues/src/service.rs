@@ -123,6 +123,12 @@ impl Service {
         self.queue(name_in_arn(arn, "sqs")?)
     }
 
+    /// Replaces or adds a queue that was restored.
+    pub(crate) fn put_queue(&self, queue: Queue) {
+        let mut queues = self.inner.queues.write().unwrap_or_else(PoisonError::into_inner);
+        queues.insert(queue.name.clone(), Arc::new(queue));
+    }
+
     pub(crate) fn remove_queue(&self, name: &str) {
         let removed = self.inner.queues.write().unwrap_or_else(PoisonError::into_inner).remove(name);
         if let Some(queue) = removed {

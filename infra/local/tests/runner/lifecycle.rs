@@ -38,6 +38,21 @@ async fn ctrl_c_drains_and_stops_in_time_and_leaves_no_process() {
 }
 
 #[tokio::test]
+async fn a_second_ctrl_c_stops_at_once_and_leaves_no_process() {
+    let mut runner = Runner::start(&[]);
+    let ready = runner.ready();
+    // It never answers the close frame, so that draining takes its time.
+    let _client = Client::connect(&ready).await;
+    let children = runner.children();
+    runner.signal(Signal::SIGINT);
+    runner.hear("stopping");
+    runner.signal(Signal::SIGINT);
+    let (status, _, _) = runner.end();
+    assert_eq!(status.code(), Some(130));
+    wait_until_gone(&children);
+}
+
+#[tokio::test]
 async fn sigkill_leaves_no_process() {
     let mut runner = Runner::start(&[]);
     let ready = runner.ready();

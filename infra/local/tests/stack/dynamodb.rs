@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::types::{
     AttributeValue, ConditionCheck, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use aws_sdk_dynamodbstreams::types::{OperationType, Record, ShardIteratorType};
 
 use crate::harness::{PATIENCE, Running, start};
@@ -79,6 +80,20 @@ async fn a_refusal_has_the_words_of_aws() {
     assert_eq!(error.message(), Some("One or more parameter values were invalid: Missing the key pk in the item"));
     let error = dynamodb.get_item().table_name("nothing").key("pk", value("a")).send().await.unwrap_err();
     assert_eq!(error.code(), Some("ResourceNotFoundException"));
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_is_not_signed_is_refused() {
+    let running = start(THINGS).await;
+    let address = running.stack.addresses().aws_endpoint.trim_start_matches("http://").to_owned();
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let head = "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Amz-Target: DynamoDB_20120810.ListTables\r\n";
+    stream.write_all(format!("{head}Content-Length: 2\r\n\r\n{{}}").as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    assert!(answer.contains("MissingAuthenticationTokenException"), "{answer}");
     running.stop().await;
 }
 

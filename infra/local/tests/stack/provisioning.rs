@@ -124,6 +124,23 @@ async fn a_table_with_other_keys_is_refused_with_what_would_help() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn messages_outlive_a_stack_that_keeps_its_data() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_owned();
+    let kept = |options: &mut local::Options| options.data = Some(data.clone());
+    let first = start_with(EVERYTHING, kept).await.unwrap();
+    let url = first.stack.addresses().resources.queues["work"].url.clone();
+    let send = first.stack.clients().sqs.send_message().queue_url(url).message_body("hello");
+    send.message_group_id("a").message_deduplication_id("1").send().await.unwrap();
+    first.stop().await;
+    let second = start_with(EVERYTHING, kept).await.unwrap();
+    let url = second.stack.addresses().resources.queues["work"].url.clone();
+    let received = second.stack.clients().sqs.receive_message().queue_url(url).wait_time_seconds(5).send().await.unwrap();
+    assert_eq!(received.messages()[0].body(), Some("hello"));
+    second.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_data_folder_belongs_to_one_stack_at_a_time() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().to_owned();

@@ -379,3 +379,26 @@ async fn draining_gives_up_at_its_deadline_and_the_messages_come_again() {
     let _sources = queue.stack.run(&queue.config(|_| {}), &script);
     assert_eq!(receive_count(&script.until_given(1).await[0]), 2);
 }
+
+#[tokio::test]
+async fn a_message_whose_deletion_failed_is_deleted_by_another_attempt() {
+    let queue = Queue::create("q.fifo", 30).await;
+    queue.stack.faults.undeleted.store(2, Ordering::SeqCst);
+    queue.send_fifo(&[("g", "1"), ("g", "2"), ("g", "3")]).await;
+    let script = Script::content();
+    let sources = queue.stack.run(&queue.config(|_| {}), &script);
+    script.until_given(3).await;
+    queue.until_empty().await;
+    assert_eq!((script.calls().len(), sources.stats()[0].errors), (1, 2));
+}
+
+#[tokio::test]
+async fn an_endpoint_that_fails_is_tried_until_it_answers() {
+    let queue = Queue::create("q", 30).await;
+    queue.stack.faults.unreceived.store(30, Ordering::SeqCst);
+    queue.send(&["a"]).await;
+    let script = Script::content();
+    let sources = queue.stack.run(&queue.config(|_| {}), &script);
+    script.until_given(1).await;
+    assert_eq!(sources.stats()[0].errors, 30);
+}

@@ -15,9 +15,11 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 type Answer = Pin<Box<dyn Future<Output = Result<Bytes, Error>> + Send>>;
 
+type Behaviour = dyn Fn(usize, &Value) -> Answer + Send + Sync;
+
 pub(crate) struct Script {
     calls: watch::Sender<Vec<Value>>,
-    answer: Box<dyn Fn(usize, &Value) -> Answer + Send + Sync>,
+    answer: Box<Behaviour>,
 }
 
 impl Script {

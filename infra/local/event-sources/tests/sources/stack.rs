@@ -2,18 +2,21 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aws_credential_types::Credentials;
 use aws_smithy_http_client::Builder;
 use aws_smithy_types::retry::RetryConfig;
 use bytes::Bytes;
 use dynoxide::Database;
+use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use local_event_sources::{Clients, Config, EventSources, MemoryCheckpoints, Pace};
 use local_queues::Service;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::script::Script;
@@ -21,8 +24,18 @@ use crate::script::Script;
 pub(crate) const REGION: &str = "us-east-1";
 pub(crate) const ACCOUNT: &str = "123456789012";
 
+/// What goes wrong, so many times.
+#[derive(Default)]
+pub(crate) struct Faults {
+    /// Calls that receive messages and fail.
+    pub(crate) unreceived: AtomicUsize,
+    /// Calls that delete messages, whose first entry fails.
+    pub(crate) undeleted: AtomicUsize,
+}
+
 /// Clients of both endpoints.
 pub(crate) struct Stack {
+    pub(crate) faults: Arc<Faults>,
     pub(crate) sqs: aws_sdk_sqs::Client,
     pub(crate) dynamodb: aws_sdk_dynamodb::Client,
     pub(crate) database: Database,
@@ -35,7 +48,8 @@ impl Stack {
     }
 
     pub(crate) async fn with(database: Database) -> Self {
-        let (queues, tables) = (serve_queues().await, serve_tables(database.clone()).await);
+        let faults = Arc::new(Faults::default());
+        let (queues, tables) = (serve_queues(Arc::clone(&faults)).await, serve_tables(database.clone()).await);
         let credentials = Credentials::new("AKID", "SECRET", None, None, "test");
         let http = Builder::new().build_http();
         macro_rules! client {
@@ -55,7 +69,7 @@ impl Stack {
         let sqs = client!(aws_sdk_sqs, &queues);
         let streams = client!(aws_sdk_dynamodbstreams, &tables);
         let dynamodb = client!(aws_sdk_dynamodb, &tables);
-        Self { clients: Clients { sqs: sqs.clone(), streams }, sqs, dynamodb, database }
+        Self { clients: Clients { sqs: sqs.clone(), streams }, sqs, dynamodb, database, faults }
     }
 
     /// Starts the mappings of `config` in front of `script`.
@@ -84,7 +98,7 @@ async fn serve_tables(database: Database) -> String {
     url
 }
 
-async fn serve_queues() -> String {
+async fn serve_queues(faults: Arc<Faults>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base_url = format!("http://{}", listener.local_addr().unwrap());
     let config =
@@ -92,8 +106,11 @@ async fn serve_queues() -> String {
     let service = Service::new(config);
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let service = service.clone();
-            let handler = service_fn(move |request| answer(service.clone(), request));
+            let (service, faults) = (service.clone(), Arc::clone(&faults));
+            let handler = service_fn(move |request| {
+                let (service, faults) = (service.clone(), Arc::clone(&faults));
+                async move { Ok::<_, Infallible>(answer(&service, &faults, request).await.map(Full::new)) }
+            });
             let server = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
             tokio::spawn(async move { drop(server.serve_connection(TokioIo::new(stream), handler).await) });
         }
@@ -101,9 +118,32 @@ async fn serve_queues() -> String {
     base_url
 }
 
-async fn answer(service: Service, request: http::Request<Incoming>) -> Result<http::Response<Full<Bytes>>, Infallible> {
+async fn answer(service: &Service, faults: &Faults, request: Request<Incoming>) -> Response<Bytes> {
     let target = request.headers()["x-amz-target"].to_str().unwrap().to_owned();
     let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-    let action = target.strip_prefix("AmazonSQS.").unwrap();
-    Ok(service.handle_sqs(action, body).await.map(Full::new))
+    match target.strip_prefix("AmazonSQS.").unwrap() {
+        "ReceiveMessage" if is_due(&faults.unreceived) => {
+            let mut response = Response::new(Bytes::from_static(br#"{"__type":"InternalError"}"#));
+            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+            response
+        }
+        "DeleteMessageBatch" if is_due(&faults.undeleted) => delete_all_but_the_first(service, &body).await,
+        action => service.handle_sqs(action, body).await,
+    }
+}
+
+fn is_due(fault: &AtomicUsize) -> bool {
+    fault.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
+}
+
+async fn delete_all_but_the_first(service: &Service, body: &Bytes) -> Response<Bytes> {
+    let mut call: Value = serde_json::from_slice(body).unwrap();
+    let first = call["Entries"].as_array_mut().unwrap().remove(0);
+    let mut answer = json!({ "Successful": [], "Failed": [] });
+    if call["Entries"].as_array().is_some_and(|rest| !rest.is_empty()) {
+        let response = service.handle_sqs("DeleteMessageBatch", call.to_string().into()).await;
+        answer = serde_json::from_slice(response.body()).unwrap();
+    }
+    answer["Failed"] = json!([{ "Id": first["Id"], "SenderFault": false, "Code": "InternalError" }]);
+    Response::new(answer.to_string().into())
 }

@@ -18,6 +18,8 @@ use tokio::sync::Semaphore;
 use crate::script::{PATIENCE, Script, failed, nothing, reports, throttled};
 use crate::stack::{Stack, config};
 
+const EVENT_SOURCE_ARN: &str = "arn:aws:dynamodb:us-east-1:123456789012:table/rooms/stream/1";
+
 struct Table {
     stack: Stack,
     source: StreamSource,
@@ -29,20 +31,9 @@ impl Table {
     }
 
     async fn with(stack: Stack) -> Self {
-        let attribute = |name: &str| {
-            let definition = AttributeDefinition::builder().attribute_name(name);
-            definition.attribute_type(ScalarAttributeType::S).build().unwrap()
-        };
-        let key = |name: &str, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap();
-        let stream = StreamSpecification::builder().stream_enabled(true);
-        let stream = stream.stream_view_type(StreamViewType::NewAndOldImages).build().unwrap();
-        let create = stack.dynamodb.create_table().table_name("rooms").billing_mode(BillingMode::PayPerRequest);
-        let create = create.attribute_definitions(attribute("pk")).attribute_definitions(attribute("sk"));
-        let create = create.key_schema(key("pk", KeyType::Hash)).key_schema(key("sk", KeyType::Range));
-        let created = create.stream_specification(stream).send().await.unwrap();
-        let stream_arn = created.table_description.unwrap().latest_stream_arn.unwrap();
+        let stream_arn = create(&stack).await;
         let mut source = StreamSource::new(&stream_arn, "f");
-        source.event_source_arn = "arn:aws:dynamodb:us-east-1:123456789012:table/rooms/stream/1".to_owned();
+        source.event_source_arn = EVENT_SOURCE_ARN.to_owned();
         Self { stack, source }
     }
 
@@ -63,6 +54,22 @@ impl Table {
             self.put("p", &value.to_string()).await;
         }
     }
+}
+
+/// Creates the table and returns the ARN of its stream.
+async fn create(stack: &Stack) -> String {
+    let attribute = |name: &str| {
+        let definition = AttributeDefinition::builder().attribute_name(name);
+        definition.attribute_type(ScalarAttributeType::S).build().unwrap()
+    };
+    let key = |name: &str, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap();
+    let stream = StreamSpecification::builder().stream_enabled(true);
+    let stream = stream.stream_view_type(StreamViewType::NewAndOldImages).build().unwrap();
+    let create = stack.dynamodb.create_table().table_name("rooms").billing_mode(BillingMode::PayPerRequest);
+    let create = create.attribute_definitions(attribute("pk")).attribute_definitions(attribute("sk"));
+    let create = create.key_schema(key("pk", KeyType::Hash)).key_schema(key("sk", KeyType::Range));
+    let created = create.stream_specification(stream).send().await.unwrap();
+    created.table_description.unwrap().latest_stream_arn.unwrap()
 }
 
 fn text(value: &str) -> AttributeValue {
@@ -116,7 +123,7 @@ async fn changes_arrive_in_order_as_on_aws() {
     let image = |value: &str| json!({"pk": {"S": "p"}, "sk": {"S": "-"}, "value": {"S": value}});
     let expected = json!({
         "eventID": null, "eventName": "MODIFY", "eventVersion": "1.1", "eventSource": "aws:dynamodb",
-        "awsRegion": "us-east-1", "eventSourceARN": "arn:aws:dynamodb:us-east-1:123456789012:table/rooms/stream/1",
+        "awsRegion": "us-east-1", "eventSourceARN": EVENT_SOURCE_ARN,
         "dynamodb": {
             "ApproximateCreationDateTime": null, "Keys": {"pk": {"S": "p"}, "sk": {"S": "-"}},
             "NewImage": image("2"), "OldImage": image("1"), "SequenceNumber": null, "SizeBytes": null,
@@ -384,6 +391,20 @@ async fn draining_waits_for_what_runs_and_saves_where_it_was() {
     let script = Script::content();
     let _sources = table.stack.run(&config, &script);
     assert_eq!(values(&script.until_given(2).await), ["2", "3"]);
+}
+
+#[tokio::test]
+async fn a_stream_that_does_not_exist_yet_is_waited_for() {
+    let stack = Stack::start().await;
+    let source = StreamSource::new("arn:aws:dynamodb:dynoxide:000000000000:table/rooms/stream/1", "f");
+    let script = Script::content();
+    let sources = stack.run(&Config { streams: vec![source], ..config() }, &script);
+    while sources.stats()[0].errors == 0 {
+        tokio::task::yield_now().await;
+    }
+    let table = Table::with(stack).await;
+    table.put_all(0..1).await;
+    assert_eq!(values(&script.until_given(1).await), ["0"]);
 }
 
 fn now_s() -> i64 {

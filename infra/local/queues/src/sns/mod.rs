@@ -16,7 +16,7 @@ use bytes::Bytes;
 use http::Response;
 
 pub(crate) use self::subscriptions::subscribe;
-pub(crate) use self::topic::{Topic, Topics};
+pub(crate) use self::topic::{Subscription, Topic, TopicState, Topics};
 pub(crate) use self::topics::ensure as ensure_topic;
 
 use self::query::{Fields, Form};
