@@ -285,3 +285,7 @@ fn is_live(entries: &HashMap<u64, Entry>, timer: &Timer) -> bool {
     let hidden = entries.get(&timer.sequence).and_then(|entry| entry.hidden);
     hidden == Some(Hidden { until: timer.due, receipt: timer.receipt })
 }
+
+#[cfg(test)]
+#[path = "core_tests.rs"]
+mod tests;
