@@ -1,10 +1,12 @@
 //! The AWS endpoint's life: opened, served, tended, closed. Or somebody else's, of which only the address is known.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::join_all;
+use local_queues::{Config, Service};
 use nix::fcntl::{Flock, FlockArg};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -15,11 +17,12 @@ use crate::Error;
 use crate::aws::caller::Callers;
 use crate::aws::grants::Grants;
 use crate::aws::{self, Calls, Database, Dynamo, Endpoint, Statistics};
+use crate::kept::Kept;
 use crate::options::Options;
 use crate::place::{ACCOUNT, REGION};
 
 /// How long open connections of the endpoint may take to end: their callers are gone by then.
-const CLOSES_WITHIN: Duration = Duration::from_millis(200);
+const CLOSES_WITHIN: Duration = Duration::from_millis(300);
 
 /// Where DynamoDB, SQS and SNS are.
 pub(crate) struct Cloud {
@@ -30,13 +33,12 @@ pub(crate) struct Cloud {
 /// The endpoint of this process.
 struct Embedded {
     endpoint: Arc<Endpoint>,
-    messaging: local_queues::Service,
+    messaging: Service,
     calls: Arc<Calls>,
     stop: CancellationToken,
-    serving: JoinHandle<()>,
-    tending: JoinHandle<()>,
-    /// Held as long as the data folder is used.
-    _lock: Option<Flock<File>>,
+    /// Serves, tends the tables, keeps the queues.
+    tasks: Vec<JoinHandle<()>>,
+    _folder: Option<Folder>,
 }
 
 impl Cloud {
@@ -52,21 +54,20 @@ impl Cloud {
             return Ok(Self { url: url.trim_end_matches('/').to_owned(), embedded: None });
         };
         let url = format!("http://{}", listener.local_addr()?);
-        let lock = options.data.as_deref().map(lock).transpose()?;
-        let file = options.data.as_deref().map(|folder| folder.join("dynamodb.sqlite"));
-        let database = Database::open(file.as_deref())?;
-        let stop = CancellationToken::new();
+        let folder = options.data.as_deref().map(Folder::take).transpose()?;
+        let database = Database::open(folder.as_ref().map(|folder| folder.file("dynamodb.sqlite")).as_deref())?;
+        let messaging =
+            Service::new(Config { account_id: ACCOUNT.into(), region: REGION.into(), base_url: url.clone() });
+        let kept = folder.as_ref().map(|folder| folder.keep(&messaging)).transpose()?;
+        let (stop, calls) = (CancellationToken::new(), Arc::new(Calls::default()));
         let dynamo = Dynamo::start(database.clone(), stop.clone()).await?;
-        let messaging = local_queues::Service::new(local_queues::Config {
-            account_id: ACCOUNT.to_owned(),
-            region: REGION.to_owned(),
-            base_url: url.clone(),
-        });
-        let calls = Arc::new(Calls::default());
         let endpoint = Arc::new(Endpoint::new(dynamo, messaging.clone(), callers, grants, Arc::clone(&calls)));
-        let serving = tokio::spawn(aws::serve(Arc::clone(&endpoint), listener, stop.clone()));
-        let tending = tokio::spawn(tend(database, options.speed.tending_period(), stop.clone()));
-        Ok(Self { url, embedded: Some(Embedded { endpoint, messaging, calls, stop, serving, tending, _lock: lock }) })
+        let mut tasks = vec![
+            tokio::spawn(aws::serve(Arc::clone(&endpoint), listener, stop.clone())),
+            tokio::spawn(tend(database, options.speed.tending_period(), stop.clone())),
+        ];
+        tasks.extend(kept.map(|kept| tokio::spawn(kept.keep(stop.clone()))));
+        Ok(Self { url, embedded: Some(Embedded { endpoint, messaging, calls, stop, tasks, _folder: folder }) })
     }
 
     /// Without a trailing slash.
@@ -80,7 +81,7 @@ impl Cloud {
     }
 
     /// Queues and topics; unknown of somebody else's endpoint.
-    pub(crate) fn messaging(&self) -> Option<local_queues::Service> {
+    pub(crate) fn messaging(&self) -> Option<Service> {
         self.embedded.as_ref().map(|embedded| embedded.messaging.clone())
     }
 
@@ -95,20 +96,41 @@ impl Cloud {
     pub(crate) async fn stop(self) {
         let Some(embedded) = self.embedded else { return };
         embedded.stop.cancel();
-        let ended = futures::future::join(embedded.serving, embedded.tending);
-        if tokio::time::timeout(CLOSES_WITHIN, ended).await.is_err() {
+        if tokio::time::timeout(CLOSES_WITHIN, join_all(embedded.tasks)).await.is_err() {
             tracing::debug!("somebody kept a connection to the AWS endpoint open");
         }
     }
 }
 
-/// Two runners on one folder would destroy each other's data.
-fn lock(folder: &Path) -> Result<Flock<File>, Error> {
-    let unusable = |reason: String| Error::Data { folder: folder.display().to_string(), reason };
-    std::fs::create_dir_all(folder).map_err(|error| unusable(error.to_string()))?;
-    let file = File::create(folder.join("lock")).map_err(|error| unusable(error.to_string()))?;
-    Flock::lock(file, FlockArg::LockExclusiveNonblock)
-        .map_err(|_| unusable("another runner uses it; stop that one, or choose another folder with --data".to_owned()))
+/// The folder that data is kept in. Two runners on one folder would destroy each other's data: it is locked while this
+/// lives.
+struct Folder {
+    path: PathBuf,
+    _lock: Flock<File>,
+}
+
+impl Folder {
+    fn take(path: &Path) -> Result<Self, Error> {
+        let refused = |error: std::io::Error| unusable(path, error.to_string());
+        std::fs::create_dir_all(path).map_err(refused)?;
+        let file = File::create(path.join("lock")).map_err(refused)?;
+        let in_use = "another runner uses it; stop that one, or choose another folder with --data";
+        let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| unusable(path, in_use.to_owned()))?;
+        Ok(Self { path: path.to_owned(), _lock: lock })
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    fn keep(&self, messaging: &Service) -> Result<Kept, Error> {
+        let kept = Kept::load(messaging.clone(), self.file("messages.json"));
+        kept.map_err(|error| unusable(&self.path, error.to_string()))
+    }
+}
+
+fn unusable(folder: &Path, reason: String) -> Error {
+    Error::Data { folder: folder.display().to_string(), reason }
 }
 
 async fn tend(database: Database, period: Duration, stop: CancellationToken) {

@@ -12,6 +12,7 @@ mod environment;
 mod error;
 mod front;
 mod functions;
+mod kept;
 mod lines;
 pub mod options;
 pub mod place;

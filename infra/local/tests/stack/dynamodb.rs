@@ -6,8 +6,8 @@ use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::types::{
     AttributeValue, ConditionCheck, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use aws_sdk_dynamodbstreams::types::{OperationType, Record, ShardIteratorType};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::harness::{PATIENCE, Running, start};
 

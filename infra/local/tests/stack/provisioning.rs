@@ -135,7 +135,8 @@ async fn messages_outlive_a_stack_that_keeps_its_data() {
     first.stop().await;
     let second = start_with(EVERYTHING, kept).await.unwrap();
     let url = second.stack.addresses().resources.queues["work"].url.clone();
-    let received = second.stack.clients().sqs.receive_message().queue_url(url).wait_time_seconds(5).send().await.unwrap();
+    let received =
+        second.stack.clients().sqs.receive_message().queue_url(url).wait_time_seconds(5).send().await.unwrap();
     assert_eq!(received.messages()[0].body(), Some("hello"));
     second.stop().await;
 }
