@@ -8,9 +8,12 @@ use domain::{Device, Pattern, Permissions, UserId};
 use protocol::token::Claims;
 use roomcast_client::development::Keys;
 
-/// What the token says. Without any of `--join`, `--publish`, `--history` and `--presence` it may do everything in plain
-/// rooms; with one of them it may do what is listed, and nothing else.
+/// What the token says.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Without any of --join, --publish, --history and --presence the token may do everything in plain rooms; \
+    with one of them, what is listed and nothing else. `*` in a pattern stands for any run of characters."
+)]
 pub(crate) struct Arguments {
     /// Who it is for (claim `sub`).
     #[arg(long, value_name = "NAME", value_parser = user)]

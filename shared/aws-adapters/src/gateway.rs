@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_apigatewaymanagement::Client;
-use aws_sdk_apigatewaymanagement::error::SdkError;
+use aws_sdk_apigatewaymanagement::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_apigatewaymanagement::operation::post_to_connection::PostToConnectionError;
 use aws_sdk_apigatewaymanagement::primitives::Blob;
 use aws_smithy_types::retry::RetryConfig;
@@ -84,8 +84,8 @@ impl Gateway for Management {
                 let last_active_at = Timestamp::from_ms(u64::try_from(ms).unwrap_or_default());
                 Ok(Probe::Alive { last_active_at })
             }
+            Err(error) if is_gone(&error) => Ok(Probe::Gone),
             Err(error) => match status(&error) {
-                Some(410) => Ok(Probe::Gone),
                 Some(429) => Ok(Probe::Throttled),
                 _ => Err(translate("API Gateway GetConnection", &error)),
             },
@@ -96,7 +96,7 @@ impl Gateway for Management {
         let looks = self.clients(endpoint).looks;
         match looks.delete_connection().connection_id(connection.as_ref()).send().await {
             Ok(_) => Ok(()),
-            Err(error) if status(&error) == Some(410) => Ok(()),
+            Err(error) if is_gone(&error) => Ok(()),
             Err(error) => Err(translate("API Gateway DeleteConnection", &error)),
         }
     }
@@ -105,7 +105,7 @@ impl Gateway for Management {
 /// By status: a 410 has an empty body, and a proxy in between may have eaten the error's name.
 fn outcome(error: &SdkError<PostToConnectionError>) -> Delivery {
     match status(error) {
-        Some(410) => Delivery::Gone,
+        _ if is_gone(error) => Delivery::Gone,
         Some(429) => Delivery::Throttled,
         Some(413) => Delivery::TooLarge,
         _ => {
@@ -113,6 +113,12 @@ fn outcome(error: &SdkError<PostToConnectionError>) -> Delivery {
             Delivery::Failed
         }
     }
+}
+
+/// 410; or 400 for an id that the gateway cannot have given out, which it answers with "Invalid connectionId".
+fn is_gone<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
+    let invalid = || error.message().is_some_and(|message| message.starts_with("Invalid connectionId"));
+    status(error) == Some(410) || (status(error) == Some(400) && invalid())
 }
 
 fn status<E>(error: &SdkError<E>) -> Option<u16> {

@@ -1,6 +1,6 @@
 //! SQS: the way to the sequencer, and to the fan-out.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
@@ -120,10 +120,11 @@ impl Submissions for Queues {
 impl Jobs for Queues {
     async fn dispatch(&self, jobs: &[Job]) -> Result<()> {
         for line in [Line::Narrow, Line::Wide] {
-            let jobs: Vec<&Job> = jobs.iter().filter(|job| job.line == line).collect();
-            let calls = one_per_group(&jobs).into_iter().map(entries).collect::<Result<Vec<_>>>()?;
-            let sends = stream::iter(calls).map(|entries| self.send(self.line(line), entries));
-            sends.buffer_unordered(BATCHES_IN_FLIGHT).try_collect::<()>().await?;
+            for round in one_per_group(jobs.iter().filter(|job| job.line == line)) {
+                let calls = round.chunks(ENTRIES_PER_BATCH).map(entries).collect::<Result<Vec<_>>>()?;
+                let sends = stream::iter(calls).map(|entries| self.send(self.line(line), entries));
+                sends.buffer_unordered(BATCHES_IN_FLIGHT).try_collect::<()>().await?;
+            }
         }
         Ok(())
     }
@@ -139,26 +140,25 @@ impl Retries for Queues {
     }
 }
 
-/// Splits jobs into calls of at most ten with no group twice in a call: an entry that fails must not let
-/// a later one of its group overtake it.
-fn one_per_group<'a>(jobs: &[&'a Job]) -> Vec<Vec<&'a Job>> {
-    let mut calls: Vec<(HashSet<String>, Vec<&Job>)> = Vec::new();
+/// Splits jobs into rounds, one after the other, with no group twice in a round: inside a round calls may overtake each
+/// other and entries may fail, and no job overtakes another one of its group.
+fn one_per_group<'a>(jobs: impl Iterator<Item = &'a Job>) -> Vec<Vec<&'a Job>> {
+    let mut rounds: Vec<Vec<&Job>> = Vec::new();
+    let mut sent: HashMap<String, usize> = HashMap::new();
     for job in jobs {
-        let group = job.group();
-        match calls.last_mut() {
-            Some((groups, call)) if call.len() < ENTRIES_PER_BATCH && !groups.contains(&group) => {
-                groups.insert(group);
-                call.push(job);
-            }
-            _ => calls.push((HashSet::from([group]), vec![job])),
+        let round = sent.entry(job.group()).or_default();
+        if rounds.len() == *round {
+            rounds.push(Vec::new());
         }
+        rounds[*round].push(job);
+        *round += 1;
     }
-    calls.into_iter().map(|(_, call)| call).collect()
+    rounds
 }
 
-fn entries(jobs: Vec<&Job>) -> Result<Vec<SendMessageBatchRequestEntry>> {
+fn entries(jobs: &[&Job]) -> Result<Vec<SendMessageBatchRequestEntry>> {
     const OPERATION: &str = "SQS SendMessageBatch (jobs)";
-    let entry = |(at, job): (usize, &Job)| {
+    let entry = |(at, job): (usize, &&Job)| {
         let body = protocol::queue::encode(job).map_err(|error| unreadable(OPERATION, error))?;
         let entry = SendMessageBatchRequestEntry::builder()
             .id(at.to_string())
@@ -167,5 +167,5 @@ fn entries(jobs: Vec<&Job>) -> Result<Vec<SendMessageBatchRequestEntry>> {
             .message_body(body);
         entry.build().map_err(|error| unreadable(OPERATION, error))
     };
-    jobs.into_iter().enumerate().map(entry).collect()
+    jobs.iter().enumerate().map(entry).collect()
 }

@@ -73,7 +73,7 @@ impl QueueAttributes {
             }
             "FifoQueue" if self.is_fifo && value == "true" => {}
             "FifoQueue" => return Err(Error::invalid_attribute_value(name)),
-            "RedrivePolicy" => self.redrive = redrive(value)?,
+            "RedrivePolicy" => self.redrive = redrive(value, self.is_fifo)?,
             "Policy"
             | "RedriveAllowPolicy"
             | "KmsMasterKeyId"
@@ -142,8 +142,8 @@ fn choice(name: &str, value: &str, choices: [&str; 2]) -> Result<bool, Error> {
     place.map(|place| place == 1).ok_or_else(|| Error::invalid_attribute_value(name))
 }
 
-/// AWS takes `maxReceiveCount` as a number and as a string.
-fn redrive(value: &str) -> Result<Option<Redrive>, Error> {
+/// AWS takes `maxReceiveCount` as a number and as a string. Dead letters of FIFO queues go to FIFO queues, and no others.
+fn redrive(value: &str, is_fifo: bool) -> Result<Option<Redrive>, Error> {
     if value.is_empty() {
         return Ok(None);
     }
@@ -157,6 +157,9 @@ fn redrive(value: &str) -> Result<Option<Redrive>, Error> {
         .ok_or_else(|| invalid("Redrive policy does not contain mandatory attribute: deadLetterTargetArn"))?;
     let target_name =
         name_in_arn(target_arn, "sqs").ok_or_else(|| invalid("deadLetterTargetArn is not the ARN of a queue"))?;
+    if target_name.ends_with(".fifo") != is_fifo {
+        return Err(invalid("Dead-letter queue must be same type of queue as the source"));
+    }
     let count = policy.get("maxReceiveCount");
     let count = count.ok_or_else(|| invalid("Redrive policy does not contain mandatory attribute: maxReceiveCount"))?;
     let most_receives =
@@ -205,6 +208,8 @@ mod tests {
             let redrive = attributes.redrive.clone().unwrap();
             assert_eq!((redrive.target_name.as_str(), redrive.most_receives), ("dead", 5));
         }
+        let fifo = r#"{"deadLetterTargetArn":"arn:aws:sqs:r:1:dead.fifo","maxReceiveCount":1}"#;
+        assert!(attributes.set("RedrivePolicy", fifo).unwrap_err().message.contains("same type"));
         attributes.set("RedrivePolicy", "").unwrap();
         assert_eq!(attributes.redrive, None);
     }

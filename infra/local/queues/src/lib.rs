@@ -21,6 +21,15 @@
 //! # });
 //! ```
 //!
+//! What differs from AWS, knowingly:
+//!
+//! - Nothing is throttled, sampled or lost: a short poll sees the whole queue, a standard queue delivers in order of
+//!   arrival and once per visibility timeout, and approximate counts are exact.
+//! - `ReceiveRequestAttemptId` and the fairness of `MessageGroupId` on standard queues have no effect; a changed
+//!   `DelaySeconds` of a FIFO queue holds for new messages only.
+//! - `StartMessageMoveTask` is done before it answers. Policies, keys and encryption are kept and shown, not applied.
+//! - Envelopes are not signed, and filter policies apply at once. Only queues can subscribe to topics.
+//!
 //! | file | says |
 //! | --- | --- |
 //! | `service`, `provision` | what there is, and who finds it |

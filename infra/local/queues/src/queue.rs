@@ -129,13 +129,18 @@ impl Queue {
         Ok(Attempt { received, now: now.instant, next_due, wait_s })
     }
 
-    /// Changes attributes, all of them or none.
-    pub(crate) fn configure<'a>(&self, changes: impl Iterator<Item = (&'a str, &'a str)>) -> Result<(), Error> {
+    /// Changes attributes, all of them or none; `check` has the last word.
+    pub(crate) fn configure<'a>(
+        &self,
+        changes: impl Iterator<Item = (&'a str, &'a str)>,
+        check: impl FnOnce(&QueueAttributes) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         self.with_state(|state, now| {
             let mut attributes = state.core.attributes.clone();
             for (name, value) in changes {
                 attributes.set(name, value)?;
             }
+            check(&attributes)?;
             state.core.attributes = attributes;
             state.modified_ms = now.epoch_ms;
             Ok(())

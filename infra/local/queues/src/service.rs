@@ -65,6 +65,7 @@ impl Service {
         for (name, value) in attributes {
             wanted.set(name, value)?;
         }
+        self.check_redrive(wanted.redrive.as_ref())?;
         let clock = self.inner.clock;
         let mut queues = self.inner.queues.write().unwrap_or_else(PoisonError::into_inner);
         match queues.get(name).map(Arc::clone) {
@@ -89,6 +90,19 @@ impl Service {
         };
         let queues = self.queues().iter().map(|queue| (queue.name.clone(), of_queue(queue))).collect();
         Stats { queues, topics: self.inner.topics.stats() }
+    }
+
+    /// A queue can only redrive to one that exists, at least when it is told to.
+    pub(crate) fn check_redrive(&self, redrive: Option<&Redrive>) -> Result<(), Error> {
+        match redrive {
+            Some(redrive) if self.queue(&redrive.target_name).is_none() => {
+                let arn = &redrive.target_arn;
+                let reason = "Dead letter target does not exist";
+                let message = format!("Value {arn} for parameter RedrivePolicy is invalid. Reason: {reason}.");
+                Err(Error::invalid_parameter(message))
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn config(&self) -> &Config {

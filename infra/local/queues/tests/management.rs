@@ -57,6 +57,8 @@ async fn names_attributes_and_numbers_are_checked() {
     let create = |name: &str| world.sqs.create_queue().queue_name(name);
     let error = create("no spaces").send().await.unwrap_err().into_service_error();
     assert_eq!(error.code(), Some("InvalidParameterValue"));
+    let error = create("work.fifo").send().await.unwrap_err().into_service_error();
+    assert_eq!(error.code(), Some("InvalidParameterValue"));
     let fifo = create("standard").attributes(QueueAttributeName::FifoQueue, "true");
     assert_eq!(fifo.send().await.unwrap_err().into_service_error().code(), Some("InvalidParameterValue"));
     let error = create("work").attributes(QueueAttributeName::from("Color"), "blue").send().await.unwrap_err();
@@ -144,9 +146,14 @@ async fn a_message_received_too_often_goes_to_the_dead_letter_queue_and_can_be_m
 #[tokio::test]
 async fn without_its_dead_letter_queue_a_queue_keeps_its_messages() {
     let world = World::start().await;
-    let policy = r#"{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:none","maxReceiveCount":1}"#;
+    let policy = r#"{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:dead","maxReceiveCount":1}"#;
     let attributes = [(QueueAttributeName::RedrivePolicy, policy), (QueueAttributeName::VisibilityTimeout, "0")];
+    let early = world.sqs.create_queue().queue_name("work").attributes(QueueAttributeName::RedrivePolicy, policy);
+    let error = early.send().await.unwrap_err().into_service_error();
+    assert!(error.message().unwrap().ends_with("Dead letter target does not exist."), "{error:?}");
+    let dead = world.queue("dead", &[]).await;
     let url = world.queue("work", &attributes).await;
+    world.sqs.delete_queue().queue_url(&dead).send().await.unwrap();
     world.send(&url, "body").await;
     for _ in 0..3 {
         assert_eq!(bodies(&world.receive(&url).await), ["body"]);

@@ -14,7 +14,11 @@ const TOKEN_LIFE: Duration = Duration::from_secs(3 * 60 * 60);
 
 /// Joins a room: what is typed is published, what is published appears.
 #[derive(Debug, Parser)]
-#[command(name = "cargo chat", after_help = "Commands: /join ROOM, /leave, /quit; Ctrl-D quits too.")]
+#[command(
+    name = "chat",
+    bin_name = "cargo chat",
+    after_help = "Commands: /join ROOM, /leave, /quit; Ctrl-D quits too."
+)]
 pub(crate) struct Arguments {
     /// The room to join, such as lobby.
     #[arg(value_parser = room)]

@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::terminal::Terminal;
 use crate::view::{self, Line, plain};
 
-/// Without a terminal: how long to wait, after the last line was accepted, for it to come back.
+/// Without a terminal: how long to wait, after the last line was accepted, for what is still to be shown.
 const LINGER: Duration = Duration::from_secs(5);
 /// Pages that wait to be shown.
 const PAGES: usize = 16;
@@ -31,6 +31,8 @@ pub(crate) struct Session {
     history: u8,
     /// The room that is typed to.
     current: Option<RoomId>,
+    /// Rooms that have been asked for and not been answered.
+    entering: BTreeSet<RoomId>,
     /// Rooms whose earlier lines are being fetched: what comes live waits until those have been shown.
     opening: BTreeMap<RoomId, Vec<Message>>,
     pages: mpsc::Sender<Page>,
@@ -54,8 +56,18 @@ impl Session {
     pub(crate) fn new(handle: Handle, terminal: Terminal, history: u8) -> Self {
         let (pages, _) = mpsc::channel(1);
         let zone = TimeZone::system();
-        let (opening, not_back) = (BTreeMap::new(), BTreeSet::new());
-        Self { handle, terminal, zone, history, current: None, opening, pages, not_back, all_accepted: true }
+        Self {
+            handle,
+            terminal,
+            zone,
+            history,
+            current: None,
+            entering: BTreeSet::new(),
+            opening: BTreeMap::new(),
+            pages,
+            not_back: BTreeSet::new(),
+            all_accepted: true,
+        }
     }
 
     /// Until somebody quits, or nothing more is typed and all of it has been accepted. Whether all of it was.
@@ -68,7 +80,7 @@ impl Session {
         let mut linger_until = None;
         loop {
             if !typing && sending.is_empty() {
-                if self.not_back.is_empty() || self.terminal.is_interactive() {
+                if self.terminal.is_interactive() || self.is_quiet() {
                     break;
                 }
                 linger_until.get_or_insert_with(|| Instant::now() + LINGER);
@@ -123,6 +135,7 @@ impl Session {
 
     async fn join(&mut self, room: RoomId) {
         self.current = Some(room.clone());
+        self.entering.insert(room.clone());
         if let Err(error) = self.handle.join(room, None).await {
             self.status(&error.to_string());
         }
@@ -171,12 +184,14 @@ impl Session {
                 None => self.show(&message),
             },
             Event::Joined { ref room, ref head, .. } => {
+                self.entering.remove(room);
                 if let Some(line) = view::status(&event) {
                     self.terminal.show(&line);
                 }
                 self.fetch_earlier(room.clone(), head.clone());
             }
             Event::Left { ref room } | Event::Refused { ref room, .. } => {
+                self.entering.remove(room);
                 self.opening.remove(room);
                 if let Some(line) = view::status(&event) {
                     self.terminal.show(&line);
@@ -214,6 +229,11 @@ impl Session {
             Err(error) => self.status(&format!("no history of {room}: {}", plain(&error.to_string()))),
         }
         waiting.iter().for_each(|message| self.show(message));
+    }
+
+    /// Whether everything has been shown that is known to come.
+    fn is_quiet(&self) -> bool {
+        self.entering.is_empty() && self.opening.is_empty() && self.not_back.is_empty()
     }
 
     fn show(&mut self, message: &Message) {

@@ -31,7 +31,8 @@ pub(crate) fn status(event: &Event) -> Option<Line> {
             let retry_s = (retry_in_ms.div_ceil(100)) as f64 / 10.0;
             format!("no connection: {}; trying again in {retry_s} s", plain(&because.to_string()))
         }
-        Event::Joined { room, members: Some(members), .. } => format!("in {room} with {members} connected"),
+        Event::Joined { room, members: Some(1), .. } => format!("in {room}, alone"),
+        Event::Joined { room, members: Some(members), .. } => format!("in {room}, with {} others", members - 1),
         Event::Joined { room, .. } => format!("in {room}"),
         Event::Resumed { room, replayed: 0, .. } => format!("back in {room}; nothing was missed"),
         Event::Resumed { room, replayed, .. } => format!("back in {room}; {replayed} came meanwhile"),

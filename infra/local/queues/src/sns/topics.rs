@@ -11,7 +11,11 @@ use crate::limits;
 use crate::service::Service;
 
 pub(super) fn create(service: &Service, fields: &Fields<'_>) -> Result<Xml, Error> {
-    let arn = ensure(service, fields.required("Name")?, &fields.map("Attributes"))?;
+    let (name, attributes) = (fields.required("Name")?, fields.map("Attributes"));
+    if name.ends_with(".fifo") && !attributes.contains_key("FifoTopic") {
+        return Err(Error::sns_invalid("Topic Name: names that end with .fifo need the attribute FifoTopic"));
+    }
+    let arn = ensure(service, name, &attributes)?;
     let tags = tags_in(fields);
     topic_of(service, &arn)?.state().tags.extend(tags);
     Ok(Xml::default().text("TopicArn", &arn))

@@ -68,7 +68,14 @@ pub(super) struct Set {
 const PAGE: usize = 1000;
 
 pub(super) fn create(service: &Service, request: Create) -> Result<Bytes, Error> {
-    let queue_url = service.create_queue(&request.queue_name, &request.attributes.unwrap_or_default())?;
+    let attributes = request.attributes.unwrap_or_default();
+    if request.queue_name.ends_with(".fifo") && !attributes.contains_key("FifoQueue") {
+        return Err(Error::invalid_parameter(
+            "Only FIFO queues may be named so: their attribute FifoQueue must be true. Other names can only include \
+             alphanumeric characters, hyphens, or underscores. 1 to 80 in length",
+        ));
+    }
+    let queue_url = service.create_queue(&request.queue_name, &attributes)?;
     if let Some(tags) = request.tags {
         service.queue_at(&queue_url)?.with(|core, _| core.tags.extend(tags));
     }
@@ -110,7 +117,10 @@ pub(super) fn purge(service: &Service, request: &QueueOnly) -> Result<Bytes, Err
 
 pub(super) fn set_attributes(service: &Service, request: Set) -> Result<Bytes, Error> {
     let queue = service.queue_at(&request.queue_url)?;
-    queue.configure(request.attributes.iter().map(|(name, value)| (&**name, &**value)))?;
+    let changes = request.attributes.iter().map(|(name, value)| (&**name, &**value));
+    let says_redrive = request.attributes.contains_key("RedrivePolicy");
+    queue
+        .configure(changes, |attributes| service.check_redrive(attributes.redrive.as_ref().filter(|_| says_redrive)))?;
     Ok(NOTHING)
 }
 
