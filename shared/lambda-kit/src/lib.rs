@@ -1,4 +1,4 @@
-//! What every function needs and none should write: start ([`start`]), typed environment ([`env`]), events in our
+//! What every function needs and none should write: start ([`start`]), typed environment ([`mod@env`]), events in our
 //! words ([`websocket`], [`batch`]), the deadline ([`deadline`]), the machine's clock and chance ([`system`]).
 
 pub mod batch;

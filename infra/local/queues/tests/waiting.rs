@@ -1,4 +1,5 @@
 //! Long polls: nobody sleeps while there is something for them.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod support;
 
