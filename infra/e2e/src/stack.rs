@@ -1,7 +1,6 @@
 //! The whole stack, on free ports, with the binaries as cargo builds them.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::OnceLock;
 
 use local::{Options, Stack};
@@ -17,7 +16,7 @@ fn root() -> PathBuf {
 pub fn binaries() -> PathBuf {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     let build = || {
-        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        let mut command = local::compile::cargo();
         command.current_dir(root()).args(["build", "--quiet", "--workspace"]);
         for entry in std::fs::read_dir(root().join("services")).unwrap() {
             command.arg("--bin").arg(entry.unwrap().file_name());

@@ -60,7 +60,7 @@ pub(crate) fn check(folder: &Path, topology: &Topology) -> Result<(), Error> {
 
 /// One cargo for all: it shares what they have in common. Its progress is the terminal's.
 fn build(topology: &Topology, profile: &str) -> Result<(), Error> {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
+    let mut command = cargo();
     command.args(["build", "--profile", profile, "--workspace"]);
     let mut names: Vec<&str> = topology.functions.iter().map(|function| function.binary.as_str()).collect();
     names.sort_unstable();
@@ -74,6 +74,25 @@ fn build(topology: &Topology, profile: &str) -> Result<(), Error> {
         Err(error) => Err(Error::NoCargo(error)),
     }
 }
+
+/// Cargo, as the person at the terminal would call it: without what the cargo that started this very program told it of
+/// the program's package. Build scripts of others look at those variables, and would run again each time.
+#[must_use]
+pub fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
+    for (name, _) in std::env::vars_os() {
+        let of_the_package = name.to_str().is_some_and(|name| PACKAGE.iter().any(|prefix| name.starts_with(prefix)));
+        if of_the_package {
+            command.env_remove(&name);
+        }
+    }
+    command
+}
+
+/// How the names of the variables start that [cargo sets](https://doc.rust-lang.org/cargo/reference/environment-variables.html)
+/// for a program that it runs.
+const PACKAGE: [&str; 6] =
+    ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_", "CARGO_RUSTC_CURRENT_"];
 
 /// Where cargo put this very program is where it puts the others: `target/debug/roomcast-local` is in `target/debug`.
 fn target_folder() -> PathBuf {

@@ -36,8 +36,7 @@ pub(crate) fn binaries() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
         if std::env::var_os(BUILT).is_none() {
-            let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-            let mut build = Command::new(cargo);
+            let mut build = local::compile::cargo();
             build.args(["build", "--quiet", "--workspace", "--bin", "baseline"]).current_dir(repository());
             assert!(build.status().unwrap().success(), "the recipe does not build");
         }

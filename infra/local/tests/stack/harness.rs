@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -65,8 +64,7 @@ pub(crate) fn text<'i>(item: &'i Item, name: &str) -> &'i str {
 fn examples() -> PathBuf {
     let folder = Path::new(env!("CARGO_BIN_EXE_roomcast-local")).parent().unwrap().join("examples");
     if !folder.join("witness").exists() {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let built = Command::new(cargo).args(["build", "--package", "local", "--example", "witness"]).status();
+        let built = local::compile::cargo().args(["build", "--workspace", "--example", "witness"]).status();
         assert!(built.unwrap().success(), "the example does not build");
     }
     folder
