@@ -63,9 +63,9 @@ pub struct Cli {
     #[command(flatten)]
     limits: LimitArguments,
 
-    /// What is shown of the functions' output
-    #[arg(long, value_name = "HOW MUCH", default_value = "summary", help_heading = "Output")]
-    log: LogArgument,
+    /// What is shown of the functions' output [default: summary; beside a command: quiet]
+    #[arg(long, value_name = "HOW MUCH", help_heading = "Output")]
+    log: Option<LogArgument>,
 
     /// Prints without colours (so does the environment variable NO_COLOR)
     #[arg(long, help_heading = "Output")]
@@ -207,14 +207,21 @@ impl Cli {
             fresh_process_per_invocation: self.fresh_process_per_invocation,
             processes: self.processes,
             limits: self.limits.limits(),
-            logs: match self.log {
-                LogArgument::Quiet => Logs::Quiet,
-                LogArgument::Summary => Logs::Summary,
-                LogArgument::All => Logs::All,
-            },
+            logs: self.logs(),
             colours: !no_colours && std::io::IsTerminal::is_terminal(&std::io::stderr()),
             supervisor: std::env::current_exe().ok(),
             ..Options::new(&self.topology, folder)
+        }
+    }
+
+    /// Beside a command the screen is the command's.
+    fn logs(&self) -> Logs {
+        match self.log {
+            Some(LogArgument::Quiet) => Logs::Quiet,
+            Some(LogArgument::Summary) => Logs::Summary,
+            Some(LogArgument::All) => Logs::All,
+            None if self.run.is_some() => Logs::Quiet,
+            None => Logs::Summary,
         }
     }
 

@@ -12,6 +12,7 @@ use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 
 use crate::SUPERVISE;
+use crate::compile::variables_of_the_package;
 
 /// How long a command may take to end when it is asked to.
 const GRACE: Duration = Duration::from_secs(2);
@@ -29,12 +30,11 @@ const SIGNALLED: u8 = 128;
 pub async fn run(command: &str, variables: &BTreeMap<String, String>, stop: &CancellationToken) -> std::io::Result<u8> {
     let arguments: [OsString; 5] =
         [SUPERVISE.into(), std::process::id().to_string().into(), "sh".into(), "-c".into(), command.into()];
-    let mut child = Command::new(std::env::current_exe()?)
-        .args(arguments)
-        .envs(variables)
-        .process_group(own_group())
-        .kill_on_drop(true)
-        .spawn()?;
+    let mut supervised = Command::new(std::env::current_exe()?);
+    for name in variables_of_the_package() {
+        supervised.env_remove(name);
+    }
+    let mut child = supervised.args(arguments).envs(variables).process_group(own_group()).kill_on_drop(true).spawn()?;
     let status = tokio::select! {
         status = child.wait() => status?,
         () = stop.cancelled() => end(&mut child).await?,

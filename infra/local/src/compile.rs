@@ -75,18 +75,22 @@ fn build(topology: &Topology, profile: &str) -> Result<(), Error> {
     }
 }
 
-/// Cargo, as the person at the terminal would call it: without what the cargo that started this very program told it of
-/// the program's package. Build scripts of others look at those variables, and would run again each time.
+/// Cargo, as the person at the terminal would call it.
 #[must_use]
 pub fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
-    for (name, _) in std::env::vars_os() {
-        let of_the_package = name.to_str().is_some_and(|name| PACKAGE.iter().any(|prefix| name.starts_with(prefix)));
-        if of_the_package {
-            command.env_remove(&name);
-        }
+    for name in variables_of_the_package() {
+        command.env_remove(name);
     }
     command
+}
+
+/// What the cargo that started this very program told it of the program's package. It is not for those whom the program
+/// starts: build scripts look at these variables, and would run again each time.
+pub fn variables_of_the_package() -> impl Iterator<Item = OsString> {
+    let of_the_package =
+        |name: &OsString| name.to_str().is_some_and(|name| PACKAGE.iter().any(|prefix| name.starts_with(prefix)));
+    std::env::vars_os().map(|(name, _)| name).filter(of_the_package)
 }
 
 /// How the names of the variables start that [cargo sets](https://doc.rust-lang.org/cargo/reference/environment-variables.html)
@@ -107,4 +111,19 @@ fn target_folder() -> PathBuf {
 /// Cargo calls the folder of its profile `dev` `debug`.
 fn profile_folder(profile: &str) -> &str {
     if profile == "dev" { "debug" } else { profile }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_cargo_hears_nothing_of_our_package() {
+        assert!(std::env::var_os("CARGO_PKG_NAME").is_some(), "cargo tells every test its package");
+        let command = cargo();
+        let removed: Vec<_> = command.get_envs().filter(|(_, value)| value.is_none()).map(|(name, _)| name).collect();
+        for name in ["CARGO_PKG_NAME", "CARGO_PKG_VERSION", "CARGO_MANIFEST_DIR"] {
+            assert!(removed.contains(&std::ffi::OsStr::new(name)), "{name} stays");
+        }
+    }
 }
