@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
-use local_queues::{Config, Service};
+use local_queues::{Config, Keeper, Service};
 use nix::fcntl::{Flock, FlockArg};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -17,7 +17,7 @@ use crate::Error;
 use crate::aws::caller::Callers;
 use crate::aws::grants::Grants;
 use crate::aws::{self, Calls, Database, Dynamo, Endpoint, Statistics};
-use crate::kept::Kept;
+use crate::kept::keep;
 use crate::options::Options;
 use crate::place::{ACCOUNT, REGION};
 
@@ -56,9 +56,7 @@ impl Cloud {
         let url = format!("http://{}", listener.local_addr()?);
         let folder = options.data.as_deref().map(Folder::take).transpose()?;
         let database = Database::open(folder.as_ref().map(|folder| folder.file("dynamodb.sqlite")).as_deref())?;
-        let messaging =
-            Service::new(Config { account_id: ACCOUNT.into(), region: REGION.into(), base_url: url.clone() });
-        let kept = folder.as_ref().map(|folder| folder.keep(&messaging)).transpose()?;
+        let (messaging, keeper) = messaging(&url, folder.as_ref())?;
         let (stop, calls) = (CancellationToken::new(), Arc::new(Calls::default()));
         let dynamo = Dynamo::start(database.clone(), stop.clone()).await?;
         let endpoint = Arc::new(Endpoint::new(dynamo, messaging.clone(), callers, grants, Arc::clone(&calls)));
@@ -66,7 +64,7 @@ impl Cloud {
             tokio::spawn(aws::serve(Arc::clone(&endpoint), listener, stop.clone())),
             tokio::spawn(tend(database, options.speed.tending_period(), stop.clone())),
         ];
-        tasks.extend(kept.map(|kept| tokio::spawn(kept.keep(stop.clone()))));
+        tasks.extend(keeper.map(|keeper| tokio::spawn(keep(keeper, stop.clone()))));
         Ok(Self { url, embedded: Some(Embedded { endpoint, messaging, calls, stop, tasks, _folder: folder }) })
     }
 
@@ -122,11 +120,15 @@ impl Folder {
     fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
+}
 
-    fn keep(&self, messaging: &Service) -> Result<Kept, Error> {
-        let kept = Kept::load(messaging.clone(), self.file("messages.json"));
-        kept.map_err(|error| unusable(&self.path, error.to_string()))
-    }
+/// Queues and topics, in memory or also in a folder.
+fn messaging(url: &str, folder: Option<&Folder>) -> Result<(Service, Option<Keeper>), Error> {
+    let config = Config { account_id: ACCOUNT.into(), region: REGION.into(), base_url: url.to_owned() };
+    let Some(folder) = folder else { return Ok((Service::new(config), None)) };
+    let (service, keeper) =
+        Service::open(config, &folder.path).map_err(|error| unusable(&folder.path, error.to_string()))?;
+    Ok((service, Some(keeper)))
 }
 
 fn unusable(folder: &Path, reason: String) -> Error {

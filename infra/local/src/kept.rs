@@ -1,53 +1,41 @@
-//! Queues and topics in a file: loaded at the start, saved while things change, and at the end.
+//! Queues and topics in a folder: the journal is shortened when it has grown, and at the end.
 
-use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use local_queues::{Service, SnapshotError};
-use tokio::time::MissedTickBehavior;
+use local_queues::Keeper;
 use tokio_util::sync::CancellationToken;
 
-/// What a runner that is killed may lose of its queues. (Tables lose nothing: each write is in the file.)
-const SAVE_PERIOD: Duration = Duration::from_secs(1);
+/// Between attempts to write while the system refuses, as it does on a disk that is full.
+const RETRY: Duration = Duration::from_secs(1);
 
-/// The file, and whose it is.
-#[derive(Clone)]
-pub(crate) struct Kept {
-    messaging: Service,
-    file: PathBuf,
+/// Writes everything anew whenever it is worth the time; the last time is when it is stopped.
+pub(crate) async fn keep(keeper: Keeper, stop: CancellationToken) {
+    let keeper = Arc::new(keeper);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = keeper.due() => {}
+        }
+        while !compact(&keeper).await {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = tokio::time::sleep(RETRY) => {}
+            }
+        }
+    }
+    compact(&keeper).await;
 }
 
-impl Kept {
-    /// Takes up what the file has, if there is one.
-    pub(crate) fn load(messaging: Service, file: PathBuf) -> Result<Self, SnapshotError> {
-        messaging.load(&file)?;
-        Ok(Self { messaging, file })
+async fn compact(keeper: &Arc<Keeper>) -> bool {
+    if let Some(failure) = keeper.failure() {
+        tracing::warn!("the queues could not be kept for a moment: {failure}");
     }
-
-    /// Saves whenever something was counted since the last time; the last time is when it is stopped.
-    pub(crate) async fn keep(self, stop: CancellationToken) {
-        let mut saved = self.messaging.stats();
-        let mut ticks = tokio::time::interval(SAVE_PERIOD);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while !stop.is_cancelled() {
-            tokio::select! {
-                () = stop.cancelled() => {}
-                _ = ticks.tick() => {}
-            }
-            let now = self.messaging.stats();
-            if now != saved {
-                self.save().await;
-                saved = now;
-            }
-        }
+    let blocking = Arc::clone(keeper);
+    let compacted = tokio::task::spawn_blocking(move || blocking.compact().map_err(|error| error.to_string())).await;
+    let failed = compacted.map_err(|error| error.to_string()).and_then(|compacted| compacted).err();
+    if let Some(reason) = &failed {
+        tracing::warn!("what the queues keep cannot be written anew: {reason}");
     }
-
-    async fn save(&self) {
-        let kept = self.clone();
-        match tokio::task::spawn_blocking(move || kept.messaging.save(&kept.file)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "the queues could not be saved"),
-            Err(error) => tracing::warn!(%error, "the queues could not be saved"),
-        }
-    }
+    failed.is_none()
 }

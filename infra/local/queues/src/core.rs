@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use tokio::time::Instant;
 
 use crate::attributes::QueueAttributes;
+use crate::change::{Change, Changes};
 use crate::clock::Moment;
-use crate::dedupe::Dedupe;
+use crate::dedupe::{Accepted, Dedupe};
 use crate::error::Error;
 use crate::limits;
 use crate::message::Message;
@@ -26,10 +27,12 @@ pub(crate) struct Core {
     pub(crate) next_sequence: u64,
     pub(crate) next_receipt: u64,
     pub(crate) entries: HashMap<u64, Entry>,
+    pub(crate) changes: Changes,
     order: Order,
     timers: Timers,
     in_flight: usize,
     delayed: usize,
+    leaving: usize,
 }
 
 /// A message and whether it can be seen.
@@ -39,22 +42,25 @@ pub(crate) struct Entry {
     pub(crate) hidden: Option<Hidden>,
 }
 
-/// A message that cannot be seen: delayed, or in flight.
+/// A message that cannot be seen: delayed, in flight, or on its way to another queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Hidden {
     pub(crate) until: Instant,
-    /// Of the receive that hides it; `DELAYED` for a message that nobody has received yet.
+    /// Of the receive that hides it; `DELAYED` for a message that nobody has received yet, `LEAVING` for one that is
+    /// being moved.
     pub(crate) receipt: u64,
 }
 
 /// In place of a receipt.
 pub(crate) const DELAYED: u64 = 0;
+/// In place of a receipt.
+const LEAVING: u64 = u64::MAX;
 
 /// What one receive brings.
 #[derive(Debug, Default)]
 pub(crate) struct Received {
     pub(crate) deliveries: Vec<(Message, Receipt)>,
-    /// Messages that were received too often, to be moved.
+    /// Messages that were received too often, to be moved: they leave when [`Core::end_move`] says so.
     pub(crate) dead: Vec<Message>,
 }
 
@@ -78,14 +84,16 @@ impl Core {
             next_sequence: 1,
             next_receipt: DELAYED + 1,
             entries: HashMap::new(),
+            changes: Changes::default(),
             timers: Timers::default(),
             in_flight: 0,
             delayed: 0,
+            leaving: 0,
         }
     }
 
     pub(crate) fn counts(&self) -> Counts {
-        let visible = self.entries.len() - self.in_flight - self.delayed;
+        let visible = self.entries.len() - self.in_flight - self.delayed - self.leaving;
         Counts { visible, in_flight: self.in_flight, delayed: self.delayed }
     }
 
@@ -116,6 +124,7 @@ impl Core {
         message.sequence = sequence;
         self.order.add(message.group.as_deref(), sequence, delayed_until.is_some());
         self.entries.insert(sequence, Entry { message, hidden: None });
+        self.changes.note(|| Change::Added { sequence });
         if let Some(until) = delayed_until {
             self.delayed += 1;
             self.hide(sequence, Hidden { until, receipt: DELAYED });
@@ -123,7 +132,23 @@ impl Core {
         sequence
     }
 
-    /// Up to `most` messages, hidden until `until`. Those received `most_receives` times already are removed instead.
+    /// Takes a deduplication id that is free.
+    pub(crate) fn remember(&mut self, key: String, accepted: Accepted, at_ms: u64) {
+        self.changes.note(|| Change::Remembered { key: key.clone(), accepted: accepted.clone(), at_ms });
+        self.dedupe.remember(key, accepted, at_ms);
+    }
+
+    pub(crate) fn set_attributes(&mut self, attributes: QueueAttributes) {
+        self.attributes = attributes;
+        self.changes.note(|| Change::Settings);
+    }
+
+    pub(crate) fn set_tags(&mut self, tags: BTreeMap<String, String>) {
+        self.tags = tags;
+        self.changes.note(|| Change::Settings);
+    }
+
+    /// Up to `most` messages, hidden until `until`. Those received `most_receives` times already leave instead.
     pub(crate) fn receive(
         &mut self,
         most: usize,
@@ -163,25 +188,26 @@ impl Core {
         let retention_ms = self.attributes.retention_s * 1000;
         let is_expired = entry.message.sent_ms + retention_ms <= now.epoch_ms;
         let is_dead = most_receives.is_some_and(|most| entry.message.receive_count >= most);
-        if is_expired || is_dead {
+        if is_expired {
+            self.counters.expired += 1;
             self.order.remove(entry.message.group.as_deref());
-            let removed = self.entries.remove(&sequence);
-            if is_expired {
-                self.counters.expired += 1;
-            } else if let Some(entry) = removed {
-                self.counters.dead_lettered += 1;
-                received.dead.push(entry.message);
-            }
+            return self.forget(sequence);
+        }
+        if is_dead {
+            self.counters.dead_lettered += 1;
+            received.dead.extend(self.begin_move(sequence, now.instant));
             return;
         }
         entry.message.receive_count += 1;
-        entry.message.first_received_ms.get_or_insert(now.epoch_ms);
-        let receipt = Receipt { sequence, receive: self.next_receipt };
+        let first_received_ms = *entry.message.first_received_ms.get_or_insert(now.epoch_ms);
+        let (receive, receive_count) = (self.next_receipt, entry.message.receive_count);
+        let receipt = Receipt { sequence, receive };
         received.deliveries.push((entry.message.clone(), receipt));
         self.next_receipt += 1;
         self.in_flight += 1;
         self.counters.received += 1;
-        self.hide(sequence, Hidden { until, receipt: receipt.receive });
+        self.changes.note(|| Change::Received { sequence, receive, receive_count, first_received_ms });
+        self.hide(sequence, Hidden { until, receipt: receive });
     }
 
     /// Deletes a message for whoever received it last. `handle` is for the words of the error.
@@ -198,8 +224,8 @@ impl Core {
             self.in_flight -= 1;
             self.order.remove(entry.message.group.as_deref());
         }
-        self.entries.remove(&receipt.sequence);
         self.counters.deleted += 1;
+        self.forget(receipt.sequence);
         Ok(())
     }
 
@@ -234,24 +260,50 @@ impl Core {
         self.entries.clear();
         self.order.clear();
         self.timers.clear();
-        (self.in_flight, self.delayed) = (0, 0);
+        (self.in_flight, self.delayed, self.leaving) = (0, 0, 0);
+        let below = self.next_sequence;
+        self.changes.note(|| Change::Purged { below });
     }
 
-    /// Takes out every message that is visible, in order.
-    pub(crate) fn drain(&mut self) -> Vec<Message> {
-        let mut drained = Vec::new();
+    /// Begins to move every message that is visible, in order.
+    pub(crate) fn begin_move_of_all(&mut self, now: Instant) -> Vec<Message> {
+        let mut leaving = Vec::new();
         loop {
             let taken = self.order.take(limits::BATCH_ENTRIES);
             if taken.is_empty() {
-                return drained;
+                return leaving;
             }
-            for sequence in taken {
-                if let Some(entry) = self.entries.remove(&sequence) {
-                    self.order.remove(entry.message.group.as_deref());
-                    drained.push(entry.message);
-                }
-            }
+            leaving.extend(taken.into_iter().filter_map(|sequence| self.begin_move(sequence, now)));
         }
+    }
+
+    /// A message that its order gave is on its way to another queue, and in this one, unseen, until it has arrived: so
+    /// a process that dies in between has it twice, and never not at all.
+    fn begin_move(&mut self, sequence: u64, now: Instant) -> Option<Message> {
+        let entry = self.entries.get_mut(&sequence)?;
+        entry.hidden = Some(Hidden { until: now, receipt: LEAVING });
+        self.leaving += 1;
+        self.order.remove(entry.message.group.as_deref());
+        Some(entry.message.clone())
+    }
+
+    /// A message has arrived in the other queue, or is visible here again because that queue does not exist.
+    pub(crate) fn end_move(&mut self, sequence: u64, has_arrived: bool) {
+        let Some(entry) = self.entries.get_mut(&sequence) else { return };
+        if entry.hidden.take_if(|hidden| hidden.receipt == LEAVING).is_none() {
+            return;
+        }
+        self.leaving -= 1;
+        if has_arrived {
+            self.forget(sequence);
+        } else {
+            self.order.restore(entry.message.group.as_deref(), sequence);
+        }
+    }
+
+    fn forget(&mut self, sequence: u64) {
+        self.entries.remove(&sequence);
+        self.changes.note(|| Change::Removed { sequence });
     }
 
     fn hide(&mut self, sequence: u64, hidden: Hidden) {

@@ -38,12 +38,22 @@ impl Dedupe {
         self.accepted.insert(key, accepted);
     }
 
+    /// Remembers an id that was accepted in another life, unless that is too long ago or known.
+    pub(crate) fn take_up(&mut self, key: String, accepted: Accepted, at_ms: u64, now_ms: u64) {
+        if at_ms + kept_ms() > now_ms && self.find(&key, now_ms).is_none() {
+            self.remember(key, accepted, at_ms);
+        }
+    }
+
     fn forget_old(&mut self, now_ms: u64) {
-        let kept_ms = u64::try_from(DEDUPLICATION.as_millis()).unwrap_or(u64::MAX);
-        while let Some((_, key)) = self.order.pop_front_if(|(at_ms, _)| *at_ms + kept_ms <= now_ms) {
+        while let Some((_, key)) = self.order.pop_front_if(|(at_ms, _)| *at_ms + kept_ms() <= now_ms) {
             self.accepted.remove(&key);
         }
     }
+}
+
+fn kept_ms() -> u64 {
+    u64::try_from(DEDUPLICATION.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The key of an id in its scope: the whole queue, or one group of it. Neither id nor group can contain a newline.
@@ -68,6 +78,18 @@ mod tests {
         assert_eq!(dedupe.find("id", 300_999), Some(&accepted));
         assert_eq!(dedupe.find("id", 301_000), None);
         assert!(dedupe.order.is_empty());
+    }
+
+    #[test]
+    fn an_id_of_another_life_is_taken_up_once_and_only_while_it_holds() {
+        let mut dedupe = Dedupe::default();
+        let accepted = |sequence| Accepted { message_id: "m".to_owned(), sequence };
+        dedupe.take_up("old".to_owned(), accepted(1), 1_000, 301_000);
+        dedupe.take_up("id".to_owned(), accepted(2), 2_000, 301_000);
+        dedupe.take_up("id".to_owned(), accepted(3), 2_000, 301_000);
+        assert_eq!(dedupe.find("old", 301_000), None);
+        assert_eq!(dedupe.find("id", 301_000), Some(&accepted(2)));
+        assert_eq!(dedupe.order.len(), 1);
     }
 
     #[test]

@@ -149,7 +149,7 @@ impl Checked {
         let message_id = self.message_id.clone();
         let delay_s = core.attributes.delay_s;
         let accepted = Accepted { message_id, sequence: self.add(core, now, delay_s) };
-        core.dedupe.remember(key, accepted.clone(), now.epoch_ms);
+        core.remember(key, accepted.clone(), now.epoch_ms);
         Ok(accepted)
     }
 

@@ -40,12 +40,7 @@ impl Group {
 impl Fifo {
     /// A new message, later than every other. A delayed one holds up those behind it.
     pub(crate) fn add(&mut self, group: &str, sequence: u64, is_delayed: bool) {
-        if !self.groups.contains_key(group) {
-            self.groups.insert(Arc::from(group), Group::default());
-        }
-        if let Some(of_group) = self.groups.get_mut(group) {
-            of_group.waiting.push_back(Waiting { sequence, is_delayed });
-        }
+        self.group(group).waiting.push_back(Waiting { sequence, is_delayed });
         self.settle(group);
     }
 
@@ -84,9 +79,15 @@ impl Fifo {
     pub(crate) fn put_back(&mut self, group: &str, sequence: u64) {
         if let Some(of_group) = self.groups.get_mut(group) {
             of_group.in_flight = of_group.in_flight.saturating_sub(1);
-            let place = of_group.place_of(sequence);
-            of_group.waiting.insert(place, Waiting { sequence, is_delayed: false });
         }
+        self.restore(group, sequence);
+    }
+
+    /// A message that was removed is there again, in its old place.
+    pub(crate) fn restore(&mut self, group: &str, sequence: u64) {
+        let of_group = self.group(group);
+        let place = of_group.place_of(sequence);
+        of_group.waiting.insert(place, Waiting { sequence, is_delayed: false });
         self.settle(group);
     }
 
@@ -106,6 +107,11 @@ impl Fifo {
     pub(crate) fn clear(&mut self) {
         self.groups.clear();
         self.ready.clear();
+    }
+
+    /// The group of that name, which may be new.
+    fn group(&mut self, name: &str) -> &mut Group {
+        self.groups.entry(Arc::from(name)).or_default()
     }
 
     /// Lists a group that became ready, forgets one that became empty.
@@ -164,6 +170,17 @@ mod tests {
         assert!(!fifo.has_visible());
         fifo.end_delay("a", 1);
         assert_eq!(fifo.take(10), [1, 2]);
+    }
+
+    #[test]
+    fn what_was_removed_comes_back_into_its_place_even_if_its_group_was_forgotten() {
+        let mut fifo = queue(&[("a", 1), ("a", 2)]);
+        assert_eq!(fifo.take(2), [1, 2]);
+        fifo.remove("a");
+        fifo.remove("a");
+        fifo.restore("a", 2);
+        fifo.restore("a", 1);
+        assert_eq!(fifo.take(2), [1, 2]);
     }
 
     #[test]

@@ -40,10 +40,11 @@
 //! | `draft`, `message`, `md5` | a message before and after it is accepted, and its checksums |
 //! | `attributes`, `limits`, `config` | what can be set, what cannot be exceeded, where it pretends to be |
 //! | `sqs`, `sns` | the two protocols, one file per family of calls |
-//! | `snapshot` | everything as JSON, and back |
+//! | `change`, `kept` | what happened, and how it outlives the process |
 //! | `stats`, `error`, `clock` | what was counted, how calls are refused, what time it is |
 
 mod attributes;
+mod change;
 mod clock;
 mod config;
 mod core;
@@ -51,6 +52,7 @@ mod dedupe;
 mod draft;
 mod error;
 mod fifo;
+mod kept;
 pub mod limits;
 mod md5;
 mod message;
@@ -59,7 +61,6 @@ mod provision;
 mod queue;
 mod receipt;
 mod service;
-mod snapshot;
 mod sns;
 mod sqs;
 mod standard;
@@ -68,7 +69,7 @@ mod timers;
 
 pub use crate::config::Config;
 pub use crate::error::Error;
+pub use crate::kept::{KeepError, Keeper};
 pub use crate::provision::{sns_resource, sqs_resource};
 pub use crate::service::Service;
-pub use crate::snapshot::SnapshotError;
 pub use crate::stats::{QueueCounters, QueueStats, Stats, TopicStats};

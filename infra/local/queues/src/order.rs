@@ -57,6 +57,14 @@ impl Order {
         }
     }
 
+    /// A message that was removed is there again, after all.
+    pub(crate) fn restore(&mut self, group: Option<&str>, sequence: u64) {
+        match self {
+            Self::Standard(order) => order.show(sequence),
+            Self::Fifo(order) => order.restore(group.unwrap_or_default(), sequence),
+        }
+    }
+
     pub(crate) fn has_visible(&self) -> bool {
         match self {
             Self::Standard(order) => order.has_visible(),

@@ -1,25 +1,31 @@
 //! One queue: its state behind a lock, and a bell for those who wait.
 
 use std::pin::pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::attributes::{QueueAttributes, Redrive};
+use crate::change::Change;
 use crate::clock::{Clock, Moment};
 use crate::core::{Core, Received};
 use crate::error::Error;
+use crate::kept::{Journal, Record};
 use crate::message::Message;
 use crate::receipt::Receipt;
 
 /// A queue, shared by all who know its name.
 #[derive(Debug)]
 pub(crate) struct Queue {
+    /// No other queue or topic ever had it, whatever its name.
+    pub(crate) id: u64,
     pub(crate) name: String,
     pub(crate) created_ms: u64,
     clock: Clock,
+    /// Where changes are written down before anybody is told of them.
+    journal: Option<Arc<Journal>>,
     state: Mutex<State>,
     /// Rung once per chance of getting a message; whoever leaves messages behind passes it on.
     arrived: Notify,
@@ -47,10 +53,27 @@ pub(crate) struct Ask {
 const PURGE_PERIOD: Duration = Duration::from_secs(60);
 
 impl Queue {
-    pub(crate) fn new(core: Core, clock: Clock, created_ms: u64) -> Self {
-        let state = State { core, is_deleted: false, modified_ms: created_ms, purged: None };
-        let name = state.core.name.clone();
-        Self { name, created_ms, clock, state: Mutex::new(state), arrived: Notify::new() }
+    /// A queue that was there before.
+    pub(crate) fn restored(
+        id: u64,
+        mut core: Core,
+        clock: Clock,
+        created_ms: u64,
+        journal: Option<Arc<Journal>>,
+    ) -> Self {
+        if journal.is_some() {
+            core.changes.keep();
+        }
+        let name = core.name.clone();
+        let state = Mutex::new(State { core, is_deleted: false, modified_ms: created_ms, purged: None });
+        Self { id, name, created_ms, clock, journal, state, arrived: Notify::new() }
+    }
+
+    /// A new queue.
+    pub(crate) fn create(id: u64, core: Core, clock: Clock, journal: Option<Arc<Journal>>) -> Self {
+        let queue = Self::restored(id, core, clock, clock.now().epoch_ms, journal);
+        queue.with(|core, _| core.changes.note(|| Change::Settings));
+        queue
     }
 
     /// Does something with the queue as it is now, and wakes those whom it concerns.
@@ -65,6 +88,7 @@ impl Queue {
             let due_before = state.core.next_due();
             state.core.advance(now.instant);
             let result = act(&mut state, now);
+            self.write_down(&mut state.core, now);
             let due = state.core.next_due();
             let is_due_earlier = due.is_some_and(|due| due_before.is_none_or(|before| due < before));
             (result, state.core.has_visible(), is_due_earlier)
@@ -87,9 +111,7 @@ impl Queue {
             let mut arrived = pin!(self.arrived.notified());
             arrived.as_mut().enable();
             let attempt = self.try_receive(ask, &redrive)?;
-            if !attempt.received.dead.is_empty() {
-                redrive.bury(attempt.received.dead);
-            }
+            self.bury(attempt.received.dead, &redrive);
             let deadline = *deadline.get_or_insert_with(|| attempt.now + Duration::from_secs(attempt.wait_s));
             if !attempt.received.deliveries.is_empty() || attempt.now >= deadline {
                 return Ok(attempt.received.deliveries);
@@ -116,6 +138,7 @@ impl Queue {
         let most_receives = policy.filter(|policy| redrive.exists(policy)).map(|policy| policy.most_receives);
         let due_before = core.next_due();
         let received = core.receive(ask.most, until, now, most_receives)?;
+        self.write_down(core, now);
         let next_due = core.next_due();
         let wait_s = ask.wait_s.unwrap_or(core.attributes.wait_s);
         let leaves_some = !received.deliveries.is_empty() && core.has_visible();
@@ -127,6 +150,25 @@ impl Queue {
             self.arrived.notify_one();
         }
         Ok(Attempt { received, now: now.instant, next_due, wait_s })
+    }
+
+    fn bury(&self, dead: Vec<Message>, redrive: &impl Redriving) {
+        if dead.is_empty() {
+            return;
+        }
+        let sequences: Vec<u64> = dead.iter().map(|message| message.sequence).collect();
+        let have_arrived = redrive.bury(dead);
+        self.with(|core, _| sequences.iter().for_each(|sequence| core.end_move(*sequence, have_arrived)));
+    }
+
+    /// Under the lock, so that what is written down is in the order in which it happened.
+    fn write_down(&self, core: &mut Core, now: Moment) {
+        let Some(journal) = &self.journal else { return };
+        let changes = core.changes.take();
+        if !changes.is_empty() {
+            let record = |change| Record::of(change, core, self.created_ms, now);
+            journal.write(self.id, changes.iter().filter_map(record));
+        }
     }
 
     /// Changes attributes, all of them or none; `check` has the last word.
@@ -141,7 +183,7 @@ impl Queue {
                 attributes.set(name, value)?;
             }
             check(&attributes)?;
-            state.core.attributes = attributes;
+            state.core.set_attributes(attributes);
             state.modified_ms = now.epoch_ms;
             Ok(())
         })
@@ -167,6 +209,9 @@ impl Queue {
     /// Tells those who wait that the queue is gone.
     pub(crate) fn close(&self) {
         self.with_state(|state, _| state.is_deleted = true);
+        if let Some(journal) = &self.journal {
+            journal.write(self.id, [Record::Gone].into_iter());
+        }
         self.arrived.notify_waiters();
     }
 }
@@ -176,8 +221,8 @@ pub(crate) trait Redriving {
     /// Whether the queue of a policy exists: while it does not, nothing is moved.
     fn exists(&self, policy: &Redrive) -> bool;
 
-    /// Moves messages there.
-    fn bury(&self, dead: Vec<Message>);
+    /// Puts messages there; says whether they are, which they are not if the queue is gone by now.
+    fn bury(&self, dead: Vec<Message>) -> bool;
 }
 
 struct Attempt {

@@ -1,6 +1,7 @@
 //! All queues and topics of one account in one Region.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
@@ -11,10 +12,11 @@ use crate::clock::Clock;
 use crate::config::{Config, name_in_arn};
 use crate::core::Core;
 use crate::error::Error;
+use crate::kept::Journal;
 use crate::limits;
 use crate::message::Message;
 use crate::queue::{Queue, Redriving};
-use crate::sns::Topics;
+use crate::sns::{Topic, TopicState, Topics};
 use crate::sqs;
 use crate::stats::{QueueStats, Stats};
 
@@ -30,13 +32,22 @@ struct Inner {
     clock: Clock,
     queues: RwLock<BTreeMap<String, Arc<Queue>>>,
     topics: Topics,
+    /// Numbers for queues and topics, each used once.
+    next_id: AtomicU64,
+    journal: Option<Arc<Journal>>,
 }
 
 impl Service {
-    /// No queues, no topics.
+    /// No queues, no topics, and nothing of them is left when the process ends: see [`Service::open`].
     #[must_use]
     pub fn new(config: Config) -> Self {
-        let inner = Inner { config, clock: Clock::start(), queues: RwLock::default(), topics: Topics::default() };
+        Self::kept_in(config, None)
+    }
+
+    /// No queues, no topics yet; changes are written into the journal.
+    pub(crate) fn kept_in(config: Config, journal: Option<Arc<Journal>>) -> Self {
+        let (clock, next_id) = (Clock::start(), AtomicU64::new(1));
+        let inner = Inner { config, clock, queues: RwLock::default(), topics: Topics::default(), next_id, journal };
         Self { inner: Arc::new(inner) }
     }
 
@@ -70,7 +81,7 @@ impl Service {
         let mut queues = self.inner.queues.write().unwrap_or_else(PoisonError::into_inner);
         match queues.get(name).map(Arc::clone) {
             None => {
-                let queue = Queue::new(Core::new(name, wanted), clock, clock.now().epoch_ms);
+                let queue = Queue::create(self.next_id(), Core::new(name, wanted), clock, self.journal());
                 queues.insert(name.to_owned(), Arc::new(queue));
             }
             Some(existing) => {
@@ -137,10 +148,28 @@ impl Service {
         self.queue(name_in_arn(arn, "sqs")?)
     }
 
-    /// Replaces or adds a queue that was restored.
-    pub(crate) fn put_queue(&self, queue: Queue) {
+    /// A number that no queue or topic has had.
+    pub(crate) fn next_id(&self) -> u64 {
+        self.inner.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn journal(&self) -> Option<Arc<Journal>> {
+        self.inner.journal.clone()
+    }
+
+    /// Adds a queue that was there before, in place of one of the same name.
+    pub(crate) fn install_queue(&self, id: u64, name: &str, created_ms: u64, core: Core) {
+        self.inner.next_id.fetch_max(id + 1, Ordering::Relaxed);
+        let queue = Queue::restored(id, core, self.inner.clock, created_ms, self.journal());
         let mut queues = self.inner.queues.write().unwrap_or_else(PoisonError::into_inner);
-        queues.insert(queue.name.clone(), Arc::new(queue));
+        queues.insert(name.to_owned(), Arc::new(queue));
+    }
+
+    /// Adds a topic that was there before, in place of one of the same name.
+    pub(crate) fn install_topic(&self, id: u64, name: &str, state: TopicState) {
+        self.inner.next_id.fetch_max(id + 1, Ordering::Relaxed);
+        let arn = self.inner.config.topic_arn(name);
+        self.inner.topics.install(Topic::restored(id, name, &arn, state, self.journal()));
     }
 
     pub(crate) fn remove_queue(&self, name: &str) {
@@ -162,9 +191,9 @@ impl Redriving for DeadLetters<'_> {
         self.service.queue(&policy.target_name).is_some()
     }
 
-    fn bury(&self, dead: Vec<Message>) {
-        let Some(policy) = self.source.attributes().0.redrive else { return };
-        let Some(target) = self.service.queue(&policy.target_name) else { return };
+    fn bury(&self, dead: Vec<Message>) -> bool {
+        let policy = self.source.attributes().0.redrive;
+        let Some(target) = policy.and_then(|policy| self.service.queue(&policy.target_name)) else { return false };
         let source_arn = self.service.config().queue_arn(&self.source.name);
         target.with(|core, now| {
             for mut message in dead {
@@ -179,6 +208,7 @@ impl Redriving for DeadLetters<'_> {
                 core.add(message, None);
             }
         });
+        true
     }
 }
 

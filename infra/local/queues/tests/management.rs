@@ -1,4 +1,4 @@
-//! Queues themselves, redrive, snapshots, through the SDK.
+//! Queues themselves and redrive, through the SDK.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod support;
@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use aws_sdk_sqs::error::ProvideErrorMetadata;
 use aws_sdk_sqs::types::{MessageSystemAttributeName, QueueAttributeName};
 use local_queues::{sns_resource, sqs_resource};
-use support::{World, bodies, service};
+use support::{World, bodies};
 
 #[tokio::test]
 async fn a_queue_is_created_once_and_found_by_its_name() {
@@ -158,49 +158,6 @@ async fn without_its_dead_letter_queue_a_queue_keeps_its_messages() {
     for _ in 0..3 {
         assert_eq!(bodies(&world.receive(&url).await), ["body"]);
     }
-}
-
-#[tokio::test]
-async fn a_snapshot_brings_everything_back_and_shows_what_was_in_flight() {
-    let world = World::start().await;
-    let url = world.queue("work.fifo", &[]).await;
-    world.send_fifo(&url, "a", &["a1", "a2", "a3"]).await;
-    let received = world.receive(&url).await;
-    world.delete(&url, &received[0]).await;
-    let topic = world.sns.create_topic().name("news").send().await.unwrap().topic_arn.unwrap();
-    world.queue("reader", &[]).await;
-    let subscribe = world.sns.subscribe().topic_arn(&topic).protocol("sqs");
-    let subscribe = subscribe.endpoint("arn:aws:sqs:us-east-1:000000000000:reader");
-    subscribe.attributes("FilterPolicy", r#"{"kind":["x"]}"#).send().await.unwrap();
-    let snapshot = world.service.snapshot().unwrap();
-
-    let other = World::start().await;
-    other.service.restore(&snapshot).unwrap();
-    let url = other.sqs.get_queue_url().queue_name("work.fifo").send().await.unwrap().queue_url.unwrap();
-    let stale = other.sqs.delete_message().queue_url(&url).receipt_handle(received[1].receipt_handle().unwrap());
-    stale.send().await.unwrap_err();
-    other.send_fifo(&url, "a", &["a1", "a4"]).await;
-    assert_eq!(bodies(&other.receive(&url).await), ["a2", "a3", "a4"]);
-    other.sns.publish().topic_arn(&topic).message("unwanted").send().await.unwrap();
-    assert_eq!(other.service.stats().topics["news"].filtered, 1);
-}
-
-#[test]
-fn a_snapshot_is_read_whole_or_not_at_all() {
-    let service = service("http://127.0.0.1:1");
-    assert!(service.restore(b"{").unwrap_err().to_string().contains("cannot be read"));
-    let other = br#"{"version":9,"queues":[],"topics":[]}"#;
-    assert!(service.restore(other).unwrap_err().to_string().contains("version 9"));
-    service.create_queue("work", &Default::default()).unwrap();
-    let folder = std::env::temp_dir().join(format!("local-queues-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    let file = folder.join("queues.json");
-    assert!(!service.load(&file).unwrap());
-    service.save(&file).unwrap();
-    let other = self::service("http://127.0.0.1:1");
-    assert!(other.load(&file).unwrap());
-    std::fs::remove_dir_all(&folder).unwrap();
-    assert!(other.stats().queues.contains_key("work"));
 }
 
 #[test]

@@ -1,9 +1,13 @@
 //! `--data`: what was kept is there after a restart.
 
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_sqs::types::Message;
+use futures::future::join_all;
 use local::clients::Clients;
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -59,4 +63,72 @@ async fn connections_of_an_earlier_run_are_gone_and_the_recipe_forgets_them_at_t
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert_eq!(connections(&ready).await.len(), 1);
+}
+
+/// Creates or finds the queue of these tests, and gives its URL.
+async fn inbox(clients: &Clients) -> String {
+    clients.sqs.create_queue().queue_name("inbox").send().await.unwrap().queue_url.unwrap()
+}
+
+/// Receives up to ten messages and deletes them; gives their bodies.
+async fn take(clients: &Clients, url: &str) -> BTreeSet<String> {
+    let received = clients.sqs.receive_message().queue_url(url).max_number_of_messages(10).send().await.unwrap();
+    let delete = async |message: &Message| {
+        let request = clients.sqs.delete_message().queue_url(url);
+        request.receipt_handle(message.receipt_handle().unwrap()).send().await.unwrap();
+        message.body().unwrap().to_owned()
+    };
+    join_all(received.messages().iter().map(delete)).await.into_iter().collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_message_that_was_accepted_outlives_a_runner_that_is_killed() {
+    const SENDERS: usize = 8;
+    const KILLED_AFTER: usize = 1_000;
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_str().unwrap();
+    let mut runner = Runner::start(&["--data", data]);
+    let first = clients(&runner.ready());
+    let url = inbox(&first).await;
+    let count = AtomicUsize::new(0);
+    let (first, url, count) = (&first, url.as_str(), &count);
+    let send = |sender: usize| async move {
+        let mut accepted = Vec::new();
+        loop {
+            let body = format!("{sender}-{}", accepted.len());
+            if first.sqs.send_message().queue_url(url).message_body(&body).send().await.is_err() {
+                return accepted;
+            }
+            accepted.push(body);
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    };
+    let kill = async {
+        let taken = take(first, url).await;
+        while count.load(Ordering::Relaxed) < KILLED_AFTER {
+            tokio::task::yield_now().await;
+        }
+        runner.signal(Signal::SIGKILL);
+        taken
+    };
+    let (accepted, taken) = tokio::join!(join_all((0..SENDERS).map(send)), kill);
+    let accepted: BTreeSet<String> = accepted.into_iter().flatten().collect();
+    assert!(accepted.len() >= KILLED_AFTER);
+    runner.end();
+
+    let mut runner = Runner::start(&["--data", data]);
+    let second = clients(&runner.ready());
+    let (url, mut found) = (inbox(&second).await, BTreeSet::new());
+    loop {
+        let more = take(&second, &url).await;
+        if more.is_empty() {
+            break;
+        }
+        found.extend(more);
+    }
+    let owed: BTreeSet<&String> = accepted.difference(&taken).collect();
+    let lost: Vec<_> = owed.iter().filter(|body| !found.contains(**body)).collect();
+    assert!(lost.is_empty(), "{} of {} lost: {lost:?}", lost.len(), owed.len());
+    assert!(found.is_disjoint(&taken), "what was deleted is gone");
+    assert!(found.len() - owed.len() <= SENDERS, "at most one a sender was kept and not answered");
 }

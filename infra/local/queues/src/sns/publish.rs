@@ -180,10 +180,10 @@ impl<'a> Publication<'a> {
         state.stats.published += 1;
         let accepted = Accepted { message_id: message_id.clone(), sequence: state.last_sequence };
         let number = shown_sequence(accepted.sequence);
-        state.dedupe.remember(key, accepted, now_ms);
         let subscriptions = Arc::clone(&state.subscriptions);
         let tally = self.deliver(service, topic, &subscriptions, &message_id, Some(&number), Some(&id));
         tally.add_to(&mut state);
+        topic.remember(&mut state, key, accepted, now_ms);
         Ok(Published { message_id, sequence_number: Some(number) })
     }
 

@@ -35,17 +35,18 @@ pub(crate) fn subscribe(topic: &Topic, queue: &str, attributes: &BTreeMap<String
     let id = Uuid::new_v4().hyphenated().to_string();
     let mut subscription = Subscription::new(format!("{}:{id}", topic.arn), queue.to_owned());
     subscription.configure(attributes.iter())?;
-    let mut state = topic.state();
-    if let Some(existing) = state.subscriptions.values().find(|existing| existing.queue_arn == queue) {
-        if !attributes.is_empty() && existing.attributes != subscription.attributes {
-            let message = "Attributes Reason: Subscription already exists with different attributes";
-            return Err(Error::sns_invalid(message));
+    topic.change(|state| {
+        if let Some(existing) = state.subscriptions.values().find(|existing| existing.queue_arn == queue) {
+            if !attributes.is_empty() && existing.attributes != subscription.attributes {
+                let message = "Attributes Reason: Subscription already exists with different attributes";
+                return Err(Error::sns_invalid(message));
+            }
+            return Ok(existing.arn.clone());
         }
-        return Ok(existing.arn.clone());
-    }
-    let arn = subscription.arn.clone();
-    Arc::make_mut(&mut state.subscriptions).insert(id, subscription);
-    Ok(arn)
+        let arn = subscription.arn.clone();
+        Arc::make_mut(&mut state.subscriptions).insert(id, subscription);
+        Ok(arn)
+    })
 }
 
 /// Queues of the same account need no confirmation; who confirms anyway is told that all is well.
@@ -60,7 +61,7 @@ pub(super) fn confirm(service: &Service, fields: &Fields<'_>) -> Result<Xml, Err
 pub(super) fn delete(service: &Service, fields: &Fields<'_>) -> Result<Xml, Error> {
     let arn = fields.required("SubscriptionArn")?;
     if let Ok(topic) = topic_of(service, arn) {
-        Arc::make_mut(&mut topic.state().subscriptions).remove(id_in(arn));
+        topic.change(|state| Arc::make_mut(&mut state.subscriptions).remove(id_in(arn)));
     }
     Ok(Xml::default())
 }
@@ -120,10 +121,11 @@ pub(super) fn set_attribute(service: &Service, fields: &Fields<'_>) -> Result<Xm
     let name = fields.required("AttributeName")?.to_owned();
     let value = fields.get("AttributeValue").unwrap_or_default().to_owned();
     let topic = topic_of(service, arn).map_err(|_| Error::sns_not_found("Subscription"))?;
-    let mut state = topic.state();
-    let subscriptions = Arc::make_mut(&mut state.subscriptions);
-    let subscription = subscriptions.get_mut(id_in(arn)).ok_or_else(|| Error::sns_not_found("Subscription"))?;
-    subscription.configure([(&name, &value)].into_iter())?;
+    topic.change(|state| {
+        let subscriptions = Arc::make_mut(&mut state.subscriptions);
+        let subscription = subscriptions.get_mut(id_in(arn)).ok_or_else(|| Error::sns_not_found("Subscription"))?;
+        subscription.configure([(&name, &value)].into_iter())
+    })?;
     Ok(Xml::default())
 }
 

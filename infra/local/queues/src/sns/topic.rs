@@ -1,13 +1,15 @@
 //! Topics and their subscriptions, as they are kept.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use serde::{Deserialize, Serialize};
 
 use super::filter::{Policy, Scope};
-use crate::dedupe::Dedupe;
+use crate::dedupe::{Accepted, Dedupe};
 use crate::error::Error;
+use crate::kept::{Journal, Record};
 use crate::limits;
 use crate::stats::TopicStats;
 
@@ -20,8 +22,12 @@ pub(crate) struct Topics {
 /// One topic.
 #[derive(Debug)]
 pub(crate) struct Topic {
+    /// No other queue or topic ever had it, whatever its name.
+    pub(crate) id: u64,
     pub(crate) name: String,
     pub(crate) arn: String,
+    /// Where changes are written down before anybody is told of them.
+    journal: Option<Arc<Journal>>,
     state: Mutex<TopicState>,
 }
 
@@ -65,15 +71,23 @@ impl Topics {
         self.topics.read().unwrap_or_else(PoisonError::into_inner).values().map(Arc::clone).collect()
     }
 
-    /// The topic of that name, created if need be.
-    pub(crate) fn ensure(&self, name: &str, arn: &str, state: impl FnOnce() -> TopicState) -> Arc<Topic> {
+    /// The topic of that name, created by `create` if need be.
+    pub(crate) fn ensure(&self, name: &str, create: impl FnOnce() -> Topic) -> Arc<Topic> {
         let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
-        let create = || Topic { name: name.to_owned(), arn: arn.to_owned(), state: Mutex::new(state()) };
         Arc::clone(topics.entry(name.to_owned()).or_insert_with(|| Arc::new(create())))
     }
 
+    /// Adds a topic that was there before, in place of one of the same name.
+    pub(crate) fn install(&self, topic: Topic) {
+        let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
+        topics.insert(topic.name.clone(), Arc::new(topic));
+    }
+
     pub(crate) fn remove(&self, name: &str) {
-        self.topics.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+        let removed = self.topics.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+        if let Some(topic) = removed {
+            topic.write(Record::Gone);
+        }
     }
 
     pub(crate) fn stats(&self) -> BTreeMap<String, TopicStats> {
@@ -86,6 +100,44 @@ impl Topics {
 }
 
 impl Topic {
+    /// A topic that was there before.
+    pub(crate) fn restored(id: u64, name: &str, arn: &str, state: TopicState, journal: Option<Arc<Journal>>) -> Self {
+        Self { id, name: name.to_owned(), arn: arn.to_owned(), journal, state: Mutex::new(state) }
+    }
+
+    /// A new topic.
+    pub(crate) fn create(id: u64, name: &str, arn: &str, state: TopicState, journal: Option<Arc<Journal>>) -> Self {
+        let topic = Self::restored(id, name, arn, state, journal);
+        topic.change(|_| ());
+        topic
+    }
+
+    /// Changes attributes, tags or subscriptions.
+    pub(crate) fn change<R>(&self, act: impl FnOnce(&mut TopicState) -> R) -> R {
+        let mut state = self.state();
+        let result = act(&mut state);
+        self.write(Record::Topic {
+            name: Cow::Borrowed(&self.name),
+            attributes: Cow::Borrowed(&state.attributes),
+            tags: Cow::Borrowed(&state.tags),
+            subscriptions: Cow::Borrowed(&state.subscriptions),
+        });
+        result
+    }
+
+    /// Takes a deduplication id that is free, once its publication is in every queue: not earlier, so that a publisher
+    /// who was not answered can publish again.
+    pub(crate) fn remember(&self, state: &mut TopicState, key: String, accepted: Accepted, at_ms: u64) {
+        self.write(Record::Remembered { key: Cow::Borrowed(&key), accepted: Cow::Borrowed(&accepted), at_ms });
+        state.dedupe.remember(key, accepted, at_ms);
+    }
+
+    fn write(&self, record: Record<'_>) {
+        if let Some(journal) = &self.journal {
+            journal.write(self.id, [record].into_iter());
+        }
+    }
+
     pub(crate) fn state(&self) -> MutexGuard<'_, TopicState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

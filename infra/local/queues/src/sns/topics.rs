@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::query::Fields;
-use super::topic::{TopicState, check_name};
+use super::topic::{Topic, TopicState, check_name};
 use super::topic_of;
 use super::xml::Xml;
 use crate::error::Error;
@@ -17,7 +17,9 @@ pub(super) fn create(service: &Service, fields: &Fields<'_>) -> Result<Xml, Erro
     }
     let arn = ensure(service, name, &attributes)?;
     let tags = tags_in(fields);
-    topic_of(service, &arn)?.state().tags.extend(tags);
+    if !tags.is_empty() {
+        topic_of(service, &arn)?.change(|state| state.tags.extend(tags));
+    }
     Ok(Xml::default().text("TopicArn", &arn))
 }
 
@@ -30,7 +32,9 @@ pub(crate) fn ensure(service: &Service, name: &str, attributes: &BTreeMap<String
         state.set(is_fifo, attribute, value)?;
     }
     let wanted = state.attributes.clone();
-    let topic = service.topics().ensure(name, &service.config().topic_arn(name), || state);
+    let arn = service.config().topic_arn(name);
+    let create = || Topic::create(service.next_id(), name, &arn, state, service.journal());
+    let topic = service.topics().ensure(name, create);
     let existing = topic.state();
     if wanted.iter().any(|(attribute, value)| existing.attributes.get(attribute) != Some(value)) {
         return Err(Error::sns_invalid("Attributes Reason: Topic already exists with different attributes"));
@@ -86,19 +90,20 @@ pub(super) fn attributes(service: &Service, fields: &Fields<'_>) -> Result<Xml, 
 pub(super) fn set_attribute(service: &Service, fields: &Fields<'_>) -> Result<Xml, Error> {
     let topic = topic_of(service, fields.required("TopicArn")?)?;
     let value = fields.get("AttributeValue").unwrap_or_default();
-    topic.state().set(topic.is_fifo(), fields.required("AttributeName")?, value)?;
+    let name = fields.required("AttributeName")?;
+    topic.change(|state| state.set(topic.is_fifo(), name, value))?;
     Ok(Xml::default())
 }
 
 pub(super) fn tag(service: &Service, fields: &Fields<'_>) -> Result<Xml, Error> {
-    topic_of(service, fields.required("ResourceArn")?)?.state().tags.extend(tags_in(fields));
+    topic_of(service, fields.required("ResourceArn")?)?.change(|state| state.tags.extend(tags_in(fields)));
     Ok(Xml::default())
 }
 
 pub(super) fn untag(service: &Service, fields: &Fields<'_>) -> Result<Xml, Error> {
     let keys = fields.texts("TagKeys.member");
     let topic = topic_of(service, fields.required("ResourceArn")?)?;
-    topic.state().tags.retain(|key, _| !keys.contains(&key.as_str()));
+    topic.change(|state| state.tags.retain(|key, _| !keys.contains(&key.as_str())));
     Ok(Xml::default())
 }
 

@@ -77,7 +77,9 @@ pub(super) fn create(service: &Service, request: Create) -> Result<Bytes, Error>
     }
     let queue_url = service.create_queue(&request.queue_name, &attributes)?;
     if let Some(tags) = request.tags {
-        service.queue_at(&queue_url)?.with(|core, _| core.tags.extend(tags));
+        service
+            .queue_at(&queue_url)?
+            .with(|core, _| core.set_tags(core.tags.clone().into_iter().chain(tags).collect()));
     }
     write(&Url { queue_url })
 }

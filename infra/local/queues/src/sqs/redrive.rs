@@ -67,13 +67,12 @@ pub(super) fn start(service: &Service, request: Start) -> Result<Bytes, Error> {
         service.queue_of_arn(&arn).ok_or_else(|| Error::resource_not_found(missing))
     });
     let destination = destination.transpose()?;
-    for message in dead.with(|core, _| core.drain()) {
+    for message in dead.with(|core, now| core.begin_move_of_all(now.instant)) {
         let source = || service.queue(name_in_arn(message.source_arn.as_deref()?, "sqs")?);
-        match destination.clone().or_else(source) {
-            Some(queue) => put(&queue, message),
-            // Nobody knows where it came from: it stays.
-            None => drop(dead.with(|core, _| core.add(message, None))),
-        }
+        let (sequence, target) = (message.sequence, destination.clone().or_else(source));
+        let has_arrived = target.map(|queue| put(&queue, message)).is_some();
+        // If nobody knows where it came from, it stays.
+        dead.with(|core, _| core.end_move(sequence, has_arrived));
     }
     write(&Started { task_handle: Uuid::new_v4().hyphenated().to_string() })
 }

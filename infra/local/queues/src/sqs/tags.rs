@@ -38,14 +38,18 @@ pub(super) fn tag(service: &Service, request: Tag) -> Result<Bytes, Error> {
         if tags.len() > limits::TAGS {
             return Err(Error::invalid_parameter(format!("Too many tags added for queue {}.", core.name)));
         }
-        core.tags = tags;
+        core.set_tags(tags);
         Ok(NOTHING)
     })
 }
 
 pub(super) fn untag(service: &Service, request: Untag) -> Result<Bytes, Error> {
     let queue = service.queue_at(&request.queue_url)?;
-    queue.with(|core, _| core.tags.retain(|name, _| !request.tag_keys.contains(name)));
+    queue.with(|core, _| {
+        let mut tags = core.tags.clone();
+        tags.retain(|name, _| !request.tag_keys.contains(name));
+        core.set_tags(tags);
+    });
     Ok(NOTHING)
 }
 

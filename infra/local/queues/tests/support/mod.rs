@@ -92,11 +92,11 @@ impl World {
 }
 
 pub(crate) fn service(base_url: &str) -> Service {
-    Service::new(Config {
-        account_id: "000000000000".to_owned(),
-        region: "us-east-1".to_owned(),
-        base_url: base_url.to_owned(),
-    })
+    Service::new(config(base_url))
+}
+
+pub(crate) fn config(base_url: &str) -> Config {
+    Config { account_id: "000000000000".to_owned(), region: "us-east-1".to_owned(), base_url: base_url.to_owned() }
 }
 
 pub(crate) fn clients(url: &str) -> (aws_sdk_sqs::Client, aws_sdk_sns::Client) {

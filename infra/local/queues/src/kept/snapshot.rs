@@ -1,0 +1,106 @@
+//! Everything as JSON: the form in which queues and topics are between two processes.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::record::visible_ms;
+use crate::attributes::QueueAttributes;
+use crate::clock::Moment;
+use crate::core::Core;
+use crate::dedupe::Dedupe;
+use crate::message::Message;
+use crate::queue::Queue;
+use crate::service::Service;
+use crate::sns::{Subscription, Topic};
+
+/// The form of the file; another is not read.
+pub(super) const VERSION: u32 = 2;
+
+/// All queues and topics, by the numbers that no others ever had.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Snapshot {
+    pub(super) version: u32,
+    /// The journal that goes on from here.
+    pub(super) generation: u64,
+    pub(super) queues: BTreeMap<u64, SavedQueue>,
+    pub(super) topics: BTreeMap<u64, SavedTopic>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct SavedQueue {
+    pub(super) name: String,
+    pub(super) created_ms: u64,
+    pub(super) attributes: QueueAttributes,
+    pub(super) tags: BTreeMap<String, String>,
+    pub(super) next_sequence: u64,
+    pub(super) next_receipt: u64,
+    pub(super) dedupe: Dedupe,
+    /// By sequence.
+    pub(super) messages: BTreeMap<u64, SavedMessage>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct SavedMessage {
+    #[serde(flatten)]
+    pub(super) message: Message,
+    /// Milliseconds since 1970, of a message whose delay is not over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) visible_ms: Option<u64>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct SavedTopic {
+    pub(super) name: String,
+    pub(super) attributes: BTreeMap<String, String>,
+    pub(super) tags: BTreeMap<String, String>,
+    pub(super) subscriptions: BTreeMap<String, Subscription>,
+    pub(super) dedupe: Dedupe,
+    pub(super) last_sequence: u64,
+}
+
+impl Snapshot {
+    /// Each queue and each topic as it is at some instant of the call.
+    pub(super) fn of(service: &Service, generation: u64) -> Self {
+        // Topics first: what is published meanwhile may be in its queue and unknown to its topic, and is never lost.
+        let topics = service.topics().all().iter().map(|topic| (topic.id, SavedTopic::of(topic))).collect();
+        let queues = service.queues().iter().map(|queue| (queue.id, SavedQueue::of(queue))).collect();
+        Self { version: VERSION, generation, queues, topics }
+    }
+}
+
+impl SavedQueue {
+    fn of(queue: &Queue) -> Self {
+        queue.with(|core, now| Self {
+            name: queue.name.clone(),
+            created_ms: queue.created_ms,
+            attributes: core.attributes.clone(),
+            tags: core.tags.clone(),
+            next_sequence: core.next_sequence,
+            next_receipt: core.next_receipt,
+            dedupe: core.dedupe.clone(),
+            messages: messages(core, now),
+        })
+    }
+}
+
+fn messages(core: &Core, now: Moment) -> BTreeMap<u64, SavedMessage> {
+    let saved = core.entries.iter().map(|(sequence, entry)| {
+        (*sequence, SavedMessage { message: entry.message.clone(), visible_ms: visible_ms(entry, now) })
+    });
+    saved.collect()
+}
+
+impl SavedTopic {
+    fn of(topic: &Topic) -> Self {
+        let state = topic.state();
+        Self {
+            name: topic.name.clone(),
+            attributes: state.attributes.clone(),
+            tags: state.tags.clone(),
+            subscriptions: (*state.subscriptions).clone(),
+            dedupe: state.dedupe.clone(),
+            last_sequence: state.last_sequence,
+        }
+    }
+}
