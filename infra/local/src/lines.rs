@@ -101,19 +101,32 @@ fn shown(line: &str, logs: Logs) -> Option<Shown> {
     }
 }
 
-/// `joined room.id=lobby duration_ms=3`: without what every line has.
+/// `joined room.id=lobby duration_ms=3`: words before numbers, without what every line has and without the metrics that
+/// counted nothing.
 fn compact(fields: &Map<String, Value>) -> String {
     let message = fields.get("message").or_else(|| fields.get("msg")).and_then(Value::as_str).map(harmless);
-    let rest = fields
-        .iter()
-        .filter(|(name, _)| !matches!(name.as_str(), "_aws" | "level" | "timestamp" | "function" | "message" | "msg"))
-        .map(|(name, value)| match value {
-            Value::String(text) if !text.is_empty() && !text.contains([' ', '=', '"']) => {
-                format!("{}={}", harmless(name), harmless(text))
-            }
-            other => format!("{}={}", harmless(name), harmless(&other.to_string())),
-        });
+    let metrics = metrics(fields);
+    let is_said = |(name, value): &(&String, &Value)| {
+        let everywhere = matches!(name.as_str(), "_aws" | "level" | "timestamp" | "function" | "message" | "msg");
+        !everywhere && !(value.as_f64() == Some(0.0) && metrics.contains(&name.as_str()))
+    };
+    let (words, numbers): (Vec<_>, Vec<_>) = fields.iter().filter(is_said).partition(|(_, value)| value.is_string());
+    let rest = words.into_iter().chain(numbers).map(|(name, value)| match value {
+        Value::String(text) if !text.is_empty() && !text.contains([' ', '=', '"']) => {
+            format!("{}={}", harmless(name), harmless(text))
+        }
+        other => format!("{}={}", harmless(name), harmless(&other.to_string())),
+    });
     message.into_iter().chain(rest).collect::<Vec<_>>().join(" ")
+}
+
+/// What the line declares to be metrics, by the [embedded metric format][emf].
+///
+/// [emf]: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+fn metrics(fields: &Map<String, Value>) -> Vec<&str> {
+    let directives = fields.get("_aws").and_then(|aws| aws["CloudWatchMetrics"].as_array());
+    let metrics = directives.into_iter().flatten().filter_map(|directive| directive["Metrics"].as_array()).flatten();
+    metrics.filter_map(|metric| metric["Name"].as_str()).collect()
 }
 
 /// Control characters are shown, not obeyed: whoever names a room shall not paint on this terminal.
@@ -141,9 +154,15 @@ mod tests {
     fn a_summary_is_the_line_with_metrics_without_what_every_line_has() {
         let line =
             r#"{"level":"INFO","function":"fanout","duration_ms":3,"room.id":"lobby","note":"two words","_aws":{}}"#;
-        assert_eq!(text(line, Logs::Summary).unwrap(), r#"duration_ms=3 note="two words" room.id=lobby"#);
+        assert_eq!(text(line, Logs::Summary).unwrap(), r#"note="two words" room.id=lobby duration_ms=3"#);
         assert_eq!(text(line, Logs::Quiet), None);
         assert_eq!(text(line, Logs::All).unwrap(), line);
+    }
+
+    #[test]
+    fn metrics_that_counted_nothing_are_not_shown() {
+        let line = r#"{"left":0,"sent":2,"shard":0,"_aws":{"CloudWatchMetrics":[{"Metrics":[{"Name":"left"},{"Name":"sent"}]}]}}"#;
+        assert_eq!(text(line, Logs::Summary).unwrap(), "sent=2 shard=0");
     }
 
     #[test]
