@@ -1,6 +1,9 @@
-//! A function that writes down every event it gets, into a table of its own: the smallest thing that the runner runs.
+//! A function that writes down every event it gets and the environment it sees, into a table of its own: the smallest
+//! thing that the runner runs.
 //!
 //! Where `PROBE_QUEUE_URL` or `PROBE_TOPIC_ARN` is set, it also calls there and writes down how the call was refused.
+
+use std::collections::HashMap;
 
 use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -30,7 +33,8 @@ async fn witness(clients: &Clients, table: &str, event: LambdaEvent<Value>) -> R
         .table_name(table)
         .item("id", AttributeValue::S(event.context.request_id))
         .item("function", AttributeValue::S(event.context.env_config.function_name.clone()))
-        .item("event", AttributeValue::S(event.payload.to_string()));
+        .item("event", AttributeValue::S(event.payload.to_string()))
+        .item("environment", AttributeValue::S(serde_json::to_string(&std::env::vars().collect::<HashMap<_, _>>())?));
     if let Ok(url) = std::env::var("PROBE_QUEUE_URL") {
         let refused = clients.sqs.send_message().queue_url(url).message_body("hello").send().await.err();
         request = request.item("queue", said(refused));

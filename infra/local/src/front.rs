@@ -106,10 +106,12 @@ impl Hooks for Granted {
             ManagementMethod::Get => "GET",
             ManagementMethod::Delete => "DELETE",
         };
-        if self.grants.allows_connections(&self.callers.of_key(call.access_key_id), method) {
-            Access::Allow
-        } else {
-            Access::Deny
+        match self.grants.denial_of_connections(&self.callers.of_key(call.access_key_id), method) {
+            None => Access::Allow,
+            Some(sentence) => {
+                tracing::warn!("{sentence}");
+                Access::Deny(sentence)
+            }
         }
     }
 }

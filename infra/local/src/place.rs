@@ -28,3 +28,11 @@ pub(crate) fn topic_arn(topic: &str) -> String {
 pub(crate) fn connections_arn(method: &str) -> String {
     format!("arn:aws:execute-api:{REGION}:{ACCOUNT}:{API_ID}/{STAGE}/{method}/@connections/*")
 }
+
+/// The same as API Gateway names it to whom it is denied: it hides most of the account and the whole connection.
+///
+/// Source: a capture, <https://github.com/aws-solutions/innovation-sandbox-on-aws/pull/59>
+pub(crate) fn shown_connections_arn(method: &str) -> String {
+    let account = format!("********{}", &ACCOUNT[8..]);
+    format!("arn:aws:execute-api:{REGION}:{account}:{API_ID}/{STAGE}/{method}/@connections/{{connectionId}}")
+}

@@ -6,7 +6,7 @@ use std::time::Duration;
 ///
 /// Called on the hot path: decide from memory, do not block.
 pub trait Hooks: Send + Sync + 'static {
-    /// Whether the caller may do this; a denied call is answered with 403.
+    /// Whether the caller may do this; a denied call is answered with 403 `AccessDeniedException`.
     fn authorize(&self, call: &ManagementCall<'_>) -> Access {
         let _ = call;
         Access::Allow
@@ -56,12 +56,12 @@ pub enum ManagementMethod {
 }
 
 /// Whether a call is let through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Access {
     /// Go on.
     Allow,
-    /// 403.
-    Deny,
+    /// 403, with the sentence in which IAM says who may not do what.
+    Deny(String),
 }
 
 /// What goes wrong with a management call. The numbers are those of the list of faults.

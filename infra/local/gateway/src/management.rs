@@ -61,8 +61,9 @@ pub(crate) async fn answer<I: Invoke>(
         }
     };
     let call = ManagementCall { access_key_id, method, connection_id: id };
-    if core.hooks.authorize(&call) == Access::Deny {
-        return Ok(forbid(core));
+    if let Access::Deny(sentence) = core.hooks.authorize(&call) {
+        core.counters.calls_forbidden.add_one();
+        return Ok(replies::access_denied(&sentence));
     }
     match core.hooks.fault_of_call(&call) {
         None => Ok(perform(core, &call, body)),

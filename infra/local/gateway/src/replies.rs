@@ -153,7 +153,14 @@ pub(crate) fn bare_error(status: StatusCode, error_type: &'static str) -> HttpRe
     response
 }
 
-/// 403 for a wrong stage, a wrong path, a missing permission.
+/// 403 for a missing permission, as captured (aws-solutions/innovation-sandbox-on-aws #59, architect/functions #130);
+/// `Message` begins with a capital there (ASFHyP3/hyp3 #2283).
+pub(crate) fn access_denied(sentence: &str) -> HttpResponse {
+    let body = serde_json::json!({ "Message": sentence }).to_string();
+    json_error(StatusCode::FORBIDDEN, "AccessDeniedException", body)
+}
+
+/// 403 for a wrong stage or a wrong path.
 pub(crate) fn forbidden() -> HttpResponse {
     json_error(StatusCode::FORBIDDEN, "ForbiddenException", r#"{"message":"Forbidden"}"#.to_owned())
 }

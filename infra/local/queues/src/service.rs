@@ -201,8 +201,11 @@ impl Redriving for DeadLetters<'_> {
                 message.first_received_ms = None;
                 message.source_arn = Some(source_arn.clone());
                 if core.attributes.is_fifo {
-                    // In a FIFO queue retention starts again; in a standard one it goes on.
+                    // In a FIFO queue retention starts again; in a standard one it goes on. There the deduplication
+                    // id becomes the message's own, so that two messages that had the same are both kept:
+                    // <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-configure-dead-letter-queue-redrive.html>
                     message.sent_ms = now.epoch_ms;
+                    message.deduplication_id = Some(message.id.clone());
                 }
                 core.counters.sent += 1;
                 core.add(message, None);

@@ -150,7 +150,8 @@ async fn dead_letters_of_a_group_keep_their_order_and_free_the_rest() {
         [(QueueAttributeName::RedrivePolicy, policy.as_str()), (QueueAttributeName::VisibilityTimeout, "0")];
     let url = world.queue("work.fifo", &attributes).await;
     world.send_fifo(&url, "a", &["a1", "a2"]).await;
-    assert_eq!(bodies(&world.receive(&url).await), ["a1", "a2"]);
+    let sent = world.receive(&url).await;
+    assert_eq!(bodies(&sent), ["a1", "a2"]);
     world.send_fifo(&url, "a", &["a3"]).await;
     assert_eq!(bodies(&world.receive(&url).await), ["a3"]);
     let letters = world.receive(&dead).await;
@@ -158,5 +159,38 @@ async fn dead_letters_of_a_group_keep_their_order_and_free_the_rest() {
     let system = letters[0].attributes().unwrap();
     assert_eq!(system[&MessageSystemAttributeName::DeadLetterQueueSourceArn], world.arn(&url).await);
     assert_eq!(system[&MessageSystemAttributeName::MessageGroupId], "a");
+    assert_eq!(letters[0].message_id(), sent[0].message_id());
+    let id = system.get(&MessageSystemAttributeName::MessageDeduplicationId).map(String::as_str);
+    assert_eq!(id, letters[0].message_id(), "two letters that had one deduplication id are both kept");
     assert_eq!(world.service.stats().queues["work.fifo"].counters.dead_lettered, 2);
+}
+
+#[tokio::test]
+async fn dead_letters_of_a_group_go_back_in_order_as_new_messages() {
+    let world = World::start().await;
+    let dead = world.queue("dead.fifo", &[]).await;
+    let dead_arn = world.arn(&dead).await;
+    let policy = format!(r#"{{"deadLetterTargetArn":"{dead_arn}","maxReceiveCount":1}}"#);
+    let attributes =
+        [(QueueAttributeName::RedrivePolicy, policy.as_str()), (QueueAttributeName::VisibilityTimeout, "0")];
+    let url = world.queue("work.fifo", &attributes).await;
+    let other = world.queue("other.fifo", &[]).await;
+    let standard = world.queue("standard", &[]).await;
+    world.send_fifo(&url, "a", &["a1", "a2", "a3"]).await;
+    let sent = world.receive(&url).await;
+    assert!(world.receive(&url).await.is_empty(), "all three are dead letters");
+
+    let redrive = || world.sqs.start_message_move_task().source_arn(&dead_arn);
+    let error = redrive().destination_arn(world.arn(&standard).await).send().await.unwrap_err().into_service_error();
+    assert_eq!(error.meta().code(), Some("InvalidParameterValue"), "not into a queue of another type");
+    redrive().send().await.unwrap();
+    let again = world.receive(&url).await;
+    assert_eq!(bodies(&again), ["a1", "a2", "a3"]);
+    assert_ne!(again[0].message_id(), sent[0].message_id());
+    assert_eq!(again[0].attributes().unwrap()[&MessageSystemAttributeName::ApproximateReceiveCount], "1");
+    assert!(world.receive(&url).await.is_empty(), "and are dead letters again");
+
+    redrive().destination_arn(world.arn(&other).await).send().await.unwrap();
+    assert_eq!(bodies(&world.receive(&other).await), ["a1", "a2", "a3"]);
+    assert!(world.receive(&dead).await.is_empty());
 }

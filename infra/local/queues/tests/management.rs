@@ -138,7 +138,8 @@ async fn a_message_received_too_often_goes_to_the_dead_letter_queue_and_can_be_m
     let task = world.sqs.start_message_move_task().source_arn(&dead_arn).send().await.unwrap();
     assert!(task.task_handle().is_some());
     let again = world.receive(&url).await;
-    assert_eq!(again[0].message_id(), moved[0].message_id());
+    assert_eq!(bodies(&again), ["poison"]);
+    assert_ne!(again[0].message_id(), moved[0].message_id(), "it is a new message");
     let missing = world.sqs.start_message_move_task().source_arn("arn:aws:sqs:us-east-1:000000000000:none");
     assert!(missing.send().await.unwrap_err().into_service_error().is_resource_not_found_exception());
 }

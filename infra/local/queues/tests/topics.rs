@@ -124,6 +124,41 @@ async fn a_fifo_topic_numbers_orders_and_deduplicates() {
 }
 
 #[tokio::test]
+async fn a_fifo_topic_may_deduplicate_by_content_and_within_a_group() {
+    let world = World::start().await;
+    let topic = topic(&world, "news.fifo").await;
+    let (url, _) = reader(&world, &topic, "reader.fifo", &[]).await;
+    for (name, value) in [("ContentBasedDeduplication", "true"), ("FifoThroughputScope", "MessageGroup")] {
+        let set = world.sns.set_topic_attributes().topic_arn(&topic).attribute_name(name).attribute_value(value);
+        set.send().await.unwrap();
+    }
+    for group in ["a", "a", "b"] {
+        world.sns.publish().topic_arn(&topic).message("same").message_group_id(group).send().await.unwrap();
+    }
+    let stats = world.service.stats();
+    assert_eq!((stats.topics["news.fifo"].published, stats.topics["news.fifo"].deduplicated), (2, 1));
+    // The queue deduplicates, too, over all of its groups unless it is told otherwise.
+    let received = world.receive(&url).await;
+    assert_eq!((received.len(), stats.queues["reader.fifo"].counters.deduplicated), (1, 1));
+    assert_eq!(received[0].attributes().unwrap()[&MessageSystemAttributeName::MessageGroupId], "a");
+    let envelope: serde_json::Value = serde_json::from_str(received[0].body().unwrap()).unwrap();
+    assert_eq!((envelope["Message"].as_str(), envelope["SequenceNumber"].is_string()), (Some("same"), true));
+}
+
+#[tokio::test]
+async fn a_standard_topic_passes_groups_on_and_refuses_deduplication_ids() {
+    let world = World::start().await;
+    let topic = topic(&world, "news").await;
+    let (url, _) = reader(&world, &topic, "reader", &[("RawMessageDelivery", "true")]).await;
+    let publish = || world.sns.publish().topic_arn(&topic).message("body").message_group_id("tenant");
+    publish().send().await.unwrap();
+    let received = world.receive(&url).await;
+    assert_eq!(received[0].attributes().unwrap()[&MessageSystemAttributeName::MessageGroupId], "tenant");
+    let error = publish().message_deduplication_id("1").send().await.unwrap_err().into_service_error();
+    assert!(error.is_invalid_parameter_exception(), "{error:?}");
+}
+
+#[tokio::test]
 async fn a_batch_of_publications_succeeds_and_fails_entry_by_entry() {
     let world = World::start().await;
     let topic = topic(&world, "news").await;

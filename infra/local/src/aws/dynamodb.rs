@@ -177,10 +177,12 @@ fn finish<T: serde::Serialize>(result: dynoxide::Result<T>) -> Outcome {
     }
 }
 
-/// As dynoxide answers, in our Region, and with the user identity spelled as the service model spells it.
+/// As dynoxide answers, in our Region, without changes that changed nothing (of which DynamoDB writes no record), and
+/// with the user identity spelled as the service model spells it.
 fn get_records(dynamo: &dynoxide::Database, body: &[u8]) -> Outcome {
     let Ok(request) = serde_json::from_slice(body) else { return Outcome::AskServer };
     let Ok(mut response) = dynamo.get_records(request) else { return Outcome::AskServer };
+    response.records.retain(|record| !is_idle(record));
     let mut identified = false;
     for record in &mut response.records {
         REGION.clone_into(&mut record.aws_region);
@@ -196,6 +198,12 @@ fn get_records(dynamo: &dynoxide::Database, body: &[u8]) -> Outcome {
         }
     }
     finish(Ok(response))
+}
+
+/// A write that left an item as it was. Only a stream with both images can tell.
+fn is_idle(record: &dynoxide::actions::get_records::Record) -> bool {
+    let (new, old) = (&record.dynamodb.new_image, &record.dynamodb.old_image);
+    record.event_name == "MODIFY" && new.is_some() && new == old
 }
 
 /// An open shard has no ending sequence number; dynoxide names its newest record.

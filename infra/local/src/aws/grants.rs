@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use topology::{Grant, Topology};
 
 use super::caller::Caller;
-use crate::place::{connections_arn, queue_arn, table_arn, topic_arn};
+use crate::place::{connections_arn, queue_arn, shown_connections_arn, table_arn, topic_arn};
 
 /// An action of IAM on a resource, such as `dynamodb:PutItem` on a table's ARN.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -48,10 +48,12 @@ impl Grants {
         actions.iter().find(|action| allowed.is_none_or(|allowed| !allowed.contains(action)))
     }
 
-    /// Whether the caller may call `@connections` by this method.
-    pub(crate) fn allows_connections(&self, caller: &Caller, method: &str) -> bool {
-        let action = [Action::new("execute-api:ManageConnections", connections_arn(method))];
-        self.first_denied(caller, &action).is_none()
+    /// In which words the caller is denied to call `@connections` by this method, if it is.
+    pub(crate) fn denial_of_connections(&self, caller: &Caller, method: &str) -> Option<String> {
+        let Caller::Function(function) = caller else { return None };
+        let manage = |arn: String| Action::new("execute-api:ManageConnections", arn);
+        self.first_denied(caller, &[manage(connections_arn(method))])?;
+        Some(denial(function, &manage(shown_connections_arn(method))))
     }
 }
 

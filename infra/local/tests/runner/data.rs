@@ -48,6 +48,22 @@ async fn tables_outlive_a_runner_that_is_killed() {
 }
 
 #[tokio::test]
+async fn an_orderly_stop_closes_every_connection_and_runs_its_disconnect() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_str().unwrap();
+    let mut runner = Runner::start(&["--data", data]);
+    let ready = runner.ready();
+    let (mut ada, mut bob) = (Client::connect(&ready).await, Client::connect(&ready).await);
+    assert_eq!(connections(&ready).await.len(), 2);
+    runner.signal(Signal::SIGTERM);
+    assert_eq!((ada.closed().await, bob.closed().await), (1001, 1001), "going away");
+    runner.end();
+    let mut runner = Runner::start(&["--data", data]);
+    let ready = runner.ready();
+    assert!(connections(&ready).await.is_empty());
+}
+
+#[tokio::test]
 async fn connections_of_an_earlier_run_are_gone_and_the_recipe_forgets_them_at_the_first_post() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().to_str().unwrap();

@@ -191,6 +191,17 @@ impl Client {
         self.0.send(Message::text(frame)).await.unwrap();
     }
 
+    /// Waits until the gateway closes the connection; gives the code.
+    pub(crate) async fn closed(&mut self) -> u16 {
+        loop {
+            match tokio::time::timeout(PATIENCE, self.0.next()).await.expect("a close frame in time") {
+                Some(Ok(Message::Close(Some(frame)))) => return frame.code.into(),
+                Some(Ok(_)) => {}
+                other => panic!("closed without a code: {other:?}"),
+            }
+        }
+    }
+
     /// The next frame, as JSON.
     pub(crate) async fn hear(&mut self) -> Value {
         let frame = tokio::time::timeout(PATIENCE, self.0.next()).await.expect("a frame in time");

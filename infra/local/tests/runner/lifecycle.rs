@@ -38,6 +38,11 @@ async fn ctrl_c_drains_and_stops_in_time_and_leaves_no_process() {
 }
 
 #[tokio::test]
+async fn a_terminal_that_is_closed_drains_and_stops_in_time_and_leaves_no_process() {
+    stops(Signal::SIGHUP).await;
+}
+
+#[tokio::test]
 async fn a_second_ctrl_c_stops_at_once_and_leaves_no_process() {
     let mut runner = Runner::start(&[]);
     let ready = runner.ready();

@@ -56,7 +56,7 @@ async fn a_call_that_was_not_granted_is_denied_as_aws_denies_it() {
 }
 
 #[tokio::test]
-async fn a_post_that_was_not_granted_is_denied() {
+async fn a_post_that_was_not_granted_is_denied_as_api_gateway_denies_it() {
     let folder = tempfile::tempdir().unwrap();
     let topology = folder.path().join("topology.yaml");
     let granted = std::fs::read_to_string(recipe()).unwrap();
@@ -65,6 +65,15 @@ async fn a_post_that_was_not_granted_is_denied() {
     let ready = runner.ready();
     let mut client = Client::connect(&ready).await;
     client.say("hello").await;
-    runner.hear("ForbiddenException");
+    let denial = runner.hear("AccessDeniedException");
+    assert!(
+        denial.contains(
+            "User: arn:aws:sts::000000000000:assumed-role/chat/chat is not authorized to perform: \
+             execute-api:ManageConnections on resource: \
+             arn:aws:execute-api:us-east-1:********0000:local/local/POST/@connections/{connectionId} because no \
+             identity-based policy allows the execute-api:ManageConnections action"
+        ),
+        "{denial}"
+    );
     assert_eq!(get(&ready, "/_local/stats")["gateway"]["calls_forbidden"], 1);
 }

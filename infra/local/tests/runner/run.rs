@@ -41,6 +41,24 @@ fn the_environment_of_the_command_has_every_address() {
 }
 
 #[test]
+fn the_banner_names_every_address_what_to_try_and_how_to_stop() {
+    let mut runner = Runner::start(&[]);
+    let ready = runner.ready();
+    runner.signal(Signal::SIGINT);
+    let (_, _, stderr) = runner.end();
+    let ws_url = ready["ws_url"].as_str().unwrap();
+    for said in [
+        ws_url,
+        ready["management_url"].as_str().unwrap(),
+        ready["aws_endpoint"].as_str().unwrap(),
+        &format!("npx wscat -c {ws_url}"),
+        "Ctrl-C stops it",
+    ] {
+        assert!(stderr.contains(said), "{said:?} is missing in:\n{stderr}");
+    }
+}
+
+#[test]
 fn a_command_that_does_not_end_is_ended_with_the_stack() {
     let mut runner = Runner::start(&["--run", "echo $$; exec sleep 1000"]);
     runner.ready();

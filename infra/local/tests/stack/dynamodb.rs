@@ -123,6 +123,18 @@ async fn the_records_of_a_stream_are_of_our_region() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_changes_nothing_leaves_no_record() {
+    let running = start(THINGS).await;
+    put(&running, "a").await;
+    put(&running, "a").await;
+    put(&running, "b").await;
+    let records = records(&running).await;
+    let keys = records.iter().map(|record| record.dynamodb().unwrap().keys().unwrap()["pk"].as_s().unwrap().as_str());
+    assert_eq!(keys.collect::<Vec<_>>(), ["a", "b"]);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_expired_is_deleted_by_the_service() {
     let running = start(THINGS).await;
     let now_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();

@@ -4,6 +4,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 mod dynamodb;
+mod environment;
 mod harness;
 mod provisioning;
 mod triggers;

@@ -278,7 +278,10 @@ struct OnlyPosts(Arc<Mutex<Vec<String>>>);
 impl Hooks for OnlyPosts {
     fn authorize(&self, call: &ManagementCall<'_>) -> Access {
         self.0.lock().unwrap().push(format!("{} {:?} {}", call.access_key_id, call.method, call.connection_id));
-        if call.method == ManagementMethod::Post { Access::Allow } else { Access::Deny }
+        match call.method {
+            ManagementMethod::Post => Access::Allow,
+            _ => Access::Deny("nobody is authorized to perform that".to_owned()),
+        }
     }
 }
 
@@ -290,7 +293,10 @@ async fn a_caller_may_do_what_it_was_granted_and_nothing_else() {
     post(&running, &id, b"hi").await.unwrap();
     assert_eq!(text(&mut client).await, "hi");
     let deleted = soon(running.sdk().delete_connection().connection_id(&id).send()).await;
-    assert!(deleted.unwrap_err().into_service_error().is_forbidden_exception());
+    let error = deleted.unwrap_err().into_service_error();
+    assert_eq!(error.meta().code(), Some("AccessDeniedException"));
+    assert_eq!(error.meta().message(), Some("nobody is authorized to perform that"));
+    assert_eq!(running.gateway.stats().calls_forbidden, 1);
     assert_eq!(*calls.lock().unwrap(), [format!("AKIDTEST Post {id}"), format!("AKIDTEST Delete {id}")]);
     running.post(&id, "still there").await;
 }

@@ -67,6 +67,9 @@ pub(super) fn start(service: &Service, request: Start) -> Result<Bytes, Error> {
         service.queue_of_arn(&arn).ok_or_else(|| Error::resource_not_found(missing))
     });
     let destination = destination.transpose()?;
+    if destination.as_ref().is_some_and(|queue| is_fifo(queue) != is_fifo(&dead)) {
+        return Err(Error::invalid_parameter("The source queue and the destination queue must be of the same type."));
+    }
     for message in dead.with(|core, now| core.begin_move_of_all(now.instant)) {
         let source = || service.queue(name_in_arn(message.source_arn.as_deref()?, "sqs")?);
         let (sequence, target) = (message.sequence, destination.clone().or_else(source));
@@ -77,12 +80,20 @@ pub(super) fn start(service: &Service, request: Start) -> Result<Bytes, Error> {
     write(&Started { task_handle: Uuid::new_v4().hyphenated().to_string() })
 }
 
-/// A message that was moved is new to its queue, but for its id and its age.
+fn is_fifo(queue: &Queue) -> bool {
+    queue.name.ends_with(".fifo")
+}
+
+/// A message that was moved is a new one: its id and its age, too.
+///
+/// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-configure-dead-letter-queue-redrive.html>
 fn put(queue: &Queue, mut message: Message) {
+    message.id = Uuid::new_v4().hyphenated().to_string();
     message.receive_count = 0;
     message.first_received_ms = None;
     message.source_arn = None;
-    queue.with(|core, _| {
+    queue.with(|core, now| {
+        message.sent_ms = now.epoch_ms;
         core.counters.sent += 1;
         core.add(message, None);
     });
