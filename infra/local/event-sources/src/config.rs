@@ -177,3 +177,18 @@ impl Limits<'_> {
         ConfigError::Filter { source_name: self.source_name.to_owned(), function: self.function.to_owned(), error }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rhythm_is_the_one_that_aws_documents() {
+        let pace = Pace::default();
+        assert_eq!(pace.stream_poll * 4, Duration::from_secs(1));
+        assert_eq!((pace.queue_pollers_at_start, pace.queue_pollers_per_second * 60), (5, 300));
+        assert_eq!((pace.queue_wait, pace.queue_pollers_when_idle), (Duration::from_secs(20), 2));
+        assert_eq!(pace.asynchronous_retries.map(|pause| pause.as_secs()), [60, 120]);
+        assert_eq!(pace.schedule_speed, 1.0);
+    }
+}

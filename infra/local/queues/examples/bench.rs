@@ -1,5 +1,5 @@
-//! How fast the queues are: messages per second in batches of ten, in process and through the SDK over HTTP, and how
-//! long a long poll takes to wake.
+//! How fast the queues are: messages per second in batches of ten, in process (also while every change is written down)
+//! and through the SDK over HTTP, and how long a long poll takes to wake.
 //!
 //! `cargo run --release -p local-queues --example bench`
 
@@ -34,11 +34,33 @@ async fn main() {
         let started = Instant::now();
         in_parallel(|client| in_process(world.service.clone(), url.clone(), client)).await;
         report(&format!("{name}: in process"), CLIENTS * BATCHES_IN_PROCESS * 10, started.elapsed());
+        let took = written_down(name).await;
+        report(&format!("{name}: in process, written down"), CLIENTS * BATCHES_IN_PROCESS * 10, took);
         let started = Instant::now();
         in_parallel(|client| over_http(world.sqs.clone(), url.clone(), client)).await;
         report(&format!("{name}: SDK over HTTP"), CLIENTS * BATCHES_OVER_HTTP * 10, started.elapsed());
     }
     wake_ups(&world).await;
+}
+
+/// The same in a folder, with whoever keeps the journal short.
+async fn written_down(name: &str) -> Duration {
+    let folder = tempfile::tempdir().unwrap();
+    let (service, keeper) = Service::open(support::config("http://127.0.0.1:1"), folder.path()).unwrap();
+    let url = service.create_queue(name, &Default::default()).unwrap();
+    let keeping = tokio::spawn(async move {
+        loop {
+            keeper.due().await;
+            tokio::task::block_in_place(|| keeper.compact().unwrap());
+        }
+    });
+    let started = Instant::now();
+    in_parallel(|client| in_process(service.clone(), url.clone(), client)).await;
+    let took = started.elapsed();
+    keeping.abort();
+    // It may be in the middle of a snapshot, and the folder is still there for it.
+    drop(keeping.await);
+    took
 }
 
 fn report(what: &str, messages: usize, took: Duration) {

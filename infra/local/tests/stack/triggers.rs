@@ -1,8 +1,11 @@
 //! Queues, topics, streams and schedules reach the function they trigger; what it was not granted, it does not reach.
 
+use std::time::{Duration, Instant};
+
+use local::options::Speed;
 use serde_json::Value;
 
-use crate::harness::{Item, start, text};
+use crate::harness::{Item, PATIENCE, Running, start, start_with, text};
 
 const WITNESSED: &str = "
 functions:
@@ -67,6 +70,47 @@ async fn a_change_of_a_table_reaches_the_function_behind_its_stream() {
     assert_eq!(record["eventName"], "INSERT");
     assert_eq!(record["awsRegion"], "us-east-1");
     assert_eq!(record["dynamodb"]["NewImage"]["pk"]["S"], "a");
+    running.stop().await;
+}
+
+fn stream_reads(running: &Running) -> u64 {
+    running.stack.statistics()["calls"]["developer"]["dynamodb:GetRecords"]["calls"].as_u64().unwrap_or(0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shard_is_read_four_times_a_second_unless_it_is_asked_to_be_fast() {
+    const READS: u64 = 6;
+    let running = start_with(WITNESSED, |options| options.speed = Speed::Aws).await.unwrap();
+    while stream_reads(&running) == 0 {
+        tokio::task::yield_now().await;
+    }
+    let (first, started) = (stream_reads(&running), Instant::now());
+    while stream_reads(&running) < first + READS {
+        assert!(started.elapsed() < PATIENCE, "{} reads", stream_reads(&running) - first);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // The first interval may be almost over when the count begins.
+    assert!(started.elapsed() > Duration::from_millis(250) * 4, "{:?} for {READS} reads", started.elapsed());
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_reserved_concurrency_what_comes_beyond_the_processes_waits_and_nothing_is_throttled() {
+    const MESSAGES: usize = 60;
+    let alone = WITNESSED.replace("{ queue: { queue: inbox } }", "{ queue: { queue: inbox, batch_size: 1 } }");
+    let running = start_with(&alone, |options| options.processes = 2).await.unwrap();
+    let url = &running.stack.addresses().resources.queues["inbox"].url;
+    for _ in 0..MESSAGES {
+        running.stack.clients().sqs.send_message().queue_url(url).message_body("hello").send().await.unwrap();
+    }
+    let deadline = Instant::now() + PATIENCE;
+    let function = || running.stack.statistics()["functions"]["by-queue"].clone();
+    while function()["invocations"].as_u64() < Some(MESSAGES as u64) {
+        assert!(Instant::now() < deadline, "{}", function());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(function()["throttles"], 0);
+    assert!(function()["cold_starts"].as_u64() <= Some(2), "{}", function());
     running.stop().await;
 }
 

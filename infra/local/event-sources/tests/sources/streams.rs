@@ -286,6 +286,29 @@ async fn records_that_are_too_old_are_given_up_without_an_invocation() {
 }
 
 #[tokio::test]
+async fn a_batch_that_grows_too_old_while_it_is_retried_is_given_up() {
+    const AGE_S: u64 = 60;
+    let now = u64::try_from(now_s()).unwrap();
+    let clock = ManualClock::new(now - AGE_S + 2);
+    let table = Table::with(Stack::with(Database::memory_with_clock(clock.arc()).unwrap()).await).await;
+    table.put_all(0..1).await;
+    let queue = table.stack.sqs.create_queue().queue_name("given-up").send().await.unwrap().queue_url.unwrap();
+    let script = Script::says(|_, _| failed());
+    let config = table.config(|source| {
+        source.maximum_record_age = Some(Duration::from_secs(AGE_S));
+        source.on_failure_queue_url = Some(queue.clone());
+    });
+    let sources = table.stack.run(&config, &script);
+    let receive = table.stack.sqs.receive_message().queue_url(&queue).wait_time_seconds(20);
+    let told = receive.send().await.unwrap().messages.unwrap().remove(0).body.unwrap();
+    let told: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(told["requestContext"]["condition"], "RecordAgeExceeded");
+    assert!(told["requestContext"]["approximateInvokeCount"].as_u64().is_some_and(|count| count >= 2), "{told}");
+    assert_eq!(told["responseContext"]["functionError"], "Unhandled");
+    assert_eq!(sources.stats()[0].discarded, 1);
+}
+
+#[tokio::test]
 async fn an_item_that_expired_is_removed_by_dynamodb() {
     let table = Table::create().await;
     let specification = TimeToLiveSpecification::builder().enabled(true).attribute_name("ttl").build().unwrap();
@@ -360,6 +383,33 @@ async fn with_parallelization_items_keep_their_order_and_run_at_once() {
     assert_eq!(items.len(), 8);
     assert!(items.values().all(|values| values.iter().copied().eq(0..10)), "{items:?}");
     assert!((2..=4).contains(&peak.load(Ordering::SeqCst)));
+}
+
+#[tokio::test]
+async fn a_lane_that_fails_holds_up_its_own_items_and_the_checkpoint_and_nothing_else() {
+    const ITEMS: usize = 40;
+    let table = Table::create().await;
+    for item in 0..ITEMS {
+        table.put(&format!("item {item}"), &item.to_string()).await;
+    }
+    let config = table.config(|source| {
+        source.parallelization_factor = 10;
+        source.batch_size = 1;
+    });
+    let script = Script::says(|_, event| if holds(event, "0") { failed() } else { nothing() });
+    let sources = table.stack.run(&config, &script);
+    let taken = |calls: &[Value]| {
+        let taken = calls.iter().flat_map(|event| values(records(event))).filter(|value| *value != "0");
+        taken.map(str::to_owned).collect::<BTreeSet<String>>()
+    };
+    // One lane in ten has four items; three times as many would be a bad throw of the dice.
+    script.until(|calls| taken(calls).len() >= ITEMS - 12).await;
+    sources.drain(PATIENCE).await;
+    let script = Script::content();
+    let _sources = table.stack.run(&config, &script);
+    let again = script.until_given(ITEMS).await;
+    let again: BTreeSet<String> = values(&again).into_iter().map(str::to_owned).collect();
+    assert_eq!(again.len(), ITEMS, "everything from the first failure on comes again");
 }
 
 #[tokio::test]
