@@ -108,7 +108,8 @@ fn compact(fields: &Map<String, Value>) -> String {
     let metrics = metrics(fields);
     let is_said = |(name, value): &(&String, &Value)| {
         let everywhere = matches!(name.as_str(), "_aws" | "level" | "timestamp" | "function" | "message" | "msg");
-        !everywhere && !(value.as_f64() == Some(0.0) && metrics.contains(&name.as_str()))
+        let counted_nothing = value.as_f64() == Some(0.0) && metrics.contains(&name.as_str());
+        !everywhere && !counted_nothing
     };
     let (words, numbers): (Vec<_>, Vec<_>) = fields.iter().filter(is_said).partition(|(_, value)| value.is_string());
     let rest = words.into_iter().chain(numbers).map(|(name, value)| match value {
