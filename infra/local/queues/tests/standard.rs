@@ -76,6 +76,28 @@ async fn only_the_attributes_that_were_asked_for_are_shown_and_hashed() {
 }
 
 #[tokio::test]
+async fn attributes_and_delays_of_a_message_are_checked() {
+    let world = World::start().await;
+    let url = world.queue("work", &[]).await;
+    let send = || world.sqs.send_message().queue_url(&url).message_body("body");
+    let eleven = (0..11).map(|index| (format!("name{index}"), attribute("String", "x"))).collect();
+    let refused = [
+        send().set_message_attributes(Some(eleven)),
+        send().message_attributes("kind", attribute("Colour", "blue")),
+        send().message_attributes("size", attribute("Number", "large")),
+        send().message_attributes("empty", attribute("String", "")),
+        send().message_attributes("a name", attribute("String", "x")),
+        send().delay_seconds(901),
+        send().delay_seconds(-1),
+    ];
+    for request in refused {
+        let error = request.send().await.unwrap_err().into_service_error();
+        assert_eq!(error.meta().code(), Some("InvalidParameterValue"), "{error:?}");
+    }
+    send().delay_seconds(900).message_attributes("size", attribute("Number", "1e3")).send().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_batch_fails_entry_by_entry() {
     let world = World::start().await;
     let url = world.queue("work", &[(QueueAttributeName::MaximumMessageSize, "1024")]).await;
