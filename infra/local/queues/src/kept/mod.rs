@@ -22,7 +22,8 @@ mod record;
 mod replay;
 mod snapshot;
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -116,9 +117,7 @@ impl Keeper {
         let generation = self.journal.rotate().map_err(refused)?;
         let snapshot = Snapshot::of(&self.service, generation);
         let snapshot = serde_json::to_vec(&snapshot).map_err(|error| refused(error.into()))?;
-        let unfinished = self.folder.join(UNFINISHED_FILE);
-        std::fs::write(&unfinished, &snapshot).map_err(refused)?;
-        std::fs::rename(&unfinished, self.folder.join(SNAPSHOT_FILE)).map_err(refused)?;
+        replace(&self.folder, &snapshot).map_err(refused)?;
         self.journal.compacted(snapshot.len());
         for (older, file) in journal::files(&self.folder).map_err(refused)? {
             if older < generation {
@@ -127,6 +126,15 @@ impl Keeper {
         }
         Ok(())
     }
+}
+
+/// The new snapshot is on the disk before it takes the place of the old one: what it replaces is deleted next.
+fn replace(folder: &Path, snapshot: &[u8]) -> io::Result<()> {
+    let unfinished = folder.join(UNFINISHED_FILE);
+    let mut file = File::create(&unfinished)?;
+    file.write_all(snapshot)?;
+    file.sync_data()?;
+    std::fs::rename(&unfinished, folder.join(SNAPSHOT_FILE))
 }
 
 fn file_error(file: &Path, source: io::Error) -> KeepError {
