@@ -8,4 +8,4 @@ mod member;
 mod stack;
 
 pub use member::Member;
-pub use stack::{binaries, everything, start, topology_with};
+pub use stack::{aws, binaries, everything, start, topology_with};

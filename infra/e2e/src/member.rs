@@ -154,6 +154,9 @@ impl Member {
     fn blocks(&mut self, blocks: &Value) {
         for block in blocks.as_array().into_iter().flatten() {
             let room = block["room"].as_str().unwrap();
+            if block["m"].is_null() {
+                continue; // Not of the log.
+            }
             let Some((epoch, at)) = self.positions.get_mut(room) else { continue };
             assert_eq!(block["ep"], epoch.as_str(), "another epoch");
             let first = block["seq"].as_u64().unwrap();

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use local::clients::{Clients, developer_credentials};
 use local::{Options, Stack};
 use tempfile::TempDir;
 
@@ -54,4 +55,10 @@ pub async fn start(options: Options) -> (Stack, String) {
     let stack = Stack::start(options).await.unwrap();
     let url = stack.addresses().websocket.as_ref().unwrap().ws_url.clone();
     (stack, url)
+}
+
+/// Clients of the stack's DynamoDB, SQS and SNS, as whoever develops.
+#[must_use]
+pub fn aws(stack: &Stack) -> Clients {
+    Clients::new(&stack.addresses().aws_endpoint, &developer_credentials())
 }

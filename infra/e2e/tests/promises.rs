@@ -1,0 +1,93 @@
+//! What is promised to members beside the main path.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+
+use e2e::{Member, aws, everything, start};
+use local::Stack;
+use serde_json::{Value, json};
+use testkit::samples;
+
+/// What comes until the answer to a ping.
+async fn until_pong(member: &mut Member) -> Vec<Value> {
+    member.say(json!({ "action": "ping" }).to_string()).await;
+    let mut frames = Vec::new();
+    loop {
+        let frame: Value = serde_json::from_str(&member.next_text().await).unwrap();
+        if frame["sys"] == "pong" {
+            return frames;
+        }
+        frames.push(frame);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_left_is_posted_nothing_more() {
+    let (stack, url) = start(everything()).await;
+    let mut ada = Member::connect(&url, "ada").await;
+    let mut bob = Member::connect(&url, "bob").await;
+    ada.join("lobby").await;
+    bob.join("lobby").await;
+    let answer = bob.ask(json!({ "action": "leave", "room": "lobby" })).await;
+    assert_eq!(answer["ok"]["room"], "lobby");
+    for n in 0..10 {
+        ada.publish("lobby", &format!("p{n}")).await;
+    }
+    ada.hear("lobby", 10).await;
+    let heard = until_pong(&mut bob).await;
+    assert!(heard.iter().all(|frame| frame["b"].as_array().is_none_or(Vec::is_empty)), "{heard:?}");
+    stack.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pong_names_the_rooms_that_have_moved_on() {
+    let (stack, url) = start(everything()).await;
+    let mut ada = Member::connect(&url, "ada").await;
+    let joined = ada.join("lobby").await;
+    ada.publish("lobby", "p").await;
+    ada.hear("lobby", 1).await;
+    let behind = json!({ "ep": joined["ok"]["ep"], "seq": joined["ok"]["seq"] });
+    ada.say(json!({ "action": "ping", "at": { "lobby": behind } }).to_string()).await;
+    let pong: Value = serde_json::from_str(&ada.next_text().await).unwrap();
+    assert_eq!(pong["behind"]["lobby"], json!({ "ep": joined["ok"]["ep"], "seq": 1 }));
+    stack.shutdown().await;
+}
+
+/// Sends a body that is no submission, right into a room's own group.
+async fn poison(stack: &Stack, room: &str, body: &str) {
+    let queues = aws(stack).sqs;
+    let url = &stack.variables()["ROOMCAST_PUBLICATIONS_QUEUE_URL"];
+    let submission = samples::submission(room, "ada", &["p"]);
+    let message = queues.send_message().queue_url(url).message_body(body).message_group_id(submission.group());
+    message.message_deduplication_id(body.replace(' ', "-")).send().await.unwrap();
+}
+
+/// The bodies of `count` messages of a queue.
+async fn received(stack: &Stack, queue: &str, count: usize) -> Vec<String> {
+    let queues = aws(stack).sqs;
+    let name = queue.to_uppercase().replace('-', "_");
+    let url = &stack.variables()[&format!("ROOMCAST_{name}_QUEUE_URL")];
+    let mut bodies = Vec::new();
+    while bodies.len() < count {
+        let receive = queues.receive_message().queue_url(url).wait_time_seconds(20).max_number_of_messages(10);
+        let messages = receive.send().await.unwrap().messages.unwrap_or_default();
+        assert!(!messages.is_empty(), "nothing came to {queue}; so far {bodies:?}");
+        bodies.extend(messages.into_iter().filter_map(|message| message.body));
+    }
+    bodies
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn poison_is_dead_lettered_and_its_own_room_goes_on() {
+    let (stack, url) = start(everything()).await;
+    let mut ada = Member::connect(&url, "ada").await;
+    ada.join("lobby").await;
+    ada.publish("lobby", "before").await;
+    poison(&stack, "lobby", "this is no submission").await;
+    poison(&stack, "lobby", r#"{"v":2,"room":"lobby"}"#).await;
+    ada.publish("lobby", "after").await;
+    ada.hear("lobby", 2).await;
+    assert_eq!(ada.heard("lobby"), ["before", "after"]);
+    let mut dead = received(&stack, "publications-dead", 2).await;
+    dead.sort();
+    assert_eq!(dead, ["this is no submission", r#"{"v":2,"room":"lobby"}"#]);
+    stack.shutdown().await;
+}
