@@ -9,6 +9,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 /// Nothing here takes longer, unless it is broken.
@@ -50,6 +52,30 @@ impl Member {
     /// Says something, whatever it is.
     pub async fn say(&mut self, text: impl Into<String>) {
         self.socket.send(Message::text(text.into())).await.unwrap();
+    }
+
+    /// Says something in frames of at most 32 KB, as a browser does with long messages.
+    pub async fn say_in_frames(&mut self, text: &str) {
+        const FRAME_BYTES: usize = 32 * 1024;
+        let mut chunks = text.as_bytes().chunks(FRAME_BYTES).peekable();
+        let mut kind = OpCode::Data(Data::Text);
+        while let Some(chunk) = chunks.next() {
+            let frame = Frame::message(chunk.to_vec(), kind, chunks.peek().is_none());
+            self.socket.send(Message::Frame(frame)).await.unwrap();
+            kind = OpCode::Data(Data::Continue);
+        }
+    }
+
+    /// Sends bytes that are no text, and gives the code that the server closes with.
+    pub async fn say_binary(mut self, bytes: Vec<u8>) -> u16 {
+        self.socket.send(Message::binary(bytes)).await.unwrap();
+        loop {
+            match timeout(PATIENCE, self.socket.next()).await.expect("closed in time") {
+                Some(Ok(Message::Close(frame))) => return frame.map_or(1005, |frame| frame.code.into()),
+                Some(Ok(_)) => {}
+                other => panic!("lost: {other:?}"),
+            }
+        }
     }
 
     /// Asks, and waits for the answer; what arrives in between is heard.

@@ -27,7 +27,7 @@ pub(crate) fn start(
         .map(|function| local_function(function, options, values, callers))
         .collect::<std::io::Result<Vec<_>>>()?;
     let names = topology.functions.iter().map(|function| function.name.as_str());
-    let mut config = Config::new(functions, Arc::new(Lines::new(names, options.logs, options.colours)));
+    let mut config = Config::new(functions, Arc::new(Lines::new(names, options)));
     REGION.clone_into(&mut config.region);
     ACCOUNT.clone_into(&mut config.account);
     config.fresh_process_per_invocation = options.fresh_process_per_invocation;

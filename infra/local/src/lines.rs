@@ -6,8 +6,9 @@ use std::io::Write;
 use anstyle::{AnsiColor, Style};
 use local_lambda::{Record, Sink, Status};
 use serde_json::{Map, Value};
+use tokio::sync::mpsc::UnboundedSender;
 
-use crate::options::Logs;
+use crate::options::{Line, Logs, Options};
 
 /// Bright enough on black and dark enough on white; red is kept for failures.
 const COLOURS: [AnsiColor; 10] = [
@@ -26,13 +27,15 @@ const COLOURS: [AnsiColor; 10] = [
 /// Prints to standard error, so that the output of a command that runs beside the stack stays alone.
 pub(crate) struct Lines {
     logs: Logs,
+    listener: Option<UnboundedSender<Line>>,
     width: usize,
     styles: HashMap<String, Style>,
     failure: Style,
 }
 
 impl Lines {
-    pub(crate) fn new<'a>(functions: impl Iterator<Item = &'a str> + Clone, logs: Logs, colours: bool) -> Self {
+    pub(crate) fn new<'a>(functions: impl Iterator<Item = &'a str> + Clone, options: &Options) -> Self {
+        let (logs, colours) = (options.logs, options.colours);
         let style = |index: usize| {
             let colour = COLOURS[index % COLOURS.len()];
             if colours { Style::new().fg_color(Some(colour.into())) } else { Style::new() }
@@ -40,9 +43,17 @@ impl Lines {
         let failure = if colours { Style::new().fg_color(Some(AnsiColor::Red.into())).bold() } else { Style::new() };
         Self {
             logs,
+            listener: options.listener.clone(),
             width: functions.clone().map(str::len).max().unwrap_or_default(),
             styles: functions.enumerate().map(|(index, name)| (name.to_owned(), style(index))).collect(),
             failure,
+        }
+    }
+
+    /// Who has stopped listening misses nothing.
+    fn tell(&self, function: &str, text: &str) {
+        if let Some(listener) = &self.listener {
+            drop(listener.send(Line { function: function.to_owned(), text: text.to_owned() }));
         }
     }
 
@@ -60,6 +71,7 @@ impl Sink for Lines {
     fn record(&self, function: &str, _process: u64, record: Record<'_>) {
         match record {
             Record::Line { text, .. } => {
+                self.tell(function, text);
                 if let Some(shown) = shown(text, self.logs) {
                     self.print(function, &shown.text, shown.failed);
                 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use local_gateway::Limits;
+use tokio::sync::mpsc::UnboundedSender;
 
 /// Everything that can be chosen. [`Options::new`] has the defaults of `cargo dev`.
 #[derive(Debug, Clone)]
@@ -37,6 +38,17 @@ pub struct Options {
     /// The runner's executable: functions are started through it, so that none outlives a runner that is killed.
     /// Without it, only an orderly end or a dropped stack ends them.
     pub supervisor: Option<PathBuf>,
+    /// Hears every line of every function as it was written, whatever is shown.
+    pub listener: Option<UnboundedSender<Line>>,
+}
+
+/// A line that a function wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// Which function.
+    pub function: String,
+    /// What it wrote.
+    pub text: String,
 }
 
 /// How fast queues and streams are polled, schedules fire and items expire.
@@ -87,6 +99,7 @@ impl Options {
             logs: Logs::default(),
             colours: false,
             supervisor: None,
+            listener: None,
         }
     }
 

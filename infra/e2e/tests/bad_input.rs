@@ -1,0 +1,200 @@
+//! Bad input: each kind is answered with a stable code, leaves a log line, and costs neither the connection nor anybody else.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+
+use e2e::{Member, everything, start};
+use local::options::Line;
+use local::{Options, Stack};
+use roomcast_client::development::Keys;
+use serde_json::{Value, json};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+/// A stack whose functions' lines are heard.
+async fn listening() -> (Stack, String, UnboundedReceiver<Line>) {
+    let (sender, lines) = unbounded_channel();
+    let (stack, url) = start(Options { listener: Some(sender), ..everything() }).await;
+    (stack, url, lines)
+}
+
+/// The next summary line with this outcome; those before it are passed over.
+async fn logged(lines: &mut UnboundedReceiver<Line>, outcome: &str) -> Value {
+    let search = async {
+        loop {
+            let line = lines.recv().await.expect("the stack runs");
+            let fields: Value = serde_json::from_str(&line.text).unwrap_or_default();
+            if fields["outcome"] == outcome {
+                return fields;
+            }
+        }
+    };
+    let patience = std::time::Duration::from_secs(30);
+    tokio::time::timeout(patience, search).await.unwrap_or_else(|_| panic!("no line says {outcome}"))
+}
+
+/// What is refused: the text, the code, the field at fault, and whether the answer carries the id 7.
+fn refused() -> Vec<(String, &'static str, Option<&'static str>, bool)> {
+    let mut all: Vec<(String, &'static str, Option<&'static str>, bool)> = [
+        // No request at all.
+        ("hello", "not_json", None, false),
+        ("[1,2]", "not_json", None, false),
+        ("null", "not_json", None, false),
+        (r#"{"action":"ping","id":7"#, "not_json", None, false),
+        (r#"{"id":1,"id":2,"action":"ping"}"#, "not_json", None, false),
+        // Ids and actions.
+        (r#"{"id":"7","action":"ping"}"#, "invalid_field", Some("id"), false),
+        (r#"{"id":1.5,"action":"ping"}"#, "invalid_field", Some("id"), false),
+        (r#"{"id":-7,"action":"ping"}"#, "invalid_field", Some("id"), false),
+        (r#"{"id":7}"#, "invalid_field", Some("action"), true),
+        (r#"{"id":7,"action":5}"#, "invalid_field", Some("action"), true),
+        (r#"{"id":7,"action":"dance"}"#, "unknown_action", Some("action"), true),
+        // Rooms.
+        (r#"{"id":7,"action":"join"}"#, "invalid_field", Some("room"), true),
+        (r#"{"id":7,"action":"join","room":7}"#, "invalid_field", Some("room"), true),
+        (r#"{"id":7,"action":"join","room":""}"#, "invalid_room", Some("room"), true),
+        (r#"{"id":7,"action":"join","room":"a#b"}"#, "invalid_room", Some("room"), true),
+        (r#"{"id":7,"action":"join","room":"a\u0000b"}"#, "invalid_room", Some("room"), true),
+        (r#"{"id":7,"action":"join","room":"\u202eybbol"}"#, "invalid_room", Some("room"), true),
+        (r#"{"id":7,"action":"join","room":"lоbby"}"#, "invalid_room", Some("room"), true),
+        (r#"{"id":7,"action":"join","room":"\ud800"}"#, "invalid_field", Some("room"), true),
+        (r#"{"id":7,"action":"leave","room":"*"}"#, "invalid_room", Some("room"), true),
+        // Positions.
+        (r#"{"id":7,"action":"join","room":"r","since":"7"}"#, "invalid_field", Some("since"), true),
+        (
+            r#"{"id":7,"action":"join","room":"r","since":{"ep":"e","seq":-1}}"#,
+            "invalid_field",
+            Some("since.seq"),
+            true,
+        ),
+        (
+            r#"{"id":7,"action":"join","room":"r","since":{"ep":"e","seq":"1"}}"#,
+            "invalid_field",
+            Some("since.seq"),
+            true,
+        ),
+        (r#"{"id":7,"action":"sync","rooms":[]}"#, "invalid_field", Some("rooms"), true),
+        (r#"{"id":7,"action":"ping","at":{"lobby":7}}"#, "invalid_field", Some("at.lobby"), true),
+        (r#"{"id":7,"action":"history","room":"r","limit":0}"#, "invalid_field", Some("limit"), true),
+        (r#"{"id":7,"action":"history","room":"r","limit":101}"#, "invalid_field", Some("limit"), true),
+        // Publications.
+        (r#"{"id":7,"action":"publish","room":"r","data":1}"#, "invalid_field", Some("pid"), true),
+        (r#"{"id":7,"action":"publish","room":"r","pid":"p"}"#, "invalid_field", Some("data"), true),
+        (
+            r#"{"id":7,"action":"publish","room":"r","pid":"p","data":1,"items":[]}"#,
+            "invalid_field",
+            Some("items"),
+            true,
+        ),
+        (r#"{"id":7,"action":"publish","room":"r","items":[]}"#, "limit_exceeded", Some("items"), true),
+        (r#"{"id":7,"action":"sendMessage"}"#, "invalid_field", Some("message"), true),
+        (
+            r#"{"id":7,"action":"sendMessage","targetUserId":"no spaces","text":"x"}"#,
+            "invalid_field",
+            Some("targetUserId"),
+            true,
+        ),
+        // What is not allowed.
+        (r#"{"id":7,"action":"join","room":"@bob"}"#, "forbidden", Some("room"), true),
+        (r#"{"id":7,"action":"history","room":"@bob"}"#, "forbidden", Some("room"), true),
+        (r#"{"id":7,"action":"join","room":"staff"}"#, "forbidden", Some("room"), true),
+        (r#"{"id":7,"action":"publish","room":"staff","pid":"p","data":1}"#, "forbidden", Some("room"), true),
+        (r#"{"id":7,"action":"history","room":"staff"}"#, "forbidden", Some("room"), true),
+        (r#"{"id":7,"action":"broadcastAll","message":"x"}"#, "forbidden", Some("room"), true),
+    ]
+    .map(|(text, code, field, id)| (text.to_owned(), code, field, id))
+    .into();
+    let long = "r".repeat(129);
+    all.push((json!({ "id": 7, "action": "join", "room": long }).to_string(), "invalid_room", Some("room"), true));
+    let much = "x".repeat(24 * 1024);
+    let much = json!({ "id": 7, "action": "publish", "room": "team:1", "pid": "p", "data": much });
+    all.push((much.to_string(), "too_large", Some("data"), true));
+    let items: Vec<Value> = (0..11).map(|n| json!({ "pid": n.to_string(), "data": n })).collect();
+    let items = json!({ "id": 7, "action": "publish", "room": "team:1", "items": items });
+    all.push((items.to_string(), "limit_exceeded", Some("items"), true));
+    let rooms: serde_json::Map<String, Value> = (0..101).map(|n| (format!("team:{n}"), Value::Null)).collect();
+    all.push((json!({ "id": 7, "action": "sync", "rooms": rooms }).to_string(), "limit_exceeded", Some("rooms"), true));
+    all
+}
+
+/// A member whose token is for `team:*` only.
+async fn restricted(url: &str) -> Member {
+    let claims = json!({ "sub": "ada", "exp": 4_102_444_800_u64, "rooms": {
+        "join": ["team:*"], "publish": ["team:*"], "history": ["team:*"] } });
+    let token = Keys::find().unwrap().mint(&serde_json::from_value(claims).unwrap(), None).unwrap();
+    Member::connect_with(&format!("{url}?token={token}"), Some("rooms.v1")).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_input_is_answered_with_its_code_is_logged_and_costs_nobody_anything() {
+    let (stack, url, mut lines) = listening().await;
+    let mut ada = restricted(&url).await;
+    let mut bob = Member::connect(&url, "bob").await;
+    bob.join("team:1").await;
+    for (text, code, field, has_id) in refused() {
+        ada.say(text.as_str()).await;
+        let answer: Value = serde_json::from_str(&ada.next_text().await).unwrap();
+        let error = &answer["err"];
+        assert_eq!((error["code"].as_str(), error["field"].as_str()), (Some(code), field), "{text} -> {answer}");
+        assert_eq!(answer["id"], if has_id { json!(7) } else { Value::Null }, "{text} -> {answer}");
+        assert!(error["message"].as_str().is_some_and(|message| message.len() > 10), "{answer}");
+        let line = logged(&mut lines, code).await;
+        assert!(line["connection.id"].is_string() && line["reject.field"].as_str() == field, "{text} -> {line}");
+    }
+    ada.join("team:1").await;
+    ada.publish("team:1", "still-here").await;
+    ada.hear("team:1", 1).await;
+    bob.hear("team:1", 1).await;
+    assert_eq!(bob.heard("team:1"), ["still-here"], "nothing else was published");
+    stack.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn positions_that_cannot_be_resumed_from_are_answered_with_recovered_false() {
+    let (stack, url) = start(everything()).await;
+    let mut ada = Member::connect(&url, "ada").await;
+    let joined = ada.join("lobby").await;
+    let epoch = joined["ok"]["ep"].clone();
+    for since in [json!({ "ep": "0ther", "seq": 1 }), json!({ "ep": epoch, "seq": 1_000_000 })] {
+        let answer = ada.ask(json!({ "action": "join", "room": "lobby", "since": since })).await;
+        assert_eq!(answer["ok"]["recovered"], false, "{since} -> {answer}");
+    }
+    stack.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_id_that_is_repeated_is_accepted_again_and_published_once() {
+    let (stack, url) = start(everything()).await;
+    let mut ada = Member::connect(&url, "ada").await;
+    ada.join("lobby").await;
+    for id in ["a", "a", "b"] {
+        ada.publish("lobby", id).await;
+    }
+    ada.hear("lobby", 2).await;
+    assert_eq!(ada.heard("lobby"), ["a", "b"]);
+    stack.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn depth_of_64_000_costs_an_answer_and_nothing_else() {
+    let (stack, url) = start(everything()).await;
+    let mut ada = Member::connect(&url, "ada").await;
+    let deep = format!(r#"{{"action":"join","id":7,"room":"lobby","x":{}{}}}"#, "[".repeat(64_000), "]".repeat(64_000));
+    ada.say_in_frames(&deep).await;
+    let answer: Value = serde_json::from_str(&ada.next_text().await).unwrap();
+    assert_eq!(answer["ok"]["room"], "lobby", "what is not asked for is passed over: {answer}");
+    let open = format!(r#"{{"action":"publish","id":8,"room":"lobby","pid":"p","data":{}"#, "[".repeat(100_000));
+    ada.say_in_frames(&open).await;
+    let answer: Value = serde_json::from_str(&ada.next_text().await).unwrap();
+    assert_eq!(answer["err"]["code"], "not_json", "{answer}");
+    stack.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_binary_frame_closes_its_own_connection_with_1003_and_no_other() {
+    let (stack, url) = start(everything()).await;
+    let mut ada = Member::connect(&url, "ada").await;
+    ada.join("lobby").await;
+    let bob = Member::connect(&url, "bob").await;
+    assert_eq!(bob.say_binary(vec![0, 159, 146, 150]).await, 1003);
+    ada.publish("lobby", "p").await;
+    ada.hear("lobby", 1).await;
+    stack.shutdown().await;
+}
