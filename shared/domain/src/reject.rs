@@ -31,6 +31,20 @@ pub enum Code {
 }
 
 impl Code {
+    /// Every code there is.
+    pub const ALL: [Self; 10] = [
+        Self::NotJson,
+        Self::UnknownAction,
+        Self::InvalidField,
+        Self::InvalidRoom,
+        Self::Forbidden,
+        Self::TooLarge,
+        Self::LimitExceeded,
+        Self::RateLimited,
+        Self::NotConnected,
+        Self::Unavailable,
+    ];
+
     /// Whether the same request may succeed later.
     #[must_use]
     pub fn retry(self) -> bool {
