@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::{SinkExt, StreamExt};
+use roomcast_client::development::Keys;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -12,6 +13,15 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+/// A token of the local stack with these claims; it is good until 2100 unless they say otherwise.
+#[must_use]
+pub fn token(mut claims: Value) -> String {
+    if claims["exp"].is_null() {
+        claims["exp"] = json!(4_102_444_800_u64);
+    }
+    Keys::find().unwrap().mint(&serde_json::from_value(claims).unwrap(), None).unwrap()
+}
 
 /// Nothing here takes longer, unless it is broken.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -30,9 +40,17 @@ pub struct Member {
     /// What came beyond a gap, until the gap is filled.
     held: BTreeMap<String, BTreeMap<u64, String>>,
     repeats: u64,
+    /// Blocks that are not of the log, and words about the connection, until somebody looks for them.
+    notes: Vec<Value>,
 }
 
 impl Member {
+    /// Connects with `rooms.v1` and a token with these claims; it is good until 2100 unless they say otherwise.
+    pub async fn with_claims(url: &str, claims: Value) -> Self {
+        let join = if url.contains('?') { '&' } else { '?' };
+        Self::connect_with(&format!("{url}{join}token={}", token(claims)), Some("rooms.v1")).await
+    }
+
     /// Connects with `rooms.v1`, as a guest known by its device.
     pub async fn connect(url: &str, device: &str) -> Self {
         Self::connect_with(&format!("{url}?device={device}"), Some("rooms.v1")).await
@@ -46,7 +64,7 @@ impl Member {
         }
         let (socket, _) = timeout(PATIENCE, connect_async(request)).await.expect("connected in time").unwrap();
         let (positions, heard, held) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { socket, next_id: 0, positions, heard, held, repeats: 0 }
+        Self { socket, next_id: 0, positions, heard, held, repeats: 0, notes: Vec::new() }
     }
 
     /// Says something, whatever it is.
@@ -137,6 +155,45 @@ impl Member {
         }
     }
 
+    /// Waits for a block that is not of the log, or for a word about the connection, that is as wanted. Those before it
+    /// are forgotten.
+    pub async fn note(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
+        loop {
+            if let Some(at) = self.notes.iter().position(&wanted) {
+                return self.notes.drain(..=at).next_back().unwrap();
+            }
+            self.next_frame().await;
+        }
+    }
+
+    /// The notes that nobody looked for yet.
+    #[must_use]
+    pub fn notes(&self) -> &[Value] {
+        &self.notes
+    }
+
+    /// Listens for this long.
+    pub async fn listen_for(&mut self, time: Duration) {
+        let listen = async {
+            loop {
+                self.next_frame().await;
+            }
+        };
+        drop(timeout(time, listen).await);
+    }
+
+    /// Listens until the connection ends; the code it was closed with.
+    pub async fn until_closed(&mut self) -> u16 {
+        loop {
+            match timeout(PATIENCE, self.socket.next()).await.expect("closed in time") {
+                Some(Ok(Message::Close(frame))) => return frame.map_or(1005, |frame| frame.code.into()),
+                Some(Ok(Message::Text(text))) => drop(self.read(&text)),
+                Some(Ok(_)) => {}
+                None | Some(Err(_)) => return 1006,
+            }
+        }
+    }
+
     /// The next text, as it came.
     pub async fn next_text(&mut self) -> String {
         loop {
@@ -172,8 +229,15 @@ impl Member {
 
     async fn next_frame(&mut self) -> Value {
         let text = self.next_text().await;
-        let frame: Value = serde_json::from_str(&text).unwrap();
+        self.read(&text)
+    }
+
+    fn read(&mut self, text: &str) -> Value {
+        let frame: Value = serde_json::from_str(text).unwrap();
         self.blocks(&frame["b"]);
+        if frame["sys"].is_string() && frame["sys"] != "pong" {
+            self.notes.push(frame.clone());
+        }
         frame
     }
 
@@ -181,7 +245,8 @@ impl Member {
         for block in blocks.as_array().into_iter().flatten() {
             let room = block["room"].as_str().unwrap();
             if block["m"].is_null() {
-                continue; // Not of the log.
+                self.notes.push(block.clone());
+                continue;
             }
             let Some((epoch, at)) = self.positions.get_mut(room) else { continue };
             assert_eq!(block["ep"], epoch.as_str(), "another epoch");
