@@ -7,5 +7,5 @@
 mod member;
 mod stack;
 
-pub use member::{Member, token};
-pub use stack::{aws, binaries, everything, start, topology_with};
+pub use member::{Member, members, token};
+pub use stack::{aws, binaries, everything, received, start, topology_with};

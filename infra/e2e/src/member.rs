@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use futures::future::join_all;
 use futures::{SinkExt, StreamExt};
 use roomcast_client::development::Keys;
 use serde_json::{Value, json};
@@ -265,6 +266,23 @@ impl Member {
     }
 }
 
+/// Connects members and lets them join their rooms; devices are named by `prefix`.
+pub async fn members(url: &str, prefix: &str, count: usize, rooms: &[&str]) -> Vec<Member> {
+    let join = |n: usize| async move {
+        let mut member = Member::connect(url, &format!("{prefix}{n}")).await;
+        for room in rooms {
+            member.join(room).await;
+        }
+        member
+    };
+    let mut members = Vec::with_capacity(count);
+    // As many at a time as a gateway lets in without a murmur.
+    for first in (0..count).step_by(50) {
+        members.extend(join_all((first..count.min(first + 50)).map(join)).await);
+    }
+    members
+}
+
 /// A member that is away, with what it remembers.
 #[derive(Debug)]
 pub struct Absent {
@@ -276,7 +294,12 @@ pub struct Absent {
 impl Absent {
     /// Comes back through a new connection; its rooms have still to be joined.
     pub async fn return_to(self, url: &str, device: &str) -> Member {
-        let member = Member::connect(url, device).await;
+        self.return_as(Member::connect(url, device).await)
+    }
+
+    /// Comes back as this member, whose rooms have still to be joined.
+    #[must_use]
+    pub fn return_as(self, member: Member) -> Member {
         Member { positions: self.positions, heard: self.heard, repeats: self.repeats, ..member }
     }
 }

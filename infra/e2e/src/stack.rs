@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use aws_sdk_sqs::types::Message;
 use local::clients::{Clients, developer_credentials};
 use local::{Options, Stack};
 use tempfile::TempDir;
@@ -61,4 +62,19 @@ pub async fn start(options: Options) -> (Stack, String) {
 #[must_use]
 pub fn aws(stack: &Stack) -> Clients {
     Clients::new(&stack.addresses().aws_endpoint, &developer_credentials())
+}
+
+/// Waits for `count` messages of a queue, and takes them.
+pub async fn received(stack: &Stack, queue: &str, count: usize) -> Vec<Message> {
+    let name = queue.to_uppercase().replace('-', "_");
+    let url = &stack.variables()[&format!("ROOMCAST_{name}_QUEUE_URL")];
+    let queues = aws(stack).sqs;
+    let mut received = Vec::new();
+    while received.len() < count {
+        let receive = queues.receive_message().queue_url(url).wait_time_seconds(20).max_number_of_messages(10);
+        let messages = receive.message_attribute_names("All").send().await.unwrap().messages.unwrap_or_default();
+        assert!(!messages.is_empty(), "nothing more came to {queue}; so far {received:?}");
+        received.extend(messages);
+    }
+    received
 }

@@ -1,26 +1,9 @@
 //! A message published by one arrives at all the others, whatever happens on the way.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
-use e2e::{Member, everything, start, topology_with};
+use e2e::{Member, everything, members, start, topology_with};
 use futures::future::join_all;
 use local::{Options, Stack};
-
-/// Connects members and lets them join their rooms; devices are named by `prefix`.
-async fn members(url: &str, prefix: &str, count: usize, rooms: &[&str]) -> Vec<Member> {
-    let join = |n: usize| async move {
-        let mut member = Member::connect(url, &format!("{prefix}{n}")).await;
-        for room in rooms {
-            member.join(room).await;
-        }
-        member
-    };
-    let mut members = Vec::with_capacity(count);
-    // As many at a time as a gateway lets in without a murmur.
-    for first in (0..count).step_by(50) {
-        members.extend(join_all((first..count.min(first + 50)).map(join)).await);
-    }
-    members
-}
 
 /// 200 members of one room, 20 of them also of another; 50 publications from several of them; each hears each of its
 /// rooms' publications once, in one order, without a gap.
@@ -140,19 +123,5 @@ async fn history_is_there_after_a_stop_and_a_start_with_the_same_data() {
     assert_eq!(ada.join("lobby").await["ok"]["recovered"], true, "positions hold over a restart");
     ada.publish("lobby", "d").await;
     ada.hear("lobby", 4).await;
-    stack.shutdown().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_classic_recipes_client_needs_no_library() {
-    let (stack, url) = start(everything()).await;
-    let mut one = Member::connect_with(&url, None).await;
-    let mut other = Member::connect_with(&url, None).await;
-    one.say(r#"{"action":"sendMessage","message":"Hello world!"}"#).await;
-    for member in [&mut one, &mut other] {
-        let frame: serde_json::Value = serde_json::from_str(&member.next_text().await).unwrap();
-        assert_eq!((frame["room"].as_str(), frame["message"].as_str()), (Some("lobby"), Some("Hello world!")));
-        assert_eq!(frame["seq"], 1);
-    }
     stack.shutdown().await;
 }

@@ -1,7 +1,7 @@
 //! What is promised to members beside the main path.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
-use e2e::{Member, aws, everything, start};
+use e2e::{Member, aws, everything, received, start};
 use local::Stack;
 use serde_json::{Value, json};
 use testkit::samples;
@@ -60,21 +60,6 @@ async fn poison(stack: &Stack, room: &str, body: &str) {
     message.message_deduplication_id(body.replace(' ', "-")).send().await.unwrap();
 }
 
-/// The bodies of `count` messages of a queue.
-async fn received(stack: &Stack, queue: &str, count: usize) -> Vec<String> {
-    let queues = aws(stack).sqs;
-    let name = queue.to_uppercase().replace('-', "_");
-    let url = &stack.variables()[&format!("ROOMCAST_{name}_QUEUE_URL")];
-    let mut bodies = Vec::new();
-    while bodies.len() < count {
-        let receive = queues.receive_message().queue_url(url).wait_time_seconds(20).max_number_of_messages(10);
-        let messages = receive.send().await.unwrap().messages.unwrap_or_default();
-        assert!(!messages.is_empty(), "nothing came to {queue}; so far {bodies:?}");
-        bodies.extend(messages.into_iter().filter_map(|message| message.body));
-    }
-    bodies
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn poison_is_dead_lettered_and_its_own_room_goes_on() {
     let (stack, url) = start(everything()).await;
@@ -86,7 +71,8 @@ async fn poison_is_dead_lettered_and_its_own_room_goes_on() {
     ada.publish("lobby", "after").await;
     ada.hear("lobby", 2).await;
     assert_eq!(ada.heard("lobby"), ["before", "after"]);
-    let mut dead = received(&stack, "publications-dead", 2).await;
+    let dead = received(&stack, "publications-dead", 2).await;
+    let mut dead: Vec<_> = dead.into_iter().filter_map(|message| message.body).collect();
     dead.sort();
     assert_eq!(dead, ["this is no submission", r#"{"v":2,"room":"lobby"}"#]);
     stack.shutdown().await;

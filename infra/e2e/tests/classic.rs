@@ -1,0 +1,87 @@
+//! The clients of the well-known recipes, word for word, with no library.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+
+use e2e::{Member, everything, start, token};
+use serde_json::{Value, json};
+
+/// A client without a subprotocol; `query` begins with `?`, or is empty.
+async fn classic(url: &str, query: &str) -> Member {
+    Member::connect_with(&format!("{url}{query}"), None).await
+}
+
+async fn next(member: &mut Member) -> Value {
+    serde_json::from_str(&member.next_text().await).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hello_world_from_a_browsers_console_reaches_everybody_in_the_lobby() {
+    let (stack, url) = start(everything()).await;
+    let (mut one, mut other) = (classic(&url, "").await, classic(&url, "").await);
+    one.say(r#"{"action":"sendMessage","message":"Hello world!"}"#).await;
+    for member in [&mut one, &mut other] {
+        let frame = next(member).await;
+        assert_eq!(
+            (&frame["room"], &frame["message"], &frame["seq"]),
+            (&json!("lobby"), &json!("Hello world!"), &json!(1))
+        );
+        assert!(frame["sender"].is_string() && frame["user"].is_string() && frame["timestamp"].is_string(), "{frame}");
+    }
+    stack.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_room_is_named_at_connect_or_in_the_message() {
+    let (stack, url) = start(everything()).await;
+    let (mut one, mut other) = (classic(&url, "?room=team:7").await, classic(&url, "?room=team:7").await);
+    one.say(r#"{"action":"sendMessage","message":"to our room"}"#).await;
+    assert_eq!(next(&mut other).await["room"], "team:7");
+    let mut elsewhere = classic(&url, "").await;
+    elsewhere.say(r#"{"action":"sendMessage","room":"team:7","message":"from the lobby"}"#).await;
+    let frame = next(&mut other).await;
+    assert_eq!((&frame["room"], &frame["message"]), (&json!("team:7"), &json!("from the lobby")));
+    stack.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_direct_message_by_target_user_id_reaches_that_user_and_nobody_else() {
+    let (stack, url) = start(everything()).await;
+    let mut target = classic(&url, &format!("?token={}", token(json!({ "sub": "u_456" })))).await;
+    let (mut sender, mut other) = (classic(&url, "").await, classic(&url, "").await);
+    sender.say(r#"{"action":"sendMessage","targetUserId":"u_456","text":"hi"}"#).await;
+    let frame = next(&mut target).await;
+    assert_eq!((&frame["room"], &frame["message"]), (&json!("@u_456"), &json!("hi")));
+    sender.say(r#"{"action":"sendMessage","message":"to all"}"#).await;
+    assert_eq!(next(&mut other).await["message"], "to all", "and not what was for u_456");
+    stack.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn broadcast_all_reaches_everybody_connected_if_an_admin_says_it() {
+    let (stack, url) = start(everything()).await;
+    let mut admin = classic(&url, &format!("?token={}", token(json!({ "sub": "root", "admin": true })))).await;
+    let (mut one, mut other) = (classic(&url, "").await, classic(&url, "?room=team:7").await);
+    one.say(r#"{"action":"broadcastAll","message":"not I"}"#).await;
+    assert_eq!(next(&mut one).await["err"]["code"], "forbidden");
+    admin.say(r#"{"action":"broadcastAll","message":"The server restarts at noon."}"#).await;
+    for member in [&mut one, &mut other, &mut admin] {
+        let frame = next(member).await;
+        assert_eq!((&frame["room"], &frame["message"]), (&json!("*"), &json!("The server restarts at noon.")));
+    }
+    stack.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_else_they_say_is_answered_with_what_went_wrong() {
+    let (stack, url) = start(everything()).await;
+    let mut one = classic(&url, "").await;
+    for (text, code) in [
+        ("Hello world!", "not_json"),
+        (r#"{"message":"Hello world!"}"#, "invalid_field"),
+        (r#"{"action":"sendmessage","message":"Hello world!"}"#, "unknown_action"),
+        (r#"{"action":"sendMessage"}"#, "invalid_field"),
+    ] {
+        one.say(text).await;
+        assert_eq!(next(&mut one).await["err"]["code"], code, "{text}");
+    }
+    stack.shutdown().await;
+}
