@@ -11,8 +11,10 @@ pub struct Ledger {
     pub repeats_on_the_wire: u64,
     /// Publications of a new position that had been there under another one: the application would see them twice.
     pub duplicates: u64,
-    /// Positions that came before one that is smaller.
-    pub misordered: u64,
+    /// Which publications it heard, in the order of their positions: the same for every member, or something is wrong.
+    pub order: Vec<u32>,
+    /// How often the log had to be asked for what did not come.
+    pub resumes: u64,
     /// The last position applied.
     pub position: u64,
 }
@@ -24,20 +26,20 @@ impl Ledger {
         Self { arrivals: vec![None; publications], position, ..Self::default() }
     }
 
-    /// A publication arrived: which one, and at which position.
-    pub fn arrived(&mut self, publication: usize, position: u64, at: Instant) {
-        if position <= self.position {
-            self.repeats_on_the_wire += 1;
-            return;
-        }
-        if position != self.position + 1 {
-            self.misordered += 1;
-        }
-        self.position = position;
+    /// The publication at the next position: which one, and when it came.
+    pub fn next(&mut self, publication: usize, at: Instant) {
+        self.position += 1;
+        self.order.push(u32::try_from(publication).unwrap_or(u32::MAX));
         match self.arrivals.get_mut(publication) {
             Some(first @ None) => *first = Some(at),
             Some(Some(_)) | None => self.duplicates += 1,
         }
+    }
+
+    /// Whether this member heard the same as another one, as far as both have come.
+    #[must_use]
+    pub fn agrees_with(&self, other: &Self) -> bool {
+        self.order.iter().zip(&other.order).all(|(ours, theirs)| ours == theirs)
     }
 
     /// How many have not arrived.
@@ -51,14 +53,21 @@ impl Ledger {
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_is_lost_repeated_or_out_of_order_is_told_apart() {
-        let now = Instant::now();
+    fn ledger(heard: &[usize]) -> Ledger {
         let mut ledger = Ledger::new(4, 10);
-        for (publication, position) in [(0, 11), (0, 11), (1, 13), (1, 14)] {
-            ledger.arrived(publication, position, now);
-        }
-        assert_eq!(ledger.missing(), 2);
-        assert_eq!((ledger.repeats_on_the_wire, ledger.misordered, ledger.duplicates), (1, 1, 1));
+        heard.iter().for_each(|publication| ledger.next(*publication, Instant::now()));
+        ledger
+    }
+
+    #[test]
+    fn what_is_lost_and_what_is_repeated_are_told_apart() {
+        let ledger = ledger(&[0, 1, 1]);
+        assert_eq!((ledger.missing(), ledger.duplicates, ledger.position), (2, 1, 13));
+    }
+
+    #[test]
+    fn another_order_is_found_and_less_of_the_same_is_none() {
+        assert!(ledger(&[0, 1, 2]).agrees_with(&ledger(&[0, 1])));
+        assert!(!ledger(&[0, 2, 1]).agrees_with(&ledger(&[0, 1, 2])));
     }
 }

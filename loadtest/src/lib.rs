@@ -3,6 +3,7 @@
 //! Members join, then publications go out by a schedule of intended times (latency counts from those, so a publisher that
 //! falls behind shows), then every pair of member and publication is looked for.
 
+mod door;
 mod ledger;
 mod member;
 mod report;
@@ -12,11 +13,13 @@ use std::time::{Duration, Instant};
 use futures::future::try_join_all;
 use tokio::sync::watch;
 
+pub use crate::door::{Door, NoDoor};
 pub use crate::ledger::Ledger;
 pub use crate::member::Error;
 pub use crate::report::Report;
 
-use crate::member::{Listener, Publisher};
+use crate::door::Open;
+use crate::member::Listener;
 
 /// What to do.
 #[derive(Debug, Clone)]
@@ -27,6 +30,8 @@ pub struct Plan {
     pub room: String,
     /// Members of the room.
     pub members: usize,
+    /// The ways in, taken in turn; at least one.
+    pub doors: Vec<Door>,
     /// Publications, all in all.
     pub publications: usize,
     /// Time between two of them.
@@ -51,15 +56,7 @@ pub async fn broadcast(plan: &Plan) -> Result<Report, Error> {
         .into_iter()
         .map(|listener| tokio::spawn(listener.listen(plan.publications, stopped.clone())))
         .collect();
-    let mut publisher = Publisher::connect(&plan.url, &plan.room).await?;
-    let first = Instant::now() + plan.every;
-    let mut intended = Vec::with_capacity(plan.publications);
-    for n in 0..plan.publications {
-        let at = first + plan.every * u32::try_from(n).unwrap_or(u32::MAX);
-        tokio::time::sleep_until(at.into()).await;
-        publisher.publish(n).await?;
-        intended.push(at);
-    }
+    let intended = publish_all(plan).await?;
     eprintln!("{} publications are accepted", plan.publications);
     let waiting = tokio::spawn(async move { try_join_all(listening).await });
     let patience = tokio::time::sleep(plan.drain);
@@ -73,6 +70,25 @@ pub async fn broadcast(plan: &Plan) -> Result<Report, Error> {
     };
     let ledgers = ledgers.map_err(|_| Error::Generator)?.map_err(|_| Error::Generator)?;
     Ok(Report::of(&ledgers, &intended, joined))
+}
+
+/// Publishes by a schedule of intended times, through each door in turn; gives the times.
+///
+/// Doors do not wait for each other: one that is slow falls behind its own schedule only.
+async fn publish_all(plan: &Plan) -> Result<Vec<Instant>, Error> {
+    let run = door::now().as_millis();
+    let first = Instant::now() + plan.every;
+    let at = |n: usize| first + plan.every * u32::try_from(n).unwrap_or(u32::MAX);
+    let doors = plan.doors.iter().enumerate().map(|(turn, door)| async move {
+        let mut open = Open::new(*door, &plan.url, &plan.room).await?;
+        for n in (turn..plan.publications).step_by(plan.doors.len()) {
+            tokio::time::sleep_until(at(n).into()).await;
+            open.publish(&plan.room, &format!("{run}-{n}"), n).await?;
+        }
+        Ok::<(), Error>(())
+    });
+    try_join_all(doors).await?;
+    Ok((0..plan.publications).map(at).collect())
 }
 
 async fn join_all_members(plan: &Plan) -> Result<Vec<Listener>, Error> {

@@ -4,10 +4,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use loadtest::{Error, Plan, Report, broadcast};
+use loadtest::{Door, Error, Plan, Report, broadcast};
 
 /// Joins members to one room, publishes to it, and accounts for every publication and every member. It knows only the
-/// public protocol: the same command works against a laptop and against AWS.
+/// public protocol (and SNS and DynamoDB, if asked to publish through them): the same command works against a laptop and
+/// against AWS.
 ///
 /// Exit status: 0 everything arrived once and in order, 1 it could not be run, 2 usage, 4 something was lost,
 /// repeated to the application, or out of order.
@@ -23,6 +24,9 @@ struct Cli {
     /// Members of the room
     #[arg(long, default_value_t = 2_000)]
     members: usize,
+    /// The ways in, taken in turn: client, events (SNS), outbox (DynamoDB)
+    #[arg(long, value_delimiter = ',', default_value = "client", value_name = "DOORS")]
+    doors: Vec<Door>,
     /// Publications, all in all
     #[arg(long, default_value_t = 100)]
     publications: usize,
@@ -44,6 +48,7 @@ async fn main() -> ExitCode {
         url: cli.url,
         room: cli.room,
         members: cli.members,
+        doors: cli.doors,
         publications: cli.publications,
         every: Duration::from_secs_f64(1.0 / cli.rate.max(0.001)),
         connect_every: Duration::from_secs(1) / cli.connect_rate.max(1),

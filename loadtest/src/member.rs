@@ -1,9 +1,11 @@
 //! Members that only listen, and one that only publishes, over the public protocol.
 
-use std::time::Instant;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use domain::{Position, Sequence};
 use futures::{SinkExt, StreamExt};
+use protocol::block::Block;
 use protocol::reply::{Answer, Joined};
 use protocol::server::ServerFrame;
 use serde_json::{Value, json};
@@ -30,6 +32,9 @@ pub enum Error {
         /// What it said.
         message: String,
     },
+    /// A door needs to be told where it is.
+    #[error("the environment variable {0} is not set; `cargo dev -- --run 'cargo load …'` sets it")]
+    Variable(&'static str),
     /// The connection was closed.
     #[error("the server closed a connection")]
     Closed,
@@ -75,12 +80,19 @@ async fn answer(socket: &mut Socket, request: &'static str) -> Result<Box<serde_
     }
 }
 
+/// What comes beyond a gap is held this long before the log is asked, as the client rules say.
+const HOLD: Duration = Duration::from_secs(2);
+
 /// A member that only listens.
 #[derive(Debug)]
 pub(crate) struct Listener {
     socket: Socket,
     room: String,
     position: Position,
+    /// What came beyond a gap: which publication, and when.
+    held: BTreeMap<u64, (usize, Instant)>,
+    /// When the log is asked for what is missing, if something is.
+    ask_at: Option<Instant>,
 }
 
 impl Listener {
@@ -91,7 +103,7 @@ impl Listener {
         let refused = |error: serde_json::Error| Error::Refused { request: "join", message: error.to_string() };
         let joined: Joined = Answer::done(&raw).map_err(refused)?;
         let position = Position { epoch: joined.ep, sequence: joined.seq };
-        Ok(Self { socket, room: room.to_owned(), position })
+        Ok(Self { socket, room: room.to_owned(), position, held: BTreeMap::new(), ask_at: None })
     }
 
     /// Listens until everything has arrived, it is told to stop, or the connection is lost.
@@ -99,26 +111,69 @@ impl Listener {
         let mut ledger = Ledger::new(publications, self.position.sequence.get());
         while ledger.missing() > 0 {
             let frame = tokio::select! {
-                frame = next(&mut self.socket) => frame,
+                frame = next(&mut self.socket) => Some(frame),
+                () = until(self.ask_at) => None,
                 _ = stopped.wait_for(|stopped| *stopped) => break,
             };
-            match frame {
-                Ok(ServerFrame::Blocks(blocks)) => self.note(&blocks, &mut ledger),
-                Ok(_) => {}
-                Err(_) => break,
+            let heard = match frame {
+                Some(frame) => frame.map(|frame| self.hear(frame, &mut ledger)),
+                None => self.ask(&mut ledger).await,
+            };
+            if heard.is_err() {
+                break;
             }
         }
         ledger
     }
 
-    fn note(&self, blocks: &[protocol::block::Block], ledger: &mut Ledger) {
+    /// Asks the log for what is missing.
+    async fn ask(&mut self, ledger: &mut Ledger) -> Result<(), Error> {
+        ledger.resumes += 1;
+        self.ask_at = Some(Instant::now() + HOLD);
+        let since = json!({ "ep": self.position.epoch, "seq": ledger.position });
+        say(&mut self.socket, &json!({ "action": "join", "id": 2, "room": self.room, "since": since })).await
+    }
+
+    fn hear(&mut self, frame: ServerFrame, ledger: &mut Ledger) {
+        match frame {
+            ServerFrame::Blocks(blocks) => self.note(&blocks, ledger),
+            ServerFrame::Answer(Answer { outcome: Ok(done), .. }) => {
+                if let Ok(joined) = Answer::done::<Joined>(&done) {
+                    self.note(&joined.b, ledger);
+                }
+            }
+            ServerFrame::Answer(_) | ServerFrame::System(_) => {}
+        }
+    }
+
+    fn note(&mut self, blocks: &[Block], ledger: &mut Ledger) {
         let now = Instant::now();
         for block in blocks.iter().filter(|block| block.room.as_str() == self.room && block.ep == self.position.epoch) {
             for (sequence, message) in block.messages() {
                 let number = message.id.as_ref().rsplit('-').next().and_then(|text| text.parse().ok());
-                ledger.arrived(number.unwrap_or(usize::MAX), Sequence::get(sequence), now);
+                let (sequence, number) = (Sequence::get(sequence), number.unwrap_or(usize::MAX));
+                if sequence <= ledger.position || self.held.contains_key(&sequence) {
+                    ledger.repeats_on_the_wire += 1;
+                } else {
+                    self.held.insert(sequence, (number, now));
+                }
             }
         }
+        while let Some((number, at)) = self.held.remove(&(ledger.position + 1)) {
+            ledger.next(number, at);
+            self.ask_at = None;
+        }
+        if !self.held.is_empty() && self.ask_at.is_none() {
+            self.ask_at = Some(now + HOLD);
+        }
+    }
+}
+
+/// Comes back at that time; never, if there is none.
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -127,17 +182,14 @@ impl Listener {
 pub(crate) struct Publisher {
     socket: Socket,
     room: String,
-    run: String,
 }
 
 impl Publisher {
     pub(crate) async fn connect(url: &str, room: &str) -> Result<Self, Error> {
-        let run = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_millis();
-        Ok(Self { socket: connect(url, "load-publisher").await?, room: room.to_owned(), run: run.to_string() })
+        Ok(Self { socket: connect(url, "load-publisher").await?, room: room.to_owned() })
     }
 
-    pub(crate) async fn publish(&mut self, number: usize) -> Result<(), Error> {
-        let id = format!("{}-{number}", self.run);
+    pub(crate) async fn publish(&mut self, id: &str, number: usize) -> Result<(), Error> {
         let request =
             json!({ "action": "publish", "id": number, "room": self.room, "pid": id, "data": { "n": number } });
         say(&mut self.socket, &request).await?;

@@ -17,6 +17,7 @@ pub struct Report {
     duplicates: u64,
     misordered: u64,
     repeats_on_the_wire: u64,
+    resumes: u64,
     /// Microseconds from the intended time to each member.
     each: Histogram<u64>,
     /// Microseconds from the intended time to the last member.
@@ -44,8 +45,9 @@ impl Report {
             joined,
             missing: sum(|ledger| ledger.missing() as u64),
             duplicates: sum(|ledger| ledger.duplicates),
-            misordered: sum(|ledger| ledger.misordered),
+            misordered: misordered(ledgers),
             repeats_on_the_wire: sum(|ledger| ledger.repeats_on_the_wire),
+            resumes: sum(|ledger| ledger.resumes),
             each,
             last,
         }
@@ -56,6 +58,12 @@ impl Report {
     pub fn is_correct(&self) -> bool {
         self.missing == 0 && self.duplicates == 0 && self.misordered == 0
     }
+}
+
+/// How many members heard another order than the one that heard most.
+fn misordered(ledgers: &[Ledger]) -> u64 {
+    let Some(most) = ledgers.iter().max_by_key(|ledger| ledger.order.len()) else { return 0 };
+    ledgers.iter().filter(|ledger| !ledger.agrees_with(most)).count() as u64
 }
 
 impl fmt::Display for Report {
@@ -72,6 +80,7 @@ impl fmt::Display for Report {
             "  duplicated              {} to the application, {} on the wire",
             self.duplicates, self.repeats_on_the_wire
         )?;
+        writeln!(f, "  gaps filled by the log  {}", self.resumes)?;
         writeln!(f, "  misordered              {}", self.misordered)?;
         writeln!(f, "  all joined in           {:.1} s", self.joined.as_secs_f64())?;
         for (what, histogram) in [("to each member", &self.each), ("to the last member", &self.last)] {
