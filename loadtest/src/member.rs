@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use domain::{Position, Sequence};
 use futures::{SinkExt, StreamExt};
-use protocol::block::Block;
+use protocol::block::{AnyBlock, Block};
 use protocol::reply::{Answer, Joined};
 use protocol::server::ServerFrame;
 use serde_json::{Value, json};
@@ -136,7 +136,10 @@ impl Listener {
 
     fn hear(&mut self, frame: ServerFrame, ledger: &mut Ledger) {
         match frame {
-            ServerFrame::Blocks(blocks) => self.note(&blocks, ledger),
+            ServerFrame::Blocks(blocks) => {
+                let runs: Vec<Block> = blocks.into_iter().filter_map(AnyBlock::into_run).collect();
+                self.note(&runs, ledger);
+            }
             ServerFrame::Answer(Answer { outcome: Ok(done), .. }) => {
                 if let Ok(joined) = Answer::done::<Joined>(&done) {
                     self.note(&joined.b, ledger);

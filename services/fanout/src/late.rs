@@ -1,7 +1,9 @@
 //! The late line of a shard: members that are owed a range and could not be given it at once.
 
 use domain::ports::{self, Chance, Clock, Connections, Gateway, Jobs, Memberships, Rooms};
-use domain::{ConnectionId, Delivery, Job, LateMember, Member, Probe, Publication, Strike, Timestamp, Work, limits};
+use domain::{
+    ConnectionId, Delivery, Job, LateMember, Member, Probe, Publication, Range, Strike, Timestamp, Work, limits,
+};
 use futures::{StreamExt, stream};
 use lambda_kit::batch::{Failed, Message};
 use telemetry::field;
@@ -30,13 +32,13 @@ where
     ) -> Vec<Failed> {
         let mut jobs = jobs.into_iter();
         while let Some((message, job)) = jobs.next() {
-            let Work::Late { attempt, not_before, members } = &job.work else { continue };
+            let Work::Late { range, attempt, not_before, members } = &job.work else { continue };
             let wait = not_before.since(self.clock.now());
             if !wait.is_zero() {
                 let all = std::iter::once(message).chain(jobs.map(|(message, _)| message));
                 return all.map(|message| message.retry_after(wait)).collect();
             }
-            if let Err(error) = self.deliver_late(&job, *attempt, members, shift, tally).await {
+            if let Err(error) = self.deliver_late(&job, range, *attempt, members, shift, tally).await {
                 let all = std::iter::once(message).chain(jobs.map(|(message, _)| message));
                 return stalled(&job, all, &error);
             }
@@ -47,6 +49,7 @@ where
     async fn deliver_late(
         &self,
         job: &Job,
+        range: &Range,
         attempt: u32,
         members: &[LateMember],
         shift: &Shift<'_>,
@@ -56,7 +59,7 @@ where
         let now = self.clock.now();
         let current = self.tables.members_among(&job.room, &ids).await?;
         let current: Vec<Member> = current.into_iter().filter(|member| !member.is_expired(now)).collect();
-        let rows = self.tables.log(&job.room, &job.range, ROWS_AT_ONCE, now).await?;
+        let rows = self.tables.log(&job.room, range, ROWS_AT_ONCE, now).await?;
         let strikes = self.try_all(current, members, &rows, job, shift, tally).await;
         let (mut again, mut gone) = (Vec::new(), Vec::new());
         for (member, strike) in strikes {
@@ -73,7 +76,7 @@ where
         }
         tally.delivered(&rows, self.clock.now());
         self.forget_all(&gone, tally).await;
-        self.send_late(job, attempt.saturating_add(1), again, tally).await
+        self.send_late(job, range, attempt.saturating_add(1), again, tally).await
     }
 
     async fn try_all(

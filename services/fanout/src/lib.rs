@@ -2,11 +2,13 @@
 //! connection.
 //!
 //! Jobs of a shard that wait together become one range. A member gets two tries and half a second on the main line; then
-//! it goes to the shard's late line, and the others do not wait. Who is gone is forgotten at the first 410.
+//! it goes to the shard's late line, and the others do not wait. Who is gone is forgotten at the first 410. Jobs that carry
+//! their content (who is there) are posted once, never late.
 
 mod config;
 mod frames;
 mod late;
+mod once;
 mod posts;
 mod shard;
 mod tally;
@@ -63,8 +65,16 @@ where
     async fn group(&self, messages: Vec<Message>, shift: &Shift<'_>) -> (Vec<Failed>, Tally) {
         let mut tally = Tally::default();
         let (mut failed, good) = decode(messages, &mut tally);
-        let (main, late): (Vec<_>, Vec<_>) = good.into_iter().partition(|(_, job)| job.work == Work::Shard);
+        let (mut main, mut late, mut once) = (Vec::new(), Vec::new(), Vec::new());
+        for (message, job) in good {
+            match job.work {
+                Work::Shard { .. } => main.push((message, job)),
+                Work::Late { .. } => late.push((message, job)),
+                Work::Presence { .. } => once.push((message, job)),
+            }
+        }
         failed.extend(self.main_line(main, shift, &mut tally).await);
+        failed.extend(self.once(once, shift, &mut tally).await);
         failed.extend(self.late_line(late, shift, &mut tally).await);
         (failed, tally)
     }
@@ -111,7 +121,7 @@ fn stalled(job: &Job, messages: impl IntoIterator<Item = Message>, error: &ports
     tracing::error!(
         { field::ROOM_ID.0 } = %job.room,
         { field::ROOM_SHARD.0 } = job.shard.get(),
-        { field::PUBLICATION_SEQUENCE.0 } = job.range.through.get(),
+        { field::PUBLICATION_SEQUENCE.0 } = job.work.range().map(|range| range.through.get()),
         { field::ERROR.0 } = %error,
         "a shard's jobs come back"
     );

@@ -41,18 +41,17 @@ where
         tally: &mut Tally,
     ) -> Vec<Failed> {
         let (messages, jobs): (Vec<Message>, Vec<Job>) = jobs.into_iter().unzip();
-        let Some(first) = jobs.first().cloned() else { return Vec::new() };
-        for range in coalesce(jobs.into_iter().map(|job| job.range)) {
-            let job = Job { range, ..first.clone() };
-            if let Err(error) = self.deliver(&job, shift, tally).await {
-                return stalled(&job, messages, &error);
+        let Some(first) = jobs.first() else { return Vec::new() };
+        for range in coalesce(jobs.iter().filter_map(|job| job.work.range()).cloned()) {
+            if let Err(error) = self.deliver(first, range, shift, tally).await {
+                return stalled(first, messages, &error);
             }
         }
         Vec::new()
     }
 
-    async fn deliver(&self, job: &Job, shift: &Shift<'_>, tally: &mut Tally) -> ports::Result<()> {
-        let mut rest = job.range.clone();
+    /// Delivers a range to the shard of a job.
+    async fn deliver(&self, job: &Job, mut rest: Range, shift: &Shift<'_>, tally: &mut Tally) -> ports::Result<()> {
         loop {
             let rows = self.tables.log(&job.room, &rest, ROWS_AT_ONCE, self.clock.now()).await?;
             let Some(through) = rows.last().map(|row| row.position.sequence) else {
@@ -60,7 +59,7 @@ where
                 return Ok(());
             };
             let range = Range { after: rest.after, through, epoch: rest.epoch.clone() };
-            self.deliver_rows(&Job { range, ..job.clone() }, &rows, shift, tally).await?;
+            self.deliver_rows(job, &range, &rows, shift, tally).await?;
             if through >= rest.through || rows.len() < ROWS_AT_ONCE {
                 return Ok(());
             }
@@ -71,6 +70,7 @@ where
     async fn deliver_rows(
         &self,
         job: &Job,
+        range: &Range,
         rows: &[Publication],
         shift: &Shift<'_>,
         tally: &mut Tally,
@@ -89,7 +89,7 @@ where
         tally.delivered(rows, self.clock.now());
         self.forget_all(&leftover.gone, tally).await;
         let late: Vec<LateMember> = leftover.late.into_iter().map(LateMember::new).collect();
-        self.send_late(job, 1, late, tally).await
+        self.send_late(job, range, 1, late, tally).await
     }
 
     async fn post_page(
@@ -147,6 +147,7 @@ where
     pub(crate) async fn send_late(
         &self,
         job: &Job,
+        range: &Range,
         attempt: u32,
         members: Vec<LateMember>,
         tally: &mut Tally,
@@ -158,7 +159,7 @@ where
         let not_before = self.clock.now().plus(pause);
         let jobs: Vec<Job> = members
             .chunks(limits::MEMBERS_PER_LATE_JOB)
-            .map(|members| Work::Late { attempt, not_before, members: members.to_vec() })
+            .map(|members| Work::Late { range: range.clone(), attempt, not_before, members: members.to_vec() })
             .map(|work| Job { work, ..job.clone() })
             .collect();
         self.queues.dispatch(&jobs).await?;

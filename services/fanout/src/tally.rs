@@ -10,6 +10,7 @@ use telemetry::{Metric, Summary, metric};
 pub(crate) struct Tally {
     pub(crate) posts: BTreeMap<Delivery, u64>,
     pub(crate) jobs: u64,
+    pub(crate) dropped: u64,
     pub(crate) late: u64,
     pub(crate) gone: u64,
     pub(crate) evicted: u64,
@@ -43,6 +44,7 @@ impl Tally {
             summary.add(of(*delivery), *count);
         }
         summary.add(metric::JOBS_DELIVERED, self.jobs);
+        summary.add(metric::JOBS_DROPPED, self.dropped);
         summary.add(metric::MEMBERS_LATE, self.late);
         summary.add(metric::CONNECTIONS_GONE, self.gone);
         summary.add(metric::CONNECTIONS_EVICTED, self.evicted);

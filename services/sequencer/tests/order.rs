@@ -62,7 +62,7 @@ async fn log(world: &World, room: &str) -> Vec<String> {
 }
 
 fn ranges(world: &World) -> Vec<(u64, u64)> {
-    let range = |job: &Job| (job.range.after.get(), job.range.through.get());
+    let range = |job: &Job| job.work.range().map(|range| (range.after.get(), range.through.get())).unwrap();
     world.queues.deliveries.bodies().iter().map(range).collect()
 }
 

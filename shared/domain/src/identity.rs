@@ -35,6 +35,12 @@ impl Identity {
         self.may(room, &self.permissions.history)
     }
 
+    /// Whether it may ask who is here: whoever is within its patterns, a member or not; in an inbox only its owner.
+    #[must_use]
+    pub fn may_see_members(&self, room: &RoomId) -> bool {
+        self.may(room, &self.permissions.presence)
+    }
+
     /// Whether it may publish here: to `*` only an admin, to inboxes everybody, to plain rooms by pattern.
     #[must_use]
     pub fn may_publish(&self, room: &RoomId) -> bool {
@@ -165,6 +171,7 @@ mod tests {
         let ada = ada(Permissions { join: vec![Pattern::new("team:*")], ..Permissions::default() });
         assert!(ada.may_join(&room("team:7")) && !ada.may_join(&room("lobby")));
         assert!(!ada.may_publish(&room("team:7")) && !ada.may_read_history(&room("team:7")));
+        assert!(!ada.may_see_members(&room("team:7")));
     }
 
     proptest! {

@@ -1,10 +1,11 @@
-//! Fan-out work: deliver a range of positions to a shard.
+//! Fan-out work: deliver a range of positions, or a word about the room, to a shard.
 
 use serde::{Deserialize, Serialize};
 
 use crate::late::LateMember;
 use crate::name::RoomId;
 use crate::position::{Epoch, Sequence};
+use crate::presence::Announcement;
 use crate::publication::digest;
 use crate::shard::{Shard, Shards};
 use crate::timestamp::Timestamp;
@@ -39,30 +40,33 @@ impl Line {
     }
 }
 
-/// Deliver a range to a shard: what the delivery queues carry.
+/// Deliver something to a shard: what the delivery queues carry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
-    /// Whose log.
+    /// Whose members.
     pub room: RoomId,
-    /// To which slice of its members.
+    /// Which slice of them.
     pub shard: Shard,
-    /// Which positions.
-    pub range: Range,
     /// Through which queue.
     pub line: Line,
-    /// To whom.
+    /// What, and to whom.
     #[serde(flatten)]
     pub work: Work,
 }
 
-/// Whom a job is for.
+/// What a job delivers, and to whom of its shard.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "work", rename_all = "snake_case")]
 pub enum Work {
-    /// Every member of the shard.
-    Shard,
-    /// The members that left the shard's main line.
+    /// A run of the log, to every member.
+    Shard {
+        /// Which positions.
+        range: Range,
+    },
+    /// A run of the log, to the members that left the shard's main line.
     Late {
+        /// Which positions.
+        range: Range,
         /// How manieth late job of these members for this range, from 1.
         attempt: u32,
         /// Not before this moment.
@@ -70,15 +74,40 @@ pub enum Work {
         /// Who.
         members: Vec<LateMember>,
     },
+    /// Who is there, to every member: carries its content, is posted once, never late, and dropped when it is old.
+    Presence {
+        /// Of the room's presence: what makes a repeat.
+        version: u64,
+        /// When it was counted.
+        at: Timestamp,
+        /// What they are told.
+        told: Announcement,
+    },
+}
+
+impl Work {
+    /// The run of the log it delivers, if it is one.
+    #[must_use]
+    pub fn range(&self) -> Option<&Range> {
+        match self {
+            Self::Shard { range } | Self::Late { range, .. } => Some(range),
+            Self::Presence { .. } => None,
+        }
+    }
 }
 
 impl Job {
     /// One job per shard, for all that is sequenced and not yet handed to the fan-out.
     #[must_use]
     pub fn for_shards(room: &RoomId, range: &Range, shards: Shards) -> Vec<Self> {
+        Self::for_each_shard(room, shards, &Work::Shard { range: range.clone() })
+    }
+
+    /// The same work for every shard of a room.
+    #[must_use]
+    pub fn for_each_shard(room: &RoomId, shards: Shards, work: &Work) -> Vec<Self> {
         let line = Line::of(shards);
-        let job = |shard| Self { room: room.clone(), shard, range: range.clone(), line, work: Work::Shard };
-        shards.iter().map(job).collect()
+        shards.iter().map(|shard| Self { room: room.clone(), shard, line, work: work.clone() }).collect()
     }
 
     /// The FIFO group: one line per shard, and one for those that left it.
@@ -87,7 +116,7 @@ impl Job {
         let shard = self.shard.to_string();
         let main = digest(&[self.room.as_str(), &shard]);
         match self.work {
-            Work::Shard => main,
+            Work::Shard { .. } | Work::Presence { .. } => main,
             Work::Late { .. } => main + ".late",
         }
     }
@@ -95,14 +124,14 @@ impl Job {
     /// The queue's deduplication id: jobs sent again after a crash within five minutes are not queued twice.
     #[must_use]
     pub fn deduplication_id(&self) -> String {
-        let Range { epoch, after, through } = &self.range;
-        let range = format!("{epoch}.{after}-{through}");
+        let named = |Range { epoch, after, through }: &Range| format!("{epoch}.{after}-{through}");
         match &self.work {
-            Work::Shard => range,
-            Work::Late { attempt, members, .. } => {
+            Work::Shard { range } => named(range),
+            Work::Late { range, attempt, members, .. } => {
                 let ids: Vec<&str> = members.iter().map(|member| member.connection.as_ref()).collect();
-                format!("{range}.{attempt}.{}", digest(&ids))
+                format!("{}.{attempt}.{}", named(range), digest(&ids))
             }
+            Work::Presence { version, at, .. } => format!("presence.{version}.{}", at.as_ms()),
         }
     }
 }
@@ -144,16 +173,29 @@ mod tests {
     #[test]
     fn a_job_survives_the_queue_and_its_names_fit_it() {
         let room = RoomId::parse("r".repeat(128)).unwrap();
-        for mut job in Job::for_shards(&room, &range("k7Qf", 0, u64::MAX), Shards::new(2)) {
-            for work in
-                [Work::Shard, Work::Late { attempt: u32::MAX, not_before: Timestamp::from_ms(5), members: Vec::new() }]
-            {
-                job.work = work;
+        let range = range("k7Qf", 0, u64::MAX);
+        let not_before = Timestamp::from_ms(5);
+        let told = Announcement { members: u64::MAX, ..Announcement::default() };
+        for work in [
+            Work::Shard { range: range.clone() },
+            Work::Late { range, attempt: u32::MAX, not_before, members: Vec::new() },
+            Work::Presence { version: u64::MAX, at: Timestamp::from_ms(u64::MAX), told },
+        ] {
+            for job in Job::for_each_shard(&room, Shards::new(2), &work) {
                 let json = serde_json::to_string(&job).unwrap();
                 assert_eq!(serde_json::from_str::<Job>(&json).unwrap(), job);
                 assert!(job.group().len() <= 128 && job.deduplication_id().len() <= 128);
             }
         }
+    }
+
+    #[test]
+    fn presence_keeps_its_place_in_the_line_of_its_shard() {
+        let room = RoomId::parse("lobby").unwrap();
+        let log = &Job::for_shards(&room, &range("e", 0, 1), Shards::new(1))[0];
+        let told = Announcement::default();
+        let presence = Work::Presence { version: 7, at: Timestamp::from_ms(5), told };
+        assert_eq!(Job::for_each_shard(&room, Shards::new(1), &presence)[0].group(), log.group());
     }
 
     proptest! {

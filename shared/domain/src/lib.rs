@@ -4,6 +4,8 @@
 //! which range, what a failed post means, which connection is stale). The act goes through a port ([`ports`]), which
 //! speaks this language and would survive a change of cloud. Time and chance are arguments.
 
+mod activity;
+mod change;
 mod connection;
 mod data;
 mod delivery;
@@ -17,6 +19,7 @@ mod name;
 mod pacing;
 pub mod ports;
 mod position;
+mod presence;
 mod publication;
 mod reject;
 mod resume;
@@ -25,6 +28,8 @@ mod shard;
 mod stale;
 mod timestamp;
 
+pub use activity::{Activity, Kind, Kinds, UnknownKind};
+pub use change::Change;
 pub use connection::{Connection, Endpoint, Format, Member};
 pub use data::Data;
 pub use delivery::{Delivery, Next, Probe};
@@ -35,6 +40,7 @@ pub use membership::Membership;
 pub use name::{ConnectionId, Device, PublicationId, RoomId, UserId};
 pub use pacing::Pacer;
 pub use position::{Epoch, Position, Sequence};
+pub use presence::{Announcement, Census, Check, Owed, Presence, Step};
 pub use publication::{Item, Publication, Publisher, Submission};
 pub use reject::{Code, Reject};
 pub use resume::{Resume, fit, resume};

@@ -84,6 +84,48 @@ pub const KEEP_ALIVE: Duration = Duration::from_secs(4 * 60);
 /// Connections that one run of the reaper handles.
 pub const REAPED_PER_RUN: usize = 500;
 
+/// Members a room may have unless the deployment says otherwise: one of its publications takes 10 s of the account's
+/// posts (10,000 a second).
+pub const ROOM_MEMBERS: u64 = 100_000;
+/// A room of more members is only counted: names would be what its members are sent most.
+pub const PRESENCE_NAMED_MEMBERS: u64 = 100;
+/// The members of a small room are told at most this often who came and went.
+pub const PRESENCE_PACE: Duration = Duration::from_secs(1);
+/// The members of a larger room are told at most this often how many they are, and once more when it has settled.
+pub const PRESENCE_PACE_OF_A_LARGE_ROOM: Duration = Duration::from_secs(5);
+/// A shard that changed is counted again after this: the index knows by then.
+pub const PRESENCE_SETTLES: Duration = Duration::from_secs(5);
+/// Counts are true this long after the last change.
+pub const PRESENCE_TRUE: Duration = Duration::from_secs(10);
+/// What the stream, its window, and a queue that counts whole seconds may take of that.
+const PRESENCE_ON_ITS_WAY: Duration = Duration::from_millis(1_250 + 1_000);
+/// A job that carries its content is dropped when it is older: what it says is no news any more.
+pub const CONTENT_JOB_LIFE: Duration = Duration::from_secs(10);
+/// A room of more members answers `who` with their number only.
+pub const WHO_MEMBERS: u64 = 1_000;
+/// Users in one reply to `who` at the most.
+pub const WHO_USERS: usize = 100;
+/// Users in one reply to `who` that does not say how many.
+pub const WHO_USERS_UNLESS_ASKED: usize = 50;
+/// Devices of one user that a reply to `who` names.
+pub const WHO_DEVICES: usize = 10;
+
+const _: () = assert!(PRESENCE_PACE.as_secs() <= PRESENCE_PACE_OF_A_LARGE_ROOM.as_secs());
+const _: () = assert!(
+    PRESENCE_SETTLES.as_millis() + PRESENCE_ON_ITS_WAY.as_millis() < PRESENCE_TRUE.as_millis(),
+    "a change is counted for the last time before its count has to be true"
+);
+const _: () = assert!(
+    2 * PRESENCE_NAMED_MEMBERS as usize * (ROOM_NAME_BYTES + 2) + 2 * KIB <= FRAME_BYTES,
+    "everybody may go while as many come, and it still is one frame"
+);
+const _: () = assert!(PRESENCE_NAMED_MEMBERS <= MEMBERS_PER_SHARD && PRESENCE_NAMED_MEMBERS <= WHO_MEMBERS);
+const _: () = assert!(ROOM_MEMBERS <= MEMBERS_PER_SHARD * SHARDS_PER_ROOM as u64);
+const _: () = assert!(WHO_USERS_UNLESS_ASKED <= WHO_USERS && WHO_USERS as u64 <= WHO_MEMBERS);
+const _: () = assert!(
+    ROOM_NAME_BYTES * 2 + (DEVICE_NAME_BYTES + 3) * WHO_DEVICES + KIB < REPLAY_BYTES,
+    "one user always fits a reply"
+);
 const _: () = assert!(DATA_BYTES + 2 * KIB <= FRAME_BYTES, "a publication with its envelope fits a frame");
 const _: () = assert!(FRAME_BYTES < GATEWAY_FRAME_BYTES && REPLAY_BYTES < GATEWAY_FRAME_BYTES);
 const _: () = assert!(2 * PUBLICATIONS_PER_TRANSACTION < TRANSACTION_ACTIONS);

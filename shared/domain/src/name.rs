@@ -58,6 +58,12 @@ impl RoomId {
         self.0.strip_prefix('@')
     }
 
+    /// Whether anybody is told who is here. Not in inboxes, whose members are one user, and not in `*`, where everybody is.
+    #[must_use]
+    pub fn has_presence(&self) -> bool {
+        !self.is_everyone() && self.inbox_owner().is_none()
+    }
+
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

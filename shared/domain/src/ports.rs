@@ -3,6 +3,8 @@
 //! Every port answers within a named time or says [`Error::Unavailable`]. What is normal (a connection that is
 //! gone, a condition that did not hold) is an outcome and not an error.
 
+mod presence;
+
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
 
@@ -17,6 +19,8 @@ use crate::shard::{Shard, Shards};
 use crate::stale::Suspect;
 use crate::timestamp::Timestamp;
 use crate::{Endpoint, Job, Range};
+
+pub use presence::{Activities, Checks, Occupant, Presences, Rosters, Written};
 
 /// Why a port could not do what it was asked. Whether it was done all the same is unknown.
 #[derive(Debug, thiserror::Error)]

@@ -7,15 +7,19 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use aws_lambda_events::apigw::{ApiGatewayProxyResponse, ApiGatewayWebsocketProxyRequest};
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
+use aws_lambda_events::streams::DynamoDbEventResponse;
 use domain::Timestamp;
 use domain::ports::Retries;
 use lambda_runtime::{Error as RuntimeError, LambdaEvent, service_fn};
+use protocol::stream::{Record, StreamEvent};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use telemetry::{Summary, field, metric};
 
 use crate::batch::{self, Failed, Message};
 use crate::deadline::Deadline;
+use crate::records::{self, Source};
 use crate::websocket::{Answer, Call};
 
 /// Answers the events of a WebSocket API's routes.
@@ -33,6 +37,18 @@ pub trait Batches: Send + Sync {
         deadline: Deadline,
         summary: &mut Summary,
     ) -> impl Future<Output = Vec<Failed>> + Send;
+}
+
+/// Works off records of a table's stream.
+pub trait Records: Send + Sync {
+    /// Handles the records of one event, in order; says which failed, by sequence number. Lambda comes again with the
+    /// first of them and with every record after it, whatever became of those.
+    fn handle_records(
+        &self,
+        records: Vec<Record>,
+        deadline: Deadline,
+        summary: &mut Summary,
+    ) -> impl Future<Output = Vec<String>> + Send;
 }
 
 /// Serves a WebSocket API's routes until Lambda ends the process.
@@ -56,6 +72,41 @@ pub async fn batches<H: Batches, R: Retries>(
         let deadline = deadline(&event);
         let failed = handler.handle(batch::by_group(event.payload), deadline, summary).await;
         Ok::<SqsBatchResponse, RuntimeError>(batch::report(failed, retries, summary).await)
+    })
+    .await
+}
+
+/// Works off a table's stream until Lambda ends the process.
+pub async fn records<H: Records>(function: &'static str, wire: impl FnOnce() -> Result<H, String>) -> ExitCode {
+    run(function, wire, async |handler: &H, event: LambdaEvent<StreamEvent>, summary| {
+        let deadline = deadline(&event);
+        let failed = handler.handle_records(event.payload.records, deadline, summary).await;
+        Ok::<DynamoDbEventResponse, RuntimeError>(records::report(failed, summary))
+    })
+    .await
+}
+
+/// Works off a table's stream and a queue, whichever an event comes from, until Lambda ends the process.
+pub async fn records_and_batches<H: Records + Batches, R: Retries>(
+    function: &'static str,
+    wire: impl FnOnce() -> Result<(H, R), String>,
+) -> ExitCode {
+    run(function, wire, async |(handler, retries): &(H, R), event: LambdaEvent<Value>, summary| {
+        let deadline = deadline(&event);
+        match Source::of(&event.payload)? {
+            Source::Stream => {
+                summary.set(field::ROUTE, "stream");
+                let StreamEvent { records } = serde_json::from_value(event.payload)?;
+                let failed = handler.handle_records(records, deadline, summary).await;
+                Ok::<Value, RuntimeError>(serde_json::to_value(records::report(failed, summary))?)
+            }
+            Source::Queue => {
+                summary.set(field::ROUTE, "queue");
+                let event: SqsEvent = serde_json::from_value(event.payload)?;
+                let failed = handler.handle(batch::by_group(event), deadline, summary).await;
+                Ok(serde_json::to_value(batch::report(failed, retries, summary).await)?)
+            }
+        }
     })
     .await
 }

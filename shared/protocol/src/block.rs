@@ -1,7 +1,45 @@
-//! Blocks: a contiguous run of a room's publications, whether live, replayed or history.
+//! Blocks: a contiguous run of a room's publications, whether live, replayed or history; and what else a room says live.
 
-use domain::{ConnectionId, Data, Epoch, Publication, PublicationId, RoomId, Sequence, Timestamp, UserId};
+use domain::{
+    Announcement, ConnectionId, Data, Epoch, Publication, PublicationId, RoomId, Sequence, Timestamp, UserId,
+};
 use serde::{Deserialize, Serialize};
+
+/// One block of a frame, of whatever kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum AnyBlock {
+    /// Publications.
+    Run(Block),
+    /// Who is there.
+    Presence(PresenceBlock),
+}
+
+impl AnyBlock {
+    /// Reads a block; `None` if it is of a kind that this version does not know.
+    #[must_use]
+    pub fn parse(json: &str) -> Option<Self> {
+        serde_json::from_str(json).map(Self::Run).or_else(|_| serde_json::from_str(json).map(Self::Presence)).ok()
+    }
+
+    /// The publications, if it is some.
+    #[must_use]
+    pub fn into_run(self) -> Option<Block> {
+        match self {
+            Self::Run(block) => Some(block),
+            Self::Presence(_) => None,
+        }
+    }
+}
+
+/// Who is in a room, for its members. Names may be repeated: to come twice is to be there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PresenceBlock {
+    /// Whose.
+    pub room: RoomId,
+    /// How many there are, who came and who went.
+    pub p: Announcement,
+}
 
 /// A contiguous run of a room's publications.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,5 +1,5 @@
 //! The bytes: client to us ([`request`], [`reply`], [`block`], [`classic`], [`server`]), authorizer to functions
-//! ([`context`]), function to function ([`queue`]), and the token ([`token`]). `PROTOCOL.md` beside this crate is the
+//! ([`context`]), function to function ([`queue`]), table to function ([`stream`]), and the token ([`token`]). `PROTOCOL.md` beside this crate is the
 //! specification for people; the golden files in `tests/golden` are what both are held to.
 
 pub mod block;
@@ -9,6 +9,7 @@ pub mod queue;
 pub mod reply;
 pub mod request;
 pub mod server;
+pub mod stream;
 pub mod token;
 
 /// The WebSocket subprotocol whose frames are blocks.

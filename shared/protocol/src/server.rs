@@ -6,7 +6,7 @@ use bytes::Bytes;
 use domain::{Position, RoomId};
 use serde::{Deserialize, Serialize};
 
-use crate::block::Block;
+use crate::block::{AnyBlock, Block, PresenceBlock};
 use crate::reply::Answer;
 
 /// A text message from the server, as a client reads it.
@@ -14,8 +14,8 @@ use crate::reply::Answer;
 pub enum ServerFrame {
     /// The answer to one request.
     Answer(Answer),
-    /// Publications.
-    Blocks(Vec<Block>),
+    /// What rooms say: publications, and who is there.
+    Blocks(Vec<AnyBlock>),
     /// About the connection itself.
     System(System),
 }
@@ -80,7 +80,7 @@ impl ServerFrame {
             (_, Some(_)) => serde_json::from_str(text).map(Self::System).map_err(not),
             (Some(blocks), _) => {
                 let raw: Vec<&serde_json::value::RawValue> = serde_json::from_str(blocks.get()).map_err(not)?;
-                Ok(Self::Blocks(raw.iter().filter_map(|raw| serde_json::from_str(raw.get()).ok()).collect()))
+                Ok(Self::Blocks(raw.iter().filter_map(|raw| AnyBlock::parse(raw.get())).collect()))
             }
             (None, None) => Err(NotAFrame("neither id, b nor sys".to_owned())),
         }
@@ -90,9 +90,19 @@ impl ServerFrame {
 /// The frame that carries blocks.
 #[must_use]
 pub fn blocks_frame(blocks: &[Block]) -> Bytes {
+    frame(blocks)
+}
+
+/// The frame that says who is there.
+#[must_use]
+pub fn presence_frame(block: &PresenceBlock) -> Bytes {
+    frame(std::slice::from_ref(block))
+}
+
+fn frame<B: Serialize>(blocks: &[B]) -> Bytes {
     #[derive(Serialize)]
-    struct Frame<'a> {
-        b: &'a [Block],
+    struct Frame<'a, B> {
+        b: &'a [B],
     }
     Bytes::from(serde_json::to_vec(&Frame { b: blocks }).unwrap_or_default())
 }

@@ -2,11 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use domain::{
-    ConnectionId, Data, Epoch, Position, Publication, PublicationId, Reject, RoomId, Sequence, Timestamp, UserId,
+    Announcement, ConnectionId, Data, Epoch, Position, Publication, PublicationId, Reject, RoomId, Sequence, Timestamp,
+    UserId,
 };
-use protocol::block::Block;
+use protocol::block::{AnyBlock, Block, PresenceBlock};
 use protocol::reply::{Accepted, Answer, Done, Joined, Reply, Synced, SyncedRooms};
-use protocol::server::{ServerFrame, System, blocks_frame, system_text};
+use protocol::server::{ServerFrame, System, blocks_frame, presence_frame, system_text};
 use protocol::{classic, queue};
 
 fn room() -> RoomId {
@@ -51,6 +52,11 @@ fn frames_are_what_the_golden_files_say() {
     let publications = [publication(r#"{"text":"hi"}"#)];
     let text = |bytes: bytes::Bytes| String::from_utf8(bytes.to_vec()).unwrap();
     golden("blocks.json", &text(blocks_frame(&Block::of(&room(), &publications))));
+    let user = |name: &str| UserId::parse(name).unwrap();
+    let told = Announcement { members: 4, users: Some(3), came: vec![user("bob")], went: vec![user("eve")] };
+    golden("presence.json", &text(presence_frame(&PresenceBlock { room: room(), p: told })));
+    let told = Announcement { members: 4_813, ..Announcement::default() };
+    golden("presence-large.json", &text(presence_frame(&PresenceBlock { room: room(), p: told })));
     golden("classic.json", &text(classic::frame(&room(), &publications[0])));
     golden("classic-data.json", &text(classic::frame(&room(), &publication(r#"{"text":"hi","n":1}"#))));
     let accepted = Done::Accepted(Accepted { accepted: vec![publications[0].id.clone()] });
@@ -81,8 +87,9 @@ fn a_client_reads_every_reply_back() {
 
 #[test]
 fn a_client_passes_over_blocks_of_kinds_it_does_not_know() {
-    let text = r#"{"b":[{"room":"lobby","p":{"members":3}},{"room":"lobby","ep":"e","seq":1,"m":[]}]}"#;
-    assert!(matches!(ServerFrame::parse(text), Ok(ServerFrame::Blocks(blocks)) if blocks.len() == 1));
+    let text = r#"{"b":[{"room":"lobby","new":{}},{"room":"lobby","ep":"e","seq":1,"m":[]},{"room":"lobby","p":{"members":3}}]}"#;
+    let Ok(ServerFrame::Blocks(blocks)) = ServerFrame::parse(text) else { panic!() };
+    assert!(matches!(&blocks[..], [AnyBlock::Run(_), AnyBlock::Presence(presence)] if presence.p.members == 3));
 }
 
 #[test]

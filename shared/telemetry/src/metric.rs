@@ -102,6 +102,22 @@ metrics! {
     MESSAGES_FAILED = "messages_failed" in Count;
     /// Messages that no try will help.
     MESSAGES_POISONOUS = "messages_poisonous" in Count;
+    /// Records of a stream that failed and come again.
+    RECORDS_FAILED = "records_failed" in Count;
+    /// Rooms whose members were counted.
+    ROOMS_COUNTED = "rooms_counted" in Count;
+    /// Presence blocks announced to rooms.
+    PRESENCE_ANNOUNCED = "presence_announced" in Count;
+    /// Looks at a room that lost a race and began anew.
+    PRESENCE_CONFLICTED = "presence_conflicted" in Count;
+    /// Checks queued: looks at a room that were put off.
+    CHECKS_QUEUED = "checks_queued" in Count;
+    /// Memberships of gone connections that nobody else had removed.
+    MEMBERS_FORGOTTEN = "members_forgotten" in Count;
+    /// Messages published to the `activity` topic.
+    ACTIVITIES_TOLD = "activities_told" in Count;
+    /// Jobs dropped because what they say is no news any more.
+    JOBS_DROPPED = "jobs_dropped" in Count;
     /// Invocations that ended in an error.
     INVOCATIONS_FAILED = "invocations_failed" in Count;
 }

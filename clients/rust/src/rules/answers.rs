@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use domain::{Code, Position, RoomId};
-use protocol::block::Block;
+use domain::{Announcement, Code, Position, RoomId};
+use protocol::block::{AnyBlock, PresenceBlock};
 use protocol::reply::{Accepted, Answer, Failure, History, Joined, Synced, SyncedRooms};
 use protocol::server::{Return, ServerFrame, System};
 use serde_json::value::RawValue;
@@ -35,7 +35,7 @@ impl Client {
             return;
         }
         match ServerFrame::parse(text) {
-            Ok(ServerFrame::Blocks(blocks)) => self.hear(blocks, now_ms),
+            Ok(ServerFrame::Blocks(blocks)) => self.hear(blocks, primary, now_ms),
             Ok(ServerFrame::Answer(answer)) if primary => self.answer(answer, now_ms),
             Ok(ServerFrame::System(System::Pong { behind })) if primary => self.pong(behind, now_ms),
             Ok(ServerFrame::System(System::Bye { code, retry })) => self.bye(primary, code, retry, now_ms),
@@ -46,15 +46,28 @@ impl Client {
         self.pump(now_ms);
     }
 
-    fn hear(&mut self, blocks: Vec<Block>, now_ms: u64) {
+    fn hear(&mut self, blocks: Vec<AnyBlock>, primary: bool, now_ms: u64) {
         self.attempts = 0;
         let mut events = Vec::new();
         for block in blocks {
-            if let Some(room) = self.rooms.get_mut(&block.room).filter(|room| room.wanted) {
-                room.hear(block, now_ms, &mut self.chance, &mut events);
+            match block {
+                AnyBlock::Run(block) => {
+                    if let Some(room) = self.rooms.get_mut(&block.room).filter(|room| room.wanted) {
+                        room.hear(block, now_ms, &mut self.chance, &mut events);
+                    }
+                }
+                // The connection before is told the same.
+                AnyBlock::Presence(block) if primary => events.extend(self.presence(block)),
+                AnyBlock::Presence(_) => {}
             }
         }
         events.into_iter().for_each(|event| self.event(event));
+    }
+
+    fn presence(&self, block: PresenceBlock) -> Option<Event> {
+        let PresenceBlock { room, p: Announcement { members, users, came, went } } = block;
+        let is_in = self.rooms.get(&room).is_some_and(|known| known.wanted && known.position().is_some());
+        is_in.then_some(Event::Presence { room, members, users, came, went })
     }
 
     fn pong(&mut self, behind: BTreeMap<RoomId, Position>, now_ms: u64) {

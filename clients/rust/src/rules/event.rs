@@ -53,6 +53,20 @@ pub enum Event {
     },
     /// A publication.
     Message(Message),
+    /// Who is in a room, after it changed. Somebody may come twice and still is there once: whoever keeps the names adds
+    /// and removes.
+    Presence {
+        /// Which room.
+        room: RoomId,
+        /// How many connections are in it.
+        members: u64,
+        /// How many users that is; not told in large rooms.
+        users: Option<u64>,
+        /// Users that came; not told in large rooms.
+        came: Vec<UserId>,
+        /// Users that went; not told in large rooms.
+        went: Vec<UserId>,
+    },
     /// After an absence, everything that was published meanwhile has been heard.
     Resumed {
         /// Which room.

@@ -147,6 +147,7 @@ macro_rules! contract_tests {
         $crate::contract_tests! { @list jobs, [
             nothing_to_dispatch_is_no_error
             a_job_arrives_as_it_was_dispatched
+            a_job_that_carries_its_content_arrives_as_it_was_dispatched_and_once
             every_one_of_1_to_40_jobs_arrives
             a_job_for_every_shard_of_the_largest_room_arrives
             jobs_of_a_shard_arrive_in_order

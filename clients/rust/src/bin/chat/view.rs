@@ -41,7 +41,11 @@ pub(crate) fn status(event: &Event) -> Option<Line> {
         Event::Refused { room, failure } => format!("not in {room}: {}", plain(&failure.message)),
         Event::Ended { because: because @ Loss::Refused { .. } } => format!("{because}: is the token good?"),
         Event::Ended { because } => plain(&because.to_string()),
-        Event::Message(_) | Event::Accepted { .. } | Event::Rejected { .. } | Event::History { .. } => return None,
+        Event::Presence { .. }
+        | Event::Message(_)
+        | Event::Accepted { .. }
+        | Event::Rejected { .. }
+        | Event::History { .. } => return None,
     }))
 }
 

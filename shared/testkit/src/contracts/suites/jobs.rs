@@ -1,7 +1,7 @@
 //! Promises of [`Jobs`]: every shard hears of its range once, in order, and nobody waits for the late.
 
 use domain::ports::Jobs;
-use domain::{Job, LateMember, Line, RoomId, Shards, Work, limits};
+use domain::{Announcement, Job, LateMember, Line, RoomId, Shards, Work, limits};
 
 use crate::contracts::scene::{eventually, unique_room};
 use crate::contracts::{QueuesFixture, Taken};
@@ -17,11 +17,29 @@ pub async fn a_job_arrives_as_it_was_dispatched(fixture: &impl QueuesFixture) {
     let late = late(&main, limits::MEMBERS_PER_LATE_JOB);
     dispatch(fixture, &[main.clone(), late.clone()]).await;
     let mut taken = take(fixture, Line::Narrow, 2).await;
-    taken.sort_by_key(|message| message.body.work != Work::Shard);
+    taken.sort_by_key(|message| !matches!(message.body.work, Work::Shard { .. }));
     for (message, job) in taken.iter().zip([main, late]) {
         assert_eq!(message.body, job);
         assert_eq!(message.group, job.group());
     }
+}
+
+pub async fn a_job_that_carries_its_content_arrives_as_it_was_dispatched_and_once(fixture: &impl QueuesFixture) {
+    let room = unique_room();
+    let name = |n: usize| samples::user(&format!("{n:0>127}"));
+    let told = Announcement {
+        members: 100,
+        users: Some(100),
+        came: (0..100).map(name).collect(),
+        went: (100..200).map(name).collect(),
+    };
+    let work = Work::Presence { version: 7, at: samples::NOW, told };
+    let presence = Job::for_each_shard(&room, Shards::new(1), &work);
+    let last = jobs(&room, 1, 0, 1);
+    for jobs in [&presence, &presence, &last] {
+        dispatch(fixture, jobs).await;
+    }
+    assert_eq!(take_in_turn(fixture, Line::Narrow, 2).await, [presence, last].concat());
 }
 
 pub async fn every_one_of_1_to_40_jobs_arrives(fixture: &impl QueuesFixture) {
@@ -88,7 +106,8 @@ fn jobs(room: &RoomId, shards: u16, after: u64, through: u64) -> Vec<Job> {
 fn late(main: &Job, members: usize) -> Job {
     let member = |n| LateMember::new(samples::connection_id(&format!("L0SM9cOFvHcC{n:04}=")));
     let members = (0..members).map(member).collect();
-    let work = Work::Late { attempt: 1, not_before: samples::NOW, members };
+    let range = main.work.range().unwrap().clone();
+    let work = Work::Late { range, attempt: 1, not_before: samples::NOW, members };
     Job { work, ..main.clone() }
 }
 
@@ -125,6 +144,6 @@ async fn take_in_turn(fixture: &impl QueuesFixture, line: Line, count: usize) ->
 
 fn sorted(jobs: impl IntoIterator<Item = Job>) -> Vec<Job> {
     let mut jobs: Vec<Job> = jobs.into_iter().collect();
-    jobs.sort_by_key(|job| (job.room.clone(), job.shard, job.range.after));
+    jobs.sort_by_key(|job| (job.room.clone(), job.shard, job.work.range().map(|range| range.after)));
     jobs
 }

@@ -1,0 +1,120 @@
+//! Who is there is told once, to whoever reads blocks, and never late.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+
+use std::time::Duration;
+
+use domain::ports::{Clock, Jobs};
+use domain::{Announcement, Connection, Format, Job, Line, Shards, Work, limits};
+use fanout::Fanout;
+use lambda_kit::batch::{Failed, Message};
+use lambda_kit::deadline::Deadline;
+use lambda_kit::start::Batches;
+use telemetry::{Summary, metric};
+use testkit::faults::{Fault, Faulty, How, Operation, Plan};
+use testkit::memory::Behaviour;
+use testkit::{World, samples};
+
+async fn members(world: &World, count: usize) -> Vec<Connection> {
+    let mut members = Vec::new();
+    for n in 0..count {
+        let connection = world.connect(&format!("c{n}"), &format!("u{n}")).await;
+        world.join(&connection, "lobby").await;
+        members.push(connection);
+    }
+    world.clock.advance(limits::NOT_READY);
+    members
+}
+
+fn told(members: u64, came: &[&str], went: &[&str]) -> Announcement {
+    let names = |names: &[&str]| names.iter().map(|name| samples::user(name)).collect();
+    Announcement { members, users: Some(members), came: names(came), went: names(went) }
+}
+
+async fn announce(world: &World, version: u64, told: Announcement) {
+    let work = Work::Presence { version, at: world.clock.now(), told };
+    world.queues.dispatch(&Job::for_each_shard(&samples::room("lobby"), Shards::new(1), &work)).await.unwrap();
+}
+
+async fn run(world: &World) -> (Vec<Failed>, Summary) {
+    run_with(world, Plan::new()).await
+}
+
+async fn run_with(world: &World, plan: Plan) -> (Vec<Failed>, Summary) {
+    let tables = Faulty::new(world.store.clone(), plan);
+    let (queues, gateway) = (world.queues.clone(), world.gateway.clone());
+    let fanout = Fanout::new(tables, queues, gateway, world.clock.clone(), world.chance.clone());
+    let message = |taken: testkit::memory::Message<Job>| Message {
+        id: taken.id,
+        receipt: taken.receipt,
+        group: taken.group,
+        receives: taken.receive_count,
+        body: protocol::queue::encode(&taken.body).unwrap(),
+    };
+    let group: Vec<Message> = world.queues.line(Line::Narrow).take().into_iter().map(message).collect();
+    let deadline = Deadline::at(world.clock.now().plus(Duration::from_secs(5)));
+    let mut summary = Summary::new("fanout");
+    let failed = fanout.handle(vec![group], deadline, &mut summary).await;
+    (failed, summary)
+}
+
+#[tokio::test]
+async fn members_that_read_blocks_are_told_who_came_and_classic_ones_are_not() {
+    let world = World::new();
+    let members = members(&world, 3).await;
+    let classic = world.connect_as("old", "eve", Format::Classic).await;
+    world.join(&classic, "lobby").await;
+    announce(&world, 1, told(4, &["eve"], &[])).await;
+    let (failed, _) = run(&world).await;
+    assert!(failed.is_empty());
+    for member in members {
+        assert_eq!(world.heard(&member.id), [r#"{"b":[{"room":"lobby","p":{"members":4,"users":4,"in":["eve"]}}]}"#]);
+    }
+    assert!(world.heard(&classic.id).is_empty());
+}
+
+#[tokio::test]
+async fn what_waited_together_is_told_in_one_frame() {
+    let world = World::new();
+    let members = members(&world, 1).await;
+    announce(&world, 1, told(2, &["bob"], &[])).await;
+    announce(&world, 2, told(2, &["eve"], &["bob"])).await;
+    run(&world).await;
+    assert_eq!(
+        world.heard(&members[0].id),
+        [r#"{"b":[{"room":"lobby","p":{"members":2,"users":2,"in":["eve"],"out":["bob"]}}]}"#]
+    );
+}
+
+#[tokio::test]
+async fn what_is_older_than_10_s_is_told_to_nobody() {
+    let world = World::new();
+    let members = members(&world, 1).await;
+    announce(&world, 1, told(1, &["u0"], &[])).await;
+    world.clock.advance(limits::CONTENT_JOB_LIFE + Duration::from_millis(1));
+    let (failed, summary) = run(&world).await;
+    assert!(failed.is_empty() && world.heard(&members[0].id).is_empty());
+    assert_eq!(summary.counted(metric::JOBS_DROPPED), 1);
+}
+
+#[tokio::test]
+async fn a_slow_member_is_not_told_late_and_a_gone_one_is_forgotten() {
+    let world = World::new();
+    let members = members(&world, 3).await;
+    world.gateway.behave(&members[0].id, Behaviour::BufferFull);
+    world.gateway.hang_up(&members[1].id);
+    announce(&world, 1, told(3, &["u2"], &[])).await;
+    let (failed, summary) = run(&world).await;
+    assert!(failed.is_empty());
+    assert_eq!((summary.counted(metric::POSTS_SENT), summary.counted(metric::MEMBERS_LATE)), (3, 0));
+    assert!(world.store.is_buried(&members[1].id) && !world.store.is_buried(&members[0].id));
+    assert_eq!(world.heard(&members[2].id).len(), 1);
+}
+
+#[tokio::test]
+async fn if_the_members_cannot_be_listed_the_jobs_come_back() {
+    let world = World::new();
+    members(&world, 1).await;
+    announce(&world, 1, told(1, &["u0"], &[])).await;
+    let (failed, _) = run_with(&world, Plan::new().nth(Operation::Page, 1, Fault::Before(How::Throttled))).await;
+    assert_eq!(failed.len(), 1);
+}

@@ -1,0 +1,348 @@
+//! Who is in a room, and when its members are told.
+//!
+//! Counts are counted, never incremented: streams repeat, and what is missed once would be wrong for ever. So this is
+//! level-triggered. A change only says which shard to look at; what is told is the difference between two looks. An
+//! index lags behind its table: a shard that changed is looked at once more when it had time to settle, and that is what
+//! makes the count true. Whoever looks writes what it saw *and what it owes the members* in one conditional write, and
+//! pays after: a crash in between is paid by whoever looks next, and two that look at once cannot both be heard.
+
+#[cfg(test)]
+mod laws;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::activity::Kind;
+use crate::limits;
+use crate::name::{RoomId, UserId};
+use crate::shard::Shard;
+use crate::timestamp::Timestamp;
+
+/// What is known of who is in a room, what its members have been told, and what is still to be done about it.
+/// The default is a room that nobody was ever in.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Presence {
+    /// How often it was written: the condition of the next write.
+    pub version: u64,
+    /// What was last seen in each shard that has members. The members of the room have been told this, or are owed it.
+    pub census: BTreeMap<Shard, Census>,
+    /// Shards that changed, and when that was last noticed, until they have settled.
+    pub dirty: BTreeMap<Shard, Timestamp>,
+    /// When somebody last looked.
+    pub counted_at: Timestamp,
+    /// When checks are due that have been queued: one for the pace and one for settling, and rarely one more.
+    pub checks: BTreeSet<Timestamp>,
+    /// What the members have not certainly been told.
+    pub owed: Option<Owed>,
+}
+
+/// What was seen in one shard.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Census {
+    /// Connections.
+    pub members: u64,
+    /// Whose they are; only in rooms small enough to name them.
+    pub users: Option<BTreeSet<UserId>>,
+}
+
+/// What the members are told.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Announcement {
+    /// Connections in the room.
+    pub members: u64,
+    /// Users in the room; only in rooms small enough to name them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub users: Option<u64>,
+    /// Users that came. One with two devices comes once.
+    #[serde(default, rename = "in", skip_serializing_if = "Vec::is_empty")]
+    pub came: Vec<UserId>,
+    /// Users that went. One with two devices goes with the last.
+    #[serde(default, rename = "out", skip_serializing_if = "Vec::is_empty")]
+    pub went: Vec<UserId>,
+}
+
+/// An announcement that is to be made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owed {
+    /// Which version of the presence said so first: names the announcement for ever.
+    pub version: u64,
+    /// When it was counted.
+    pub at: Timestamp,
+    /// How many members there were before.
+    pub before: u64,
+    /// What the members are told.
+    pub told: Announcement,
+}
+
+/// A look at a room that was put off: what the queue of checks carries.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// Which room.
+    pub room: RoomId,
+    /// When it is due.
+    pub at: Timestamp,
+}
+
+/// What is next for a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing: everything has settled.
+    Nothing,
+    /// Look again then.
+    Wait(Timestamp),
+    /// Count the dirty shards now.
+    Count,
+}
+
+impl Presence {
+    /// How many connections there are, as last seen.
+    #[must_use]
+    pub fn members(&self) -> u64 {
+        self.census.values().map(|census| census.members).sum()
+    }
+
+    /// Whose they are; `None` in a room too large to name them.
+    #[must_use]
+    pub fn users(&self) -> Option<BTreeSet<&UserId>> {
+        if self.members() > limits::PRESENCE_NAMED_MEMBERS {
+            return None;
+        }
+        let mut users = BTreeSet::new();
+        for census in self.census.values() {
+            users.extend(census.users.as_ref()?);
+        }
+        Some(users)
+    }
+
+    /// Somebody came to these shards, or went.
+    pub fn heard(&mut self, changed: impl IntoIterator<Item = Shard>, now: Timestamp) {
+        for shard in changed {
+            let at = self.dirty.entry(shard).or_default();
+            *at = now.max(*at);
+        }
+    }
+
+    /// A check has come. `false` if nobody waits for it (a queue repeats), and another one is still to come.
+    pub fn woken(&mut self, due: Timestamp, now: Timestamp) -> bool {
+        let waited_for = self.checks.remove(&due);
+        self.checks.retain(|at| *at > now);
+        waited_for || self.checks.is_empty()
+    }
+
+    /// What is next. A change that nobody has looked at waits for the pace of the room; one that was looked at, for
+    /// the index to settle. A room that has settled is looked at whatever its pace: so the last count is told in time.
+    #[must_use]
+    pub fn step(&self, now: Timestamp) -> Step {
+        let Some(last) = self.dirty.values().max() else { return Step::Nothing };
+        let settles = left(*last, limits::PRESENCE_SETTLES, now);
+        let seen = *last <= self.counted_at;
+        let wait = if seen { settles } else { settles.min(left(self.counted_at, self.pace(), now)) };
+        if wait.is_zero() { Step::Count } else { Step::Wait(now.plus(wait)) }
+    }
+
+    /// Which shards are to be listed by name, given fresh counts of the dirty ones: none, if the room is too large.
+    #[must_use]
+    pub fn to_name(&self, counts: &BTreeMap<Shard, u64>) -> BTreeSet<Shard> {
+        let rest = self.census.iter().filter(|(shard, _)| !counts.contains_key(shard));
+        let others: u64 = rest.clone().map(|(_, census)| census.members).sum();
+        if others + counts.values().sum::<u64>() > limits::PRESENCE_NAMED_MEMBERS {
+            return BTreeSet::new();
+        }
+        let unnamed = rest.filter(|(_, census)| census.users.is_none()).map(|(shard, _)| *shard);
+        counts.iter().filter(|(_, members)| **members > 0).map(|(shard, _)| *shard).chain(unnamed).collect()
+    }
+
+    /// After a look that began at `now`: what is known then, and what is owed for it.
+    #[must_use]
+    pub fn counted(&self, fresh: BTreeMap<Shard, Census>, now: Timestamp) -> Self {
+        let mut next = Self { counted_at: now, ..self.clone() };
+        next.census.extend(fresh);
+        next.census.retain(|_, census| census.members > 0);
+        if next.members() > limits::PRESENCE_NAMED_MEMBERS {
+            next.census.values_mut().for_each(|census| census.users = None);
+        }
+        next.dirty.retain(|_, at| !left(*at, limits::PRESENCE_SETTLES, now).is_zero());
+        next.owed = next.announcement(self).map(|told| Owed {
+            version: self.version + 1,
+            at: now,
+            before: self.members(),
+            told,
+        });
+        next
+    }
+
+    /// The check that must be queued before this is written, if no earlier one is on its way. Notes that it is.
+    pub fn ask_for_check(&mut self, now: Timestamp) -> Option<Timestamp> {
+        let Step::Wait(until) = self.step(now) else { return None };
+        self.checks.retain(|at| *at > now);
+        let earlier = self.checks.first().is_some_and(|first| *first <= until);
+        (!earlier && self.checks.insert(until)).then_some(until)
+    }
+
+    fn announcement(&self, before: &Self) -> Option<Announcement> {
+        let users = self.users();
+        let (mut came, mut went) = (Vec::new(), Vec::new());
+        if let (Some(now), Some(then)) = (&users, before.users()) {
+            came = now.difference(&then).map(|user| (*user).clone()).collect();
+            went = then.difference(now).map(|user| (*user).clone()).collect();
+        }
+        let changed = self.members() != before.members() || !came.is_empty() || !went.is_empty();
+        let users = users.map(|users| users.len() as u64);
+        changed.then(|| Announcement { members: self.members(), users, came, went })
+    }
+
+    fn pace(&self) -> Duration {
+        if self.members() <= limits::PRESENCE_NAMED_MEMBERS {
+            limits::PRESENCE_PACE
+        } else {
+            limits::PRESENCE_PACE_OF_A_LARGE_ROOM
+        }
+    }
+}
+
+impl Announcement {
+    /// Both, one after the other, in one.
+    #[must_use]
+    pub fn then(self, later: Self) -> Self {
+        if later.users.is_none() {
+            return later;
+        }
+        let came = merged(self.came, &later.came, &later.went);
+        let went = merged(self.went, &later.went, &later.came);
+        Self { came, went, ..later }
+    }
+}
+
+/// Names of before and after, but those that the other list of after takes back.
+fn merged(before: Vec<UserId>, after: &[UserId], taken_back: &[UserId]) -> Vec<UserId> {
+    let names: BTreeSet<UserId> = before.into_iter().chain(after.iter().cloned()).collect();
+    names.into_iter().filter(|name| !taken_back.contains(name)).collect()
+}
+
+impl Owed {
+    /// Whether the room has just been occupied, or vacated.
+    #[must_use]
+    pub fn occupancy(&self) -> Option<Kind> {
+        match (self.before, self.told.members) {
+            (0, 1..) => Some(Kind::RoomOccupied),
+            (1.., 0) => Some(Kind::RoomVacated),
+            _ => None,
+        }
+    }
+}
+
+/// How much is left of `wait` after `since`. Nobody waits for a moment that only a wrong clock can have named.
+fn left(since: Timestamp, wait: Duration, now: Timestamp) -> Duration {
+    if since > now.plus(wait) { Duration::ZERO } else { since.plus(wait).since(now) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_ms(1_764_000_000_000);
+
+    fn user(name: &str) -> UserId {
+        UserId::parse(name).unwrap()
+    }
+
+    fn census(names: &[&str]) -> Census {
+        Census { members: names.len() as u64, users: Some(names.iter().map(|name| user(name)).collect()) }
+    }
+
+    fn after(ms: u64) -> Timestamp {
+        NOW.plus(Duration::from_millis(ms))
+    }
+
+    fn looked_at(names: &[&str]) -> Presence {
+        Presence::default().counted([(Shard::FIRST, census(names))].into(), NOW)
+    }
+
+    #[test]
+    fn the_first_change_is_looked_at_at_once_and_once_more_when_it_has_settled() {
+        let mut presence = Presence::default();
+        assert_eq!(presence.step(NOW), Step::Nothing);
+        presence.heard([Shard::FIRST], NOW);
+        assert_eq!(presence.step(NOW), Step::Count);
+        let mut presence = presence.counted([(Shard::FIRST, census(&["ada"]))].into(), NOW);
+        assert_eq!(presence.ask_for_check(NOW), Some(after(5_000)));
+        assert_eq!(presence.step(after(5_000)), Step::Count);
+        let settled = presence.counted([(Shard::FIRST, census(&["ada"]))].into(), after(5_000));
+        assert_eq!((settled.step(after(5_000)), settled.owed), (Step::Nothing, None));
+    }
+
+    #[test]
+    fn a_change_soon_after_a_look_waits_for_the_pace_and_asks_for_one_check() {
+        let mut presence = looked_at(&["ada"]);
+        presence.heard([Shard::FIRST], after(200));
+        assert_eq!(presence.ask_for_check(after(200)), Some(after(1_000)));
+        presence.heard([Shard::FIRST], after(400));
+        assert_eq!(presence.ask_for_check(after(400)), None);
+        assert_eq!(presence.step(after(1_000)), Step::Count);
+    }
+
+    #[test]
+    fn a_large_room_has_another_pace_but_is_told_when_it_has_settled() {
+        let many = Census { members: 101, users: None };
+        let mut presence = Presence::default().counted([(Shard::FIRST, many)].into(), NOW);
+        presence.heard([Shard::FIRST], after(1_000));
+        assert_eq!(presence.step(after(1_000)), Step::Wait(after(5_000)));
+        let mut presence =
+            presence.counted([(Shard::FIRST, Census { members: 102, users: None })].into(), after(5_000));
+        assert_eq!(presence.ask_for_check(after(5_000)), Some(after(6_000)));
+        assert_eq!(presence.step(after(6_000)), Step::Count, "the last word is not kept back");
+    }
+
+    #[test]
+    fn a_check_that_is_not_waited_for_looks_at_nothing() {
+        let mut presence = looked_at(&["ada"]);
+        presence.heard([Shard::FIRST], after(200));
+        presence.ask_for_check(after(200));
+        assert!(!presence.woken(after(900), after(900)));
+        assert!(presence.woken(after(1_000), after(999)), "clocks differ a little");
+        assert_eq!(presence.checks, [].into());
+    }
+
+    #[test]
+    fn a_user_with_two_devices_comes_once_and_goes_with_the_last() {
+        let came = looked_at(&["ada"]).owed.unwrap().told;
+        assert_eq!((came.members, came.users, came.came), (1, Some(1), vec![user("ada")]));
+        let both = Census { members: 2, ..census(&["ada"]) };
+        let both = looked_at(&["ada"]).counted([(Shard::FIRST, both)].into(), after(1_000));
+        let told = both.owed.clone().unwrap().told;
+        assert_eq!((told.members, told.users, told.came, told.went), (2, Some(1), vec![], vec![]));
+        let gone = both.counted([(Shard::FIRST, Census::default())].into(), after(2_000));
+        assert_eq!(gone.owed.unwrap().told.went, [user("ada")]);
+    }
+
+    #[test]
+    fn only_rooms_of_up_to_100_members_name_them() {
+        let presence = looked_at(&["ada"]);
+        let other = Shard::new(1);
+        assert_eq!(presence.to_name(&[(other, 99)].into()), [other].into());
+        assert_eq!(presence.to_name(&[(other, 100)].into()), [].into());
+        let large = presence.counted([(other, Census { members: 100, users: None })].into(), after(1_000));
+        assert_eq!(large.owed.as_ref().unwrap().told, Announcement { members: 101, ..Announcement::default() });
+        assert_eq!(large.to_name(&[(other, 5)].into()), [Shard::FIRST, other].into(), "small again: all of it");
+    }
+
+    #[test]
+    fn a_room_is_occupied_by_the_first_and_vacated_by_the_last() {
+        let occupied = looked_at(&["ada"]);
+        assert_eq!(occupied.owed.as_ref().unwrap().occupancy(), Some(Kind::RoomOccupied));
+        let more = occupied.counted([(Shard::FIRST, census(&["ada", "bob"]))].into(), after(1_000));
+        assert_eq!(more.owed.as_ref().unwrap().occupancy(), None);
+        let vacated = more.counted([(Shard::FIRST, Census::default())].into(), after(2_000));
+        assert_eq!(vacated.owed.as_ref().unwrap().occupancy(), Some(Kind::RoomVacated));
+        assert_eq!(vacated.census, BTreeMap::new());
+    }
+
+    #[test]
+    fn a_clock_that_was_far_ahead_makes_nobody_wait() {
+        let mut presence = Presence { counted_at: after(600_000), ..looked_at(&["ada"]) };
+        presence.dirty.insert(Shard::FIRST, after(600_001));
+        assert_eq!(presence.step(NOW), Step::Count);
+    }
+}
