@@ -105,7 +105,7 @@ impl Request {
             );
             Refused { id: None, reject: Reject::new(Code::NotJson, message) }
         })?;
-        let id = match fields.id.map(request_id).transpose() {
+        let id = match optional("id", fields.id, whole) {
             Ok(id) => id,
             Err(reject) => return Err(Refused { id: None, reject }),
         };
@@ -192,21 +192,18 @@ impl Fields<'_> {
     }
 
     fn ping(&self) -> Result<Action, Reject> {
-        let at = match self.at {
-            Some(_) => positions("at", self.at)?,
-            None => Vec::new(),
-        };
+        let at = optional("at", self.at, |field, raw| positions(field, Some(raw)))?.unwrap_or_default();
         Ok(Action::Ping { at: at.into_iter().filter_map(|(room, at)| Some((room, at?))).collect() })
     }
 
     fn publish(&self) -> Result<Action, Reject> {
         for (field, asked) in [("ephemeral", self.ephemeral), ("echo", self.echo)] {
             let usual = if field == "echo" { "true" } else { "false" };
-            if asked.is_some_and(|raw| raw.get() != usual) {
+            if given(asked).is_some_and(|raw| raw.get() != usual) {
                 return Err(Reject::field(field, format!("{field} other than {usual} is not served")));
             }
         }
-        let items = match (self.items, self.data) {
+        let items = match (given(self.items), self.data) {
             (Some(_), Some(_)) => return Err(Reject::field("items", "send either items or pid and data, not both")),
             (Some(raw), None) => items(raw)?,
             (None, _) => vec![item(self.pid, self.data, "")?],
@@ -215,7 +212,7 @@ impl Fields<'_> {
     }
 
     fn send_message(&self) -> Result<Action, Reject> {
-        let to = match (self.target_user_id, self.room) {
+        let to = match (given(self.target_user_id), given(self.room)) {
             (Some(raw), _) => {
                 let user =
                     UserId::parse(string("targetUserId", Some(raw))?).map_err(|reject| reject.of("targetUserId"))?;
@@ -227,15 +224,16 @@ impl Fields<'_> {
         Ok(Action::Classic { to, data: self.message()? })
     }
 
-    /// `message`, or `text`: a string becomes `{"text": …}`, anything else is the data itself.
+    /// `message`, `text` or `data`: a string becomes `{"text": …}`, anything else is the data itself.
     fn message(&self) -> Result<Data, Reject> {
-        let Some(raw) = self.message.or(self.text).or(self.data) else {
+        let places = [("message", self.message), ("text", self.text), ("data", self.data)];
+        let Some((field, raw)) = places.into_iter().find_map(|(field, raw)| Some((field, raw?))) else {
             return Err(Reject::field("message", "message is missing: the text to send"));
         };
         if !raw.get().starts_with('"') {
-            return Data::parse(raw.get()).map_err(|reject| reject.of("message"));
+            return Data::parse(raw.get()).map_err(|reject| reject.of(field));
         }
-        Data::text(&string("message", Some(raw))?).map_err(|reject| reject.of("message"))
+        Data::text(&string(field, Some(raw))?).map_err(|reject| reject.of(field))
     }
 }
 
@@ -286,7 +284,12 @@ fn optional<T>(
     raw: Option<&RawValue>,
     parse: impl Fn(&str, &RawValue) -> Result<T, Reject>,
 ) -> Result<Option<T>, Reject> {
-    raw.filter(|raw| raw.get() != "null").map(|raw| parse(field, raw)).transpose()
+    given(raw).map(|raw| parse(field, raw)).transpose()
+}
+
+/// Of an optional field: null is like no field.
+fn given(raw: Option<&RawValue>) -> Option<&RawValue> {
+    raw.filter(|raw| raw.get() != "null")
 }
 
 fn string(field: &str, raw: Option<&RawValue>) -> Result<String, Reject> {
@@ -300,10 +303,6 @@ fn string(field: &str, raw: Option<&RawValue>) -> Result<String, Reject> {
 fn whole(field: &str, raw: &RawValue) -> Result<u64, Reject> {
     let number = serde_json::from_str::<u64>(raw.get()).ok().filter(|number| *number <= LARGEST_EXACT);
     number.ok_or_else(|| Reject::field(field, format!("{field} must be a whole number from 0 to 2^53 - 1")))
-}
-
-fn request_id(raw: &RawValue) -> Result<RequestId, Reject> {
-    whole("id", raw)
 }
 
 fn position(field: &str, raw: &RawValue) -> Result<Position, Reject> {

@@ -2,10 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use domain::Code;
+use domain::{Code, Job, Submission, limits};
 use protocol::classic::ClassicFrame;
-use protocol::reply::{Accepted, Answer, History, Joined, SyncedRooms};
+use protocol::queue;
+use protocol::reply::{Accepted, Answer, History, Joined, Reply, SyncedRooms};
 use protocol::request::Request;
 use protocol::server::ServerFrame;
 use serde::Serialize;
@@ -15,12 +17,43 @@ use serde_json::value::RawValue;
 
 const PAGE: &str = include_str!("../PROTOCOL.md");
 
-/// The examples of one kind: what stands between "```json KIND" and "```".
+/// All examples: what stands between "```json KIND" and "```", in order, with their kind.
+fn all_examples() -> impl Iterator<Item = (&'static str, &'static str)> {
+    PAGE.split("```json ").skip(1).map(|rest| {
+        let (kind, rest) = rest.split_once('\n').unwrap();
+        (kind, rest.split("\n```").next().unwrap())
+    })
+}
+
+/// The examples of one kind.
 fn examples(kind: &str) -> Vec<&'static str> {
-    let fence = format!("```json {kind}\n");
-    let found: Vec<&str> = PAGE.split(&fence).skip(1).map(|rest| rest.split("\n```").next().unwrap()).collect();
+    let found: Vec<_> = all_examples().filter(|(of, _)| *of == kind).map(|(_, text)| text).collect();
     assert!(!found.is_empty(), "there are no examples of {kind}");
     found
+}
+
+/// The section under a heading, up to the next heading of the same depth or above.
+fn section(heading: &str) -> &'static str {
+    let (_, rest) = PAGE.split_once(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("the page lacks {heading}"));
+    rest.split("\n## ").next().unwrap().split("\n### ").next().unwrap()
+}
+
+/// The rows of a section's tables, cell by cell; the first two are the heading and its line.
+fn rows(section: &'static str) -> Vec<Vec<&'static str>> {
+    let cells = |line: &'static str| line.trim_matches('|').split(" | ").map(str::trim).collect::<Vec<_>>();
+    section.lines().filter(|line| line.starts_with('|')).map(cells).collect()
+}
+
+/// Every action there is, as the refusal of another one lists them.
+fn actions() -> BTreeSet<String> {
+    let refused = Request::parse(r#"{"action":"dance"}"#).unwrap_err().reject.message;
+    refused.rsplit("there are ").next().unwrap().split(", ").map(str::to_owned).collect()
+}
+
+#[test]
+fn no_example_is_of_a_kind_that_nothing_reads() {
+    let kinds: BTreeSet<&str> = all_examples().map(|(kind, _)| kind).collect();
+    assert_eq!(kinds, BTreeSet::from(["classic", "client", "job", "refused", "server", "submission"]));
 }
 
 #[test]
@@ -31,12 +64,39 @@ fn every_request_on_the_page_is_read() {
 }
 
 #[test]
-fn every_action_has_an_example() {
-    let refused = Request::parse(r#"{"action":"there is no such action"}"#).unwrap_err().reject.message;
-    let actions: BTreeSet<&str> = refused.rsplit("there are ").next().unwrap().split(", ").collect();
-    let shown: Vec<Value> = examples("client").iter().map(|text| serde_json::from_str(text).unwrap()).collect();
-    let shown: BTreeSet<&str> = shown.iter().map(|request| request["action"].as_str().unwrap()).collect();
-    assert_eq!(shown, actions);
+fn every_action_has_a_section_and_an_example_and_there_is_no_other() {
+    let titles = PAGE.lines().filter_map(|line| line.strip_prefix("### "));
+    let lower = |title: &&str| title.starts_with(char::is_lowercase);
+    let titled: BTreeSet<String> =
+        titles.filter(lower).flat_map(|title| title.split(", ")).map(str::to_owned).collect();
+    assert_eq!(titled, actions());
+    let shown = examples("client").into_iter().map(|text| {
+        let request: Value = serde_json::from_str(text).unwrap();
+        request["action"].as_str().unwrap().to_owned()
+    });
+    assert_eq!(shown.collect::<BTreeSet<_>>(), actions());
+}
+
+#[test]
+fn what_the_page_says_is_not_yet_is_refused() {
+    let line = PAGE.lines().find(|line| line.starts_with("Not yet: ")).unwrap();
+    for (word, text) in [
+        ("`who`", r#"{"action":"who","id":1,"room":"lobby"}"#),
+        ("`auth`", r#"{"action":"auth","id":1,"token":"a.b.c"}"#),
+        ("`ephemeral`", r#"{"action":"publish","id":1,"room":"lobby","pid":"p","data":1,"ephemeral":true}"#),
+        ("`echo`", r#"{"action":"publish","id":1,"room":"lobby","pid":"p","data":1,"echo":false}"#),
+    ] {
+        assert!(line.contains(word) && Request::parse(text).is_err(), "{word} is served now: describe it");
+    }
+}
+
+#[test]
+fn a_refused_request_gets_the_answer_that_follows_it() {
+    let all: Vec<_> = all_examples().collect();
+    for pair in all.windows(2).filter(|pair| pair[0].0 == "refused") {
+        let refused = Request::parse(pair[0].1).expect_err(pair[0].1);
+        assert_eq!(pair[1], ("server", Reply::from(refused).to_text().as_str()));
+    }
 }
 
 /// Whether reading and writing it again gives the same: no field of the example is unknown, none is missing.
@@ -64,6 +124,7 @@ fn every_frame_on_the_page_is_written_so() {
         match ServerFrame::parse(text).unwrap_or_else(|error| panic!("{text}: {error}")) {
             ServerFrame::Answer(Answer { outcome: Ok(done), .. }) => assert!(is_known(&done), "{text}"),
             ServerFrame::Answer(Answer { outcome: Err(failure), .. }) => {
+                assert_eq!(failure.retry, failure.code.retry(), "{text}");
                 assert_eq!(serde_json::to_value(failure).unwrap(), value["err"]);
             }
             ServerFrame::Blocks(blocks) => assert_eq!(serde_json::to_value(blocks).unwrap(), value["b"]),
@@ -77,12 +138,50 @@ fn every_frame_on_the_page_is_written_so() {
 }
 
 #[test]
-fn every_code_is_on_the_page_with_whether_to_try_again() {
-    for code in Code::ALL {
-        let row = format!("| `{}` | {} |", code.as_str(), if code.retry() { "yes" } else { "no" });
-        assert!(PAGE.contains(&row), "the page lacks {row}");
+fn every_queue_message_on_the_page_is_written_so() {
+    fn travels<T: DeserializeOwned + Serialize>(text: &str) {
+        let message: T = queue::decode(text).unwrap_or_else(|poison| panic!("{text}: {poison}"));
+        assert_eq!(queue::encode(&message).unwrap(), text);
     }
-    let rows = PAGE.split("### Codes").nth(1).unwrap().split("\n## ").next().unwrap();
-    let listed = rows.lines().filter(|line| line.starts_with("| `")).count();
-    assert_eq!(listed, Code::ALL.len(), "the page lists a code that there is not");
+    examples("submission").into_iter().for_each(travels::<Submission>);
+    examples("job").into_iter().for_each(travels::<Job>);
+}
+
+#[test]
+fn every_code_is_on_the_page_with_whether_to_try_again_and_there_is_no_other() {
+    let listed: BTreeSet<(&str, &str)> =
+        rows(section("### Codes")).into_iter().skip(2).map(|row| (row[0].trim_matches('`'), row[1])).collect();
+    let codes = Code::ALL.map(|code| (code.as_str(), if code.retry() { "yes" } else { "no" }));
+    assert_eq!(listed, BTreeSet::from(codes));
+}
+
+#[test]
+fn every_limit_on_the_page_is_what_its_constant_says() {
+    let kib = |bytes: usize| format!("{} KiB", bytes / 1024);
+    let minutes = |time: Duration| format!("{} min", time.as_secs() / 60);
+    let expected = [
+        ("GATEWAY_MESSAGE_BYTES", kib(limits::GATEWAY_MESSAGE_BYTES)),
+        ("GATEWAY_FRAME_BYTES", kib(limits::GATEWAY_FRAME_BYTES)),
+        ("GATEWAY_CONNECTION_LIFE", minutes(limits::GATEWAY_CONNECTION_LIFE)),
+        ("ROOM_NAME_BYTES", format!("{} bytes", limits::ROOM_NAME_BYTES)),
+        ("DEVICE_NAME_BYTES", format!("{} bytes", limits::DEVICE_NAME_BYTES)),
+        ("PUBLICATION_ID_BYTES", format!("{} bytes", limits::PUBLICATION_ID_BYTES)),
+        ("DATA_BYTES", kib(limits::DATA_BYTES)),
+        ("ITEMS_PER_PUBLISH", limits::ITEMS_PER_PUBLISH.to_string()),
+        ("ROOMS_PER_CONNECTION", limits::ROOMS_PER_CONNECTION.to_string()),
+        ("FRAME_BYTES", kib(limits::FRAME_BYTES)),
+        ("REPLAY_BYTES", kib(limits::REPLAY_BYTES)),
+        ("RESUME_PUBLICATIONS", limits::RESUME_PUBLICATIONS.to_string()),
+        ("HISTORY_PUBLICATIONS", limits::HISTORY_PUBLICATIONS.to_string()),
+        ("PRESENCE_NAMED_MEMBERS", limits::PRESENCE_NAMED_MEMBERS.to_string()),
+        ("RETENTION", format!("{} h", limits::RETENTION.as_secs() / 3_600)),
+        ("DEDUPE", format!("{} days", limits::DEDUPE.as_secs() / 86_400)),
+        ("KEEP_ALIVE", minutes(limits::KEEP_ALIVE)),
+        ("STALE", minutes(limits::STALE)),
+    ];
+    let expected: BTreeSet<(String, String)> =
+        expected.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let listed = rows(section("## Limits")).into_iter().skip(2);
+    let listed = listed.map(|row| (row[2].trim_matches('`').to_owned(), row[1].to_owned()));
+    assert_eq!(listed.collect::<BTreeSet<_>>(), expected);
 }

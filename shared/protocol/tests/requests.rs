@@ -45,6 +45,23 @@ fn the_classic_recipes_clients_are_understood_word_for_word() {
 }
 
 #[test]
+fn null_in_an_optional_field_is_like_no_field() {
+    let ping = Request::parse(r#"{"action":"ping","id":null,"at":null}"#).unwrap();
+    assert!(ping.id.is_none() && matches!(ping.action, Action::Ping { at } if at.is_empty()));
+    let join = action(r#"{"action":"join","room":"lobby","since":null}"#);
+    assert!(matches!(join, Action::Join { since: None, .. }));
+    let history = action(r#"{"action":"history","room":"lobby","before":null,"limit":null}"#);
+    assert!(matches!(history, Action::History { before: None, limit: 100, .. }));
+    let publish = action(
+        r#"{"action":"publish","room":"lobby","pid":"a","data":null,"items":null,"echo":null,"ephemeral":null}"#,
+    );
+    assert!(matches!(publish, Action::Publish { items, .. } if items.len() == 1 && items[0].data.as_json() == "null"));
+    let own = action(r#"{"action":"sendMessage","message":"hi","targetUserId":null,"room":null}"#);
+    assert!(matches!(own, Action::Classic { to: ClassicAddress::OwnRoom, .. }));
+    assert_eq!(refused(r#"{"action":"join","room":null}"#).reject.field.as_deref(), Some("room"));
+}
+
+#[test]
 fn a_refusal_names_the_field_and_carries_the_id() {
     for (text, code, field, id) in [
         ("hello", Code::NotJson, None, None),
@@ -92,6 +109,8 @@ fn a_refusal_names_the_field_and_carries_the_id() {
             Some(7),
         ),
         (r#"{"id":7,"action":"sendMessage"}"#, Code::InvalidField, Some("message"), Some(7)),
+        (r#"{"id":7,"action":"sendMessage","text":"\ud800"}"#, Code::InvalidField, Some("text"), Some(7)),
+        (r#"{"id":7,"action":"broadcastAll","data":1e999}"#, Code::InvalidField, Some("data"), Some(7)),
         (
             r#"{"id":7,"action":"sendMessage","targetUserId":"!","text":"x"}"#,
             Code::InvalidField,
@@ -117,6 +136,15 @@ fn depth_and_a_million_keys_cost_a_refusal_and_nothing_else() {
     assert_eq!(refused(&deep).reject.field.as_deref(), Some("data"));
     let keys: String = (0..1_000_000).map(|n| format!(",\"k{n}\":0")).collect();
     assert!(Request::parse(&format!(r#"{{"action":"ping"{keys}}}"#)).is_ok());
+}
+
+#[test]
+fn data_may_nest_127_levels() {
+    for (levels, good) in [(127, true), (128, false)] {
+        let data = "[".repeat(levels) + &"]".repeat(levels);
+        let text = format!(r#"{{"action":"publish","room":"r","pid":"p","data":{data}}}"#);
+        assert_eq!(Request::parse(&text).is_ok(), good, "{levels}");
+    }
 }
 
 #[test]
