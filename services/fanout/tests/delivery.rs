@@ -65,6 +65,7 @@ impl Scene {
                 receipt: taken.receipt.clone(),
                 group: taken.group.clone(),
                 receives: taken.receive_count,
+                attributes: std::collections::BTreeMap::new(),
                 body: protocol::queue::encode(&taken.body).unwrap(),
             };
             match groups.iter_mut().find(|group| group[0].group == message.group) {

@@ -48,6 +48,7 @@ async fn run_with(world: &World, plan: Plan) -> (Vec<Failed>, Summary) {
         receipt: taken.receipt,
         group: taken.group,
         receives: taken.receive_count,
+        attributes: std::collections::BTreeMap::new(),
         body: protocol::queue::encode(&taken.body).unwrap(),
     };
     let group: Vec<Message> = world.queues.line(Line::Narrow).take().into_iter().map(message).collect();

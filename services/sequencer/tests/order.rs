@@ -20,6 +20,7 @@ fn take(world: &World) -> Vec<Vec<Message>> {
             receipt: taken.receipt.clone(),
             group: taken.group.clone(),
             receives: taken.receive_count,
+            attributes: std::collections::BTreeMap::new(),
             body: protocol::queue::encode(&taken.body).unwrap(),
         };
         match groups.last_mut() {

@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
-use domain::ports::{Jobs, Receipt, Result, Retries, Submissions};
+use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
+use domain::ports::{DeadLetter, DeadLetters, Jobs, Receipt, Result, Retries, Submissions};
 use domain::{Job, Line, Submission};
 use futures::{StreamExt, TryStreamExt, stream};
 
@@ -22,6 +22,13 @@ const BATCHES_IN_FLIGHT: usize = 8;
 /// Rounds after which entries that are never taken are given up.
 const ROUNDS_PER_BATCH: usize = 3;
 
+/// Bytes that one `SendMessageBatch` takes: 1 MiB, some of it for what stands around the bodies.
+const BYTES_PER_BATCH: usize = 1_000_000;
+/// Letters of a reason that a dead letter carries.
+const REASON_LETTERS: usize = 1_000;
+const DISPATCH: &str = "SQS SendMessageBatch (jobs)";
+const SUBMIT_ALL: &str = "SQS SendMessageBatch (publications)";
+
 /// The queues a function knows; those it does not are left empty.
 #[derive(Debug, Clone)]
 pub struct Queues {
@@ -29,6 +36,7 @@ pub struct Queues {
     publications: String,
     deliveries: String,
     deliveries_wide: String,
+    dead: String,
     own: Vec<String>,
 }
 
@@ -40,7 +48,8 @@ impl Queues {
         let config = service_config!(aws_sdk_sqs, account, account.endpoint(), limits, one_retry());
         let client = Client::from_conf(config);
         let none = String::new;
-        Self { client, publications: none(), deliveries: none(), deliveries_wide: none(), own: Vec::new() }
+        let (publications, deliveries, deliveries_wide, dead) = (none(), none(), none(), none());
+        Self { client, publications, deliveries, deliveries_wide, dead, own: Vec::new() }
     }
 
     /// May submit.
@@ -53,6 +62,12 @@ impl Queues {
     #[must_use]
     pub fn with_deliveries(self, narrow: String, wide: String) -> Self {
         Self { deliveries: narrow, deliveries_wide: wide, ..self }
+    }
+
+    /// May bury dead letters in this queue, which is a standard one.
+    #[must_use]
+    pub fn with_dead(self, url: String) -> Self {
+        Self { dead: url, ..self }
     }
 
     /// May change when messages of these queues come back.
@@ -79,15 +94,27 @@ impl Queues {
         }
     }
 
-    async fn send(&self, url: &str, mut entries: Vec<SendMessageBatchRequestEntry>) -> Result<()> {
-        const OPERATION: &str = "SQS SendMessageBatch (jobs)";
+    async fn send_all(&self, operation: &'static str, url: &str, entries: &[Entry]) -> Result<()> {
+        for round in one_per_group(entries) {
+            let sends = stream::iter(calls(round, operation)?).map(|call| self.send(operation, url, call));
+            sends.buffer_unordered(BATCHES_IN_FLIGHT).try_collect::<()>().await?;
+        }
+        Ok(())
+    }
+
+    async fn send(
+        &self,
+        operation: &'static str,
+        url: &str,
+        mut entries: Vec<SendMessageBatchRequestEntry>,
+    ) -> Result<()> {
         let mut problem = String::new();
         for _ in 0..ROUNDS_PER_BATCH {
             let call = self.client.send_message_batch().queue_url(url).set_entries(Some(entries.clone()));
-            let answer = call.send().await.map_err(|error| translate(OPERATION, &error))?;
+            let answer = call.send().await.map_err(|error| translate(operation, &error))?;
             if let Some(failed) = answer.failed().iter().find(|failed| failed.sender_fault()) {
                 return Err(unreadable(
-                    OPERATION,
+                    operation,
                     format_args!("{}: {}", failed.code(), failed.message().unwrap_or_default()),
                 ));
             }
@@ -98,7 +125,7 @@ impl Queues {
             }
             problem = answer.failed().first().map(|failed| failed.code().to_owned()).unwrap_or_default();
         }
-        Err(undone(OPERATION, format_args!("{} entries were not taken: {problem}", entries.len())))
+        Err(undone(operation, format_args!("{} entries were not taken: {problem}", entries.len())))
     }
 }
 
@@ -115,16 +142,35 @@ impl Submissions for Queues {
             .message_body(body);
         call.send().await.map(drop).map_err(|error| translate(OPERATION, &error))
     }
+
+    async fn submit_all(&self, submissions: &[Submission]) -> Result<()> {
+        let parts: Vec<Entry> = submissions.iter().map(Entry::of_submission).collect::<Result<_>>()?;
+        self.send_all(SUBMIT_ALL, &self.publications, &parts).await
+    }
+}
+
+impl DeadLetters for Queues {
+    async fn bury_letter(&self, letter: &DeadLetter) -> Result<()> {
+        const OPERATION: &str = "SQS SendMessage (dead letter)";
+        let text = |value: &str| {
+            let attribute = MessageAttributeValue::builder().data_type("String").string_value(value);
+            attribute.build().map_err(|error| unreadable(OPERATION, error))
+        };
+        let mut call = self.client.send_message().queue_url(&self.dead).message_body(&letter.body);
+        call = call.message_attributes("reason", text(&printable(&letter.reason))?);
+        call = call.message_attributes("source", text(&letter.source)?);
+        if let Some(group) = &letter.group {
+            call = call.message_attributes("group", text(group)?);
+        }
+        call.send().await.map(drop).map_err(|error| translate(OPERATION, &error))
+    }
 }
 
 impl Jobs for Queues {
     async fn dispatch(&self, jobs: &[Job]) -> Result<()> {
         for line in [Line::Narrow, Line::Wide] {
-            for round in one_per_group(jobs.iter().filter(|job| job.line == line)) {
-                let calls = round.chunks(ENTRIES_PER_BATCH).map(entries).collect::<Result<Vec<_>>>()?;
-                let sends = stream::iter(calls).map(|entries| self.send(self.line(line), entries));
-                sends.buffer_unordered(BATCHES_IN_FLIGHT).try_collect::<()>().await?;
-            }
+            let parts = jobs.iter().filter(|job| job.line == line).map(Entry::of_job);
+            self.send_all(DISPATCH, self.line(line), &parts.collect::<Result<Vec<_>>>()?).await?;
         }
         Ok(())
     }
@@ -140,32 +186,70 @@ impl Retries for Queues {
     }
 }
 
-/// Splits jobs into rounds, one after the other, with no group twice in a round: inside a round calls may overtake each
-/// other and entries may fail, and no job overtakes another one of its group.
-fn one_per_group<'a>(jobs: impl Iterator<Item = &'a Job>) -> Vec<Vec<&'a Job>> {
-    let mut rounds: Vec<Vec<&Job>> = Vec::new();
-    let mut sent: HashMap<String, usize> = HashMap::new();
-    for job in jobs {
-        let round = sent.entry(job.group()).or_default();
+/// One message for a FIFO queue.
+struct Entry {
+    group: String,
+    deduplication_id: String,
+    body: String,
+}
+
+impl Entry {
+    fn of_job(job: &Job) -> Result<Self> {
+        let body = protocol::queue::encode(job).map_err(|error| unreadable(DISPATCH, error))?;
+        Ok(Self { group: job.group(), deduplication_id: job.deduplication_id(), body })
+    }
+
+    fn of_submission(submission: &Submission) -> Result<Self> {
+        let body = protocol::queue::encode(submission).map_err(|error| unreadable(SUBMIT_ALL, error))?;
+        Ok(Self { group: submission.group(), deduplication_id: submission.deduplication_id(), body })
+    }
+
+    fn request(&self, at: usize, operation: &'static str) -> Result<SendMessageBatchRequestEntry> {
+        let entry = SendMessageBatchRequestEntry::builder()
+            .id(at.to_string())
+            .message_group_id(&self.group)
+            .message_deduplication_id(&self.deduplication_id)
+            .message_body(&self.body);
+        entry.build().map_err(|error| unreadable(operation, error))
+    }
+}
+
+/// Splits messages into rounds, one after the other, with no group twice in a round: inside a round calls may overtake
+/// each other and entries may fail, and no message overtakes another one of its group.
+fn one_per_group(entries: &[Entry]) -> Vec<Vec<&Entry>> {
+    let mut rounds: Vec<Vec<&Entry>> = Vec::new();
+    let mut sent: HashMap<&str, usize> = HashMap::new();
+    for entry in entries {
+        let round = sent.entry(&entry.group).or_default();
         if rounds.len() == *round {
             rounds.push(Vec::new());
         }
-        rounds[*round].push(job);
+        rounds[*round].push(entry);
         *round += 1;
     }
     rounds
 }
 
-fn entries(jobs: &[&Job]) -> Result<Vec<SendMessageBatchRequestEntry>> {
-    const OPERATION: &str = "SQS SendMessageBatch (jobs)";
-    let entry = |(at, job): (usize, &&Job)| {
-        let body = protocol::queue::encode(job).map_err(|error| unreadable(OPERATION, error))?;
-        let entry = SendMessageBatchRequestEntry::builder()
-            .id(at.to_string())
-            .message_group_id(job.group())
-            .message_deduplication_id(job.deduplication_id())
-            .message_body(body);
-        entry.build().map_err(|error| unreadable(OPERATION, error))
-    };
-    jobs.iter().enumerate().map(entry).collect()
+/// Batches of at most ten messages and at most as many bytes as one call takes.
+fn calls(round: Vec<&Entry>, operation: &'static str) -> Result<Vec<Vec<SendMessageBatchRequestEntry>>> {
+    let (mut calls, mut bytes): (Vec<Vec<SendMessageBatchRequestEntry>>, usize) = (Vec::new(), 0);
+    for entry in round {
+        let full = calls
+            .last()
+            .is_none_or(|call| call.len() == ENTRIES_PER_BATCH || bytes + entry.body.len() > BYTES_PER_BATCH);
+        if full {
+            calls.push(Vec::new());
+            bytes = 0;
+        }
+        bytes += entry.body.len();
+        if let Some(call) = calls.last_mut() {
+            call.push(entry.request(call.len(), operation)?);
+        }
+    }
+    Ok(calls)
+}
+
+/// What may stand in a message attribute: no control characters, and not too much.
+fn printable(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).take(REASON_LETTERS).collect()
 }

@@ -24,6 +24,8 @@ pub const CONNECTION_ID_BYTES: usize = 128;
 pub const DATA_BYTES: usize = 24 * KIB;
 /// Publications in one publish request: with their keys they fit one transaction twice over.
 pub const ITEMS_PER_PUBLISH: usize = 10;
+/// Rooms that one event or outbox row may name: ten `SendMessageBatch` calls.
+pub const ROOMS_PER_EVENT: usize = 100;
 /// Rooms that one connection may name in a sync or a ping: one `BatchGetItem`.
 pub const ROOMS_PER_CONNECTION: usize = 100;
 /// A frame of several publications: one metered unit with its envelope.

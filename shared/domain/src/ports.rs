@@ -185,12 +185,40 @@ pub trait Rooms: Send + Sync {
 pub trait Submissions: Send + Sync {
     /// Queues a submission durably: from here on it is accepted.
     fn submit(&self, submission: &Submission) -> impl Future<Output = Result<()>> + Send;
+    /// Queues all of these durably; an error means that some may not be.
+    fn submit_all(&self, submissions: &[Submission]) -> impl Future<Output = Result<()>> + Send {
+        async move {
+            for submission in submissions {
+                self.submit(submission).await?;
+            }
+            Ok(())
+        }
+    }
 }
 
 /// The way to the fan-out.
 pub trait Jobs: Send + Sync {
     /// Queues all of these jobs durably; an error means that some may not be.
     fn dispatch(&self, jobs: &[Job]) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// What no try will help, with the reason. Nothing waits behind it; it can be redriven once the reason is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// The queue it came from, or the table.
+    pub source: String,
+    /// Its FIFO group, if it had one.
+    pub group: Option<String>,
+    /// What it says, as it came.
+    pub body: String,
+    /// What was wrong, and what would be right.
+    pub reason: String,
+}
+
+/// Where dead letters go.
+pub trait DeadLetters: Send + Sync {
+    /// Keeps a letter for whoever looks into it.
+    fn bury_letter(&self, letter: &DeadLetter) -> impl Future<Output = Result<()>> + Send;
 }
 
 /// What a queue gave with a message, to say by which one it means.

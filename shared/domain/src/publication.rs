@@ -23,6 +23,18 @@ impl Publisher {
         Self(user.to_string())
     }
 
+    /// Backends, through the `events` topics. A `*` cannot stand in a user's name, so nobody can be taken for it.
+    #[must_use]
+    pub fn events() -> Self {
+        Self("*events".to_owned())
+    }
+
+    /// Backends, through rows of the outbox.
+    #[must_use]
+    pub fn outbox() -> Self {
+        Self("*outbox".to_owned())
+    }
+
     /// The publisher as text, without `#`.
     #[must_use]
     pub fn as_str(&self) -> &str {

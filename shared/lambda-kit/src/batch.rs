@@ -1,9 +1,9 @@
 //! Batches of a queue, in our words: messages by group, and which of them come back when.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage, SqsMessageAttribute};
 use domain::ports::{Receipt, Retries};
 use telemetry::{Summary, field, metric};
 
@@ -18,6 +18,8 @@ pub struct Message {
     pub group: String,
     /// How often it has been received, this time included.
     pub receives: u32,
+    /// Its message attributes of type String.
+    pub attributes: BTreeMap<String, String>,
     /// What it says.
     pub body: String,
 }
@@ -72,8 +74,14 @@ fn message(record: SqsMessage) -> Message {
                 .to_owned(),
             handle: record.receipt_handle.unwrap_or_default(),
         },
+        attributes: strings(record.message_attributes),
         body: record.body.unwrap_or_default(),
     }
+}
+
+fn strings(attributes: HashMap<String, SqsMessageAttribute>) -> BTreeMap<String, String> {
+    let text = |(name, value): (String, SqsMessageAttribute)| Some((name, value.string_value?));
+    attributes.into_iter().filter_map(text).collect()
 }
 
 /// Sets when failed messages come back, then names them to the queue.

@@ -1,7 +1,8 @@
 //! The bytes: client to us ([`request`], [`reply`], [`block`], [`classic`], [`server`]), authorizer to functions
-//! ([`context`]), function to function ([`queue`]), table to function ([`stream`]), and the token ([`token`]). `PROTOCOL.md` beside this crate is the
+//! ([`context`]), backends to us ([`backend`]), function to function ([`queue`]), table to function ([`stream`]), and the token ([`token`]). `PROTOCOL.md` beside this crate is the
 //! specification for people; the golden files in `tests/golden` are what both are held to.
 
+pub mod backend;
 pub mod block;
 pub mod classic;
 pub mod context;

@@ -30,6 +30,21 @@ pub enum System {
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         behind: BTreeMap<RoomId, Position>,
     },
+    /// A backend has joined this connection to a room.
+    Joined {
+        /// Which room.
+        room: RoomId,
+        /// Where it stands: what comes after it is owed to this connection.
+        #[serde(flatten)]
+        at: Position,
+    },
+    /// A backend has taken this connection out of a room.
+    Left {
+        /// Which room.
+        room: RoomId,
+        /// Why, for programs.
+        code: String,
+    },
     /// The connection is about to be closed, or is no longer known.
     Bye {
         /// Why, for programs.

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use domain::Timestamp;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// An item, or its key, attribute by attribute.
 pub type Image = BTreeMap<String, Attribute>;
@@ -53,7 +53,7 @@ pub enum Event {
 }
 
 /// A value. Numbers are kept as they are written, binary as base64.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Attribute {
     /// A string.
     S(String),
@@ -91,6 +91,12 @@ impl Attribute {
             _ => None,
         }
     }
+}
+
+/// An item as DynamoDB writes it in JSON, for people to look into and to put again.
+#[must_use]
+pub fn to_text(image: &Image) -> String {
+    serde_json::to_string(image).unwrap_or_default()
 }
 
 impl<'de> Deserialize<'de> for Record {

@@ -102,6 +102,8 @@ metrics! {
     MESSAGES_FAILED = "messages_failed" in Count;
     /// Messages that no try will help.
     MESSAGES_POISONOUS = "messages_poisonous" in Count;
+    /// Commands of backends that were carried out.
+    COMMANDS_OBEYED = "commands_obeyed" in Count;
     /// Records of a stream that failed and come again.
     RECORDS_FAILED = "records_failed" in Count;
     /// Rooms whose members were counted.

@@ -108,6 +108,7 @@ operations! {
     Memberships { Join Leave RoomsOf Page Count MembersAmong }
     Rooms { Head Heads Create Grow Known Append MarkSent Log LogBackwards }
     Submissions { Submit }
+    DeadLetters { BuryLetter }
     Jobs { Dispatch }
     Retries { RetryAfter }
     Gateway { Post Probe Close }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use domain::ports::{
-    Appended, Chance, Clock, Connections, Gateway, Jobs, Joined, Known, Memberships, Opened, Page, Receipt, Result,
-    Retries, Rooms, Submissions,
+    Appended, Chance, Clock, Connections, DeadLetter, DeadLetters, Gateway, Jobs, Joined, Known, Memberships, Opened,
+    Page, Receipt, Result, Retries, Rooms, Submissions,
 };
 use domain::{
     Append, Connection, ConnectionId, DedupeKey, Delivery, Endpoint, Epoch, Head, Job, Member, Membership, Probe,
@@ -114,6 +114,12 @@ impl<P: Rooms, F: Decide> Rooms for Faulty<P, F> {
 impl<P: Submissions, F: Decide> Submissions for Faulty<P, F> {
     async fn submit(&self, submission: &Submission) -> Result<()> {
         self.call_at_once(Operation::Submit, self.port.submit(submission)).await
+    }
+}
+
+impl<P: DeadLetters, F: Decide> DeadLetters for Faulty<P, F> {
+    async fn bury_letter(&self, letter: &DeadLetter) -> Result<()> {
+        self.call_at_once(Operation::BuryLetter, self.port.bury_letter(letter)).await
     }
 }
 

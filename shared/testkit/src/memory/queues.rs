@@ -1,8 +1,9 @@
 //! The queues between the functions.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use domain::ports::{Jobs, Receipt, Result, Retries, Submissions};
+use domain::ports::{DeadLetter, DeadLetters, Jobs, Receipt, Result, Retries, Submissions};
 use domain::{Job, Line, Submission};
 
 use super::fifo::Fifo;
@@ -22,6 +23,8 @@ pub struct Queues {
     pub deliveries: Fifo<Job>,
     /// The way to the fan-out, for rooms of many.
     pub deliveries_wide: Fifo<Job>,
+    /// What no try would have helped.
+    pub dead: Arc<Mutex<Vec<DeadLetter>>>,
 }
 
 impl Queues {
@@ -32,6 +35,7 @@ impl Queues {
             publications: Fifo::new(PUBLICATIONS, clock.clone()),
             deliveries: Fifo::new(DELIVERIES, clock.clone()),
             deliveries_wide: Fifo::new(DELIVERIES_WIDE, clock),
+            dead: Arc::default(),
         }
     }
 
@@ -57,6 +61,13 @@ impl Jobs for Queues {
         for job in jobs {
             self.line(job.line).send(job.group(), job.deduplication_id(), job.clone());
         }
+        Ok(())
+    }
+}
+
+impl DeadLetters for Queues {
+    async fn bury_letter(&self, letter: &DeadLetter) -> Result<()> {
+        self.dead.lock().unwrap_or_else(PoisonError::into_inner).push(letter.clone());
         Ok(())
     }
 }

@@ -1,0 +1,97 @@
+//! What backends do to members. All of it may be done twice: a command that was interrupted is carried out again.
+
+use domain::flow::{Joiner, enter, forget};
+use domain::ports::{Chance, Clock, Connections, DeadLetters, Error, Gateway, Memberships, Rooms, Submissions};
+use domain::{ConnectionId, Delivery, Format, Member, RoomId, Shard, UserId};
+use futures::{StreamExt, TryStreamExt, stream};
+use protocol::server::{Return, System, system_text};
+use telemetry::field;
+
+use crate::Events;
+
+/// Connections of a user that are worked on at the same time.
+const AT_ONCE: usize = 8;
+
+impl<T, Q, G, C, R> Events<T, Q, G, C, R>
+where
+    T: Connections + Memberships + Rooms,
+    Q: Submissions + DeadLetters,
+    G: Gateway,
+    C: Clock,
+    R: Chance,
+{
+    pub(crate) async fn join(&self, user: &UserId, room: &RoomId) -> Result<(), Error> {
+        let joins = stream::iter(self.connections(user).await?).map(|member| self.join_one(member, user, room));
+        joins.buffer_unordered(AT_ONCE).try_collect().await
+    }
+
+    async fn join_one(&self, member: Member, user: &UserId, room: &RoomId) -> Result<(), Error> {
+        let joiner = Joiner { member: member.clone(), user: user.clone() };
+        match enter(&self.tables, &self.chance, room, &joiner, self.clock.now()).await? {
+            None => Ok(()),
+            Some(entered) => {
+                self.tell(&member, &System::Joined { room: room.clone(), at: entered.head.position() }).await
+            }
+        }
+    }
+
+    pub(crate) async fn remove(&self, user: &UserId, room: &RoomId) -> Result<(), Error> {
+        let removals = stream::iter(self.connections(user).await?).map(|member| self.remove_one(member, room));
+        removals.buffer_unordered(AT_ONCE).try_collect().await
+    }
+
+    async fn remove_one(&self, member: Member, room: &RoomId) -> Result<(), Error> {
+        self.tables.leave(&member.connection, std::slice::from_ref(room)).await?;
+        self.tell(&member, &System::Left { room: room.clone(), code: "removed".to_owned() }).await
+    }
+
+    pub(crate) async fn close_user(&self, user: &UserId) -> Result<(), Error> {
+        let closings = stream::iter(self.connections(user).await?).map(|member| self.close(member));
+        closings.buffer_unordered(AT_ONCE).try_collect().await
+    }
+
+    pub(crate) async fn close_connection(&self, connection: &ConnectionId) -> Result<(), Error> {
+        match self.tables.find(connection).await? {
+            Some(connection) => self.close(connection.member()).await,
+            None => Ok(()),
+        }
+    }
+
+    /// First the word, then the end: what is posted after a DELETE is never heard.
+    async fn close(&self, member: Member) -> Result<(), Error> {
+        self.tell(&member, &System::Bye { code: "kicked".to_owned(), retry: Return::Never }).await?;
+        self.gateway.close(&member.endpoint, &member.connection).await?;
+        forget(&self.tables, &member.connection, self.clock.now()).await
+    }
+
+    /// Every connection of a user is in the user's inbox from connect on, and an inbox never grows.
+    async fn connections(&self, user: &UserId) -> Result<Vec<Member>, Error> {
+        let inbox = RoomId::inbox(user);
+        let (mut members, mut after) = (Vec::new(), None);
+        loop {
+            let page = self.tables.page(&inbox, Shard::FIRST, after.as_ref()).await?;
+            members.extend(page.members);
+            match page.next {
+                Some(next) => after = Some(next),
+                None => return Ok(members),
+            }
+        }
+    }
+
+    /// A word to a client that understands it. Whoever does not get it finds out at its next request.
+    async fn tell(&self, member: &Member, word: &System) -> Result<(), Error> {
+        if member.format != Format::RoomsV1 {
+            return Ok(());
+        }
+        let posted = self.gateway.post(&member.endpoint, &member.connection, system_text(word).into()).await;
+        match posted.seen_from(member, self.clock.now()) {
+            Delivery::Gone => forget(&self.tables, &member.connection, self.clock.now()).await,
+            Delivery::Delivered => Ok(()),
+            other => {
+                let (connection, outcome) = (&member.connection, other.as_str());
+                tracing::warn!({ field::CONNECTION_ID.0 } = %connection, outcome, "a word was not delivered");
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! The outbox function: wires and starts.
+
+use std::process::ExitCode;
+
+use aws_adapters::{Account, Queues};
+use lambda_kit::{SystemClock, env, start};
+use outbox::{Config, Outbox};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let wire = || {
+        let config = Config::from_environment().map_err(|error| error.to_string())?;
+        let account = Account::from_environment(env::optional).map_err(|error| error.to_string())?;
+        let queues = Queues::new(&account).with_publications(config.publications_queue).with_dead(config.dead_queue);
+        Ok(Outbox::new(queues, SystemClock))
+    };
+    start::records("outbox", wire).await
+}

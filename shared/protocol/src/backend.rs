@@ -1,0 +1,121 @@
+//! What backends say: events through SNS, rows of the outbox, commands. Parsed into our words, or refused with a reason
+//! that stands on the dead letter.
+
+mod event;
+mod row;
+
+use domain::{ConnectionId, Data, Item, PublicationId, Publisher, RoomId, Submission, Timestamp, UserId, limits};
+
+pub use event::Letter;
+pub use row::read as read_row;
+
+/// The author of what names none.
+const AUTHOR: &str = "backend";
+
+/// What a backend says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Said {
+    /// Publish this.
+    Publish(Broadcast),
+    /// Do this.
+    Command(Command),
+}
+
+/// One publication for some rooms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broadcast {
+    /// Where to: 1 to [`limits::ROOMS_PER_EVENT`], each once.
+    pub rooms: Vec<RoomId>,
+    /// What the backend calls it, or what its message is called.
+    pub id: PublicationId,
+    /// Whom members see as its author.
+    pub by: UserId,
+    /// What it says.
+    pub data: Data,
+}
+
+/// What a backend wants done to members. Each may be done twice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Every connection of the user becomes a member of the room.
+    Join {
+        /// Who.
+        user: UserId,
+        /// Where.
+        room: RoomId,
+    },
+    /// None of the user's connections stays a member of the room.
+    Remove {
+        /// Who.
+        user: UserId,
+        /// From where.
+        room: RoomId,
+    },
+    /// Every connection of the user is closed.
+    CloseUser(UserId),
+    /// This connection is closed.
+    CloseConnection(ConnectionId),
+}
+
+/// Why a message of a backend is refused. Another try will not help.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Reason(String);
+
+impl Reason {
+    fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// Anything else that no try will help.
+    pub fn other(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}
+
+impl Broadcast {
+    /// One submission for each room.
+    #[must_use]
+    pub fn submissions(&self, publisher: &Publisher, now: Timestamp) -> Vec<Submission> {
+        let submission = |room: &RoomId| Submission {
+            room: room.clone(),
+            publisher: publisher.clone(),
+            by: self.by.clone(),
+            sender: None,
+            accepted_at: now,
+            items: vec![Item { id: self.id.clone(), data: self.data.clone() }],
+        };
+        self.rooms.iter().map(submission).collect()
+    }
+}
+
+fn room(name: &str) -> Result<RoomId, Reason> {
+    RoomId::parse(name).map_err(|reject| Reason::new(reject.message))
+}
+
+/// Each once, in the order they were named.
+fn rooms<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Vec<RoomId>, Reason> {
+    let mut rooms: Vec<RoomId> = Vec::new();
+    for name in names {
+        let room = room(name)?;
+        if !rooms.contains(&room) {
+            rooms.push(room);
+        }
+        if rooms.len() > limits::ROOMS_PER_EVENT {
+            return Err(Reason::new(format!("more than {} rooms are named", limits::ROOMS_PER_EVENT)));
+        }
+    }
+    if rooms.is_empty() { Err(Reason::new("rooms is empty; name at least one")) } else { Ok(rooms) }
+}
+
+fn author(name: Option<&str>) -> Result<UserId, Reason> {
+    UserId::parse(name.unwrap_or(AUTHOR)).map_err(|reject| Reason::new(format!("by: {}", reject.message)))
+}
+
+fn publication_id(id: &str) -> Result<PublicationId, Reason> {
+    PublicationId::parse(id).map_err(|reject| Reason::new(format!("id: {}", reject.message)))
+}
+
+fn data(json: &str) -> Result<Data, Reason> {
+    Data::parse(json).map_err(|reject| Reason::new(reject.message))
+}

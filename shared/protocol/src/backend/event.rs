@@ -1,0 +1,164 @@
+//! A message of the `events` queues, as SNS delivers it: in its envelope, or raw.
+//!
+//! Source: <https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html#http-notification-json>,
+//! <https://docs.aws.amazon.com/sns/latest/dg/sns-large-payload-raw-message-delivery.html>
+
+use std::collections::BTreeMap;
+
+use domain::{ConnectionId, UserId};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{Broadcast, Command, Reason, Said, author, data, publication_id, room, rooms};
+
+/// A message, its envelope opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Letter {
+    /// What the backend wrote.
+    pub body: String,
+    /// The message attributes of type String.
+    pub attributes: BTreeMap<String, String>,
+    /// SNS's id of the message; of a raw one, the queue's.
+    pub id: String,
+    /// The topic it came through. A raw message does not say.
+    pub topic_arn: Option<String>,
+}
+
+/// SNS's notification, as far as it matters.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Envelope {
+    r#type: String,
+    message_id: String,
+    topic_arn: String,
+    message: String,
+    #[serde(default)]
+    message_attributes: BTreeMap<String, Attribute>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Attribute {
+    value: String,
+}
+
+impl Letter {
+    /// Opens SNS's envelope, if there is one.
+    #[must_use]
+    pub fn open(body: &str, attributes: &BTreeMap<String, String>, queue_message_id: &str) -> Self {
+        match serde_json::from_str::<Envelope>(body) {
+            Ok(envelope) if envelope.r#type == "Notification" => Self {
+                body: envelope.message,
+                attributes: envelope.message_attributes.into_iter().map(|(name, value)| (name, value.value)).collect(),
+                id: envelope.message_id,
+                topic_arn: Some(envelope.topic_arn),
+            },
+            _ => Self {
+                body: body.to_owned(),
+                attributes: attributes.clone(),
+                id: queue_message_id.to_owned(),
+                topic_arn: None,
+            },
+        }
+    }
+
+    /// What it says.
+    ///
+    /// # Errors
+    /// What is wrong with it, and what would be right.
+    pub fn read(&self) -> Result<Said, Reason> {
+        match self.attributes.get("room") {
+            Some(name) => self.addressed_outside(name).map(Said::Publish),
+            None => self.addressed_inside(),
+        }
+    }
+
+    /// The room stands in a message attribute: then the whole body is the data.
+    fn addressed_outside(&self, name: &str) -> Result<Broadcast, Reason> {
+        let attribute = |name: &str| self.attributes.get(name).map(String::as_str);
+        Ok(Broadcast {
+            rooms: vec![room(name)?],
+            id: publication_id(attribute("id").unwrap_or(&self.id))?,
+            by: author(attribute("by"))?,
+            data: data(&self.body)?,
+        })
+    }
+
+    fn addressed_inside(&self) -> Result<Said, Reason> {
+        let fields: Fields<'_> = match self.body.trim_ascii_start().as_bytes().first() {
+            Some(b'{') => serde_json::from_str(&self.body).map_err(|error| shape(&error.to_string()))?,
+            _ => return Err(shape("it is not a JSON object")),
+        };
+        match &fields.command {
+            Some(name) => fields.command(name).map(Said::Command),
+            None => self.broadcast(&fields).map(Said::Publish),
+        }
+    }
+
+    fn broadcast(&self, fields: &Fields<'_>) -> Result<Broadcast, Reason> {
+        let rooms = match (&fields.room, &fields.rooms) {
+            (Some(_), Some(_)) => return Err(Reason::new("room and rooms are both there; send one of them")),
+            (Some(name), None) => vec![room(name)?],
+            (None, Some(names)) => rooms(names.iter().map(String::as_str))?,
+            (None, None) => return Err(shape("neither the body nor a message attribute names a room")),
+        };
+        let Some(json) = fields.data else { return Err(shape("data is missing: any JSON value")) };
+        Ok(Broadcast {
+            rooms,
+            id: publication_id(fields.id.as_deref().unwrap_or(&self.id))?,
+            by: author(fields.by.as_deref())?,
+            data: data(json.get())?,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct Fields<'a> {
+    command: Option<String>,
+    room: Option<String>,
+    rooms: Option<Vec<String>>,
+    id: Option<String>,
+    by: Option<String>,
+    user: Option<String>,
+    connection: Option<String>,
+    #[serde(borrow, default, deserialize_with = "crate::request::present")]
+    data: Option<&'a RawValue>,
+}
+
+impl Fields<'_> {
+    fn command(&self, name: &str) -> Result<Command, Reason> {
+        match name {
+            "join" => Ok(Command::Join { user: self.user()?, room: self.plain_room()? }),
+            "remove" => Ok(Command::Remove { user: self.user()?, room: self.plain_room()? }),
+            "close" => match (&self.user, &self.connection) {
+                (None, Some(id)) => ConnectionId::parse(id.clone())
+                    .map(Command::CloseConnection)
+                    .map_err(|reject| Reason::new(reject.message)),
+                (Some(_), None) => self.user().map(Command::CloseUser),
+                _ => Err(Reason::new("close takes either user or connection")),
+            },
+            _ => Err(Reason::new(format!("there is no command {name:?}; there are join, remove and close"))),
+        }
+    }
+
+    fn user(&self) -> Result<UserId, Reason> {
+        let name = self.user.clone().ok_or_else(|| Reason::new("user is missing: whom the command is about"))?;
+        UserId::parse(name).map_err(|reject| Reason::new(reject.message))
+    }
+
+    /// Inboxes and `*` are joined at connect and for as long as the connection is.
+    fn plain_room(&self) -> Result<domain::RoomId, Reason> {
+        let name = self.room.as_deref().ok_or_else(|| Reason::new("room is missing: which one to join or leave"))?;
+        let room = room(name)?;
+        if room.is_everyone() || room.inbox_owner().is_some() {
+            return Err(Reason::new(format!("room {room} is nobody's to join or leave; name a plain room")));
+        }
+        Ok(room)
+    }
+}
+
+fn shape(problem: &str) -> Reason {
+    Reason::new(format!(
+        "an event is a JSON object such as {{\"room\":\"lobby\",\"data\":{{\"text\":\"hi\"}}}}: {problem}"
+    ))
+}
