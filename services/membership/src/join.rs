@@ -59,12 +59,22 @@ where
     }
 
     async fn enter(&self, asked: &Asked<'_>, room: &RoomId) -> Result<Entered, Reject> {
-        if !asked.identity.may_join(room) {
+        if !asked.identity.may_join(room) && !self.was_joined_by_a_backend(asked, room).await? {
             let message = format!("room {room} may not be joined with this token");
             return Err(Reject::new(Code::Forbidden, message).of("room"));
         }
         let entered = enter(&self.ports, &self.chance, room, &asked.joiner, asked.now).await.map_err(unavailable)?;
         entered.ok_or_else(|| Reject::new(Code::NotConnected, "this connection is no longer known; connect again"))
+    }
+
+    /// A backend may have made it a member of a room that its token does not name: it may resume there.
+    async fn was_joined_by_a_backend(&self, asked: &Asked<'_>, room: &RoomId) -> Result<bool, Reject> {
+        if room.inbox_owner().is_some() {
+            return Ok(false);
+        }
+        let connection = std::slice::from_ref(&asked.joiner.member.connection);
+        let members = self.ports.members_among(room, connection).await.map_err(unavailable)?;
+        Ok(!members.is_empty())
     }
 
     async fn joined(

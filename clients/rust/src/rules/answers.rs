@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::{Announcement, Code, Position, RoomId};
+use domain::{Announcement, Code, Position, RoomId, limits};
 use protocol::block::{AnyBlock, PresenceBlock};
 use protocol::reply::{Accepted, Answer, Failure, History, Joined, Synced, SyncedRooms};
 use protocol::server::{Return, ServerFrame, System};
@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::client::{Client, Pause};
 use super::event::{Event, LinkId, Loss, NoHistory, Output};
 use super::link::Asked;
-use super::room::{Ask, Step};
+use super::room::{Ask, Room, Step};
 
 /// A refused ping is repeated after a pause as if it were that many tries later: somebody is in trouble.
 const PING_TRIES: u32 = 4;
@@ -39,6 +39,8 @@ impl Client {
             Ok(ServerFrame::Answer(answer)) if primary => self.answer(answer, now_ms),
             Ok(ServerFrame::System(System::Pong { behind })) if primary => self.pong(behind, now_ms),
             Ok(ServerFrame::System(System::Bye { code, retry })) => self.bye(primary, code, retry, now_ms),
+            Ok(ServerFrame::System(System::Joined { room, at })) => self.joined_by_server(room, at, now_ms),
+            Ok(ServerFrame::System(System::Left { room, code })) => self.left_by_server(&room, code),
             // On the connection before: its successor has asked again.
             Ok(ServerFrame::Answer(_) | ServerFrame::System(_)) => {}
             Err(error) => tracing::debug!(%error, "a frame was passed over"),
@@ -93,6 +95,24 @@ impl Client {
                     self.output(Output::CloseSocket(retiring.id));
                 }
             }
+        }
+    }
+
+    /// A backend has made this connection a member: the room is heard from there on, and nothing has to be asked. The
+    /// membership ends with the connection; whether the room can be joined again is for the token to say.
+    fn joined_by_server(&mut self, name: RoomId, at: Position, now_ms: u64) {
+        let known = self.rooms.contains_key(&name);
+        if known || self.rooms.len() >= limits::ROOMS_PER_CONNECTION {
+            return;
+        }
+        self.rooms.insert(name.clone(), Room::joined(name.clone(), at.clone(), now_ms));
+        self.event(Event::Joined { room: name, head: at, members: None });
+    }
+
+    /// A backend has taken this connection out of a room.
+    fn left_by_server(&mut self, name: &RoomId, code: String) {
+        if self.rooms.remove(name).is_some_and(|room| room.wanted) {
+            self.event(Event::Removed { room: name.clone(), code });
         }
     }
 

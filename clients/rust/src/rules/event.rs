@@ -91,6 +91,13 @@ pub enum Event {
         /// Which room.
         room: RoomId,
     },
+    /// A backend has taken this client out of a room.
+    Removed {
+        /// Which room.
+        room: RoomId,
+        /// Why, for programs.
+        code: String,
+    },
     /// A room may not be joined, or not any more.
     Refused {
         /// Which room.

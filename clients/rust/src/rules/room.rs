@@ -74,6 +74,12 @@ impl Room {
         }
     }
 
+    /// A room that has been joined by somebody else: it is heard from this position on.
+    pub(super) fn joined(name: RoomId, at: Position, now_ms: u64) -> Self {
+        let room = Self::new(name, Some(at), now_ms);
+        Self { ask: Ask::No, announced: true, replayed: None, ..room }
+    }
+
     pub(super) fn name(&self) -> &RoomId {
         &self.name
     }

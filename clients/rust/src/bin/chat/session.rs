@@ -190,7 +190,7 @@ impl Session {
                 }
                 self.fetch_earlier(room.clone(), head.clone());
             }
-            Event::Left { ref room } | Event::Refused { ref room, .. } => {
+            Event::Left { ref room } | Event::Removed { ref room, .. } | Event::Refused { ref room, .. } => {
                 self.entering.remove(room);
                 self.opening.remove(room);
                 if let Some(line) = view::status(&event) {

@@ -38,6 +38,7 @@ pub(crate) fn status(event: &Event) -> Option<Line> {
         Event::Resumed { room, replayed, .. } => format!("back in {room}; {replayed} came meanwhile"),
         Event::Missed { room, from, to } => missed(room, from, to),
         Event::Left { room } => format!("left {room}"),
+        Event::Removed { room, code } => format!("taken out of {room}: {}", plain(code)),
         Event::Refused { room, failure } => format!("not in {room}: {}", plain(&failure.message)),
         Event::Ended { because: because @ Loss::Refused { .. } } => format!("{because}: is the token good?"),
         Event::Ended { because } => plain(&because.to_string()),

@@ -1,0 +1,253 @@
+//! What backends say is published once, poison is put aside with its reason, commands are carried out.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use domain::ports::{Clock, Connections, Memberships, Receipt};
+use domain::{Format, Submission};
+use events::Events;
+use lambda_kit::batch::{Failed, Message};
+use lambda_kit::deadline::Deadline;
+use lambda_kit::start::Batches;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use telemetry::Summary;
+use testkit::faults::{Fault, Faulty, How, Operation, Plan};
+use testkit::{World, samples};
+
+const TOPIC: &str = "arn:aws:sns:us-east-1:000000000000:events";
+
+/// As SNS delivers it.
+fn enveloped(body: &str, attributes: Value) -> String {
+    let attributes: BTreeMap<String, Value> = attributes
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(name, value)| (name.clone(), json!({ "Type": "String", "Value": value })))
+        .collect();
+    json!({
+        "Type": "Notification", "MessageId": "9a8b7c6d-0000-4000-8000-000000000001", "TopicArn": TOPIC, "Message": body,
+        "Timestamp": "2026-11-21T08:00:00.000Z", "SignatureVersion": "1", "Signature": "x", "SigningCertURL": "https://x",
+        "UnsubscribeURL": "https://x", "MessageAttributes": attributes,
+    })
+    .to_string()
+}
+
+fn message(id: &str, group: &str, body: &str) -> Message {
+    Message {
+        id: id.to_owned(),
+        receipt: Receipt { queue: "events".to_owned(), handle: id.to_owned() },
+        group: group.to_owned(),
+        receives: 1,
+        attributes: BTreeMap::new(),
+        body: body.to_owned(),
+    }
+}
+
+async fn hear_with(world: &World, plan: Plan, groups: Vec<Vec<Message>>) -> Vec<Failed> {
+    let queues = Faulty::new(world.queues.clone(), plan);
+    let events = Events::new(
+        world.store.clone(),
+        queues,
+        world.gateway.clone(),
+        world.clock.clone(),
+        world.chance.clone(),
+        vec!["events".to_owned()],
+    );
+    let deadline = Deadline::at(world.clock.now().plus(Duration::from_secs(5)));
+    events.handle(groups, deadline, &mut Summary::new("events")).await
+}
+
+async fn hear(world: &World, body: &str) -> Vec<Submission> {
+    assert!(hear_with(world, Plan::new(), vec![vec![message("m1", "", body)]]).await.is_empty());
+    world.queues.publications.bodies()
+}
+
+fn reasons(world: &World) -> Vec<String> {
+    world.queues.dead.lock().unwrap().iter().map(|letter| letter.reason.clone()).collect()
+}
+
+#[tokio::test]
+async fn an_enveloped_event_is_published_under_its_own_id_or_that_of_sns() {
+    let world = World::new();
+    let own = r#"{"room":"lobby","id":"order-7","by":"shop","data":{"n":1}}"#;
+    let queued = hear(&world, &enveloped(own, json!({}))).await;
+    assert_eq!(
+        (queued[0].room.as_str(), queued[0].items[0].id.as_ref(), queued[0].by.as_ref()),
+        ("lobby", "order-7", "shop")
+    );
+    assert_eq!(queued[0].publisher.as_str(), "*events");
+    let queued = hear(&world, &enveloped(r#"{"room":"@ada","data":null}"#, json!({}))).await;
+    assert_eq!(queued[1].items[0].id.as_ref(), "9a8b7c6d-0000-4000-8000-000000000001");
+    assert_eq!((queued[1].room.as_str(), queued[1].by.as_ref()), ("@ada", "backend"));
+}
+
+#[tokio::test]
+async fn a_raw_event_without_an_id_is_named_after_the_queues_message() {
+    let world = World::new();
+    let queued = hear(&world, r#"{"room":"lobby","data":1}"#).await;
+    assert_eq!(queued[0].items[0].id.as_ref(), "m1");
+}
+
+#[tokio::test]
+async fn a_room_in_a_message_attribute_makes_the_whole_body_the_data() {
+    let world = World::new();
+    let attributes = json!({ "room": "lobby", "id": "x1", "by": "shop" });
+    let queued = hear(&world, &enveloped(r#"{"room":"elsewhere","price":1.10}"#, attributes)).await;
+    assert_eq!(queued[0].room.as_str(), "lobby");
+    assert_eq!(queued[0].items[0].data.as_json(), r#"{"room":"elsewhere","price":1.10}"#);
+    let mut raw = message("m2", "", "[1,2]");
+    raw.attributes = [("room".to_owned(), "team:7".to_owned())].into();
+    assert!(hear_with(&world, Plan::new(), vec![vec![raw]]).await.is_empty());
+    assert_eq!(world.queues.publications.bodies()[1].room.as_str(), "team:7");
+}
+
+#[tokio::test]
+async fn an_event_reaches_up_to_100_rooms_each_once() {
+    let world = World::new();
+    let rooms: Vec<String> = (0..100).map(|n| format!("r{n}")).chain(["r0".to_owned()]).collect();
+    let queued = hear(&world, &json!({ "rooms": rooms, "id": "x", "data": 1 }).to_string()).await;
+    assert_eq!(queued.len(), 100);
+    let rooms: Vec<String> = (0..101).map(|n| format!("r{n}")).collect();
+    hear(&world, &json!({ "rooms": rooms, "data": 1 }).to_string()).await;
+    assert_eq!(reasons(&world), ["more than 100 rooms are named"]);
+}
+
+#[tokio::test]
+async fn poison_is_a_dead_letter_with_its_reason_and_what_came_with_it_is_published() {
+    let world = World::new();
+    let long = json!({ "room": "lobby", "data": "x".repeat(25_000) }).to_string();
+    let bad = [
+        "no JSON",
+        "[1]",
+        r#"{"data":1}"#,
+        r#"{"room":"lobby"}"#,
+        r#"{"room":"no spaces","data":1}"#,
+        r#"{"room":7,"data":1}"#,
+        r#"{"room":"a","rooms":["b"],"data":1}"#,
+        r#"{"rooms":[],"data":1}"#,
+        r#"{"room":"a","id":"","data":1}"#,
+        r#"{"room":"a","by":"two words","data":1}"#,
+        &long,
+        r#"{"command":"explode"}"#,
+    ];
+    let mut batch: Vec<Message> =
+        bad.iter().enumerate().map(|(n, body)| message(&format!("bad{n}"), "", body)).collect();
+    batch.insert(3, message("good", "", r#"{"room":"lobby","data":1}"#));
+    assert!(hear_with(&world, Plan::new(), vec![batch]).await.is_empty(), "nothing comes back");
+    assert_eq!(world.queues.publications.bodies().len(), 1);
+    assert_eq!(reasons(&world).len(), bad.len());
+    assert!(reasons(&world).iter().all(|reason| reason.len() > 10), "{:?}", reasons(&world));
+}
+
+#[tokio::test]
+async fn what_cannot_be_queued_or_buried_now_comes_back_alone() {
+    let world = World::new();
+    let plan = Plan::new().nth(Operation::Submit, 1, Fault::Before(How::Unavailable)).nth(
+        Operation::BuryLetter,
+        1,
+        Fault::Before(How::Throttled),
+    );
+    let batch = vec![
+        message("a", "", r#"{"room":"lobby","data":1}"#),
+        message("b", "", "poison"),
+        message("c", "", r#"{"room":"lobby","data":2}"#),
+    ];
+    let failed = hear_with(&world, plan, vec![batch]).await;
+    let mut ids: Vec<&str> = failed.iter().map(|failed| failed.message.id.as_str()).collect();
+    ids.sort_unstable();
+    assert_eq!(ids, ["a", "b"]);
+    assert_eq!(world.queues.publications.bodies().len(), 1);
+}
+
+#[tokio::test]
+async fn in_an_ordered_group_what_has_to_wait_holds_back_what_comes_after_it_and_no_other_group() {
+    let world = World::new();
+    let event = |id: &str, group: &str| message(id, group, &json!({ "room": group, "id": id, "data": 1 }).to_string());
+    let plan = Plan::new().nth(Operation::Submit, 1, Fault::Before(How::Unavailable));
+    let failed = hear_with(&world, plan, vec![vec![event("a1", "a"), event("a2", "a")], vec![event("b1", "b")]]).await;
+    let ids: Vec<&str> = failed.iter().map(|failed| failed.message.id.as_str()).collect();
+    assert_eq!(ids, ["a1", "a2"]);
+    assert_eq!(world.queues.publications.bodies()[0].items[0].id.as_ref(), "b1");
+}
+
+fn command(body: Value) -> String {
+    enveloped(&body.to_string(), json!({}))
+}
+
+#[tokio::test]
+async fn a_backend_joins_and_removes_every_connection_of_a_user_and_tells_them() {
+    let world = World::new();
+    let phone = world.connect("phone", "ada").await;
+    let laptop = world.connect_as("laptop", "ada", Format::Classic).await;
+    let bob = world.connect("bobs", "bob").await;
+    hear(&world, &command(json!({ "command": "join", "room": "lobby", "user": "ada" }))).await;
+    for connection in [&phone, &laptop] {
+        assert!(world.store.rooms_of(&connection.id).await.unwrap().contains(&samples::room("lobby")));
+    }
+    assert!(!world.store.rooms_of(&bob.id).await.unwrap().contains(&samples::room("lobby")));
+    assert!(
+        world.heard(&phone.id)[0].starts_with(r#"{"sys":"joined","room":"lobby","ep":"#),
+        "{:?}",
+        world.heard(&phone.id)
+    );
+    assert!(world.heard(&laptop.id).is_empty(), "a classic client knows no such words");
+    hear(&world, &command(json!({ "command": "remove", "room": "lobby", "user": "ada" }))).await;
+    assert!(!world.store.rooms_of(&phone.id).await.unwrap().contains(&samples::room("lobby")));
+    assert_eq!(world.heard(&phone.id)[1], r#"{"sys":"left","room":"lobby","code":"removed"}"#);
+}
+
+#[tokio::test]
+async fn a_backend_closes_a_users_connections_or_one_connection_and_they_are_forgotten() {
+    let world = World::new();
+    let phone = world.connect("phone", "ada").await;
+    let laptop = world.connect("laptop", "ada").await;
+    let bob = world.connect("bobs", "bob").await;
+    hear(&world, &command(json!({ "command": "close", "user": "ada" }))).await;
+    for connection in [&phone, &laptop] {
+        assert!(world.store.find(&connection.id).await.unwrap().is_none());
+        assert_eq!(world.heard(&connection.id), [r#"{"sys":"bye","code":"kicked","retry":"never"}"#]);
+    }
+    assert!(world.store.find(&bob.id).await.unwrap().is_some());
+    hear(&world, &command(json!({ "command": "close", "connection": "bobs" }))).await;
+    assert!(world.store.find(&bob.id).await.unwrap().is_none());
+    hear(&world, &command(json!({ "command": "close", "connection": "bobs" }))).await;
+    assert!(reasons(&world).is_empty(), "one that is gone already is no mistake");
+}
+
+#[tokio::test]
+async fn commands_come_from_allowed_topics_only() {
+    let world = World::new();
+    let ada = world.connect("c1", "ada").await;
+    let body = json!({ "command": "close", "user": "ada" });
+    hear(&world, &body.to_string()).await;
+    hear(&world, &command(body).replace(":events", ":elsewhere")).await;
+    assert!(world.store.find(&ada.id).await.unwrap().is_some());
+    assert!(
+        reasons(&world)[0].contains("envelope") && reasons(&world)[1].contains("elsewhere"),
+        "{:?}",
+        reasons(&world)
+    );
+}
+
+#[tokio::test]
+async fn nobody_is_joined_to_somebody_elses_inbox() {
+    let world = World::new();
+    for room in ["@bob", "*"] {
+        hear(&world, &command(json!({ "command": "join", "room": room, "user": "ada" }))).await;
+    }
+    assert_eq!(reasons(&world).len(), 2);
+}
+
+proptest! {
+    #[test]
+    fn every_body_is_published_or_a_dead_letter(body in ".{0,200}") {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let world = World::new();
+            let queued = hear(&world, &body).await.len();
+            assert_eq!(queued + reasons(&world).len(), 1);
+        });
+    }
+}

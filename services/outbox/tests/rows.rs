@@ -1,0 +1,109 @@
+//! A row becomes a publication, whatever repeats; one that is poison is put aside and the stream goes on.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+
+use std::time::Duration;
+
+use domain::ports::Clock;
+use lambda_kit::deadline::Deadline;
+use lambda_kit::start::Records;
+use outbox::Outbox;
+use protocol::stream::StreamEvent;
+use serde_json::{Value, json};
+use telemetry::Summary;
+use testkit::World;
+use testkit::faults::{Fault, Faulty, How, Operation, Plan};
+
+/// A record of a new row; `fields` in DynamoDB's JSON.
+fn row(number: u64, id: &str, mut fields: Value) -> Value {
+    let keys = json!({ "pk": { "S": format!("OUTBOX#{id}") }, "sk": { "S": "OUTBOX" } });
+    for name in ["pk", "sk"] {
+        fields[name] = keys[name].clone();
+    }
+    json!({
+        "eventID": number.to_string(), "eventName": "INSERT", "eventSource": "aws:dynamodb",
+        "dynamodb": { "SequenceNumber": number.to_string(), "Keys": keys, "NewImage": fields, "ApproximateCreationDateTime": 1_764_000_000 },
+    })
+}
+
+async fn read_with(world: &World, plan: Plan, records: Vec<Value>) -> Vec<String> {
+    let event: StreamEvent = serde_json::from_value(json!({ "Records": records })).unwrap();
+    let outbox = Outbox::new(Faulty::new(world.queues.clone(), plan), world.clock.clone());
+    let deadline = Deadline::at(world.clock.now().plus(Duration::from_secs(5)));
+    outbox.handle_records(event.records, deadline, &mut Summary::new("outbox")).await
+}
+
+async fn read(world: &World, records: Vec<Value>) {
+    assert!(read_with(world, Plan::new(), records).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_row_is_published_under_the_id_of_its_key_with_its_data_as_json() {
+    let world = World::new();
+    let data = json!({ "M": { "total": { "N": "19.90" }, "paid": { "BOOL": true }, "tags": { "SS": ["a", "b"] },
+        "note": { "NULL": true }, "lines": { "L": [{ "S": "x \"y\"" }, { "N": "1" }] } } });
+    read(&world, vec![row(1, "order-7", json!({ "room": { "S": "shop" }, "data": data }))]).await;
+    let queued = &world.queues.publications.bodies()[0];
+    assert_eq!((queued.room.as_str(), queued.publisher.as_str(), queued.by.as_ref()), ("shop", "*outbox", "backend"));
+    assert_eq!(queued.items[0].id.as_ref(), "order-7");
+    let expected = r#"{"lines":["x \"y\"",1],"note":null,"paid":true,"tags":["a","b"],"total":19.90}"#;
+    assert_eq!(queued.items[0].data.as_json(), expected, "numbers are not rounded");
+}
+
+#[tokio::test]
+async fn a_row_may_name_several_rooms_its_own_id_author_and_json_text() {
+    let world = World::new();
+    let fields = json!({ "rooms": { "L": [{ "S": "a" }, { "S": "@ada" }] }, "json": { "S": "{\"n\":1}" },
+        "publication": { "S": "p7" }, "by": { "S": "shop" }, "ttl": { "N": "1764086400" } });
+    read(&world, vec![row(1, "x", fields)]).await;
+    let queued = world.queues.publications.bodies();
+    let rooms: Vec<&str> = queued.iter().map(|submission| submission.room.as_str()).collect();
+    assert_eq!(rooms, ["a", "@ada"]);
+    assert_eq!((queued[0].items[0].id.as_ref(), queued[0].by.as_ref()), ("p7", "shop"));
+}
+
+#[tokio::test]
+async fn a_record_that_comes_again_is_the_same_publication() {
+    let world = World::new();
+    let record = row(1, "x", json!({ "room": { "S": "shop" }, "data": { "S": "hi" } }));
+    read(&world, vec![record.clone()]).await;
+    read(&world, vec![record]).await;
+    assert_eq!(world.queues.publications.bodies().len(), 1, "the queue knows it, and later the dedupe row");
+}
+
+#[tokio::test]
+async fn a_row_that_is_poison_is_a_dead_letter_with_itself_and_its_reason() {
+    let world = World::new();
+    let bad = vec![
+        row(1, "a", json!({ "data": { "S": "x" } })),
+        row(2, "b", json!({ "room": { "S": "no spaces" }, "data": { "S": "x" } })),
+        row(3, "c", json!({ "room": { "S": "shop" } })),
+        row(4, "d", json!({ "room": { "S": "shop" }, "data": { "B": "AP8=" } })),
+        row(5, "e", json!({ "room": { "S": "shop" }, "json": { "S": "{" } })),
+        row(6, "f", json!({ "rooms": { "L": [{ "N": "1" }] }, "data": { "S": "x" } })),
+        row(7, "g", json!({ "room": { "S": "shop" }, "data": { "S": "x".repeat(25_000) } })),
+        row(8, "good", json!({ "room": { "S": "shop" }, "data": { "S": "x" } })),
+    ];
+    read(&world, bad).await;
+    let dead = world.queues.dead.lock().unwrap().clone();
+    assert_eq!((dead.len(), world.queues.publications.bodies().len()), (7, 1));
+    assert!(dead.iter().all(|letter| letter.reason.len() > 10 && letter.body.contains("OUTBOX#")), "{dead:?}");
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_queued_now_comes_again() {
+    let world = World::new();
+    let good = |number: u64| row(number, &number.to_string(), json!({ "room": { "S": "shop" }, "data": { "S": "x" } }));
+    let plan = Plan::new().nth(Operation::Submit, 2, Fault::Before(How::Unavailable));
+    assert_eq!(read_with(&world, plan, vec![good(1), good(2), good(3)]).await, ["2"]);
+}
+
+#[tokio::test]
+async fn other_items_and_other_changes_are_passed_over() {
+    let world = World::new();
+    let mut expired = row(1, "x", json!({ "room": { "S": "shop" }, "data": { "S": "x" } }));
+    expired["eventName"] = json!("REMOVE");
+    let mut head = row(2, "x", json!({ "room": { "S": "shop" }, "data": { "S": "x" } }));
+    head["dynamodb"]["Keys"]["sk"] = json!({ "S": "HEAD" });
+    read(&world, vec![expired, head]).await;
+    assert!(world.queues.publications.bodies().is_empty() && world.queues.dead.lock().unwrap().is_empty());
+}
