@@ -237,9 +237,20 @@ impl Member {
         let frame: Value = serde_json::from_str(text).unwrap();
         self.blocks(&frame["b"]);
         if frame["sys"].is_string() && frame["sys"] != "pong" {
+            self.joined_or_left(&frame);
             self.notes.push(frame.clone());
         }
         frame
+    }
+
+    /// A backend may join a member to a room, and take it out of one.
+    fn joined_or_left(&mut self, word: &Value) {
+        let Some(room) = word["room"].as_str().map(str::to_owned) else { return };
+        self.held.remove(&room);
+        self.positions.remove(&room);
+        if let (Some(epoch), Some(sequence)) = (word["ep"].as_str(), word["seq"].as_u64()) {
+            self.positions.insert(room, (epoch.to_owned(), sequence));
+        }
     }
 
     fn blocks(&mut self, blocks: &Value) {

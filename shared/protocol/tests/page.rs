@@ -99,6 +99,14 @@ fn a_refused_request_gets_the_answer_that_follows_it() {
     }
 }
 
+#[test]
+fn every_event_on_the_page_is_understood() {
+    for text in examples("event") {
+        let letter = protocol::backend::Letter::open(text, &std::collections::BTreeMap::new(), "m1");
+        letter.read().unwrap_or_else(|reason| panic!("{text}: {reason}"));
+    }
+}
+
 /// Whether reading and writing it again gives the same: no field of the example is unknown, none is missing.
 fn survives<T: DeserializeOwned + Serialize>(raw: &RawValue) -> bool {
     let Ok(read) = serde_json::from_str::<T>(raw.get()) else { return false };

@@ -138,6 +138,7 @@ macro_rules! contract_tests {
             a_submission_arrives_as_it_was_made
             the_largest_submission_arrives
             submissions_of_a_room_arrive_in_order
+            many_submissions_all_arrive_and_those_of_a_room_in_order
             a_repeat_is_queued_once
             the_same_ids_elsewhere_are_no_repeat
             a_room_in_flight_holds_back_no_other

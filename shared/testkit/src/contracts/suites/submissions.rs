@@ -37,6 +37,18 @@ pub async fn submissions_of_a_room_arrive_in_order(fixture: &impl QueuesFixture)
     assert_eq!(bodies(take_in_turn(fixture, submissions.len()).await), submissions);
 }
 
+pub async fn many_submissions_all_arrive_and_those_of_a_room_in_order(fixture: &impl QueuesFixture) {
+    let first = submission(&["p0"]);
+    let of_one_room: Vec<Submission> = (0..5).map(|n| again(&first, &format!("p{n}"))).collect();
+    let elsewhere = (0..25).map(|_| Submission { room: samples::room(&unique("room")), ..first.clone() });
+    let all: Vec<Submission> = of_one_room.iter().cloned().chain(elsewhere).collect();
+    fixture.queues().submit_all(&all).await.unwrap();
+    let taken = bodies(take_in_turn(fixture, all.len()).await);
+    assert!(all.iter().all(|submission| taken.contains(submission)));
+    let in_order: Vec<Submission> = taken.into_iter().filter(|submission| submission.room == first.room).collect();
+    assert_eq!(in_order, of_one_room);
+}
+
 pub async fn a_repeat_is_queued_once(fixture: &impl QueuesFixture) {
     let first = submission(&["p1"]);
     let last = again(&first, "p2");

@@ -1,0 +1,52 @@
+//! What backends do to members: commands through the events topic.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+
+use std::time::{Duration, Instant};
+
+use e2e::{Member, aws, everything, start};
+use local::Stack;
+use serde_json::{Value, json};
+
+async fn command(stack: &Stack, command: Value) {
+    let topic = &stack.variables()["ROOMCAST_EVENTS_TOPIC_ARN"];
+    aws(stack).sns.publish().topic_arn(topic).message(command.to_string()).send().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_who_was_removed_is_out_within_2_s_and_one_who_was_joined_is_in() {
+    let (stack, url) = start(everything()).await;
+    let mut ada = Member::with_claims(&url, json!({ "sub": "ada" })).await;
+    let mut bob = Member::with_claims(&url, json!({ "sub": "bob" })).await;
+    ada.join("lobby").await;
+    bob.join("lobby").await;
+    let began = Instant::now();
+    command(&stack, json!({ "command": "remove", "room": "lobby", "user": "bob" })).await;
+    let left = bob.note(|note| note["sys"] == "left").await;
+    assert_eq!((&left["room"], &left["code"]), (&json!("lobby"), &json!("removed")));
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    ada.publish("lobby", "without-bob").await;
+    ada.hear("lobby", 1).await;
+    command(&stack, json!({ "command": "join", "room": "lobby", "user": "bob" })).await;
+    let joined = bob.note(|note| note["sys"] == "joined").await;
+    assert_eq!((&joined["room"], &joined["seq"]), (&json!("lobby"), &json!(1)));
+    ada.publish("lobby", "with-bob").await;
+    bob.hear("lobby", 1).await;
+    assert_eq!(bob.heard("lobby"), ["with-bob"]);
+    stack.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kicked_user_is_told_and_closed_on_every_device_within_2_s() {
+    let (stack, url) = start(everything()).await;
+    let mut phone = Member::with_claims(&url, json!({ "sub": "bob", "device": "phone" })).await;
+    let mut laptop = Member::with_claims(&url, json!({ "sub": "bob", "device": "laptop" })).await;
+    let began = Instant::now();
+    command(&stack, json!({ "command": "close", "user": "bob" })).await;
+    for device in [&mut phone, &mut laptop] {
+        assert_eq!(device.until_closed().await, 1000);
+        let bye = device.notes().iter().find(|note| note["sys"] == "bye").unwrap();
+        assert_eq!((&bye["code"], &bye["retry"]), (&json!("kicked"), &json!("never")));
+    }
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    stack.shutdown().await;
+}
