@@ -99,8 +99,9 @@ where
     }
 
     async fn leave(&self, asked: &Asked<'_>, room: RoomId, summary: &mut Summary) -> Result<Done, Reject> {
-        if room.is_everyone() {
-            return Err(Reject::new(Code::InvalidRoom, "everyone connected is in *; it cannot be left").of("room"));
+        if room.is_everyone() || room == RoomId::inbox(&asked.identity.user) {
+            let message = "a connection is in * and in its user's inbox for as long as it lives; they cannot be left";
+            return Err(Reject::new(Code::InvalidRoom, message).of("room"));
         }
         let connection = &asked.joiner.member.connection;
         self.ports.leave(connection, std::slice::from_ref(&room)).await.map_err(unavailable)?;
@@ -138,10 +139,11 @@ where
             Err(reject) => Answer::refuse(Refused { id, reject }, summary),
             Ok(outcome) => {
                 summary.add(metric::REQUESTS_SERVED, 1);
-                Answer::say(match outcome {
-                    Outcome::Done(done) => Reply::done(id, done).to_text(),
-                    Outcome::System(system) => system_text(&system),
-                })
+                match outcome {
+                    Outcome::Done(_) if id.is_none() => Answer::silent(),
+                    Outcome::Done(done) => Answer::say(Reply::done(id, done).to_text()),
+                    Outcome::System(system) => Answer::say(system_text(&system)),
+                }
             }
         }
     }

@@ -53,7 +53,7 @@ fn actions() -> BTreeSet<String> {
 #[test]
 fn no_example_is_of_a_kind_that_nothing_reads() {
     let kinds: BTreeSet<&str> = all_examples().map(|(kind, _)| kind).collect();
-    assert_eq!(kinds, BTreeSet::from(["classic", "client", "job", "refused", "server", "submission"]));
+    assert_eq!(kinds, BTreeSet::from(["classic", "client", "event", "job", "refused", "server", "submission"]));
 }
 
 #[test]
