@@ -1,9 +1,9 @@
 //! Who may come in: keys, guests, origins.
 
 use lambda_kit::env;
+use tokens::Verifier;
 
 use crate::origin::Origins;
-use crate::token::Verifier;
 
 /// What the authorizer is told by its environment.
 #[derive(Debug)]
@@ -26,17 +26,12 @@ pub enum Guests {
 }
 
 impl Config {
-    /// Reads `TOKEN_KEYS` or `TOKEN_JWKS`, `TOKEN_ISSUER`, `TOKEN_AUDIENCE`, `GUESTS`, `ALLOWED_ORIGINS`.
+    /// Reads `GUESTS`, `ALLOWED_ORIGINS`, and what [`Verifier::from_environment`] reads.
     ///
     /// # Errors
     /// A sentence that names the variable, what is wrong with it, and what it takes.
     pub fn from_environment() -> Result<Self, String> {
-        let verifier = Verifier::new(
-            env::optional("TOKEN_KEYS").as_deref(),
-            env::optional("TOKEN_JWKS").as_deref(),
-            env::optional("TOKEN_ISSUER"),
-            env::optional("TOKEN_AUDIENCE"),
-        );
+        let verifier = Verifier::from_environment(env::optional);
         let guests = match env::optional("GUESTS").as_deref() {
             None | Some("deny") => Guests::Deny,
             Some("allow") => Guests::Allow,

@@ -7,24 +7,18 @@
 mod config;
 mod handshake;
 mod origin;
-mod token;
 
 use aws_lambda_events::apigw::{ApiGatewayCustomAuthorizerRequestTypeRequest, ApiGatewayCustomAuthorizerResponse};
 use aws_lambda_events::iam::{IamPolicyEffect, IamPolicyStatement};
 use domain::ports::Clock;
-use domain::{Device, Identity, Permissions, RoomId, Timestamp, UserId};
+use domain::{Device, Identity, Permissions, RoomId, UserId, limits};
 use lambda_runtime::LambdaEvent;
 use protocol::context::Context;
-use protocol::token::Claims;
 use telemetry::{Summary, field, metric};
 
 pub use config::{Config, Guests};
 pub use handshake::Handshake;
 pub use origin::{NotAnOrigin, Origins};
-pub use token::{BadKeys, BadToken, Verifier};
-
-/// API Gateway turns a larger answer into a 500.
-const CONTEXT_BYTES: usize = 7 * 1024;
 
 /// Decides about handshakes.
 #[derive(Debug)]
@@ -97,27 +91,20 @@ impl<C: Clock> Authorizer<C> {
         };
         let room = handshake.room.as_ref().and_then(|name| RoomId::parse(name.clone()).ok());
         let context = Context { identity, format: handshake.format(), room };
-        let bytes: usize = context.to_map().iter().map(|(name, value)| name.len() + value.len()).sum();
-        if bytes > CONTEXT_BYTES {
+        let bytes = context.size_bytes();
+        if bytes > limits::CONTEXT_BYTES {
+            let most = limits::CONTEXT_BYTES;
             return Err(Refusal::Unauthorized(format!(
-                "the token's permissions take {bytes} bytes; at most {CONTEXT_BYTES} fit"
+                "the token's permissions take {bytes} bytes; at most {most} fit"
             )));
         }
         Ok(context)
     }
 
     fn member(&self, token: &str, handshake: &Handshake) -> Result<Identity, Refusal> {
-        let unauthorized = |reason: String| Refusal::Unauthorized(reason);
-        let claims = self.config.verifier.verify(token, self.clock.now());
-        let Claims { sub, exp, device, admin, rooms, .. } = claims.map_err(|error| unauthorized(error.to_string()))?;
-        Ok(Identity {
-            user: UserId::parse(sub).map_err(|reject| unauthorized(format!("the token's sub: {}", reject.message)))?,
-            device: device.or_else(|| handshake.device.clone()).and_then(|name| Device::parse(name).ok()),
-            guest: false,
-            admin,
-            expires_at: Some(Timestamp::from_ms(exp.saturating_mul(1_000))),
-            permissions: rooms.unwrap_or_else(Permissions::all),
-        })
+        let device = handshake.device.clone().and_then(|name| Device::parse(name).ok());
+        let identity = self.config.verifier.identify(token, device, self.clock.now());
+        identity.map_err(|error| Refusal::Unauthorized(error.to_string()))
     }
 
     /// A guest is known by the device it names, so that its repeats are recognised; otherwise by its handshake.

@@ -40,8 +40,11 @@ impl Origins {
     }
 }
 
+/// As a browser spells it: in small letters, without the port that the scheme has anyway (RFC 6454, 6.2).
 fn origin(entry: &str) -> Result<String, NotAnOrigin> {
-    let lower = entry.to_ascii_lowercase();
+    let mut lower = entry.to_ascii_lowercase();
+    let default_port = if lower.starts_with("https:") { ":443" } else { ":80" };
+    lower.truncate(lower.strip_suffix(default_port).unwrap_or(&lower).len());
     let host = lower.strip_prefix("https://").or_else(|| lower.strip_prefix("http://"));
     match host {
         Some(host) if !host.is_empty() && !host.contains(['/', '*', ' ', '@', '?', '#']) => Ok(lower),

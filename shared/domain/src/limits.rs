@@ -83,6 +83,12 @@ pub const STALE: Duration = Duration::from_secs(12 * 60);
 pub const TOUCH: Duration = Duration::from_secs(3 * 60);
 /// Clients of `rooms.v1` ping this often, give or take the jitter.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(4 * 60);
+/// A longer token is not looked at: a handshake's headers hold 10 KB.
+pub const TOKEN_BYTES: usize = 8 * KIB;
+/// What the authorizer may tell of one connection: API Gateway turns a larger answer (8 KB) into a 500.
+pub const CONTEXT_BYTES: usize = 7 * KIB;
+/// `nbf` of a token may lie this much ahead: who signs it has another clock. `exp` has no such slack.
+pub const CLOCKS_DIFFER: Duration = Duration::from_secs(10);
 /// Connections that one run of the reaper handles.
 pub const REAPED_PER_RUN: usize = 500;
 
@@ -130,6 +136,7 @@ const _: () = assert!(
 );
 const _: () = assert!(DATA_BYTES + 2 * KIB <= FRAME_BYTES, "a publication with its envelope fits a frame");
 const _: () = assert!(FRAME_BYTES < GATEWAY_FRAME_BYTES && REPLAY_BYTES < GATEWAY_FRAME_BYTES);
+const _: () = assert!(CONTEXT_BYTES < TOKEN_BYTES && TOKEN_BYTES + KIB < GATEWAY_FRAME_BYTES);
 const _: () = assert!(2 * PUBLICATIONS_PER_TRANSACTION < TRANSACTION_ACTIONS);
 const _: () = assert!(PUBLICATIONS_PER_TRANSACTION * (DATA_BYTES + 2 * KIB) < TRANSACTION_BYTES);
 const _: () = assert!(ITEMS_PER_PUBLISH <= PUBLICATIONS_PER_TRANSACTION);

@@ -54,6 +54,12 @@ impl Context {
         .collect()
     }
 
+    /// What it takes of the authorizer's answer, as JSON: [`domain::limits::CONTEXT_BYTES`] at the most.
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        serde_json::to_string(&self.to_map()).map_or(usize::MAX, |json| json.len())
+    }
+
     /// As a later event repeats it.
     ///
     /// # Errors

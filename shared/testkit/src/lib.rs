@@ -11,6 +11,7 @@ pub mod chance;
 pub mod clock;
 pub mod contracts;
 pub mod faults;
+pub mod keys;
 pub mod memory;
 pub mod samples;
 mod world;

@@ -1,0 +1,53 @@
+//! A token is told to nobody: not in the answer, not in the log, wherever it was put.
+
+use authorizer::{Guests, Handshake};
+use serde_json::json;
+
+use crate::desk::{authorizer, claims, event, header, present, sign, with};
+
+/// Every place that a token can be in, alone.
+fn presented(token: &str) -> Vec<(&'static str, Handshake, crate::desk::Seen)> {
+    let (bearer, offered) = (format!("bearer {token}"), format!("rooms.v1, token.{token}"));
+    let first = format!("token.{token}, rooms.v1");
+    let places: [(&str, &[(&str, &str)], &[(&str, &str)]); 4] = [
+        ("a subprotocol", &[("sec-websocket-protocol", &offered)], &[]),
+        ("the first subprotocol", &[("sec-websocket-protocol", &first)], &[]),
+        ("a header", &[("authorization", &bearer)], &[]),
+        ("the query", &[], &[("token", token)]),
+    ];
+    let present = |(place, headers, query): (&'static str, &[(&str, &str)], &[(&str, &str)])| {
+        let event = event(headers, query);
+        (place, Handshake::from_event(&event.payload), present(&authorizer(Guests::Deny, "*"), &event))
+    };
+    places.map(present).into()
+}
+
+#[test]
+fn a_good_token_is_read_from_every_place_and_shown_in_none() {
+    let token = sign(&header("dev"), &claims());
+    for (place, handshake, seen) in presented(&token) {
+        assert_eq!(seen.status, 101, "{place}: {}", seen.said);
+        assert!(!seen.said.contains(&token) && !seen.said.contains("token."), "{place}: {}", seen.said);
+        assert!(handshake.subprotocols.iter().all(|name| name == "rooms.v1"), "{place}: {handshake:?}");
+    }
+}
+
+#[test]
+fn a_bad_token_is_refused_in_every_place_and_shown_in_none() {
+    let token = sign(&header("dev"), &with(json!({ "exp": 1 })));
+    for (place, _, seen) in presented(&token) {
+        assert_eq!(seen.status, 401, "{place}: {}", seen.said);
+        assert!(!seen.said.contains(&token) && !seen.said.contains("token."), "{place}: {}", seen.said);
+    }
+}
+
+#[test]
+fn of_several_places_the_subprotocol_counts_then_the_header() {
+    let (good, bad) = (sign(&header("dev"), &claims()), "no.good.token");
+    let (offered, bearer) = (format!("token.{good}"), format!("Bearer {good}"));
+    let worse = format!("Bearer {bad}");
+    let all = event(&[("sec-websocket-protocol", &offered), ("authorization", &worse)], &[("token", bad)]);
+    assert_eq!(present(&authorizer(Guests::Deny, "*"), &all).status, 101);
+    let two = event(&[("authorization", &bearer)], &[("token", bad)]);
+    assert_eq!(present(&authorizer(Guests::Deny, "*"), &two).status, 101);
+}

@@ -1,0 +1,91 @@
+//! The keys that tokens are verified with, each with its one algorithm.
+
+use std::collections::HashMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, PublicKeyUse};
+use jsonwebtoken::{Algorithm, DecodingKey};
+
+/// HS256 keys are at least as long as the hash (RFC 7518, 3.2).
+const SECRET_BYTES: usize = 32;
+
+/// A key and the algorithm it is for.
+pub(crate) type Key = (Algorithm, DecodingKey);
+/// Keys by their id.
+pub(crate) type Keys = HashMap<String, Key>;
+
+/// Why keys cannot be used. Never shows a key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadKeys {
+    /// Neither variable is set.
+    #[error(
+        "neither TOKEN_KEYS nor TOKEN_JWKS is set; set one: {{\"key id\":\"base64url of at least 32 bytes\"}} for HS256, or a JWK set"
+    )]
+    None,
+    /// Not the JSON it should be.
+    #[error("environment variable {0} is not the JSON it should be (line {1}, column {2})")]
+    Malformed(&'static str, usize, usize),
+    /// A secret that is no base64url or too short.
+    #[error("key {0:?} of TOKEN_KEYS must be base64url of at least 32 bytes")]
+    Secret(String),
+    /// A key of a kind we do not take.
+    #[error("key {0:?} of TOKEN_JWKS has no kid, or is not for RS256, ES256 or EdDSA")]
+    Public(String),
+    /// Two keys of one id: which of them a token means nobody could say.
+    #[error("key {0:?} is there twice; each key of TOKEN_KEYS and TOKEN_JWKS needs an id of its own")]
+    Twice(String),
+}
+
+/// All keys of both variables.
+pub(crate) fn all(secrets: Option<&str>, public: Option<&str>) -> Result<Keys, BadKeys> {
+    if secrets.is_none() && public.is_none() {
+        return Err(BadKeys::None);
+    }
+    let mut keys = Keys::new();
+    let secrets = secrets.map(self::secrets).transpose()?.unwrap_or_default();
+    let public = public.map(public_keys).transpose()?.unwrap_or_default();
+    for (id, key) in secrets.into_iter().chain(public) {
+        if keys.insert(id.clone(), key).is_some() {
+            return Err(BadKeys::Twice(id));
+        }
+    }
+    Ok(keys)
+}
+
+fn secrets(json: &str) -> Result<Vec<(String, Key)>, BadKeys> {
+    let secrets: HashMap<String, String> =
+        serde_json::from_str(json).map_err(|error| malformed("TOKEN_KEYS", &error))?;
+    let parse = |(id, text): (String, String)| match URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')) {
+        Ok(secret) if secret.len() >= SECRET_BYTES => Ok((id, (Algorithm::HS256, DecodingKey::from_secret(&secret)))),
+        _ => Err(BadKeys::Secret(id)),
+    };
+    secrets.into_iter().map(parse).collect()
+}
+
+/// Those of a set that are for signatures: providers publish keys for encryption beside them.
+fn public_keys(json: &str) -> Result<Vec<(String, Key)>, BadKeys> {
+    let set: JwkSet = serde_json::from_str(json).map_err(|error| malformed("TOKEN_JWKS", &error))?;
+    let signs = |key: &&Jwk| key.common.public_key_use != Some(PublicKeyUse::Encryption);
+    set.keys.iter().filter(signs).map(public_key).collect()
+}
+
+fn public_key(jwk: &Jwk) -> Result<(String, Key), BadKeys> {
+    let id = jwk.common.key_id.clone().unwrap_or_default();
+    let algorithm = match &jwk.algorithm {
+        AlgorithmParameters::RSA(_) => Some(Algorithm::RS256),
+        AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => Some(Algorithm::ES256),
+        AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => Some(Algorithm::EdDSA),
+        _ => None,
+    };
+    let key = DecodingKey::from_jwk(jwk).ok();
+    match (algorithm, key) {
+        (Some(algorithm), Some(key)) if !id.is_empty() => Ok((id, (algorithm, key))),
+        _ => Err(BadKeys::Public(id)),
+    }
+}
+
+/// Where it is wrong, and not what stands there: it may be a key.
+fn malformed(name: &'static str, error: &serde_json::Error) -> BadKeys {
+    BadKeys::Malformed(name, error.line(), error.column())
+}

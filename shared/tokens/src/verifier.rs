@@ -1,0 +1,121 @@
+//! Verifies tokens: signed by a key we know, with the algorithm of that key, now, for us.
+
+use std::fmt;
+use std::time::Duration;
+
+use domain::{Device, Identity, Timestamp, limits};
+use jsonwebtoken::errors::ErrorKind;
+use jsonwebtoken::{Validation, decode, decode_header};
+use serde_json::value::RawValue;
+
+use crate::bad_token::BadToken;
+use crate::claims::Claims;
+use crate::keys::{self, BadKeys, Key, Keys};
+
+/// Verifies tokens.
+pub struct Verifier {
+    keys: Keys,
+    issuer: Option<String>,
+    audience: Option<String>,
+}
+
+impl fmt::Debug for Verifier {
+    /// Names the keys, and says nothing else of them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verifier").field("keys", &self.keys.keys()).finish_non_exhaustive()
+    }
+}
+
+impl Verifier {
+    /// With the secrets of `keys` (`{"key id": "base64url"}`, HS256) and the public keys of `jwks` (RFC 7517; RS256,
+    /// ES256, EdDSA). Where an issuer or an audience is given, tokens must name it.
+    ///
+    /// # Errors
+    /// [`BadKeys`].
+    pub fn new(
+        keys: Option<&str>,
+        jwks: Option<&str>,
+        issuer: Option<String>,
+        audience: Option<String>,
+    ) -> Result<Self, BadKeys> {
+        Ok(Self { keys: keys::all(keys, jwks)?, issuer, audience })
+    }
+
+    /// Whom a good token makes its bearer, on the device that the token names or else on the one given.
+    ///
+    /// It is good until the second that `exp` names and not a moment longer: that is when deliveries stop. `nbf` may lie
+    /// [`limits::CLOCKS_DIFFER`] ahead.
+    ///
+    /// # Errors
+    /// [`BadToken`].
+    pub fn identify(&self, token: &str, device: Option<Device>, now: Timestamp) -> Result<Identity, BadToken> {
+        let claims = self.claims(token)?;
+        self.check_parties(&claims)?;
+        let expires_at = claims.expires_at()?;
+        check_time(expires_at, claims.not_before()?, now)?;
+        Ok(Identity {
+            user: claims.user()?,
+            device: claims.device()?.or(device),
+            guest: false,
+            admin: claims.admin()?,
+            expires_at: Some(expires_at),
+            permissions: claims.permissions()?,
+        })
+    }
+
+    /// The claims of a token whose signature is good.
+    fn claims(&self, token: &str) -> Result<Claims, BadToken> {
+        if token.len() > limits::TOKEN_BYTES {
+            return Err(BadToken::TooLong(token.len()));
+        }
+        let header = decode_header(token).map_err(|_| BadToken::Malformed)?;
+        if header.crit.is_some() {
+            return Err(BadToken::Critical);
+        }
+        let (algorithm, key) = self.key(header.kid.as_deref())?;
+        if header.alg != *algorithm {
+            return Err(BadToken::WrongAlgorithm);
+        }
+        // The claims are checked by us: each refusal names its claim, and one clock is enough.
+        let mut validation = Validation::new(*algorithm);
+        validation.required_spec_claims.clear();
+        (validation.validate_exp, validation.validate_nbf, validation.validate_aud) = (false, false, false);
+        let payload = decode::<Box<RawValue>>(token, key, &validation).map_err(|error| match error.kind() {
+            ErrorKind::Json(_) | ErrorKind::Utf8(_) => BadToken::NoClaims,
+            _ => BadToken::WrongSignature,
+        })?;
+        Claims::parse(&payload.claims)
+    }
+
+    /// The key of that id; a token without one may use the only key there is.
+    fn key(&self, kid: Option<&str>) -> Result<&Key, BadToken> {
+        match kid {
+            Some(kid) => self.keys.get(kid).ok_or(BadToken::UnknownKey),
+            None if self.keys.len() == 1 => self.keys.values().next().ok_or(BadToken::NoKey),
+            None => Err(BadToken::NoKey),
+        }
+    }
+
+    fn check_parties(&self, claims: &Claims) -> Result<(), BadToken> {
+        if let Some(issuer) = &self.issuer
+            && !claims.is_from(issuer)?
+        {
+            return Err(BadToken::WrongIssuer);
+        }
+        match &self.audience {
+            Some(audience) if !claims.is_for(audience)? => Err(BadToken::WrongAudience),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn check_time(expires_at: Timestamp, not_before: Option<Timestamp>, now: Timestamp) -> Result<(), BadToken> {
+    if expires_at <= now {
+        return Err(BadToken::Expired(now.since(expires_at).as_secs()));
+    }
+    let early = not_before.map_or(Duration::ZERO, |not_before| not_before.since(now));
+    if early > limits::CLOCKS_DIFFER {
+        return Err(BadToken::NotYet(early.as_secs()));
+    }
+    Ok(())
+}
