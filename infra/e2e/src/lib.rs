@@ -8,4 +8,4 @@ mod member;
 mod stack;
 
 pub use member::{Member, members, token};
-pub use stack::{aws, binaries, everything, received, start, topology_with};
+pub use stack::{aws, binaries, everything, received, start, tables, topology_with};

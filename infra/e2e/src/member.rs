@@ -38,8 +38,8 @@ pub struct Member {
     positions: BTreeMap<String, (String, u64)>,
     /// The ids of what it heard of each room, in order; repeats dropped, gaps never.
     heard: BTreeMap<String, Vec<String>>,
-    /// What came beyond a gap, until the gap is filled.
-    held: BTreeMap<String, BTreeMap<u64, String>>,
+    /// What came beyond a gap, until the gap is filled; `None` where a publication of its own is left out.
+    held: BTreeMap<String, BTreeMap<u64, Option<String>>>,
     repeats: u64,
     /// Blocks that are not of the log, and words about the connection, until somebody looks for them.
     notes: Vec<Value>,
@@ -264,14 +264,17 @@ impl Member {
             assert_eq!(block["ep"], epoch.as_str(), "another epoch");
             let first = block["seq"].as_u64().unwrap();
             let held = self.held.entry(room.to_owned()).or_default();
-            for (sequence, message) in (first..).zip(block["m"].as_array().unwrap()) {
-                if sequence <= *at || held.insert(sequence, message["id"].as_str().unwrap().to_owned()).is_some() {
+            let messages =
+                block["m"].as_array().unwrap().iter().map(|message| message["id"].as_str().map(str::to_owned));
+            let skipped = (0..block["skip"].as_u64().unwrap_or(0)).map(|_| None);
+            for (sequence, id) in (first..).zip(messages.chain(skipped)) {
+                if sequence <= *at || held.insert(sequence, id).is_some() {
                     self.repeats += 1;
                 }
             }
             while let Some(id) = held.remove(&(*at + 1)) {
                 *at += 1;
-                self.heard.entry(room.to_owned()).or_default().push(id);
+                self.heard.entry(room.to_owned()).or_default().extend(id);
             }
         }
     }

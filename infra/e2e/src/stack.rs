@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use aws_adapters::{Account, Tables};
 use aws_sdk_sqs::types::Message;
 use local::clients::{Clients, developer_credentials};
 use local::{Options, Stack};
@@ -77,4 +78,12 @@ pub async fn received(stack: &Stack, queue: &str, count: usize) -> Vec<Message> 
         received.extend(messages);
     }
     received
+}
+
+/// The tables, as whoever develops sees them.
+#[must_use]
+pub fn tables(stack: &Stack) -> Tables {
+    let variables = stack.variables();
+    let account = Account::from_environment(|name| variables.get(name).cloned()).unwrap();
+    Tables::new(&account, &variables["ROOMCAST_CONNECTIONS_TABLE"], &variables["ROOMCAST_ROOMS_TABLE"])
 }

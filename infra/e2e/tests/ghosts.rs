@@ -3,19 +3,12 @@
 
 use std::time::Duration;
 
-use aws_adapters::{Account, Tables};
+use aws_adapters::Tables;
 use domain::ports::{Connections, Memberships, Opened};
 use domain::{Connection, Shard, Timestamp, limits};
-use e2e::{Member, everything, start};
+use e2e::{Member, everything, start, tables};
 use local::Stack;
 use testkit::samples;
-
-/// The tables, as whoever develops sees them.
-fn tables(stack: &Stack) -> Tables {
-    let variables = stack.variables();
-    let account = Account::from_environment(|name| variables.get(name).cloned()).unwrap();
-    Tables::new(&account, &variables["ROOMCAST_CONNECTIONS_TABLE"], &variables["ROOMCAST_ROOMS_TABLE"])
-}
 
 fn now() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();

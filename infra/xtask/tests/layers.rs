@@ -27,7 +27,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("loadtest", &["domain", "protocol", "roomcast-client"]),
     ("baseline", &[]),
     ("xtask", &["domain", "protocol", "roomcast-client", "topology"]),
-    ("e2e", &["domain", "local", "protocol", "roomcast-client", "topology"]),
+    ("e2e", &["aws-adapters", "domain", "local", "protocol", "roomcast-client", "topology"]),
 ];
 
 /// Who may name an AWS SDK: the adapters, the runner (which provisions and polls through it), the recipe, and the load

@@ -106,7 +106,7 @@ where
 
     /// All frames once; after a 429, a look that tells whose fault it was.
     async fn try_one(&self, member: &Member, frames: &Frames, shift: &Shift<'_>) -> (Delivery, Option<Probe>) {
-        for frame in frames.for_format(member.format) {
+        for frame in frames.for_member(member) {
             if shift.deadline.left(self.clock.now(), RESERVE).is_zero() {
                 return (Delivery::Throttled, None);
             }

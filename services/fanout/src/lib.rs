@@ -70,7 +70,7 @@ where
             match job.work {
                 Work::Shard { .. } => main.push((message, job)),
                 Work::Late { .. } => late.push((message, job)),
-                Work::Presence { .. } => once.push((message, job)),
+                Work::Ephemeral { .. } | Work::Presence { .. } => once.push((message, job)),
             }
         }
         failed.extend(self.main_line(main, shift, &mut tally).await);

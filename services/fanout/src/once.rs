@@ -1,13 +1,17 @@
 //! Jobs that carry their content: to every member of the shard that reads blocks, once, never late, and not at all when
 //! they are old.
 
+use std::collections::HashMap;
+
 use bytes::Bytes;
 use domain::ports::{self, Chance, Clock, Connections, Gateway, Jobs, Memberships, Rooms};
-use domain::{Announcement, ConnectionId, Delivery, Format, Job, Member, Work, limits};
+use domain::{
+    Announcement, ConnectionId, Delivery, Format, Job, Member, RoomId, Said, Timestamp, Work, latest, limits,
+};
 use futures::{StreamExt, stream};
 use lambda_kit::batch::{Failed, Message};
-use protocol::block::PresenceBlock;
-use protocol::server::presence_frame;
+use protocol::block::{EphemeralBlock, EphemeralMessage, PresenceBlock};
+use protocol::server::{ephemeral_frame, presence_frame};
 
 use crate::tally::Tally;
 use crate::{Fanout, RESERVE, Shift, stalled};
@@ -20,31 +24,28 @@ where
     C: Clock,
     R: Chance,
 {
-    /// What waits together is told in one frame. A post that fails is not tried again; if the members cannot even be
+    /// What waits together is told together. A post that fails is not tried again; if the members cannot even be
     /// listed, the jobs come back until they are old.
     pub(crate) async fn once(&self, jobs: Vec<(Message, Job)>, shift: &Shift<'_>, tally: &mut Tally) -> Vec<Failed> {
         let now = self.clock.now();
-        let mut told: Option<Announcement> = None;
+        let mut waiting = Waiting::default();
         let mut messages: Vec<(Message, Job)> = Vec::new();
         for (message, job) in jobs {
-            let Work::Presence { at, told: next, .. } = &job.work else { continue };
-            if now.since(*at) > limits::CONTENT_JOB_LIFE {
+            if waiting.take(&job.work, now) {
+                messages.push((message, job));
+            } else {
                 tally.dropped += 1;
-                continue;
             }
-            told = Some(told.map_or_else(|| next.clone(), |before| before.then(next.clone())));
-            messages.push((message, job));
         }
-        let (Some(told), Some((_, job))) = (told, messages.first().cloned()) else { return Vec::new() };
-        let frame = presence_frame(&PresenceBlock { room: job.room.clone(), p: told });
-        match self.post_once(&job, &frame, shift, tally).await {
+        let Some((_, job)) = messages.first().cloned() else { return Vec::new() };
+        match self.post_once(&job, &waiting.into_words(&job.room), shift, tally).await {
             Ok(()) => Vec::new(),
             Err(error) => stalled(&job, messages.into_iter().map(|(message, _)| message), &error),
         }
     }
 
-    /// One frame to every member of the job's shard that reads blocks.
-    async fn post_once(&self, job: &Job, frame: &Bytes, shift: &Shift<'_>, tally: &mut Tally) -> ports::Result<()> {
+    /// To every member of the job's shard that reads blocks.
+    async fn post_once(&self, job: &Job, words: &Words, shift: &Shift<'_>, tally: &mut Tally) -> ports::Result<()> {
         let (mut gone, mut after): (Vec<ConnectionId>, Option<ConnectionId>) = (Vec::new(), None);
         loop {
             let page = self.tables.page(&job.room, job.shard, after.as_ref()).await?;
@@ -54,8 +55,14 @@ where
                 if shift.deadline.left(self.clock.now(), RESERVE).is_zero() {
                     return (member.connection, None);
                 }
-                let delivery = shift.posts.post(&self.gateway, &self.clock, &self.chance, &member, frame).await;
-                (member.connection, Some(delivery))
+                let mut delivery = None;
+                for frame in words.for_member(&member).iter() {
+                    delivery = Some(shift.posts.post(&self.gateway, &self.clock, &self.chance, &member, frame).await);
+                    if delivery != Some(Delivery::Delivered) {
+                        break;
+                    }
+                }
+                (member.connection, delivery)
             });
             let mut posts = posts.buffer_unordered(limits::POSTS_IN_FLIGHT);
             while let Some((connection, delivery)) = posts.next().await {
@@ -73,4 +80,81 @@ where
         self.forget_all(&gone, tally).await;
         Ok(())
     }
+}
+
+/// What waits to be told.
+#[derive(Debug, Default)]
+struct Waiting {
+    said: Vec<Said>,
+    told: Option<Announcement>,
+}
+
+impl Waiting {
+    /// Takes what a job carries, unless it is old.
+    fn take(&mut self, work: &Work, now: Timestamp) -> bool {
+        match work {
+            Work::Ephemeral { at, said, .. } if now.since(*at) <= limits::CONTENT_JOB_LIFE => {
+                self.said.extend(said.iter().cloned());
+                true
+            }
+            Work::Presence { at, told, .. } if now.since(*at) <= limits::CONTENT_JOB_LIFE => {
+                self.told = Some(self.told.take().map_or_else(|| told.clone(), |before| before.then(told.clone())));
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn into_words(self, room: &RoomId) -> Words {
+        let said = latest(self.said);
+        let told = self.told.map(|told| presence_frame(&PresenceBlock { room: room.clone(), p: told }));
+        let silent = said.iter().filter(|said| !said.echo).filter_map(|said| said.from.clone());
+        let silent = silent
+            .map(|reader| {
+                let heard = said.iter().filter(|said| said.echo || said.from.as_ref() != Some(&reader));
+                let frames = ephemeral_frames(room, heard).into_iter().chain(told.clone()).collect();
+                (reader, frames)
+            })
+            .collect();
+        let frames = ephemeral_frames(room, said.iter()).into_iter().chain(told.clone()).collect();
+        Words { frames, silent }
+    }
+}
+
+/// The frames of what is told.
+#[derive(Debug)]
+struct Words {
+    frames: Vec<Bytes>,
+    /// For connections that said some of it and asked for no echo.
+    silent: HashMap<ConnectionId, Vec<Bytes>>,
+}
+
+impl Words {
+    fn for_member(&self, member: &Member) -> &[Bytes] {
+        self.silent.get(&member.connection).unwrap_or(&self.frames)
+    }
+}
+
+/// What an ephemeral publication takes in a frame beside its data: its author, key, sender, and their names.
+const OVERHEAD_BYTES: usize = 512;
+
+/// As many as fit into each frame.
+fn ephemeral_frames<'a>(room: &RoomId, said: impl Iterator<Item = &'a Said>) -> Vec<Bytes> {
+    let (mut frames, mut e, mut bytes): (Vec<Bytes>, Vec<EphemeralMessage>, usize) = (Vec::new(), Vec::new(), 0);
+    let mut close = |e: &mut Vec<EphemeralMessage>| {
+        if !e.is_empty() {
+            frames.push(ephemeral_frame(&EphemeralBlock { room: room.clone(), e: std::mem::take(e) }));
+        }
+    };
+    for one in said {
+        let size = one.data.as_json().len() + OVERHEAD_BYTES;
+        if bytes + size > limits::FRAME_BYTES {
+            close(&mut e);
+            bytes = 0;
+        }
+        bytes += size;
+        e.push(one.into());
+    }
+    close(&mut e);
+    frames
 }

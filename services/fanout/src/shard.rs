@@ -106,7 +106,7 @@ where
             if shift.deadline.left(self.clock.now(), RESERVE).is_zero() {
                 return (member.connection, None);
             }
-            let frames = frames.for_format(member.format);
+            let frames = frames.for_member(&member);
             let reached = shift.posts.deliver(&self.gateway, &self.clock, &self.chance, &member, frames).await;
             (member.connection, Some(reached))
         });

@@ -4,7 +4,7 @@
 mod config;
 
 use domain::ports::{Clock, Submissions};
-use domain::{Code, Item, PublicationId, Publisher, Reject, RoomId, Submission};
+use domain::{Code, Ephemeral, Item, PublicationId, Publisher, Reject, RoomId, Submission};
 use lambda_kit::start::Routes;
 use lambda_kit::websocket::{Answer, Call};
 use protocol::CLASSIC_ROOM;
@@ -35,20 +35,21 @@ impl<P: Submissions, C: Clock> Ingest<P, C> {
     async fn accept(&self, call: &Call, request: Request, summary: &mut Summary) -> Result<Accepted, Reject> {
         let now = self.clock.now();
         let context = call.caller(now)?;
-        let (room, items) = addressed(call, context, request.action)?;
+        let Addressed { room, items, echo, ephemeral, accepted } = addressed(call, context, request.action)?;
         if !context.identity.may_publish(&room) {
             let message = format!("room {room} may not be published to with this token");
             return Err(Reject::new(Code::Forbidden, message).of("room"));
         }
-        let accepted: Vec<PublicationId> = items.iter().map(|item| item.id.clone()).collect();
         summary.set(field::ROOM_ID, room.to_string());
         let submission = Submission {
             room,
             publisher: Publisher::user(&context.identity.user),
             by: context.identity.user.clone(),
             sender: Some(call.connection.clone()),
+            echo,
             accepted_at: now,
             items,
+            ephemeral,
         };
         self.ports.submit(&submission).await.map_err(|error| {
             tracing::error!({ field::ERROR.0 } = %error, "a publication could not be queued");
@@ -79,16 +80,38 @@ impl<P: Submissions, C: Clock> Routes for Ingest<P, C> {
     }
 }
 
-/// Where a request's publications go. A classic message is named after the gateway's id of it.
-fn addressed(call: &Call, context: &Context, action: Action) -> Result<(RoomId, Vec<Item>), Reject> {
+/// A request's publications, and where they go.
+struct Addressed {
+    room: RoomId,
+    items: Vec<Item>,
+    echo: bool,
+    ephemeral: Option<Ephemeral>,
+    /// What the reply names.
+    accepted: Vec<PublicationId>,
+}
+
+/// Where a request's publications go. What has no id of its own is named after the gateway's id of the request.
+fn addressed(call: &Call, context: &Context, action: Action) -> Result<Addressed, Reject> {
+    let request = || PublicationId::parse(call.request_id.clone());
     match action {
-        Action::Publish { room, items } => Ok((room, items)),
+        Action::Publish { room, items, echo } => {
+            let accepted = items.iter().map(|item| item.id.clone()).collect();
+            Ok(Addressed { room, items, echo, ephemeral: None, accepted })
+        }
+        Action::Whisper { room, pid, key, data, echo } => {
+            let accepted = pid.clone().into_iter().collect();
+            let items = vec![Item { id: pid.map_or_else(request, Ok)?, data }];
+            let ephemeral = Some(Ephemeral { key, request: call.request_id.clone() });
+            Ok(Addressed { room, items, echo, ephemeral, accepted })
+        }
         Action::Classic { to, data } => {
             let room = match (to, context.room.clone()) {
                 (ClassicAddress::Room(room), _) | (ClassicAddress::OwnRoom, Some(room)) => room,
                 (ClassicAddress::OwnRoom, None) => RoomId::parse(CLASSIC_ROOM)?,
             };
-            Ok((room, vec![Item { id: PublicationId::parse(call.request_id.clone())?, data }]))
+            let id = request()?;
+            let accepted = vec![id.clone()];
+            Ok(Addressed { room, items: vec![Item { id, data }], echo: true, ephemeral: None, accepted })
         }
         _ => {
             Err(Reject::new(Code::UnknownAction, "this route takes publish, sendMessage and broadcastAll").of("action"))

@@ -79,7 +79,7 @@ where
             Action::Leave { room } => self.leave(&asked, room, summary).await?,
             Action::History { room, before, limit } => Done::History(self.history(&asked, &room, before, limit).await?),
             Action::Ping { at } => return self.ping(&asked, at).await.map(Outcome::System),
-            Action::Publish { .. } | Action::Classic { .. } => {
+            Action::Publish { .. } | Action::Whisper { .. } | Action::Classic { .. } => {
                 let message = "this route takes sync, join, leave, history and ping";
                 return Err(Reject::new(Code::UnknownAction, message).of("action"));
             }

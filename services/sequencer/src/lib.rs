@@ -9,7 +9,7 @@ mod config;
 use std::time::Duration;
 
 use domain::ports::{Appended, Chance, Clock, Error, Jobs, Rooms};
-use domain::{Append, DedupeKey, Epoch, Head, RoomId, Submission, plan};
+use domain::{Append, DedupeKey, Epoch, Head, Job, RoomId, Submission, Whisper, Work, plan, whisper};
 use futures::future::join_all;
 use lambda_kit::batch::{Failed, Message};
 use lambda_kit::deadline::Deadline;
@@ -83,6 +83,12 @@ where
             let (ours, others): (Vec<_>, Vec<_>) = good.into_iter().partition(|(_, other)| other.room == room);
             good = others;
             let (messages, submissions): (Vec<_>, Vec<_>) = ours.into_iter().unzip();
+            let (whispered, submissions): (Vec<_>, Vec<_>) =
+                submissions.into_iter().partition(|submission| submission.ephemeral.is_some());
+            self.whisper(&room, &whispered, &mut tally).await;
+            if submissions.is_empty() {
+                continue;
+            }
             if let Err(stalled) = self.room(&room, &submissions, &mut tally).await {
                 tracing::error!({ field::ROOM_ID.0 } = %room, { field::ERROR.0 } = %stalled, "a room's batch comes back");
                 failed.extend(messages.into_iter().map(Message::retry_soon));
@@ -105,6 +111,23 @@ where
             tracing::warn!({ field::ROOM_ID.0 } = %room, { field::ERROR.0 } = %error, "sent not moved");
         }
         Ok(())
+    }
+
+    /// Hands on what is for those who are there. Nothing waits for it, and what fails is gone.
+    async fn whisper(&self, room: &RoomId, submissions: &[Submission], tally: &mut Tally) {
+        let Some(Whisper { id, at, said }) = whisper(submissions) else { return };
+        let told = async {
+            let Some(head) = self.tables.head(room).await? else { return Ok(0) };
+            let jobs = Job::for_each_shard(room, head.shards, &Work::Ephemeral { id, at, said });
+            self.queues.dispatch(&jobs).await.map(|()| jobs.len() as u64)
+        };
+        match told.await {
+            Ok(jobs) => tally.jobs += jobs,
+            Err(error) => {
+                let error: Error = error;
+                tracing::warn!({ field::ROOM_ID.0 } = %room, { field::ERROR.0 } = %error, "ephemeral publications are gone");
+            }
+        }
     }
 
     /// Puts what is new into the log; the head as it then stands.

@@ -145,3 +145,55 @@ async fn poison_goes_back_alone_and_what_came_with_it_is_sequenced() {
     assert_eq!(summary.counted(metric::MESSAGES_POISONOUS), 1);
     assert_eq!(log(&world, "lobby").await, ["1 a"]);
 }
+
+fn ephemeral(room: &str, user: &str, request: &str) -> Submission {
+    let key = Some(domain::Key::parse("typing").unwrap());
+    let ephemeral = Some(domain::Ephemeral { key, request: request.to_owned() });
+    Submission { ephemeral, sender: Some(samples::connection_id(user)), ..samples::submission(room, user, &[request]) }
+}
+
+#[tokio::test]
+async fn what_is_ephemeral_gets_no_position_and_the_last_of_each_author_is_handed_on() {
+    let world = World::new();
+    submit(&world, samples::submission("lobby", "ada", &["p1"])).await;
+    for submission in
+        [ephemeral("lobby", "ada", "r1"), ephemeral("lobby", "bob", "r2"), ephemeral("lobby", "ada", "r3")]
+    {
+        submit(&world, submission).await;
+    }
+    // The first one makes the room.
+    run(&world, Plan::new()).await;
+    assert_eq!(log(&world, "lobby").await, ["1 p1"]);
+    submit(&world, ephemeral("lobby", "ada", "r4")).await;
+    submit(&world, ephemeral("lobby", "bob", "r5")).await;
+    submit(&world, ephemeral("lobby", "ada", "r6")).await;
+    run(&world, Plan::new()).await;
+    assert_eq!(log(&world, "lobby").await, ["1 p1"]);
+    let jobs = world.queues.deliveries.bodies();
+    let Some(domain::Work::Ephemeral { said, .. }) = jobs.last().map(|job| job.work.clone()) else {
+        panic!("{jobs:?}")
+    };
+    let authors: Vec<&str> = said.iter().map(|said| said.by.as_ref()).collect();
+    assert_eq!(authors, ["bob", "ada"]);
+}
+
+#[tokio::test]
+async fn what_is_ephemeral_never_holds_up_what_is_stored() {
+    let world = World::new();
+    submit(&world, samples::submission("lobby", "ada", &["p1"])).await;
+    run(&world, Plan::new()).await;
+    submit(&world, ephemeral("lobby", "ada", "r1")).await;
+    submit(&world, samples::submission("lobby", "ada", &["p2"])).await;
+    let plan = Plan::new().nth(Operation::Dispatch, 1, Fault::Before(How::Unavailable));
+    let (failed, _) = run(&world, plan).await;
+    assert!(failed.is_empty());
+    assert_eq!(log(&world, "lobby").await, ["1 p1", "2 p2"]);
+}
+
+#[tokio::test]
+async fn what_is_ephemeral_makes_no_room() {
+    let world = World::new();
+    submit(&world, ephemeral("empty", "ada", "r1")).await;
+    let (failed, _) = run(&world, Plan::new()).await;
+    assert!(failed.is_empty() && world.store.head(&samples::room("empty")).await.unwrap().is_none());
+}

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::ephemeral::Said;
 use crate::late::LateMember;
 use crate::name::RoomId;
 use crate::position::{Epoch, Sequence};
@@ -74,6 +75,15 @@ pub enum Work {
         /// Who.
         members: Vec<LateMember>,
     },
+    /// What is said to those who are there: carries its content, is posted once, never late, and dropped when it is old.
+    Ephemeral {
+        /// What makes a repeat.
+        id: String,
+        /// When the oldest of it was accepted.
+        at: Timestamp,
+        /// What is said.
+        said: Vec<Said>,
+    },
     /// Who is there, to every member: carries its content, is posted once, never late, and dropped when it is old.
     Presence {
         /// Of the room's presence: what makes a repeat.
@@ -91,7 +101,7 @@ impl Work {
     pub fn range(&self) -> Option<&Range> {
         match self {
             Self::Shard { range } | Self::Late { range, .. } => Some(range),
-            Self::Presence { .. } => None,
+            Self::Ephemeral { .. } | Self::Presence { .. } => None,
         }
     }
 }
@@ -116,7 +126,7 @@ impl Job {
         let shard = self.shard.to_string();
         let main = digest(&[self.room.as_str(), &shard]);
         match self.work {
-            Work::Shard { .. } | Work::Presence { .. } => main,
+            Work::Shard { .. } | Work::Ephemeral { .. } | Work::Presence { .. } => main,
             Work::Late { .. } => main + ".late",
         }
     }
@@ -131,6 +141,7 @@ impl Job {
                 let ids: Vec<&str> = members.iter().map(|member| member.connection.as_ref()).collect();
                 format!("{}.{attempt}.{}", named(range), digest(&ids))
             }
+            Work::Ephemeral { id, .. } => format!("ephemeral.{id}"),
             Work::Presence { version, at, .. } => format!("presence.{version}.{}", at.as_ms()),
         }
     }
@@ -179,6 +190,17 @@ mod tests {
         for work in [
             Work::Shard { range: range.clone() },
             Work::Late { range, attempt: u32::MAX, not_before, members: Vec::new() },
+            Work::Ephemeral {
+                id: "r".repeat(32),
+                at: not_before,
+                said: vec![Said {
+                    by: crate::UserId::parse("ada").unwrap(),
+                    key: None,
+                    data: crate::Data::parse(r#"{"n":1.10}"#).unwrap(),
+                    from: None,
+                    echo: true,
+                }],
+            },
             Work::Presence { version: u64::MAX, at: Timestamp::from_ms(u64::MAX), told },
         ] {
             for job in Job::for_each_shard(&room, Shards::new(2), &work) {

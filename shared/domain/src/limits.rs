@@ -22,6 +22,8 @@ pub const PUBLICATION_ID_BYTES: usize = 64;
 pub const CONNECTION_ID_BYTES: usize = 128;
 /// A publication's `data`, as JSON text: one publication always fits one metered unit.
 pub const DATA_BYTES: usize = 24 * KIB;
+/// An ephemeral publication's `data`, as JSON text: it is carried by its jobs, several to a frame.
+pub const EPHEMERAL_DATA_BYTES: usize = 4 * KIB;
 /// Publications in one publish request: with their keys they fit one transaction twice over.
 pub const ITEMS_PER_PUBLISH: usize = 10;
 /// Rooms that one event or outbox row may name: ten `SendMessageBatch` calls.
@@ -135,6 +137,7 @@ const _: () = assert!(
     "one user always fits a reply"
 );
 const _: () = assert!(DATA_BYTES + 2 * KIB <= FRAME_BYTES, "a publication with its envelope fits a frame");
+const _: () = assert!(2 * EPHEMERAL_DATA_BYTES < FRAME_BYTES, "several fit a frame");
 const _: () = assert!(FRAME_BYTES < GATEWAY_FRAME_BYTES && REPLAY_BYTES < GATEWAY_FRAME_BYTES);
 const _: () = assert!(CONTEXT_BYTES < TOKEN_BYTES && TOKEN_BYTES + KIB < GATEWAY_FRAME_BYTES);
 const _: () = assert!(2 * PUBLICATIONS_PER_TRANSACTION < TRANSACTION_ACTIONS);

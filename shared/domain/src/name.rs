@@ -116,6 +116,21 @@ impl PublicationId {
     }
 }
 
+/// What an ephemeral publication is about, such as `typing`: 1 to 64 visible ASCII characters but `#`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Key(String);
+
+impl Key {
+    /// Parses a key.
+    ///
+    /// # Errors
+    /// `invalid_field` with what is wrong and what would be right.
+    pub fn parse(key: impl Into<String>) -> Result<Self, Reject> {
+        visible("key", key.into(), limits::PUBLICATION_ID_BYTES).map(Self)
+    }
+}
+
 /// API Gateway's `connectionId`: opaque, never reused. 1 to 128 visible ASCII characters but `#`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -198,7 +213,7 @@ macro_rules! text {
         }
     )+};
 }
-text!(RoomId, UserId, Device, PublicationId, ConnectionId);
+text!(RoomId, UserId, Device, PublicationId, ConnectionId, Key);
 
 #[cfg(test)]
 mod tests {

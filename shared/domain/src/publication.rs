@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::data::Data;
-use crate::name::{ConnectionId, PublicationId, RoomId, UserId};
+use crate::name::{ConnectionId, Key, PublicationId, RoomId, UserId};
 use crate::position::Position;
 use crate::timestamp::Timestamp;
 
@@ -70,10 +70,35 @@ pub struct Submission {
     /// From which connection it came, if from one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sender: Option<ConnectionId>,
+    /// Whether the sender's own connection hears it live, too.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub echo: bool,
     /// When we took responsibility for it.
     pub accepted_at: Timestamp,
     /// At least one; their order is kept.
     pub items: Vec<Item>,
+    /// Whether it is for those who are there and for nobody later: it gets no position and is not stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ephemeral: Option<Ephemeral>,
+}
+
+/// What makes a submission ephemeral.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ephemeral {
+    /// What it is about: of one author and key only the last one counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<Key>,
+    /// The gateway's id of the request: each is a new one.
+    pub request: String,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_yes(echo: &bool) -> bool {
+    *echo
 }
 
 impl Submission {
@@ -86,6 +111,10 @@ impl Submission {
     /// The queue's deduplication id: a repeat within five minutes is not even queued.
     #[must_use]
     pub fn deduplication_id(&self) -> String {
+        if let Some(Ephemeral { request, .. }) = &self.ephemeral {
+            let sender = self.sender.as_ref().map_or("", |sender| sender.as_ref());
+            return digest(&["ephemeral", sender, request]);
+        }
         let ids = self.items.iter().map(|item| item.id.as_ref());
         digest(&[self.publisher.as_str()].into_iter().chain(ids).collect::<Vec<_>>())
     }
@@ -102,12 +131,22 @@ pub struct Publication {
     pub by: UserId,
     /// From which connection it came, if from one.
     pub sender: Option<ConnectionId>,
+    /// Whether the sender's own connection hears it live, too.
+    pub echo: bool,
     /// When it was accepted.
     pub accepted_at: Timestamp,
     /// When it got its place.
     pub sequenced_at: Timestamp,
     /// What it says.
     pub data: Data,
+}
+
+impl Publication {
+    /// Whether this connection is left out of live blocks about it: it is its own, and it asked for no echo.
+    #[must_use]
+    pub fn is_silent_for(&self, connection: &ConnectionId) -> bool {
+        !self.echo && self.sender.as_ref() == Some(connection)
+    }
 }
 
 /// A short hexadecimal name for a list of texts: 32 characters, of SHA-256. No two lists share their encoding.
@@ -131,6 +170,8 @@ mod tests {
             publisher: Publisher(publisher.to_owned()),
             by: UserId::parse("ada").unwrap(),
             sender: None,
+            echo: true,
+            ephemeral: None,
             accepted_at: Timestamp::from_ms(1),
             items: ids.iter().map(item).collect(),
         }

@@ -71,6 +71,7 @@ mod tests {
             id: PublicationId::parse("p").unwrap(),
             by: UserId::parse("ada").unwrap(),
             sender: None,
+            echo: true,
             accepted_at: Timestamp::default(),
             sequenced_at: Timestamp::default(),
             data: Data::parse("1").unwrap(),

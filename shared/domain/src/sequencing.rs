@@ -115,6 +115,7 @@ pub fn plan<'a>(
                 id: item.id.clone(),
                 by: submission.by.clone(),
                 sender: submission.sender.clone(),
+                echo: submission.echo,
                 accepted_at: submission.accepted_at,
                 sequenced_at: now,
                 data: item.data.clone(),
@@ -156,6 +157,8 @@ mod tests {
             publisher: Publisher::user(&user),
             by: user,
             sender: None,
+            echo: true,
+            ephemeral: None,
             accepted_at: Timestamp::from_ms(1),
             items: ids.iter().map(item).collect(),
         }

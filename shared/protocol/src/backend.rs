@@ -82,6 +82,8 @@ impl Broadcast {
             publisher: publisher.clone(),
             by: self.by.clone(),
             sender: None,
+            echo: true,
+            ephemeral: None,
             accepted_at: now,
             items: vec![Item { id: self.id.clone(), data: self.data.clone() }],
         };

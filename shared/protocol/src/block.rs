@@ -1,7 +1,7 @@
 //! Blocks: a contiguous run of a room's publications, whether live, replayed or history; and what else a room says live.
 
 use domain::{
-    Announcement, ConnectionId, Data, Epoch, Publication, PublicationId, RoomId, Sequence, Timestamp, UserId,
+    Announcement, ConnectionId, Data, Epoch, Key, Publication, PublicationId, RoomId, Said, Sequence, Timestamp, UserId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 pub enum AnyBlock {
     /// Publications.
     Run(Block),
+    /// What is said to those who are there.
+    Ephemeral(EphemeralBlock),
     /// Who is there.
     Presence(PresenceBlock),
 }
@@ -19,7 +21,9 @@ impl AnyBlock {
     /// Reads a block; `None` if it is of a kind that this version does not know.
     #[must_use]
     pub fn parse(json: &str) -> Option<Self> {
-        serde_json::from_str(json).map(Self::Run).or_else(|_| serde_json::from_str(json).map(Self::Presence)).ok()
+        let run = serde_json::from_str(json).map(Self::Run);
+        let ephemeral = || serde_json::from_str(json).map(Self::Ephemeral);
+        run.or_else(|_| ephemeral()).or_else(|_| serde_json::from_str(json).map(Self::Presence)).ok()
     }
 
     /// The publications, if it is some.
@@ -27,8 +31,39 @@ impl AnyBlock {
     pub fn into_run(self) -> Option<Block> {
         match self {
             Self::Run(block) => Some(block),
-            Self::Presence(_) => None,
+            Self::Ephemeral(_) | Self::Presence(_) => None,
         }
+    }
+}
+
+/// What is said to those who are in a room, and not stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EphemeralBlock {
+    /// Whose.
+    pub room: RoomId,
+    /// One after the other.
+    pub e: Vec<EphemeralMessage>,
+}
+
+/// One ephemeral publication in a block.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EphemeralMessage {
+    /// Its author.
+    pub by: UserId,
+    /// What it is about: it takes the place of what this author said about it before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<Key>,
+    /// What it says.
+    pub data: Data,
+    /// The connection it came from, if from one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<ConnectionId>,
+}
+
+impl From<&Said> for EphemeralMessage {
+    fn from(said: &Said) -> Self {
+        let Said { by, key, data, from, .. } = said.clone();
+        Self { by, key, data, from }
     }
 }
 
@@ -52,6 +87,14 @@ pub struct Block {
     pub seq: Sequence,
     /// One after the other, none left out.
     pub m: Vec<Message>,
+    /// How many positions after `m` are left out, because they are the reader's own and it asked for no echo.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub skip: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// One publication in a block. Its sequence is the block's plus its place.
@@ -88,16 +131,47 @@ impl Block {
                     ep: publication.position.epoch.clone(),
                     seq: publication.position.sequence,
                     m: vec![Message::of(publication)],
+                    skip: 0,
                 }),
             }
         }
         blocks
     }
 
-    /// The sequence of the last of `m`; before the first if it is empty.
+    /// The same for one connection, without the messages of publications that are its own and were to have no echo:
+    /// their positions are counted in `skip`.
+    #[must_use]
+    pub fn of_for(room: &RoomId, publications: &[Publication], reader: &ConnectionId) -> Vec<Self> {
+        let mut blocks: Vec<Self> = Vec::new();
+        for publication in publications {
+            let silent = publication.is_silent_for(reader);
+            match blocks.last_mut() {
+                Some(block) if silent && block.continues_at(publication) => block.skip += 1,
+                Some(block) if block.skip == 0 && block.continues_at(publication) => {
+                    block.m.push(Message::of(publication));
+                }
+                _ => blocks.push(Self {
+                    room: room.clone(),
+                    ep: publication.position.epoch.clone(),
+                    seq: publication.position.sequence,
+                    m: if silent { Vec::new() } else { vec![Message::of(publication)] },
+                    skip: u64::from(silent),
+                }),
+            }
+        }
+        blocks
+    }
+
+    /// The last sequence it accounts for; before the first if it is empty.
     #[must_use]
     pub fn through(&self) -> Sequence {
-        Sequence::new((self.seq.get() + self.m.len() as u64).saturating_sub(1))
+        Sequence::new((self.seq.get() + self.m.len() as u64 + self.skip).saturating_sub(1))
+    }
+
+    /// The sequences it leaves out.
+    pub fn skipped(&self) -> impl Iterator<Item = Sequence> + use<> {
+        let first = self.seq.get() + self.m.len() as u64;
+        (first..first + self.skip).map(Sequence::new)
     }
 
     /// Its messages with their sequences.
@@ -163,6 +237,7 @@ mod tests {
             id: PublicationId::parse("\"".repeat(64)).unwrap(),
             by: UserId::parse("u".repeat(127)).unwrap(),
             sender: Some(ConnectionId::parse("L0SM9cOFvHcCIhw=").unwrap()),
+            echo: true,
             accepted_at: Timestamp::from_ms(1_764_000_000_000),
             sequenced_at: Timestamp::from_ms(1_764_000_000_001),
             data: Data::text(data).unwrap(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::{Code, Data, Epoch, Item, Position, PublicationId, Reject, RoomId, Sequence, UserId, limits};
+use domain::{Code, Data, Epoch, Item, Key, Position, PublicationId, Reject, RoomId, Sequence, UserId, limits};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
@@ -61,6 +61,21 @@ pub enum Action {
         room: RoomId,
         /// What; order is kept.
         items: Vec<Item>,
+        /// Whether the publisher's own connection hears it live, too.
+        echo: bool,
+    },
+    /// Publish to those who are there, and to nobody later.
+    Whisper {
+        /// Where to.
+        room: RoomId,
+        /// What the reply calls it.
+        pid: Option<PublicationId>,
+        /// What it is about: of one author and key only the last one counts.
+        key: Option<Key>,
+        /// What it says.
+        data: Data,
+        /// Whether the publisher's own connection hears it, too.
+        echo: bool,
     },
     /// The classic recipes' message.
     Classic {
@@ -144,6 +159,8 @@ struct Fields<'a> {
     #[serde(borrow, default, deserialize_with = "present")]
     echo: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
+    key: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
     message: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
     text: Option<&'a RawValue>,
@@ -197,18 +214,39 @@ impl Fields<'_> {
     }
 
     fn publish(&self) -> Result<Action, Reject> {
-        for (field, asked) in [("ephemeral", self.ephemeral), ("echo", self.echo)] {
-            let usual = if field == "echo" { "true" } else { "false" };
-            if given(asked).is_some_and(|raw| raw.get() != usual) {
-                return Err(Reject::field(field, format!("{field} other than {usual} is not served")));
-            }
+        let echo = flag("echo", self.echo)?.unwrap_or(true);
+        if flag("ephemeral", self.ephemeral)?.unwrap_or(false) {
+            return self.whisper(echo);
+        }
+        if given(self.key).is_some() {
+            return Err(Reject::field("key", "key goes with \"ephemeral\":true only"));
         }
         let items = match (given(self.items), self.data) {
             (Some(_), Some(_)) => return Err(Reject::field("items", "send either items or pid and data, not both")),
             (Some(raw), None) => items(raw)?,
             (None, _) => vec![item(self.pid, self.data, "")?],
         };
-        Ok(Action::Publish { room: self.room()?, items })
+        Ok(Action::Publish { room: self.room()?, items, echo })
+    }
+
+    /// An ephemeral publication: its id is only repeated in the reply.
+    fn whisper(&self, echo: bool) -> Result<Action, Reject> {
+        if given(self.items).is_some() {
+            return Err(Reject::field("items", "an ephemeral publication has data; send them one by one"));
+        }
+        let Some(data) = self.data else { return Err(Reject::field("data", "data is missing: any JSON value")) };
+        if data.get().len() > limits::EPHEMERAL_DATA_BYTES {
+            let (bytes, most) = (data.get().len(), limits::EPHEMERAL_DATA_BYTES);
+            let message = format!("data is {bytes} bytes of JSON; at most {most} are allowed if it is ephemeral");
+            return Err(Reject::new(Code::TooLarge, message).of("data"));
+        }
+        let pid = optional("pid", self.pid, |field, raw| {
+            PublicationId::parse(string(field, Some(raw))?).map_err(|reject| reject.of(field))
+        })?;
+        let key = optional("key", self.key, |field, raw| {
+            Key::parse(string(field, Some(raw))?).map_err(|reject| reject.of(field))
+        })?;
+        Ok(Action::Whisper { room: self.room()?, pid, key, data: Data::parse(data.get())?, echo })
     }
 
     fn send_message(&self) -> Result<Action, Reject> {
@@ -290,6 +328,12 @@ fn optional<T>(
 /// Of an optional field: null is like no field.
 fn given(raw: Option<&RawValue>) -> Option<&RawValue> {
     raw.filter(|raw| raw.get() != "null")
+}
+
+fn flag(field: &str, raw: Option<&RawValue>) -> Result<Option<bool>, Reject> {
+    optional(field, raw, |field, raw| {
+        serde_json::from_str(raw.get()).map_err(|_| Reject::field(field, format!("{field} must be true or false")))
+    })
 }
 
 fn string(field: &str, raw: Option<&RawValue>) -> Result<String, Reject> {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use domain::{Position, RoomId};
 use serde::{Deserialize, Serialize};
 
-use crate::block::{AnyBlock, Block, PresenceBlock};
+use crate::block::{AnyBlock, Block, EphemeralBlock, PresenceBlock};
 use crate::reply::Answer;
 
 /// A text message from the server, as a client reads it.
@@ -111,6 +111,12 @@ pub fn blocks_frame(blocks: &[Block]) -> Bytes {
 /// The frame that says who is there.
 #[must_use]
 pub fn presence_frame(block: &PresenceBlock) -> Bytes {
+    frame(std::slice::from_ref(block))
+}
+
+/// The frame that says something to those who are there.
+#[must_use]
+pub fn ephemeral_frame(block: &EphemeralBlock) -> Bytes {
     frame(std::slice::from_ref(block))
 }
 

@@ -20,6 +20,7 @@ fn publication(data: &str) -> Publication {
         id: PublicationId::parse("01J9Z3K8Q4").unwrap(),
         by: UserId::parse("ada").unwrap(),
         sender: Some(ConnectionId::parse("L0SM9cOFvHcCIhw=").unwrap()),
+        echo: true,
         accepted_at: Timestamp::from_ms(1_764_000_000_000),
         sequenced_at: Timestamp::from_ms(1_764_000_000_050),
         data: Data::parse(data).unwrap(),

@@ -83,8 +83,6 @@ fn what_the_page_says_is_not_yet_is_refused() {
     for (word, text) in [
         ("`who`", r#"{"action":"who","id":1,"room":"lobby"}"#),
         ("`auth`", r#"{"action":"auth","id":1,"token":"a.b.c"}"#),
-        ("`ephemeral`", r#"{"action":"publish","id":1,"room":"lobby","pid":"p","data":1,"ephemeral":true}"#),
-        ("`echo`", r#"{"action":"publish","id":1,"room":"lobby","pid":"p","data":1,"echo":false}"#),
     ] {
         assert!(line.contains(word) && Request::parse(text).is_err(), "{word} is served now: describe it");
     }
@@ -175,6 +173,7 @@ fn every_limit_on_the_page_is_what_its_constant_says() {
         ("DEVICE_NAME_BYTES", format!("{} bytes", limits::DEVICE_NAME_BYTES)),
         ("PUBLICATION_ID_BYTES", format!("{} bytes", limits::PUBLICATION_ID_BYTES)),
         ("DATA_BYTES", kib(limits::DATA_BYTES)),
+        ("EPHEMERAL_DATA_BYTES", kib(limits::EPHEMERAL_DATA_BYTES)),
         ("ITEMS_PER_PUBLISH", limits::ITEMS_PER_PUBLISH.to_string()),
         ("ROOMS_PER_CONNECTION", limits::ROOMS_PER_CONNECTION.to_string()),
         ("FRAME_BYTES", kib(limits::FRAME_BYTES)),

@@ -103,7 +103,7 @@ fn a_refusal_names_the_field_and_carries_the_id() {
             Some(7),
         ),
         (
-            r#"{"id":7,"action":"publish","room":"r","pid":"p","data":1,"ephemeral":true}"#,
+            r#"{"id":7,"action":"publish","room":"r","pid":"p","data":1,"ephemeral":"yes"}"#,
             Code::InvalidField,
             Some("ephemeral"),
             Some(7),
@@ -167,5 +167,28 @@ proptest! {
         value in prop::sample::select(vec!["null", "0", "-1", "1e400", "\"\"", "\"\\ud800\"", "[]", "{}", "[{}]", "{\"\":{}}", "true"]),
     ) {
         let _ = Request::parse(&format!(r#"{{"action":"{action}","id":1,"{field}":{value}}}"#));
+    }
+}
+
+#[test]
+fn an_ephemeral_publication_has_data_and_may_have_a_key_and_an_id() {
+    let said = action(r#"{"action":"publish","room":"r","ephemeral":true,"key":"typing","data":true,"echo":false}"#);
+    assert!(matches!(said, Action::Whisper { pid: None, key: Some(key), echo: false, .. } if key.as_ref() == "typing"));
+    let said = action(r#"{"action":"publish","room":"r","ephemeral":true,"pid":"p","data":1}"#);
+    assert!(matches!(said, Action::Whisper { pid: Some(pid), key: None, echo: true, .. } if pid.as_ref() == "p"));
+    for (text, code, field) in [
+        (r#"{"action":"publish","room":"r","ephemeral":true}"#.to_owned(), Code::InvalidField, "data"),
+        (r#"{"action":"publish","room":"r","ephemeral":true,"items":[]}"#.to_owned(), Code::InvalidField, "items"),
+        (r#"{"action":"publish","room":"r","ephemeral":true,"key":"","data":1}"#.to_owned(), Code::InvalidField, "key"),
+        (r#"{"action":"publish","room":"r","pid":"p","key":"typing","data":1}"#.to_owned(), Code::InvalidField, "key"),
+        (r#"{"action":"publish","room":"r","pid":"p","echo":1,"data":1}"#.to_owned(), Code::InvalidField, "echo"),
+        (
+            format!(r#"{{"action":"publish","room":"r","ephemeral":true,"data":"{}"}}"#, "x".repeat(5_000)),
+            Code::TooLarge,
+            "data",
+        ),
+    ] {
+        let reject = refused(&text).reject;
+        assert_eq!((reject.code, reject.field.as_deref()), (code, Some(field)), "{text}");
     }
 }

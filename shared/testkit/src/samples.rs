@@ -105,6 +105,8 @@ pub fn submission(room: &str, user: &str, ids: &[&str]) -> Submission {
         publisher: Publisher::user(&user),
         by: user,
         sender: None,
+        echo: true,
+        ephemeral: None,
         accepted_at: NOW,
         items: ids.iter().map(item).collect(),
     }
@@ -122,6 +124,7 @@ pub fn append(room: &RoomId, head: &Head, data: &[Data], now: Timestamp) -> Appe
             id: id.clone(),
             by: by.clone(),
             sender: None,
+            echo: true,
             accepted_at: now.minus(Duration::from_millis(20)),
             sequenced_at: now,
             data: data.clone(),

@@ -141,6 +141,11 @@ impl Driver {
         match command {
             Command::Join { room, since, taken } => drop(taken.send(self.client.join(room, since, now_ms))),
             Command::Leave { room } => self.client.leave(&room, now_ms),
+            Command::Say { room, key, data } => {
+                if let Err(not_taken) = self.client.say(&room, key.as_ref(), &data) {
+                    tracing::debug!(%not_taken, "it is over");
+                }
+            }
             Command::Publish { room, pid, data, outcome } => {
                 match self.client.publish(room.clone(), pid.clone(), data, now_ms) {
                     Ok(()) => self.receipts.entry((room, pid)).or_default().push(outcome),

@@ -1,6 +1,6 @@
 //! What an application asks with, and what it hears from.
 
-use domain::{Data, Position, PublicationId, RoomId, Sequence};
+use domain::{Data, Key, Position, PublicationId, RoomId, Sequence};
 use protocol::reply::{Failure, History};
 use tokio::sync::{mpsc, oneshot};
 
@@ -60,6 +60,11 @@ pub(super) enum Command {
     Leave {
         room: RoomId,
     },
+    Say {
+        room: RoomId,
+        key: Option<Key>,
+        data: Data,
+    },
     Publish {
         room: RoomId,
         pid: PublicationId,
@@ -104,6 +109,15 @@ impl Handle {
     /// When the client has ended.
     pub async fn leave(&self, room: RoomId) -> Result<(), Error> {
         Ok(self.ask(Command::Leave { room }).await?)
+    }
+
+    /// Says something to those who are in a room now, such as that somebody types: not stored, best effort, and of one
+    /// key only the last counts. This connection does not hear it.
+    ///
+    /// # Errors
+    /// When the client has ended.
+    pub async fn say(&self, room: RoomId, key: Option<Key>, data: Data) -> Result<(), Error> {
+        Ok(self.ask(Command::Say { room, key, data }).await?)
     }
 
     /// Publishes, under an id chosen at random. Publications to one room keep the order of these calls.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use domain::{Announcement, Code, Position, RoomId, limits};
-use protocol::block::{AnyBlock, PresenceBlock};
+use protocol::block::{AnyBlock, EphemeralBlock, EphemeralMessage, PresenceBlock};
 use protocol::reply::{Accepted, Answer, Failure, History, Joined, Synced, SyncedRooms};
 use protocol::server::{Return, ServerFrame, System};
 use serde_json::value::RawValue;
@@ -60,10 +60,21 @@ impl Client {
                 }
                 // The connection before is told the same.
                 AnyBlock::Presence(block) if primary => events.extend(self.presence(block)),
-                AnyBlock::Presence(_) => {}
+                AnyBlock::Ephemeral(block) if primary => events.extend(self.ephemeral(block)),
+                AnyBlock::Ephemeral(_) | AnyBlock::Presence(_) => {}
             }
         }
         events.into_iter().for_each(|event| self.event(event));
+    }
+
+    fn ephemeral(&self, block: EphemeralBlock) -> Vec<Event> {
+        let EphemeralBlock { room, e } = block;
+        if !self.rooms.get(&room).is_some_and(|known| known.wanted && known.position().is_some()) {
+            return Vec::new();
+        }
+        let event =
+            |EphemeralMessage { by, key, data, from }| Event::Ephemeral { room: room.clone(), by, key, from, data };
+        e.into_iter().map(event).collect()
     }
 
     fn presence(&self, block: PresenceBlock) -> Option<Event> {

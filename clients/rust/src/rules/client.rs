@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use domain::{Data, Item, Position, PublicationId, RoomId, Sequence, limits};
+use domain::{Data, Item, Key, Position, PublicationId, RoomId, Sequence, limits};
 
 use super::chance::Chance;
 use super::event::{Event, LinkId, Loss, NotTaken, Output, Ticket};
 use super::link::Link;
 use super::outbox::Outbox;
 use super::questions::Questions;
+use super::request::Request;
 use super::room::{Ask, Room};
 use super::times::{LATER_MS, OVERLAP_MS, ROTATE_RETRY_MS};
 
@@ -124,6 +125,20 @@ impl Client {
         self.check_alive()?;
         self.outbox.push(room, Item { id: pid, data }, now_ms)?;
         self.pump(now_ms);
+        Ok(())
+    }
+
+    /// Says something to those who are in a room now; best effort. Without a connection it is lost: whoever types says
+    /// so again.
+    ///
+    /// # Errors
+    /// [`NotTaken::Ended`].
+    pub fn say(&mut self, room: &RoomId, key: Option<&Key>, data: &Data) -> Result<(), NotTaken> {
+        self.check_alive()?;
+        if let Some(link) = self.primary.as_ref().map(|primary| primary.id) {
+            let text = Request::Whisper { room, ephemeral: true, echo: false, key, data }.text();
+            self.output(Output::Send { link, text });
+        }
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! What a client does and says: to its connections, and to the application.
 
-use domain::{ConnectionId, Data, Position, PublicationId, RoomId, Timestamp, UserId};
+use domain::{ConnectionId, Data, Key, Position, PublicationId, RoomId, Timestamp, UserId};
 use protocol::reply::{Failure, History};
 
 /// What a client wants done.
@@ -53,6 +53,19 @@ pub enum Event {
     },
     /// A publication.
     Message(Message),
+    /// Something said to those who are there; best effort, and nowhere stored.
+    Ephemeral {
+        /// Where.
+        room: RoomId,
+        /// Its author.
+        by: UserId,
+        /// What it is about: it takes the place of what this author said about it before.
+        key: Option<Key>,
+        /// The connection it came from, if from one.
+        from: Option<ConnectionId>,
+        /// What it says.
+        data: Data,
+    },
     /// Who is in a room, after it changed. Somebody may come twice and still is there once: whoever keeps the names adds
     /// and removes.
     Presence {

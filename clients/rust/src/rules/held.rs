@@ -14,7 +14,8 @@ const OVERHEAD_BYTES: usize = 256;
 #[derive(Debug, Default)]
 pub(super) struct Held {
     epoch: Option<Epoch>,
-    messages: BTreeMap<u64, Message>,
+    /// `None` for a position that is left out: the client's own, without echo.
+    messages: BTreeMap<u64, Option<Message>>,
     bytes: usize,
 }
 
@@ -22,11 +23,12 @@ impl Held {
     /// Holds a block. One of another epoch takes the place of all that is held; one too many empties the buffer: the
     /// log has them all.
     pub(super) fn insert(&mut self, block: Block) {
+        let skipped = block.skipped().map(|_| None);
         if self.epoch.as_ref() != Some(&block.ep) {
             self.clear();
             self.epoch = Some(block.ep);
         }
-        for (at, message) in (block.seq.get()..).zip(block.m) {
+        for (at, message) in (block.seq.get()..).zip(block.m.into_iter().map(Some).chain(skipped)) {
             let bytes = size_bytes(&message);
             if self.messages.insert(at, message).is_none() {
                 self.bytes += bytes;
@@ -37,8 +39,8 @@ impl Held {
         }
     }
 
-    /// The message at a position, if it is held.
-    pub(super) fn take(&mut self, epoch: &Epoch, sequence: Sequence) -> Option<Message> {
+    /// What is at a position, if it is held: a message, or that there is none for this client.
+    pub(super) fn take(&mut self, epoch: &Epoch, sequence: Sequence) -> Option<Option<Message>> {
         if self.epoch.as_ref() != Some(epoch) {
             return None;
         }
@@ -68,8 +70,8 @@ impl Held {
     }
 }
 
-fn size_bytes(message: &Message) -> usize {
-    message.data.as_json().len() + OVERHEAD_BYTES
+fn size_bytes(message: &Option<Message>) -> usize {
+    message.as_ref().map_or(0, |message| message.data.as_json().len()) + OVERHEAD_BYTES
 }
 
 #[cfg(test)]
@@ -86,7 +88,7 @@ mod tests {
             from: None,
         };
         let (room, ep) = (RoomId::parse("lobby").unwrap(), Epoch::parse(epoch).unwrap());
-        Block { room, ep, seq: Sequence::new(seq), m: vec![message; count] }
+        Block { room, ep, seq: Sequence::new(seq), m: vec![message; count], skip: 0 }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::{Data, Item, Position, PublicationId, RoomId, Sequence};
+use domain::{Data, Item, Key, Position, PublicationId, RoomId, Sequence};
 use protocol::request::RequestId;
 use serde::Serialize;
 
@@ -33,6 +33,16 @@ pub(super) enum Request<'a> {
     Ping { id: RequestId, at: BTreeMap<&'a RoomId, &'a Position> },
     /// One publication.
     Publish { id: RequestId, room: &'a RoomId, pid: &'a PublicationId, data: &'a Data },
+    /// Something for those who are there.
+    #[serde(rename = "publish")]
+    Whisper {
+        room: &'a RoomId,
+        ephemeral: bool,
+        echo: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        key: Option<&'a Key>,
+        data: &'a Data,
+    },
     /// Several publications.
     #[serde(rename = "publish")]
     PublishSeveral { id: RequestId, room: &'a RoomId, items: Vec<Publication<'a>> },
@@ -89,10 +99,20 @@ mod tests {
         let ping = read(Request::Ping { id: 5, at: BTreeMap::from([(&room, &at)]) });
         assert_eq!((ping.id, ping.action), (Some(5), Action::Ping { at: vec![(room.clone(), at.clone())] }));
         let published = |items: &[&Item]| read(Request::publish(6, &room, items)).action;
-        assert_eq!(published(&[&one]), Action::Publish { room: room.clone(), items: vec![one.clone()] });
+        assert_eq!(published(&[&one]), Action::Publish { room: room.clone(), items: vec![one.clone()], echo: true });
         assert_eq!(
             published(&[&one, &two]),
-            Action::Publish { room: room.clone(), items: vec![one.clone(), two.clone()] }
+            Action::Publish { room: room.clone(), items: vec![one.clone(), two.clone()], echo: true }
         );
+        let key = Key::parse("typing").unwrap();
+        let whisper = Request::Whisper { room: &room, ephemeral: true, echo: false, key: Some(&key), data: &one.data };
+        let expected = Action::Whisper {
+            room: room.clone(),
+            pid: None,
+            key: Some(key.clone()),
+            data: one.data.clone(),
+            echo: false,
+        };
+        assert_eq!(read(whisper).action, expected);
     }
 }

@@ -190,18 +190,21 @@ impl Room {
         if !follows {
             return self.held.insert(block);
         }
-        for (sequence, message) in (block.seq.get()..).map(Sequence::new).zip(block.m) {
+        let skipped = block.skipped().map(|_| None);
+        let messages = block.m.into_iter().map(Some).chain(skipped);
+        for (sequence, message) in (block.seq.get()..).map(Sequence::new).zip(messages) {
             self.deliver(sequence, message, events);
         }
         self.drain(events);
     }
 
-    fn deliver(&mut self, sequence: Sequence, message: WireMessage, events: &mut Vec<Event>) {
+    /// The next position; what is left out there moves it all the same.
+    fn deliver(&mut self, sequence: Sequence, message: Option<WireMessage>, events: &mut Vec<Event>) {
         let Some(position) = self.position.as_mut().filter(|at| at.sequence.next() == sequence) else { return };
         position.sequence = sequence;
         // It moves: what is still missing gets its full time.
         self.sync_at_ms = None;
-        let WireMessage { id: pid, by, at: accepted_at, data, from } = message;
+        let Some(WireMessage { id: pid, by, at: accepted_at, data, from }) = message else { return };
         let at = position.clone();
         events.push(Event::Message(Message { room: self.name.clone(), at, pid, by, from, accepted_at, data }));
     }

@@ -82,6 +82,7 @@ impl Server {
             id: id.clone(),
             by: UserId::parse("bob").unwrap(),
             sender: Some(ConnectionId::parse("c").unwrap()),
+            echo: true,
             accepted_at: Timestamp::from_ms(now_ms),
             sequenced_at: Timestamp::from_ms(now_ms),
             data: data.clone(),
@@ -114,13 +115,13 @@ impl Server {
             }
             Action::History { room, limit, .. } => Done::History(self.history(&room, limit)),
             Action::Ping { at } => return (self.pong(at), published),
-            Action::Publish { room, items } => {
+            Action::Publish { room, items, .. } => {
                 let accepted = items.iter().map(|item| item.id.clone()).collect();
                 let sequenced = |item: &domain::Item| self.publish(&room, &item.id, &item.data, now_ms, lag_ms);
                 published.extend(items.iter().filter_map(sequenced));
                 Done::Accepted(Accepted { accepted })
             }
-            Action::Classic { .. } => panic!("{text}"),
+            Action::Whisper { .. } | Action::Classic { .. } => panic!("{text}"),
         };
         (Reply::done(id, done).to_text(), published)
     }

@@ -1,5 +1,6 @@
 //! `ROOM#<room>` / `PUB#<epoch>#<sequence>`: a publication in its place.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{ConnectionId, Data, Position, Publication, PublicationId, RoomId, Timestamp, UserId, limits};
 
 use crate::attributes::{Item, ItemBuilder, Read, Unreadable, n, s};
@@ -8,6 +9,7 @@ use crate::keys;
 const ID: &str = "id";
 const BY: &str = "by";
 const SENDER: &str = "sender";
+const SILENT: &str = "silent";
 const ACCEPTED_AT: &str = "accepted_at";
 const SEQUENCED_AT: &str = "sequenced_at";
 const DATA: &str = "data";
@@ -21,6 +23,7 @@ pub(crate) fn to_item(room: &RoomId, publication: &Publication) -> Item {
         .set(ID, s(publication.id.as_ref()))
         .set(BY, s(publication.by.as_ref()))
         .maybe(SENDER, publication.sender.as_ref().map(|sender| s(sender.as_ref())))
+        .maybe(SILENT, (!publication.echo).then_some(AttributeValue::Bool(true)))
         .set(ACCEPTED_AT, n(publication.accepted_at.as_ms()))
         .set(SEQUENCED_AT, n(publication.sequenced_at.as_ms()))
         .set(DATA, s(publication.data.as_json()))
@@ -36,6 +39,7 @@ pub(crate) fn from_item(item: &Item) -> Result<Publication, Unreadable> {
         id: item.parsed(ID, PublicationId::parse)?,
         by: item.parsed(BY, UserId::parse)?,
         sender: item.maybe_text(SENDER).map(|_| item.parsed(SENDER, ConnectionId::parse)).transpose()?,
+        echo: !item.contains_key(SILENT),
         accepted_at: item.moment(ACCEPTED_AT)?,
         sequenced_at: item.moment(SEQUENCED_AT)?,
         data: item.parsed(DATA, |json| Data::parse(&json))?,
@@ -60,6 +64,7 @@ mod tests {
                 position: Position { epoch: Epoch::from_random(sequence), sequence: Sequence::new(sequence) },
                 id: PublicationId::parse("01J9").unwrap(),
                 by: UserId::parse("ada").unwrap(),
+                echo: sender.is_none(),
                 sender: sender.map(|id| ConnectionId::parse(id).unwrap()),
                 accepted_at: Timestamp::from_ms(at),
                 sequenced_at: Timestamp::from_ms(at + 5),

@@ -43,6 +43,7 @@ pub(crate) fn status(event: &Event) -> Option<Line> {
         Event::Ended { because: because @ Loss::Refused { .. } } => format!("{because}: is the token good?"),
         Event::Ended { because } => plain(&because.to_string()),
         Event::Presence { .. }
+        | Event::Ephemeral { .. }
         | Event::Message(_)
         | Event::Accepted { .. }
         | Event::Rejected { .. }

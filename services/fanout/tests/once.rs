@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use domain::ports::{Clock, Jobs};
-use domain::{Announcement, Connection, Format, Job, Line, Shards, Work, limits};
+use domain::{Announcement, Connection, Format, Job, Line, Said, Shards, Work, limits};
 use fanout::Fanout;
 use lambda_kit::batch::{Failed, Message};
 use lambda_kit::deadline::Deadline;
@@ -118,4 +118,51 @@ async fn if_the_members_cannot_be_listed_the_jobs_come_back() {
     announce(&world, 1, told(1, &["u0"], &[])).await;
     let (failed, _) = run_with(&world, Plan::new().nth(Operation::Page, 1, Fault::Before(How::Throttled))).await;
     assert_eq!(failed.len(), 1);
+}
+
+async fn say(world: &World, id: &str, said: Vec<Said>) {
+    let work = Work::Ephemeral { id: id.to_owned(), at: world.clock.now(), said };
+    world.queues.dispatch(&Job::for_each_shard(&samples::room("lobby"), Shards::new(1), &work)).await.unwrap();
+}
+
+fn said(from: &Connection, key: Option<&str>, data: &str, echo: bool) -> Said {
+    let key = key.map(|key| domain::Key::parse(key).unwrap());
+    Said { by: from.user.clone(), key, data: samples::data(data), from: Some(from.id.clone()), echo }
+}
+
+#[tokio::test]
+async fn what_is_ephemeral_is_told_once_the_last_of_each_author_and_key() {
+    let world = World::new();
+    let members = members(&world, 2).await;
+    let (ada, bob) = (&members[0], &members[1]);
+    say(&world, "1", vec![said(ada, Some("typing"), "true", true), said(bob, None, "1", true)]).await;
+    say(&world, "2", vec![said(ada, Some("typing"), "false", true)]).await;
+    run(&world).await;
+    let frame = r#"{"b":[{"room":"lobby","e":[{"by":"u1","data":1,"from":"c1"},{"by":"u0","key":"typing","data":false,"from":"c0"}]}]}"#;
+    for member in &members {
+        assert_eq!(world.heard(&member.id), [frame]);
+    }
+}
+
+#[tokio::test]
+async fn whoever_asked_for_no_echo_is_not_told_what_it_said_itself() {
+    let world = World::new();
+    let members = members(&world, 2).await;
+    say(&world, "1", vec![said(&members[0], None, "1", false)]).await;
+    run(&world).await;
+    assert!(world.heard(&members[0].id).is_empty());
+    assert_eq!(world.heard(&members[1].id).len(), 1);
+}
+
+#[tokio::test]
+async fn much_that_is_ephemeral_is_told_in_frames_of_one_metered_unit() {
+    let world = World::new();
+    let members = members(&world, 1).await;
+    let data = format!("\"{}\"", "x".repeat(4_000));
+    let all = (0..20).map(|n| said(&members[0], Some(&format!("k{n}")), &data, true)).collect();
+    say(&world, "1", all).await;
+    run(&world).await;
+    let heard = world.heard(&members[0].id);
+    assert!(heard.len() > 1 && heard.iter().all(|frame| frame.len() <= limits::FRAME_BYTES), "{}", heard.len());
+    assert_eq!(heard.iter().map(|frame| frame.matches("\"key\"").count()).sum::<usize>(), 20);
 }
