@@ -26,8 +26,12 @@ pub(crate) const LAST_SEEN_AT: &str = "last_seen_at";
 /// When DynamoDB may remove the item, seconds since the epoch.
 pub(crate) const TTL: &str = "ttl";
 
+/// What the sort keys of memberships begin with.
+pub(crate) const ROOM: &str = "ROOM#";
+
 const CONN: &str = "CONN";
 const HEAD: &str = "HEAD";
+const PRESENCE: &str = "PRESENCE";
 const DEDUPE: &str = "DEDUPE";
 
 /// `CONN#<id>`.
@@ -57,6 +61,16 @@ pub(crate) fn room_shard(room: &RoomId, shard: Shard) -> String {
     format!("ROOM#{room}#{shard}")
 }
 
+/// Parses the shard of `ROOM#<room>#<shard>`.
+pub(crate) fn parse_shard(item: &Item, room: &RoomId) -> Result<Shard, Unreadable> {
+    let text = item.text(ROOM_SHARD)?;
+    let number = text.strip_prefix(&room_key(room)).and_then(|rest| rest.strip_prefix('#')).map(str::parse);
+    match number {
+        Some(Ok(number)) => Ok(Shard::new(number)),
+        _ => Err(Unreadable::Invalid(ROOM_SHARD, format!("{text:?} is no shard of {room}"))),
+    }
+}
+
 /// `LIVE#<n>`.
 pub(crate) fn liveness(shard: u16) -> String {
     format!("LIVE#{shard}")
@@ -65,6 +79,11 @@ pub(crate) fn liveness(shard: u16) -> String {
 /// Key of a connection or its tombstone.
 pub(crate) fn connection(id: &ConnectionId) -> Item {
     key(connection_pk(id), CONN)
+}
+
+/// Whether a sort key is that of a connection or its tombstone.
+pub(crate) fn is_connection(sort: &str) -> bool {
+    sort == CONN
 }
 
 /// Key of a membership. That of `*` is the connection itself.
@@ -76,6 +95,11 @@ pub(crate) fn membership(connection: &ConnectionId, room: &RoomId) -> Item {
 /// Key of a room's head.
 pub(crate) fn head(room: &RoomId) -> Item {
     key(room_key(room), HEAD)
+}
+
+/// Key of what is known of who is in a room.
+pub(crate) fn presence(room: &RoomId) -> Item {
+    key(room_key(room), PRESENCE)
 }
 
 /// Sort key of a log row: `PUB#<epoch>#<sequence, 20 digits>`, so that text order is the log's.

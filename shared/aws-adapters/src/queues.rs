@@ -1,12 +1,12 @@
-//! SQS: the way to the sequencer, and to the fan-out.
+//! SQS: the way to the sequencer, to the fan-out, and to a later look at a room.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
-use domain::ports::{DeadLetter, DeadLetters, Jobs, Receipt, Result, Retries, Submissions};
-use domain::{Job, Line, Submission};
+use domain::ports::{Checks, DeadLetter, DeadLetters, Jobs, Receipt, Result, Retries, Submissions};
+use domain::{Check, Job, Line, Submission};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::account::{Account, one_retry, service_config, time_limits};
@@ -21,6 +21,9 @@ const ENTRIES_PER_BATCH: usize = 10;
 const BATCHES_IN_FLIGHT: usize = 8;
 /// Rounds after which entries that are never taken are given up.
 const ROUNDS_PER_BATCH: usize = 3;
+/// The longest delay of a message.
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>
+const LONGEST_DELAY: Duration = Duration::from_secs(15 * 60);
 
 /// Bytes that one `SendMessageBatch` takes: 1 MiB, some of it for what stands around the bodies.
 const BYTES_PER_BATCH: usize = 1_000_000;
@@ -37,6 +40,7 @@ pub struct Queues {
     deliveries: String,
     deliveries_wide: String,
     dead: String,
+    checks: String,
     own: Vec<String>,
 }
 
@@ -47,9 +51,8 @@ impl Queues {
         let limits = time_limits(QUEUE_TIMEOUT, ATTEMPT_TIMEOUT);
         let config = service_config!(aws_sdk_sqs, account, account.endpoint(), limits, one_retry());
         let client = Client::from_conf(config);
-        let none = String::new;
-        let (publications, deliveries, deliveries_wide, dead) = (none(), none(), none(), none());
-        Self { client, publications, deliveries, deliveries_wide, dead, own: Vec::new() }
+        let [publications, deliveries, deliveries_wide, dead, checks] = [const { String::new() }; 5];
+        Self { client, publications, deliveries, deliveries_wide, dead, checks, own: Vec::new() }
     }
 
     /// May submit.
@@ -68,6 +71,12 @@ impl Queues {
     #[must_use]
     pub fn with_dead(self, url: String) -> Self {
         Self { dead: url, ..self }
+    }
+
+    /// May put off looks at rooms.
+    #[must_use]
+    pub fn with_checks(self, url: String) -> Self {
+        Self { checks: url, ..self }
     }
 
     /// May change when messages of these queues come back.
@@ -173,6 +182,17 @@ impl Jobs for Queues {
             self.send_all(DISPATCH, self.line(line), &parts.collect::<Result<Vec<_>>>()?).await?;
         }
         Ok(())
+    }
+}
+
+impl Checks for Queues {
+    async fn check_after(&self, check: &Check, delay: Duration) -> Result<()> {
+        const OPERATION: &str = "SQS SendMessage (check)";
+        let body = protocol::queue::encode(check).map_err(|error| unreadable(OPERATION, error))?;
+        let seconds = delay.min(LONGEST_DELAY).as_millis().div_ceil(1_000);
+        let call = self.client.send_message().queue_url(&self.checks).message_body(body);
+        let call = call.delay_seconds(i32::try_from(seconds).unwrap_or(i32::MAX));
+        call.send().await.map(drop).map_err(|error| translate(OPERATION, &error))
     }
 }
 

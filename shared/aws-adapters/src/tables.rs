@@ -20,7 +20,8 @@ const ROUNDS_PER_BATCH: usize = 5;
 
 /// The two tables.
 ///
-/// Implements [`domain::ports::Connections`], [`domain::ports::Memberships`] and [`domain::ports::Rooms`].
+/// Implements [`domain::ports::Connections`], [`domain::ports::Memberships`], [`domain::ports::Rooms`],
+/// [`domain::ports::Rosters`] and [`domain::ports::Presences`].
 #[derive(Debug, Clone)]
 pub struct Tables {
     pub(crate) client: Client,

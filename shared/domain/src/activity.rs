@@ -105,6 +105,14 @@ impl Activity {
         Some(Self { id: event_id.to_owned(), kind, room, user, connection, device, members: None, at })
     }
 
+    /// What subscriptions filter on: `kind`, and `room` and `user` where there is one.
+    #[must_use]
+    pub fn attributes(&self) -> Vec<(&'static str, String)> {
+        let room = self.room.as_ref().map(|room| ("room", room.to_string()));
+        let user = self.user.as_ref().map(|user| ("user", user.to_string()));
+        [Some(("kind", self.kind.as_str().to_owned())), room, user].into_iter().flatten().collect()
+    }
+
     /// What an announcement means to backends: that a room is occupied, or vacated.
     #[must_use]
     pub fn of_room(room: &RoomId, owed: &Owed) -> Option<Self> {

@@ -24,6 +24,8 @@ pub struct World {
     pub store: memory::Store,
     /// Submissions, jobs, and when a message comes back.
     pub queues: memory::Queues,
+    /// What backends were told.
+    pub topic: memory::Topic,
     /// The gateway, with its peers in the hand of the test.
     pub gateway: memory::Gateway,
     /// The time; turns by itself unless it is told otherwise.
@@ -46,6 +48,7 @@ impl World {
         Self {
             store: memory::Store::new(clock.clone()),
             queues: memory::Queues::new(clock.clone()),
+            topic: memory::Topic::default(),
             gateway: memory::Gateway::new(clock.clone()),
             chance: Seeded::new(seed),
             clock,

@@ -14,6 +14,10 @@ mod memory {
     contract_tests!(jobs, world);
     contract_tests!(retries, world);
     contract_tests!(gateway, world);
+    contract_tests!(rosters, world);
+    contract_tests!(presences, world);
+    contract_tests!(checks, world);
+    contract_tests!(activities, world);
 }
 
 mod memory_that_lags {

@@ -40,6 +40,8 @@ mod wrapped {
     contract_tests!(connections, passing);
     contract_tests!(memberships, passing);
     contract_tests!(rooms, passing);
+    contract_tests!(rosters, passing);
+    contract_tests!(presences, passing);
 }
 
 #[tokio::test]

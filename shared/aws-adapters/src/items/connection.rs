@@ -27,14 +27,24 @@ pub(crate) fn from_item(item: &Item) -> Result<Connection, Unreadable> {
     let member = member::from_item(item)?;
     Ok(Connection {
         id: member.connection,
-        user: item.parsed(USER, UserId::parse)?,
-        device: item.maybe_text(DEVICE).map(|_| item.parsed(DEVICE, Device::parse)).transpose()?,
+        user: user(item)?,
+        device: device(item)?,
         endpoint: member.endpoint,
         connected_at: member.connected_at,
         last_seen_at: item.moment(keys::LAST_SEEN_AT)?,
         expires_at: member.expires_at,
         format: member.format,
     })
+}
+
+/// Whose it is.
+pub(crate) fn user(item: &Item) -> Result<UserId, Unreadable> {
+    item.parsed(USER, UserId::parse)
+}
+
+/// On which device, if that is known.
+pub(crate) fn device(item: &Item) -> Result<Option<Device>, Unreadable> {
+    item.maybe_text(DEVICE).map(|_| item.parsed(DEVICE, Device::parse)).transpose()
 }
 
 /// What `by_liveness` projects.

@@ -1,6 +1,6 @@
 //! `CONN#<id>` / `ROOM#<room>`: a membership, in `by_room` under its shard.
 
-use domain::{Endpoint, Format, Member, Membership, RoomId, Shard, limits};
+use domain::{Endpoint, Format, Member, Membership, RoomId, Shard, Timestamp, UserId, limits};
 
 use crate::attributes::{Item, Read, Unreadable, n, s};
 use crate::keys;
@@ -39,6 +39,16 @@ pub(crate) fn membership(membership: &Membership) -> Item {
     let ttl = membership.member.connected_at.plus(limits::CONNECTION_TTL).as_s();
     item.insert(keys::TTL.to_owned(), n(ttl));
     item
+}
+
+/// Whose connection a membership's item is of.
+pub(crate) fn user(item: &Item) -> Result<UserId, Unreadable> {
+    item.parsed(USER, UserId::parse)
+}
+
+/// Since when a membership's item stands.
+pub(crate) fn joined_at(item: &Item) -> Result<Timestamp, Unreadable> {
+    item.moment(JOINED_AT)
 }
 
 /// The member of a membership's item, of a connection's, or of what `by_room` projects.

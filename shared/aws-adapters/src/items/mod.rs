@@ -5,4 +5,5 @@ pub(crate) mod dedupe;
 pub(crate) mod head;
 pub(crate) mod log_row;
 pub(crate) mod member;
+pub(crate) mod presence;
 pub(crate) mod tombstone;

@@ -14,3 +14,7 @@ contract_tests!(submissions, stack::start);
 contract_tests!(jobs, stack::start);
 contract_tests!(retries, stack::start);
 contract_tests!(gateway, real_gateway::start);
+contract_tests!(rosters, stack::start);
+contract_tests!(presences, stack::start);
+contract_tests!(checks, stack::start);
+contract_tests!(activities, stack::start);

@@ -3,20 +3,25 @@
 use std::path::Path;
 use std::time::Duration;
 
-use aws_adapters::{Account, Queues, Tables};
+use aws_adapters::{Account, Queues, Tables, Topics};
+use aws_sdk_sqs::types::Message;
 use domain::ports::Receipt;
-use domain::{Job, Line, Submission};
+use domain::{Activity, Check, Job, Line, Submission};
 use lambda_kit::SystemClock;
 use local::{Options, Stack};
 use protocol::queue::decode;
 use serde::de::DeserializeOwned;
-use testkit::contracts::{QueuesFixture, StoreFixture, Taken};
+use testkit::contracts::{ChecksFixture, QueuesFixture, StoreFixture, Taken, Told, TopicFixture};
+
+/// The topic with a subscriber to everything.
+const WITNESSED: &str = "\n  activity: { subscriptions: [{ queue: witness, raw: true }] }\n";
 
 /// Tables and queues of one test.
 pub(crate) struct Embedded {
     stack: Stack,
     tables: Tables,
     queues: Queues,
+    topics: Topics,
     _folder: tempfile::TempDir,
 }
 
@@ -26,21 +31,37 @@ pub(crate) async fn start() -> Embedded {
     let (_, rest) = text.split_once("\nqueues:\n").unwrap();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("topology.yaml");
+    // A queue that hears everything the topic says.
+    let rest = rest.replace("\n  activity: {}\n", WITNESSED).replacen("", "  witness: {}\n", 1);
     std::fs::write(&file, format!("version: 1\nname: contracts\nfunctions: {{}}\nqueues:\n{rest}")).unwrap();
     let stack = Stack::start(Options::for_tests(file, folder.path())).await.unwrap();
     let variables = stack.variables();
     let account = Account::from_environment(|name| variables.get(name).cloned()).unwrap();
     let url = |name: &str| stack.addresses().resources.queues[name].url.clone();
-    let [publications, narrow, wide] = ["publications", "deliveries", "deliveries-wide"].map(url);
+    let [publications, narrow, wide, presence] = ["publications", "deliveries", "deliveries-wide", "presence"].map(url);
     let queues = Queues::new(&account)
         .with_publications(publications.clone())
         .with_deliveries(narrow.clone(), wide.clone())
+        .with_checks(presence)
         .with_own(vec![publications, narrow, wide]);
     let tables = Tables::new(&account, "connections", "rooms");
-    Embedded { stack, tables, queues, _folder: folder }
+    let topics = Topics::new(&account, stack.addresses().resources.topics["activity"].clone());
+    Embedded { stack, tables, queues, topics, _folder: folder }
 }
 
 impl Embedded {
+    /// Takes messages of a standard queue, for good.
+    async fn receive(&self, queue: &str) -> Vec<Message> {
+        let (sqs, url) = (&self.stack.clients().sqs, &self.stack.addresses().resources.queues[queue].url);
+        let call = sqs.receive_message().queue_url(url).max_number_of_messages(10).message_attribute_names("All");
+        let messages = call.send().await.unwrap().messages.unwrap_or_default();
+        for message in &messages {
+            let call = sqs.delete_message().queue_url(url).receipt_handle(message.receipt_handle.as_ref().unwrap());
+            call.send().await.unwrap();
+        }
+        messages
+    }
+
     async fn take<T: DeserializeOwned>(&self, queue: &str) -> Vec<Taken<T>> {
         let url = &self.stack.addresses().resources.queues[queue].url;
         let call = self.stack.clients().sqs.receive_message().queue_url(url).max_number_of_messages(10);
@@ -55,6 +76,46 @@ impl Embedded {
                 body: decode(&message.body.unwrap()).unwrap(),
             })
             .collect()
+    }
+}
+
+impl ChecksFixture for Embedded {
+    type Checks = Queues;
+    type Clock = SystemClock;
+
+    fn checks(&self) -> &Queues {
+        &self.queues
+    }
+
+    fn clock(&self) -> &SystemClock {
+        &SystemClock
+    }
+
+    async fn take_checks(&self) -> Vec<Check> {
+        let messages = self.receive("presence").await;
+        messages.into_iter().map(|message| decode(&message.body.unwrap()).unwrap()).collect()
+    }
+}
+
+impl TopicFixture for Embedded {
+    type Topic = Topics;
+    type Clock = SystemClock;
+
+    fn topic(&self) -> &Topics {
+        &self.topics
+    }
+
+    fn clock(&self) -> &SystemClock {
+        &SystemClock
+    }
+
+    async fn take_told(&self) -> Vec<Told> {
+        let told = |message: Message| {
+            let attributes = message.message_attributes.unwrap_or_default().into_iter();
+            let activity: Activity = decode(&message.body.unwrap()).unwrap();
+            Told { activity, attributes: attributes.map(|(name, value)| (name, value.string_value.unwrap())).collect() }
+        };
+        self.receive("witness").await.into_iter().map(told).collect()
     }
 }
 

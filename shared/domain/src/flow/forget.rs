@@ -8,7 +8,7 @@ use crate::timestamp::Timestamp;
 ///
 /// In that order: once the tombstone stands, no join can write another membership, so the list read after it
 /// is complete. Safe before, after, without and at the same time as a connect, and any number of times. A crash in between
-/// leaves memberships that the next 410 on them, or their TTL, removes.
+/// leaves memberships that presence removes, as the stream tells it of the tombstone; or the next 410 on them, or their TTL.
 ///
 /// # Errors
 /// Those of the ports; what was not done is done by a repeat.
@@ -17,6 +17,17 @@ where
     P: Connections + Memberships,
 {
     ports.bury(connection, now).await?;
+    leave_all(ports, connection).await.map(drop)
+}
+
+/// Removes what memberships are left of a connection that is gone; how many there were.
+///
+/// # Errors
+/// Those of the port; what was not done is done by a repeat.
+pub async fn leave_all(ports: &impl Memberships, connection: &ConnectionId) -> Result<usize> {
     let rooms = ports.rooms_of(connection).await?;
-    if rooms.is_empty() { Ok(()) } else { ports.leave(connection, &rooms).await }
+    if !rooms.is_empty() {
+        ports.leave(connection, &rooms).await?;
+    }
+    Ok(rooms.len())
 }

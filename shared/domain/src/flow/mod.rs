@@ -4,4 +4,4 @@ mod enter;
 mod forget;
 
 pub use enter::{Entered, Joiner, Place, enter, place};
-pub use forget::forget;
+pub use forget::{forget, leave_all};

@@ -1,11 +1,14 @@
 //! What a promise must see besides the ports.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
 
 use bytes::Bytes;
-use domain::ports::{Clock, Connections, Gateway, Jobs, Memberships, Receipt, Retries, Rooms, Submissions};
-use domain::{ConnectionId, Endpoint, Job, Line, Submission};
+use domain::ports::{
+    Activities, Checks, Clock, Connections, Gateway, Jobs, Memberships, Receipt, Retries, Rooms, Submissions,
+};
+use domain::{Activity, Check, ConnectionId, Endpoint, Job, Line, Submission};
 
 /// The tables. They may be shared with other tests.
 pub trait StoreFixture: Sync {
@@ -51,6 +54,45 @@ pub struct Taken<T> {
     pub group: String,
     /// What it says.
     pub body: T,
+}
+
+/// The queue of checks. It is the fixture's own.
+pub trait ChecksFixture: Sync {
+    /// What is under contract.
+    type Checks: Checks;
+    /// The time it lives in.
+    type Clock: Clock;
+
+    /// What is under contract.
+    fn checks(&self) -> &Self::Checks;
+    /// The time it lives in: real where it is real.
+    fn clock(&self) -> &Self::Clock;
+    /// Takes checks that are due, for good. It need not wait for any to arrive.
+    fn take_checks(&self) -> impl Future<Output = Vec<Check>> + Send;
+}
+
+/// The topic that backends listen to. It is the fixture's own.
+pub trait TopicFixture: Sync {
+    /// What is under contract.
+    type Topic: Activities;
+    /// The time it lives in.
+    type Clock: Clock;
+
+    /// What is under contract.
+    fn topic(&self) -> &Self::Topic;
+    /// The time it lives in: real where it is real.
+    fn clock(&self) -> &Self::Clock;
+    /// Takes what has arrived at a subscriber to everything, for good. It need not wait for any to arrive.
+    fn take_told(&self) -> impl Future<Output = Vec<Told>> + Send;
+}
+
+/// A message of the topic as a subscriber sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// What it says.
+    pub activity: Activity,
+    /// What subscriptions filter on.
+    pub attributes: BTreeMap<String, String>,
 }
 
 /// The gateway, and real peers.

@@ -10,13 +10,16 @@ mod scene;
 mod suites;
 mod world;
 
-pub use fixtures::{GatewayFixture, Peer, QueuesFixture, StoreFixture, Taken};
+pub use fixtures::{
+    ChecksFixture, GatewayFixture, Peer, QueuesFixture, StoreFixture, Taken, Told, TopicFixture,
+};
 pub use scene::PATIENCE;
 
 /// Makes one `#[tokio::test]` of each promise of a suite, in a module of the suite's name.
 ///
-/// The suites are `connections`, `memberships` and `rooms` over a [`StoreFixture`], `submissions`, `jobs` and
-/// `retries` over a [`QueuesFixture`], `gateway` over a [`GatewayFixture`]. The second argument is an async function (or closure)
+/// The suites are `connections`, `memberships`, `rooms`, `rosters` and `presences` over a [`StoreFixture`],
+/// `submissions`, `jobs` and `retries` over a [`QueuesFixture`], `checks` over a [`ChecksFixture`], `activities` over a
+/// [`TopicFixture`], `gateway` over a [`GatewayFixture`]. The second argument is an async function (or closure)
 /// that makes the fixture. The crate that uses this needs `tokio` among its dev-dependencies.
 ///
 /// [`StoreFixture`]: crate::contracts::StoreFixture
@@ -179,6 +182,40 @@ macro_rules! contract_tests {
             closing_one_that_is_gone_is_no_error
         ] $(, $make)? }
     };
+    (rosters $(, $make:expr)?) => {
+        $crate::contract_tests! { @list rosters, [
+            an_occupant_is_told_as_it_joined
+            occupants_among_many_are_those_that_are_members_now
+            nobody_occupies_everyone
+            devices_are_told_of_those_that_have_one_and_are_there
+        ] $(, $make)? }
+    };
+    (presences $(, $make:expr)?) => {
+        $crate::contract_tests! { @list presences, [
+            nobody_was_ever_in_a_room_that_nothing_is_known_of
+            a_presence_is_read_as_it_was_written
+            the_presence_of_the_largest_room_is_read_as_it_was_written
+            the_longest_names_are_read_as_they_were_written
+            a_presence_that_somebody_else_wrote_meanwhile_is_not_written_over
+            of_writers_at_the_same_moment_one_is_heard
+            the_members_counted_are_known_some_time_after
+            a_presence_is_no_head
+        ] $(, $make)? }
+    };
+    (checks $(, $make:expr)?) => {
+        $crate::contract_tests! { @list checks, [
+            a_check_comes_as_it_was_made_and_not_before_it_is_due
+            a_check_without_delay_comes_at_once
+            a_part_of_a_second_is_a_second
+        ] $(, $make)? }
+    };
+    (activities $(, $make:expr)?) => {
+        $crate::contract_tests! { @list activities, [
+            nothing_to_tell_is_no_error
+            an_activity_arrives_as_it_was_told_with_attributes_to_filter_on
+            every_one_of_23_activities_arrives
+        ] $(, $make)? }
+    };
     (@list $suite:ident, [$($promise:ident)+], $make:expr) => {
         $crate::contract_tests! { @tests $suite, $make, [$($promise)+] }
     };
@@ -194,3 +231,7 @@ contract_tests!(submissions);
 contract_tests!(jobs);
 contract_tests!(retries);
 contract_tests!(gateway);
+contract_tests!(rosters);
+contract_tests!(presences);
+contract_tests!(checks);
+contract_tests!(activities);

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use domain::ports::Receipt;
-use domain::{Endpoint, Job, Line, Submission};
+use domain::{Check, Endpoint, Job, Line, Submission};
 
-use super::fixtures::{GatewayFixture, Peer, QueuesFixture, StoreFixture, Taken};
+use super::fixtures::{
+    ChecksFixture, GatewayFixture, Peer, QueuesFixture, StoreFixture, Taken, Told, TopicFixture,
+};
 use super::scene::unique;
 use crate::clock::TurnedClock;
 use crate::memory::{self, Message, VISIBILITY};
@@ -54,6 +56,46 @@ impl QueuesFixture for World {
             || self.queues.deliveries.finish(receipt)
             || self.queues.deliveries_wide.finish(receipt);
         assert!(finished, "{receipt:?} is not, or no longer, good");
+    }
+}
+
+impl ChecksFixture for World {
+    type Checks = memory::Queues;
+    type Clock = TurnedClock;
+
+    fn checks(&self) -> &memory::Queues {
+        &self.queues
+    }
+
+    fn clock(&self) -> &TurnedClock {
+        &self.clock
+    }
+
+    async fn take_checks(&self) -> Vec<Check> {
+        self.queues.checks.take()
+    }
+}
+
+impl TopicFixture for World {
+    type Topic = memory::Topic;
+    type Clock = TurnedClock;
+
+    fn topic(&self) -> &memory::Topic {
+        &self.topic
+    }
+
+    fn clock(&self) -> &TurnedClock {
+        &self.clock
+    }
+
+    async fn take_told(&self) -> Vec<Told> {
+        let attributes = |(name, value): (&str, String)| (name.to_owned(), value);
+        let told = self.topic.take().into_iter();
+        told.map(|activity| Told {
+            attributes: activity.attributes().into_iter().map(attributes).collect(),
+            activity,
+        })
+        .collect()
     }
 }
 

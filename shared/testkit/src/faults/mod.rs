@@ -2,6 +2,7 @@
 
 mod plan;
 mod ports;
+mod presence;
 
 use std::collections::HashMap;
 use std::future::{Future, pending};
@@ -37,8 +38,8 @@ pub enum Fault {
     Pass,
     /// It fails and has no effect.
     Before(How),
-    /// It fails, and the first half of a list has taken effect: of the jobs to dispatch, of the rooms to leave. Other
-    /// calls are one write, and have no effect.
+    /// It fails, and the first half of a list has taken effect: of the jobs to dispatch, of the rooms to leave, of what
+    /// to tell. Other calls are one write, and have no effect.
     Halfway(How),
     /// It fails, and has taken effect all the same: what came of it is unknown to the caller.
     After(How),
@@ -112,6 +113,10 @@ operations! {
     Jobs { Dispatch }
     Retries { RetryAfter }
     Gateway { Post Probe Close }
+    Rosters { Occupants Devices }
+    Presences { Presence WritePresence MembersCounted }
+    Checks { CheckAfter }
+    Activities { Tell }
 }
 
 impl<P, F: Decide> Faulty<P, F> {

@@ -191,6 +191,6 @@ impl How {
     }
 }
 
-fn first_half<T>(list: &[T]) -> &[T] {
+pub(super) fn first_half<T>(list: &[T]) -> &[T] {
     &list[..list.len() / 2]
 }

@@ -1,7 +1,7 @@
 //! Connections and their tombstones, over the state of the store.
 
 use domain::ports::{Connections, Known, Opened, Result};
-use domain::{Connection, ConnectionId, Membership, RoomId, Shard, Shards, Suspect, Timestamp, limits};
+use domain::{Change as Happened, Connection, ConnectionId, Membership, RoomId, Shard, Shards, Suspect, Timestamp, limits};
 
 use super::index::Change;
 use super::store::{Slot, State, Store};
@@ -64,6 +64,8 @@ impl State {
             changes.push(membership_change(row));
             self.insert_membership(row);
         }
+        let Connection { id, user, device, .. } = connection.clone();
+        self.changes.push(Happened::Opened { connection: id, user, device });
         let connection = connection.clone();
         self.connections.insert(connection.id.clone(), Slot::Open { connection, everyone });
         self.index.write(changes, now);
@@ -71,9 +73,11 @@ impl State {
 
     /// Takes away what stands under a connection's key, and its index keys with it.
     pub(super) fn remove_slot(&mut self, id: &ConnectionId, now: Timestamp) {
-        let Some(Slot::Open { everyone, .. }) = self.connections.remove(id) else {
+        let Some(Slot::Open { everyone, connection }) = self.connections.remove(id) else {
             return;
         };
+        let Connection { user, device, .. } = connection;
+        self.changes.push(Happened::Closed { connection: id.clone(), user, device });
         let left = Change::Left(RoomId::everyone(), everyone, id.clone());
         self.index.write(vec![Change::Buried(id.clone()), left], now);
     }

@@ -1,7 +1,7 @@
 //! Memberships, over the state of the store.
 
 use domain::ports::{Joined, Memberships, Page, Result};
-use domain::{Connection, ConnectionId, Member, Membership, RoomId, Shard, Timestamp};
+use domain::{Change as Happened, Connection, ConnectionId, Member, Membership, RoomId, Shard, Timestamp};
 
 use super::connections::membership_change;
 use super::index::Change;
@@ -72,13 +72,17 @@ impl State {
             return false;
         }
         rooms.insert(membership.room.clone(), membership.clone());
+        let Membership { room, shard, user, member, .. } = membership.clone();
+        self.changes.push(Happened::Joined { room, shard, connection: member.connection, user });
         true
     }
 
     pub(super) fn remove_membership(&mut self, connection: &ConnectionId, room: &RoomId, now: Timestamp) {
         let removed = self.memberships.get_mut(connection).and_then(|rooms| rooms.remove(room));
-        if let Some(Membership { shard, .. }) = removed {
+        if let Some(Membership { shard, user, .. }) = removed {
+            let (room, connection) = (room.clone(), connection.clone());
             let change = Change::Left(room.clone(), shard, connection.clone());
+            self.changes.push(Happened::Left { room, shard, connection, user });
             self.index.write(vec![change], now);
         }
     }

@@ -1,19 +1,24 @@
 //! Adapters of every port in memory: what a use case does to them can be looked at, and how they answer can be chosen.
 
 mod connections;
+mod delayed;
 mod fifo;
 mod gateway;
 mod index;
 mod memberships;
+mod presence;
 mod queues;
 mod rooms;
 mod store;
+mod topic;
 
+pub use delayed::Delayed;
 pub use fifo::{DEDUPLICATION, Fifo, MESSAGES_PER_RECEIVE, Message, VISIBILITY};
 pub use gateway::{Behaviour, Gateway, Post};
 pub use index::Lag;
 pub use queues::Queues;
 pub use store::Store;
+pub use topic::Topic;
 
 use domain::ports::Error;
 

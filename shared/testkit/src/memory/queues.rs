@@ -3,9 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use domain::ports::{DeadLetter, DeadLetters, Jobs, Receipt, Result, Retries, Submissions};
-use domain::{Job, Line, Submission};
+use domain::ports::{Checks, DeadLetter, DeadLetters, Jobs, Receipt, Result, Retries, Submissions};
+use domain::{Check, Job, Line, Submission};
 
+use super::delayed::Delayed;
 use super::fifo::Fifo;
 use super::refused;
 use crate::clock::TurnedClock;
@@ -25,6 +26,8 @@ pub struct Queues {
     pub deliveries_wide: Fifo<Job>,
     /// What no try would have helped.
     pub dead: Arc<Mutex<Vec<DeadLetter>>>,
+    /// Looks at rooms that were put off.
+    pub checks: Delayed<Check>,
 }
 
 impl Queues {
@@ -34,8 +37,9 @@ impl Queues {
         Self {
             publications: Fifo::new(PUBLICATIONS, clock.clone()),
             deliveries: Fifo::new(DELIVERIES, clock.clone()),
-            deliveries_wide: Fifo::new(DELIVERIES_WIDE, clock),
+            deliveries_wide: Fifo::new(DELIVERIES_WIDE, clock.clone()),
             dead: Arc::default(),
+            checks: Delayed::new(clock),
         }
     }
 
@@ -68,6 +72,13 @@ impl Jobs for Queues {
 impl DeadLetters for Queues {
     async fn bury_letter(&self, letter: &DeadLetter) -> Result<()> {
         self.dead.lock().unwrap_or_else(PoisonError::into_inner).push(letter.clone());
+        Ok(())
+    }
+}
+
+impl Checks for Queues {
+    async fn check_after(&self, check: &Check, delay: Duration) -> Result<()> {
+        self.checks.send(check.clone(), delay);
         Ok(())
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::ports::Clock;
-use domain::{Connection, ConnectionId, DedupeKey, Membership, RoomId, Shard, Timestamp, limits};
+use domain::{Change, Connection, ConnectionId, DedupeKey, Membership, Presence, RoomId, Shard, Timestamp, limits};
 
 use super::index::{Index, Lag};
 use super::rooms::Room;
@@ -29,6 +29,9 @@ pub(super) struct State {
     pub(super) rooms: HashMap<RoomId, Room>,
     /// What is remembered, since when.
     pub(super) dedupe: HashMap<DedupeKey, Timestamp>,
+    pub(super) presences: HashMap<RoomId, Presence>,
+    /// What the stream of the connections has not told yet.
+    pub(super) changes: Vec<Change>,
     pub(super) index: Index,
     pub(super) page_size: usize,
     pub(super) empty_pages: bool,
@@ -56,6 +59,8 @@ impl Store {
             memberships: BTreeMap::new(),
             rooms: HashMap::new(),
             dedupe: HashMap::new(),
+            presences: HashMap::new(),
+            changes: Vec::new(),
             index: Index::default(),
             page_size: PAGE_SIZE,
             empty_pages: false,
@@ -89,6 +94,12 @@ impl Store {
     pub fn sweep_expired(&self) {
         let now = self.clock.now();
         self.lock().sweep_expired(now);
+    }
+
+    /// What happened to connections and memberships since this was last asked, in order: what their table's stream tells.
+    #[must_use]
+    pub fn take_changes(&self) -> Vec<Change> {
+        std::mem::take(&mut self.lock().changes)
     }
 
     /// The connections that stand, in the order of their ids.

@@ -3,10 +3,14 @@
 #![allow(missing_docs, reason = "a promise is a sentence: its name")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "promises are tests that every adapter runs")]
 
+pub(super) mod activities;
+pub(super) mod checks;
 pub(super) mod connections;
 pub(super) mod gateway;
 pub(super) mod jobs;
 pub(super) mod memberships;
+pub(super) mod presences;
 pub(super) mod retries;
 pub(super) mod rooms;
+pub(super) mod rosters;
 pub(super) mod submissions;

@@ -1,0 +1,49 @@
+//! Counts members, and names them where they are few.
+
+use std::collections::BTreeMap;
+
+use domain::ports::{Activities, Chance, Checks, Clock, Jobs, Memberships, Presences, Result, Rooms, Rosters};
+use domain::{Census, ConnectionId, Presence, RoomId, Shard};
+use futures::{StreamExt, TryStreamExt, stream};
+
+use crate::{AT_ONCE, Keeper};
+
+impl<T, Q, A, C, R> Keeper<T, Q, A, C, R>
+where
+    T: Memberships + Rooms + Rosters + Presences,
+    Q: Jobs + Checks,
+    A: Activities,
+    C: Clock,
+    R: Chance,
+{
+    /// What is to be seen in the shards of a room that changed.
+    pub(crate) async fn census(&self, room: &RoomId, known: &Presence) -> Result<BTreeMap<Shard, Census>> {
+        let dirty: Vec<Shard> = known.dirty.keys().copied().collect();
+        let counting = stream::iter(dirty).map(|shard| async move { Ok((shard, self.tables.count(room, shard).await?)) });
+        let counts: BTreeMap<Shard, u64> = counting.buffer_unordered(AT_ONCE).try_collect().await?;
+        let naming = known.to_name(&counts);
+        let naming = stream::iter(naming).map(|shard| async move { Ok((shard, self.names(room, shard).await?)) });
+        let named: BTreeMap<Shard, Census> = naming.buffer_unordered(AT_ONCE).try_collect().await?;
+        let counted = |(shard, members)| (shard, Census { members, users: None });
+        let mut census: BTreeMap<Shard, Census> = counts.into_iter().map(counted).collect();
+        census.extend(named);
+        Ok(census)
+    }
+
+    /// Who is in a shard: those of whom the index knows and who are there right now. Whom it does not know of yet is seen
+    /// when it has settled.
+    async fn names(&self, room: &RoomId, shard: Shard) -> Result<Census> {
+        let (mut connections, mut after): (Vec<ConnectionId>, Option<ConnectionId>) = (Vec::new(), None);
+        loop {
+            let page = self.tables.page(room, shard, after.as_ref()).await?;
+            connections.extend(page.members.into_iter().map(|member| member.connection));
+            match page.next {
+                Some(next) => after = Some(next),
+                None => break,
+            }
+        }
+        let occupants = self.tables.occupants(room, &connections).await?;
+        let members = occupants.len() as u64;
+        Ok(Census { members, users: Some(occupants.into_iter().map(|occupant| occupant.user).collect()) })
+    }
+}

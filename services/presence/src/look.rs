@@ -1,0 +1,151 @@
+//! One look at a room: what is known of it is read, brought up to date, and written if nobody else did meanwhile.
+//!
+//! The check that must follow is queued before the write, so that a crash leaves one check too many and never one too few.
+//! The members are told after the write, which says what they are owed: a crash in between is paid by the next look, and
+//! whoever loses the race for the write tells nothing.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use domain::ports::{
+    Activities, Chance, Checks, Clock, Error, Jobs, Memberships, Presences, Result, Rooms, Rosters, Written,
+};
+use domain::{Activity, Check, Job, Owed, Presence, RoomId, Shard, Step, Timestamp, Work};
+use telemetry::{Summary, field, metric};
+
+use crate::Keeper;
+
+/// Times a look begins anew because somebody else wrote.
+const RACES: u32 = 8;
+/// The longest pause between two of them.
+const RACE_PAUSE: Duration = Duration::from_millis(40);
+
+/// Somebody else was always faster.
+#[derive(Debug, thiserror::Error)]
+#[error("somebody else wrote {RACES} times in a row")]
+struct Raced;
+
+/// What looks came to.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    counted: u64,
+    announced: u64,
+    conflicts: u64,
+    checks: u64,
+    activities: u64,
+    jobs: u64,
+}
+
+impl Tally {
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.counted += other.counted;
+        self.announced += other.announced;
+        self.conflicts += other.conflicts;
+        self.checks += other.checks;
+        self.activities += other.activities;
+        self.jobs += other.jobs;
+    }
+
+    pub(crate) fn write(&self, summary: &mut Summary) {
+        summary.add(metric::ROOMS_COUNTED, self.counted);
+        summary.add(metric::PRESENCE_ANNOUNCED, self.announced);
+        summary.add(metric::PRESENCE_CONFLICTED, self.conflicts);
+        summary.add(metric::CHECKS_QUEUED, self.checks);
+        summary.add(metric::ACTIVITIES_TOLD, self.activities);
+        summary.add(metric::JOBS_QUEUED, self.jobs);
+    }
+}
+
+impl<T, Q, A, C, R> Keeper<T, Q, A, C, R>
+where
+    T: Memberships + Rooms + Rosters + Presences,
+    Q: Jobs + Checks,
+    A: Activities,
+    C: Clock,
+    R: Chance,
+{
+    /// Looks at a room because shards of it changed, or because a check was due.
+    pub(crate) async fn look(
+        &self,
+        room: &RoomId,
+        changed: BTreeSet<Shard>,
+        check: Option<Timestamp>,
+        tally: &mut Tally,
+    ) -> Result<()> {
+        for _ in 0..RACES {
+            if let Written::Stored = self.look_once(room, &changed, check, tally).await? {
+                return Ok(());
+            }
+            tally.conflicts += 1;
+            self.clock.sleep(RACE_PAUSE.mul_f64(self.chance.fraction())).await;
+        }
+        Err(Error::Unavailable { operation: "a look at a room", source: Raced.into() })
+    }
+
+    async fn look_once(
+        &self,
+        room: &RoomId,
+        changed: &BTreeSet<Shard>,
+        check: Option<Timestamp>,
+        tally: &mut Tally,
+    ) -> Result<Written> {
+        let mut known = self.tables.presence(room).await?;
+        let owed = known.owed.take();
+        if let Some(owed) = &owed {
+            self.pay(room, &known, owed, tally).await?;
+        }
+        let now = self.clock.now();
+        let woken = check.is_none_or(|due| known.woken(due, now));
+        known.heard(changed.iter().copied(), now);
+        let mut next = match known.step(now) {
+            Step::Count if woken => {
+                tally.counted += 1;
+                let fresh = self.census(room, &known).await?;
+                known.counted(fresh, now)
+            }
+            Step::Wait(_) if woken => known,
+            // Nothing has changed but what was owed.
+            _ if owed.is_some() => known,
+            _ => return Ok(Written::Stored),
+        };
+        self.write(room, &mut next, now, tally).await
+    }
+
+    /// Queues the check that must follow, writes, and pays.
+    async fn write(&self, room: &RoomId, next: &mut Presence, now: Timestamp, tally: &mut Tally) -> Result<Written> {
+        if let Some(at) = next.ask_for_check(now) {
+            let check = Check { room: room.clone(), at };
+            self.queues.check_after(&check, at.since(self.clock.now())).await?;
+            tally.checks += 1;
+        }
+        if let Written::Stale = self.tables.write_presence(room, next).await? {
+            return Ok(Written::Stale);
+        }
+        next.version += 1;
+        if let Some(owed) = next.owed.take() {
+            self.pay(room, next, &owed, tally).await?;
+            tally.announced += 1;
+            // If it cannot be noted, whoever looks next pays again, and the queue drops what it has.
+            if let Err(error) = self.tables.write_presence(room, next).await {
+                tracing::warn!({ field::ROOM_ID.0 } = %room, { field::ERROR.0 } = %error, "not noted as told");
+            }
+        }
+        Ok(Written::Stored)
+    }
+
+    /// Tells the members, and the backends that want to know.
+    async fn pay(&self, room: &RoomId, known: &Presence, owed: &Owed, tally: &mut Tally) -> Result<()> {
+        if let Some(head) = self.tables.head(room).await?.filter(|_| owed.told.members > 0) {
+            let Owed { version, at, told, .. } = owed.clone();
+            let mut jobs = Job::for_each_shard(room, head.shards, &Work::Presence { version, at, told });
+            jobs.retain(|job| known.census.contains_key(&job.shard));
+            self.queues.dispatch(&jobs).await?;
+            tally.jobs += jobs.len() as u64;
+        }
+        if let Some(activity) = Activity::of_room(room, owed).filter(|activity| self.kinds.has(activity.kind)) {
+            self.topic.tell(&[activity]).await?;
+            tally.activities += 1;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,127 @@
+//! Records of the connections: who is to be cleaned up after, which rooms are to be looked at, what backends are told.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::flow::leave_all;
+use domain::ports::{Activities, Chance, Checks, Clock, Error, Jobs, Memberships, Presences, Rooms, Rosters};
+use domain::{Activity, Change, ConnectionId, RoomId, Shard};
+use futures::future::join3;
+use futures::{StreamExt, stream};
+use protocol::stream::Record;
+use telemetry::{Summary, field, metric};
+
+use crate::look::Tally;
+use crate::{AT_ONCE, Keeper};
+
+/// What the records of one event ask for, each with the place of its first record: that is where a repeat begins.
+#[derive(Debug, Default)]
+struct Asked {
+    closed: Vec<(usize, ConnectionId)>,
+    rooms: BTreeMap<RoomId, (usize, BTreeSet<Shard>)>,
+    activities: Vec<(usize, Activity)>,
+}
+
+impl<T, Q, A, C, R> Keeper<T, Q, A, C, R>
+where
+    T: Memberships + Rooms + Rosters + Presences,
+    Q: Jobs + Checks,
+    A: Activities,
+    C: Clock,
+    R: Chance,
+{
+    /// Does what the records ask for; the sequence numbers from which it has to be done again.
+    pub(crate) async fn changed(&self, records: Vec<Record>, summary: &mut Summary) -> Vec<String> {
+        let asked = self.asked(&records, summary);
+        let Asked { closed, rooms, activities } = asked;
+        let ((forgotten, left), (told, count), (looked, tally)) =
+            join3(self.clean_up(closed), self.tell(activities), self.look_at_all(rooms)).await;
+        summary.add(metric::MEMBERS_FORGOTTEN, forgotten);
+        summary.add(metric::ACTIVITIES_TOLD, count);
+        tally.write(summary);
+        let failed: BTreeSet<usize> = left.into_iter().chain(told).chain(looked).collect();
+        let number = |at: usize| records.get(at).map(|record| record.sequence_number.clone());
+        failed.into_iter().filter_map(number).collect()
+    }
+
+    fn asked(&self, records: &[Record], summary: &mut Summary) -> Asked {
+        let mut asked = Asked::default();
+        for (at, record) in records.iter().enumerate() {
+            match (self.read)(record) {
+                Ok(Some(change)) => asked.add(at, &change, record, |activity| self.kinds.has(activity.kind)),
+                Ok(None) => {}
+                Err(error) => {
+                    // It will never be readable. What it would have said is seen at the next look.
+                    tracing::error!({ field::ERROR.0 } = %error, "a record is passed over");
+                    summary.add(metric::MESSAGES_POISONOUS, 1);
+                }
+            }
+        }
+        asked
+    }
+
+    /// Removes what memberships are left of connections that are gone. How many, and where it failed.
+    async fn clean_up(&self, closed: Vec<(usize, ConnectionId)>) -> (u64, Vec<usize>) {
+        let leaving = stream::iter(closed).map(|(at, connection)| async move {
+            let left = leave_all(&self.tables, &connection).await;
+            (at, connection, left)
+        });
+        let mut leaving = leaving.buffer_unordered(AT_ONCE);
+        let (mut forgotten, mut failed) = (0, Vec::new());
+        while let Some((at, connection, left)) = leaving.next().await {
+            match left {
+                Ok(rooms) => forgotten += rooms as u64,
+                Err(error) => {
+                    let connection = connection.as_ref();
+                    tracing::error!({ field::CONNECTION_ID.0 } = connection, { field::ERROR.0 } = %error, "not cleaned up");
+                    failed.push(at);
+                }
+            }
+        }
+        (forgotten, failed)
+    }
+
+    /// Tells the backends. Where it failed, and how many were told.
+    async fn tell(&self, activities: Vec<(usize, Activity)>) -> (Option<usize>, u64) {
+        let Some(first) = activities.first().map(|(at, _)| *at) else { return (None, 0) };
+        let activities: Vec<Activity> = activities.into_iter().map(|(_, activity)| activity).collect();
+        match self.topic.tell(&activities).await {
+            Ok(()) => (None, activities.len() as u64),
+            Err(error) => {
+                tracing::error!({ field::ERROR.0 } = %error, "backends were not told");
+                (Some(first), 0)
+            }
+        }
+    }
+
+    async fn look_at_all(&self, rooms: BTreeMap<RoomId, (usize, BTreeSet<Shard>)>) -> (Vec<usize>, Tally) {
+        let looks = stream::iter(rooms).map(|(room, (at, shards))| async move {
+            let mut tally = Tally::default();
+            let looked: Result<(), Error> = self.look(&room, shards, None, &mut tally).await;
+            (at, room, looked, tally)
+        });
+        let mut looks = looks.buffer_unordered(AT_ONCE);
+        let (mut failed, mut all) = (Vec::new(), Tally::default());
+        while let Some((at, room, looked, tally)) = looks.next().await {
+            all.add(&tally);
+            if let Err(error) = looked {
+                tracing::error!({ field::ROOM_ID.0 } = %room, { field::ERROR.0 } = %error, "a room was not looked at");
+                failed.push(at);
+            }
+        }
+        (failed, all)
+    }
+}
+
+impl Asked {
+    fn add(&mut self, at: usize, change: &Change, record: &Record, wanted: impl Fn(&Activity) -> bool) {
+        if let Change::Closed { connection, .. } = change {
+            self.closed.push((at, connection.clone()));
+        }
+        if let Some((room, shard)) = change.counts() {
+            let (_, shards) = self.rooms.entry(room.clone()).or_insert((at, BTreeSet::new()));
+            shards.insert(shard);
+        }
+        let activity = Activity::of_change(change, &record.event_id, record.at);
+        self.activities.extend(activity.filter(wanted).map(|activity| (at, activity)));
+    }
+}

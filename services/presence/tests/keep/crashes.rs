@@ -1,0 +1,88 @@
+//! Whatever fails, and wherever: it is repeated, and nothing is lost.
+
+use std::collections::BTreeSet;
+
+use domain::Kind;
+use domain::ports::{Memberships, Presences, Rooms};
+use telemetry::metric;
+use testkit::faults::{Fault, How, Operation, Plan};
+use testkit::{World, samples};
+
+use crate::scene::Scene;
+
+const CALLS: [Operation; 11] = [
+    Operation::RoomsOf,
+    Operation::Leave,
+    Operation::Presence,
+    Operation::Count,
+    Operation::Page,
+    Operation::Occupants,
+    Operation::CheckAfter,
+    Operation::WritePresence,
+    Operation::Head,
+    Operation::Dispatch,
+    Operation::Tell,
+];
+
+#[tokio::test]
+async fn whichever_call_fails_the_last_word_is_true_and_everybody_is_told() {
+    for (operation, number) in CALLS.into_iter().flat_map(|call| (1..=6).map(move |number| (call, number))) {
+        for how in [Fault::Before(How::Unavailable), Fault::Halfway(How::Throttled), Fault::After(How::Unavailable)] {
+            let world = World::new();
+            world.store.create(&samples::room("lobby"), &samples::epoch("e")).await.unwrap();
+            let scene = Scene::with(world, Plan::new().nth(operation, number, how));
+            let ada = scene.joined("c1", "ada", "lobby").await;
+            scene.settle().await;
+            scene.joined("c2", "bob", "lobby").await;
+            scene.settle().await;
+            domain::ports::Connections::bury(&scene.world.store, &ada.id, samples::NOW).await.unwrap();
+            scene.settle().await;
+            let when = format!("{operation:?} {number} {how:?}");
+            assert_eq!(scene.believed(), (1, BTreeSet::from(["bob".to_owned()])), "{when}");
+            let known = scene.world.store.presence(&samples::room("lobby")).await.unwrap();
+            assert!(known.owed.is_none() && known.dirty.is_empty(), "{when}: {known:?}");
+            assert!(scene.world.store.rooms_of(&ada.id).await.unwrap().is_empty(), "{when}");
+            let told = scene.world.topic.told();
+            let told: BTreeSet<_> = told.iter().map(|one| (one.kind, one.id.clone())).collect();
+            let count = |kind| told.iter().filter(|(told, _)| *told == kind).count();
+            let of_each = [Kind::ConnectionUp, Kind::ConnectionDown, Kind::MemberJoined, Kind::MemberLeft].map(count);
+            assert_eq!(of_each, [2, 1, 2, 1], "{when}: inboxes are not told of");
+            assert_eq!(count(Kind::RoomOccupied), 1, "{when}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_rooms_failure_is_told_from_its_first_record_and_the_others_are_done() {
+    let world = World::new();
+    for room in ["a", "b", "c"] {
+        world.store.create(&samples::room(room), &samples::epoch("e")).await.unwrap();
+    }
+    let scene = Scene::with(world, Plan::new().nth(Operation::WritePresence, 1, Fault::Before(How::Refused)));
+    let connection = scene.world.connect("c1", "ada").await;
+    scene.stream().await;
+    for room in ["a", "b", "c"] {
+        scene.world.join(&connection, room).await;
+    }
+    let records = scene.records();
+    let (failed, summary) = scene.hand_over(records.clone()).await;
+    assert_eq!(failed, [records[0].sequence_number.clone()]);
+    assert_eq!(summary.counted(metric::PRESENCE_ANNOUNCED), 2);
+    let (failed, _) = scene.hand_over(records).await;
+    assert!(failed.is_empty());
+    scene.settle().await;
+    assert_eq!(scene.announced().len(), 3);
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_read_is_passed_over() {
+    let scene = Scene::new();
+    scene.joined("c1", "ada", "lobby").await;
+    let mut records = scene.records();
+    let mut unreadable = records[0].clone();
+    unreadable.keys.clear();
+    records.insert(0, unreadable);
+    let (failed, summary) = scene.hand_over(records).await;
+    assert!(failed.is_empty());
+    assert_eq!((summary.counted(metric::MESSAGES_POISONOUS), summary.counted(metric::PRESENCE_ANNOUNCED)), (1, 1));
+}

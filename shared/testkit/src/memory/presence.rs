@@ -1,0 +1,47 @@
+//! Who is in rooms, and what their members were told, over the state of the store.
+
+use std::collections::HashMap;
+
+use domain::ports::{Occupant, Presences, Result, Rosters, Written};
+use domain::{ConnectionId, Device, Presence, RoomId};
+
+use super::store::Store;
+
+impl Rosters for Store {
+    async fn occupants(&self, room: &RoomId, connections: &[ConnectionId]) -> Result<Vec<Occupant>> {
+        let state = self.lock();
+        let occupant = |connection: &ConnectionId| {
+            let membership = state.memberships.get(connection)?.get(room)?;
+            let (user, joined_at) = (membership.user.clone(), membership.joined_at);
+            Some(Occupant { connection: connection.clone(), user, joined_at })
+        };
+        Ok(connections.iter().filter_map(occupant).collect())
+    }
+
+    async fn devices(&self, connections: &[ConnectionId]) -> Result<HashMap<ConnectionId, Device>> {
+        let state = self.lock();
+        let device = |id: &ConnectionId| Some((id.clone(), state.living(id)?.device.clone()?));
+        Ok(connections.iter().filter_map(device).collect())
+    }
+}
+
+impl Presences for Store {
+    async fn presence(&self, room: &RoomId) -> Result<Presence> {
+        Ok(self.lock().presences.get(room).cloned().unwrap_or_default())
+    }
+
+    async fn write_presence(&self, room: &RoomId, presence: &Presence) -> Result<Written> {
+        let mut state = self.lock();
+        let stands = state.presences.get(room).map_or(0, |stored| stored.version);
+        if stands != presence.version {
+            return Ok(Written::Stale);
+        }
+        let next = Presence { version: presence.version + 1, ..presence.clone() };
+        state.presences.insert(room.clone(), next);
+        Ok(Written::Stored)
+    }
+
+    async fn members_counted(&self, room: &RoomId) -> Result<Option<u64>> {
+        Ok(self.lock().presences.get(room).map(Presence::members))
+    }
+}
