@@ -1,6 +1,6 @@
 //! What the connect function is told by its environment.
 
-use domain::Endpoint;
+use domain::{Endpoint, limits};
 use lambda_kit::env;
 
 /// What the connect function is told by its environment.
@@ -12,6 +12,8 @@ pub struct Config {
     pub rooms_table: String,
     /// `MANAGEMENT_ENDPOINT`; without it the endpoint is derived from each event.
     pub management_endpoint: Option<Endpoint>,
+    /// `ROOM_MEMBERS`: connections that a room takes; [`limits::ROOM_MEMBERS`] if not set.
+    pub room_members: u64,
 }
 
 impl Config {
@@ -24,6 +26,7 @@ impl Config {
             connections_table: env::required("CONNECTIONS_TABLE", "the name of the connections table")?,
             rooms_table: env::required("ROOMS_TABLE", "the name of the rooms table")?,
             management_endpoint: env::optional("MANAGEMENT_ENDPOINT").map(Endpoint::new),
+            room_members: env::parsed("ROOM_MEMBERS", "a whole number of connections")?.unwrap_or(limits::ROOM_MEMBERS),
         })
     }
 }

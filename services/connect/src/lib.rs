@@ -4,8 +4,8 @@
 mod config;
 
 use domain::flow::{Place, place};
-use domain::ports::{Chance, Clock, Connections, Memberships, Opened, Result as PortResult, Rooms};
-use domain::{Connection, Endpoint, Format, Membership, RoomId, Timestamp};
+use domain::ports::{Chance, Clock, Connections, Error, Memberships, Opened, Presences, Rooms};
+use domain::{Connection, Endpoint, Format, Membership, RoomId, Timestamp, limits};
 use lambda_kit::start::Routes;
 use lambda_kit::websocket::{Answer, Call};
 use protocol::context::Context;
@@ -21,6 +21,7 @@ pub struct Connect<P, C, R> {
     clock: C,
     chance: R,
     endpoint: Option<Endpoint>,
+    room_members: u64,
 }
 
 /// A refused handshake: its status, and why.
@@ -28,14 +29,20 @@ type Refused = (u16, String);
 
 impl<P, C, R> Connect<P, C, R>
 where
-    P: Connections + Memberships + Rooms,
+    P: Connections + Memberships + Rooms + Presences,
     C: Clock,
     R: Chance,
 {
     /// Over these ports. `endpoint` is where connections are posted to; without it, where each event says.
     #[must_use]
     pub fn new(ports: P, clock: C, chance: R, endpoint: Option<Endpoint>) -> Self {
-        Self { ports, clock, chance, endpoint }
+        Self { ports, clock, chance, endpoint, room_members: limits::ROOM_MEMBERS }
+    }
+
+    /// A room takes so many connections.
+    #[must_use]
+    pub fn with_room_members(self, room_members: u64) -> Self {
+        Self { room_members, ..self }
     }
 
     async fn open(&self, call: &Call, summary: &mut Summary) -> Result<(), Refused> {
@@ -43,8 +50,7 @@ where
         let context = call.caller(now).map_err(|reject| (403, reject.message))?;
         let room = first_room(call, context)?;
         let connection = self.connection(call, context, now);
-        let stored = self.store(&connection, room, now, summary).await;
-        match stored.map_err(|error| (503, error.to_string()))? {
+        match self.store(&connection, room, now, summary).await? {
             Opened::Stored => Ok(()),
             Opened::Refused => Err((410, "the connection is known already, or gone again".to_owned())),
         }
@@ -69,22 +75,39 @@ where
         room: Option<RoomId>,
         now: Timestamp,
         summary: &mut Summary,
-    ) -> PortResult<Opened> {
+    ) -> Result<Opened, Refused> {
         let inbox = RoomId::inbox(&connection.user);
         let mut memberships = Vec::new();
         for room in [Some(RoomId::everyone()), Some(inbox), room].into_iter().flatten() {
-            let Place { shard, grown, .. } = place(&self.ports, &self.chance, &room, &connection.member()).await?;
+            let place = place(&self.ports, &self.chance, &room, &connection.member()).await.map_err(unavailable)?;
+            self.check_size(&room, &place).await?;
+            let Place { shard, grown, .. } = place;
             summary.add(metric::ROOMS_GROWN, u64::from(grown));
             let (member, user) = (connection.member(), connection.user.clone());
             memberships.push(Membership { room, shard, member, user, joined_at: now });
         }
-        self.ports.open(connection, &memberships).await
+        self.ports.open(connection, &memberships).await.map_err(unavailable)
+    }
+
+    /// Refuses a room that is full, by the count at hand: of the room's one shard, or the last that presence took.
+    async fn check_size(&self, room: &RoomId, place: &Place) -> Result<(), Refused> {
+        if !room.has_presence() {
+            return Ok(());
+        }
+        let members = match place.members {
+            Some(members) => Some(members),
+            None => self.ports.members_counted(room).await.map_err(unavailable)?,
+        };
+        if members.is_some_and(|members| members >= self.room_members) {
+            return Err((503, format!("room {room} is full: it takes {} connections", self.room_members)));
+        }
+        Ok(())
     }
 }
 
 impl<P, C, R> Routes for Connect<P, C, R>
 where
-    P: Connections + Memberships + Rooms,
+    P: Connections + Memberships + Rooms + Presences,
     C: Clock,
     R: Chance,
 {
@@ -103,6 +126,11 @@ where
             }
         }
     }
+}
+
+/// Something we depend on did not answer: the client tries again.
+fn unavailable(error: Error) -> Refused {
+    (503, error.to_string())
 }
 
 /// The room to be in from the start: what `?room=` says; for a classic client `lobby` if it says nothing.

@@ -12,7 +12,8 @@ async fn main() -> ExitCode {
         let config = Config::from_environment().map_err(|error| error.to_string())?;
         let account = Account::from_environment(env::optional).map_err(|error| error.to_string())?;
         let tables = Tables::new(&account, &config.connections_table, &config.rooms_table);
-        Ok(Connect::new(tables, SystemClock, SystemChance, config.management_endpoint))
+        let connect = Connect::new(tables, SystemClock, SystemChance, config.management_endpoint);
+        Ok(connect.with_room_members(config.room_members))
     };
     start::routes("connect", wire).await
 }

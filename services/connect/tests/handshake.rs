@@ -91,3 +91,15 @@ async fn a_disconnect_removes_every_membership_and_may_come_twice() {
         assert!(world.store.is_buried(&samples::connection_id("c1")));
     }
 }
+
+#[tokio::test]
+async fn a_room_that_is_full_refuses_the_handshake_for_now() {
+    let world = World::new();
+    let there = world.connect("c0", "eve").await;
+    world.join(&there, "den").await;
+    let function = Connect::new(world.store.clone(), world.clock.clone(), world.chance.clone(), None);
+    let function = function.with_room_members(1);
+    let answer = function.handle(call(Format::RoomsV1, &[("room", "den")]), &mut Summary::new("connect")).await;
+    assert_eq!((answer.status, answer.body.as_deref()), (503, Some("room den is full: it takes 1 connections")));
+    assert!(world.store.find(&samples::connection_id("c1")).await.unwrap().is_none());
+}

@@ -1,6 +1,6 @@
 //! History: a page of what was published, latest first to find, in order to read.
 
-use domain::ports::{Chance, Clock, Connections, Memberships, Rooms};
+use domain::ports::{Chance, Clock, Connections, Memberships, Presences, Rooms, Rosters};
 use domain::{Code, Epoch, Publication, Reject, RoomId, Sequence, limits};
 use protocol::block::{Block, Message};
 use protocol::reply::History;
@@ -9,7 +9,7 @@ use crate::{Asked, Membership, unavailable};
 
 impl<P, C, R> Membership<P, C, R>
 where
-    P: Connections + Memberships + Rooms,
+    P: Connections + Memberships + Rooms + Rosters + Presences,
     C: Clock,
     R: Chance,
 {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use domain::flow::{Entered, enter};
-use domain::ports::{Chance, Clock, Connections, Memberships, Rooms};
+use domain::flow::{Entered, enter, place, take_place};
+use domain::ports::{Chance, Clock, Connections, Memberships, Presences, Rooms, Rosters};
 use domain::{Code, Position, Reject, RoomId, limits};
 use futures::{StreamExt, stream};
 use protocol::reply::{Joined, Synced, SyncedRooms};
@@ -16,7 +16,7 @@ const ROOMS_AT_ONCE: usize = 16;
 
 impl<P, C, R> Membership<P, C, R>
 where
-    P: Connections + Memberships + Rooms,
+    P: Connections + Memberships + Rooms + Rosters + Presences,
     C: Clock,
     R: Chance,
 {
@@ -63,7 +63,11 @@ where
             let message = format!("room {room} may not be joined with this token");
             return Err(Reject::new(Code::Forbidden, message).of("room"));
         }
-        let entered = enter(&self.ports, &self.chance, room, &asked.joiner, asked.now).await.map_err(unavailable)?;
+        let entered = if room.has_presence() {
+            self.enter_counted(asked, room).await?
+        } else {
+            enter(&self.ports, &self.chance, room, &asked.joiner, asked.now).await.map_err(unavailable)?
+        };
         entered.ok_or_else(|| Reject::new(Code::NotConnected, "this connection is no longer known; connect again"))
     }
 
@@ -72,9 +76,29 @@ where
         if room.inbox_owner().is_some() {
             return Ok(false);
         }
+        self.is_member(asked, room).await
+    }
+
+    /// Joins a room unless it is full, by the count at hand: of the room's one shard, or the last that presence took.
+    async fn enter_counted(&self, asked: &Asked<'_>, room: &RoomId) -> Result<Option<Entered>, Reject> {
+        let place = place(&self.ports, &self.chance, room, &asked.joiner.member).await.map_err(unavailable)?;
+        let members = match place.members {
+            Some(members) => Some(members),
+            None => self.ports.members_counted(room).await.map_err(unavailable)?,
+        };
+        if members.is_some_and(|members| members >= self.room_members) && !self.is_member(asked, room).await? {
+            let message = format!("room {room} is full: it takes {} connections", self.room_members);
+            return Err(Reject::new(Code::LimitExceeded, message).of("room"));
+        }
+        let entered = take_place(&self.ports, &self.chance, room, &asked.joiner, place, asked.now).await;
+        let entered = entered.map_err(unavailable)?;
+        Ok(entered.map(|entered| Entered { members: members.map(|others| others + u64::from(entered.new)), ..entered }))
+    }
+
+    /// Whether it is in already: it may ask again even if the room is full.
+    async fn is_member(&self, asked: &Asked<'_>, room: &RoomId) -> Result<bool, Reject> {
         let connection = std::slice::from_ref(&asked.joiner.member.connection);
-        let members = self.ports.members_among(room, connection).await.map_err(unavailable)?;
-        Ok(!members.is_empty())
+        Ok(!self.ports.members_among(room, connection).await.map_err(unavailable)?.is_empty())
     }
 
     async fn joined(

@@ -1,4 +1,4 @@
-//! The membership function (routes `join`, `leave`, `sync`, `history`, `ping`): who hears a room, and what they missed.
+//! The membership function (routes `join`, `leave`, `sync`, `history`, `who`, `ping`): who hears a room, and what they missed.
 //!
 //! Everything is answered by route response, so a reply costs no post. Whatever a connection says here also keeps it
 //! alive in the eyes of the reaper.
@@ -7,12 +7,13 @@ mod config;
 mod history;
 mod join;
 mod replay;
+mod who;
 
 use std::collections::BTreeMap;
 
 use domain::flow::Joiner;
-use domain::ports::{self, Chance, Clock, Connections, Known, Memberships, Rooms};
-use domain::{Code, Endpoint, Identity, Member, Position, Reject, RoomId, Timestamp};
+use domain::ports::{self, Chance, Clock, Connections, Known, Memberships, Presences, Rooms, Rosters};
+use domain::{Code, Endpoint, Identity, Member, Position, Reject, RoomId, Timestamp, limits};
 use lambda_kit::start::Routes;
 use lambda_kit::websocket::{Answer, Call};
 use protocol::context::Context;
@@ -33,6 +34,7 @@ pub struct Membership<P, C, R> {
     clock: C,
     chance: R,
     endpoint: Option<Endpoint>,
+    room_members: u64,
 }
 
 /// What a request came to.
@@ -52,14 +54,20 @@ struct Asked<'a> {
 
 impl<P, C, R> Membership<P, C, R>
 where
-    P: Connections + Memberships + Rooms,
+    P: Connections + Memberships + Rooms + Rosters + Presences,
     C: Clock,
     R: Chance,
 {
     /// Over these ports. `endpoint` is where members are posted to; without it, where each event says.
     #[must_use]
     pub fn new(ports: P, clock: C, chance: R, endpoint: Option<Endpoint>) -> Self {
-        Self { ports, clock, chance, endpoint }
+        Self { ports, clock, chance, endpoint, room_members: limits::ROOM_MEMBERS }
+    }
+
+    /// A room takes so many connections.
+    #[must_use]
+    pub fn with_room_members(self, room_members: u64) -> Self {
+        Self { room_members, ..self }
     }
 
     async fn serve(&self, call: &Call, action: Action, summary: &mut Summary) -> Result<Outcome, Reject> {
@@ -78,9 +86,13 @@ where
             }
             Action::Leave { room } => self.leave(&asked, room, summary).await?,
             Action::History { room, before, limit } => Done::History(self.history(&asked, &room, before, limit).await?),
+            Action::Who { room, after, limit } => {
+                summary.set(field::ROOM_ID, room.to_string());
+                Done::Who(self.who(&asked, room, after, limit).await?)
+            }
             Action::Ping { at } => return self.ping(&asked, at).await.map(Outcome::System),
             Action::Publish { .. } | Action::Whisper { .. } | Action::Classic { .. } => {
-                let message = "this route takes sync, join, leave, history and ping";
+                let message = "this route takes sync, join, leave, history, who and ping";
                 return Err(Reject::new(Code::UnknownAction, message).of("action"));
             }
         };
@@ -126,7 +138,7 @@ where
 
 impl<P, C, R> Routes for Membership<P, C, R>
 where
-    P: Connections + Memberships + Rooms,
+    P: Connections + Memberships + Rooms + Rosters + Presences,
     C: Clock,
     R: Chance,
 {

@@ -1,6 +1,6 @@
 //! What somebody who comes back is given of what they missed.
 
-use domain::ports::{Chance, Clock, Connections, Memberships, Rooms};
+use domain::ports::{Chance, Clock, Connections, Memberships, Presences, Rooms, Rosters};
 use domain::{Head, Position, Publication, Range, Reject, Resume, RoomId, Sequence, fit, resume};
 use protocol::block::{Block, Message};
 
@@ -22,7 +22,7 @@ pub(crate) struct Replay {
 
 impl<P, C, R> Membership<P, C, R>
 where
-    P: Connections + Memberships + Rooms,
+    P: Connections + Memberships + Rooms + Rosters + Presences,
     C: Clock,
     R: Chance,
 {

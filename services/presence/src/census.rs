@@ -19,7 +19,8 @@ where
     /// What is to be seen in the shards of a room that changed.
     pub(crate) async fn census(&self, room: &RoomId, known: &Presence) -> Result<BTreeMap<Shard, Census>> {
         let dirty: Vec<Shard> = known.dirty.keys().copied().collect();
-        let counting = stream::iter(dirty).map(|shard| async move { Ok((shard, self.tables.count(room, shard).await?)) });
+        let counting =
+            stream::iter(dirty).map(|shard| async move { Ok((shard, self.tables.count(room, shard).await?)) });
         let counts: BTreeMap<Shard, u64> = counting.buffer_unordered(AT_ONCE).try_collect().await?;
         let naming = known.to_name(&counts);
         let naming = stream::iter(naming).map(|shard| async move { Ok((shard, self.names(room, shard).await?)) });

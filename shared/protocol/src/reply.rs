@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::{Code, Epoch, PublicationId, Reject, RoomId, Sequence};
+use domain::{Code, Device, Epoch, PublicationId, Reject, RoomId, Sequence, Timestamp, UserId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
@@ -42,6 +42,8 @@ pub enum Done {
     Joined(Joined),
     /// History.
     History(History),
+    /// Who is there.
+    Who(Who),
     /// A leave.
     Left {
         /// Which room.
@@ -128,6 +130,43 @@ pub struct History {
     pub before: Option<Sequence>,
     /// The page.
     pub history: Vec<Block>,
+}
+
+/// Who is in a room: a page of its users, by name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Who {
+    /// Which room.
+    pub room: RoomId,
+    /// How many connections are in it.
+    pub members: u64,
+    /// The page; absent in rooms too large to list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub users: Option<Vec<Present>>,
+    /// There are more: ask for those after this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<UserId>,
+}
+
+/// A user in a room.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Present {
+    /// Who.
+    pub user: UserId,
+    /// Since when one of the user's connections has been in the room, milliseconds since the epoch.
+    pub since: Timestamp,
+    /// On which devices, where that is known; at most ten of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub devices: Vec<Device>,
+    /// With how many connections.
+    pub connections: u64,
+}
+
+impl Present {
+    /// How many bytes it takes in a reply.
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        serde_json::to_string(self).map_or(0, |json| json.len() + 1)
+    }
 }
 
 /// Why a request was refused.

@@ -50,6 +50,15 @@ pub enum Action {
         /// How many at the most.
         limit: usize,
     },
+    /// See who is in a room.
+    Who {
+        /// Which.
+        room: RoomId,
+        /// Only users that stand after this name.
+        after: Option<UserId>,
+        /// How many users at the most.
+        limit: usize,
+    },
     /// Keep-alive, with what the client has.
     Ping {
         /// Of each room it has joined.
@@ -145,6 +154,8 @@ struct Fields<'a> {
     #[serde(borrow, default, deserialize_with = "present")]
     before: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
+    after: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
     limit: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
     at: Option<&'a RawValue>,
@@ -176,6 +187,7 @@ impl Fields<'_> {
             "join" => Ok(Action::Join { room: self.room()?, since: optional("since", self.since, position)? }),
             "leave" => Ok(Action::Leave { room: self.room()? }),
             "history" => self.history(),
+            "who" => self.who(),
             "ping" => self.ping(),
             "publish" => self.publish(),
             "sendMessage" => self.send_message(),
@@ -186,7 +198,7 @@ impl Fields<'_> {
             _ => Err(Reject::new(
                 Code::UnknownAction,
                 format!(
-                    "there is no action {:?}; there are sync, join, leave, publish, history, ping, sendMessage, broadcastAll",
+                    "there is no action {:?}; there are sync, join, leave, publish, history, who, ping, sendMessage, broadcastAll",
                     shortened(&name)
                 ),
             )
@@ -200,12 +212,21 @@ impl Fields<'_> {
 
     fn history(&self) -> Result<Action, Reject> {
         let before = optional("before", self.before, |field, raw| whole(field, raw).map(Sequence::new))?;
-        let limit = optional("limit", self.limit, whole)?.unwrap_or(limits::HISTORY_PUBLICATIONS as u64);
-        if !(1..=limits::HISTORY_PUBLICATIONS as u64).contains(&limit) {
-            let message = format!("limit must be 1 to {}", limits::HISTORY_PUBLICATIONS);
-            return Err(Reject::field("limit", message));
-        }
-        Ok(Action::History { room: self.room()?, before, limit: limit as usize })
+        let limit = self.limit(limits::HISTORY_PUBLICATIONS, limits::HISTORY_PUBLICATIONS)?;
+        Ok(Action::History { room: self.room()?, before, limit })
+    }
+
+    fn who(&self) -> Result<Action, Reject> {
+        let after = optional("after", self.after, user)?;
+        let limit = self.limit(limits::WHO_USERS_UNLESS_ASKED, limits::WHO_USERS)?;
+        Ok(Action::Who { room: self.room()?, after, limit })
+    }
+
+    /// How many things are asked for: 1 to `most`.
+    fn limit(&self, usual: usize, most: usize) -> Result<usize, Reject> {
+        let limit = optional("limit", self.limit, whole)?.unwrap_or(usual as u64);
+        let fits = usize::try_from(limit).ok().filter(|limit| (1..=most).contains(limit));
+        fits.ok_or_else(|| Reject::field("limit", format!("limit must be 1 to {most}")))
     }
 
     fn ping(&self) -> Result<Action, Reject> {
@@ -251,11 +272,7 @@ impl Fields<'_> {
 
     fn send_message(&self) -> Result<Action, Reject> {
         let to = match (given(self.target_user_id), given(self.room)) {
-            (Some(raw), _) => {
-                let user =
-                    UserId::parse(string("targetUserId", Some(raw))?).map_err(|reject| reject.of("targetUserId"))?;
-                ClassicAddress::Room(RoomId::inbox(&user))
-            }
+            (Some(raw), _) => ClassicAddress::Room(RoomId::inbox(&user("targetUserId", raw)?)),
             (None, Some(_)) => ClassicAddress::Room(self.room()?),
             (None, None) => ClassicAddress::OwnRoom,
         };
@@ -347,6 +364,10 @@ fn string(field: &str, raw: Option<&RawValue>) -> Result<String, Reject> {
 fn whole(field: &str, raw: &RawValue) -> Result<u64, Reject> {
     let number = serde_json::from_str::<u64>(raw.get()).ok().filter(|number| *number <= LARGEST_EXACT);
     number.ok_or_else(|| Reject::field(field, format!("{field} must be a whole number from 0 to 2^53 - 1")))
+}
+
+fn user(field: &str, raw: &RawValue) -> Result<UserId, Reject> {
+    UserId::parse(string(field, Some(raw))?).map_err(|reject| reject.of(field))
 }
 
 fn position(field: &str, raw: &RawValue) -> Result<Position, Reject> {

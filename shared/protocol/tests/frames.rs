@@ -2,11 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use domain::{
-    Announcement, ConnectionId, Data, Epoch, Position, Publication, PublicationId, Reject, RoomId, Sequence, Timestamp,
-    UserId,
+    Activity, Announcement, ConnectionId, Data, Device, Epoch, Kind, Position, Publication, PublicationId, Reject,
+    RoomId, Sequence, Timestamp, UserId,
 };
 use protocol::block::{AnyBlock, Block, PresenceBlock};
-use protocol::reply::{Accepted, Answer, Done, Joined, Reply, Synced, SyncedRooms};
+use protocol::reply::{Accepted, Answer, Done, Joined, Present, Reply, Synced, SyncedRooms, Who};
 use protocol::server::{ServerFrame, System, blocks_frame, presence_frame, system_text};
 use protocol::{classic, queue};
 
@@ -63,6 +63,29 @@ fn frames_are_what_the_golden_files_say() {
     let accepted = Done::Accepted(Accepted { accepted: vec![publications[0].id.clone()] });
     golden("reply-accepted.json", &Reply::done(Some(3), accepted).to_text());
     golden("reply-joined.json", &Reply::done(Some(2), Done::Joined(joined())).to_text());
+    let present = Present {
+        user: user("ada"),
+        since: Timestamp::from_ms(1_764_000_000_000),
+        devices: vec![Device::parse("phone").unwrap()],
+        connections: 2,
+    };
+    let who = Who { room: room(), members: 3, users: Some(vec![present]), next: Some(user("ada")) };
+    golden("reply-who.json", &Reply::done(Some(5), Done::Who(who)).to_text());
+    let who = Who { room: room(), members: 4_812, users: None, next: None };
+    golden("reply-who-large.json", &Reply::done(Some(5), Done::Who(who)).to_text());
+    let activity = Activity {
+        id: "f07f8ca4b0b26cb9c4e5e77e69f274ee".to_owned(),
+        kind: Kind::MemberJoined,
+        room: Some(room()),
+        user: Some(user("ada")),
+        connection: Some(ConnectionId::parse("L0SM9cOFvHcCIhw=").unwrap()),
+        device: None,
+        members: None,
+        at: Timestamp::from_ms(1_764_000_000_000),
+    };
+    golden("activity-member.json", &queue::encode(&activity).unwrap());
+    let occupied = Activity { user: None, connection: None, kind: Kind::RoomOccupied, members: Some(1), ..activity };
+    golden("activity-room.json", &queue::encode(&occupied).unwrap());
     let mut refusal = Reject::field("data", "data is 30000 bytes of JSON; at most 24576 are allowed");
     refusal.after_ms = Some(1_500);
     golden("reply-refused.json", &Reply::refusal(Some(3), refusal).to_text());

@@ -4,10 +4,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use domain::{Code, Job, Submission, limits};
+use domain::{Activity, Check, Code, Job, Kind, Submission, limits};
 use protocol::classic::ClassicFrame;
 use protocol::queue;
-use protocol::reply::{Accepted, Answer, History, Joined, Reply, SyncedRooms};
+use protocol::reply::{Accepted, Answer, History, Joined, Reply, SyncedRooms, Who};
 use protocol::request::Request;
 use protocol::server::ServerFrame;
 use serde::Serialize;
@@ -53,7 +53,8 @@ fn actions() -> BTreeSet<String> {
 #[test]
 fn no_example_is_of_a_kind_that_nothing_reads() {
     let kinds: BTreeSet<&str> = all_examples().map(|(kind, _)| kind).collect();
-    assert_eq!(kinds, BTreeSet::from(["classic", "client", "event", "job", "refused", "server", "submission"]));
+    let read = ["activity", "check", "classic", "client", "event", "job", "refused", "server", "submission"];
+    assert_eq!(kinds, BTreeSet::from(read));
 }
 
 #[test]
@@ -81,7 +82,6 @@ fn every_action_has_a_section_and_an_example_and_there_is_no_other() {
 fn what_the_page_says_is_not_yet_is_refused() {
     let line = PAGE.lines().find(|line| line.starts_with("Not yet: ")).unwrap();
     for (word, text) in [
-        ("`who`", r#"{"action":"who","id":1,"room":"lobby"}"#),
         ("`auth`", r#"{"action":"auth","id":1,"token":"a.b.c"}"#),
     ] {
         assert!(line.contains(word) && Request::parse(text).is_err(), "{word} is served now: describe it");
@@ -120,6 +120,7 @@ fn is_known(done: &RawValue) -> bool {
         || survives::<SyncedRooms>(done)
         || survives::<Accepted>(done)
         || survives::<History>(done)
+        || survives::<Who>(done)
         || survives::<Left>(done)
 }
 
@@ -151,6 +152,8 @@ fn every_queue_message_on_the_page_is_written_so() {
     }
     examples("submission").into_iter().for_each(travels::<Submission>);
     examples("job").into_iter().for_each(travels::<Job>);
+    examples("check").into_iter().for_each(travels::<Check>);
+    examples("activity").into_iter().for_each(travels::<Activity>);
 }
 
 #[test]
@@ -159,6 +162,13 @@ fn every_code_is_on_the_page_with_whether_to_try_again_and_there_is_no_other() {
         rows(section("### Codes")).into_iter().skip(2).map(|row| (row[0].trim_matches('`'), row[1])).collect();
     let codes = Code::ALL.map(|code| (code.as_str(), if code.retry() { "yes" } else { "no" }));
     assert_eq!(listed, BTreeSet::from(codes));
+}
+
+#[test]
+fn every_kind_of_activity_is_on_the_page_and_there_is_no_other() {
+    let listed = rows(section("## Backends: activity")).into_iter().skip(2);
+    let listed = listed.flat_map(|row| row[0].split(", ").map(|name| name.trim_matches('`'))).collect::<BTreeSet<_>>();
+    assert_eq!(listed, BTreeSet::from(Kind::ALL.map(Kind::as_str)));
 }
 
 #[test]
@@ -181,6 +191,9 @@ fn every_limit_on_the_page_is_what_its_constant_says() {
         ("RESUME_PUBLICATIONS", limits::RESUME_PUBLICATIONS.to_string()),
         ("HISTORY_PUBLICATIONS", limits::HISTORY_PUBLICATIONS.to_string()),
         ("PRESENCE_NAMED_MEMBERS", limits::PRESENCE_NAMED_MEMBERS.to_string()),
+        ("ROOM_MEMBERS", limits::ROOM_MEMBERS.to_string()),
+        ("WHO_MEMBERS", limits::WHO_MEMBERS.to_string()),
+        ("WHO_USERS", limits::WHO_USERS.to_string()),
         ("RETENTION", format!("{} h", limits::RETENTION.as_secs() / 3_600)),
         ("DEDUPE", format!("{} days", limits::DEDUPE.as_secs() / 86_400)),
         ("KEEP_ALIVE", minutes(limits::KEEP_ALIVE)),

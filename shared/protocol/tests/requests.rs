@@ -22,6 +22,9 @@ fn every_action_of_the_specification_is_read() {
     assert!(matches!(action(r#"{"action":"leave","room":"lobby"}"#), Action::Leave { .. }));
     let history = action(r#"{"action":"history","id":4,"room":"lobby","before":1042,"limit":50}"#);
     assert!(matches!(history, Action::History { before: Some(before), limit: 50, .. } if before.get() == 1042));
+    let who = action(r#"{"action":"who","id":5,"room":"lobby","after":"bob","limit":20}"#);
+    assert!(matches!(who, Action::Who { after: Some(after), limit: 20, .. } if after.as_ref() == "bob"));
+    assert!(matches!(action(r#"{"action":"who","room":"lobby"}"#), Action::Who { after: None, limit: 50, .. }));
     let ping = action(r#"{"action":"ping","at":{"lobby":{"ep":"k7Qf","seq":1043}}}"#);
     assert!(matches!(ping, Action::Ping { at } if at.len() == 1));
     assert!(matches!(action(r#"{"action":"ping"}"#), Action::Ping { at } if at.is_empty()));
@@ -93,6 +96,10 @@ fn a_refusal_names_the_field_and_carries_the_id() {
         (r#"{"id":7,"action":"sync","rooms":[]}"#, Code::InvalidField, Some("rooms"), Some(7)),
         (r#"{"id":7,"action":"history","room":"r","limit":0}"#, Code::InvalidField, Some("limit"), Some(7)),
         (r#"{"id":7,"action":"history","room":"r","limit":1.5}"#, Code::InvalidField, Some("limit"), Some(7)),
+        (r#"{"id":7,"action":"who"}"#, Code::InvalidField, Some("room"), Some(7)),
+        (r#"{"id":7,"action":"who","room":"r","limit":101}"#, Code::InvalidField, Some("limit"), Some(7)),
+        (r#"{"id":7,"action":"who","room":"r","after":"a b"}"#, Code::InvalidField, Some("after"), Some(7)),
+        (r#"{"id":7,"action":"who","room":"r","after":7}"#, Code::InvalidField, Some("after"), Some(7)),
         (r#"{"id":7,"action":"publish","room":"r","data":1}"#, Code::InvalidField, Some("pid"), Some(7)),
         (r#"{"id":7,"action":"publish","room":"r","pid":"p"}"#, Code::InvalidField, Some("data"), Some(7)),
         (r#"{"id":7,"action":"publish","room":"r","items":[]}"#, Code::LimitExceeded, Some("items"), Some(7)),
@@ -162,7 +169,7 @@ proptest! {
 
     #[test]
     fn no_json_of_the_right_shape_makes_the_parser_panic(
-        action in prop::sample::select(vec!["sync", "join", "leave", "history", "ping", "publish", "sendMessage", "x"]),
+        action in prop::sample::select(vec!["sync", "join", "leave", "history", "who", "ping", "publish", "sendMessage", "x"]),
         field in prop::sample::select(vec!["room", "rooms", "since", "at", "before", "limit", "pid", "data", "items", "message"]),
         value in prop::sample::select(vec!["null", "0", "-1", "1e400", "\"\"", "\"\\ud800\"", "[]", "{}", "[{}]", "{\"\":{}}", "true"]),
     ) {

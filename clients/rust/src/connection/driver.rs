@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use domain::{PublicationId, RoomId};
-use protocol::reply::History;
+use protocol::reply::{History, Who};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::handle::{Command, HistoryError, PublishError};
+use super::handle::{Command, PublishError, QuestionError};
 use super::options::Options;
 use super::socket::{self, Said};
 use crate::rules::{Client, Event, LinkId, Loss, Output, Ticket};
@@ -25,7 +25,7 @@ const MESSAGES_IN_A_ROW: u32 = 256;
 const FAREWELL: Duration = Duration::from_secs(3);
 
 type Accepted = oneshot::Sender<Result<(), PublishError>>;
-type Page = oneshot::Sender<Result<History, HistoryError>>;
+type Page<T> = oneshot::Sender<Result<T, QuestionError>>;
 
 /// One client and its sockets.
 pub(super) struct Driver {
@@ -37,7 +37,8 @@ pub(super) struct Driver {
     said: mpsc::Sender<(LinkId, Said)>,
     heard: mpsc::Receiver<(LinkId, Said)>,
     receipts: HashMap<(RoomId, PublicationId), Vec<Accepted>>,
-    pages: HashMap<Ticket, Page>,
+    histories: HashMap<Ticket, Page<History>>,
+    rosters: HashMap<Ticket, Page<Who>>,
     next_ticket: u64,
     events: mpsc::Sender<Event>,
 }
@@ -54,7 +55,8 @@ impl Driver {
             said,
             heard,
             receipts: HashMap::new(),
-            pages: HashMap::new(),
+            histories: HashMap::new(),
+            rosters: HashMap::new(),
             next_ticket: 1,
             events,
         }
@@ -153,10 +155,16 @@ impl Driver {
                 }
             }
             Command::History { room, before, limit, page } => {
-                let ticket = Ticket(self.next_ticket);
-                self.next_ticket += 1;
+                let ticket = self.ticket();
                 match self.client.history(ticket, room, before, limit, now_ms) {
-                    Ok(()) => drop(self.pages.insert(ticket, page)),
+                    Ok(()) => drop(self.histories.insert(ticket, page)),
+                    Err(not_taken) => drop(page.send(Err(not_taken.into()))),
+                }
+            }
+            Command::Who { room, after, limit, page } => {
+                let ticket = self.ticket();
+                match self.client.who(ticket, room, after, limit, now_ms) {
+                    Ok(()) => drop(self.rosters.insert(ticket, page)),
                     Err(not_taken) => drop(page.send(Err(not_taken.into()))),
                 }
             }
@@ -173,13 +181,24 @@ impl Driver {
                 self.settle(room, pid, || Err(PublishError::Rejected(failure.clone())));
             }
             Event::History { ticket, page } => {
-                if let Some(waiting) = self.pages.remove(&ticket) {
-                    let _ = waiting.send(page.map_err(HistoryError::None));
+                if let Some(waiting) = self.histories.remove(&ticket) {
+                    let _ = waiting.send(page.map_err(QuestionError::None));
+                }
+            }
+            Event::Who { ticket, page } => {
+                if let Some(waiting) = self.rosters.remove(&ticket) {
+                    let _ = waiting.send(page.map_err(QuestionError::None));
                 }
             }
             other => return self.events.send(other).await.is_ok(),
         }
         true
+    }
+
+    fn ticket(&mut self) -> Ticket {
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket += 1;
+        ticket
     }
 
     fn settle(&mut self, room: RoomId, pid: PublicationId, outcome: impl Fn() -> Result<(), PublishError>) {

@@ -1,10 +1,10 @@
 //! What an application asks with, and what it hears from.
 
-use domain::{Data, Key, Position, PublicationId, RoomId, Sequence};
-use protocol::reply::{Failure, History};
+use domain::{Data, Key, Position, PublicationId, RoomId, Sequence, UserId};
+use protocol::reply::{Failure, History, Who};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::rules::{Event, NoHistory, NotTaken};
+use crate::rules::{Event, NoAnswer, NotTaken};
 
 /// Asks a client. Clones ask the same one.
 #[derive(Debug, Clone)]
@@ -39,15 +39,15 @@ pub enum PublishError {
     Rejected(Failure),
 }
 
-/// Why there is no history.
+/// Why a question has no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum HistoryError {
+pub enum QuestionError {
     /// The question was not taken, or the client ended before there was an answer.
     #[error(transparent)]
     NotTaken(#[from] NotTaken),
     /// The server gave none.
     #[error(transparent)]
-    None(#[from] NoHistory),
+    None(#[from] NoAnswer),
 }
 
 #[derive(Debug)]
@@ -75,7 +75,13 @@ pub(super) enum Command {
         room: RoomId,
         before: Option<Sequence>,
         limit: usize,
-        page: oneshot::Sender<Result<History, HistoryError>>,
+        page: oneshot::Sender<Result<History, QuestionError>>,
+    },
+    Who {
+        room: RoomId,
+        after: Option<UserId>,
+        limit: usize,
+        page: oneshot::Sender<Result<Who, QuestionError>>,
     },
     Position {
         room: RoomId,
@@ -143,10 +149,27 @@ impl Handle {
     ///
     /// # Errors
     /// When it is refused or not answered, when 16 questions wait already, or when the client has ended.
-    pub async fn history(&self, room: RoomId, before: Option<Sequence>, limit: usize) -> Result<History, HistoryError> {
+    pub async fn history(
+        &self,
+        room: RoomId,
+        before: Option<Sequence>,
+        limit: usize,
+    ) -> Result<History, QuestionError> {
         let (page, answer) = oneshot::channel();
         self.ask(Command::History { room, before, limit, page }).await?;
-        answer.await.unwrap_or(Err(HistoryError::NotTaken(NotTaken::Ended)))
+        answer.await.unwrap_or(Err(QuestionError::NotTaken(NotTaken::Ended)))
+    }
+
+    /// Who is in a room: at most `limit` users (1 to 100) in the order of their names, after one of them or from the
+    /// first; in rooms of more than 1,000 members only how many there are. Whoever keeps it up to date asks once the room
+    /// is joined, and then applies each [`Event::Presence`].
+    ///
+    /// # Errors
+    /// When it is refused or not answered, when 16 questions wait already, or when the client has ended.
+    pub async fn who(&self, room: RoomId, after: Option<UserId>, limit: usize) -> Result<Who, QuestionError> {
+        let (page, answer) = oneshot::channel();
+        self.ask(Command::Who { room, after, limit, page }).await?;
+        answer.await.unwrap_or(Err(QuestionError::NotTaken(NotTaken::Ended)))
     }
 
     /// Through which publication everything of a room was heard; `None` before it is joined. An application that

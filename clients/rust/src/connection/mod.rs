@@ -31,7 +31,7 @@ mod socket;
 
 use tokio::sync::mpsc;
 
-pub use handle::{Error, Events, Handle, HistoryError, PublishError, Receipt};
+pub use handle::{Error, Events, Handle, PublishError, QuestionError, Receipt};
 pub use options::{BadOptions, Options, Token, TokenPlace};
 
 /// Commands that wait for the client; more of them wait in their callers.

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use domain::{Announcement, Code, Position, RoomId, limits};
 use protocol::block::{AnyBlock, EphemeralBlock, EphemeralMessage, PresenceBlock};
-use protocol::reply::{Accepted, Answer, Failure, History, Joined, Synced, SyncedRooms};
+use protocol::reply::{Accepted, Answer, Failure, History, Joined, Synced, SyncedRooms, Who};
 use protocol::server::{Return, ServerFrame, System};
 use serde_json::value::RawValue;
 
 use super::client::{Client, Pause};
-use super::event::{Event, LinkId, Loss, NoHistory, Output};
+use super::event::{Event, LinkId, Loss, NoAnswer, Output};
 use super::link::Asked;
 use super::room::{Ask, Room, Step};
 
@@ -172,6 +172,11 @@ impl Client {
                     self.event(Event::History { ticket: *ticket, page: Ok(page) });
                 }
             }),
+            Asked::Who(ticket) => Answer::done::<Who>(raw).map(|page| {
+                if self.questions.done(*ticket) {
+                    self.event(Event::Who { ticket: *ticket, page: Ok(page) });
+                }
+            }),
         };
         if let Err(error) = read {
             tracing::warn!(%error, "a reply is not what was asked for");
@@ -272,7 +277,12 @@ impl Client {
             }
             Asked::History(ticket) => {
                 if self.questions.done(ticket) {
-                    self.event(Event::History { ticket, page: Err(NoHistory::Refused(failure.clone())) });
+                    self.event(Event::History { ticket, page: Err(NoAnswer::Refused(failure.clone())) });
+                }
+            }
+            Asked::Who(ticket) => {
+                if self.questions.done(ticket) {
+                    self.event(Event::Who { ticket, page: Err(NoAnswer::Refused(failure.clone())) });
                 }
             }
         }

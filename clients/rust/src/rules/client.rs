@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use domain::{Data, Item, Key, Position, PublicationId, RoomId, Sequence, limits};
+use domain::{Data, Item, Key, Position, PublicationId, RoomId, Sequence, UserId, limits};
 
 use super::chance::Chance;
 use super::event::{Event, LinkId, Loss, NotTaken, Output, Ticket};
 use super::link::Link;
 use super::outbox::Outbox;
-use super::questions::Questions;
+use super::questions::{About, Questions};
 use super::request::Request;
 use super::room::{Ask, Room};
 use super::times::{LATER_MS, OVERLAP_MS, ROTATE_RETRY_MS};
@@ -146,7 +146,7 @@ impl Client {
     /// [`Event::History`] follows.
     ///
     /// # Errors
-    /// [`NotTaken::Histories`] when too many questions wait; [`NotTaken::Ended`].
+    /// [`NotTaken::Questions`] when too many questions wait; [`NotTaken::Ended`].
     pub fn history(
         &mut self,
         ticket: Ticket,
@@ -157,7 +157,27 @@ impl Client {
     ) -> Result<(), NotTaken> {
         self.check_alive()?;
         let limit = limit.clamp(1, limits::HISTORY_PUBLICATIONS);
-        self.questions.push(ticket, room, before, limit, now_ms)?;
+        self.questions.push(ticket, room, About::History { before }, limit, now_ms)?;
+        self.pump(now_ms);
+        Ok(())
+    }
+
+    /// Asks for at most `limit` users (1 to 100) of a room, in the order of their names, after one of them or from the
+    /// first. [`Event::Who`] follows.
+    ///
+    /// # Errors
+    /// [`NotTaken::Questions`] when too many questions wait; [`NotTaken::Ended`].
+    pub fn who(
+        &mut self,
+        ticket: Ticket,
+        room: RoomId,
+        after: Option<UserId>,
+        limit: usize,
+        now_ms: u64,
+    ) -> Result<(), NotTaken> {
+        self.check_alive()?;
+        let limit = limit.clamp(1, limits::WHO_USERS);
+        self.questions.push(ticket, room, About::Who { after }, limit, now_ms)?;
         self.pump(now_ms);
         Ok(())
     }

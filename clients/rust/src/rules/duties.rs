@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use domain::{Position, RoomId};
 
 use super::client::{Client, Pause};
-use super::event::{Event, Loss, NoHistory, Output, Ticket};
+use super::event::{Event, Loss, NoAnswer, Output, Ticket};
 use super::link::{Asked, Due};
+use super::questions::About;
 use super::request::Request;
 use super::room::{Ask, Room};
 
@@ -72,7 +73,7 @@ impl Client {
             self.ask_rooms(wanted, sync, now_ms);
         }
         unwanted.into_iter().for_each(|room| self.ask_to_leave(room, now_ms));
-        self.ask_for_history(now_ms);
+        self.ask_questions(now_ms);
         self.send_publications(now_ms);
     }
 
@@ -128,14 +129,25 @@ impl Client {
                     self.outbox.again_at(&room, now_ms + pause);
                 }
             }
-            Asked::History(ticket) => match self.questions.failed(ticket) {
-                Some(tries) => {
-                    let pause = self.pause(tries, after_ms);
-                    self.questions.again_at(ticket, now_ms + pause);
+            Asked::History(ticket) => {
+                if self.is_given_up(ticket, after_ms, now_ms) {
+                    self.event(Event::History { ticket, page: Err(NoAnswer::Unanswered) });
                 }
-                None => self.event(Event::History { ticket, page: Err(NoHistory::Unanswered) }),
-            },
+            }
+            Asked::Who(ticket) => {
+                if self.is_given_up(ticket, after_ms, now_ms) {
+                    self.event(Event::Who { ticket, page: Err(NoAnswer::Unanswered) });
+                }
+            }
         }
+    }
+
+    /// Whether a question that came to nothing has been asked often enough; otherwise it is asked again.
+    fn is_given_up(&mut self, ticket: Ticket, after_ms: Option<u64>, now_ms: u64) -> bool {
+        let Some(tries) = self.questions.failed(ticket) else { return true };
+        let pause = self.pause(tries, after_ms);
+        self.questions.again_at(ticket, now_ms + pause);
+        false
     }
 
     /// Asks rooms again that were asked together: together.
@@ -182,14 +194,22 @@ impl Client {
         self.ask(id, Asked::Leave(room), text, now_ms);
     }
 
-    fn ask_for_history(&mut self, now_ms: u64) {
+    fn ask_questions(&mut self, now_ms: u64) {
         let due: Vec<Ticket> = self.questions.due().filter(|(_, at)| *at <= now_ms).map(|(ticket, _)| ticket).collect();
         for ticket in due {
             let id = self.request_id();
             if let Some(question) = self.questions.send(ticket) {
-                let (room, before, limit) = (&question.room, question.before, question.limit);
-                let text = Request::History { id, room, before, limit }.text();
-                self.ask(id, Asked::History(ticket), text, now_ms);
+                let (room, limit) = (&question.room, question.limit);
+                let (request, asked) = match &question.about {
+                    About::History { before } => {
+                        (Request::History { id, room, before: *before, limit }, Asked::History(ticket))
+                    }
+                    About::Who { after } => {
+                        (Request::Who { id, room, after: after.as_ref(), limit }, Asked::Who(ticket))
+                    }
+                };
+                let text = request.text();
+                self.ask(id, asked, text, now_ms);
             }
         }
     }

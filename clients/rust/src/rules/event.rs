@@ -1,7 +1,7 @@
 //! What a client does and says: to its connections, and to the application.
 
 use domain::{ConnectionId, Data, Key, Position, PublicationId, RoomId, Timestamp, UserId};
-use protocol::reply::{Failure, History};
+use protocol::reply::{Failure, History, Who};
 
 /// What a client wants done.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,7 +26,7 @@ pub enum Output {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LinkId(pub u64);
 
-/// A question for history, as the application numbered it.
+/// A question (for history, or who is there), as the application numbered it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Ticket(pub u64);
 
@@ -139,7 +139,14 @@ pub enum Event {
         /// To which.
         ticket: Ticket,
         /// The page, or why there is none.
-        page: Result<History, NoHistory>,
+        page: Result<History, NoAnswer>,
+    },
+    /// The answer to a question who is in a room.
+    Who {
+        /// To which.
+        ticket: Ticket,
+        /// A page of users, or why there is none.
+        page: Result<Who, NoAnswer>,
     },
     /// It is over: no further attempt is made, and nothing is told any more.
     Ended {
@@ -204,9 +211,9 @@ impl Loss {
     }
 }
 
-/// Why there is no history.
+/// Why a question has no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NoHistory {
+pub enum NoAnswer {
     /// It was refused.
     #[error("{}", .0.message)]
     Refused(Failure),
@@ -227,7 +234,7 @@ pub enum NotTaken {
     /// As many publications wait as may.
     #[error("too many publications wait to be accepted; wait for one of them")]
     Publications,
-    /// As many questions for history wait as may.
-    #[error("too many questions for history wait for an answer; wait for one of them")]
-    Histories,
+    /// As many questions wait as may.
+    #[error("too many questions wait for an answer; wait for one of them")]
+    Questions,
 }

@@ -42,6 +42,8 @@ pub(super) enum Asked {
     Publish(RoomId),
     /// For history.
     History(Ticket),
+    /// Who is there.
+    Who(Ticket),
 }
 
 #[derive(Debug)]

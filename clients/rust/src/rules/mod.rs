@@ -25,4 +25,4 @@ mod room;
 pub mod times;
 
 pub use client::Client;
-pub use event::{Event, LinkId, Loss, Message, NoHistory, NotTaken, Output, Ticket};
+pub use event::{Event, LinkId, Loss, Message, NoAnswer, NotTaken, Output, Ticket};

@@ -1,12 +1,12 @@
-//! Questions for history that wait for an answer.
+//! Questions that wait for an answer: for history, and who is there.
 
 use std::collections::BTreeMap;
 
-use domain::{RoomId, Sequence};
+use domain::{RoomId, Sequence, UserId};
 
 use super::event::{NotTaken, Ticket};
 use super::room::Ask;
-use super::times::{HISTORY_TRIES, WAITING_HISTORIES};
+use super::times::{QUESTION_TRIES, WAITING_QUESTIONS};
 
 /// All questions, by the application's number.
 #[derive(Debug, Default)]
@@ -16,10 +16,25 @@ pub(super) struct Questions(BTreeMap<Ticket, Question>);
 #[derive(Debug, Clone)]
 pub(super) struct Question {
     pub(super) room: RoomId,
-    pub(super) before: Option<Sequence>,
     pub(super) limit: usize,
+    pub(super) about: About,
     ask: Ask,
     tries: u32,
+}
+
+/// What a question is about.
+#[derive(Debug, Clone)]
+pub(super) enum About {
+    /// What was published.
+    History {
+        /// Only before this.
+        before: Option<Sequence>,
+    },
+    /// Who is there.
+    Who {
+        /// Only after this name.
+        after: Option<UserId>,
+    },
 }
 
 impl Questions {
@@ -28,14 +43,14 @@ impl Questions {
         &mut self,
         ticket: Ticket,
         room: RoomId,
-        before: Option<Sequence>,
+        about: About,
         limit: usize,
         now_ms: u64,
     ) -> Result<(), NotTaken> {
-        if self.0.len() >= WAITING_HISTORIES {
-            return Err(NotTaken::Histories);
+        if self.0.len() >= WAITING_QUESTIONS {
+            return Err(NotTaken::Questions);
         }
-        self.0.insert(ticket, Question { room, before, limit, ask: Ask::At(now_ms), tries: 0 });
+        self.0.insert(ticket, Question { room, limit, about, ask: Ask::At(now_ms), tries: 0 });
         Ok(())
     }
 
@@ -58,7 +73,7 @@ impl Questions {
     /// enough, and is forgotten.
     pub(super) fn failed(&mut self, ticket: Ticket) -> Option<u32> {
         let tries = self.0.get(&ticket)?.tries;
-        if tries + 1 >= HISTORY_TRIES {
+        if tries + 1 >= QUESTION_TRIES {
             self.0.remove(&ticket);
             return None;
         }

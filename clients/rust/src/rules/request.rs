@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::{Data, Item, Key, Position, PublicationId, RoomId, Sequence};
+use domain::{Data, Item, Key, Position, PublicationId, RoomId, Sequence, UserId};
 use protocol::request::RequestId;
 use serde::Serialize;
 
@@ -27,6 +27,14 @@ pub(super) enum Request<'a> {
         room: &'a RoomId,
         #[serde(skip_serializing_if = "Option::is_none")]
         before: Option<Sequence>,
+        limit: usize,
+    },
+    /// A page of who is there.
+    Who {
+        id: RequestId,
+        room: &'a RoomId,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        after: Option<&'a UserId>,
         limit: usize,
     },
     /// Keep-alive. The pong has no id; a refusal has.
@@ -96,6 +104,9 @@ mod tests {
             read(history).action,
             Action::History { room: room.clone(), before: Some(Sequence::new(9)), limit: 20 }
         );
+        let bob = UserId::parse("bob").unwrap();
+        let who = Request::Who { id: 7, room: &room, after: Some(&bob), limit: 20 };
+        assert_eq!(read(who).action, Action::Who { room: room.clone(), after: Some(bob), limit: 20 });
         let ping = read(Request::Ping { id: 5, at: BTreeMap::from([(&room, &at)]) });
         assert_eq!((ping.id, ping.action), (Some(5), Action::Ping { at: vec![(room.clone(), at.clone())] }));
         let published = |items: &[&Item]| read(Request::publish(6, &room, items)).action;

@@ -44,10 +44,10 @@ pub const HELD_BYTES: usize = 1024 * 1024;
 pub const WAITING_PUBLICATIONS: usize = 1_000;
 /// Bytes of data that wait to be accepted, all rooms together.
 pub const WAITING_BYTES: usize = 4 * 1024 * 1024;
-/// Questions for history that wait for an answer.
-pub const WAITING_HISTORIES: usize = 16;
-/// Tries after which a question for history is given up.
-pub const HISTORY_TRIES: u32 = 5;
+/// Questions (for history, and who is there) that wait for an answer.
+pub const WAITING_QUESTIONS: usize = 16;
+/// Tries after which a question is given up.
+pub const QUESTION_TRIES: u32 = 5;
 
 /// What a position takes in a sync or a ping beside its room's name.
 const POSITION_BYTES: usize = 64;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use domain::{Data, Device, RoomId};
-use roomcast_client::connection::{HistoryError, PublishError, Token, TokenPlace, connect};
+use roomcast_client::connection::{PublishError, QuestionError, Token, TokenPlace, connect};
 use roomcast_client::rules::{Event, Loss, NotTaken};
 use serde_json::json;
 use tokio::io::AsyncReadExt;
@@ -82,7 +82,7 @@ async fn a_refused_publication_and_refused_history_are_told_to_who_asked() {
     let history = tokio::spawn(async move { handle.history(lobby(), None, 20).await });
     let (id, _) = guest.asked("history").await;
     guest.say(&refusal(id)).await;
-    assert!(matches!(soon(history).await.unwrap(), Err(HistoryError::None(_))));
+    assert!(matches!(soon(history).await.unwrap(), Err(QuestionError::None(_))));
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use domain::{Data, Epoch, Position, PublicationId, RoomId, Sequence};
+use domain::{Data, Epoch, Position, PublicationId, RoomId, Sequence, UserId};
 use roomcast_client::rules::{Client, Event, LinkId, Loss, Output, Ticket};
 use serde_json::{Value, json};
 
@@ -84,6 +84,12 @@ impl Bench {
 
     pub(crate) fn history(&mut self, ticket: u64, name: &str) {
         self.client.history(Ticket(ticket), room(name), None, 20, self.now_ms).unwrap();
+        self.drain();
+    }
+
+    pub(crate) fn who(&mut self, ticket: u64, name: &str, after: Option<&str>) {
+        let after = after.map(|name| UserId::parse(name).unwrap());
+        self.client.who(Ticket(ticket), room(name), after, 20, self.now_ms).unwrap();
         self.drain();
     }
 

@@ -1,5 +1,6 @@
 //! What is heard of a room: positions, gaps, replays.
 
+use domain::UserId;
 use roomcast_client::rules::{Event, times};
 use serde_json::json;
 
@@ -299,4 +300,18 @@ fn a_position_that_the_application_remembered_is_resumed_from() {
     bench.ok(join, &json!({"room": "team:7", "ep": "old", "seq": 5, "recovered": true, "b": b}));
     let events = bench.events();
     assert!(matches!(events[0], Event::Joined { .. }) && matches!(events[3], Event::Resumed { replayed: 2, .. }));
+}
+
+#[test]
+fn who_came_and_who_went_is_told_of_rooms_that_are_joined() {
+    let mut bench = Bench::in_lobby();
+    let told = |name: &str| json!({"room": name, "p": {"members": 3, "users": 2, "in": ["bob"], "out": ["eve"]}});
+    bench.receive(&json!({"b": [told("lobby"), told("elsewhere")]}));
+    let names = |name: &str| vec![UserId::parse(name).unwrap()];
+    let expected =
+        Event::Presence { room: room("lobby"), members: 3, users: Some(2), came: names("bob"), went: names("eve") };
+    assert_eq!(bench.events(), [expected]);
+    bench.receive(&json!({"b": [{"room": "lobby", "p": {"members": 4813}}]}));
+    let counted = Event::Presence { room: room("lobby"), members: 4813, users: None, came: vec![], went: vec![] };
+    assert_eq!(bench.events(), [counted]);
 }

@@ -6,7 +6,7 @@ use domain::{
     Code, ConnectionId, Data, Epoch, Position, Publication, PublicationId, Reject, RoomId, Sequence, Timestamp, UserId,
 };
 use protocol::block::Block;
-use protocol::reply::{Accepted, Done, History, Joined, Reply, Synced, SyncedRooms};
+use protocol::reply::{Accepted, Done, History, Joined, Reply, Synced, SyncedRooms, Who};
 use protocol::request::{Action, Request};
 use protocol::server::{System, system_text};
 use roomcast_client::rules::LinkId;
@@ -120,6 +120,10 @@ impl Server {
                 let sequenced = |item: &domain::Item| self.publish(&room, &item.id, &item.data, now_ms, lag_ms);
                 published.extend(items.iter().filter_map(sequenced));
                 Done::Accepted(Accepted { accepted })
+            }
+            Action::Who { room, .. } => {
+                let members = self.members.values().filter(|rooms| rooms.contains_key(&room)).count() as u64;
+                Done::Who(Who { room, members, users: Some(Vec::new()), next: None })
             }
             Action::Whisper { .. } | Action::Classic { .. } => panic!("{text}"),
         };

@@ -1,7 +1,7 @@
-//! What becomes of publications, and of questions for history.
+//! What becomes of publications, and of questions.
 
 use domain::Data;
-use roomcast_client::rules::{Event, NoHistory, NotTaken, Ticket, times};
+use roomcast_client::rules::{Event, NoAnswer, NotTaken, Ticket, times};
 use serde_json::json;
 
 use crate::bench::{Bench, pid, room};
@@ -132,13 +132,34 @@ fn history_that_is_refused_or_never_answered_is_told() {
     bench.history(1, "secret");
     let (id, _) = bench.asked("history");
     bench.refuse(id, "forbidden", None);
-    assert!(matches!(bench.events()[..], [Event::History { page: Err(NoHistory::Refused(_)), .. }]));
+    assert!(matches!(bench.events()[..], [Event::History { page: Err(NoAnswer::Refused(_)), .. }]));
     bench.history(2, "lobby");
-    for _ in 0..times::HISTORY_TRIES {
+    for _ in 0..times::QUESTION_TRIES {
         let (id, _) = bench.asked("history");
         bench.refuse(id, "unavailable", Some(100));
         bench.pass(9_000);
     }
-    assert!(matches!(bench.events()[..], [Event::History { ticket: Ticket(2), page: Err(NoHistory::Unanswered) }]));
+    assert!(matches!(bench.events()[..], [Event::History { ticket: Ticket(2), page: Err(NoAnswer::Unanswered) }]));
     bench.nothing_sent();
+}
+
+#[test]
+fn who_is_there_is_asked_for_and_answered_refused_or_given_up() {
+    let mut bench = Bench::in_lobby();
+    bench.who(7, "lobby", Some("ada"));
+    let (id, request) = bench.asked("who");
+    assert_eq!((&request["limit"], &request["after"]), (&json!(20), &json!("ada")));
+    bench.ok(id, &json!({"room": "lobby", "members": 1, "users": [{"user": "bob", "since": 5, "connections": 1}]}));
+    assert!(matches!(&bench.events()[..], [Event::Who { ticket: Ticket(7), page: Ok(page) }] if page.members == 1));
+    bench.who(8, "secret", None);
+    let (id, _) = bench.asked("who");
+    bench.refuse(id, "forbidden", None);
+    assert!(matches!(bench.events()[..], [Event::Who { page: Err(NoAnswer::Refused(_)), .. }]));
+    bench.who(9, "lobby", None);
+    for _ in 0..times::QUESTION_TRIES {
+        let (id, _) = bench.asked("who");
+        bench.refuse(id, "unavailable", Some(100));
+        bench.pass(9_000);
+    }
+    assert!(matches!(bench.events()[..], [Event::Who { ticket: Ticket(9), page: Err(NoAnswer::Unanswered) }]));
 }

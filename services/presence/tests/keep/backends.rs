@@ -22,7 +22,8 @@ async fn backends_are_told_the_story_of_a_room_from_occupied_to_vacated() {
     scene.world.store.bury(&bob.id, scene.world.clock.now()).await.unwrap();
     scene.settle().await;
     let told = scene.world.topic.told();
-    let of = |kinds: &[Kind]| -> Vec<Activity> { told.iter().filter(|one| kinds.contains(&one.kind)).cloned().collect() };
+    let of =
+        |kinds: &[Kind]| -> Vec<Activity> { told.iter().filter(|one| kinds.contains(&one.kind)).cloned().collect() };
     assert_eq!(
         story(&of(&[Kind::RoomOccupied, Kind::RoomVacated])),
         [(Kind::RoomOccupied, None, Some(1)), (Kind::RoomVacated, None, Some(0))]
@@ -57,9 +58,8 @@ async fn what_is_told_again_has_the_same_id() {
     scene.hand_over(records).await;
     let again = scene.world.topic.take();
     let ids = |told: &[Activity]| told.iter().map(|one| (one.kind, one.id.clone())).collect::<Vec<_>>();
-    let of_records = |told: &[Activity]| {
-        ids(told).into_iter().filter(|(kind, _)| *kind != Kind::RoomOccupied).collect::<Vec<_>>()
-    };
+    let of_records =
+        |told: &[Activity]| ids(told).into_iter().filter(|(kind, _)| *kind != Kind::RoomOccupied).collect::<Vec<_>>();
     assert_eq!(of_records(&first), of_records(&again));
     assert!(first.len() == 3 && again.len() == 2, "the room was occupied once");
 }

@@ -54,8 +54,15 @@ async fn two_tabs_of_a_user_come_once_and_go_once() {
         scene.leave(&tab, "lobby").await;
         scene.settle().await;
     }
-    let said: Vec<_> = scene.announced().into_iter().map(|told| (told.members, told.users, told.came.len(), told.went.len())).collect();
-    assert_eq!(said, [(1, Some(1), 1, 0), (2, Some(2), 1, 0), (3, Some(2), 0, 0), (2, Some(2), 0, 0), (1, Some(1), 0, 1)]);
+    let said: Vec<_> = scene
+        .announced()
+        .into_iter()
+        .map(|told| (told.members, told.users, told.came.len(), told.went.len()))
+        .collect();
+    assert_eq!(
+        said,
+        [(1, Some(1), 1, 0), (2, Some(2), 1, 0), (3, Some(2), 0, 0), (2, Some(2), 0, 0), (1, Some(1), 0, 1)]
+    );
 }
 
 #[tokio::test]

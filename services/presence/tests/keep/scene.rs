@@ -11,10 +11,10 @@ use lambda_kit::start::{Batches, Records};
 use presence::Keeper;
 use protocol::stream::{Attribute, Event, Image, Record};
 use telemetry::Summary;
+use testkit::chance::Seeded;
 use testkit::clock::TurnedClock;
 use testkit::faults::{Faulty, Plan};
 use testkit::memory::{Queues, Store, Topic};
-use testkit::chance::Seeded;
 use testkit::{World, samples};
 
 pub(crate) type Function = Keeper<Faulty<Store, Plan>, Faulty<Queues, Plan>, Faulty<Topic, Plan>, TurnedClock, Seeded>;

@@ -86,7 +86,25 @@ where
     if room.is_everyone() {
         return enter_everyone(ports, chance, joiner).await;
     }
-    let Place { shard, members, grown } = place(ports, chance, room, &joiner.member).await?;
+    let place = place(ports, chance, room, &joiner.member).await?;
+    take_place(ports, chance, room, joiner, place, now).await
+}
+
+/// Joins a room in the place that was found for it; `None` if the connection is not, or no longer, there.
+///
+/// # Errors
+/// Those of the ports; a repeat is safe.
+pub async fn take_place<P>(
+    ports: &P,
+    chance: &impl Chance,
+    room: &RoomId,
+    joiner: &Joiner,
+    Place { shard, members, grown }: Place,
+    now: Timestamp,
+) -> Result<Option<Entered>>
+where
+    P: Connections + Memberships + Rooms,
+{
     let membership = Membership {
         room: room.clone(),
         shard,

@@ -3,5 +3,5 @@
 mod enter;
 mod forget;
 
-pub use enter::{Entered, Joiner, Place, enter, place};
+pub use enter::{Entered, Joiner, Place, enter, place, take_place};
 pub use forget::{forget, leave_all};

@@ -10,9 +10,7 @@ mod scene;
 mod suites;
 mod world;
 
-pub use fixtures::{
-    ChecksFixture, GatewayFixture, Peer, QueuesFixture, StoreFixture, Taken, Told, TopicFixture,
-};
+pub use fixtures::{ChecksFixture, GatewayFixture, Peer, QueuesFixture, StoreFixture, Taken, Told, TopicFixture};
 pub use scene::PATIENCE;
 
 /// Makes one `#[tokio::test]` of each promise of a suite, in a module of the suite's name.

@@ -6,9 +6,7 @@ use bytes::Bytes;
 use domain::ports::Receipt;
 use domain::{Check, Endpoint, Job, Line, Submission};
 
-use super::fixtures::{
-    ChecksFixture, GatewayFixture, Peer, QueuesFixture, StoreFixture, Taken, Told, TopicFixture,
-};
+use super::fixtures::{ChecksFixture, GatewayFixture, Peer, QueuesFixture, StoreFixture, Taken, Told, TopicFixture};
 use super::scene::unique;
 use crate::clock::TurnedClock;
 use crate::memory::{self, Message, VISIBILITY};
@@ -91,11 +89,8 @@ impl TopicFixture for World {
     async fn take_told(&self) -> Vec<Told> {
         let attributes = |(name, value): (&str, String)| (name.to_owned(), value);
         let told = self.topic.take().into_iter();
-        told.map(|activity| Told {
-            attributes: activity.attributes().into_iter().map(attributes).collect(),
-            activity,
-        })
-        .collect()
+        told.map(|activity| Told { attributes: activity.attributes().into_iter().map(attributes).collect(), activity })
+            .collect()
     }
 }
 

@@ -1,7 +1,9 @@
 //! Connections and their tombstones, over the state of the store.
 
 use domain::ports::{Connections, Known, Opened, Result};
-use domain::{Change as Happened, Connection, ConnectionId, Membership, RoomId, Shard, Shards, Suspect, Timestamp, limits};
+use domain::{
+    Change as Happened, Connection, ConnectionId, Membership, RoomId, Shard, Shards, Suspect, Timestamp, limits,
+};
 
 use super::index::Change;
 use super::store::{Slot, State, Store};

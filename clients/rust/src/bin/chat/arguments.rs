@@ -17,7 +17,7 @@ const TOKEN_LIFE: Duration = Duration::from_secs(3 * 60 * 60);
 #[command(
     name = "chat",
     bin_name = "cargo chat",
-    after_help = "Commands: /join ROOM, /leave, /quit; Ctrl-D quits too."
+    after_help = "Commands: /join ROOM, /leave, /who, /quit; Ctrl-D quits too."
 )]
 pub(crate) struct Arguments {
     /// The room to join, such as lobby.
@@ -26,7 +26,7 @@ pub(crate) struct Arguments {
     /// Who to be: the token is then signed with the development key of infra/local.yaml. A guest, if neither this nor
     /// --token is given.
     #[arg(long, value_name = "NAME", value_parser = user)]
-    user: Option<UserId>,
+    pub(crate) user: Option<UserId>,
     /// Where to connect to.
     #[arg(long, env = "ROOMCAST_WS_URL", default_value = "ws://127.0.0.1:3001/local")]
     url: String,

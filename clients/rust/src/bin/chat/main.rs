@@ -34,5 +34,5 @@ async fn chat(arguments: Arguments) -> Result<bool, Box<dyn std::error::Error>> 
     let options = arguments.options()?;
     let terminal = Terminal::open()?;
     let (handle, events) = connect(options)?;
-    Ok(Session::new(handle, terminal, arguments.history).run(arguments.room, events).await)
+    Ok(Session::new(handle, terminal, arguments.history, arguments.user).run(arguments.room, events).await)
 }

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use domain::{Data, Position, PublicationId, RoomId};
+use domain::{Data, Position, PublicationId, RoomId, UserId, limits};
 use jiff::tz::TimeZone;
 use protocol::block::Block;
 use protocol::reply::History;
-use roomcast_client::connection::{Events, Handle, HistoryError, PublishError};
+use roomcast_client::connection::{Events, Handle, PublishError, QuestionError};
 use roomcast_client::rules::{Event, Message};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -21,7 +21,13 @@ const LINGER: Duration = Duration::from_secs(5);
 /// Pages that wait to be shown.
 const PAGES: usize = 16;
 
-type Page = (RoomId, Position, Result<History, HistoryError>);
+/// What was asked for and has come.
+enum Fetched {
+    /// What was said in a room up to where it was joined.
+    Earlier(RoomId, Position, Result<History, QuestionError>),
+    /// Something to show.
+    Line(Line),
+}
 
 /// One visit.
 pub(crate) struct Session {
@@ -29,13 +35,15 @@ pub(crate) struct Session {
     terminal: Terminal,
     zone: TimeZone,
     history: u8,
+    /// Whoever sits here, if they said who: that they came is no news to them.
+    user: Option<UserId>,
     /// The room that is typed to.
     current: Option<RoomId>,
     /// Rooms that have been asked for and not been answered.
     entering: BTreeSet<RoomId>,
     /// Rooms whose earlier lines are being fetched: what comes live waits until those have been shown.
     opening: BTreeMap<RoomId, Vec<Message>>,
-    pages: mpsc::Sender<Page>,
+    fetched: mpsc::Sender<Fetched>,
     /// Lines of our own that have not come back yet.
     not_back: BTreeSet<PublicationId>,
     all_accepted: bool,
@@ -47,24 +55,26 @@ enum Typed {
     Nothing,
     Join(RoomId),
     Leave,
+    Who,
     Quit,
     Say(String),
     Wrong(String),
 }
 
 impl Session {
-    pub(crate) fn new(handle: Handle, terminal: Terminal, history: u8) -> Self {
-        let (pages, _) = mpsc::channel(1);
+    pub(crate) fn new(handle: Handle, terminal: Terminal, history: u8, user: Option<UserId>) -> Self {
+        let (fetched, _) = mpsc::channel(1);
         let zone = TimeZone::system();
         Self {
             handle,
             terminal,
             zone,
             history,
+            user,
             current: None,
             entering: BTreeSet::new(),
             opening: BTreeMap::new(),
-            pages,
+            fetched,
             not_back: BTreeSet::new(),
             all_accepted: true,
         }
@@ -72,8 +82,8 @@ impl Session {
 
     /// Until somebody quits, or nothing more is typed and all of it has been accepted. Whether all of it was.
     pub(crate) async fn run(mut self, room: RoomId, mut events: Events) -> bool {
-        let (pages, mut fetched) = mpsc::channel(PAGES);
-        self.pages = pages;
+        let (fetched, mut has_come) = mpsc::channel(PAGES);
+        self.fetched = fetched;
         self.join(room).await;
         let mut sending: JoinSet<Result<PublicationId, PublishError>> = JoinSet::new();
         let mut typing = true;
@@ -107,7 +117,10 @@ impl Session {
                         break;
                     }
                 },
-                Some((room, head, page)) = fetched.recv() => self.show_earlier(&room, &head, page),
+                Some(fetched) = has_come.recv() => match fetched {
+                    Fetched::Earlier(room, head, page) => self.show_earlier(&room, &head, page),
+                    Fetched::Line(line) => self.terminal.show(&line),
+                },
                 Some(sent) = sending.join_next() => self.sent(sent),
                 () = wait_until(linger_until) => break,
             }
@@ -128,6 +141,7 @@ impl Session {
                 }
                 None => self.status("in no room; /join ROOM first"),
             },
+            Typed::Who => self.ask_who(),
             Typed::Say(text) => self.say(&text, sending).await,
             Typed::Wrong(problem) => self.status(&problem),
         }
@@ -183,6 +197,12 @@ impl Session {
                 Some(waiting) => waiting.push(message),
                 None => self.show(&message),
             },
+            Event::Presence { room, came, went, .. } => {
+                let others = |names: Vec<UserId>| names.into_iter().filter(|name| Some(name) != self.user.as_ref());
+                let (came, went) = (others(came).collect::<Vec<_>>(), others(went).collect::<Vec<_>>());
+                let lines = view::presence(&room, self.current.as_ref(), &came, &went);
+                lines.iter().for_each(|line| self.terminal.show(line));
+            }
             Event::Joined { ref room, ref head, .. } => {
                 self.entering.remove(room);
                 if let Some(line) = view::status(&event) {
@@ -211,15 +231,28 @@ impl Session {
             return;
         }
         self.opening.insert(room.clone(), Vec::new());
-        let (handle, pages, limit) = (self.handle.clone(), self.pages.clone(), usize::from(self.history));
+        let (handle, fetched, limit) = (self.handle.clone(), self.fetched.clone(), usize::from(self.history));
         tokio::spawn(async move {
             let page = handle.history(room.clone(), Some(head.sequence.next()), limit).await;
             // If the visit is over, nobody wants to see it.
-            let _ = pages.send((room, head, page)).await;
+            let _ = fetched.send(Fetched::Earlier(room, head, page)).await;
         });
     }
 
-    fn show_earlier(&mut self, room: &RoomId, head: &Position, page: Result<History, HistoryError>) {
+    /// Asks who is in the room that is typed to.
+    fn ask_who(&self) {
+        let Some(room) = self.current.clone() else { return self.status("in no room; /join ROOM first") };
+        let (handle, fetched) = (self.handle.clone(), self.fetched.clone());
+        tokio::spawn(async move {
+            let line = match handle.who(room.clone(), None, limits::WHO_USERS).await {
+                Ok(who) => view::who(&who),
+                Err(error) => Line::Status(format!("nobody says who is in {room}: {}", plain(&error.to_string()))),
+            };
+            let _ = fetched.send(Fetched::Line(line)).await;
+        });
+    }
+
+    fn show_earlier(&mut self, room: &RoomId, head: &Position, page: Result<History, QuestionError>) {
         let Some(waiting) = self.opening.remove(room) else { return };
         match page {
             Ok(page) if page.ep == head.epoch => {
@@ -265,12 +298,13 @@ fn understand(line: &str) -> Typed {
         "" => Typed::Nothing,
         "/quit" => Typed::Quit,
         "/leave" => Typed::Leave,
+        "/who" => Typed::Who,
         "/join" => match RoomId::parse(rest.trim()) {
             Ok(room) => Typed::Join(room),
             Err(reject) => Typed::Wrong(reject.message),
         },
         other if other.starts_with('/') => {
-            Typed::Wrong(format!("there is no command {}; there are /join ROOM, /leave and /quit", plain(other)))
+            Typed::Wrong(format!("there is no command {}; there are /join ROOM, /leave, /who and /quit", plain(other)))
         }
         _ => Typed::Say(line.to_owned()),
     }
@@ -296,6 +330,7 @@ mod tests {
             ("/join team:7", Typed::Join(room.clone())),
             ("/join   team:7 ", Typed::Join(room)),
             ("/leave", Typed::Leave),
+            ("/who", Typed::Who),
             ("/quit", Typed::Quit),
         ] {
             assert_eq!(understand(line), typed, "{line}");

@@ -1,11 +1,14 @@
 //! What appears on the terminal. Nothing that others wrote reaches it as anything but text.
 
-use domain::{Position, RoomId, Timestamp};
+use domain::{Device, Position, RoomId, Timestamp, UserId};
 use jiff::tz::TimeZone;
+use protocol::reply::Who;
 use roomcast_client::rules::{Event, Loss, Message};
 
 /// Of longer texts only this much is shown.
 const SHOWN_CHARS: usize = 2_000;
+/// Of more names only so many are shown at once.
+const SHOWN_NAMES: usize = 5;
 
 /// A line of the screen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,8 +50,47 @@ pub(crate) fn status(event: &Event) -> Option<Line> {
         | Event::Message(_)
         | Event::Accepted { .. }
         | Event::Rejected { .. }
-        | Event::History { .. } => return None,
+        | Event::History { .. }
+        | Event::Who { .. } => return None,
     }))
+}
+
+/// Who came and who went, quietly: `bob is here`, `ann and eve left`; with the room if it is not the one that is typed to.
+pub(crate) fn presence(room: &RoomId, current: Option<&RoomId>, came: &[UserId], went: &[UserId]) -> Vec<Line> {
+    let place = if current == Some(room) { String::new() } else { format!("[{room}] ") };
+    let are = if came.len() == 1 { "is" } else { "are" };
+    let lines = [(came, format!("{are} here")), (went, "left".to_owned())];
+    let told = lines.into_iter().filter(|(names, _)| !names.is_empty());
+    told.map(|(names, did)| Line::Status(format!("{place}{} {did}", listed(names)))).collect()
+}
+
+fn listed(names: &[UserId]) -> String {
+    let (shown, rest) = names.split_at(names.len().min(SHOWN_NAMES));
+    let mut all: Vec<String> = shown.iter().map(UserId::to_string).collect();
+    if !rest.is_empty() {
+        all.push(format!("{} others", rest.len()));
+    }
+    match all.split_last() {
+        Some((last, before)) if !before.is_empty() => format!("{} and {last}", before.join(", ")),
+        _ => all.concat(),
+    }
+}
+
+/// Who is in a room: `in lobby: ada (phone, 2 connections), bob`.
+pub(crate) fn who(who: &Who) -> Line {
+    let Who { room, members, users, next } = who;
+    let Some(users) = users else { return Line::Status(format!("in {room}: {members} connections")) };
+    let one = |user: &protocol::reply::Present| {
+        let mut said: Vec<String> = user.devices.iter().map(Device::to_string).collect();
+        if user.connections > 1 {
+            said.push(format!("{} connections", user.connections));
+        }
+        if said.is_empty() { user.user.to_string() } else { format!("{} ({})", user.user, said.join(", ")) }
+    };
+    let names: Vec<String> = users.iter().map(one).collect();
+    let more = if next.is_some() { ", and more" } else { "" };
+    let names = if names.is_empty() { "nobody".to_owned() } else { names.join(", ") };
+    Line::Status(format!("in {room}: {names}{more}"))
 }
 
 fn missed(room: &RoomId, from: &Position, to: &Position) -> String {
@@ -144,6 +186,34 @@ mod tests {
         );
         assert_eq!(shown(r#"{"text":"one\n12:35 bob: two"}"#), "16:00 ada: one⏎12:35 bob: two");
         assert_eq!(shown("{\"a\": \t1,\n\"b\":2}"), "16:00 ada: {\"a\":  1,⏎\"b\":2}");
+    }
+
+    #[test]
+    fn who_came_and_who_went_is_told_in_a_few_words() {
+        let lobby = RoomId::parse("lobby").unwrap();
+        let names = |names: &[&str]| names.iter().map(|name| UserId::parse(*name).unwrap()).collect::<Vec<_>>();
+        let told = |came: &[&str], went: &[&str]| {
+            let lines = presence(&lobby, Some(&lobby), &names(came), &names(went));
+            let text = |line| match line {
+                Line::Status(text) | Line::Said(text) => text,
+            };
+            lines.into_iter().map(text).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&["bob"], &[]), ["bob is here"]);
+        assert_eq!(told(&["ann", "bob"], &["eve"]), ["ann and bob are here", "eve left"]);
+        assert_eq!(told(&["a", "b", "c", "d", "e", "f", "g"], &[]), ["a, b, c, d, e and 2 others are here"]);
+        assert!(told(&[], &[]).is_empty());
+        let elsewhere = presence(&lobby, None, &names(&["bob"]), &[]);
+        assert_eq!(elsewhere, [Line::Status("[lobby] bob is here".to_owned())]);
+    }
+
+    #[test]
+    fn who_is_there_is_told_with_devices_and_connections() {
+        let json = r#"{"room":"lobby","members":3,"users":[{"user":"ada","since":1,"devices":["phone"],"connections":2},{"user":"bob","since":1,"connections":1}]}"#;
+        let told = |json: &str| who(&serde_json::from_str(json).unwrap());
+        assert_eq!(told(json), Line::Status("in lobby: ada (phone, 2 connections), bob".to_owned()));
+        let large = r#"{"room":"lobby","members":4812}"#;
+        assert_eq!(told(large), Line::Status("in lobby: 4812 connections".to_owned()));
     }
 
     #[test]

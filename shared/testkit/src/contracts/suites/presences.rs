@@ -26,9 +26,7 @@ pub async fn a_presence_is_read_as_it_was_written(fixture: &impl StoreFixture<St
     assert_eq!(read(fixture, &room).await, Presence { version: 2, ..emptied });
 }
 
-pub async fn the_presence_of_the_largest_room_is_read_as_it_was_written(
-    fixture: &impl StoreFixture<Store: Presences>,
-) {
+pub async fn the_presence_of_the_largest_room_is_read_as_it_was_written(fixture: &impl StoreFixture<Store: Presences>) {
     let room = unique_room();
     let shards = || (0..limits::SHARDS_PER_ROOM).map(Shard::new);
     let census = |shard| (shard, Census { members: limits::MEMBERS_PER_SHARD, users: None });

@@ -1,0 +1,127 @@
+//! Who is in a room: a page of its users by name, counted by connections.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use domain::ports::{self, Chance, Clock, Connections, Memberships, Occupant, Presences, Rooms, Rosters};
+use domain::{Code, ConnectionId, Device, Head, Reject, RoomId, Shard, UserId, limits};
+use futures::{StreamExt, TryStreamExt, stream};
+use protocol::reply::{Present, Who};
+
+use crate::{Asked, Membership, unavailable};
+
+/// Shards listed at the same time.
+const SHARDS_AT_ONCE: usize = 16;
+/// A room of more shards mostly has too many members to list: how many, presence knows.
+const SHARDS_LISTED: u64 = limits::WHO_MEMBERS / limits::MEMBERS_PER_SHARD;
+
+/// Whom there is to list.
+enum Listed {
+    /// Everybody the index knows of.
+    All(Vec<ConnectionId>),
+    /// Too many.
+    Counted(u64),
+}
+
+impl<P, C, R> Membership<P, C, R>
+where
+    P: Connections + Memberships + Rooms + Rosters + Presences,
+    C: Clock,
+    R: Chance,
+{
+    /// At most `limit` users after `after`, as many of them as fit one reply.
+    pub(crate) async fn who(
+        &self,
+        asked: &Asked<'_>,
+        room: RoomId,
+        after: Option<UserId>,
+        limit: usize,
+    ) -> Result<Who, Reject> {
+        if room.is_everyone() {
+            return Err(Reject::new(Code::InvalidRoom, "nobody lists everyone connected: name a room").of("room"));
+        }
+        if !asked.identity.may_see_members(&room) {
+            let message = format!("who is in room {room} may not be seen with this token");
+            return Err(Reject::new(Code::Forbidden, message).of("room"));
+        }
+        let connections = match self.listed(&room).await.map_err(unavailable)? {
+            Listed::All(connections) => connections,
+            Listed::Counted(members) => return Ok(Who { room, members, users: None, next: None }),
+        };
+        let occupants = self.ports.occupants(&room, &connections).await.map_err(unavailable)?;
+        let members = occupants.len() as u64;
+        let (users, next) = self.page_of_users(occupants, after, limit).await.map_err(unavailable)?;
+        Ok(Who { room, members, users: Some(users), next })
+    }
+
+    async fn listed(&self, room: &RoomId) -> ports::Result<Listed> {
+        let Some(Head { shards, .. }) = self.ports.head(room).await? else { return Ok(Listed::All(Vec::new())) };
+        let shards: Vec<Shard> = if u64::from(shards.get()) <= SHARDS_LISTED {
+            shards.iter().collect()
+        } else {
+            let known = self.ports.presence(room).await?;
+            if known.members() > limits::WHO_MEMBERS {
+                return Ok(Listed::Counted(known.members()));
+            }
+            // Shards without members are not worth a query each: a room may have been large once.
+            known.census.keys().chain(known.dirty.keys()).copied().collect()
+        };
+        let listing = stream::iter(shards).map(|shard| self.connections_of(room, shard));
+        let listed: Vec<_> = listing.buffered(SHARDS_AT_ONCE).try_collect().await?;
+        let mut connections = listed.concat();
+        connections.sort();
+        connections.dedup();
+        let members = connections.len() as u64;
+        Ok(if members > limits::WHO_MEMBERS { Listed::Counted(members) } else { Listed::All(connections) })
+    }
+
+    async fn connections_of(&self, room: &RoomId, shard: Shard) -> ports::Result<Vec<ConnectionId>> {
+        let (mut connections, mut after) = (Vec::new(), None);
+        loop {
+            let page = self.ports.page(room, shard, after.as_ref()).await?;
+            connections.extend(page.members.into_iter().map(|member| member.connection));
+            match page.next {
+                Some(next) => after = Some(next),
+                None => return Ok(connections),
+            }
+        }
+    }
+
+    async fn page_of_users(
+        &self,
+        occupants: Vec<Occupant>,
+        after: Option<UserId>,
+        limit: usize,
+    ) -> ports::Result<(Vec<Present>, Option<UserId>)> {
+        let mut by_user: BTreeMap<UserId, Vec<Occupant>> = BTreeMap::new();
+        for occupant in occupants {
+            by_user.entry(occupant.user.clone()).or_default().push(occupant);
+        }
+        let begin = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let rest = by_user.range((begin, Bound::Unbounded));
+        let ids = |occupants: &[Occupant]| occupants.iter().map(|one| one.connection.clone()).collect::<Vec<_>>();
+        let shown: Vec<ConnectionId> = rest.clone().take(limit).flat_map(|(_, occupants)| ids(occupants)).collect();
+        let devices = self.ports.devices(&shown).await?;
+        let (mut users, mut bytes) = (Vec::new(), 0);
+        let many = rest.clone().count();
+        for (user, occupants) in rest.take(limit) {
+            let device = |one: &Occupant| devices.get(&one.connection).cloned();
+            let user = present(user, occupants, occupants.iter().filter_map(device).collect());
+            bytes += user.size_bytes();
+            if bytes > limits::REPLAY_BYTES {
+                break;
+            }
+            users.push(user);
+        }
+        let next = users.last().filter(|_| users.len() < many).map(|last| last.user.clone());
+        Ok((users, next))
+    }
+}
+
+fn present(user: &UserId, occupants: &[Occupant], mut devices: Vec<Device>) -> Present {
+    devices.sort();
+    devices.dedup();
+    devices.truncate(limits::WHO_DEVICES);
+    let since = occupants.iter().map(|one| one.joined_at).min().unwrap_or_default();
+    Present { user: user.clone(), since, devices, connections: occupants.len() as u64 }
+}
