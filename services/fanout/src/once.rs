@@ -116,7 +116,7 @@ impl Waiting {
                 (reader, frames)
             })
             .collect();
-        let frames = ephemeral_frames(room, said.iter()).into_iter().chain(told.clone()).collect();
+        let frames = ephemeral_frames(room, said.iter()).into_iter().chain(told).collect();
         Words { frames, silent }
     }
 }

@@ -81,9 +81,8 @@ fn every_action_has_a_section_and_an_example_and_there_is_no_other() {
 #[test]
 fn what_the_page_says_is_not_yet_is_refused() {
     let line = PAGE.lines().find(|line| line.starts_with("Not yet: ")).unwrap();
-    for (word, text) in [("`auth`", r#"{"action":"auth","id":1,"token":"a.b.c"}"#)] {
-        assert!(line.contains(word) && Request::parse(text).is_err(), "{word} is served now: describe it");
-    }
+    let auth = r#"{"action":"auth","id":1,"token":"a.b.c"}"#;
+    assert!(line.contains("`auth`") && Request::parse(auth).is_err(), "auth is served now: describe it");
 }
 
 #[test]
