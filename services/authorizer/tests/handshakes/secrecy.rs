@@ -5,17 +5,20 @@ use serde_json::json;
 
 use crate::desk::{authorizer, claims, event, header, present, sign, with};
 
+/// Headers, or parameters of the query.
+type Pairs<'a> = &'a [(&'a str, &'a str)];
+
 /// Every place that a token can be in, alone.
 fn presented(token: &str) -> Vec<(&'static str, Handshake, crate::desk::Seen)> {
     let (bearer, offered) = (format!("bearer {token}"), format!("rooms.v1, token.{token}"));
     let first = format!("token.{token}, rooms.v1");
-    let places: [(&str, &[(&str, &str)], &[(&str, &str)]); 4] = [
+    let places: [(&str, Pairs<'_>, Pairs<'_>); 4] = [
         ("a subprotocol", &[("sec-websocket-protocol", &offered)], &[]),
         ("the first subprotocol", &[("sec-websocket-protocol", &first)], &[]),
         ("a header", &[("authorization", &bearer)], &[]),
         ("the query", &[], &[("token", token)]),
     ];
-    let present = |(place, headers, query): (&'static str, &[(&str, &str)], &[(&str, &str)])| {
+    let present = |(place, headers, query): (&'static str, Pairs<'_>, Pairs<'_>)| {
         let event = event(headers, query);
         (place, Handshake::from_event(&event.payload), present(&authorizer(Guests::Deny, "*"), &event))
     };
