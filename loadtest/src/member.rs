@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use domain::{Position, Sequence};
 use futures::{SinkExt, StreamExt};
 use protocol::block::{AnyBlock, Block};
-use protocol::reply::{Answer, Joined};
+use protocol::reply::{Answer, Failure, Joined};
 use protocol::server::ServerFrame;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -72,12 +73,17 @@ async fn next(socket: &mut Socket) -> Result<ServerFrame, Error> {
     }
 }
 
-async fn answer(socket: &mut Socket, request: &'static str) -> Result<Box<serde_json::value::RawValue>, Error> {
+/// The next answer: what was done, or why not.
+async fn answer(socket: &mut Socket) -> Result<Result<Box<RawValue>, Failure>, Error> {
     loop {
         if let ServerFrame::Answer(Answer { outcome, .. }) = next(socket).await? {
-            return outcome.map_err(|failure| Error::Refused { request, message: failure.message });
+            return Ok(outcome);
         }
     }
+}
+
+fn refused(request: &'static str, message: String) -> Error {
+    Error::Refused { request, message }
 }
 
 /// What comes beyond a gap is held this long before the log is asked, as the client rules say.
@@ -99,9 +105,8 @@ impl Listener {
     pub(crate) async fn join(url: &str, room: &str, number: usize) -> Result<Self, Error> {
         let mut socket = connect(url, &format!("load-{number}")).await?;
         say(&mut socket, &json!({ "action": "join", "id": 1, "room": room })).await?;
-        let raw = answer(&mut socket, "join").await?;
-        let refused = |error: serde_json::Error| Error::Refused { request: "join", message: error.to_string() };
-        let joined: Joined = Answer::done(&raw).map_err(refused)?;
+        let raw = answer(&mut socket).await?.map_err(|failure| refused("join", failure.message))?;
+        let joined: Joined = Answer::done(&raw).map_err(|error| refused("join", error.to_string()))?;
         let position = Position { epoch: joined.ep, sequence: joined.seq };
         Ok(Self { socket, room: room.to_owned(), position, held: BTreeMap::new(), ask_at: None })
     }
@@ -151,15 +156,16 @@ impl Listener {
 
     fn note(&mut self, blocks: &[Block], ledger: &mut Ledger) {
         let now = Instant::now();
-        for block in blocks.iter().filter(|block| block.room.as_str() == self.room && block.ep == self.position.epoch) {
+        for block in blocks {
+            if block.room.as_str() != self.room || block.ep != self.position.epoch {
+                continue;
+            }
             for (sequence, message) in block.messages() {
                 let number = message.id.as_ref().rsplit('-').next().and_then(|text| text.parse().ok());
-                let (sequence, number) = (Sequence::get(sequence), number.unwrap_or(usize::MAX));
-                if sequence <= ledger.position || self.held.contains_key(&sequence) {
-                    ledger.repeats_on_the_wire += 1;
-                } else {
-                    self.held.insert(sequence, (number, now));
-                }
+                self.take(sequence, number.unwrap_or(usize::MAX), now, ledger);
+            }
+            for sequence in block.skipped() {
+                self.take(sequence, usize::MAX, now, ledger);
             }
         }
         while let Some((number, at)) = self.held.remove(&(ledger.position + 1)) {
@@ -168,6 +174,16 @@ impl Listener {
         }
         if !self.held.is_empty() && self.ask_at.is_none() {
             self.ask_at = Some(now + HOLD);
+        }
+    }
+
+    /// Holds a position until those before it are there.
+    fn take(&mut self, sequence: Sequence, number: usize, now: Instant, ledger: &mut Ledger) {
+        let sequence = sequence.get();
+        if sequence <= ledger.position || self.held.contains_key(&sequence) {
+            ledger.repeats_on_the_wire += 1;
+        } else {
+            self.held.insert(sequence, (number, now));
         }
     }
 }
@@ -192,10 +208,18 @@ impl Publisher {
         Ok(Self { socket: connect(url, "load-publisher").await?, room: room.to_owned() })
     }
 
+    /// Publishes; waits and tries again if it is told to.
     pub(crate) async fn publish(&mut self, id: &str, number: usize) -> Result<(), Error> {
         let request =
             json!({ "action": "publish", "id": number, "room": self.room, "pid": id, "data": { "n": number } });
-        say(&mut self.socket, &request).await?;
-        answer(&mut self.socket, "publish").await.map(drop)
+        loop {
+            say(&mut self.socket, &request).await?;
+            match answer(&mut self.socket).await? {
+                Err(failure) if failure.retry => {
+                    tokio::time::sleep(Duration::from_millis(failure.after_ms.unwrap_or(0))).await;
+                }
+                outcome => return outcome.map(drop).map_err(|failure| refused("publish", failure.message)),
+            }
+        }
     }
 }

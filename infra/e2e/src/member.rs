@@ -141,6 +141,7 @@ impl Member {
                 return;
             }
             assert_eq!(answer["err"]["retry"], true, "{answer}");
+            tokio::time::sleep(Duration::from_millis(answer["err"]["after_ms"].as_u64().unwrap_or(0))).await;
         }
     }
 

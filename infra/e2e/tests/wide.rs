@@ -1,4 +1,4 @@
-//! A wide room and small ones at the same time; ephemeral traffic; no echo.
+//! A wide room and small ones at the same time; ephemeral traffic; rates.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::time::{Duration, Instant};
@@ -87,5 +87,25 @@ async fn without_echo_a_publisher_does_not_hear_itself_and_its_position_is_whole
         (bob.heard("lobby"), ada.heard("lobby")),
         (&["a", "b", "c"].map(str::to_owned)[..], &["a", "c"].map(str::to_owned)[..])
     );
+    stack.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_publishes_too_fast_is_told_when_to_try_again_and_keeps_the_connection() {
+    let (stack, url) = start(everything()).await;
+    let mut ada = Member::connect(&url, "ada").await;
+    ada.join("lobby").await;
+    let mut refused = 0;
+    for n in 0..100 {
+        let request = json!({ "action": "publish", "room": "lobby", "pid": format!("p{n}"), "data": n });
+        let answer = ada.ask(request).await;
+        if answer["err"]["code"] == "rate_limited" {
+            assert!(answer["err"]["after_ms"].as_u64().is_some_and(|ms| (1..=5_000).contains(&ms)), "{answer}");
+            assert_eq!(answer["err"]["retry"], true);
+            refused += 1;
+        }
+    }
+    assert!(refused > 0, "100 at once are more than 40");
+    ada.hear("lobby", 100 - refused).await;
     stack.shutdown().await;
 }

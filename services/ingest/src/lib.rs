@@ -1,10 +1,15 @@
 //! The ingest function (routes `publish`, `sendMessage`, `broadcastAll`, and `$default`): validates, authorises,
-//! enqueues, accepts. A publication is accepted once the queue has it, and not before.
+//! charges, enqueues, accepts. A publication is accepted once the queue has it, and not before.
+//!
+//! One write charges the connection for it, and tells that it is alive and who it is by now; one read tells whether the room
+//! takes more.
 
 mod config;
 
-use domain::ports::{Clock, Submissions};
-use domain::{Code, Ephemeral, Item, PublicationId, Publisher, Reject, RoomId, Submission};
+use domain::limits::{CONNECTION_RATE, ROOM_RATE};
+use domain::ports::{self, Charged, Charges, Clock, Submissions};
+use domain::{Code, Ephemeral, Identity, Item, PublicationId, Publisher, Reject, RoomId, Submission, Timestamp};
+use futures::future::join;
 use lambda_kit::start::Routes;
 use lambda_kit::websocket::{Answer, Call};
 use protocol::CLASSIC_ROOM;
@@ -15,52 +20,89 @@ use telemetry::{Summary, field, metric};
 
 pub use config::Config;
 
-/// When a client tries again after the queue did not answer.
+/// When a client tries again after something we depend on did not answer.
 const RETRY_MS: u64 = 500;
 
 /// Takes publications in.
 #[derive(Debug)]
-pub struct Ingest<P, C> {
-    ports: P,
+pub struct Ingest<T, Q, C> {
+    tables: T,
+    queues: Q,
     clock: C,
 }
 
-impl<P: Submissions, C: Clock> Ingest<P, C> {
+impl<T: Charges, Q: Submissions, C: Clock> Ingest<T, Q, C> {
     /// Over these ports.
     #[must_use]
-    pub fn new(ports: P, clock: C) -> Self {
-        Self { ports, clock }
+    pub fn new(tables: T, queues: Q, clock: C) -> Self {
+        Self { tables, queues, clock }
     }
 
     async fn accept(&self, call: &Call, request: Request, summary: &mut Summary) -> Result<Accepted, Reject> {
         let now = self.clock.now();
-        let context = call.caller(now)?;
+        let context = call.connected_as()?;
         let Addressed { room, items, echo, ephemeral, accepted } = addressed(call, context, request.action)?;
-        if !context.identity.may_publish(&room) {
+        summary.set(field::ROOM_ID, room.to_string());
+        let identity = self.charge(call, context, &room, items.len(), now).await?;
+        identity.check_expiry(now)?;
+        if !identity.may_publish(&room) {
             let message = format!("room {room} may not be published to with this token");
             return Err(Reject::new(Code::Forbidden, message).of("room"));
         }
-        summary.set(field::ROOM_ID, room.to_string());
         let submission = Submission {
             room,
-            publisher: Publisher::user(&context.identity.user),
-            by: context.identity.user.clone(),
+            publisher: Publisher::user(&identity.user),
+            by: identity.user,
             sender: Some(call.connection.clone()),
             echo,
             accepted_at: now,
             items,
             ephemeral,
         };
-        self.ports.submit(&submission).await.map_err(|error| {
-            tracing::error!({ field::ERROR.0 } = %error, "a publication could not be queued");
-            Reject::unavailable(RETRY_MS)
-        })?;
-        summary.add(metric::PUBLICATIONS_ACCEPTED, accepted.len() as u64);
+        self.queues.submit(&submission).await.map_err(unavailable)?;
+        summary.add(metric::PUBLICATIONS_ACCEPTED, submission.items.len() as u64);
         Ok(Accepted { accepted })
+    }
+
+    /// Charges the connection, if it and the room take so many more; who it is by now.
+    async fn charge(
+        &self,
+        call: &Call,
+        context: &Context,
+        room: &RoomId,
+        items: usize,
+        now: Timestamp,
+    ) -> Result<Identity, Reject> {
+        let count = u32::try_from(items).unwrap_or(u32::MAX);
+        let charge = self.tables.charge(&call.connection, count, now);
+        let (charged, busy_until) = join(charge, self.tables.room_busy_until(room)).await;
+        let renewed = match charged.map_err(unavailable)? {
+            Charged::Granted(renewed) => renewed,
+            Charged::TooSoon(pause) => {
+                let (rate, burst) = (CONNECTION_RATE.count_per_second(), CONNECTION_RATE.burst());
+                let message = format!("a connection may publish {rate} times a second, {burst} at once");
+                return Err(Reject::new(Code::RateLimited, message).after(pause));
+            }
+            Charged::NotConnected => {
+                return Err(Reject::new(Code::NotConnected, "this connection is no longer known; connect again"));
+            }
+        };
+        if let Err(pause) = ROOM_RATE.charge(busy_until.map_err(unavailable)?, count, now) {
+            let (rate, burst) = (ROOM_RATE.count_per_second(), ROOM_RATE.burst());
+            let message = format!("room {room} takes {rate} publications a second, {burst} at once");
+            return Err(Reject::new(Code::RateLimited, message).of("room").after(pause));
+        }
+        Ok(renewed.unwrap_or_else(|| context.identity.clone()))
     }
 }
 
-impl<P: Submissions, C: Clock> Routes for Ingest<P, C> {
+/// Something we depend on did not answer: the log says what, the client is told to try again.
+fn unavailable(error: ports::Error) -> Reject {
+    tracing::error!({ field::ERROR.0 } = %error, "a publication could not be accepted");
+    Reject::unavailable(RETRY_MS)
+}
+
+impl<T: Charges, Q: Submissions, C: Clock> Routes for Ingest<T, Q, C> {
     async fn handle(&self, call: Call, summary: &mut Summary) -> Answer {
         let request = match Request::parse(&call.body) {
             Ok(request) => request,

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use aws_adapters::{Account, Queues};
+use aws_adapters::{Account, Queues, Tables};
 use ingest::{Config, Ingest};
 use lambda_kit::{SystemClock, env, start};
 
@@ -11,7 +11,9 @@ async fn main() -> ExitCode {
     let wire = || {
         let config = Config::from_environment().map_err(|error| error.to_string())?;
         let account = Account::from_environment(env::optional).map_err(|error| error.to_string())?;
-        Ok(Ingest::new(Queues::new(&account).with_publications(config.publications_queue), SystemClock))
+        let tables = Tables::new(&account, config.connections_table, config.rooms_table);
+        let queues = Queues::new(&account).with_publications(config.publications_queue);
+        Ok(Ingest::new(tables, queues, SystemClock))
     };
     start::routes("ingest", wire).await
 }

@@ -30,8 +30,16 @@ fn call(identity: Identity, body: &str) -> Call {
     }
 }
 
+/// A world in which `c1` is connected.
+async fn connected() -> World {
+    let world = World::new();
+    world.connect("c1", "ada").await;
+    world
+}
+
 async fn ask(world: &World, plan: Plan, call: Call) -> Answer {
-    let ingest = Ingest::new(Faulty::new(world.queues.clone(), plan), world.clock.clone());
+    let tables = Faulty::new(world.store.clone(), plan.clone());
+    let ingest = Ingest::new(tables, Faulty::new(world.queues.clone(), plan), world.clock.clone());
     ingest.handle(call, &mut Summary::new("ingest")).await
 }
 
@@ -39,7 +47,7 @@ const PUBLISH: &str = r#"{"action":"publish","id":3,"room":"lobby","pid":"p1","d
 
 #[tokio::test]
 async fn accepted_means_that_the_queue_has_it() {
-    let world = World::new();
+    let world = connected().await;
     let answer = ask(&world, Plan::new(), call(ada(), PUBLISH)).await;
     assert_eq!(answer.body.unwrap(), r#"{"id":3,"ok":{"accepted":["p1"]}}"#);
     let queued = &world.queues.publications.bodies()[0];
@@ -48,7 +56,7 @@ async fn accepted_means_that_the_queue_has_it() {
 
 #[tokio::test]
 async fn what_the_queue_did_not_take_is_not_accepted() {
-    let world = World::new();
+    let world = connected().await;
     let plan = Plan::new().nth(Operation::Submit, 1, Fault::Before(How::Unavailable));
     let answer = ask(&world, plan, call(ada(), PUBLISH)).await.body.unwrap();
     assert!(answer.starts_with(r#"{"id":3,"err":{"code":"unavailable","retry":true,"after_ms":500,"#), "{answer}");
@@ -57,7 +65,7 @@ async fn what_the_queue_did_not_take_is_not_accepted() {
 
 #[tokio::test]
 async fn publishing_without_permission_or_with_an_expired_token_is_refused() {
-    let world = World::new();
+    let world = connected().await;
     let permissions = Permissions { publish: vec![Pattern::new("team:*")], ..Permissions::all() };
     let expired = Identity { expires_at: Some(Timestamp::from_ms(world.clock.now().as_ms())), ..ada() };
     for identity in [Identity { permissions, ..ada() }, expired] {
@@ -71,7 +79,7 @@ async fn publishing_without_permission_or_with_an_expired_token_is_refused() {
 
 #[tokio::test]
 async fn the_classic_recipes_message_goes_to_the_connections_own_room_without_a_reply() {
-    let world = World::new();
+    let world = connected().await;
     let answer = ask(&world, Plan::new(), call(ada(), r#"{"action":"sendMessage","message":"Hello world!"}"#)).await;
     assert_eq!(answer, Answer::silent());
     let queued = &world.queues.publications.bodies()[0];
@@ -82,7 +90,7 @@ async fn the_classic_recipes_message_goes_to_the_connections_own_room_without_a_
 
 #[tokio::test]
 async fn what_is_no_request_is_answered_with_what_one_looks_like() {
-    let world = World::new();
+    let world = connected().await;
     let answer = ask(&world, Plan::new(), call(ada(), "hello")).await.body.unwrap();
     assert!(answer.starts_with(r#"{"id":null,"err":{"code":"not_json","#), "{answer}");
 }

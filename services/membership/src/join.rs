@@ -1,10 +1,10 @@
 //! Join and sync: membership first, then where the room stands, then what was missed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use domain::flow::{Entered, enter, place, take_place};
 use domain::ports::{Chance, Clock, Connections, Memberships, Presences, Rooms, Rosters};
-use domain::{Code, Position, Reject, RoomId, limits};
+use domain::{Code, Position, Reject, RoomId, limits, too_many};
 use futures::{StreamExt, stream};
 use protocol::reply::{Joined, Synced, SyncedRooms};
 use telemetry::{Summary, metric};
@@ -27,7 +27,9 @@ where
         since: Option<&Position>,
         summary: &mut Summary,
     ) -> Result<Joined, Reject> {
-        let entered = self.enter(asked, room).await?;
+        let joined = self.rooms_of(asked).await?;
+        let beyond = too_many(&joined, [room]).contains(room);
+        let entered = self.enter(asked, room, beyond).await?;
         let mut budget_bytes = limits::REPLAY_BYTES;
         self.joined(asked, room, since, entered, &mut budget_bytes, summary).await
     }
@@ -40,8 +42,13 @@ where
         rooms: Vec<(RoomId, Option<Position>)>,
         summary: &mut Summary,
     ) -> Result<SyncedRooms, Reject> {
-        let entering = stream::iter(rooms).map(|(room, since)| async move {
-            let entered = self.enter(asked, &room).await;
+        let joined = self.rooms_of(asked).await?;
+        // What it may not join anyway takes no place.
+        let allowed = rooms.iter().map(|(room, _)| room).filter(|room| asked.identity.may_join(room));
+        let beyond: HashSet<RoomId> = too_many(&joined, allowed).into_iter().cloned().collect();
+        let rooms: Vec<_> = rooms.into_iter().map(|(room, since)| (beyond.contains(&room), room, since)).collect();
+        let entering = stream::iter(rooms).map(|(beyond, room, since)| async move {
+            let entered = self.enter(asked, &room, beyond).await;
             (room, since, entered)
         });
         let entered: Vec<_> = entering.buffered(ROOMS_AT_ONCE).collect().await;
@@ -58,10 +65,22 @@ where
         Ok(SyncedRooms { rooms: synced })
     }
 
-    async fn enter(&self, asked: &Asked<'_>, room: &RoomId) -> Result<Entered, Reject> {
+    /// What the connection really is in. Requests of it that are served at the same moment do not see each other: they may
+    /// pass the limit by as many as they are.
+    async fn rooms_of(&self, asked: &Asked<'_>) -> Result<Vec<RoomId>, Reject> {
+        self.ports.rooms_of(&asked.joiner.member.connection).await.map_err(unavailable)
+    }
+
+    /// Joins a room, unless that is not allowed, or `beyond` what a connection may be in.
+    async fn enter(&self, asked: &Asked<'_>, room: &RoomId, beyond: bool) -> Result<Entered, Reject> {
         if !asked.identity.may_join(room) && !self.was_joined_by_a_backend(asked, room).await? {
             let message = format!("room {room} may not be joined with this token");
             return Err(Reject::new(Code::Forbidden, message).of("room"));
+        }
+        if beyond {
+            let message =
+                format!("a connection may be in {} rooms; leave another one first", limits::ROOMS_PER_CONNECTION);
+            return Err(Reject::new(Code::LimitExceeded, message).of("room"));
         }
         let entered = if room.has_presence() {
             self.enter_counted(asked, room).await?

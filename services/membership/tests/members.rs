@@ -228,3 +228,23 @@ async fn a_room_of_500_members_grows_before_the_next_one_joins() {
     let head = world.store.head(&samples::room("lobby")).await.unwrap().unwrap();
     assert_eq!(head.shards.get(), 2);
 }
+
+#[tokio::test]
+async fn a_connection_may_be_in_100_rooms_and_ask_again_where_it_is() {
+    let world = World::new();
+    let ada = world.connect("c1", "ada").await;
+    for n in 0..99 {
+        world.join(&ada, &format!("r{n}")).await;
+    }
+    let synced: SyncedRooms = done(
+        ask(&world, &ada, r#"{"action":"sync","id":1,"rooms":{"@ada":null,"new1":null,"new2":null,"r0":null}}"#).await,
+    );
+    let outcomes: Vec<(&str, bool)> =
+        synced.rooms.iter().map(|(room, synced)| (room.as_str(), matches!(synced, Synced::Joined(_)))).collect();
+    assert_eq!(outcomes, [("@ada", true), ("new1", true), ("new2", false), ("r0", true)]);
+    assert_eq!(refused(ask(&world, &ada, r#"{"action":"join","id":2,"room":"new2"}"#).await), "limit_exceeded");
+    assert!(world.store.membership(&ada.id, &samples::room("new2")).is_none());
+    let _: Joined = done(ask(&world, &ada, r#"{"action":"join","id":3,"room":"r7"}"#).await);
+    ask(&world, &ada, r#"{"action":"leave","id":4,"room":"r7"}"#).await;
+    let _: Joined = done(ask(&world, &ada, r#"{"action":"join","id":5,"room":"new2"}"#).await);
+}

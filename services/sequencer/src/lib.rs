@@ -8,7 +8,7 @@ mod config;
 
 use std::time::Duration;
 
-use domain::ports::{Appended, Chance, Clock, Error, Jobs, Rooms};
+use domain::ports::{Appended, Chance, Charges, Clock, Error, Jobs, Rooms};
 use domain::{Append, DedupeKey, Epoch, Head, Job, RoomId, Submission, Whisper, Work, plan, whisper};
 use futures::future::join_all;
 use lambda_kit::batch::{Failed, Message};
@@ -53,7 +53,7 @@ struct Tally {
 
 impl<T, Q, C, R> Sequencer<T, Q, C, R>
 where
-    T: Rooms,
+    T: Charges + Rooms,
     Q: Jobs,
     C: Clock,
     R: Chance,
@@ -119,12 +119,15 @@ where
         let told = async {
             let Some(head) = self.tables.head(room).await? else { return Ok(0) };
             let jobs = Job::for_each_shard(room, head.shards, &Work::Ephemeral { id, at, said });
-            self.queues.dispatch(&jobs).await.map(|()| jobs.len() as u64)
+            self.queues.dispatch(&jobs).await?;
+            // No transaction moves the head for these: without this they would take up nothing of the room's rate.
+            let count = u32::try_from(submissions.len()).unwrap_or(u32::MAX);
+            self.tables.note_room_busy(room, head.busy_after(count, self.clock.now())).await?;
+            Ok::<u64, Error>(jobs.len() as u64)
         };
         match told.await {
             Ok(jobs) => tally.jobs += jobs,
             Err(error) => {
-                let error: Error = error;
                 tracing::warn!({ field::ROOM_ID.0 } = %room, { field::ERROR.0 } = %error, "ephemeral publications are gone");
             }
         }
@@ -178,7 +181,7 @@ where
 
 impl<T, Q, C, R> Batches for Sequencer<T, Q, C, R>
 where
-    T: Rooms,
+    T: Charges + Rooms,
     Q: Jobs,
     C: Clock,
     R: Chance,

@@ -197,3 +197,20 @@ async fn what_is_ephemeral_makes_no_room() {
     let (failed, _) = run(&world, Plan::new()).await;
     assert!(failed.is_empty() && world.store.head(&samples::room("empty")).await.unwrap().is_none());
 }
+
+#[tokio::test]
+async fn what_is_stored_and_what_is_ephemeral_takes_up_the_rate_of_the_room() {
+    let world = World::new();
+    submit(&world, samples::submission("lobby", "ada", &["p1", "p2"])).await;
+    run(&world, Plan::new()).await;
+    let busy_until = async || world.store.head(&samples::room("lobby")).await.unwrap().unwrap().busy_until;
+    let takes = |count| world.clock.now().plus(domain::limits::ROOM_RATE.takes(count));
+    assert_eq!(busy_until().await, takes(2));
+    submit(&world, ephemeral("lobby", "ada", "r1")).await;
+    submit(&world, ephemeral("lobby", "ada", "r2")).await;
+    run(&world, Plan::new()).await;
+    assert_eq!(busy_until().await, takes(4));
+    submit(&world, samples::submission("lobby", "ada", &["p1", "p3"])).await;
+    run(&world, Plan::new()).await;
+    assert_eq!(busy_until().await, takes(5), "a repeat takes up nothing");
+}

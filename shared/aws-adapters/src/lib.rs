@@ -7,6 +7,7 @@
 mod account;
 mod attributes;
 mod changes;
+mod charges;
 mod connections;
 mod errors;
 mod gateway;

@@ -149,15 +149,17 @@ impl Tables {
         append: &Append,
     ) -> std::result::Result<TransactWriteItem, aws_sdk_dynamodb::error::BuildError> {
         let Head { epoch, sequence, shards, .. } = &append.head;
+        let after = append.head_after();
         let update = Update::builder()
             .table_name(&self.rooms)
             .set_key(Some(keys::head(&append.room)))
-            .update_expression("SET seq = :next")
+            .update_expression("SET seq = :next, busy_until = :busy")
             .condition_expression("epoch = :epoch AND seq = :seq AND shards = :shards")
             .expression_attribute_values(":epoch", s(epoch.as_str()))
             .expression_attribute_values(":seq", n(sequence.get()))
             .expression_attribute_values(":shards", n(shards.get()))
-            .expression_attribute_values(":next", n(append.head_after().sequence.get()));
+            .expression_attribute_values(":next", n(after.sequence.get()))
+            .expression_attribute_values(":busy", n(after.busy_until.as_ms()));
         Ok(TransactWriteItem::builder().update(update.build()?).build())
     }
 

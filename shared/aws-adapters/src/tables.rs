@@ -21,7 +21,7 @@ const ROUNDS_PER_BATCH: usize = 5;
 /// The two tables.
 ///
 /// Implements [`domain::ports::Connections`], [`domain::ports::Memberships`], [`domain::ports::Rooms`],
-/// [`domain::ports::Rosters`] and [`domain::ports::Presences`].
+/// [`domain::ports::Charges`], [`domain::ports::Rosters`] and [`domain::ports::Presences`].
 #[derive(Debug, Clone)]
 pub struct Tables {
     pub(crate) client: Client,

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::name::{Device, RoomId, UserId};
+use crate::reject::{Code, Reject};
 use crate::timestamp::Timestamp;
 
 /// Who a connection belongs to and what it may do, as the authorizer established it at connect.
@@ -48,6 +49,20 @@ impl Identity {
             return self.admin;
         }
         self.admin || room.inbox_owner().is_some() || matches_any(&self.permissions.publish, room)
+    }
+
+    /// Whether its token is still good.
+    ///
+    /// # Errors
+    /// `forbidden`, with what would be right.
+    pub fn check_expiry(&self, now: Timestamp) -> Result<(), Reject> {
+        match self.expires_at {
+            Some(at) if at <= now => {
+                let message = "the token has expired; connect again with a new one";
+                Err(Reject::new(Code::Forbidden, message))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn may(&self, room: &RoomId, patterns: &[Pattern]) -> bool {

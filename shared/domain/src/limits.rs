@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::rate::Rate;
+
 const KIB: usize = 1024;
 
 /// API Gateway closes a connection that sends a larger message (1009).
@@ -26,9 +28,14 @@ pub const DATA_BYTES: usize = 24 * KIB;
 pub const EPHEMERAL_DATA_BYTES: usize = 4 * KIB;
 /// Publications in one publish request: with their keys they fit one transaction twice over.
 pub const ITEMS_PER_PUBLISH: usize = 10;
+/// Publications of one connection: what somebody who types fast, or a cursor, needs, and a burst of four full requests.
+pub const CONNECTION_RATE: Rate = Rate::per_second(20, 40);
+/// Publications to one room: half of what its line carries (one FIFO group, one partition), so that what came in at once
+/// is worked off. Backends are not refused, but counted.
+pub const ROOM_RATE: Rate = Rate::per_second(50, 100);
 /// Rooms that one event or outbox row may name: ten `SendMessageBatch` calls.
 pub const ROOMS_PER_EVENT: usize = 100;
-/// Rooms that one connection may name in a sync or a ping: one `BatchGetItem`.
+/// Rooms that one connection may be in, besides `*` and its inbox, and may name in a sync or a ping: one `BatchGetItem`.
 pub const ROOMS_PER_CONNECTION: usize = 100;
 /// A frame of several publications: one metered unit with its envelope.
 pub const FRAME_BYTES: usize = 30 * KIB;
@@ -143,6 +150,10 @@ const _: () = assert!(CONTEXT_BYTES < TOKEN_BYTES && TOKEN_BYTES + KIB < GATEWAY
 const _: () = assert!(2 * PUBLICATIONS_PER_TRANSACTION < TRANSACTION_ACTIONS);
 const _: () = assert!(PUBLICATIONS_PER_TRANSACTION * (DATA_BYTES + 2 * KIB) < TRANSACTION_BYTES);
 const _: () = assert!(ITEMS_PER_PUBLISH <= PUBLICATIONS_PER_TRANSACTION);
+const _: () = assert!(
+    ITEMS_PER_PUBLISH as u32 <= CONNECTION_RATE.burst() && CONNECTION_RATE.burst() <= ROOM_RATE.burst(),
+    "every request is let in sooner or later, and one connection by itself does not fill a room"
+);
 const _: () = assert!(TOUCH.as_secs() < KEEP_ALIVE.as_secs(), "every keep-alive is written down");
 const _: () = assert!(2 * KEEP_ALIVE.as_secs() < STALE.as_secs(), "two keep-alives may be lost");
 const _: () = assert!(PROOF_OF_DEATH.as_secs() > GATEWAY_CONNECTION_LIFE.as_secs() + 10 * 60, "clocks differ");

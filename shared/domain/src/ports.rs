@@ -3,6 +3,7 @@
 //! Every port answers within a named time or says [`Error::Unavailable`]. What is normal (a connection that is
 //! gone, a condition that did not hold) is an outcome and not an error.
 
+mod charges;
 mod presence;
 
 use std::collections::{HashMap, HashSet};
@@ -20,6 +21,7 @@ use crate::stale::Suspect;
 use crate::timestamp::Timestamp;
 use crate::{Endpoint, Job, Range};
 
+pub use charges::{Charged, Charges};
 pub use presence::{Activities, Checks, Occupant, Presences, Rosters, Written};
 
 /// Why a port could not do what it was asked. Whether it was done all the same is unknown.

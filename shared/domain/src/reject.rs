@@ -1,6 +1,7 @@
 //! Refusals: a stable code for programs, a sentence for people.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -98,6 +99,13 @@ impl Reject {
     pub fn unavailable(after_ms: u64) -> Self {
         let message = "the request could not be completed just now; send it again".to_owned();
         Self { code: Code::Unavailable, message, field: None, after_ms: Some(after_ms) }
+    }
+
+    /// Says when to try again, rounded up to whole milliseconds.
+    #[must_use]
+    pub fn after(mut self, pause: Duration) -> Self {
+        self.after_ms = Some(u64::try_from(pause.as_micros().div_ceil(1_000)).unwrap_or(u64::MAX));
+        self
     }
 
     /// Names the field at fault.

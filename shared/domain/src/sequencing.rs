@@ -21,13 +21,16 @@ pub struct Head {
     pub sent: Sequence,
     /// How many slices its members are in.
     pub shards: Shards,
+    /// Until when what was published takes up the room's rate.
+    pub busy_until: Timestamp,
 }
 
 impl Head {
     /// The head of a room that has just come into being.
     #[must_use]
     pub fn new(room: &RoomId, epoch: Epoch) -> Self {
-        Self { epoch, sequence: Sequence::ZERO, sent: Sequence::ZERO, shards: Shards::initial(room) }
+        let (shards, busy_until) = (Shards::initial(room), Timestamp::default());
+        Self { epoch, sequence: Sequence::ZERO, sent: Sequence::ZERO, shards, busy_until }
     }
 
     /// Where the room stands.
@@ -41,6 +44,12 @@ impl Head {
     pub fn unsent(&self) -> Option<Range> {
         let range = || Range { epoch: self.epoch.clone(), after: self.sent, through: self.sequence };
         (self.sequence > self.sent).then(range)
+    }
+
+    /// Until when the room's rate is taken up once so many more have been published.
+    #[must_use]
+    pub fn busy_after(&self, count: u32, now: Timestamp) -> Timestamp {
+        limits::ROOM_RATE.note(self.busy_until, count, now)
     }
 
     /// One job per shard for what is owed.
@@ -88,7 +97,9 @@ impl Append {
     #[must_use]
     pub fn head_after(&self) -> Head {
         let sequence = self.head.sequence.plus(self.publications.len() as u64);
-        Head { sequence, ..self.head.clone() }
+        let now = self.publications.last().map_or(self.head.busy_until, |(publication, _)| publication.sequenced_at);
+        let count = u32::try_from(self.publications.len()).unwrap_or(u32::MAX);
+        Head { sequence, busy_until: self.head.busy_after(count, now), ..self.head.clone() }
     }
 }
 

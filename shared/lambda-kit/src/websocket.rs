@@ -78,16 +78,21 @@ impl Call {
         summary.set(telemetry::field::ROUTE, self.route.clone());
     }
 
+    /// Who connected, and how: whatever became of the token since.
+    ///
+    /// # Errors
+    /// `forbidden` when the authorizer's context is missing.
+    pub fn connected_as(&self) -> Result<&Context, Reject> {
+        self.context.as_ref().map_err(|problem| Reject::new(Code::Forbidden, problem.clone()))
+    }
+
     /// Who calls, unless the token has expired meanwhile.
     ///
     /// # Errors
     /// `forbidden` when the authorizer's context is missing or the token has expired.
     pub fn caller(&self, now: Timestamp) -> Result<&Context, Reject> {
-        let context = self.context.as_ref().map_err(|problem| Reject::new(Code::Forbidden, problem.clone()))?;
-        if context.identity.expires_at.is_some_and(|at| at <= now) {
-            let message = "the token has expired; connect again with a new one";
-            return Err(Reject::new(Code::Forbidden, message));
-        }
+        let context = self.connected_as()?;
+        context.identity.check_expiry(now)?;
         Ok(context)
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use domain::{Activity, Check, Code, Job, Kind, Submission, limits};
+use domain::{Activity, Check, Code, Job, Kind, Rate, Submission, limits};
 use protocol::classic::ClassicFrame;
 use protocol::queue;
 use protocol::reply::{Accepted, Answer, History, Joined, Reply, SyncedRooms, Who};
@@ -171,6 +171,7 @@ fn every_kind_of_activity_is_on_the_page_and_there_is_no_other() {
 #[test]
 fn every_limit_on_the_page_is_what_its_constant_says() {
     let kib = |bytes: usize| format!("{} KiB", bytes / 1024);
+    let rate = |rate: Rate| format!("{} a second, {} at once", rate.count_per_second(), rate.burst());
     let minutes = |time: Duration| format!("{} min", time.as_secs() / 60);
     let expected = [
         ("GATEWAY_MESSAGE_BYTES", kib(limits::GATEWAY_MESSAGE_BYTES)),
@@ -183,6 +184,8 @@ fn every_limit_on_the_page_is_what_its_constant_says() {
         ("EPHEMERAL_DATA_BYTES", kib(limits::EPHEMERAL_DATA_BYTES)),
         ("ITEMS_PER_PUBLISH", limits::ITEMS_PER_PUBLISH.to_string()),
         ("ROOMS_PER_CONNECTION", limits::ROOMS_PER_CONNECTION.to_string()),
+        ("CONNECTION_RATE", rate(limits::CONNECTION_RATE)),
+        ("ROOM_RATE", rate(limits::ROOM_RATE)),
         ("FRAME_BYTES", kib(limits::FRAME_BYTES)),
         ("REPLAY_BYTES", kib(limits::REPLAY_BYTES)),
         ("RESUME_PUBLICATIONS", limits::RESUME_PUBLICATIONS.to_string()),

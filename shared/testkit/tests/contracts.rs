@@ -7,6 +7,7 @@ mod memory {
         World::new()
     }
 
+    contract_tests!(charges, world);
     contract_tests!(connections, world);
     contract_tests!(memberships, world);
     contract_tests!(rooms, world);
@@ -36,6 +37,7 @@ mod memory_that_lags {
         world
     }
 
+    contract_tests!(charges, world);
     contract_tests!(connections, world);
     contract_tests!(memberships, world);
     contract_tests!(gateway, world);

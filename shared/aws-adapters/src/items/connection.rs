@@ -1,6 +1,9 @@
 //! `CONN#<id>` / `CONN`: a connection, which also is its membership of `*`.
 
-use domain::{Connection, Device, Format, Shard, Suspect, UserId, limits, liveness_shard};
+use std::collections::BTreeMap;
+
+use domain::{Connection, Device, Format, Identity, Shard, Suspect, Timestamp, UserId, limits, liveness_shard};
+use protocol::context::Context;
 
 use crate::attributes::{Item, Read, Unreadable, n, s};
 use crate::items::member;
@@ -8,6 +11,10 @@ use crate::keys;
 
 const USER: &str = "user";
 const DEVICE: &str = "device";
+/// Until when what it published takes up its rate, milliseconds.
+const BUSY_UNTIL: &str = "busy_until";
+/// Who it is since it has renewed its token: what the authorizer would say of it, as JSON.
+const IDENTITY: &str = "identity";
 
 /// The item. `everyone` is its shard of `*`.
 pub(crate) fn to_item(connection: &Connection, everyone: Shard) -> Item {
@@ -47,6 +54,20 @@ pub(crate) fn device(item: &Item) -> Result<Option<Device>, Unreadable> {
     item.maybe_text(DEVICE).map(|_| item.parsed(DEVICE, Device::parse)).transpose()
 }
 
+/// Until when its rate is taken up; of one that never published, the epoch.
+pub(crate) fn busy_until(item: &Item) -> Result<Timestamp, Unreadable> {
+    item.maybe_moment(BUSY_UNTIL).map(Option::unwrap_or_default)
+}
+
+/// Who it is, if it has renewed its token since it connected.
+pub(crate) fn renewed(item: &Item) -> Result<Option<Identity>, Unreadable> {
+    let Some(text) = item.maybe_text(IDENTITY) else { return Ok(None) };
+    let invalid = |error: String| Unreadable::Invalid(IDENTITY, error);
+    let fields: BTreeMap<String, String> = serde_json::from_str(text).map_err(|error| invalid(error.to_string()))?;
+    let context = Context::from_lookup(|name| fields.get(name).cloned()).map_err(|error| invalid(error.to_string()))?;
+    Ok(Some(context.identity))
+}
+
 /// What `by_liveness` projects.
 pub(crate) fn suspect(item: &Item) -> Result<Suspect, Unreadable> {
     Ok(Suspect {
@@ -61,8 +82,25 @@ pub(crate) fn suspect(item: &Item) -> Result<Suspect, Unreadable> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::{ConnectionId, Endpoint, Timestamp};
+    use domain::{ConnectionId, Endpoint, Permissions};
     use proptest::prelude::*;
+
+    #[test]
+    fn a_renewed_identity_is_read_as_the_authorizer_would_say_it() {
+        let identity = Identity {
+            user: UserId::parse("ada").unwrap(),
+            device: None,
+            guest: false,
+            admin: true,
+            expires_at: Some(Timestamp::from_ms(1_764_000_000_000)),
+            permissions: Permissions::all(),
+        };
+        let context = Context { identity: identity.clone(), format: Format::RoomsV1, room: None };
+        let item = Item::from([(IDENTITY.to_owned(), s(serde_json::to_string(&context.to_map()).unwrap()))]);
+        assert_eq!(renewed(&item).unwrap(), Some(identity));
+        assert_eq!(renewed(&Item::new()).unwrap(), None);
+        assert!(renewed(&Item::from([(IDENTITY.to_owned(), s("{}"))])).is_err());
+    }
 
     proptest! {
         #[test]

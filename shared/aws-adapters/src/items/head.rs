@@ -1,6 +1,6 @@
 //! `ROOM#<room>` / `HEAD`: where a room's log stands.
 
-use domain::{Epoch, Head, RoomId, Sequence, Shards};
+use domain::{Epoch, Head, RoomId, Sequence, Shards, Timestamp};
 
 use crate::attributes::{Item, Read, Unreadable, n, s};
 use crate::keys;
@@ -13,6 +13,8 @@ pub(crate) const SEQ: &str = "seq";
 pub(crate) const SENT: &str = "sent";
 /// How many slices its members are in.
 pub(crate) const SHARDS: &str = "shards";
+/// Until when what was published takes up the room's rate, milliseconds.
+pub(crate) const BUSY_UNTIL: &str = "busy_until";
 
 /// The item. It never expires.
 pub(crate) fn to_item(room: &RoomId, head: &Head) -> Item {
@@ -22,6 +24,7 @@ pub(crate) fn to_item(room: &RoomId, head: &Head) -> Item {
     set(SEQ, n(head.sequence.get()));
     set(SENT, n(head.sent.get()));
     set(SHARDS, n(head.shards.get()));
+    set(BUSY_UNTIL, n(head.busy_until.as_ms()));
     item
 }
 
@@ -33,7 +36,13 @@ pub(crate) fn from_item(item: &Item) -> Result<Head, Unreadable> {
         sequence: Sequence::new(item.number(SEQ)?),
         sent: Sequence::new(item.number(SENT)?),
         shards: shards.map(Shards::new).map_err(|error| Unreadable::Invalid(SHARDS, error.to_string()))?,
+        busy_until: busy_until(item)?,
     })
+}
+
+/// Until when the room's rate is taken up; of an item without it, the epoch.
+pub(crate) fn busy_until(item: &Item) -> Result<Timestamp, Unreadable> {
+    item.maybe_moment(BUSY_UNTIL).map(Option::unwrap_or_default)
 }
 
 #[cfg(test)]
@@ -43,12 +52,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_head_survives_its_item(seq in any::<u64>(), sent in any::<u64>(), shards in 1_u16.., random in any::<u64>()) {
+        fn a_head_survives_its_item(seq in any::<u64>(), sent in any::<u64>(), shards in 1_u16.., busy in any::<u64>(), random in any::<u64>()) {
             let head = Head {
                 epoch: Epoch::from_random(random),
                 sequence: Sequence::new(seq),
                 sent: Sequence::new(sent),
                 shards: Shards::new(shards),
+                busy_until: Timestamp::from_ms(busy),
             };
             let room = RoomId::parse("lobby").unwrap();
             prop_assert_eq!(from_item(&to_item(&room, &head)).unwrap(), head);

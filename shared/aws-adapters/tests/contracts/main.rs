@@ -7,6 +7,7 @@ mod stack;
 
 use testkit::contract_tests;
 
+contract_tests!(charges, stack::start);
 contract_tests!(connections, stack::start);
 contract_tests!(memberships, stack::start);
 contract_tests!(rooms, stack::start);

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use domain::ports::{
-    Activities, Checks, Clock, Connections, Gateway, Jobs, Memberships, Receipt, Retries, Rooms, Submissions,
+    Activities, Charges, Checks, Clock, Connections, Gateway, Jobs, Memberships, Receipt, Retries, Rooms, Submissions,
 };
 use domain::{Activity, Check, ConnectionId, Endpoint, Job, Line, Submission};
 
 /// The tables. They may be shared with other tests.
 pub trait StoreFixture: Sync {
     /// What is under contract.
-    type Store: Connections + Memberships + Rooms;
+    type Store: Charges + Connections + Memberships + Rooms;
     /// The time it lives in.
     type Clock: Clock;
 

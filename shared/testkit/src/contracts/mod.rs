@@ -15,7 +15,7 @@ pub use scene::PATIENCE;
 
 /// Makes one `#[tokio::test]` of each promise of a suite, in a module of the suite's name.
 ///
-/// The suites are `connections`, `memberships`, `rooms`, `rosters` and `presences` over a [`StoreFixture`],
+/// The suites are `charges`, `connections`, `memberships`, `rooms`, `rosters` and `presences` over a [`StoreFixture`],
 /// `submissions`, `jobs` and `retries` over a [`QueuesFixture`], `checks` over a [`ChecksFixture`], `activities` over a
 /// [`TopicFixture`], `gateway` over a [`GatewayFixture`]. The second argument is an async function (or closure)
 /// that makes the fixture. The crate that uses this needs `tokio` among its dev-dependencies.
@@ -51,6 +51,19 @@ macro_rules! contract_tests {
         pub mod $suite {
             pub use super::suites::$suite::{$($promise),+};
         }
+    };
+    (charges $(, $make:expr)?) => {
+        $crate::contract_tests! { @list charges, [
+            a_burst_is_granted_and_what_is_beyond_it_is_told_when
+            what_was_refused_is_granted_at_the_moment_told_and_not_before
+            who_was_quiet_has_a_whole_burst_again_and_no_more
+            charges_at_the_same_moment_all_count
+            one_connections_charges_are_no_others
+            nobody_is_charged_who_is_not_connected_and_none_is_revived
+            who_is_charged_is_alive_and_otherwise_as_before
+            what_is_appended_takes_up_the_rate_of_its_room
+            what_is_not_stored_takes_up_the_rate_of_a_room_and_never_gives_it_back
+        ] $(, $make)? }
     };
     (connections $(, $make:expr)?) => {
         $crate::contract_tests! { @list connections, [
@@ -222,6 +235,7 @@ macro_rules! contract_tests {
     };
 }
 
+contract_tests!(charges);
 contract_tests!(connections);
 contract_tests!(memberships);
 contract_tests!(rooms);

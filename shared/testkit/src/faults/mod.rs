@@ -105,6 +105,7 @@ macro_rules! operations {
     };
 }
 operations! {
+    Charges { Charge RoomBusyUntil NoteRoomBusy }
     Connections { Open Find Touch Bury Silent }
     Memberships { Join Leave RoomsOf Page Count MembersAmong }
     Rooms { Head Heads Create Grow Known Append MarkSent Log LogBackwards }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use domain::ports::{
-    Appended, Chance, Clock, Connections, DeadLetter, DeadLetters, Gateway, Jobs, Joined, Known, Memberships, Opened,
-    Page, Receipt, Result, Retries, Rooms, Submissions,
+    Appended, Chance, Charged, Charges, Clock, Connections, DeadLetter, DeadLetters, Gateway, Jobs, Joined, Known,
+    Memberships, Opened, Page, Receipt, Result, Retries, Rooms, Submissions,
 };
 use domain::{
     Append, Connection, ConnectionId, DedupeKey, Delivery, Endpoint, Epoch, Head, Job, Member, Membership, Probe,
@@ -15,6 +15,20 @@ use domain::{
 };
 
 use super::{Decide, Fault, Faulty, How, Operation};
+
+impl<P: Charges, F: Decide> Charges for Faulty<P, F> {
+    async fn charge(&self, connection: &ConnectionId, count: u32, now: Timestamp) -> Result<Charged> {
+        self.call_at_once(Operation::Charge, self.port.charge(connection, count, now)).await
+    }
+
+    async fn room_busy_until(&self, room: &RoomId) -> Result<Timestamp> {
+        self.call_at_once(Operation::RoomBusyUntil, self.port.room_busy_until(room)).await
+    }
+
+    async fn note_room_busy(&self, room: &RoomId, until: Timestamp) -> Result<()> {
+        self.call_at_once(Operation::NoteRoomBusy, self.port.note_room_busy(room, until)).await
+    }
+}
 
 impl<P: Connections, F: Decide> Connections for Faulty<P, F> {
     async fn open(&self, connection: &Connection, memberships: &[Membership]) -> Result<Opened> {

@@ -69,13 +69,15 @@ impl State {
         let Connection { id, user, device, .. } = connection.clone();
         self.changes.push(Happened::Opened { connection: id, user, device });
         let connection = connection.clone();
-        self.connections.insert(connection.id.clone(), Slot::Open { connection, everyone });
+        let id = connection.id.clone();
+        let slot = Slot::Open { connection, everyone, busy_until: Timestamp::default(), renewed: None };
+        self.connections.insert(id, slot);
         self.index.write(changes, now);
     }
 
     /// Takes away what stands under a connection's key, and its index keys with it.
     pub(super) fn remove_slot(&mut self, id: &ConnectionId, now: Timestamp) {
-        let Some(Slot::Open { everyone, connection }) = self.connections.remove(id) else {
+        let Some(Slot::Open { everyone, connection, .. }) = self.connections.remove(id) else {
             return;
         };
         let Connection { user, device, .. } = connection;

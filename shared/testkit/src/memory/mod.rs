@@ -1,5 +1,6 @@
 //! Adapters of every port in memory: what a use case does to them can be looked at, and how they answer can be chosen.
 
+mod charges;
 mod connections;
 mod delayed;
 mod fifo;

@@ -13,7 +13,7 @@ use super::store::{State, Store};
 /// One room: where it stands, and what was said in each of its lives.
 #[derive(Debug)]
 pub(super) struct Room {
-    head: Head,
+    pub(super) head: Head,
     log: HashMap<Epoch, BTreeMap<Sequence, Publication>>,
 }
 
@@ -101,7 +101,8 @@ impl State {
         if !room.stands_at(&append.head) {
             return Appended::Stale;
         }
-        room.head.sequence = append.head_after().sequence;
+        let Head { sequence, busy_until, .. } = append.head_after();
+        (room.head.sequence, room.head.busy_until) = (sequence, busy_until);
         for (publication, key) in &append.publications {
             let Position { epoch, sequence } = publication.position.clone();
             let log = room.log.entry(epoch).or_default();

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::ports::Clock;
-use domain::{Change, Connection, ConnectionId, DedupeKey, Membership, Presence, RoomId, Shard, Timestamp, limits};
+use domain::{
+    Change, Connection, ConnectionId, DedupeKey, Identity, Membership, Presence, RoomId, Shard, Timestamp, limits,
+};
 
 use super::index::{Index, Lag};
 use super::rooms::Room;
@@ -44,6 +46,10 @@ pub(super) enum Slot {
         connection: Connection,
         /// Its slice of `*`, whose index key it carries itself.
         everyone: Shard,
+        /// Until when what it published takes up its rate.
+        busy_until: Timestamp,
+        /// Who it is, if it has renewed its token.
+        renewed: Option<Box<Identity>>,
     },
     Buried {
         at: Timestamp,
