@@ -47,7 +47,8 @@ where
 
     async fn open(&self, call: &Call, summary: &mut Summary) -> Result<(), Refused> {
         let now = self.clock.now();
-        let context = call.caller(now).map_err(|reject| (403, reject.message))?;
+        let context = call.connected_as().map_err(|reject| (403, reject.message))?;
+        context.identity.check_expiry(now).map_err(|reject| (403, reject.message))?;
         let room = first_room(call, context)?;
         let connection = self.connection(call, context, now);
         match self.store(&connection, room, now, summary).await? {
@@ -84,7 +85,7 @@ where
             let Place { shard, grown, .. } = place;
             summary.add(metric::ROOMS_GROWN, u64::from(grown));
             let (member, user) = (connection.member(), connection.user.clone());
-            memberships.push(Membership { room, shard, member, user, joined_at: now });
+            memberships.push(Membership { room, shard, member, user, joined_at: now, granted: false });
         }
         self.ports.open(connection, &memberships).await.map_err(unavailable)
     }

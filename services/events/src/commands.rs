@@ -26,7 +26,9 @@ where
     }
 
     async fn join_one(&self, member: Member, user: &UserId, room: &RoomId) -> Result<(), Error> {
-        let joiner = Joiner { member: member.clone(), user: user.clone() };
+        // The index may be behind a renewal of its token.
+        let Some(connection) = self.tables.find(&member.connection).await? else { return Ok(()) };
+        let joiner = Joiner { member: connection.member(), user: user.clone(), granted: true };
         match enter(&self.tables, &self.chance, room, &joiner, self.clock.now()).await? {
             None => Ok(()),
             Some(entered) => {

@@ -43,7 +43,7 @@ impl<T: Charges, Q: Submissions, C: Clock> Ingest<T, Q, C> {
         let context = call.connected_as()?;
         let Addressed { room, items, echo, ephemeral, accepted } = addressed(call, context, request.action)?;
         summary.set(field::ROOM_ID, room.to_string());
-        let identity = self.charge(call, context, &room, items.len(), now).await?;
+        let identity = self.charge(call, &room, items.len(), now).await?;
         identity.check_expiry(now)?;
         if !identity.may_publish(&room) {
             let message = format!("room {room} may not be published to with this token");
@@ -65,34 +65,25 @@ impl<T: Charges, Q: Submissions, C: Clock> Ingest<T, Q, C> {
     }
 
     /// Charges the connection, if it and the room take so many more; who it is by now.
-    async fn charge(
-        &self,
-        call: &Call,
-        context: &Context,
-        room: &RoomId,
-        items: usize,
-        now: Timestamp,
-    ) -> Result<Identity, Reject> {
+    async fn charge(&self, call: &Call, room: &RoomId, items: usize, now: Timestamp) -> Result<Identity, Reject> {
         let count = u32::try_from(items).unwrap_or(u32::MAX);
         let charge = self.tables.charge(&call.connection, count, now);
         let (charged, busy_until) = join(charge, self.tables.room_busy_until(room)).await;
-        let renewed = match charged.map_err(unavailable)? {
-            Charged::Granted(renewed) => renewed,
+        let standing = match charged.map_err(unavailable)? {
+            Charged::Granted(standing) => standing,
             Charged::TooSoon(pause) => {
                 let (rate, burst) = (CONNECTION_RATE.count_per_second(), CONNECTION_RATE.burst());
                 let message = format!("a connection may publish {rate} times a second, {burst} at once");
                 return Err(Reject::new(Code::RateLimited, message).after(pause));
             }
-            Charged::NotConnected => {
-                return Err(Reject::new(Code::NotConnected, "this connection is no longer known; connect again"));
-            }
         };
+        let identity = call.caller(standing)?;
         if let Err(pause) = ROOM_RATE.charge(busy_until.map_err(unavailable)?, count, now) {
             let (rate, burst) = (ROOM_RATE.count_per_second(), ROOM_RATE.burst());
             let message = format!("room {room} takes {rate} publications a second, {burst} at once");
             return Err(Reject::new(Code::RateLimited, message).of("room").after(pause));
         }
-        Ok(renewed.unwrap_or_else(|| context.identity.clone()))
+        Ok(identity)
     }
 }
 
@@ -120,6 +111,12 @@ impl<T: Charges, Q: Submissions, C: Clock> Routes for Ingest<T, Q, C> {
             }
         }
     }
+}
+
+/// Something we depend on did not answer: the log says what, the client is told to try again.
+fn unavailable(error: Error) -> Reject {
+    tracing::error!({ field::ERROR.0 } = %error, "a publication could not be accepted");
+    Reject::unavailable(RETRY_MS)
 }
 
 /// A request's publications, and where they go.

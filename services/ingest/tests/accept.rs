@@ -1,7 +1,9 @@
 //! Accepted means queued, and every refusal says why.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
-use domain::ports::Clock;
+use std::time::Duration;
+
+use domain::ports::{Clock, Connections, Renewals};
 use domain::{Endpoint, Format, Identity, Pattern, Permissions, Timestamp};
 use ingest::Ingest;
 use lambda_kit::start::Routes;
@@ -68,12 +70,41 @@ async fn publishing_without_permission_or_with_an_expired_token_is_refused() {
     let world = connected().await;
     let permissions = Permissions { publish: vec![Pattern::new("team:*")], ..Permissions::all() };
     let expired = Identity { expires_at: Some(Timestamp::from_ms(world.clock.now().as_ms())), ..ada() };
-    for identity in [Identity { permissions, ..ada() }, expired] {
+    for (identity, code) in [(Identity { permissions, ..ada() }, "forbidden"), (expired, "token_expired")] {
         let answer = ask(&world, Plan::new(), call(identity, PUBLISH)).await.body.unwrap();
-        assert!(answer.starts_with(r#"{"id":3,"err":{"code":"forbidden","retry":false,"#), "{answer}");
+        assert!(answer.starts_with(&format!(r#"{{"id":3,"err":{{"code":"{code}","retry":false,"#)), "{answer}");
     }
     let everyone = r#"{"action":"broadcastAll","message":"x"}"#;
     assert!(ask(&world, Plan::new(), call(ada(), everyone)).await.body.unwrap().contains("forbidden"));
+    assert!(world.queues.publications.bodies().is_empty());
+}
+
+#[tokio::test]
+async fn a_renewed_token_is_what_counts_whatever_the_connection_came_with() {
+    let world = World::new();
+    let connection = world.connect("c1", "ada").await;
+    let later = world.clock.now().plus(Duration::from_secs(60));
+    let permissions = Permissions { publish: vec![Pattern::new("lobby")], ..Permissions::default() };
+    let renewed = Identity { expires_at: Some(later), permissions, ..ada() };
+    world.store.renew(&connection.id, &renewed).await.unwrap();
+    let expired = Identity { expires_at: Some(world.clock.now()), ..ada() };
+    let accepted = ask(&world, Plan::new(), call(expired.clone(), PUBLISH)).await.body.unwrap();
+    assert_eq!(accepted, r#"{"id":3,"ok":{"accepted":["p1"]}}"#);
+    let elsewhere = PUBLISH.replace("lobby", "den");
+    assert!(ask(&world, Plan::new(), call(ada(), &elsewhere)).await.body.unwrap().contains("forbidden"));
+    world.clock.advance(Duration::from_secs(60));
+    assert!(ask(&world, Plan::new(), call(ada(), PUBLISH)).await.body.unwrap().contains("token_expired"));
+    assert_eq!(world.queues.publications.bodies().len(), 1);
+}
+
+#[tokio::test]
+async fn one_that_is_not_known_any_more_publishes_nothing_and_is_told_to_come_back() {
+    let world = World::new();
+    let connection = world.connect("c1", "ada").await;
+    world.connect("c2", "bob").await;
+    world.store.bury(&connection.id, world.clock.now()).await.unwrap();
+    let answer = ask(&world, Plan::new(), call(ada(), PUBLISH)).await.body.unwrap();
+    assert!(answer.starts_with(r#"{"id":3,"err":{"code":"not_connected","retry":false,"#), "{answer}");
     assert!(world.queues.publications.bodies().is_empty());
 }
 

@@ -121,30 +121,6 @@ async fn a_room_that_is_full_refuses_everybody_until_it_has_worked_it_off() {
 }
 
 #[tokio::test]
-async fn a_connection_that_is_not_known_any_more_publishes_nothing() {
-    let world = World::new();
-    let answer = ask(&world, Plan::new(), "gone", &one(0)).await;
-    assert_eq!(refused(&answer), ("not_connected", None, None));
-    assert_eq!(answer["err"]["retry"], false);
-    assert!(world.queues.publications.bodies().is_empty());
-}
-
-#[tokio::test]
-async fn who_renewed_its_token_publishes_as_the_new_one_says_and_not_as_the_old_one_did() {
-    let world = connected().await;
-    let id = samples::connection_id("c1");
-    let old = Identity { expires_at: Some(world.clock.now()), ..identity("ada") };
-    let answer = ask_as(&world, Plan::new(), "c1", old.clone(), &one(0)).await;
-    assert!(answer["err"].is_object(), "expired: {answer}");
-    let publish = vec![Pattern::new("lobby")];
-    let permissions = Permissions { publish, ..Permissions::default() };
-    world.store.renew(&id, Identity { permissions, ..identity("ada") });
-    assert!(ask_as(&world, Plan::new(), "c1", old.clone(), &one(1)).await["ok"].is_object());
-    let answer = ask_as(&world, Plan::new(), "c1", old, &several("team:7", 1)).await;
-    assert_eq!(refused(&answer), ("forbidden", None, Some("room")));
-}
-
-#[tokio::test]
 async fn what_cannot_be_charged_is_not_accepted_and_may_be_sent_again() {
     for operation in [Operation::Charge, Operation::RoomBusyUntil] {
         let world = connected().await;

@@ -2,14 +2,17 @@
 
 use domain::{Endpoint, limits};
 use lambda_kit::env;
+use tokens::Verifier;
 
 /// What the membership function is told by its environment.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Config {
     /// `CONNECTIONS_TABLE`.
     pub connections_table: String,
     /// `ROOMS_TABLE`.
     pub rooms_table: String,
+    /// Checks the tokens that connections are renewed with.
+    pub verifier: Verifier,
     /// `MANAGEMENT_ENDPOINT`; without it the endpoint is derived from each event.
     pub management_endpoint: Option<Endpoint>,
     /// `ROOM_MEMBERS`: connections that a room takes; [`limits::ROOM_MEMBERS`] if not set.
@@ -17,16 +20,20 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads it.
+    /// Reads it, and what [`Verifier::from_environment`] reads.
     ///
     /// # Errors
-    /// [`env::Error`] that names the variable.
-    pub fn from_environment() -> Result<Self, env::Error> {
+    /// A sentence that names the variable, what is wrong with it, and what it takes.
+    pub fn from_environment() -> Result<Self, String> {
+        let text = |error: env::Error| error.to_string();
+        let required = |name, hint| env::required(name, hint).map_err(text);
+        let room_members = env::parsed("ROOM_MEMBERS", "a whole number of connections").map_err(text)?;
         Ok(Self {
-            connections_table: env::required("CONNECTIONS_TABLE", "the name of the connections table")?,
-            rooms_table: env::required("ROOMS_TABLE", "the name of the rooms table")?,
+            connections_table: required("CONNECTIONS_TABLE", "the name of the connections table")?,
+            rooms_table: required("ROOMS_TABLE", "the name of the rooms table")?,
+            verifier: Verifier::from_environment(env::optional).map_err(|error| error.to_string())?,
             management_endpoint: env::optional("MANAGEMENT_ENDPOINT").map(Endpoint::new),
-            room_members: env::parsed("ROOM_MEMBERS", "a whole number of connections")?.unwrap_or(limits::ROOM_MEMBERS),
+            room_members: room_members.unwrap_or(limits::ROOM_MEMBERS),
         })
     }
 }

@@ -1,18 +1,13 @@
 //! History: a page of what was published, latest first to find, in order to read.
 
-use domain::ports::{Chance, Clock, Connections, Memberships, Presences, Rooms, Rosters};
+use domain::ports::{Chance, Clock};
 use domain::{Code, Epoch, Publication, Reject, RoomId, Sequence, limits};
 use protocol::block::{Block, Message};
 use protocol::reply::History;
 
-use crate::{Asked, Membership, unavailable};
+use crate::{Asked, Membership, Ports, unavailable};
 
-impl<P, C, R> Membership<P, C, R>
-where
-    P: Connections + Memberships + Rooms + Rosters + Presences,
-    C: Clock,
-    R: Chance,
-{
+impl<P: Ports, C: Clock, R: Chance> Membership<P, C, R> {
     /// At most `limit` publications before `before` (or up to the head), as many of them as fit one reply.
     pub(crate) async fn history(
         &self,

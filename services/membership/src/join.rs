@@ -1,25 +1,20 @@
 //! Join and sync: membership first, then where the room stands, then what was missed.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use domain::flow::{Entered, enter, place, take_place};
-use domain::ports::{Chance, Clock, Connections, Memberships, Presences, Rooms, Rosters};
-use domain::{Code, Position, Reject, RoomId, limits, too_many};
+use domain::ports::{Chance, Clock};
+use domain::{Code, Holding, Member, Position, Reject, RoomId, limits, too_many};
 use futures::{StreamExt, stream};
 use protocol::reply::{Joined, Synced, SyncedRooms};
 use telemetry::{Summary, metric};
 
-use crate::{Asked, Membership, unavailable};
+use crate::{Asked, Membership, Ports, not_connected, unavailable};
 
 /// Rooms of one sync that are joined at the same time.
 const ROOMS_AT_ONCE: usize = 16;
 
-impl<P, C, R> Membership<P, C, R>
-where
-    P: Connections + Memberships + Rooms + Rosters + Presences,
-    C: Clock,
-    R: Chance,
-{
+impl<P: Ports, C: Clock, R: Chance> Membership<P, C, R> {
     pub(crate) async fn join(
         &self,
         asked: &Asked<'_>,
@@ -27,9 +22,9 @@ where
         since: Option<&Position>,
         summary: &mut Summary,
     ) -> Result<Joined, Reject> {
-        let joined = self.rooms_of(asked).await?;
-        let beyond = too_many(&joined, [room]).contains(room);
-        let entered = self.enter(asked, room, beyond).await?;
+        let held = self.held(asked).await?;
+        let beyond = too_many(held.keys(), [room]).contains(room);
+        let entered = self.enter(asked, room, held.get(room), beyond).await?;
         let mut budget_bytes = limits::REPLAY_BYTES;
         self.joined(asked, room, since, entered, &mut budget_bytes, summary).await
     }
@@ -42,13 +37,13 @@ where
         rooms: Vec<(RoomId, Option<Position>)>,
         summary: &mut Summary,
     ) -> Result<SyncedRooms, Reject> {
-        let joined = self.rooms_of(asked).await?;
+        let held = &self.held(asked).await?;
         // What it may not join anyway takes no place.
         let allowed = rooms.iter().map(|(room, _)| room).filter(|room| asked.identity.may_join(room));
-        let beyond: HashSet<RoomId> = too_many(&joined, allowed).into_iter().cloned().collect();
+        let beyond: HashSet<RoomId> = too_many(held.keys(), allowed).into_iter().cloned().collect();
         let rooms: Vec<_> = rooms.into_iter().map(|(room, since)| (beyond.contains(&room), room, since)).collect();
         let entering = stream::iter(rooms).map(|(beyond, room, since)| async move {
-            let entered = self.enter(asked, &room, beyond).await;
+            let entered = self.enter(asked, &room, held.get(&room), beyond).await;
             (room, since, entered)
         });
         let entered: Vec<_> = entering.buffered(ROOMS_AT_ONCE).collect().await;
@@ -67,13 +62,21 @@ where
 
     /// What the connection really is in. Requests of it that are served at the same moment do not see each other: they may
     /// pass the limit by as many as they are.
-    async fn rooms_of(&self, asked: &Asked<'_>) -> Result<Vec<RoomId>, Reject> {
-        self.ports.rooms_of(&asked.joiner.member.connection).await.map_err(unavailable)
+    async fn held(&self, asked: &Asked<'_>) -> Result<HashMap<RoomId, Holding>, Reject> {
+        let holdings = self.ports.holdings(&asked.joiner.member.connection).await.map_err(unavailable)?;
+        Ok(holdings.into_iter().map(|held| (held.room.clone(), held)).collect())
     }
 
-    /// Joins a room, unless that is not allowed, or `beyond` what a connection may be in.
-    async fn enter(&self, asked: &Asked<'_>, room: &RoomId, beyond: bool) -> Result<Entered, Reject> {
-        if !asked.identity.may_join(room) && !self.was_joined_by_a_backend(asked, room).await? {
+    /// Joins a room, unless that is not allowed, or `beyond` what a connection may be in. What a backend gave may be resumed,
+    /// whatever the token says.
+    async fn enter(
+        &self,
+        asked: &Asked<'_>,
+        room: &RoomId,
+        held: Option<&Holding>,
+        beyond: bool,
+    ) -> Result<Entered, Reject> {
+        if !asked.identity.may_join(room) && !held.is_some_and(|held| held.granted) {
             let message = format!("room {room} may not be joined with this token");
             return Err(Reject::new(Code::Forbidden, message).of("room"));
         }
@@ -83,41 +86,37 @@ where
             return Err(Reject::new(Code::LimitExceeded, message).of("room"));
         }
         let entered = if room.has_presence() {
-            self.enter_counted(asked, room).await?
+            self.enter_counted(asked, room, held.is_some()).await?
         } else {
             enter(&self.ports, &self.chance, room, &asked.joiner, asked.now).await.map_err(unavailable)?
         };
-        entered.ok_or_else(|| Reject::new(Code::NotConnected, "this connection is no longer known; connect again"))
-    }
-
-    /// A backend may have made it a member of a room that its token does not name: it may resume there.
-    async fn was_joined_by_a_backend(&self, asked: &Asked<'_>, room: &RoomId) -> Result<bool, Reject> {
-        if room.inbox_owner().is_some() {
-            return Ok(false);
+        let entered = entered.ok_or_else(not_connected)?;
+        if held.is_some_and(|held| held.expires_at != asked.identity.expires_at) {
+            self.catch_up(asked, room).await?;
         }
-        self.is_member(asked, room).await
+        Ok(entered)
     }
 
-    /// Joins a room unless it is full, by the count at hand: of the room's one shard, or the last that presence took.
-    async fn enter_counted(&self, asked: &Asked<'_>, room: &RoomId) -> Result<Option<Entered>, Reject> {
+    /// A renewal that was interrupted has left a membership that expires with the old token.
+    async fn catch_up(&self, asked: &Asked<'_>, room: &RoomId) -> Result<(), Reject> {
+        let Member { connection, expires_at, .. } = &asked.joiner.member;
+        self.ports.extend(connection, std::slice::from_ref(room), *expires_at).await.map_err(unavailable)
+    }
+
+    /// Joins a room unless it is full and not `held` yet, by the count at hand: of the room's one shard, or the last that presence took.
+    async fn enter_counted(&self, asked: &Asked<'_>, room: &RoomId, held: bool) -> Result<Option<Entered>, Reject> {
         let place = place(&self.ports, &self.chance, room, &asked.joiner.member).await.map_err(unavailable)?;
         let members = match place.members {
             Some(members) => Some(members),
             None => self.ports.members_counted(room).await.map_err(unavailable)?,
         };
-        if members.is_some_and(|members| members >= self.room_members) && !self.is_member(asked, room).await? {
+        if !held && members.is_some_and(|members| members >= self.room_members) {
             let message = format!("room {room} is full: it takes {} connections", self.room_members);
             return Err(Reject::new(Code::LimitExceeded, message).of("room"));
         }
         let entered = take_place(&self.ports, &self.chance, room, &asked.joiner, place, asked.now).await;
         let entered = entered.map_err(unavailable)?;
         Ok(entered.map(|entered| Entered { members: members.map(|others| others + u64::from(entered.new)), ..entered }))
-    }
-
-    /// Whether it is in already: it may ask again even if the room is full.
-    async fn is_member(&self, asked: &Asked<'_>, room: &RoomId) -> Result<bool, Reject> {
-        let connection = std::slice::from_ref(&asked.joiner.member.connection);
-        Ok(!self.ports.members_among(room, connection).await.map_err(unavailable)?.is_empty())
     }
 
     async fn joined(

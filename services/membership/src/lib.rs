@@ -1,8 +1,10 @@
-//! The membership function (routes `join`, `leave`, `sync`, `history`, `who`, `ping`): who hears a room, and what they missed.
+//! The membership function (routes `join`, `leave`, `sync`, `history`, `who`, `ping`, `auth`): who hears a room, what they
+//! missed, and until when.
 //!
 //! Everything is answered by route response, so a reply costs no post. Whatever a connection says here also keeps it
 //! alive in the eyes of the reaper.
 
+mod auth;
 mod config;
 mod history;
 mod join;
@@ -12,25 +14,31 @@ mod who;
 use std::collections::BTreeMap;
 
 use domain::flow::Joiner;
-use domain::ports::{self, Chance, Clock, Connections, Known, Memberships, Presences, Rooms, Rosters};
+use domain::ports::{self, Chance, Clock, Connections, Memberships, Presences, Renewals, Rooms, Rosters, Standing};
 use domain::{Code, Endpoint, Identity, Member, Position, Reject, RoomId, Timestamp, limits};
 use lambda_kit::start::Routes;
 use lambda_kit::websocket::{Answer, Call};
-use protocol::context::Context;
 use protocol::reply::{Done, Reply};
 use protocol::request::{Action, Refused, Request};
 use protocol::server::{Return, System, system_text};
 use telemetry::{Summary, field, metric};
+use tokens::Verifier;
 
 pub use config::Config;
 
 /// When a client tries again after something we depend on did not answer.
 const RETRY_MS: u64 = 500;
 
+/// The tables, as this function needs them.
+pub trait Ports: Connections + Memberships + Rooms + Rosters + Presences + Renewals {}
+
+impl<P: Connections + Memberships + Rooms + Rosters + Presences + Renewals> Ports for P {}
+
 /// Answers members.
 #[derive(Debug)]
 pub struct Membership<P, C, R> {
     ports: P,
+    verifier: Verifier,
     clock: C,
     chance: R,
     endpoint: Option<Endpoint>,
@@ -52,16 +60,11 @@ struct Asked<'a> {
     now: Timestamp,
 }
 
-impl<P, C, R> Membership<P, C, R>
-where
-    P: Connections + Memberships + Rooms + Rosters + Presences,
-    C: Clock,
-    R: Chance,
-{
+impl<P: Ports, C: Clock, R: Chance> Membership<P, C, R> {
     /// Over these ports. `endpoint` is where members are posted to; without it, where each event says.
     #[must_use]
-    pub fn new(ports: P, clock: C, chance: R, endpoint: Option<Endpoint>) -> Self {
-        Self { ports, clock, chance, endpoint, room_members: limits::ROOM_MEMBERS }
+    pub fn new(ports: P, verifier: Verifier, clock: C, chance: R, endpoint: Option<Endpoint>) -> Self {
+        Self { ports, verifier, clock, chance, endpoint, room_members: limits::ROOM_MEMBERS }
     }
 
     /// A room takes so many connections.
@@ -72,12 +75,18 @@ where
 
     async fn serve(&self, call: &Call, action: Action, summary: &mut Summary) -> Result<Outcome, Reject> {
         let now = self.clock.now();
-        let context = call.caller(now)?;
-        let asked = Asked { identity: &context.identity, joiner: self.joiner(call, context), now };
-        if let Known::No = self.ports.touch(&call.connection, now).await.map_err(unavailable)? {
+        let standing = self.ports.standing(&call.connection, now).await.map_err(unavailable)?;
+        if standing == Standing::Unknown {
             // Forgotten, though it speaks: only a new connection can be a member again.
             return Ok(Outcome::System(System::Bye { code: "not_connected".to_owned(), retry: Return::Now }));
         }
+        let identity = call.caller(standing)?;
+        if let Action::Auth { token } = &action {
+            // With a token that has expired too: that is what it is for.
+            return Ok(Outcome::Done(Done::Renewed(self.auth(call, &identity, token, now, summary).await?)));
+        }
+        identity.check_expiry(now)?;
+        let asked = Asked { identity: &identity, joiner: self.joiner(call, &identity)?, now };
         let done = match action {
             Action::Sync { rooms } => Done::Synced(self.sync(&asked, rooms, summary).await?),
             Action::Join { room, since } => {
@@ -91,23 +100,23 @@ where
                 Done::Who(self.who(&asked, room, after, limit).await?)
             }
             Action::Ping { at } => return self.ping(&asked, at).await.map(Outcome::System),
-            Action::Publish { .. } | Action::Whisper { .. } | Action::Classic { .. } => {
-                let message = "this route takes sync, join, leave, history, who and ping";
+            Action::Auth { .. } | Action::Publish { .. } | Action::Whisper { .. } | Action::Classic { .. } => {
+                let message = "this route takes sync, join, leave, history, who, ping and auth";
                 return Err(Reject::new(Code::UnknownAction, message).of("action"));
             }
         };
         Ok(Outcome::Done(done))
     }
 
-    fn joiner(&self, call: &Call, context: &Context) -> Joiner {
+    fn joiner(&self, call: &Call, identity: &Identity) -> Result<Joiner, Reject> {
         let member = Member {
             connection: call.connection.clone(),
             endpoint: self.endpoint.clone().unwrap_or_else(|| call.derived_endpoint.clone()),
             connected_at: call.connected_at,
-            expires_at: context.identity.expires_at,
-            format: context.format,
+            expires_at: identity.expires_at,
+            format: call.connected_as()?.format,
         };
-        Joiner { member, user: context.identity.user.clone() }
+        Ok(Joiner { member, user: identity.user.clone(), granted: false })
     }
 
     async fn leave(&self, asked: &Asked<'_>, room: RoomId, summary: &mut Summary) -> Result<Done, Reject> {
@@ -136,12 +145,7 @@ where
     }
 }
 
-impl<P, C, R> Routes for Membership<P, C, R>
-where
-    P: Connections + Memberships + Rooms + Rosters + Presences,
-    C: Clock,
-    R: Chance,
-{
+impl<P: Ports, C: Clock, R: Chance> Routes for Membership<P, C, R> {
     async fn handle(&self, call: Call, summary: &mut Summary) -> Answer {
         let Request { id, action } = match Request::parse(&call.body) {
             Ok(request) => request,
@@ -159,6 +163,10 @@ where
             }
         }
     }
+}
+
+fn not_connected() -> Reject {
+    Reject::new(Code::NotConnected, "this connection is no longer known; connect again")
 }
 
 /// Something we depend on did not answer: the log says what, the client is told to try again.

@@ -9,10 +9,11 @@ use membership::{Config, Membership};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let wire = || {
-        let config = Config::from_environment().map_err(|error| error.to_string())?;
+        let config = Config::from_environment()?;
         let account = Account::from_environment(env::optional).map_err(|error| error.to_string())?;
         let tables = Tables::new(&account, &config.connections_table, &config.rooms_table);
-        let membership = Membership::new(tables, SystemClock, SystemChance, config.management_endpoint);
+        let membership =
+            Membership::new(tables, config.verifier, SystemClock, SystemChance, config.management_endpoint);
         Ok(membership.with_room_members(config.room_members))
     };
     start::routes("membership", wire).await

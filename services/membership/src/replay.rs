@@ -1,10 +1,10 @@
 //! What somebody who comes back is given of what they missed.
 
-use domain::ports::{Chance, Clock, Connections, Memberships, Presences, Rooms, Rosters};
+use domain::ports::{Chance, Clock};
 use domain::{Head, Position, Publication, Range, Reject, Resume, RoomId, Sequence, fit, resume};
 use protocol::block::{Block, Message};
 
-use crate::{Asked, Membership, unavailable};
+use crate::{Asked, Membership, Ports, unavailable};
 
 /// Rows read at a time: about what one reply carries of small publications.
 const ROWS_AT_ONCE: usize = 64;
@@ -20,12 +20,7 @@ pub(crate) struct Replay {
     pub(crate) blocks: Vec<Block>,
 }
 
-impl<P, C, R> Membership<P, C, R>
-where
-    P: Connections + Memberships + Rooms + Rosters + Presences,
-    C: Clock,
-    R: Chance,
-{
+impl<P: Ports, C: Clock, R: Chance> Membership<P, C, R> {
     /// Fills the reply, within its budget, with an unbroken run of the log after `since`. Says `recovered` only of what
     /// it gives: a row that is not there any more means that something was missed, and then nothing is given.
     pub(crate) async fn replay(

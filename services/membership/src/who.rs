@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use domain::ports::{self, Chance, Clock, Connections, Memberships, Occupant, Presences, Rooms, Rosters};
+use domain::ports::{self, Chance, Clock, Occupant};
 use domain::{Code, ConnectionId, Device, Head, Reject, RoomId, Shard, UserId, limits};
 use futures::{StreamExt, TryStreamExt, stream};
 use protocol::reply::{Present, Who};
 
-use crate::{Asked, Membership, unavailable};
+use crate::{Asked, Membership, Ports, unavailable};
 
 /// Shards listed at the same time.
 const SHARDS_AT_ONCE: usize = 16;
@@ -23,12 +23,7 @@ enum Listed {
     Counted(u64),
 }
 
-impl<P, C, R> Membership<P, C, R>
-where
-    P: Connections + Memberships + Rooms + Rosters + Presences,
-    C: Clock,
-    R: Chance,
-{
+impl<P: Ports, C: Clock, R: Chance> Membership<P, C, R> {
     /// At most `limit` users after `after`, as many of them as fit one reply.
     pub(crate) async fn who(
         &self,

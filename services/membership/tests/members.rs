@@ -11,6 +11,7 @@ use protocol::reply::{Answer, History, Joined, Synced, SyncedRooms};
 use protocol::server::{Return, ServerFrame, System};
 use telemetry::Summary;
 use testkit::{World, samples};
+use tokens::Verifier;
 
 async fn ask_as(world: &World, connection: &Connection, permissions: Permissions, body: &str) -> ServerFrame {
     let identity = Identity {
@@ -32,7 +33,8 @@ async fn ask_as(world: &World, connection: &Connection, permissions: Permissions
         subprotocols: Vec::new(),
         query: std::collections::HashMap::new(),
     };
-    let function = Membership::new(world.store.clone(), world.clock.clone(), world.chance.clone(), None);
+    let verifier = Verifier::new(None, Some(testkit::keys::JWKS), None, None).unwrap();
+    let function = Membership::new(world.store.clone(), verifier, world.clock.clone(), world.chance.clone(), None);
     let answer = function.handle(call, &mut Summary::new("membership")).await;
     ServerFrame::parse(&answer.body.unwrap()).unwrap()
 }

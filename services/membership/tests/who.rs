@@ -13,6 +13,7 @@ use protocol::reply::{Answer, Joined, Who};
 use protocol::server::ServerFrame;
 use telemetry::Summary;
 use testkit::{World, samples};
+use tokens::Verifier;
 
 /// The deployment's limit in these tests.
 const ROOM_MEMBERS: u64 = 5;
@@ -31,7 +32,8 @@ async fn ask_as(world: &World, user: &str, connection: &str, permissions: Permis
         subprotocols: Vec::new(),
         query: std::collections::HashMap::new(),
     };
-    let function = Membership::new(world.store.clone(), world.clock.clone(), world.chance.clone(), None);
+    let verifier = Verifier::new(None, Some(testkit::keys::JWKS), None, None).unwrap();
+    let function = Membership::new(world.store.clone(), verifier, world.clock.clone(), world.chance.clone(), None);
     let answer = function.with_room_members(ROOM_MEMBERS).handle(call, &mut Summary::new("membership")).await;
     ServerFrame::parse(&answer.body.unwrap()).unwrap()
 }

@@ -1,14 +1,16 @@
-//! The reaper function (each minute): finds connections that are silent by index, proves that they are gone, removes them.
+//! The reaper function (each minute): finds connections that are silent by index, proves that they are gone, removes them;
+//! and closes those whose token has expired.
 //!
 //! Whatever a run has looked at leaves the front of the index, forgotten or proved alive: so the next run goes on where this
 //! one ended, however it ended, and two at the same time do the same thing twice.
 
 mod config;
+mod expiry;
 
 use std::time::Duration;
 
 use domain::flow::forget;
-use domain::ports::{Clock, Connections, Gateway, Memberships, Result as PortResult};
+use domain::ports::{Clock, Connections, Expiries, Gateway, Memberships, Result as PortResult};
 use domain::{LIVENESS_SHARDS, Probe, Stale, Suspect, Timestamp, judge, limits};
 use futures::{StreamExt, stream};
 use lambda_kit::Deadline;
@@ -42,7 +44,7 @@ enum Verdict {
 
 impl<T, G, C> Reaper<T, G, C>
 where
-    T: Connections + Memberships,
+    T: Connections + Memberships + Expiries,
     G: Gateway,
     C: Clock,
 {
@@ -52,17 +54,21 @@ where
         Self { tables, gateway, clock, stale_after }
     }
 
-    /// One run: at most [`limits::REAPED_PER_RUN`] connections, fewer if the deadline comes first.
+    /// One run: at most [`limits::EXPIRED_PER_RUN`] connections whose token has expired, and [`limits::REAPED_PER_RUN`] that are
+    /// silent, fewer if the deadline comes first.
     ///
     /// # Errors
-    /// When the index cannot be read; the next run finds what this one did not.
+    /// When an index cannot be read; the next run finds what this one did not.
     pub async fn run(&self, deadline: Deadline, summary: &mut Summary) -> PortResult<()> {
+        let expired = self.close_expired(deadline, summary).await;
+        self.reap_silent(deadline, summary).await.and(expired)
+    }
+
+    async fn reap_silent(&self, deadline: Deadline, summary: &mut Summary) -> PortResult<()> {
         let begun = self.clock.now();
         let before = begun.minus(self.stale_after);
-        // Another shard first each minute: none is last for ever.
-        let first = u16::try_from(begun.as_s() / 60 % u64::from(LIVENESS_SHARDS)).unwrap_or_default();
         let mut left = limits::REAPED_PER_RUN;
-        for shard in (0..LIVENESS_SHARDS).map(|n| (first + n) % LIVENESS_SHARDS) {
+        for shard in shards(begun) {
             let suspects = self.tables.silent(shard, before, left).await?;
             left -= suspects.len().min(left);
             self.look_at_all(suspects, deadline, summary).await;
@@ -128,17 +134,23 @@ where
     }
 }
 
+/// All liveness shards, another one first each minute: none is last for ever.
+fn shards(begun: Timestamp) -> impl Iterator<Item = u16> {
+    let first = u16::try_from(begun.as_s() / 60 % u64::from(LIVENESS_SHARDS)).unwrap_or_default();
+    (0..LIVENESS_SHARDS).map(move |n| (first + n) % LIVENESS_SHARDS)
+}
+
 /// Answers a schedule's event, whatever it says.
 ///
 /// # Errors
-/// When the index cannot be read: Lambda tries again.
+/// When an index cannot be read: Lambda tries again.
 pub async fn handle<T, G, C>(
     reaper: &Reaper<T, G, C>,
     event: &LambdaEvent<Value>,
     summary: &mut Summary,
 ) -> Result<(), lambda_runtime::Error>
 where
-    T: Connections + Memberships,
+    T: Connections + Memberships + Expiries,
     G: Gateway,
     C: Clock,
 {

@@ -162,6 +162,7 @@ mod tests {
                 member: connection.member(),
                 user: connection.user.clone(),
                 joined_at: Timestamp::from_ms(joined_at),
+                granted: false,
             })
         };
         let (item, renewed) = (membership(5), membership(6));

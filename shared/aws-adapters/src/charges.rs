@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
 use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
 use domain::limits::{CONNECTION_RATE, TOUCH};
-use domain::ports::{Charged, Charges, Connections, Known, Result};
+use domain::ports::{Charged, Charges, Connections, Known, Result, Standing};
 use domain::{ConnectionId, RoomId, Timestamp};
 
 use crate::attributes::{Item, Read, Unreadable, n};
@@ -33,7 +33,7 @@ impl Charges for Tables {
             Update::Not(item) => item,
         };
         if item.is_empty() || tombstone::is(&item) {
-            return Ok(Charged::NotConnected);
+            return Ok(Charged::Granted(Standing::Unknown));
         }
         let busy_until = connection_item::busy_until(&item).map_err(unreadable)?;
         if let Err(pause) = CONNECTION_RATE.charge(busy_until, count, now) {
@@ -41,7 +41,7 @@ impl Charges for Tables {
         }
         match self.charge_busy(connection, count, now).await? {
             Update::Done(item) => self.granted(connection, &item, now).await,
-            Update::Not(item) if item.is_empty() || tombstone::is(&item) => Ok(Charged::NotConnected),
+            Update::Not(item) if item.is_empty() || tombstone::is(&item) => Ok(Charged::Granted(Standing::Unknown)),
             // Others were charged in between.
             Update::Not(item) => {
                 let busy_until = connection_item::busy_until(&item).map_err(unreadable)?;
@@ -125,9 +125,10 @@ impl Tables {
         if now.since(seen_at) > TOUCH
             && let Known::No = self.touch(connection, now).await?
         {
-            return Ok(Charged::NotConnected);
+            return Ok(Charged::Granted(Standing::Unknown));
         }
-        connection_item::renewed(item).map(Charged::Granted).map_err(unreadable)
+        let renewed = connection_item::identity(item).map_err(unreadable)?;
+        Ok(Charged::Granted(renewed.map_or(Standing::AsConnected, Standing::Renewed)))
     }
 }
 

@@ -1,7 +1,10 @@
 //! The connections, in the connections table.
 
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{ConditionCheck, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{
+    ConditionCheck, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+};
 use domain::ports::{Connections, Known, Opened, Result};
 use domain::{Connection, ConnectionId, Membership, RoomId, Shards, Suspect, Timestamp, limits};
 
@@ -42,26 +45,8 @@ impl Connections for Tables {
     }
 
     async fn touch(&self, connection: &ConnectionId, now: Timestamp) -> Result<Known> {
-        const OPERATION: &str = "DynamoDB UpdateItem (touch)";
-        let call = self
-            .client
-            .update_item()
-            .table_name(&self.connections)
-            .set_key(Some(keys::connection(connection)))
-            .update_expression("SET last_seen_at = :now")
-            .condition_expression("attribute_exists(liveness_shard) AND last_seen_at < :old")
-            .expression_attribute_values(":now", n(now.as_ms()))
-            .expression_attribute_values(":old", n(now.minus(limits::TOUCH).as_ms()))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        match call.send().await {
-            Ok(_) => Ok(Known::Yes),
-            Err(error) => match error.as_service_error() {
-                Some(aws_sdk_dynamodb::operation::update_item::UpdateItemError::ConditionalCheckFailedException(
-                    failed,
-                )) => Ok(known(failed.item())),
-                _ => Err(translate(OPERATION, &error)),
-            },
-        }
+        let item = self.touched("DynamoDB UpdateItem (touch)", connection, now).await?;
+        Ok(if item.is_some() { Known::Yes } else { Known::No })
     }
 
     async fn bury(&self, connection: &ConnectionId, now: Timestamp) -> Result<()> {
@@ -99,20 +84,48 @@ impl Connections for Tables {
     }
 }
 
-/// A condition on a connection's item failed: was it because it is not there, or because it was touched lately?
-fn known(item: Option<&Item>) -> Known {
-    match item {
-        Some(item) if !item.is_empty() && !tombstone::is(item) => Known::Yes,
-        _ => Known::No,
+impl Tables {
+    /// Notes that a connection is alive, if that was noted longer ago than [`limits::TOUCH`]: its item as it stands then, unless
+    /// it has been buried or never was. One call, that writes or reads.
+    pub(crate) async fn touched(
+        &self,
+        operation: &'static str,
+        connection: &ConnectionId,
+        now: Timestamp,
+    ) -> Result<Option<Item>> {
+        let call = self
+            .client
+            .update_item()
+            .table_name(&self.connections)
+            .set_key(Some(keys::connection(connection)))
+            .update_expression("SET last_seen_at = :now")
+            .condition_expression("attribute_exists(liveness_shard) AND last_seen_at < :old")
+            .expression_attribute_values(":now", n(now.as_ms()))
+            .expression_attribute_values(":old", n(now.minus(limits::TOUCH).as_ms()))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        match call.send().await {
+            Ok(answer) => Ok(answer.attributes),
+            Err(error) => match error.as_service_error() {
+                // It is not there, or it was touched lately: its item tells.
+                Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
+                    Ok(failed.item().filter(|item| !item.is_empty() && !tombstone::is(item)).cloned())
+                }
+                _ => Err(translate(operation, &error)),
+            },
+        }
     }
 }
 
-/// The check, inside a transaction, that a connection lives.
-pub(crate) fn alive(table: &str, connection: &ConnectionId) -> ConditionCheck {
-    let check = ConditionCheck::builder()
-        .table_name(table)
-        .set_key(Some(keys::connection(connection)))
-        .condition_expression("attribute_exists(liveness_shard)");
+/// The check, inside a transaction, that a connection lives, and that its token is the one that expires then.
+pub(crate) fn alive_until(table: &str, connection: &ConnectionId, expires_at: Option<Timestamp>) -> ConditionCheck {
+    let check = ConditionCheck::builder().table_name(table).set_key(Some(keys::connection(connection)));
+    let check = match expires_at {
+        Some(at) => check
+            .condition_expression("attribute_exists(liveness_shard) AND expires_at = :expires_at")
+            .expression_attribute_values(":expires_at", n(at.as_ms())),
+        None => check.condition_expression("attribute_exists(liveness_shard) AND attribute_not_exists(expires_at)"),
+    };
     // Cannot fail: every required member is set above.
     check.build().unwrap_or_else(|_| unreachable!())
 }

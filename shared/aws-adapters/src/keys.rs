@@ -21,6 +21,8 @@ pub(crate) const CONNECTION: &str = "connection";
 pub(crate) const BY_LIVENESS: &str = "by_liveness";
 /// Partition key of `by_liveness`.
 pub(crate) const LIVENESS_SHARD: &str = "liveness_shard";
+/// Index of connections by the end of their token; those without one are not in it.
+pub(crate) const BY_EXPIRY: &str = "by_expiry";
 /// Sort key of `by_liveness`.
 pub(crate) const LAST_SEEN_AT: &str = "last_seen_at";
 /// When DynamoDB may remove the item, seconds since the epoch.

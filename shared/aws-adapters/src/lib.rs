@@ -16,6 +16,7 @@ mod keys;
 mod memberships;
 mod presences;
 mod queues;
+mod renewals;
 mod rooms;
 mod tables;
 mod topics;

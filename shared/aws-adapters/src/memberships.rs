@@ -1,11 +1,13 @@
 //! The memberships, in the connections table.
 
-use aws_sdk_dynamodb::types::{DeleteRequest, Put, Select, TransactWriteItem, WriteRequest};
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, Put, Select, TransactWriteItem, WriteRequest};
 use domain::ports::{Connections, Joined, Memberships, Page, Result};
 use domain::{ConnectionId, Member, Membership, RoomId, Shard};
 
 use crate::attributes::{Item, s};
-use crate::connections::{alive, failed_conditions};
+use crate::connections::{alive_until, failed_conditions};
 use crate::errors::{translate, undone, unreadable};
 use crate::items::{member, tombstone};
 use crate::keys;
@@ -30,7 +32,7 @@ impl Memberships for Tables {
             .condition_expression("attribute_not_exists(pk)")
             .build()
             .map_err(|error| undone(OPERATION, error))?;
-        let check = alive(&self.connections, connection);
+        let check = alive_until(&self.connections, connection, membership.member.expires_at);
         let call = self
             .client
             .transact_write_items()
@@ -39,8 +41,11 @@ impl Memberships for Tables {
         match call.send().await {
             Ok(_) => Ok(Joined::New),
             Err(error) => match failed_conditions(error.as_service_error()).as_slice() {
-                [true, _] => Ok(Joined::NotConnected),
-                [false, true] => Ok(Joined::Already),
+                [true, _] => match self.find(connection).await? {
+                    None => Ok(Joined::NotConnected),
+                    Some(_) => Err(undone(OPERATION, "the token was renewed meanwhile")),
+                },
+                [false, true] => self.grant(membership).await.map(|()| Joined::Already),
                 _ => Err(translate(OPERATION, &error)),
             },
         }
@@ -59,16 +64,7 @@ impl Memberships for Tables {
         let mut rooms = Vec::new();
         let mut start: Option<Item> = None;
         loop {
-            let call = self
-                .client
-                .query()
-                .table_name(&self.connections)
-                .key_condition_expression("pk = :pk AND begins_with(sk, :room)")
-                .expression_attribute_values(":pk", s(keys::connection_pk(connection)))
-                .expression_attribute_values(":room", s("ROOM#"))
-                .projection_expression("sk")
-                .consistent_read(true)
-                .set_exclusive_start_key(start);
+            let call = self.memberships_of(connection).projection_expression("sk").set_exclusive_start_key(start);
             let answer = call.send().await.map_err(|error| translate(OPERATION, &error))?;
             for item in answer.items() {
                 rooms.push(keys::parse_room_key(item, keys::SK).map_err(|error| unreadable(OPERATION, error))?);
@@ -117,7 +113,40 @@ impl Memberships for Tables {
 }
 
 impl Tables {
-    fn by_room(&self, room: &RoomId, shard: Shard) -> aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder {
+    /// The memberships of a connection, read consistently.
+    pub(crate) fn memberships_of(&self, connection: &ConnectionId) -> QueryFluentBuilder {
+        self.client
+            .query()
+            .table_name(&self.connections)
+            .key_condition_expression("pk = :pk AND begins_with(sk, :room)")
+            .expression_attribute_values(":pk", s(keys::connection_pk(connection)))
+            .expression_attribute_values(":room", s("ROOM#"))
+            .consistent_read(true)
+    }
+
+    /// A membership that stands already is a backend's from now on, if this one is. One that has been left meanwhile is not made.
+    async fn grant(&self, membership: &Membership) -> Result<()> {
+        if !membership.granted {
+            return Ok(());
+        }
+        let call = self
+            .client
+            .update_item()
+            .table_name(&self.connections)
+            .set_key(Some(keys::membership(&membership.member.connection, &membership.room)))
+            .update_expression("SET granted = :granted")
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_values(":granted", AttributeValue::Bool(true));
+        match call.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(()),
+                _ => Err(translate("DynamoDB UpdateItem (grant)", &error)),
+            },
+        }
+    }
+
+    fn by_room(&self, room: &RoomId, shard: Shard) -> QueryFluentBuilder {
         self.client
             .query()
             .table_name(&self.connections)

@@ -54,12 +54,12 @@ impl Identity {
     /// Whether its token is still good.
     ///
     /// # Errors
-    /// `forbidden`, with what would be right.
+    /// `token_expired`, with what would be right.
     pub fn check_expiry(&self, now: Timestamp) -> Result<(), Reject> {
         match self.expires_at {
             Some(at) if at <= now => {
-                let message = "the token has expired; connect again with a new one";
-                Err(Reject::new(Code::Forbidden, message))
+                let message = "the token has expired; renew it with auth, or connect again with a new one";
+                Err(Reject::new(Code::TokenExpired, message))
             }
             _ => Ok(()),
         }

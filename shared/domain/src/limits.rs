@@ -98,8 +98,10 @@ pub const TOKEN_BYTES: usize = 8 * KIB;
 pub const CONTEXT_BYTES: usize = 7 * KIB;
 /// `nbf` of a token may lie this much ahead: who signs it has another clock. `exp` has no such slack.
 pub const CLOCKS_DIFFER: Duration = Duration::from_secs(10);
-/// Connections that one run of the reaper handles.
+/// Silent connections that one run of the reaper handles.
 pub const REAPED_PER_RUN: usize = 500;
+/// Connections with expired tokens that one run of the reaper closes: the others hear nothing either, and are next.
+pub const EXPIRED_PER_RUN: usize = 10_000;
 
 /// Members a room may have unless the deployment says otherwise: one of its publications takes 10 s of the account's
 /// posts (10,000 a second).

@@ -21,14 +21,19 @@ pub struct Membership {
     pub user: UserId,
     /// Since when.
     pub joined_at: Timestamp,
+    /// Whether a backend gave it, whatever the token says.
+    pub granted: bool,
 }
 
 /// Those of the rooms `asked` for that are too many for a connection that is in `joined`: it may be in
 /// [`limits::ROOMS_PER_CONNECTION`]. Where it is already it may ask again, and `*` and its inbox are not counted.
 #[must_use]
-pub fn too_many<'a>(joined: &[RoomId], asked: impl IntoIterator<Item = &'a RoomId>) -> HashSet<&'a RoomId> {
+pub fn too_many<'a>(
+    joined: impl IntoIterator<Item = &'a RoomId>,
+    asked: impl IntoIterator<Item = &'a RoomId>,
+) -> HashSet<&'a RoomId> {
     let counts = |room: &&RoomId| !room.is_everyone() && room.inbox_owner().is_none();
-    let mut rooms: HashSet<&RoomId> = joined.iter().filter(counts).collect();
+    let mut rooms: HashSet<&RoomId> = joined.into_iter().filter(counts).collect();
     let mut beyond = HashSet::new();
     for room in asked.into_iter().filter(counts) {
         if rooms.contains(room) {

@@ -5,6 +5,7 @@
 
 mod charges;
 mod presence;
+mod renewals;
 
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
@@ -23,6 +24,7 @@ use crate::{Endpoint, Job, Range};
 
 pub use charges::{Charged, Charges};
 pub use presence::{Activities, Checks, Occupant, Presences, Rosters, Written};
+pub use renewals::{Expiries, Lapsed, Renewals, Standing};
 
 /// Why a port could not do what it was asked. Whether it was done all the same is unknown.
 #[derive(Debug, thiserror::Error)]
@@ -116,7 +118,9 @@ pub struct Page {
 
 /// The memberships.
 pub trait Memberships: Send + Sync {
-    /// Stores a membership, in one transaction with a check that its connection lives.
+    /// Stores a membership, in one transaction with a check that its connection lives, and that its token still expires when
+    /// the membership does: if not, [`Error::Unavailable`], for whoever asked was judged by a token that was replaced. One that stands already stays as it
+    /// is, but that from now on a backend has given it, if a backend does.
     fn join(&self, membership: &Membership) -> impl Future<Output = Result<Joined>> + Send;
     /// Removes memberships of a connection; those that are not there are no error.
     fn leave(&self, connection: &ConnectionId, rooms: &[RoomId]) -> impl Future<Output = Result<()>> + Send;

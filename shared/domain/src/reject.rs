@@ -19,6 +19,10 @@ pub enum Code {
     InvalidRoom,
     /// The identity may not do this in this room.
     Forbidden,
+    /// The token to go on with is a bad one; the connection stays as it was.
+    InvalidToken,
+    /// The token of this connection has expired: renew it, or connect again with another.
+    TokenExpired,
     /// `data` or the whole request is over its limit.
     TooLarge,
     /// A limit on how many (rooms, items) would be passed.
@@ -33,12 +37,14 @@ pub enum Code {
 
 impl Code {
     /// Every code there is.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::NotJson,
         Self::UnknownAction,
         Self::InvalidField,
         Self::InvalidRoom,
         Self::Forbidden,
+        Self::InvalidToken,
+        Self::TokenExpired,
         Self::TooLarge,
         Self::LimitExceeded,
         Self::RateLimited,
@@ -61,6 +67,8 @@ impl Code {
             Self::InvalidField => "invalid_field",
             Self::InvalidRoom => "invalid_room",
             Self::Forbidden => "forbidden",
+            Self::InvalidToken => "invalid_token",
+            Self::TokenExpired => "token_expired",
             Self::TooLarge => "too_large",
             Self::LimitExceeded => "limit_exceeded",
             Self::RateLimited => "rate_limited",

@@ -6,7 +6,8 @@ use aws_lambda_events::apigw::{ApiGatewayProxyResponse, ApiGatewayWebsocketProxy
 use aws_lambda_events::encodings::Body;
 use aws_lambda_events::http::HeaderValue;
 use aws_lambda_events::query_map::QueryMap;
-use domain::{Code, ConnectionId, Endpoint, Reject, Timestamp};
+use domain::ports::Standing;
+use domain::{Code, ConnectionId, Endpoint, Identity, Reject, Timestamp};
 use protocol::context::{Context, NotOurs};
 use protocol::reply::Reply;
 use protocol::request::Refused;
@@ -86,14 +87,19 @@ impl Call {
         self.context.as_ref().map_err(|problem| Reject::new(Code::Forbidden, problem.clone()))
     }
 
-    /// Who calls, unless the token has expired meanwhile.
+    /// Who calls by now: as it connected, or as it has renewed since. Whether that token is still good is not looked at.
     ///
     /// # Errors
-    /// `forbidden` when the authorizer's context is missing or the token has expired.
-    pub fn caller(&self, now: Timestamp) -> Result<&Context, Reject> {
-        let context = self.connected_as()?;
-        context.identity.check_expiry(now)?;
-        Ok(context)
+    /// `forbidden` when the authorizer's context is missing, `not_connected` when the connection is not, or no longer, known.
+    pub fn caller(&self, standing: Standing) -> Result<Identity, Reject> {
+        let connected_as = self.connected_as()?;
+        match standing {
+            Standing::Unknown => {
+                Err(Reject::new(Code::NotConnected, "this connection is no longer known; connect again"))
+            }
+            Standing::AsConnected => Ok(connected_as.identity.clone()),
+            Standing::Renewed(identity) => Ok(identity),
+        }
     }
 }
 

@@ -33,25 +33,61 @@ const PERMISSIONS: &str = "permissions";
 const FORMAT: &str = "format";
 const ROOM: &str = "room";
 
+/// A renewed identity as it is stored: JSON of what the context says of one.
+#[must_use]
+pub fn identity_text(identity: &Identity) -> String {
+    serde_json::to_string(&identity_to_map(identity)).unwrap_or_default()
+}
+
+/// Reads an identity that was stored.
+///
+/// # Errors
+/// [`NotOurs`] when a value is missing or makes no sense.
+pub fn parse_identity(text: &str) -> Result<Identity, NotOurs> {
+    let map: BTreeMap<String, String> = serde_json::from_str(text).map_err(|error| NotOurs(error.to_string()))?;
+    identity_from_lookup(|name| map.get(name).cloned())
+}
+
+fn identity_to_map(identity: &Identity) -> BTreeMap<String, String> {
+    let flag = |set: bool| set.then(|| "true".to_owned());
+    [
+        (USER, Some(identity.user.to_string())),
+        (DEVICE, identity.device.as_ref().map(Device::to_string)),
+        (GUEST, flag(identity.guest)),
+        (ADMIN, flag(identity.admin)),
+        (EXPIRES_AT, identity.expires_at.map(|at| at.as_ms().to_string())),
+        (PERMISSIONS, serde_json::to_string(&identity.permissions).ok()),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+    .collect()
+}
+
+fn identity_from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Identity, NotOurs> {
+    let missing = |name: &str| NotOurs(format!("{name} is missing"));
+    let parse = |reject: Reject| NotOurs(reject.message);
+    let is_set = |name: &str| lookup(name).as_deref() == Some("true");
+    let permissions = lookup(PERMISSIONS).ok_or_else(|| missing(PERMISSIONS))?;
+    let expires_at = lookup(EXPIRES_AT).map(|text| text.parse().map(Timestamp::from_ms));
+    Ok(Identity {
+        user: UserId::parse(lookup(USER).ok_or_else(|| missing(USER))?).map_err(parse)?,
+        device: lookup(DEVICE).map(Device::parse).transpose().map_err(parse)?,
+        guest: is_set(GUEST),
+        admin: is_set(ADMIN),
+        expires_at: expires_at.transpose().map_err(|error| NotOurs(format!("{EXPIRES_AT}: {error}")))?,
+        permissions: serde_json::from_str::<Permissions>(&permissions)
+            .map_err(|error| NotOurs(format!("{PERMISSIONS}: {error}")))?,
+    })
+}
+
 impl Context {
     /// As the authorizer answers it.
     #[must_use]
     pub fn to_map(&self) -> BTreeMap<String, String> {
-        let identity = &self.identity;
-        let flag = |set: bool| set.then(|| "true".to_owned());
-        [
-            (USER, Some(identity.user.to_string())),
-            (DEVICE, identity.device.as_ref().map(Device::to_string)),
-            (GUEST, flag(identity.guest)),
-            (ADMIN, flag(identity.admin)),
-            (EXPIRES_AT, identity.expires_at.map(|at| at.as_ms().to_string())),
-            (PERMISSIONS, serde_json::to_string(&identity.permissions).ok()),
-            (FORMAT, Some(self.format.as_str().to_owned())),
-            (ROOM, self.room.as_ref().map(RoomId::to_string)),
-        ]
-        .into_iter()
-        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
-        .collect()
+        let mut map = identity_to_map(&self.identity);
+        map.insert(FORMAT.to_owned(), self.format.as_str().to_owned());
+        map.extend(self.room.as_ref().map(|room| (ROOM.to_owned(), room.to_string())));
+        map
     }
 
     /// What it takes of the authorizer's answer, as JSON: [`domain::limits::CONTEXT_BYTES`] at the most.
@@ -67,18 +103,7 @@ impl Context {
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, NotOurs> {
         let missing = |name: &str| NotOurs(format!("{name} is missing"));
         let parse = |reject: Reject| NotOurs(reject.message);
-        let is_set = |name: &str| lookup(name).as_deref() == Some("true");
-        let permissions = lookup(PERMISSIONS).ok_or_else(|| missing(PERMISSIONS))?;
-        let expires_at = lookup(EXPIRES_AT).map(|text| text.parse().map(Timestamp::from_ms));
-        let identity = Identity {
-            user: UserId::parse(lookup(USER).ok_or_else(|| missing(USER))?).map_err(parse)?,
-            device: lookup(DEVICE).map(Device::parse).transpose().map_err(parse)?,
-            guest: is_set(GUEST),
-            admin: is_set(ADMIN),
-            expires_at: expires_at.transpose().map_err(|error| NotOurs(format!("{EXPIRES_AT}: {error}")))?,
-            permissions: serde_json::from_str::<Permissions>(&permissions)
-                .map_err(|error| NotOurs(format!("{PERMISSIONS}: {error}")))?,
-        };
+        let identity = identity_from_lookup(&lookup)?;
         let format = lookup(FORMAT).ok_or_else(|| missing(FORMAT))?;
         Ok(Self {
             identity,

@@ -44,6 +44,8 @@ pub enum Done {
     History(History),
     /// Who is there.
     Who(Who),
+    /// An auth.
+    Renewed(Renewed),
     /// A leave.
     Left {
         /// Which room.
@@ -114,6 +116,15 @@ pub struct Joined {
     /// What was missed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub b: Vec<Block>,
+}
+
+/// The token was renewed, and is what counts from now on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Renewed {
+    /// When the new one expires, milliseconds since the epoch.
+    pub expires_at: Timestamp,
+    /// Rooms that it does not allow: the connection is a member no more.
+    pub left: Vec<RoomId>,
 }
 
 /// A page of what was published, in order.

@@ -6,6 +6,8 @@ use domain::{Code, Data, Epoch, Item, Key, Position, PublicationId, Reject, Room
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use crate::token::Token;
+
 /// A number the client chose, so that it recognises the reply: 0 to 2^53 - 1.
 pub type RequestId = u64;
 
@@ -63,6 +65,11 @@ pub enum Action {
     Ping {
         /// Of each room it has joined.
         at: Vec<(RoomId, Position)>,
+    },
+    /// Go on with another token.
+    Auth {
+        /// Which.
+        token: Token,
     },
     /// Publish to a room.
     Publish {
@@ -160,6 +167,8 @@ struct Fields<'a> {
     #[serde(borrow, default, deserialize_with = "present")]
     at: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
+    token: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
     pid: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
     data: Option<&'a RawValue>,
@@ -189,6 +198,7 @@ impl Fields<'_> {
             "history" => self.history(),
             "who" => self.who(),
             "ping" => self.ping(),
+            "auth" => Ok(Action::Auth { token: Token::new(string("token", self.token)?) }),
             "publish" => self.publish(),
             "sendMessage" => self.send_message(),
             "broadcastAll" => Ok(Action::Classic {
@@ -198,7 +208,7 @@ impl Fields<'_> {
             _ => Err(Reject::new(
                 Code::UnknownAction,
                 format!(
-                    "there is no action {:?}; there are sync, join, leave, publish, history, who, ping, sendMessage, broadcastAll",
+                    "there is no action {:?}; there are sync, join, leave, publish, history, who, ping, auth, sendMessage, broadcastAll",
                     shortened(&name)
                 ),
             )

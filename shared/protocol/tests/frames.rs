@@ -6,8 +6,8 @@ use domain::{
     RoomId, Sequence, Timestamp, UserId,
 };
 use protocol::block::{AnyBlock, Block, PresenceBlock};
-use protocol::reply::{Accepted, Answer, Done, Joined, Present, Reply, Synced, SyncedRooms, Who};
-use protocol::server::{ServerFrame, System, blocks_frame, presence_frame, system_text};
+use protocol::reply::{Accepted, Answer, Done, Joined, Present, Renewed, Reply, Synced, SyncedRooms, Who};
+use protocol::server::{Return, ServerFrame, System, blocks_frame, presence_frame, system_text};
 use protocol::{classic, queue};
 
 fn room() -> RoomId {
@@ -86,6 +86,10 @@ fn frames_are_what_the_golden_files_say() {
     golden("activity-member.json", &queue::encode(&activity).unwrap());
     let occupied = Activity { user: None, connection: None, kind: Kind::RoomOccupied, members: Some(1), ..activity };
     golden("activity-room.json", &queue::encode(&occupied).unwrap());
+    let renewed = Renewed { expires_at: Timestamp::from_ms(1_764_003_600_000), left: vec![room()] };
+    golden("reply-renewed.json", &Reply::done(Some(7), Done::Renewed(renewed)).to_text());
+    let bye = System::Bye { code: "expired".to_owned(), retry: Return::Never };
+    golden("bye-expired.json", &system_text(&bye));
     let mut refusal = Reject::field("data", "data is 30000 bytes of JSON; at most 24576 are allowed");
     refusal.after_ms = Some(1_500);
     golden("reply-refused.json", &Reply::refusal(Some(3), refusal).to_text());

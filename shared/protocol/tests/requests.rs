@@ -28,6 +28,9 @@ fn every_action_of_the_specification_is_read() {
     let ping = action(r#"{"action":"ping","at":{"lobby":{"ep":"k7Qf","seq":1043}}}"#);
     assert!(matches!(ping, Action::Ping { at } if at.len() == 1));
     assert!(matches!(action(r#"{"action":"ping"}"#), Action::Ping { at } if at.is_empty()));
+    let auth = action(r#"{"action":"auth","id":7,"token":"a.b.c"}"#);
+    assert!(matches!(&auth, Action::Auth { token } if token.expose() == "a.b.c"));
+    assert!(!format!("{auth:?}").contains("a.b.c"), "a token is shown to nobody");
     let publish = action(r#"{"action":"publish","id":3,"room":"lobby","pid":"01J","data":{"text":"hi"},"echo":true}"#);
     assert!(matches!(publish, Action::Publish { items, .. } if items[0].data.as_json() == r#"{"text":"hi"}"#));
     let publish =
@@ -77,6 +80,8 @@ fn a_refusal_names_the_field_and_carries_the_id() {
         (r#"{"id":7,"action":5}"#, Code::InvalidField, Some("action"), Some(7)),
         (r#"{"id":7,"action":"dance"}"#, Code::UnknownAction, Some("action"), Some(7)),
         (r#"{"id":7,"action":"join"}"#, Code::InvalidField, Some("room"), Some(7)),
+        (r#"{"id":7,"action":"auth"}"#, Code::InvalidField, Some("token"), Some(7)),
+        (r#"{"id":7,"action":"auth","token":null}"#, Code::InvalidField, Some("token"), Some(7)),
         (r#"{"id":7,"action":"join","room":""}"#, Code::InvalidRoom, Some("room"), Some(7)),
         (r#"{"id":7,"action":"join","room":"a b"}"#, Code::InvalidRoom, Some("room"), Some(7)),
         (r#"{"id":7,"action":"join","room":"\ud800"}"#, Code::InvalidField, Some("room"), Some(7)),

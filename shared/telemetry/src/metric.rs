@@ -48,6 +48,8 @@ metrics! {
     CONNECTIONS_GONE = "connections_gone" in Count;
     /// Connections forgotten by the reaper.
     CONNECTIONS_REAPED = "connections_reaped" in Count;
+    /// Connections closed because their token had expired.
+    CONNECTIONS_EXPIRED = "connections_expired" in Count;
     /// Stale connections that turned out to live.
     CONNECTIONS_PROBED = "connections_probed" in Count;
     /// Connections closed because they were too slow, so that they return and sync.
@@ -60,6 +62,8 @@ metrics! {
     MEMBERS_JOINED = "members_joined" in Count;
     /// Memberships removed on request.
     MEMBERS_LEFT = "members_left" in Count;
+    /// Tokens renewed on live connections.
+    TOKENS_RENEWED = "tokens_renewed" in Count;
     /// Rooms that got more shards.
     ROOMS_GROWN = "rooms_grown" in Count;
     /// Resumes and joins that could not say that nothing was missed.

@@ -79,6 +79,7 @@ pub fn membership(connection: &Connection, room: &RoomId, shard: Shard) -> Membe
         member: connection.member(),
         user: connection.user.clone(),
         joined_at: connection.last_seen_at,
+        granted: false,
     }
 }
 

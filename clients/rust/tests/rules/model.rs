@@ -6,13 +6,15 @@ use domain::{
     Code, ConnectionId, Data, Epoch, Position, Publication, PublicationId, Reject, RoomId, Sequence, Timestamp, UserId,
 };
 use protocol::block::Block;
-use protocol::reply::{Accepted, Done, History, Joined, Reply, Synced, SyncedRooms, Who};
+use protocol::reply::{Accepted, Done, History, Joined, Renewed, Reply, Synced, SyncedRooms, Who};
 use protocol::request::{Action, Request};
 use protocol::server::{System, system_text};
 use roomcast_client::rules::LinkId;
 
 /// Publications that one reply carries, all its rooms together.
 const REPLAYED: usize = 3;
+/// How long a token is good.
+const TOKEN_MS: u64 = 300_000;
 /// A resume from further back is lost.
 pub(crate) const RESUMABLE: u64 = 60;
 
@@ -124,6 +126,9 @@ impl Server {
             Action::Who { room, .. } => {
                 let members = self.members.values().filter(|rooms| rooms.contains_key(&room)).count() as u64;
                 Done::Who(Who { room, members, users: Some(Vec::new()), next: None })
+            }
+            Action::Auth { .. } => {
+                Done::Renewed(Renewed { expires_at: Timestamp::from_ms(now_ms + TOKEN_MS), left: Vec::new() })
             }
             Action::Whisper { .. } | Action::Classic { .. } => panic!("{text}"),
         };

@@ -1,20 +1,20 @@
 //! `CONN#<id>` / `CONN`: a connection, which also is its membership of `*`.
 
-use std::collections::BTreeMap;
-
+use domain::ports::Lapsed;
 use domain::{Connection, Device, Format, Identity, Shard, Suspect, Timestamp, UserId, limits, liveness_shard};
-use protocol::context::Context;
+use protocol::context::parse_identity;
 
 use crate::attributes::{Item, Read, Unreadable, n, s};
 use crate::items::member;
 use crate::keys;
 
 const USER: &str = "user";
-const DEVICE: &str = "device";
+/// On which device, by its last token.
+pub(crate) const DEVICE: &str = "device";
+/// Who it is by now, if its token was renewed: JSON of what the authorizer's context says of an identity.
+pub(crate) const IDENTITY: &str = "identity";
 /// Until when what it published takes up its rate, milliseconds.
 const BUSY_UNTIL: &str = "busy_until";
-/// Who it is since it has renewed its token: what the authorizer would say of it, as JSON.
-const IDENTITY: &str = "identity";
 
 /// The item. `everyone` is its shard of `*`.
 pub(crate) fn to_item(connection: &Connection, everyone: Shard) -> Item {
@@ -59,13 +59,20 @@ pub(crate) fn busy_until(item: &Item) -> Result<Timestamp, Unreadable> {
     item.maybe_moment(BUSY_UNTIL).map(Option::unwrap_or_default)
 }
 
-/// Who it is, if it has renewed its token since it connected.
-pub(crate) fn renewed(item: &Item) -> Result<Option<Identity>, Unreadable> {
-    let Some(text) = item.maybe_text(IDENTITY) else { return Ok(None) };
-    let invalid = |error: String| Unreadable::Invalid(IDENTITY, error);
-    let fields: BTreeMap<String, String> = serde_json::from_str(text).map_err(|error| invalid(error.to_string()))?;
-    let context = Context::from_lookup(|name| fields.get(name).cloned()).map_err(|error| invalid(error.to_string()))?;
-    Ok(Some(context.identity))
+/// Who it is by now, if its token was renewed.
+pub(crate) fn identity(item: &Item) -> Result<Option<Identity>, Unreadable> {
+    let identity = item.maybe_text(IDENTITY).map(parse_identity).transpose();
+    identity.map_err(|error| Unreadable::Invalid(IDENTITY, error.to_string()))
+}
+
+/// What `by_expiry` projects.
+pub(crate) fn lapsed(item: &Item) -> Result<Lapsed, Unreadable> {
+    Ok(Lapsed {
+        connection: keys::parse_connection_pk(item, keys::PK)?,
+        endpoint: domain::Endpoint::new(item.text(member::ENDPOINT)?),
+        format: item.parsed(member::FORMAT, |name| Format::from_name(&name).ok_or("no such format"))?,
+        expires_at: item.moment(member::EXPIRES_AT)?,
+    })
 }
 
 /// What `by_liveness` projects.
@@ -82,8 +89,9 @@ pub(crate) fn suspect(item: &Item) -> Result<Suspect, Unreadable> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::{ConnectionId, Endpoint, Permissions};
+    use domain::{ConnectionId, Endpoint, Pattern, Permissions};
     use proptest::prelude::*;
+    use protocol::context::identity_text;
 
     #[test]
     fn a_renewed_identity_is_read_as_the_authorizer_would_say_it() {
@@ -118,6 +126,23 @@ mod tests {
             let item = to_item(&connection, Shard::new(3));
             prop_assert_eq!(&from_item(&item).unwrap(), &connection);
             prop_assert_eq!(suspect(&item).unwrap().last_seen_at, connection.last_seen_at);
+            prop_assert_eq!(lapsed(&item).ok().map(|lapsed| lapsed.expires_at), connection.expires_at);
+        }
+
+        #[test]
+        fn a_renewed_identity_survives_its_attribute(pattern in ".{0,9}", admin in any::<bool>(), device in prop::option::of("[a-z]{1,9}"), expires in prop::option::of(0_u64..1 << 53)) {
+            let join = vec![Pattern::new(pattern)];
+            let renewed = Identity {
+                user: UserId::parse("ada").unwrap(),
+                device: device.map(|name| Device::parse(name).unwrap()),
+                guest: false,
+                admin,
+                expires_at: expires.map(Timestamp::from_ms),
+                permissions: Permissions { join, ..Permissions::default() },
+            };
+            let item = Item::from([(IDENTITY.to_owned(), s(identity_text(&renewed)))]);
+            prop_assert_eq!(identity(&item).unwrap(), Some(renewed));
+            prop_assert_eq!(identity(&Item::new()).unwrap(), None);
         }
     }
 }

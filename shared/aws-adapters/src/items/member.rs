@@ -1,6 +1,7 @@
 //! `CONN#<id>` / `ROOM#<room>`: a membership, in `by_room` under its shard.
 
-use domain::{Endpoint, Format, Member, Membership, RoomId, Shard, Timestamp, UserId, limits};
+use aws_sdk_dynamodb::types::AttributeValue;
+use domain::{Endpoint, Format, Holding, Member, Membership, RoomId, Shard, Timestamp, UserId, limits};
 
 use crate::attributes::{Item, Read, Unreadable, n, s};
 use crate::keys;
@@ -15,6 +16,8 @@ pub(crate) const EXPIRES_AT: &str = "expires_at";
 pub(crate) const FORMAT: &str = "format";
 const USER: &str = "user";
 const JOINED_AT: &str = "joined_at";
+/// Set if a backend gave the membership.
+const GRANTED: &str = "granted";
 
 /// The keys and all that a delivery needs: what `by_room` projects.
 pub(crate) fn to_item(member: &Member, room: &RoomId, shard: Shard) -> Item {
@@ -36,6 +39,9 @@ pub(crate) fn membership(membership: &Membership) -> Item {
     let mut item = to_item(&membership.member, &membership.room, membership.shard);
     item.insert(USER.to_owned(), s(membership.user.as_ref()));
     item.insert(JOINED_AT.to_owned(), n(membership.joined_at.as_ms()));
+    if membership.granted {
+        item.insert(GRANTED.to_owned(), AttributeValue::Bool(true));
+    }
     let ttl = membership.member.connected_at.plus(limits::CONNECTION_TTL).as_s();
     item.insert(keys::TTL.to_owned(), n(ttl));
     item
@@ -49,6 +55,15 @@ pub(crate) fn user(item: &Item) -> Result<UserId, Unreadable> {
 /// Since when a membership's item stands.
 pub(crate) fn joined_at(item: &Item) -> Result<Timestamp, Unreadable> {
     item.moment(JOINED_AT)
+}
+
+/// What a renewal looks at.
+pub(crate) fn holding(item: &Item) -> Result<Holding, Unreadable> {
+    Ok(Holding {
+        room: keys::parse_room_key(item, keys::SK)?,
+        granted: item.contains_key(GRANTED),
+        expires_at: item.maybe_moment(EXPIRES_AT)?,
+    })
 }
 
 /// The member of a membership's item, of a connection's, or of what `by_room` projects.

@@ -20,6 +20,8 @@ pub struct Joiner {
     pub member: Member,
     /// Whose it is.
     pub user: UserId,
+    /// Whether a backend lets it in, whatever its token says.
+    pub granted: bool,
 }
 
 /// Where a new member goes.
@@ -111,6 +113,7 @@ where
         member: joiner.member.clone(),
         user: joiner.user.clone(),
         joined_at: now,
+        granted: joiner.granted,
     };
     let new = match ports.join(&membership).await? {
         Joined::NotConnected => return Ok(None),

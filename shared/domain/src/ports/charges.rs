@@ -3,20 +3,17 @@
 use std::future::Future;
 use std::time::Duration;
 
-use super::Result;
-use crate::identity::Identity;
+use super::{Result, Standing};
 use crate::name::{ConnectionId, RoomId};
 use crate::timestamp::Timestamp;
 
 /// What became of a charge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Charged {
-    /// So many may be published: by whom, if the connection has renewed its token since it connected.
-    Granted(Option<Identity>),
+    /// So many may be published, if by anyone: nothing is charged to a connection that is unknown.
+    Granted(Standing),
     /// Not yet: after this, if nothing else is published meanwhile.
     TooSoon(Duration),
-    /// The connection has been buried, or never was.
-    NotConnected,
 }
 
 /// Rates, kept in the items that are written anyway.

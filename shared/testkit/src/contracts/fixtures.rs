@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use domain::ports::{
-    Activities, Charges, Checks, Clock, Connections, Gateway, Jobs, Memberships, Receipt, Retries, Rooms, Submissions,
+    Activities, Charges, Checks, Clock, Connections, Expiries, Gateway, Jobs, Memberships, Receipt, Renewals, Retries,
+    Rooms, Submissions,
 };
 use domain::{Activity, Check, ConnectionId, Endpoint, Job, Line, Submission};
 
 /// The tables. They may be shared with other tests.
 pub trait StoreFixture: Sync {
     /// What is under contract.
-    type Store: Charges + Connections + Memberships + Rooms;
+    type Store: Charges + Connections + Memberships + Rooms + Renewals + Expiries;
     /// The time it lives in.
     type Clock: Clock;
 

@@ -15,7 +15,7 @@ pub use scene::PATIENCE;
 
 /// Makes one `#[tokio::test]` of each promise of a suite, in a module of the suite's name.
 ///
-/// The suites are `charges`, `connections`, `memberships`, `rooms`, `rosters` and `presences` over a [`StoreFixture`],
+/// The suites are `charges`, `connections`, `memberships`, `renewals`, `rooms`, `rosters` and `presences` over a [`StoreFixture`],
 /// `submissions`, `jobs` and `retries` over a [`QueuesFixture`], `checks` over a [`ChecksFixture`], `activities` over a
 /// [`TopicFixture`], `gateway` over a [`GatewayFixture`]. The second argument is an async function (or closure)
 /// that makes the fixture. The crate that uses this needs `tokio` among its dev-dependencies.
@@ -115,6 +115,27 @@ macro_rules! contract_tests {
             an_empty_shard_has_one_last_page
             members_among_many_are_those_that_are_members_now
             members_of_everyone_are_those_connected_now
+        ] $(, $make)? }
+    };
+    (renewals $(, $make:expr)?) => {
+        $crate::contract_tests! { @list renewals, [
+            a_connection_is_as_it_connected_until_it_is_renewed
+            a_renewal_moves_the_end_and_the_device_of_a_connection
+            a_buried_connection_is_unknown_and_cannot_be_renewed
+            asking_for_the_standing_is_a_touch
+            a_renewal_leaves_what_was_last_seen
+            holdings_are_told_with_who_gave_them_and_until_when
+            a_membership_that_a_backend_gives_again_is_its_gift
+            memberships_are_extended_and_none_is_made
+            a_token_that_was_replaced_extends_nothing_and_joins_nothing
+            nothing_of_a_buried_connection_is_extended
+            a_hundred_memberships_are_extended
+            deliveries_learn_until_when_a_renewed_member_hears
+            an_expired_connection_is_listed_as_it_was_opened
+            a_connection_without_a_token_never_expires
+            a_renewed_connection_is_not_listed_before_its_new_end
+            a_buried_connection_is_listed_as_expired_no_more
+            expired_connections_come_longest_expired_first_and_at_most_the_limit
         ] $(, $make)? }
     };
     (rooms $(, $make:expr)?) => {
@@ -238,6 +259,7 @@ macro_rules! contract_tests {
 contract_tests!(charges);
 contract_tests!(connections);
 contract_tests!(memberships);
+contract_tests!(renewals);
 contract_tests!(rooms);
 contract_tests!(submissions);
 contract_tests!(jobs);

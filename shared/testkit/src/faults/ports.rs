@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use domain::ports::{
-    Appended, Chance, Charged, Charges, Clock, Connections, DeadLetter, DeadLetters, Gateway, Jobs, Joined, Known,
-    Memberships, Opened, Page, Receipt, Result, Retries, Rooms, Submissions,
+    Appended, Chance, Charged, Charges, Clock, Connections, DeadLetter, DeadLetters, Expiries, Gateway, Jobs, Joined,
+    Known, Lapsed, Memberships, Opened, Page, Receipt, Renewals, Result, Retries, Rooms, Standing, Submissions,
 };
 use domain::{
-    Append, Connection, ConnectionId, DedupeKey, Delivery, Endpoint, Epoch, Head, Job, Member, Membership, Probe,
-    Publication, Range, RoomId, Sequence, Shard, Shards, Submission, Suspect, Timestamp,
+    Append, Connection, ConnectionId, DedupeKey, Delivery, Endpoint, Epoch, Head, Holding, Identity, Job, Member,
+    Membership, Probe, Publication, Range, RoomId, Sequence, Shard, Shards, Submission, Suspect, Timestamp,
 };
 
 use super::{Decide, Fault, Faulty, How, Operation};
@@ -76,6 +76,31 @@ impl<P: Memberships, F: Decide> Memberships for Faulty<P, F> {
 
     async fn members_among(&self, room: &RoomId, connections: &[ConnectionId]) -> Result<Vec<Member>> {
         self.call_at_once(Operation::MembersAmong, self.port.members_among(room, connections)).await
+    }
+}
+
+impl<P: Renewals, F: Decide> Renewals for Faulty<P, F> {
+    async fn standing(&self, connection: &ConnectionId, now: Timestamp) -> Result<Standing> {
+        self.call_at_once(Operation::Standing, self.port.standing(connection, now)).await
+    }
+
+    async fn renew(&self, connection: &ConnectionId, identity: &Identity) -> Result<Known> {
+        self.call_at_once(Operation::Renew, self.port.renew(connection, identity)).await
+    }
+
+    async fn holdings(&self, connection: &ConnectionId) -> Result<Vec<Holding>> {
+        self.call_at_once(Operation::Holdings, self.port.holdings(connection)).await
+    }
+
+    async fn extend(&self, connection: &ConnectionId, rooms: &[RoomId], expires_at: Option<Timestamp>) -> Result<()> {
+        let half = self.port.extend(connection, first_half(rooms), expires_at);
+        self.call(Operation::Extend, self.port.extend(connection, rooms, expires_at), half).await
+    }
+}
+
+impl<P: Expiries, F: Decide> Expiries for Faulty<P, F> {
+    async fn expired(&self, shard: u16, now: Timestamp, limit: usize) -> Result<Vec<Lapsed>> {
+        self.call_at_once(Operation::Expired, self.port.expired(shard, now, limit)).await
     }
 }
 

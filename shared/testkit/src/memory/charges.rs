@@ -1,14 +1,15 @@
 //! Rates, over the state of the store.
 
-use domain::ports::{Charged, Charges, Connections, Result};
-use domain::{ConnectionId, Identity, RoomId, Timestamp, limits};
+use domain::ports::{Charged, Charges, Connections, Result, Standing};
+use domain::{ConnectionId, RoomId, Timestamp, limits};
 
+use super::renewals::standing;
 use super::store::{Slot, Store};
 
 impl Charges for Store {
     async fn charge(&self, connection: &ConnectionId, count: u32, now: Timestamp) -> Result<Charged> {
         let charged = self.charge_slot(connection, count, now);
-        if let Charged::Granted(_) = charged {
+        if let Charged::Granted(Standing::AsConnected | Standing::Renewed(_)) = charged {
             self.touch(connection, now).await?;
         }
         Ok(charged)
@@ -27,13 +28,6 @@ impl Charges for Store {
 }
 
 impl Store {
-    /// Stores who a connection is by now, as the renewal of its token does; nothing, if it is not there.
-    pub fn renew(&self, connection: &ConnectionId, identity: Identity) {
-        if let Some(Slot::Open { renewed, .. }) = self.lock().connections.get_mut(connection) {
-            *renewed = Some(Box::new(identity));
-        }
-    }
-
     fn charge_slot(&self, connection: &ConnectionId, count: u32, now: Timestamp) -> Charged {
         match self.lock().connections.get_mut(connection) {
             Some(Slot::Open { busy_until, renewed, .. }) => {
@@ -41,11 +35,11 @@ impl Store {
                     Err(pause) => Charged::TooSoon(pause),
                     Ok(until) => {
                         *busy_until = until;
-                        Charged::Granted(renewed.as_deref().cloned())
+                        Charged::Granted(standing(renewed.as_deref()))
                     }
                 }
             }
-            _ => Charged::NotConnected,
+            _ => Charged::Granted(Standing::Unknown),
         }
     }
 }

@@ -6,6 +6,7 @@ use domain::{
 };
 
 use super::index::Change;
+use super::renewals::expiry;
 use super::store::{Slot, State, Store};
 
 impl Connections for Store {
@@ -58,7 +59,7 @@ impl Connections for Store {
 impl State {
     /// One transaction: the connection, with its index keys, and its first memberships.
     fn open(&mut self, connection: &Connection, memberships: &[Membership], now: Timestamp) {
-        let mut changes = vec![Change::Seen(suspect(connection))];
+        let mut changes = vec![Change::Seen(suspect(connection)), expiry(connection)];
         let (of_everyone, rows): (Vec<_>, Vec<_>) = memberships.iter().partition(|row| row.room.is_everyone());
         let everyone = of_everyone.first().map_or_else(|| default_shard(&connection.id), |row| row.shard);
         changes.push(Change::Joined(RoomId::everyone(), everyone, connection.member()));

@@ -1,8 +1,9 @@
-//! The two indexes, which learn of a write some time after it.
+//! The three indexes, which learn of a write some time after it.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
+use domain::ports::Lapsed;
 use domain::{ConnectionId, Member, RoomId, Shard, Suspect, Timestamp, liveness_shard};
 
 /// How far an index lags behind the table.
@@ -26,17 +27,20 @@ pub(super) enum Change {
     Left(RoomId, Shard, ConnectionId),
     /// A connection was last seen then.
     Seen(Suspect),
+    /// A connection's token expires then, if it has one.
+    Expires(ConnectionId, Option<Lapsed>),
     /// A connection is watched no more.
     Buried(ConnectionId),
 }
 
-/// `by_room` and `by_liveness`, and the writes that they have not learned of yet.
+/// `by_room`, `by_liveness` and `by_expiry`, and the writes that they have not learned of yet.
 #[derive(Debug, Default)]
 pub(super) struct Index {
     lag: Lag,
     pending: VecDeque<(Timestamp, Vec<Change>)>,
     by_room: HashMap<(RoomId, Shard), BTreeMap<ConnectionId, Member>>,
     by_liveness: BTreeMap<ConnectionId, Suspect>,
+    by_expiry: BTreeMap<ConnectionId, Lapsed>,
 }
 
 impl Index {
@@ -84,6 +88,16 @@ impl Index {
         silent
     }
 
+    /// Connections of a liveness shard whose token has expired by then, longest ago first.
+    pub(super) fn expired(&mut self, shard: u16, by: Timestamp, now: Timestamp) -> Vec<Lapsed> {
+        self.learn(now);
+        let all = self.by_expiry.values();
+        let lapsed = all.filter(|one| one.expires_at <= by && liveness_shard(&one.connection) == shard);
+        let mut lapsed: Vec<Lapsed> = lapsed.cloned().collect();
+        lapsed.sort_by_key(|lapsed| lapsed.expires_at);
+        lapsed
+    }
+
     fn learn(&mut self, now: Timestamp) {
         let ready = match self.lag {
             Lag::None => self.pending.len(),
@@ -112,8 +126,13 @@ impl Index {
             Change::Seen(suspect) => {
                 self.by_liveness.insert(suspect.connection.clone(), suspect);
             }
+            Change::Expires(connection, lapsed) => {
+                self.by_expiry.remove(&connection);
+                self.by_expiry.extend(lapsed.map(|lapsed| (connection, lapsed)));
+            }
             Change::Buried(connection) => {
                 self.by_liveness.remove(&connection);
+                self.by_expiry.remove(&connection);
             }
         }
     }

@@ -6,6 +6,7 @@ use domain::{Change as Happened, Connection, ConnectionId, Member, Membership, R
 use super::connections::membership_change;
 use super::index::Change;
 use super::store::{State, Store};
+use super::unavailable;
 
 /// Sorts before every other character of an id: ends the cursor of an empty page.
 const FIRST_CHARACTER: char = '!';
@@ -14,10 +15,17 @@ impl Memberships for Store {
     async fn join(&self, membership: &Membership) -> Result<Joined> {
         let now = self.now();
         let mut state = self.lock();
-        if state.living(&membership.member.connection).is_none() {
+        let Some(connection) = state.living(&membership.member.connection) else {
             return Ok(Joined::NotConnected);
+        };
+        if membership.room.is_everyone() {
+            return Ok(Joined::Already);
         }
-        if membership.room.is_everyone() || !state.insert_membership(membership) {
+        if connection.expires_at != membership.member.expires_at {
+            return Err(unavailable("TransactWriteItems (join)", "the token was renewed meanwhile"));
+        }
+        if !state.insert_membership(membership) {
+            state.grant(membership);
             return Ok(Joined::Already);
         }
         state.index.write(vec![membership_change(membership)], now);
@@ -75,6 +83,14 @@ impl State {
         let Membership { room, shard, user, member, .. } = membership.clone();
         self.changes.push(Happened::Joined { room, shard, connection: member.connection, user });
         true
+    }
+
+    /// A membership that stands already is a backend's from now on, if this one is.
+    fn grant(&mut self, membership: &Membership) {
+        let rooms = self.memberships.get_mut(&membership.member.connection);
+        if let Some(stored) = rooms.and_then(|rooms| rooms.get_mut(&membership.room)) {
+            stored.granted |= membership.granted;
+        }
     }
 
     pub(super) fn remove_membership(&mut self, connection: &ConnectionId, room: &RoomId, now: Timestamp) {

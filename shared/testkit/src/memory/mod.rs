@@ -9,6 +9,7 @@ mod index;
 mod memberships;
 mod presence;
 mod queues;
+mod renewals;
 mod rooms;
 mod store;
 mod topic;
@@ -22,6 +23,11 @@ pub use store::Store;
 pub use topic::Topic;
 
 use domain::ports::Error;
+
+/// What a real service would answer to somebody who may try again.
+fn unavailable(operation: &'static str, why: impl Into<String>) -> Error {
+    Error::Unavailable { operation, source: why.into().into() }
+}
 
 /// What a real service would refuse, with the sentence that says why.
 fn refused(operation: &'static str, why: impl Into<String>) -> Error {

@@ -48,7 +48,7 @@ pub(super) enum Slot {
         everyone: Shard,
         /// Until when what it published takes up its rate.
         busy_until: Timestamp,
-        /// Who it is, if it has renewed its token.
+        /// Who it is by now, if its token was renewed.
         renewed: Option<Box<Identity>>,
     },
     Buried {

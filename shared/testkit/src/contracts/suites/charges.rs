@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::ports::{Charged, Charges, Clock, Connections, Rooms};
+use domain::ports::{Charged, Charges, Clock, Connections, Rooms, Standing};
 use domain::{Connection, Head, Timestamp, limits};
 use futures::future::join_all;
 
@@ -16,7 +16,7 @@ const BURST: u32 = limits::CONNECTION_RATE.burst();
 pub async fn a_burst_is_granted_and_what_is_beyond_it_is_told_when(fixture: &impl StoreFixture) {
     let (connection, now) = (opened(fixture).await, fixture.clock().now());
     for count in [1, 10, 10, 10, 8, 1] {
-        assert_eq!(charge(fixture, &connection, count, now).await, Charged::Granted(None));
+        assert_eq!(charge(fixture, &connection, count, now).await, Charged::Granted(Standing::AsConnected));
     }
     let after = |count| Charged::TooSoon(limits::CONNECTION_RATE.takes(count));
     assert_eq!(charge(fixture, &connection, 1, now).await, after(1));
@@ -29,14 +29,14 @@ pub async fn what_was_refused_is_granted_at_the_moment_told_and_not_before(fixtu
     let Charged::TooSoon(pause) = charge(fixture, &connection, 3, now).await else { panic!("all were granted") };
     let ms = Duration::from_millis(1);
     assert_eq!(charge(fixture, &connection, 3, now.plus(pause - ms)).await, Charged::TooSoon(ms));
-    assert_eq!(charge(fixture, &connection, 3, now.plus(pause)).await, Charged::Granted(None));
+    assert_eq!(charge(fixture, &connection, 3, now.plus(pause)).await, Charged::Granted(Standing::AsConnected));
 }
 
 pub async fn who_was_quiet_has_a_whole_burst_again_and_no_more(fixture: &impl StoreFixture) {
     let (connection, now) = (opened(fixture).await, fixture.clock().now());
     for quiet in [0, 3_600] {
         let now = now.plus(Duration::from_secs(quiet));
-        assert_eq!(charge(fixture, &connection, BURST, now).await, Charged::Granted(None));
+        assert_eq!(charge(fixture, &connection, BURST, now).await, Charged::Granted(Standing::AsConnected));
         assert!(matches!(charge(fixture, &connection, 1, now).await, Charged::TooSoon(_)));
     }
 }
@@ -52,7 +52,7 @@ pub async fn charges_at_the_same_moment_all_count(fixture: &impl StoreFixture) {
 pub async fn one_connections_charges_are_no_others(fixture: &impl StoreFixture) {
     let (one, other, now) = (opened(fixture).await, opened(fixture).await, fixture.clock().now());
     charge(fixture, &one, BURST, now).await;
-    assert_eq!(charge(fixture, &other, BURST, now).await, Charged::Granted(None));
+    assert_eq!(charge(fixture, &other, BURST, now).await, Charged::Granted(Standing::AsConnected));
 }
 
 pub async fn nobody_is_charged_who_is_not_connected_and_none_is_revived(fixture: &impl StoreFixture) {
@@ -60,7 +60,7 @@ pub async fn nobody_is_charged_who_is_not_connected_and_none_is_revived(fixture:
     charge(fixture, &buried, 1, now).await;
     fixture.store().bury(&buried.id, now).await.unwrap();
     for nobody in [buried, unique_connection(now)] {
-        assert_eq!(charge(fixture, &nobody, 1, now).await, Charged::NotConnected);
+        assert_eq!(charge(fixture, &nobody, 1, now).await, Charged::Granted(Standing::Unknown));
         assert_eq!(fixture.store().find(&nobody.id).await.unwrap(), None);
     }
 }

@@ -11,6 +11,7 @@ pub(super) mod gateway;
 pub(super) mod jobs;
 pub(super) mod memberships;
 pub(super) mod presences;
+pub(super) mod renewals;
 pub(super) mod retries;
 pub(super) mod rooms;
 pub(super) mod rosters;

@@ -1,0 +1,72 @@
+//! Auth: a connection goes on with another token, from this moment on and in every room it is in.
+//!
+//! First the new identity is stored, so that every later request is judged by it; then the memberships follow. A crash in between
+//! leaves some as they were: they expire with the old token, or with the repeat of the request, which does what is left.
+
+use domain::ports::{Clock, Known};
+use domain::{Code, Identity, Reject, Renewal, RoomId, Timestamp, limits, may_renew, renewal};
+use lambda_kit::websocket::Call;
+use protocol::context::Context;
+use protocol::reply::Renewed;
+use protocol::token::Token;
+use telemetry::{Summary, field, metric};
+
+use crate::{Membership, Ports, not_connected, unavailable};
+
+impl<P: Ports, C: Clock, R> Membership<P, C, R> {
+    /// Renews the token of a connection that is `current` so far.
+    pub(crate) async fn auth(
+        &self,
+        call: &Call,
+        current: &Identity,
+        token: &Token,
+        now: Timestamp,
+        summary: &mut Summary,
+    ) -> Result<Renewed, Reject> {
+        let renewed = self.verify(call, current, token, now, summary)?;
+        may_renew(current, &renewed)?;
+        if let Known::No = self.ports.renew(&call.connection, &renewed).await.map_err(unavailable)? {
+            return Err(not_connected());
+        }
+        let left = self.follow(call, &renewed).await?;
+        summary.add(metric::TOKENS_RENEWED, 1);
+        summary.add(metric::MEMBERS_LEFT, left.len() as u64);
+        Ok(Renewed { expires_at: renewed.expires_at.unwrap_or(now), left })
+    }
+
+    /// Whom the token makes its bearer. Why it does not is for the log; the client learns only that it is a bad one.
+    fn verify(
+        &self,
+        call: &Call,
+        current: &Identity,
+        token: &Token,
+        now: Timestamp,
+        summary: &mut Summary,
+    ) -> Result<Identity, Reject> {
+        let identity = self.verifier.identify(token.expose(), current.device.clone(), now);
+        let identity = identity.map_err(|bad| {
+            summary.set(field::ERROR, bad.to_string());
+            let message = "the token is not good; this connection goes on with the one it has, until that expires";
+            Reject::new(Code::InvalidToken, message).of("token")
+        })?;
+        let Context { format, room, .. } = call.connected_as()?.clone();
+        let bytes = Context { identity: identity.clone(), format, room }.size_bytes();
+        if bytes > limits::CONTEXT_BYTES {
+            let message = format!("the token's permissions take {bytes} bytes; at most {} fit", limits::CONTEXT_BYTES);
+            return Err(Reject::new(Code::InvalidToken, message).of("token"));
+        }
+        Ok(identity)
+    }
+
+    /// Lets the memberships follow; says which were left.
+    async fn follow(&self, call: &Call, renewed: &Identity) -> Result<Vec<RoomId>, Reject> {
+        let holdings = self.ports.holdings(&call.connection).await.map_err(unavailable)?;
+        let Renewal { mut leave, extend } = renewal(&holdings, renewed);
+        if !leave.is_empty() {
+            self.ports.leave(&call.connection, &leave).await.map_err(unavailable)?;
+        }
+        self.ports.extend(&call.connection, &extend, renewed.expires_at).await.map_err(unavailable)?;
+        leave.sort();
+        Ok(leave)
+    }
+}

@@ -1,0 +1,63 @@
+//! Expiry: a connection whose token is no longer good hears nothing already; here it is told, and closed.
+
+use domain::flow::forget;
+use domain::ports::{Clock, Connections, Expiries, Gateway, Lapsed, Memberships, Result as PortResult};
+use domain::{Format, limits};
+use futures::{StreamExt, stream};
+use lambda_kit::Deadline;
+use protocol::server::{Return, System, system_text};
+use telemetry::{Summary, field, metric};
+
+use crate::{LOOKED_AT_AT_ONCE, RESERVE, Reaper, shards};
+
+impl<T, G, C> Reaper<T, G, C>
+where
+    T: Connections + Memberships + Expiries,
+    G: Gateway,
+    C: Clock,
+{
+    pub(crate) async fn close_expired(&self, deadline: Deadline, summary: &mut Summary) -> PortResult<()> {
+        let begun = self.clock.now();
+        let mut left = limits::EXPIRED_PER_RUN;
+        for shard in shards(begun) {
+            let expired = self.tables.expired(shard, begun, left).await?;
+            left -= expired.len().min(left);
+            let closings = stream::iter(expired).map(|lapsed| self.close_unless_late(lapsed, deadline));
+            let closed =
+                closings.buffer_unordered(LOOKED_AT_AT_ONCE).filter(|closed| std::future::ready(*closed)).count();
+            summary.add(metric::CONNECTIONS_EXPIRED, closed.await as u64);
+            if left == 0 || deadline.left(self.clock.now(), RESERVE).is_zero() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    async fn close_unless_late(&self, lapsed: Lapsed, deadline: Deadline) -> bool {
+        if deadline.left(self.clock.now(), RESERVE).is_zero() {
+            return false;
+        }
+        self.close(&lapsed).await.unwrap_or_else(|error| {
+            tracing::warn!({ field::CONNECTION_ID.0 } = %lapsed.connection, { field::ERROR.0 } = %error, "not closed yet");
+            false
+        })
+    }
+
+    /// Closes one, unless it was forgotten or renewed meanwhile: the index may be behind. First the word, then the end, and
+    /// only then it is forgotten: what fails in between is found again by the next run.
+    async fn close(&self, lapsed: &Lapsed) -> PortResult<bool> {
+        let now = self.clock.now();
+        let stored = self.tables.find(&lapsed.connection).await?;
+        if stored.and_then(|stored| stored.expires_at).is_none_or(|expires_at| expires_at > now) {
+            return Ok(false);
+        }
+        if lapsed.format == Format::RoomsV1 {
+            let word = System::Bye { code: "expired".to_owned(), retry: Return::Never };
+            // Whatever becomes of it: the client also learns from the close.
+            self.gateway.post(&lapsed.endpoint, &lapsed.connection, system_text(&word).into()).await;
+        }
+        self.gateway.close(&lapsed.endpoint, &lapsed.connection).await?;
+        forget(&self.tables, &lapsed.connection, now).await?;
+        Ok(true)
+    }
+}

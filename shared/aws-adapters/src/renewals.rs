@@ -1,0 +1,164 @@
+//! Tokens on live connections, in the connections table: renewed, or expired.
+
+use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
+use domain::ports::{Expiries, Known, Lapsed, Renewals, Result, Standing};
+use domain::{ConnectionId, Holding, Identity, RoomId, Timestamp};
+use protocol::context::identity_text;
+
+use crate::attributes::{Item, n, s};
+use crate::connections::{alive_until, failed_conditions};
+use crate::errors::{translate, undone, unreadable};
+use crate::items::connection as connection_item;
+use crate::items::member;
+use crate::keys;
+use crate::tables::Tables;
+
+/// Memberships that are extended at once: a transaction takes 100 actions, and one is the check of the connection.
+const EXTENDED_AT_ONCE: usize = 99;
+
+impl Renewals for Tables {
+    async fn standing(&self, connection: &ConnectionId, now: Timestamp) -> Result<Standing> {
+        const OPERATION: &str = "DynamoDB UpdateItem (standing)";
+        let Some(item) = self.touched(OPERATION, connection, now).await? else {
+            return Ok(Standing::Unknown);
+        };
+        let renewed = connection_item::identity(&item).map_err(|error| unreadable(OPERATION, error))?;
+        Ok(renewed.map_or(Standing::AsConnected, Standing::Renewed))
+    }
+
+    async fn renew(&self, connection: &ConnectionId, identity: &Identity) -> Result<Known> {
+        const OPERATION: &str = "DynamoDB UpdateItem (renew)";
+        let call = self
+            .client
+            .update_item()
+            .table_name(&self.connections)
+            .set_key(Some(keys::connection(connection)))
+            .condition_expression("attribute_exists(liveness_shard)")
+            .expression_attribute_names("#identity", connection_item::IDENTITY)
+            .expression_attribute_values(":identity", s(identity_text(identity)));
+        let (device, call) = match &identity.device {
+            Some(device) => {
+                let call = call.expression_attribute_names("#device", connection_item::DEVICE);
+                (", #device = :device", call.expression_attribute_values(":device", s(device.as_ref())))
+            }
+            None => ("", call),
+        };
+        let set = format!("SET #identity = :identity{device}");
+        let call = match identity.expires_at {
+            Some(at) => call
+                .update_expression(format!("{set}, expires_at = :expires_at"))
+                .expression_attribute_values(":expires_at", n(at.as_ms())),
+            None => call.update_expression(format!("{set} REMOVE expires_at")),
+        };
+        match call.send().await {
+            Ok(_) => Ok(Known::Yes),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
+                Ok(Known::No)
+            }
+            Err(error) => Err(translate(OPERATION, &error)),
+        }
+    }
+
+    async fn holdings(&self, connection: &ConnectionId) -> Result<Vec<Holding>> {
+        const OPERATION: &str = "DynamoDB Query (holdings)";
+        let mut holdings = Vec::new();
+        let mut start: Option<Item> = None;
+        loop {
+            let call = self
+                .memberships_of(connection)
+                .projection_expression("sk, granted, expires_at")
+                .set_exclusive_start_key(start);
+            let answer = call.send().await.map_err(|error| translate(OPERATION, &error))?;
+            for item in answer.items() {
+                holdings.push(member::holding(item).map_err(|error| unreadable(OPERATION, error))?);
+            }
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                return Ok(holdings);
+            }
+        }
+    }
+
+    async fn extend(&self, connection: &ConnectionId, rooms: &[RoomId], expires_at: Option<Timestamp>) -> Result<()> {
+        let rooms: Vec<&RoomId> = rooms.iter().filter(|room| !room.is_everyone()).collect();
+        for mut rooms in rooms.chunks(EXTENDED_AT_ONCE).map(<[_]>::to_vec) {
+            while !rooms.is_empty() {
+                let Some(missing) = self.extend_all(connection, &rooms, expires_at).await? else { return Ok(()) };
+                if missing.is_empty() {
+                    break;
+                }
+                rooms.retain(|room| !missing.contains(room));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Expiries for Tables {
+    async fn expired(&self, shard: u16, now: Timestamp, limit: usize) -> Result<Vec<Lapsed>> {
+        const OPERATION: &str = "DynamoDB Query (by_expiry)";
+        let mut lapsed = Vec::new();
+        let mut start: Option<Item> = None;
+        while lapsed.len() < limit {
+            let call = self
+                .client
+                .query()
+                .table_name(&self.connections)
+                .index_name(keys::BY_EXPIRY)
+                .key_condition_expression("liveness_shard = :shard AND expires_at <= :now")
+                .expression_attribute_values(":shard", s(keys::liveness(shard)))
+                .expression_attribute_values(":now", n(now.as_ms()))
+                .limit(i32::try_from(limit - lapsed.len()).unwrap_or(i32::MAX))
+                .set_exclusive_start_key(start);
+            let answer = call.send().await.map_err(|error| translate(OPERATION, &error))?;
+            for item in answer.items() {
+                lapsed.push(connection_item::lapsed(item).map_err(|error| unreadable(OPERATION, error))?);
+            }
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                break;
+            }
+        }
+        Ok(lapsed)
+    }
+}
+
+impl Tables {
+    /// Extends all of these or none: which of them are not there, or nothing if the token is no longer this one.
+    async fn extend_all<'a>(
+        &self,
+        connection: &ConnectionId,
+        rooms: &[&'a RoomId],
+        expires_at: Option<Timestamp>,
+    ) -> Result<Option<Vec<&'a RoomId>>> {
+        const OPERATION: &str = "DynamoDB TransactWriteItems (extend)";
+        let check = alive_until(&self.connections, connection, expires_at);
+        let mut call = self
+            .client
+            .transact_write_items()
+            .transact_items(TransactWriteItem::builder().condition_check(check).build());
+        for room in rooms {
+            let update = Update::builder()
+                .table_name(&self.connections)
+                .set_key(Some(keys::membership(connection, room)))
+                .condition_expression("attribute_exists(pk)");
+            let update = match expires_at {
+                Some(at) => update
+                    .update_expression("SET expires_at = :expires_at")
+                    .expression_attribute_values(":expires_at", n(at.as_ms())),
+                None => update.update_expression("REMOVE expires_at"),
+            };
+            let update = update.build().map_err(|error| undone(OPERATION, error))?;
+            call = call.transact_items(TransactWriteItem::builder().update(update).build());
+        }
+        let Err(error) = call.send().await else { return Ok(Some(Vec::new())) };
+        match failed_conditions(error.as_service_error()).split_first() {
+            Some((true, _)) => Ok(None),
+            Some((false, members)) if members.contains(&true) => {
+                let missing = rooms.iter().zip(members).filter(|(_, missing)| **missing);
+                Ok(Some(missing.map(|(room, _)| *room).collect()))
+            }
+            _ => Err(translate(OPERATION, &error)),
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! A token is renewed on a live connection: by whom, and what becomes of the memberships.
+
+use crate::identity::Identity;
+use crate::name::RoomId;
+use crate::reject::{Code, Reject};
+use crate::timestamp::Timestamp;
+
+/// A connection's place in a room, as a renewal looks at it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holding {
+    /// Which room.
+    pub room: RoomId,
+    /// Whether a backend gave it, whatever the token says.
+    pub granted: bool,
+    /// Until when it hears.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// What a renewal does to memberships. What is in neither list stays as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Renewal {
+    /// Rooms to be left: the new token does not allow them, and no backend gave them.
+    pub leave: Vec<RoomId>,
+    /// Rooms that are heard for another time than so far.
+    pub extend: Vec<RoomId>,
+}
+
+/// Whether the bearer of one identity may go on as another: only as the same user, and no guest becomes one.
+///
+/// # Errors
+/// `forbidden`, with what would be right.
+pub fn may_renew(current: &Identity, renewed: &Identity) -> Result<(), Reject> {
+    let forbidden = |message: &str| Err(Reject::new(Code::Forbidden, message).of("token"));
+    if current.guest {
+        return forbidden("a guest has no token to renew; connect again with this one");
+    }
+    if current.user != renewed.user {
+        return forbidden("the token is another user's (sub); renew with one of the same sub, or connect again");
+    }
+    Ok(())
+}
+
+/// Decides what a renewed identity does to the memberships of its connection. The same again changes nothing more.
+#[must_use]
+pub fn renewal(holdings: &[Holding], renewed: &Identity) -> Renewal {
+    let mut renewal = Renewal::default();
+    for Holding { room, granted, expires_at } in holdings {
+        if !granted && !renewed.may_join(room) {
+            renewal.leave.push(room.clone());
+        } else if *expires_at != renewed.expires_at {
+            renewal.extend.push(room.clone());
+        }
+    }
+    renewal
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::{Pattern, Permissions};
+    use crate::name::UserId;
+    use proptest::prelude::*;
+
+    fn identity(user: &str, join: &[&str], expires_ms: u64) -> Identity {
+        Identity {
+            user: UserId::parse(user).unwrap(),
+            device: None,
+            guest: false,
+            admin: false,
+            expires_at: Some(Timestamp::from_ms(expires_ms)),
+            permissions: Permissions {
+                join: join.iter().map(|text| Pattern::new(*text)).collect(),
+                ..Permissions::default()
+            },
+        }
+    }
+
+    #[test]
+    fn nobody_becomes_somebody_else_and_no_guest_a_user() {
+        let ada = identity("ada", &["*"], 1);
+        assert_eq!(may_renew(&ada, &identity("ada", &[], 2)), Ok(()));
+        let guest = Identity { guest: true, ..identity("guest:5f0c2b7a91de", &["*"], 1) };
+        for (current, renewed) in
+            [(&ada, identity("bob", &["*"], 2)), (&guest, identity("ada", &["*"], 2)), (&guest, guest.clone())]
+        {
+            let reject = may_renew(current, &renewed).unwrap_err();
+            assert_eq!((reject.code, reject.field.as_deref()), (Code::Forbidden, Some("token")));
+            assert!(reject.message.contains("connect again"), "{}", reject.message);
+        }
+    }
+
+    #[test]
+    fn rooms_that_are_allowed_no_longer_are_left_but_for_those_that_a_backend_gave() {
+        let held = |room: &str, granted| Holding {
+            room: RoomId::parse(room).unwrap(),
+            granted,
+            expires_at: Some(Timestamp::from_ms(1)),
+        };
+        let holdings = [held("lobby", false), held("team:7", false), held("team:8", true), held("@ada", false)];
+        let Renewal { leave, extend } = renewal(&holdings, &identity("ada", &["lobby"], 2));
+        let names = |rooms: Vec<RoomId>| rooms.into_iter().map(RoomId::into_string).collect::<Vec<_>>();
+        assert_eq!(
+            (names(leave), names(extend)),
+            (vec!["team:7".to_owned()], vec!["lobby".into(), "team:8".into(), "@ada".into()])
+        );
+    }
+
+    fn holding() -> impl Strategy<Value = Holding> {
+        let expires = prop::option::of(0_u64..4).prop_map(|at| at.map(Timestamp::from_ms));
+        ("[ab]:[0-3]", any::<bool>(), expires).prop_map(|(room, granted, expires_at)| Holding {
+            room: RoomId::parse(room).unwrap(),
+            granted,
+            expires_at,
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_left_was_not_allowed_and_what_stays_hears_until_the_new_token_expires(
+            holdings in prop::collection::vec(holding(), 0..9), pattern in "[ab*]:[0-3*]", at in 0_u64..4
+        ) {
+            let renewed = identity("ada", &[&pattern], at);
+            let Renewal { leave, extend } = renewal(&holdings, &renewed);
+            for held in &holdings {
+                let stays = held.granted || renewed.may_join(&held.room);
+                prop_assert!(stays || leave.contains(&held.room));
+                prop_assert!(!stays || held.expires_at == renewed.expires_at || extend.contains(&held.room));
+            }
+            for room in &leave {
+                prop_assert!(!renewed.may_join(room));
+            }
+        }
+
+        #[test]
+        fn a_renewal_that_was_done_has_nothing_more_to_do(holdings in prop::collection::vec(holding(), 0..9), at in 0_u64..4) {
+            let renewed = identity("ada", &["a:*"], at);
+            let Renewal { leave, extend } = renewal(&holdings, &renewed);
+            let after: Vec<Holding> = holdings
+                .into_iter()
+                .filter(|held| !(leave.contains(&held.room) && !held.granted))
+                .map(|held| if extend.contains(&held.room) { Holding { expires_at: renewed.expires_at, ..held } } else { held })
+                .collect();
+            prop_assert_eq!(renewal(&after, &renewed), Renewal::default());
+        }
+    }
+}

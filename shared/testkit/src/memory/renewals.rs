@@ -1,0 +1,89 @@
+//! Tokens on live connections, over the state of the store.
+
+use domain::ports::{Connections, Expiries, Known, Lapsed, Renewals, Result, Standing};
+use domain::{Connection, ConnectionId, Holding, Identity, RoomId, Timestamp};
+
+use super::connections::membership_change;
+use super::index::Change;
+use super::store::{Slot, Store};
+
+impl Renewals for Store {
+    async fn standing(&self, connection: &ConnectionId, now: Timestamp) -> Result<Standing> {
+        if let Known::No = self.touch(connection, now).await? {
+            return Ok(Standing::Unknown);
+        }
+        Ok(match self.lock().connections.get(connection) {
+            Some(Slot::Open { renewed, .. }) => standing(renewed.as_deref()),
+            Some(Slot::Buried { .. }) | None => Standing::Unknown,
+        })
+    }
+
+    async fn renew(&self, connection: &ConnectionId, identity: &Identity) -> Result<Known> {
+        let now = self.now();
+        let mut state = self.lock();
+        let Some(Slot::Open { connection: stored, everyone, renewed, .. }) = state.connections.get_mut(connection)
+        else {
+            return Ok(Known::No);
+        };
+        *renewed = Some(Box::new(identity.clone()));
+        stored.expires_at = identity.expires_at;
+        stored.device = identity.device.clone().or(stored.device.take());
+        let anew = Change::Joined(RoomId::everyone(), *everyone, stored.member());
+        let changes = vec![expiry(stored), anew];
+        state.index.write(changes, now);
+        Ok(Known::Yes)
+    }
+
+    async fn holdings(&self, connection: &ConnectionId) -> Result<Vec<Holding>> {
+        let state = self.lock();
+        let held = state.memberships.get(connection).into_iter().flatten();
+        let holding = |(room, membership): (&RoomId, &domain::Membership)| Holding {
+            room: room.clone(),
+            granted: membership.granted,
+            expires_at: membership.member.expires_at,
+        };
+        Ok(held.map(holding).collect())
+    }
+
+    async fn extend(&self, connection: &ConnectionId, rooms: &[RoomId], expires_at: Option<Timestamp>) -> Result<()> {
+        let now = self.now();
+        let mut state = self.lock();
+        if state.living(connection).is_none_or(|connection| connection.expires_at != expires_at) {
+            return Ok(());
+        }
+        for room in rooms {
+            let Some(membership) = state.memberships.get_mut(connection).and_then(|rooms| rooms.get_mut(room)) else {
+                continue;
+            };
+            membership.member.expires_at = expires_at;
+            let change = membership_change(membership);
+            state.index.write(vec![change], now);
+        }
+        Ok(())
+    }
+}
+
+impl Expiries for Store {
+    async fn expired(&self, shard: u16, now: Timestamp, limit: usize) -> Result<Vec<Lapsed>> {
+        let asked_at = self.now();
+        let mut lapsed = self.lock().index.expired(shard, now, asked_at);
+        lapsed.truncate(limit);
+        Ok(lapsed)
+    }
+}
+
+/// How a connection that is there stands.
+pub(super) fn standing(renewed: Option<&Identity>) -> Standing {
+    renewed.map_or(Standing::AsConnected, |identity| Standing::Renewed(identity.clone()))
+}
+
+/// What `by_expiry` learns of a connection: without a token it is not there.
+pub(super) fn expiry(connection: &Connection) -> Change {
+    let lapsed = connection.expires_at.map(|expires_at| Lapsed {
+        connection: connection.id.clone(),
+        endpoint: connection.endpoint.clone(),
+        format: connection.format,
+        expires_at,
+    });
+    Change::Expires(connection.id.clone(), lapsed)
+}
