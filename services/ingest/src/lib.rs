@@ -113,12 +113,6 @@ impl<T: Charges, Q: Submissions, C: Clock> Routes for Ingest<T, Q, C> {
     }
 }
 
-/// Something we depend on did not answer: the log says what, the client is told to try again.
-fn unavailable(error: Error) -> Reject {
-    tracing::error!({ field::ERROR.0 } = %error, "a publication could not be accepted");
-    Reject::unavailable(RETRY_MS)
-}
-
 /// A request's publications, and where they go.
 struct Addressed {
     room: RoomId,

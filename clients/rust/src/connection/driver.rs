@@ -1,7 +1,7 @@
 //! Drives the rules: tells them what happens on sockets and what the application asks, does what they say.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use domain::{PublicationId, RoomId};
 use protocol::reply::{History, Who};
@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::handle::{Command, PublishError, QuestionError};
-use super::options::Options;
+use super::options::{Options, lasts};
 use super::socket::{self, Said};
 use crate::rules::{Client, Event, LinkId, Loss, Output, Ticket};
 
@@ -46,8 +46,9 @@ pub(super) struct Driver {
 impl Driver {
     pub(super) fn new(options: Options, events: mpsc::Sender<Event>) -> Self {
         let (said, heard) = mpsc::channel(INCOMING);
+        let client = Client::new(options.seed, 0);
         Self {
-            client: Client::new(options.seed, 0),
+            client: if options.token.is_renewed() { client.with_renewals() } else { client },
             options,
             began: Instant::now(),
             links: HashMap::new(),
@@ -99,6 +100,9 @@ impl Driver {
             match output {
                 Output::Connect(link) => self.open(link),
                 Output::Send { link, text } => self.send(link, text),
+                Output::Renew(link) => {
+                    self.sockets.spawn(socket::renew(link, self.options.clone(), self.said.clone()));
+                }
                 // Without anybody to send on it, the socket closes in peace.
                 Output::CloseSocket(link) => drop(self.links.remove(&link)),
                 Output::Event(event) => {
@@ -128,7 +132,17 @@ impl Driver {
     fn hear(&mut self, link: LinkId, said: Said) {
         let now_ms = self.now_ms();
         match said {
-            Said::Open => self.client.connected(link, now_ms),
+            Said::Open { token_lasts } => {
+                self.client.connected(link, now_ms);
+                if let Some(lasts) = token_lasts {
+                    self.client.token_lasts(link, millis(lasts), now_ms);
+                }
+            }
+            Said::Token(Some(token)) => {
+                let lasts_ms = lasts(&token, SystemTime::now()).map(millis);
+                self.client.renew(link, &token, lasts_ms, now_ms);
+            }
+            Said::Token(None) => self.client.not_renewed(link, now_ms),
             Said::Text(text) => self.client.received(link, text.as_str(), now_ms),
             Said::Lost(loss) => {
                 self.links.remove(&link);
@@ -217,8 +231,12 @@ impl Driver {
     }
 
     fn now_ms(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+        millis(self.began.elapsed())
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 async fn sleep(began: Instant, wake_ms: Option<u64>) {

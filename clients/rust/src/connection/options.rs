@@ -2,9 +2,13 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::Device;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use tokio_tungstenite::tungstenite::http::Uri;
 
 /// A handshake takes as long as the authorizer and `$connect` do, cold; API Gateway gives them 29 s at most.
@@ -39,9 +43,16 @@ pub enum Token {
     None,
     /// Whoever this token names, for as long as it is good.
     Fixed(String),
-    /// As before, with a token that is asked for before every handshake. The function must not block.
-    Renewed(Arc<dyn Fn() -> String + Send + Sync>),
+    /// As before, with a token that is got before every handshake, and before it expires: see [`Token::renewed`].
+    Renewed(Arc<Renew>),
 }
+
+/// Gets a token; `None` if there is none to be had now.
+pub type Renew = dyn Fn() -> BoxFuture<'static, Option<String>> + Send + Sync;
+
+/// A token was to be got, and there is none now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct NoToken;
 
 /// Where the token goes in the handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -97,14 +108,40 @@ impl Options {
 }
 
 impl Token {
-    /// The token of the next handshake.
-    pub(super) fn current(&self) -> Option<String> {
+    /// With tokens that `renew` gets, from a server if need be: before every handshake, and again on a live connection
+    /// before the one it has expires, which its claim `exp` tells. If it gets none, that is tried again later.
+    #[must_use]
+    pub fn renewed<F>(renew: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Option<String>> + Send + 'static,
+    {
+        Self::Renewed(Arc::new(move || renew().boxed()))
+    }
+
+    /// The token to be used now.
+    pub(super) async fn current(&self) -> Result<Option<String>, NoToken> {
         match self {
-            Self::None => None,
-            Self::Fixed(token) => Some(token.clone()),
-            Self::Renewed(renew) => Some(renew()),
+            Self::None => Ok(None),
+            Self::Fixed(token) => Ok(Some(token.clone())),
+            Self::Renewed(renew) => renew().await.map(Some).ok_or(NoToken),
         }
     }
+
+    pub(super) fn is_renewed(&self) -> bool {
+        matches!(self, Self::Renewed(_))
+    }
+}
+
+/// How much longer a token is good by this clock, if it says: its claim `exp` (RFC 7519, 4.1.4). It is not verified here.
+pub(super) fn lasts(token: &str, now: SystemTime) -> Option<Duration> {
+    #[derive(serde::Deserialize)]
+    struct Claims {
+        exp: f64,
+    }
+    let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+    let Claims { exp } = serde_json::from_slice(&claims).ok()?;
+    let expires = UNIX_EPOCH.checked_add(Duration::try_from_secs_f64(exp).ok()?)?;
+    Some(expires.duration_since(now).unwrap_or_default())
 }
 
 impl fmt::Debug for Token {
@@ -130,6 +167,21 @@ mod tests {
         for bad in ["", "lobby", "http://127.0.0.1/", "ws://", "ws:///x", "ws://a b/"] {
             let error = Options::new(bad).check().unwrap_err();
             assert!(error.to_string().contains("ws://127.0.0.1:3001/local"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_token_tells_how_long_it_lasts_or_nothing() {
+        let token = |claims: &str| format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(claims));
+        let now = UNIX_EPOCH + Duration::from_secs(1_000);
+        assert_eq!(lasts(&token(r#"{"sub":"ada","exp":1060}"#), now), Some(Duration::from_secs(60)));
+        assert_eq!(lasts(&token(r#"{"exp":1000.5}"#), now), Some(Duration::from_millis(500)));
+        assert_eq!(lasts(&token(r#"{"exp":5}"#), now), Some(Duration::ZERO));
+        for none in [r#"{"sub":"ada"}"#, r#"{"exp":"1060"}"#, r#"{"exp":-1}"#, r#"{"exp":1e300}"#, "", "[]"] {
+            assert_eq!(lasts(&token(none), now), None, "{none}");
+        }
+        for none in ["", "opaque", "a.b", "a.!.c"] {
+            assert_eq!(lasts(none, now), None, "{none}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! One socket: opened, read and written by a task of its own, so that a slow one holds up nothing else.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use domain::limits;
 use futures::{SinkExt, StreamExt};
@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
 
 use super::handshake;
-use super::options::Options;
+use super::options::{NoToken, Options, lasts};
 use crate::rules::{LinkId, Loss};
 
 /// A peer that does not take a message for this long is gone.
@@ -26,8 +26,13 @@ type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 /// What a socket says to its client.
 #[derive(Debug)]
 pub(super) enum Said {
-    /// It is open.
-    Open,
+    /// It is open, with a token that can be renewed and lasts so much longer.
+    Open {
+        /// If it can be, and says so.
+        token_lasts: Option<Duration>,
+    },
+    /// A token to go on with; `None` if there is none to be had now.
+    Token(Option<String>),
     /// A text message came.
     Text(Utf8Bytes),
     /// It is lost, or never opened; nothing follows.
@@ -57,7 +62,7 @@ pub(super) async fn run(
         _ = outgoing.recv() => return,
     };
     let loss = match opened {
-        Ok(socket) => serve(link, socket, outgoing, &said).await,
+        Ok((socket, token_lasts)) => serve(link, socket, token_lasts, outgoing, &said).await,
         Err(loss) => Some(loss),
     };
     if let Some(loss) = loss {
@@ -66,16 +71,31 @@ pub(super) async fn run(
     }
 }
 
-async fn open(options: &Options) -> Result<Socket, Loss> {
+/// Gets a token for a connection to go on with.
+pub(super) async fn renew(link: LinkId, options: Options, said: mpsc::Sender<(LinkId, Said)>) {
+    let token = timeout(options.connect_timeout, options.token.current()).await;
+    let token = token.ok().and_then(Result::ok).flatten();
+    // If nobody listens any more, nobody needs it.
+    let _ = said.send((link, Said::Token(token))).await;
+}
+
+/// A socket, and how much longer its token lasts, if it can be renewed.
+async fn open(options: &Options) -> Result<(Socket, Option<Duration>), Loss> {
     let failed = |error: &dyn std::fmt::Display| Loss::Failed(error.to_string());
-    let request = handshake::request(options).map_err(|error| failed(&error))?;
+    let token = match timeout(options.connect_timeout, options.token.current()).await {
+        Ok(Ok(token)) => token,
+        Ok(Err(NoToken)) | Err(_) => return Err(Loss::Failed("no token could be got".to_owned())),
+    };
+    let token_lasts = token.as_deref().filter(|_| options.token.is_renewed());
+    let token_lasts = token_lasts.and_then(|token| lasts(token, SystemTime::now()));
+    let request = handshake::request(options, token.as_deref()).map_err(|error| failed(&error))?;
     if request.uri().scheme_str() == Some("wss") {
         choose_tls();
     }
     let largest = Some(limits::GATEWAY_MESSAGE_BYTES);
     let config = WebSocketConfig::default().max_message_size(largest).max_frame_size(largest);
     match timeout(options.connect_timeout, connect_async_tls_with_config(request, Some(config), true, None)).await {
-        Ok(Ok((socket, _))) => Ok(socket),
+        Ok(Ok((socket, _))) => Ok((socket, token_lasts)),
         Ok(Err(tungstenite::Error::Http(response))) => Err(Loss::Refused { status: response.status().as_u16() }),
         Ok(Err(error)) => Err(failed(&error)),
         Err(_) => {
@@ -96,10 +116,11 @@ fn choose_tls() {
 async fn serve(
     link: LinkId,
     mut socket: Socket,
+    token_lasts: Option<Duration>,
     mut outgoing: mpsc::Receiver<String>,
     said: &mpsc::Sender<(LinkId, Said)>,
 ) -> Option<Loss> {
-    let mut news = Said::Open;
+    let mut news = Said::Open { token_lasts };
     loop {
         if said.send((link, news)).await.is_err() {
             return close(socket).await;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use domain::{Announcement, Code, Position, RoomId, limits};
 use protocol::block::{AnyBlock, EphemeralBlock, EphemeralMessage, PresenceBlock};
-use protocol::reply::{Accepted, Answer, Failure, History, Joined, Synced, SyncedRooms, Who};
+use protocol::reply::{Accepted, Answer, Failure, History, Joined, Renewed, Synced, SyncedRooms, Who};
 use protocol::server::{Return, ServerFrame, System};
 use serde_json::value::RawValue;
 
@@ -98,14 +98,21 @@ impl Client {
     fn bye(&mut self, primary: bool, code: String, retry: Return, now_ms: u64) {
         let because = Loss::Told { code };
         match (retry, primary) {
+            // Another token helps, if there are others.
+            (Return::Never, true) if self.renews && because.is_expiry() => {
+                self.drop_primary(because, Pause::Usual, now_ms);
+            }
+            (Return::Never, false) if self.renews && because.is_expiry() => self.close_retiring(),
             (Return::Never, _) => self.end(because),
             (Return::Now, true) => self.drop_primary(because, Pause::Usual, now_ms),
             (Return::Later, true) => self.drop_primary(because, Pause::Later, now_ms),
-            (Return::Now | Return::Later, false) => {
-                if let Some((retiring, _)) = self.retiring.take() {
-                    self.output(Output::CloseSocket(retiring.id));
-                }
-            }
+            (Return::Now | Return::Later, false) => self.close_retiring(),
+        }
+    }
+
+    fn close_retiring(&mut self) {
+        if let Some((retiring, _)) = self.retiring.take() {
+            self.output(Output::CloseSocket(retiring.id));
         }
     }
 
@@ -167,6 +174,9 @@ impl Client {
                     self.event(Event::Accepted { room: room.clone(), pid });
                 }
             }),
+            Asked::Auth { lasts_ms } => {
+                Answer::done::<Renewed>(raw).map(|renewed| self.renewed(renewed, *lasts_ms, now_ms))
+            }
             Asked::History(ticket) => Answer::done::<History>(raw).map(|page| {
                 if self.questions.done(*ticket) {
                     self.event(Event::History { ticket: *ticket, page: Ok(page) });
@@ -269,6 +279,10 @@ impl Client {
                 self.settled(now_ms);
             }
             Asked::Leave(room) => self.left(&room, now_ms),
+            Asked::Auth { .. } => {
+                tracing::warn!(code = failure.code.as_str(), message = failure.message, "the token was not renewed");
+                self.renew_later(None, now_ms);
+            }
             Asked::Publish(room) => {
                 let one_of_them = failure.code != Code::Forbidden && failure.code != Code::InvalidRoom;
                 for pid in self.outbox.refused(&room, one_of_them, now_ms) {
@@ -316,8 +330,8 @@ fn read_rooms(
     Ok(rooms.iter().take(1).map(|(room, _)| (room.clone(), Synced::Joined(joined.clone()))).collect())
 }
 
-/// Whether a refusal is none of the request's fault: the connection is not known any more, or its token has expired
-/// (`forbidden` that names no field). A new connection, with a new token, helps.
+/// Whether a refusal is none of the request's fault: the connection is not known any more, or its token has expired.
+/// A new connection, with a new token, helps.
 fn is_about_the_connection(failure: &Failure) -> bool {
-    failure.code == Code::NotConnected || (failure.code == Code::Forbidden && failure.field.is_none())
+    matches!(failure.code, Code::NotConnected | Code::TokenExpired)
 }

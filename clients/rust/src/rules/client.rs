@@ -30,6 +30,8 @@ pub struct Client {
     /// Attempts in a row that came to nothing.
     pub(super) attempts: u32,
     pub(super) chance: Chance,
+    /// Whether tokens can be renewed.
+    pub(super) renews: bool,
     online: bool,
     ended: bool,
     next_link: u64,
@@ -60,6 +62,7 @@ impl Client {
             connect_at_ms: Some(now_ms),
             attempts: 0,
             chance: Chance::new(seed),
+            renews: false,
             online: false,
             ended: false,
             next_link: 1,

@@ -129,6 +129,7 @@ impl Client {
                     self.outbox.again_at(&room, now_ms + pause);
                 }
             }
+            Asked::Auth { .. } => self.renew_later(after_ms, now_ms),
             Asked::History(ticket) => {
                 if self.is_given_up(ticket, after_ms, now_ms) {
                     self.event(Event::History { ticket, page: Err(NoAnswer::Unanswered) });
@@ -180,6 +181,7 @@ impl Client {
             Due::Nothing if probe => self.ping(now_ms),
             Due::Nothing => {}
         }
+        self.tend_token(now_ms);
         if rotate && self.opening.is_none() {
             self.open();
         }
@@ -232,7 +234,7 @@ impl Client {
         self.outbox.due().filter(move |(room, _)| !being_joined(room))
     }
 
-    fn ask(&mut self, id: u64, asked: Asked, text: String, now_ms: u64) {
+    pub(super) fn ask(&mut self, id: u64, asked: Asked, text: String, now_ms: u64) {
         if let Some(primary) = &mut self.primary {
             primary.ask(id, asked, now_ms);
             let link = primary.id;

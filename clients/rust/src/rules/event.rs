@@ -16,6 +16,9 @@ pub enum Output {
         /// One JSON object.
         text: String,
     },
+    /// Get a token for a connection to go on with, and say what came of it ([`Client::renew`](super::Client::renew) or
+    /// [`Client::not_renewed`](super::Client::not_renewed)).
+    Renew(LinkId),
     /// Close the connection; nothing that it still says matters.
     CloseSocket(LinkId),
     /// Tell the application.
@@ -104,7 +107,7 @@ pub enum Event {
         /// Which room.
         room: RoomId,
     },
-    /// A backend has taken this client out of a room.
+    /// This client has been taken out of a room: by a backend, or because a renewed token does not allow it (`forbidden`).
     Removed {
         /// Which room.
         room: RoomId,
@@ -204,6 +207,11 @@ pub enum Loss {
 }
 
 impl Loss {
+    /// Whether it was for the end of its token.
+    pub(super) fn is_expiry(&self) -> bool {
+        matches!(self, Self::Told { code } if code == "expired")
+    }
+
     /// Whether another attempt with the same token is in vain (HTTP 401 and 403).
     #[must_use]
     pub fn is_final(&self) -> bool {

@@ -18,6 +18,8 @@ pub(super) struct Link {
     pub(super) id: LinkId,
     /// When to open its successor.
     pub(super) rotate_at_ms: u64,
+    /// When to get another token, if this one can be renewed.
+    pub(super) renew_at_ms: Option<u64>,
     /// Rooms of the hello that are not whole yet.
     pub(super) unsettled: BTreeSet<RoomId>,
     pending: BTreeMap<RequestId, Pending>,
@@ -44,6 +46,11 @@ pub(super) enum Asked {
     History(Ticket),
     /// Who is there.
     Who(Ticket),
+    /// To go on with another token.
+    Auth {
+        /// How much longer it lasts, if that can be told.
+        lasts_ms: Option<u64>,
+    },
 }
 
 #[derive(Debug)]
@@ -74,6 +81,7 @@ impl Link {
         Self {
             id,
             rotate_at_ms: now_ms + chance.around(ROTATE_MS, ROTATE_JITTER_MS),
+            renew_at_ms: None,
             unsettled: BTreeSet::new(),
             pending: BTreeMap::new(),
             ping: None,
@@ -159,6 +167,7 @@ impl Link {
     /// When it is to be looked at again, its rotation left out.
     pub(super) fn wake_at_ms(&self) -> u64 {
         let ping = self.ping.as_ref().map_or_else(|| self.ping_at_ms(), |ping| ping.deadline_ms);
+        let ping = self.renew_at_ms.map_or(ping, |renew| ping.min(renew));
         self.pending.values().map(|pending| pending.deadline_ms).fold(ping, u64::min)
     }
 

@@ -20,6 +20,7 @@ mod held;
 mod link;
 mod outbox;
 mod questions;
+mod renewal;
 mod request;
 mod room;
 pub mod times;

@@ -39,6 +39,8 @@ pub(super) enum Request<'a> {
     },
     /// Keep-alive. The pong has no id; a refusal has.
     Ping { id: RequestId, at: BTreeMap<&'a RoomId, &'a Position> },
+    /// To go on with another token.
+    Auth { id: RequestId, token: &'a str },
     /// One publication.
     Publish { id: RequestId, room: &'a RoomId, pid: &'a PublicationId, data: &'a Data },
     /// Something for those who are there.
@@ -109,6 +111,8 @@ mod tests {
         assert_eq!(read(who).action, Action::Who { room: room.clone(), after: Some(bob), limit: 20 });
         let ping = read(Request::Ping { id: 5, at: BTreeMap::from([(&room, &at)]) });
         assert_eq!((ping.id, ping.action), (Some(5), Action::Ping { at: vec![(room.clone(), at.clone())] }));
+        let Action::Auth { token } = read(Request::Auth { id: 8, token: "a.b.c" }).action else { panic!() };
+        assert_eq!(token.expose(), "a.b.c");
         let published = |items: &[&Item]| read(Request::publish(6, &room, items)).action;
         assert_eq!(published(&[&one]), Action::Publish { room: room.clone(), items: vec![one.clone()], echo: true });
         assert_eq!(

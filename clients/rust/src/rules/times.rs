@@ -33,6 +33,9 @@ pub const ROTATE_MS: u64 = 110 * 60_000;
 pub const ROTATE_JITTER_MS: u64 = 5 * 60_000;
 /// A replacement that failed is tried again after this.
 pub const ROTATE_RETRY_MS: u64 = 60_000;
+/// A token is renewed this long before it expires, or a quarter of its time if that is less; and sooner by up to as much
+/// again, so that clients which came together do not all renew together.
+pub const RENEW_BEFORE_MS: u64 = 60_000;
 /// The replaced connection is heard this long after its successor is whole: until the first settling pong.
 pub const OVERLAP_MS: u64 = 3_000;
 

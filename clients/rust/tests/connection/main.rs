@@ -37,8 +37,8 @@ async fn a_client_offers_its_token_and_takes_the_echo_without_it() {
 async fn a_token_can_go_into_a_header_and_is_asked_for_with_every_handshake() {
     let peer = Peer::listen().await;
     let count = Arc::new(AtomicU32::new(1));
-    let renew = move || format!("token{}", count.fetch_add(1, Ordering::SeqCst));
-    let mut options = peer.options().with_token(Token::Renewed(Arc::new(renew)));
+    let renew = move || std::future::ready(Some(format!("token{}", count.fetch_add(1, Ordering::SeqCst))));
+    let mut options = peer.options().with_token(Token::renewed(renew));
     options.token_place = TokenPlace::Header;
     let (_handle, _events) = connect(options).unwrap();
     for expected in ["Bearer token1", "Bearer token2"] {

@@ -15,6 +15,8 @@ pub(crate) struct Bench {
     sent: VecDeque<(LinkId, Value)>,
     opened: VecDeque<LinkId>,
     closed: Vec<LinkId>,
+    /// Connections that another token was asked for.
+    pub(crate) renewals: Vec<LinkId>,
 }
 
 pub(crate) fn room(name: &str) -> RoomId {
@@ -42,14 +44,24 @@ impl Bench {
     }
 
     pub(crate) fn with_seed(seed: u64) -> Self {
+        Self::with_client(Client::new(seed, 0))
+    }
+
+    /// A client whose tokens can be renewed.
+    pub(crate) fn renewing() -> Self {
+        Self::with_client(Client::new(1, 0).with_renewals())
+    }
+
+    fn with_client(client: Client) -> Self {
         let mut bench = Self {
-            client: Client::new(seed, 0),
+            client,
             now_ms: 0,
             link: LinkId(0),
             events: VecDeque::new(),
             sent: VecDeque::new(),
             opened: VecDeque::new(),
             closed: Vec::new(),
+            renewals: Vec::new(),
         };
         bench.client.tick(0);
         bench.drain();
@@ -99,6 +111,22 @@ impl Bench {
         self.client.connected(self.link, self.now_ms);
         self.drain();
         self.link
+    }
+
+    /// The token of the newest connection lasts so much longer.
+    pub(crate) fn token_lasts(&mut self, lasts_ms: u64) {
+        self.client.token_lasts(self.link, lasts_ms, self.now_ms);
+        self.drain();
+    }
+
+    pub(crate) fn renew(&mut self, link: LinkId, token: &str, lasts_ms: Option<u64>) {
+        self.client.renew(link, token, lasts_ms, self.now_ms);
+        self.drain();
+    }
+
+    pub(crate) fn not_renewed(&mut self, link: LinkId) {
+        self.client.not_renewed(link, self.now_ms);
+        self.drain();
     }
 
     /// The connection that was asked for does not open.
@@ -237,6 +265,7 @@ impl Bench {
             match output {
                 Output::Connect(link) => self.opened.push_back(link),
                 Output::Send { link, text } => self.sent.push_back((link, serde_json::from_str(&text).unwrap())),
+                Output::Renew(link) => self.renewals.push(link),
                 Output::CloseSocket(link) => self.closed.push(link),
                 Output::Event(event) => self.events.push_back(event),
             }

@@ -7,5 +7,6 @@ mod hearing;
 mod model;
 mod promises;
 mod publishing;
+mod renewing;
 mod rotating;
 mod world;

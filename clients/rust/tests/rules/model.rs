@@ -14,7 +14,7 @@ use roomcast_client::rules::LinkId;
 /// Publications that one reply carries, all its rooms together.
 const REPLAYED: usize = 3;
 /// How long a token is good.
-const TOKEN_MS: u64 = 300_000;
+pub(crate) const TOKEN_MS: u64 = 300_000;
 /// A resume from further back is lost.
 pub(crate) const RESUMABLE: u64 = 60;
 

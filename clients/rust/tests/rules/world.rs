@@ -37,6 +37,8 @@ pub(crate) enum Happening {
     Served(LinkId, String),
     Received(LinkId, String),
     Closed(LinkId),
+    Token(LinkId),
+    NoToken(LinkId),
     Do(Step),
 }
 
@@ -91,7 +93,7 @@ pub(crate) fn rooms() -> Vec<RoomId> {
 impl World {
     pub(crate) fn new(seed: u64, faults: Faults) -> Self {
         Self {
-            client: Client::new(seed, 0),
+            client: Client::new(seed, 0).with_renewals(),
             server: Server::default(),
             now_ms: 0,
             faults,
@@ -141,8 +143,11 @@ impl World {
                 self.open.insert(link);
                 self.most_open = self.most_open.max(self.open.len());
                 self.client.connected(link, self.now_ms);
+                self.client.token_lasts(link, crate::model::TOKEN_MS, self.now_ms);
             }
             Happening::DoesNotOpen(link) => self.client.closed(link, Loss::Refused { status: 503 }, self.now_ms),
+            Happening::Token(link) => self.client.renew(link, "a.b.c", Some(crate::model::TOKEN_MS), self.now_ms),
+            Happening::NoToken(link) => self.client.not_renewed(link, self.now_ms),
             Happening::Served(link, text) => self.serve(link, &text),
             Happening::Received(link, text) if self.passes(link) => {
                 self.trace.push(format!("{} < {text}", self.now_ms));
@@ -226,6 +231,10 @@ impl World {
                     let at = self.now_ms + 5 + self.up_to(self.faults.reply_delay_ms / 2);
                     self.at(at, Happening::Served(link, text));
                 }
+                Output::Renew(link) if self.chance(self.faults.unopened) => {
+                    self.at(self.now_ms + 5, Happening::NoToken(link))
+                }
+                Output::Renew(link) => self.at(self.now_ms + 5, Happening::Token(link)),
                 Output::CloseSocket(link) => {
                     self.open.remove(&link);
                     self.server.forget(link);

@@ -93,23 +93,6 @@ mod tests {
     use proptest::prelude::*;
     use protocol::context::identity_text;
 
-    #[test]
-    fn a_renewed_identity_is_read_as_the_authorizer_would_say_it() {
-        let identity = Identity {
-            user: UserId::parse("ada").unwrap(),
-            device: None,
-            guest: false,
-            admin: true,
-            expires_at: Some(Timestamp::from_ms(1_764_000_000_000)),
-            permissions: Permissions::all(),
-        };
-        let context = Context { identity: identity.clone(), format: Format::RoomsV1, room: None };
-        let item = Item::from([(IDENTITY.to_owned(), s(serde_json::to_string(&context.to_map()).unwrap()))]);
-        assert_eq!(renewed(&item).unwrap(), Some(identity));
-        assert_eq!(renewed(&Item::new()).unwrap(), None);
-        assert!(renewed(&Item::from([(IDENTITY.to_owned(), s("{}"))])).is_err());
-    }
-
     proptest! {
         #[test]
         fn a_connection_survives_its_item(id in "[A-Za-z0-9+/=_-]{1,16}", at in 0_u64..1 << 53, seen in 0_u64..1 << 53, device in prop::option::of("[a-z]{1,9}"), expires in prop::option::of(0_u64..1 << 53)) {

@@ -1,6 +1,5 @@
 //! What the chat is told on its command line.
 
-use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Parser;
@@ -55,7 +54,7 @@ impl Arguments {
                 let (keys, user) = (Keys::find()?, user.clone());
                 keys.mint(&claims(&user), None)?;
                 // It has just worked; should it not later, the server says so.
-                Ok(Token::Renewed(Arc::new(move || keys.mint(&claims(&user), None).unwrap_or_default())))
+                Ok(Token::renewed(move || std::future::ready(keys.mint(&claims(&user), None).ok())))
             }
         }
     }
