@@ -236,3 +236,23 @@ async fn a_member_that_left_while_it_was_late_hears_nothing_more() {
     scene.run().await;
     assert!(scene.world.heard(&members[0].id).is_empty());
 }
+
+#[tokio::test]
+async fn a_member_whose_token_expired_hears_nothing_more_live_or_late() {
+    let scene = Scene::with(2).await;
+    let world = &scene.world;
+    let expires_at = Some(world.clock.now().plus(Duration::from_secs(60)));
+    let slow = world.open(Connection { expires_at, ..samples::connection("c1", "ada", world.clock.now()) }).await;
+    world.join(&slow, "lobby").await;
+    world.clock.advance(Duration::from_secs(50));
+    world.gateway.behave(&slow.id, Behaviour::Hangs);
+    scene.queue(0, 1).await;
+    scene.run().await;
+    assert_eq!(scene.late_jobs(), 1);
+    world.gateway.behave(&slow.id, Behaviour::Takes);
+    world.clock.advance(Duration::from_secs(10));
+    scene.queue(1, 2).await;
+    scene.run().await;
+    assert!(world.heard(&slow.id).is_empty());
+    assert_eq!(scene.late_jobs(), 0, "nothing is owed to it any more");
+}

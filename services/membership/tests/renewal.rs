@@ -17,7 +17,7 @@ use protocol::reply::{Answer, Renewed};
 use protocol::server::{ServerFrame, System};
 use serde_json::{Value, json};
 use telemetry::{Summary, field, metric};
-use testkit::faults::{Fault, Faulty, How, Operation, Plan};
+use testkit::faults::{Call as PortCall, Fault, Faulty, How, Operation, Plan};
 use testkit::{World, samples};
 use tokens::Verifier;
 
@@ -48,11 +48,7 @@ fn ada() -> Identity {
 }
 
 async fn connected(world: &World) -> Connection {
-    let connection = Connection { expires_at: ada().expires_at, ..samples::connection("c1", "ada", world.clock.now()) };
-    world.gateway.open(&connection.id);
-    let first = [samples::everyone(&connection), samples::inbox(&connection)];
-    world.store.open(&connection, &first).await.unwrap();
-    connection
+    world.open(Connection { expires_at: ada().expires_at, ..samples::connection("c1", "ada", world.clock.now()) }).await
 }
 
 /// What the function answers, and what its line says.
@@ -95,7 +91,7 @@ fn renewed(frame: ServerFrame) -> Renewed {
     }
 }
 
-fn refused(frame: &ServerFrame) -> &'static str {
+fn refused(frame: &ServerFrame) -> &str {
     match frame {
         ServerFrame::Answer(Answer { outcome: Err(failure), .. }) => failure.code.as_str(),
         other => panic!("{other:?}"),
@@ -286,15 +282,37 @@ async fn a_renewal_that_was_interrupted_is_completed_by_its_repeat() {
 }
 
 #[tokio::test]
-async fn a_join_that_was_on_its_way_meanwhile_catches_up_when_it_is_asked_again() {
+async fn what_an_interrupted_renewal_has_left_catches_up_when_its_room_is_asked_for_again() {
     let world = World::new();
     let connection = connected(&world).await;
-    let renewed = renewed(auth(&world, &token(&world, "ada", 10, json!({}))).await);
-    // It was judged by the old token, and written after the new one's memberships were listed.
     world.join(&connection, "lobby").await;
+    let plan = Plan::new().nth(Operation::Extend, 1, Fault::Before(How::Unavailable));
+    let body = request(&token(&world, "ada", 10, json!({})));
+    let interrupted = ask_over(&world, Faulty::new(world.store.clone(), plan), ada(), &body).await.0;
+    assert_eq!(refused(&interrupted), "unavailable");
     assert_eq!(expires_at(&world, &connection.id, "lobby"), ada().expires_at);
     ask(&world, r#"{"action":"sync","id":1,"rooms":{"lobby":null}}"#).await;
-    assert_eq!(expires_at(&world, &connection.id, "lobby"), Some(renewed.expires_at));
+    assert_eq!(expires_at(&world, &connection.id, "lobby"), Some(world.clock.now().plus(MINUTE * 10)));
+}
+
+#[tokio::test]
+async fn a_join_that_was_judged_by_the_token_before_is_to_be_asked_again() {
+    let world = World::new();
+    connected(&world).await;
+    let store = world.store.clone();
+    let renewed = Identity { expires_at: Some(world.clock.now().plus(MINUTE * 10)), ..ada() };
+    // Renewed after the join has asked who it is, and before it is written.
+    let ports = Faulty::new(store.clone(), move |call: PortCall| {
+        if call.operation == Operation::Join {
+            futures::executor::block_on(store.renew(&samples::connection_id("c1"), &renewed)).unwrap();
+        }
+        Fault::Pass
+    });
+    let join = r#"{"action":"join","id":7,"room":"lobby"}"#;
+    let refusal = ask_over(&world, ports, ada(), join).await.0;
+    assert_eq!(refused(&refusal), "unavailable");
+    assert!(world.store.membership(&samples::connection_id("c1"), &samples::room("lobby")).is_none());
+    assert!(done(&ask(&world, join).await));
 }
 
 #[tokio::test]

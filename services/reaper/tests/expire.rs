@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use domain::ports::{Clock, Connections, Memberships, Renewals};
+use domain::ports::{Clock, Memberships, Renewals};
 use domain::{Connection, Format, Identity, Permissions, Timestamp, limits};
 use lambda_kit::Deadline;
 use reaper::Reaper;
@@ -30,10 +30,7 @@ async fn run(world: &World) -> u64 {
 /// A connection whose token is good for a minute.
 async fn connect(world: &World, id: &str, format: Format) -> Connection {
     let expires_at = Some(world.clock.now().plus(MINUTE));
-    let connection = Connection { format, expires_at, ..samples::connection(id, "ada", world.clock.now()) };
-    world.gateway.open(&connection.id);
-    world.store.open(&connection, &[samples::everyone(&connection), samples::inbox(&connection)]).await.unwrap();
-    connection
+    world.open(Connection { format, expires_at, ..samples::connection(id, "ada", world.clock.now()) }).await
 }
 
 async fn renew(world: &World, connection: &Connection, expires_at: Option<Timestamp>) {

@@ -184,7 +184,7 @@ impl Present {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// For programs.
-    pub code: Code,
+    pub code: AnyCode,
     /// Whether the same request may succeed later.
     pub retry: bool,
     /// When to try again, milliseconds from now.
@@ -195,6 +195,39 @@ pub struct Failure {
     /// The field at fault.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
+}
+
+/// A code as a client reads it. A server that came later may know more of them: then `retry` says all that matters.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum AnyCode {
+    /// One of ours.
+    Known(Code),
+    /// One that is not known here.
+    Other(String),
+}
+
+impl AnyCode {
+    /// Its text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Known(code) => code.as_str(),
+            Self::Other(text) => text,
+        }
+    }
+}
+
+impl PartialEq<Code> for AnyCode {
+    fn eq(&self, code: &Code) -> bool {
+        matches!(self, Self::Known(known) if known == code)
+    }
+}
+
+impl From<Code> for AnyCode {
+    fn from(code: Code) -> Self {
+        Self::Known(code)
+    }
 }
 
 /// The answer to one request, as a client reads it: what it asked tells what `outcome` holds.
@@ -241,7 +274,7 @@ impl<'de> Deserialize<'de> for Answer {
 impl From<Reject> for Failure {
     fn from(reject: Reject) -> Self {
         let Reject { code, message, field, after_ms } = reject;
-        Self { code, retry: code.retry(), after_ms, message, field }
+        Self { code: code.into(), retry: code.retry(), after_ms, message, field }
     }
 }
 

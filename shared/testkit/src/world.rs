@@ -69,11 +69,18 @@ impl World {
     /// # Panics
     /// When the id stands already.
     pub async fn connect_as(&self, id: &str, user: &str, format: Format) -> Connection {
-        let connection = Connection { format, ..samples::connection(id, user, self.clock.now()) };
+        self.open(Connection { format, ..samples::connection(id, user, self.clock.now()) }).await
+    }
+
+    /// The same with whatever connection.
+    ///
+    /// # Panics
+    /// When the id stands already.
+    pub async fn open(&self, connection: Connection) -> Connection {
         self.gateway.open(&connection.id);
         let first = [samples::everyone(&connection), samples::inbox(&connection)];
         let opened = self.store.open(&connection, &first).await;
-        assert!(matches!(opened, Ok(Opened::Stored)), "{id} was opened before");
+        assert!(matches!(opened, Ok(Opened::Stored)), "{} was opened before", connection.id);
         connection
     }
 

@@ -333,5 +333,5 @@ fn read_rooms(
 /// Whether a refusal is none of the request's fault: the connection is not known any more, or its token has expired.
 /// A new connection, with a new token, helps.
 fn is_about_the_connection(failure: &Failure) -> bool {
-    matches!(failure.code, Code::NotConnected | Code::TokenExpired)
+    [Code::NotConnected, Code::TokenExpired].iter().any(|code| failure.code == *code)
 }

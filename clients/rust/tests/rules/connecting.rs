@@ -129,7 +129,7 @@ fn replies_to_unknown_ids_are_passed_over() {
 fn a_connection_that_the_server_does_not_know_is_replaced() {
     for err in [
         json!({"code": "not_connected", "retry": false, "message": "no"}),
-        json!({"code": "forbidden", "retry": false, "message": "the token has expired"}),
+        json!({"code": "token_expired", "retry": false, "message": "the token has expired"}),
     ] {
         let mut bench = Bench::in_lobby();
         let old = bench.link;
