@@ -232,7 +232,7 @@ impl World {
                     self.at(at, Happening::Served(link, text));
                 }
                 Output::Renew(link) if self.chance(self.faults.unopened) => {
-                    self.at(self.now_ms + 5, Happening::NoToken(link))
+                    self.at(self.now_ms + 5, Happening::NoToken(link));
                 }
                 Output::Renew(link) => self.at(self.now_ms + 5, Happening::Token(link)),
                 Output::CloseSocket(link) => {

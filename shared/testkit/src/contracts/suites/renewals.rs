@@ -109,7 +109,7 @@ pub async fn memberships_are_extended_and_none_is_made(fixture: &impl StoreFixtu
         let extended = Holding { room: here.clone(), expires_at: identity.expires_at, ..inbox.clone() };
         same(fixture, &connection.id, &[inbox.clone(), extended]).await;
     }
-    assert_eq!(fixture.store().members_among(&elsewhere, &[connection.id.clone()]).await.unwrap(), []);
+    assert_eq!(fixture.store().members_among(&elsewhere, std::slice::from_ref(&connection.id)).await.unwrap(), []);
     let endless = Identity { expires_at: None, ..renewed(fixture, &connection, HOUR) };
     fixture.store().renew(&connection.id, &endless).await.unwrap();
     fixture.store().extend(&connection.id, std::slice::from_ref(&here), None).await.unwrap();
