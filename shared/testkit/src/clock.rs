@@ -87,6 +87,12 @@ impl TurnedClock {
         .await;
     }
 
+    /// When the first of those who sleep wants to wake up.
+    #[must_use]
+    pub fn next_wakeup(&self) -> Option<Timestamp> {
+        self.lock().sleepers.values().map(|sleeper| sleeper.until).min()
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -103,8 +109,11 @@ impl Clock for TurnedClock {
 }
 
 impl State {
+    /// Wakes whoever may have something to do: who has slept enough, or, if they turn the clock, everybody.
     fn wake_sleepers(&self) {
-        self.sleepers.values().for_each(|sleeper| sleeper.waker.wake_by_ref());
+        let by_itself = self.turning == Turning::ByItself;
+        let due = self.sleepers.values().filter(|sleeper| by_itself || sleeper.until <= self.now);
+        due.for_each(|sleeper| sleeper.waker.wake_by_ref());
     }
 
     /// Takes note of a sleeper, or of its new waker.

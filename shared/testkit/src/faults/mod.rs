@@ -5,7 +5,7 @@ mod ports;
 mod presence;
 
 use std::collections::HashMap;
-use std::future::{Future, pending};
+use std::future::{Future, pending, ready};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::ports::{Error, Result};
@@ -62,6 +62,16 @@ pub enum How {
 pub trait Decide: Send + Sync {
     /// What happens to this call.
     fn decide(&self, call: Call) -> Fault;
+
+    /// What happens before it is made: it may take its time, or never come to be.
+    fn before(&self, _: Call) -> impl Future<Output = ()> + Send {
+        ready(())
+    }
+
+    /// What happens after it took effect, or failed, and before the caller knows.
+    fn after(&self, _: Call) -> impl Future<Output = ()> + Send {
+        ready(())
+    }
 }
 
 /// A call that is about to be made.
@@ -139,14 +149,17 @@ impl<P, F: Decide> Faulty<P, F> {
         self.lock().get(&operation).copied().unwrap_or_default()
     }
 
-    fn decide(&self, operation: Operation) -> Fault {
+    /// Counts a call, and says what happens to it.
+    async fn begin(&self, operation: Operation) -> (Call, Fault) {
         let number = {
             let mut calls = self.lock();
             let number = calls.entry(operation).or_default();
             *number += 1;
             *number
         };
-        self.decide.decide(Call { operation, number })
+        let call = Call { operation, number };
+        self.decide.before(call).await;
+        (call, self.decide.decide(call))
     }
 
     /// Makes a call, or half of it, or none, as decided.
@@ -156,30 +169,36 @@ impl<P, F: Decide> Faulty<P, F> {
         whole: impl Future<Output = Result<T>>,
         half: impl Future<Output = Result<T>>,
     ) -> Result<T> {
-        match self.decide(operation) {
+        let (call, fault) = self.begin(operation).await;
+        let answer = match fault {
             Fault::Pass => whole.await,
             Fault::Before(how) => how.fail(operation).await,
-            Fault::Halfway(how) => {
-                half.await?;
-                how.fail(operation).await
-            }
-            Fault::After(how) => {
-                whole.await?;
-                how.fail(operation).await
-            }
-        }
+            Fault::Halfway(how) => match half.await {
+                Ok(_) => how.fail(operation).await,
+                failed => failed,
+            },
+            Fault::After(how) => match whole.await {
+                Ok(_) => how.fail(operation).await,
+                failed => failed,
+            },
+        };
+        self.decide.after(call).await;
+        answer
     }
 
     /// Makes a call that is one write or one read.
     async fn call_at_once<T>(&self, operation: Operation, call: impl Future<Output = Result<T>>) -> Result<T> {
-        match self.decide(operation) {
+        let (made, fault) = self.begin(operation).await;
+        let answer = match fault {
             Fault::Pass => call.await,
             Fault::Before(how) | Fault::Halfway(how) => how.fail(operation).await,
-            Fault::After(how) => {
-                call.await?;
-                how.fail(operation).await
-            }
-        }
+            Fault::After(how) => match call.await {
+                Ok(_) => how.fail(operation).await,
+                failed => failed,
+            },
+        };
+        self.decide.after(made).await;
+        answer
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Operation, u32>> {

@@ -178,25 +178,31 @@ impl<P: Retries, F: Decide> Retries for Faulty<P, F> {
 impl<P: Gateway, F: Decide> Gateway for Faulty<P, F> {
     async fn post(&self, endpoint: &Endpoint, connection: &ConnectionId, frame: Bytes) -> Delivery {
         let call = self.port.post(endpoint, connection, frame);
-        match self.decide(Operation::Post) {
+        let (made, fault) = self.begin(Operation::Post).await;
+        let delivery = match fault {
             Fault::Pass => call.await,
             Fault::Before(how) | Fault::Halfway(how) => how.fail_post().await,
             Fault::After(how) => {
                 call.await;
                 how.fail_post().await
             }
-        }
+        };
+        self.decide.after(made).await;
+        delivery
     }
 
     async fn probe(&self, endpoint: &Endpoint, connection: &ConnectionId) -> Result<Probe> {
         let call = self.port.probe(endpoint, connection);
-        match self.decide(Operation::Probe) {
+        let (made, fault) = self.begin(Operation::Probe).await;
+        let probe = match fault {
             Fault::Pass => call.await,
             Fault::Before(How::Throttled) | Fault::Halfway(How::Throttled) | Fault::After(How::Throttled) => {
                 Ok(Probe::Throttled)
             }
             Fault::Before(how) | Fault::Halfway(how) | Fault::After(how) => how.fail(Operation::Probe).await,
-        }
+        };
+        self.decide.after(made).await;
+        probe
     }
 
     async fn close(&self, endpoint: &Endpoint, connection: &ConnectionId) -> Result<()> {

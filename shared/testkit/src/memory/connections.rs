@@ -5,6 +5,7 @@ use domain::{
     Change as Happened, Connection, ConnectionId, Membership, RoomId, Shard, Shards, Suspect, Timestamp, limits,
 };
 
+use super::bugs::Bug;
 use super::index::Change;
 use super::renewals::expiry;
 use super::store::{Slot, State, Store};
@@ -21,7 +22,11 @@ impl Connections for Store {
     }
 
     async fn find(&self, connection: &ConnectionId) -> Result<Option<Connection>> {
-        Ok(self.lock().living(connection).cloned())
+        let found = self.lock().living(connection).cloned();
+        if self.has(Bug::BlindReaping) {
+            return Ok(found.map(|found| Connection { last_seen_at: Timestamp::default(), ..found }));
+        }
+        Ok(found)
     }
 
     async fn touch(&self, connection: &ConnectionId, now: Timestamp) -> Result<Known> {
@@ -39,8 +44,20 @@ impl Connections for Store {
     }
 
     async fn bury(&self, connection: &ConnectionId, now: Timestamp) -> Result<()> {
+        if self.has(Bug::NothingForgotten) {
+            return Ok(());
+        }
         let written_at = self.now();
         let mut state = self.lock();
+        if self.has(Bug::NoTombstone) {
+            state.remove_slot(connection, written_at);
+            return Ok(());
+        }
+        let another = state.connections.keys().find(|other| *other != connection).cloned();
+        let connection = match another {
+            Some(another) if self.has(Bug::WrongConnectionForgotten) => &another.clone(),
+            _ => connection,
+        };
         if !matches!(state.connections.get(connection), Some(Slot::Buried { .. })) {
             state.remove_slot(connection, written_at);
             state.connections.insert(connection.clone(), Slot::Buried { at: now });
@@ -50,6 +67,11 @@ impl Connections for Store {
 
     async fn silent(&self, shard: u16, before: Timestamp, limit: usize) -> Result<Vec<Suspect>> {
         let now = self.now();
+        if self.has(Bug::BlindReaping) {
+            let mut silent = self.lock().index.silent(shard, now, now);
+            silent.iter_mut().for_each(|suspect| suspect.last_seen_at = Timestamp::default());
+            return Ok(silent);
+        }
         let mut silent = self.lock().index.silent(shard, before, now);
         silent.truncate(limit);
         Ok(silent)

@@ -104,6 +104,23 @@ impl<T: Clone> Fifo<T> {
         found.is_some()
     }
 
+    /// Queues a message again as if it had never been taken, as an at-least-once queue may.
+    pub fn repeat(&self, message: &Message<T>) {
+        let now = self.clock.now();
+        let mut state = self.lock();
+        state.sent += 1;
+        let id = format!("{}-{}", state.name, state.sent);
+        let again = Message { id, receive_count: 0, ..message.clone() };
+        state.entries.push_back(Entry { message: again, visible_at: now });
+    }
+
+    /// When the next message that is in flight or waits can be taken, if nothing is finished before.
+    #[must_use]
+    pub fn next_visible_at(&self) -> Option<Timestamp> {
+        let now = self.clock.now();
+        self.lock().entries.iter().map(|entry| entry.visible_at).filter(|at| *at > now).min()
+    }
+
     /// What every message that is not finished says, in flight or not, the oldest first.
     #[must_use]
     pub fn bodies(&self) -> Vec<T> {

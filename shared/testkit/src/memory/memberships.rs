@@ -3,6 +3,7 @@
 use domain::ports::{Joined, Memberships, Page, Result};
 use domain::{Change as Happened, Connection, ConnectionId, Member, Membership, RoomId, Shard, Timestamp};
 
+use super::bugs::Bug;
 use super::connections::membership_change;
 use super::index::Change;
 use super::store::{State, Store};
@@ -15,13 +16,16 @@ impl Memberships for Store {
     async fn join(&self, membership: &Membership) -> Result<Joined> {
         let now = self.now();
         let mut state = self.lock();
-        let Some(connection) = state.living(&membership.member.connection) else {
+        let checked = !self.has(Bug::JoinWithoutCheck);
+        if checked && state.living(&membership.member.connection).is_none() {
+            state.conditions_failed += 1;
             return Ok(Joined::NotConnected);
-        };
+        }
         if membership.room.is_everyone() {
             return Ok(Joined::Already);
         }
-        if connection.expires_at != membership.member.expires_at {
+        let expires_at = state.living(&membership.member.connection).map(|connection| connection.expires_at);
+        if expires_at.is_some_and(|expires_at| expires_at != membership.member.expires_at) {
             return Err(unavailable("TransactWriteItems (join)", "the token was renewed meanwhile"));
         }
         if !state.insert_membership(membership) {
@@ -33,6 +37,9 @@ impl Memberships for Store {
     }
 
     async fn leave(&self, connection: &ConnectionId, rooms: &[RoomId]) -> Result<()> {
+        if self.has(Bug::LeaveIgnored) {
+            return Ok(());
+        }
         let now = self.now();
         let mut state = self.lock();
         rooms.iter().for_each(|room| state.remove_membership(connection, room, now));
@@ -54,7 +61,15 @@ impl Memberships for Store {
             return Ok(Page { members: Vec::new(), next: Some(next) });
         }
         let size = state.page_size;
-        let members: Vec<Member> = state.index.members(room, shard, after, now).take(size).cloned().collect();
+        let mut members: Vec<Member> = state.index.members(room, shard, after, now).take(size).cloned().collect();
+        match self.bug() {
+            Some(Bug::NoPaging) => return Ok(Page { members, next: None }),
+            Some(Bug::ForgetOnAny410) => {
+                members.iter_mut().for_each(|member| member.connected_at = Timestamp::default());
+            }
+            Some(Bug::ForeignRoom) if after.is_none() => members.extend(state.anybody()),
+            _ => {}
+        }
         let last = members.last().filter(|_| members.len() == size);
         let next = last.map(|member| member.connection.clone());
         Ok(Page { members, next })
@@ -73,6 +88,11 @@ impl Memberships for Store {
 }
 
 impl State {
+    /// A member of some room or other.
+    fn anybody(&self) -> Option<Member> {
+        self.all_memberships().next().map(|membership| membership.member.clone())
+    }
+
     /// Whether it was not there before.
     pub(super) fn insert_membership(&mut self, membership: &Membership) -> bool {
         let rooms = self.memberships.entry(membership.member.connection.clone()).or_default();

@@ -1,5 +1,6 @@
 //! Adapters of every port in memory: what a use case does to them can be looked at, and how they answer can be chosen.
 
+mod bugs;
 mod charges;
 mod connections;
 mod delayed;
@@ -14,6 +15,7 @@ mod rooms;
 mod store;
 mod topic;
 
+pub use bugs::Bug;
 pub use delayed::Delayed;
 pub use fifo::{DEDUPLICATION, Fifo, MESSAGES_PER_RECEIVE, Message, VISIBILITY};
 pub use gateway::{Behaviour, Gateway, Post};

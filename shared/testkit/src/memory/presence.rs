@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use domain::ports::{Occupant, Presences, Result, Rosters, Written};
 use domain::{ConnectionId, Device, Presence, RoomId};
 
+use super::bugs::Bug;
 use super::store::Store;
 
 impl Rosters for Store {
@@ -34,9 +35,16 @@ impl Presences for Store {
         let mut state = self.lock();
         let stands = state.presences.get(room).map_or(0, |stored| stored.version);
         if stands != presence.version {
+            state.conditions_failed += 1;
             return Ok(Written::Stale);
         }
-        let next = Presence { version: presence.version + 1, ..presence.clone() };
+        let mut next = Presence { version: presence.version + 1, ..presence.clone() };
+        if self.has(Bug::CountsIncremented) {
+            // A change that was told twice is counted twice.
+            let before = state.presences.get(room).map_or(0, Presence::members);
+            let grown = next.members().saturating_sub(before);
+            next.census.values_mut().take(1).for_each(|census| census.members += grown);
+        }
         state.presences.insert(room.clone(), next);
         Ok(Written::Stored)
     }

@@ -1,11 +1,13 @@
 //! The queues between the functions.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use domain::ports::{Checks, DeadLetter, DeadLetters, Jobs, Receipt, Result, Retries, Submissions};
-use domain::{Check, Job, Line, Submission};
+use domain::{Check, Job, Line, Submission, Work};
 
+use super::bugs::Bug;
 use super::delayed::Delayed;
 use super::fifo::Fifo;
 use super::refused;
@@ -28,6 +30,8 @@ pub struct Queues {
     pub dead: Arc<Mutex<Vec<DeadLetter>>>,
     /// Looks at rooms that were put off.
     pub checks: Delayed<Check>,
+    bug: Option<Bug>,
+    calls: Arc<AtomicU32>,
 }
 
 impl Queues {
@@ -40,6 +44,33 @@ impl Queues {
             deliveries_wide: Fifo::new(DELIVERIES_WIDE, clock.clone()),
             dead: Arc::default(),
             checks: Delayed::new(clock),
+            bug: None,
+            calls: Arc::default(),
+        }
+    }
+
+    /// The same queues, used with this mistake.
+    #[must_use]
+    pub fn with_bug(self, bug: Option<Bug>) -> Self {
+        Self { bug, ..self }
+    }
+
+    /// Whether a mistake that happens now and then happens now.
+    fn errs(&self, bug: Bug) -> bool {
+        self.bug == Some(bug) && self.calls.fetch_add(1, Ordering::Relaxed) % 8 == 7
+    }
+
+    fn send(&self, job: &Job) {
+        let late = matches!(job.work, Work::Late { .. });
+        let lost = match self.bug {
+            Some(Bug::LateSkipped) => late,
+            Some(Bug::AnnouncementsLost) => matches!(job.work, Work::Presence { .. }),
+            _ => job.work.range().is_some() && self.errs(Bug::JobsLost),
+        };
+        let reused = late && self.bug == Some(Bug::ReusedDeduplicationId);
+        let deduplication_id = if reused { "late".to_owned() } else { job.deduplication_id() };
+        if !lost {
+            self.line(job.line).send(job.group(), deduplication_id, job.clone());
         }
     }
 
@@ -55,16 +86,16 @@ impl Queues {
 
 impl Submissions for Queues {
     async fn submit(&self, submission: &Submission) -> Result<()> {
-        self.publications.send(submission.group(), submission.deduplication_id(), submission.clone());
+        if !self.errs(Bug::AcceptBeforeEnqueue) {
+            self.publications.send(submission.group(), submission.deduplication_id(), submission.clone());
+        }
         Ok(())
     }
 }
 
 impl Jobs for Queues {
     async fn dispatch(&self, jobs: &[Job]) -> Result<()> {
-        for job in jobs {
-            self.line(job.line).send(job.group(), job.deduplication_id(), job.clone());
-        }
+        jobs.iter().for_each(|job| self.send(job));
         Ok(())
     }
 }

@@ -1,12 +1,14 @@
 //! Heads, logs and dedupe rows, over the state of the store.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::PoisonError;
 
 use domain::ports::{Appended, Result, Rooms};
 use domain::{
     Append, DedupeKey, Epoch, Head, Position, Publication, Range, RoomId, Sequence, Shards, Timestamp, limits,
 };
 
+use super::bugs::Bug;
 use super::refused;
 use super::store::{State, Store};
 
@@ -19,7 +21,17 @@ pub(super) struct Room {
 
 impl Rooms for Store {
     async fn head(&self, room: &RoomId) -> Result<Option<Head>> {
-        Ok(self.lock().rooms.get(room).map(|room| room.head.clone()))
+        let head = self.lock().rooms.get(room).map(|room| room.head.clone());
+        if self.has(Bug::JobsNotResent) {
+            return Ok(head.map(|head| Head { sent: head.sequence, ..head }));
+        }
+        if self.has(Bug::HeadBeforeMembership)
+            && let Some(head) = &head
+        {
+            let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+            return Ok(Some(remembered.entry(room.clone()).or_insert_with(|| head.clone()).clone()));
+        }
+        Ok(head)
     }
 
     async fn heads(&self, rooms: &[RoomId]) -> Result<HashMap<RoomId, Head>> {
@@ -44,7 +56,7 @@ impl Rooms for Store {
 
     async fn known(&self, keys: &[DedupeKey]) -> Result<HashSet<DedupeKey>> {
         let state = self.lock();
-        let known = keys.iter().filter(|key| state.dedupe.contains_key(*key));
+        let known = keys.iter().filter(|key| state.knows(key, self.bug()));
         Ok(known.cloned().collect())
     }
 
@@ -55,7 +67,7 @@ impl Rooms for Store {
             let why = format!("{count} publications in one transaction; 1 to {most} are allowed");
             return Err(refused("memory append", why));
         }
-        Ok(self.lock().append(append))
+        Ok(self.lock().append(append, self.bug()))
     }
 
     async fn mark_sent(&self, room: &RoomId, epoch: &Epoch, through: Sequence) -> Result<()> {
@@ -71,7 +83,11 @@ impl Rooms for Store {
         let state = self.lock();
         let rows = state.log(room, epoch);
         let rows = rows.filter(|row| (after.next()..=*through).contains(&row.position.sequence));
-        Ok(rows.filter(|row| lives(row, now)).take(limit).cloned().collect())
+        let mut rows: Vec<Publication> = rows.filter(|row| lives(row, now)).take(limit).cloned().collect();
+        if self.has(Bug::ResumePartly) && rows.len() > 1 {
+            rows.pop();
+        }
+        Ok(rows)
     }
 
     async fn log_backwards(
@@ -90,19 +106,28 @@ impl Rooms for Store {
 }
 
 impl State {
-    fn append(&mut self, append: &Append) -> Appended {
-        let repeats = |(_, key): &(Publication, DedupeKey)| self.dedupe.contains_key(key);
-        if append.publications.iter().any(repeats) {
-            return Appended::Stale;
+    fn knows(&self, key: &DedupeKey, bug: Option<Bug>) -> bool {
+        match bug {
+            Some(Bug::NoDedupe) => false,
+            Some(Bug::DedupeWithoutPublisher) => {
+                self.dedupe.keys().any(|known| known.room == key.room && known.id == key.id)
+            }
+            _ => self.dedupe.contains_key(key),
         }
-        let Some(room) = self.rooms.get_mut(&append.room) else {
+    }
+
+    fn append(&mut self, append: &Append, bug: Option<Bug>) -> Appended {
+        let repeats = append.publications.iter().any(|(_, key)| self.knows(key, bug));
+        let stands = self.rooms.get(&append.room).is_some_and(|room| room.stands_at(&append.head, bug));
+        let Some(room) = self.rooms.get_mut(&append.room).filter(|_| stands && !repeats) else {
+            self.conditions_failed += 1;
             return Appended::Stale;
         };
-        if !room.stands_at(&append.head) {
-            return Appended::Stale;
-        }
         let Head { sequence, busy_until, .. } = append.head_after();
         (room.head.sequence, room.head.busy_until) = (sequence, busy_until);
+        if bug == Some(Bug::SentBeforeJobs) {
+            room.head.sent = sequence;
+        }
         for (publication, key) in &append.publications {
             let Position { epoch, sequence } = publication.position.clone();
             let log = room.log.entry(epoch).or_default();
@@ -120,9 +145,19 @@ impl State {
 
 impl Room {
     /// Whether the head is still as it was read; how far jobs are queued does not matter.
-    fn stands_at(&self, read: &Head) -> bool {
+    fn stands_at(&self, read: &Head, bug: Option<Bug>) -> bool {
         let Head { epoch, sequence, shards, .. } = &self.head;
-        (epoch, sequence, shards) == (&read.epoch, &read.sequence, &read.shards)
+        (epoch, sequence) == (&read.epoch, &read.sequence)
+            && (shards == &read.shards || bug == Some(Bug::ShardsNotConditioned))
+    }
+
+    pub(super) fn restore(&mut self, lost: u64, epoch: Epoch) {
+        let sequence = Sequence::new(self.head.sequence.get().saturating_sub(lost));
+        self.head = Head { epoch, sequence, sent: sequence, ..self.head.clone() };
+    }
+
+    pub(super) fn publications(&self) -> Vec<Publication> {
+        self.log.values().flat_map(BTreeMap::values).cloned().collect()
     }
 
     pub(super) fn sweep_expired(&mut self, now: Timestamp) {

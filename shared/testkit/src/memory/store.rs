@@ -5,9 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::ports::Clock;
 use domain::{
-    Change, Connection, ConnectionId, DedupeKey, Identity, Membership, Presence, RoomId, Shard, Timestamp, limits,
+    Change, Connection, ConnectionId, DedupeKey, Epoch, Head, Identity, Membership, Presence, Publication, RoomId,
+    Shard, Timestamp, limits,
 };
 
+use super::bugs::Bug;
 use super::index::{Index, Lag};
 use super::rooms::Room;
 use crate::clock::TurnedClock;
@@ -22,6 +24,9 @@ const PAGE_SIZE: usize = 1_000;
 pub struct Store {
     clock: TurnedClock,
     state: Arc<Mutex<State>>,
+    bug: Option<Bug>,
+    /// Of whoever reads a head before it writes a membership, by mistake.
+    pub(super) remembered: Arc<Mutex<BTreeMap<RoomId, Head>>>,
 }
 
 #[derive(Debug)]
@@ -37,6 +42,7 @@ pub(super) struct State {
     pub(super) index: Index,
     pub(super) page_size: usize,
     pub(super) empty_pages: bool,
+    pub(super) conditions_failed: u64,
 }
 
 /// What stands under a connection's key.
@@ -70,8 +76,49 @@ impl Store {
             index: Index::default(),
             page_size: PAGE_SIZE,
             empty_pages: false,
+            conditions_failed: 0,
         };
-        Self { clock, state: Arc::new(Mutex::new(state)) }
+        Self { clock, state: Arc::new(Mutex::new(state)), bug: None, remembered: Arc::default() }
+    }
+
+    /// The same store, used by somebody new, with this mistake.
+    #[must_use]
+    pub fn with_bug(&self, bug: Option<Bug>) -> Self {
+        Self { bug, remembered: Arc::default(), ..self.clone() }
+    }
+
+    pub(super) fn bug(&self) -> Option<Bug> {
+        self.bug
+    }
+
+    pub(super) fn has(&self, bug: Bug) -> bool {
+        self.bug == Some(bug)
+    }
+
+    /// Every publication of a room that ever got a position, in any order.
+    #[must_use]
+    pub fn publications(&self, room: &RoomId) -> Vec<Publication> {
+        self.lock().rooms.get(room).map(Room::publications).unwrap_or_default()
+    }
+
+    /// The memberships that stand, that of `*` left out, in the order of connections and rooms.
+    #[must_use]
+    pub fn memberships(&self) -> Vec<Membership> {
+        self.lock().all_memberships().cloned().collect()
+    }
+
+    /// Restores a room from a backup, in which `lost` publications less have a position, in a new epoch.
+    pub fn restore(&self, room: &RoomId, lost: u64, epoch: Epoch) {
+        let keeps_epoch = self.has(Bug::EpochIgnored);
+        if let Some(room) = self.lock().rooms.get_mut(room) {
+            room.restore(lost, if keeps_epoch { room.head.epoch.clone() } else { epoch });
+        }
+    }
+
+    /// How many conditional writes came too late.
+    #[must_use]
+    pub fn conditions_failed(&self) -> u64 {
+        self.lock().conditions_failed
     }
 
     /// How many members one page has at most. A full page names a next one even if nothing follows, like a DynamoDB
@@ -170,7 +217,7 @@ impl State {
         self.dedupe.retain(|_, since| lives(*since, limits::DEDUPE));
     }
 
-    fn all_memberships(&self) -> impl Iterator<Item = &Membership> {
+    pub(super) fn all_memberships(&self) -> impl Iterator<Item = &Membership> {
         self.memberships.values().flat_map(BTreeMap::values)
     }
 }

@@ -1,0 +1,109 @@
+//! Many seeds, and what they covered.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::faults::Fault;
+use crate::run::{Mistake, Options, Report, run};
+
+/// Every point at which a function can be killed, one a line; kept up by `--points`.
+const POINTS: &str = include_str!("points.txt");
+
+/// What many seeds came to.
+#[derive(Debug, Default)]
+pub struct Campaign {
+    /// How many ran.
+    pub seeds: u64,
+    /// Those that broke a promise, with the first one broken.
+    pub failed: Vec<Report>,
+    /// How often each fault happened.
+    pub fired: BTreeMap<Fault, u64>,
+    /// How often invocations came to each point, and how often they were killed there.
+    pub points: BTreeMap<String, (u64, u64)>,
+    /// Pairs of a publication and a member that was told of it.
+    pub deliveries: u64,
+    /// Publications that got a position.
+    pub publications: u64,
+}
+
+/// The points that are known.
+pub fn points() -> impl Iterator<Item = &'static str> {
+    POINTS.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'))
+}
+
+/// How a seed runs in a campaign: it is killed for certain at one of the known points, each seed at another.
+#[must_use]
+pub fn options(seed: u64, mistake: Option<Mistake>) -> Options {
+    let known: Vec<&str> = points().collect();
+    let at = seed.checked_rem(known.len() as u64).and_then(|at| known.get(usize::try_from(at).ok()?));
+    let nth = 1 + seed / known.len().max(1) as u64 % 3;
+    Options { target: at.map(|point| ((*point).to_owned(), nth)), mistake, ..Options::default() }
+}
+
+/// Runs seeds, as many at a time as there are processors; stops after so many that failed.
+pub fn campaign(seeds: Range<u64>, mistake: Option<Mistake>, failures: usize, tell: impl Fn(u64) + Sync) -> Campaign {
+    let (next, sum) = (AtomicU64::new(seeds.start), Mutex::new(Campaign::default()));
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let work = || loop {
+        let seed = next.fetch_add(1, Ordering::Relaxed);
+        if seed >= seeds.end {
+            return;
+        }
+        let report = run(seed, &options(seed, mistake));
+        let mut sum = sum.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        sum.add(report);
+        tell(sum.seeds);
+        if sum.failed.len() >= failures {
+            next.store(seeds.end, Ordering::Relaxed);
+        }
+    };
+    std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
+    let mut sum = sum.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    sum.failed.sort_by_key(|report| report.seed);
+    sum
+}
+
+impl Campaign {
+    fn add(&mut self, report: Report) {
+        self.seeds += 1;
+        self.deliveries += report.deliveries;
+        self.publications += report.publications;
+        for (fault, times) in &report.fired {
+            *self.fired.entry(*fault).or_default() += times;
+        }
+        for (point, (seen, killed)) in &report.points {
+            let (all_seen, all_killed) = self.points.entry(point.clone()).or_default();
+            *all_seen += seen;
+            *all_killed += killed;
+        }
+        if !report.broken.is_empty() {
+            self.failed.push(report);
+        }
+    }
+
+    /// What these seeds should have covered, and did not: each fault so often, each point killed at.
+    #[must_use]
+    pub fn uncovered(&self, at_least: u64) -> Vec<String> {
+        let mut uncovered = Vec::new();
+        for fault in Fault::ALL {
+            let fired = self.fired.get(fault).copied().unwrap_or_default();
+            if fired < at_least {
+                uncovered.push(format!("{fault} fired {fired} times: {}", fault.describe()));
+            }
+        }
+        for point in points() {
+            match self.points.get(point) {
+                None => uncovered.push(format!("nobody came to the point {point}")),
+                Some((seen, 0)) => {
+                    uncovered.push(format!("{point} was seen {seen} times, and nobody was killed there"))
+                }
+                Some(_) => {}
+            }
+        }
+        let unknown = self.points.keys().filter(|point| !points().any(|known| known == *point));
+        uncovered.extend(unknown.map(|point| format!("{point} is not in points.txt: add it")));
+        uncovered
+    }
+}

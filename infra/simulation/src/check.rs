@@ -1,0 +1,212 @@
+//! What must hold, as a model too simple to be wrong: what an application hears, room by room, and what stands in the end.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use domain::{Position, Publication, PublicationId, RoomId, UserId, limits};
+use roomcast_client::rules::{Event, Message};
+
+/// How a promise was broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Something that was owed never came.
+    Lost,
+    /// Something came twice to an application, or has two positions.
+    Duplicated,
+    /// Something came before what precedes it.
+    Misordered,
+    /// Something came that nobody published, or not like that.
+    Phantom,
+    /// Something of a room came to a connection that never was in it.
+    CrossRoom,
+    /// Something of a room came long after it was left.
+    LateAfterLeave,
+    /// A resume said that nothing is missing, and something was.
+    FalseRecovered,
+    /// A connection that is gone is still stored.
+    GhostLeft,
+    /// A connection that lives was forgotten.
+    LiveReaped,
+    /// A count is not true.
+    WrongCount,
+    /// A request never came to an end.
+    Unanswered,
+    /// Somebody was refused what is allowed.
+    Refused,
+}
+
+/// A broken promise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broken {
+    /// How.
+    pub kind: Kind,
+    /// Which, and whose.
+    pub what: String,
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.kind, self.what)
+    }
+}
+
+/// What one application has heard.
+#[derive(Debug, Default)]
+pub struct Heard {
+    rooms: BTreeMap<RoomId, Position>,
+    /// From where a room was asked for.
+    since: BTreeMap<RoomId, Position>,
+    messages: Vec<Message>,
+    ids: BTreeSet<(RoomId, UserId, PublicationId)>,
+    accepted: BTreeSet<(RoomId, PublicationId)>,
+    /// The last count that was told of each room.
+    pub counts: BTreeMap<RoomId, u64>,
+}
+
+impl Heard {
+    /// The application asks for a room from there on.
+    pub fn asks(&mut self, room: &RoomId, since: Option<Position>) {
+        if let Some(since) = since {
+            self.since.insert(room.clone(), since);
+        }
+    }
+
+    /// Through where a room was heard; `None` if it is not.
+    #[must_use]
+    pub fn position(&self, room: &RoomId) -> Option<&Position> {
+        self.rooms.get(room)
+    }
+
+    /// What was accepted of it.
+    #[must_use]
+    pub fn accepted(&self) -> &BTreeSet<(RoomId, PublicationId)> {
+        &self.accepted
+    }
+
+    /// Everything it heard.
+    #[must_use]
+    pub fn messages(&self) -> &[Message] {
+        &self.messages
+    }
+
+    /// Takes note of what the application is told; how that breaks a promise, if it does. `restored` are rooms whose history
+    /// began anew.
+    pub fn hear(&mut self, event: &Event, restored: &BTreeSet<RoomId>) -> Option<Broken> {
+        let broken = |kind, what: String| Some(Broken { kind, what });
+        match event {
+            Event::Joined { room, head, members } => {
+                let from = self.since.remove(room).unwrap_or_else(|| head.clone());
+                self.rooms.insert(room.clone(), from);
+                if let Some(members) = members {
+                    self.counts.insert(room.clone(), *members);
+                }
+                None
+            }
+            Event::Message(message) => self.message(message),
+            Event::Missed { room, from, to } => {
+                let at = self.rooms.insert(room.clone(), to.clone());
+                let began_anew = from.epoch != to.epoch && restored.contains(room);
+                let too_many = to.sequence.get().saturating_sub(from.sequence.get()) > limits::RESUME_PUBLICATIONS;
+                if began_anew || too_many || restored.contains(room) {
+                    return None;
+                }
+                broken(Kind::Lost, format!("{room} is said to be missed from {from:?} to {to:?}; heard through {at:?}"))
+            }
+            Event::Resumed { room, at, .. } => {
+                let heard = self.rooms.get(room);
+                if heard == Some(at) {
+                    return None;
+                }
+                broken(
+                    Kind::FalseRecovered,
+                    format!("{room} is said to be whole at {at:?}, and was heard through {heard:?}"),
+                )
+            }
+            Event::Left { room } | Event::Removed { room, .. } => {
+                self.rooms.remove(room);
+                self.since.remove(room);
+                None
+            }
+            Event::Refused { room, failure } => broken(Kind::Refused, format!("{room}: {}", failure.message)),
+            Event::Rejected { room, pid, failure } => {
+                broken(Kind::Refused, format!("{pid:?} in {room}: {}", failure.message))
+            }
+            Event::Ended { because } => broken(Kind::Refused, format!("it is over: {because}")),
+            Event::Accepted { room, pid } => {
+                self.accepted.insert((room.clone(), pid.clone()));
+                None
+            }
+            Event::Presence { room, members, .. } => {
+                self.counts.insert(room.clone(), *members);
+                None
+            }
+            Event::Online | Event::Offline { .. } | Event::Ephemeral { .. } => None,
+            Event::History { .. } | Event::Who { .. } => None,
+        }
+    }
+
+    fn message(&mut self, message: &Message) -> Option<Broken> {
+        let Message { room, at, pid, by, .. } = message;
+        let broken =
+            |kind, why: &str| Some(Broken { kind, what: format!("{pid:?} by {by} at {at:?} in {room} {why}") });
+        let again = !self.ids.insert((room.clone(), by.clone(), pid.clone()));
+        self.messages.push(message.clone());
+        let Some(heard) = self.rooms.insert(room.clone(), at.clone()) else {
+            return broken(Kind::LateAfterLeave, "was told, and the room is not heard");
+        };
+        if heard.epoch != at.epoch {
+            return broken(Kind::Misordered, "is of another epoch, and nobody said so");
+        }
+        if at.sequence <= heard.sequence {
+            return broken(if again { Kind::Duplicated } else { Kind::Misordered }, "was told after a later one");
+        }
+        if at.sequence != heard.sequence.next() {
+            return broken(Kind::Lost, &format!("was told right after {heard:?}"));
+        }
+        again.then(|| Broken { kind: Kind::Duplicated, what: format!("{pid:?} by {by} in {room} was told twice") })
+    }
+}
+
+/// What has positions in a room, and what is wrong with that by itself.
+#[derive(Debug, Default)]
+pub struct Truth {
+    by_position: BTreeMap<(String, u64), Publication>,
+    by_id: BTreeMap<(UserId, PublicationId), u64>,
+}
+
+impl Truth {
+    /// Of every publication of one room.
+    #[must_use]
+    pub fn of(publications: Vec<Publication>) -> Self {
+        let mut truth = Self::default();
+        for publication in publications {
+            *truth.by_id.entry((publication.by.clone(), publication.id.clone())).or_default() += 1;
+            let at = (publication.position.epoch.to_string(), publication.position.sequence.get());
+            truth.by_position.insert(at, publication);
+        }
+        truth
+    }
+
+    /// How many positions a publication has.
+    #[must_use]
+    pub fn positions(&self, by: &UserId, id: &PublicationId) -> u64 {
+        self.by_id.get(&(by.clone(), id.clone())).copied().unwrap_or_default()
+    }
+
+    /// How what was told differs from what stands in the log, if it does.
+    #[must_use]
+    pub fn differs(&self, message: &Message) -> Option<Broken> {
+        let at = (message.at.epoch.to_string(), message.at.sequence.get());
+        let stands = self.by_position.get(&at);
+        let same = |publication: &Publication| {
+            (&publication.id, &publication.by, &publication.data) == (&message.pid, &message.by, &message.data)
+        };
+        if stands.is_some_and(same) {
+            return None;
+        }
+        let Message { room, pid, by, .. } = message;
+        let what =
+            format!("{pid:?} by {by} was told at {at:?} of {room}, where {:?} stands", stands.map(|one| &one.id));
+        Some(Broken { kind: Kind::Phantom, what })
+    }
+}

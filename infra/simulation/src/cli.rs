@@ -1,0 +1,179 @@
+//! The command line.
+
+use std::io::{IsTerminal, Write};
+use std::ops::Range;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Parser;
+
+use crate::campaign::{Campaign, campaign, options, points};
+use crate::faults::Fault;
+use crate::run::{Mistake, Options, Report, run};
+use crate::shrink::shrink;
+
+/// Runs the whole pipeline in one process, under every fault and in every order, and checks what is promised.
+///
+/// Exit status 0 only if everything held, and everything was covered that should have been.
+#[derive(Debug, Parser)]
+#[command(name = "simulation")]
+struct Arguments {
+    /// Tells the story of one seed
+    #[arg(long, value_name = "N", conflicts_with = "seeds")]
+    seed: Option<u64>,
+    /// Runs many: the first, and the one after the last
+    #[arg(long, value_name = "A..B", value_parser = range, default_value = "0..500")]
+    seeds: Range<u64>,
+    /// How often each fault must fire at least
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    at_least: u64,
+    /// Makes a mistake on purpose, and expects that it is found; `all` for one after the other
+    #[arg(long, value_name = "NAME")]
+    mistake: Option<String>,
+    /// Prints the points that these seeds came to, for points.txt
+    #[arg(long)]
+    points: bool,
+    /// Leaves the story of a failing seed as it is
+    #[arg(long)]
+    whole: bool,
+}
+
+fn range(text: &str) -> Result<Range<u64>, String> {
+    let wrong = || format!("{text:?} is no range of seeds; 0..500 is one");
+    let (first, last) = text.split_once("..").ok_or_else(wrong)?;
+    let (first, last) = (first.parse().map_err(|_| wrong())?, last.parse().map_err(|_| wrong())?);
+    if first < last { Ok(first..last) } else { Err(wrong()) }
+}
+
+/// Runs what the command line asks for.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match &arguments.mistake {
+        Some(name) if name == "all" => every_mistake(&arguments.seeds),
+        Some(name) => match Mistake::all().into_iter().find(|mistake| mistake.name() == *name) {
+            Some(mistake) if arguments.seed.is_some() => one(&arguments, Some(mistake)),
+            Some(mistake) => status(is_found(mistake, &arguments.seeds)),
+            None => {
+                let names: Vec<String> = Mistake::all().into_iter().map(Mistake::name).collect();
+                eprintln!("there is no mistake {name:?}; there are: all, {}", names.join(", "));
+                ExitCode::from(2)
+            }
+        },
+        None if arguments.seed.is_some() => one(&arguments, None),
+        None => many(&arguments),
+    }
+}
+
+fn status(good: bool) -> ExitCode {
+    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Tells the story of one seed.
+fn one(arguments: &Arguments, mistake: Option<Mistake>) -> ExitCode {
+    let seed = arguments.seed.unwrap_or_default();
+    let options = Options { told: true, ..options(seed, mistake) };
+    let report = run(seed, &options);
+    let report = match report.broken.first().map(|broken| broken.kind) {
+        Some(kind) if !arguments.whole => {
+            let shortest = shrink(seed, &Options { told: false, ..options }, kind);
+            run(seed, &Options { told: true, ..shortest })
+        }
+        _ => report,
+    };
+    tell(&report);
+    status(report.broken.is_empty())
+}
+
+fn tell(report: &Report) {
+    let mut out = std::io::stdout().lock();
+    // Whoever has closed the pipe has read enough.
+    let _ = report.story.iter().try_for_each(|line| writeln!(out, "{line}"));
+    let fired: Vec<String> = report.fired.iter().map(|(fault, times)| format!("{fault} x{times}")).collect();
+    let _ = writeln!(
+        out,
+        "\nseed {}: {} publications, {} told to members",
+        report.seed, report.publications, report.deliveries
+    );
+    let _ = writeln!(out, "faults: {}", fired.join("  "));
+    if report.broken.is_empty() {
+        let _ = writeln!(out, "everything held");
+    }
+    for broken in &report.broken {
+        let _ = writeln!(out, "BROKEN {broken}");
+    }
+}
+
+fn many(arguments: &Arguments) -> ExitCode {
+    let begun = Instant::now();
+    let live = std::io::stderr().is_terminal();
+    let all = arguments.seeds.end - arguments.seeds.start;
+    let sum = campaign(arguments.seeds.clone(), None, 10, |seeds| {
+        if live && seeds.is_multiple_of(20) {
+            eprint!("\r{seeds} of {all} seeds");
+        }
+    });
+    if live {
+        eprintln!();
+    }
+    if arguments.points {
+        sum.points.keys().for_each(|point| println!("{point}"));
+        return ExitCode::SUCCESS;
+    }
+    coverage(&sum);
+    for report in &sum.failed {
+        let first = &report.broken[0];
+        println!("seed {} FAILED: {first}\n  cargo run -p simulation -- --seed {}", report.seed, report.seed);
+    }
+    let uncovered = if sum.failed.is_empty() { sum.uncovered(arguments.at_least) } else { Vec::new() };
+    uncovered.iter().for_each(|what| println!("NOT COVERED: {what}"));
+    println!(
+        "{} seeds, {} publications, {} told to members, {} failed, in {:.0?}",
+        sum.seeds,
+        sum.publications,
+        sum.deliveries,
+        sum.failed.len(),
+        begun.elapsed()
+    );
+    status(sum.failed.is_empty() && uncovered.is_empty())
+}
+
+fn coverage(sum: &Campaign) {
+    println!("fault        fired");
+    for fault in Fault::ALL {
+        let fired = sum.fired.get(fault).copied().unwrap_or_default();
+        println!("{:<5} {fired:>12}  {}", fault.to_string(), fault.describe());
+    }
+    println!("point                                    came by      killed");
+    for point in points() {
+        let (seen, killed) = sum.points.get(point).copied().unwrap_or_default();
+        println!("{point:<36} {seen:>12} {killed:>11}");
+    }
+}
+
+/// Whether a mistake is found; says by which promise, and in which seed.
+fn is_found(mistake: Mistake, seeds: &Range<u64>) -> bool {
+    let sum = campaign(seeds.clone(), Some(mistake), 1, |_| {});
+    match sum.failed.first() {
+        Some(report) => {
+            println!(
+                "{:<26} found after {:>4} seeds, in seed {}: {}",
+                mistake.name(),
+                sum.seeds,
+                report.seed,
+                report.broken[0]
+            );
+            true
+        }
+        None => {
+            println!("{:<26} NOT FOUND in {} seeds", mistake.name(), sum.seeds);
+            false
+        }
+    }
+}
+
+fn every_mistake(seeds: &Range<u64>) -> ExitCode {
+    let found = Mistake::all().into_iter().filter(|mistake| is_found(*mistake, seeds)).count();
+    println!("{found} of {} mistakes are found", Mistake::all().len());
+    status(found == Mistake::all().len())
+}

@@ -1,0 +1,196 @@
+//! What the functions, the gateway and the run loop share: time, chance, faults, sockets, what is due, and the story.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use domain::{ConnectionId, Timestamp};
+use testkit::clock::TurnedClock;
+use testkit::faults::Operation;
+
+use crate::chance::Dice;
+use crate::check::{Broken, Kind};
+use crate::executor::TaskId;
+use crate::faults::{Fault, Faults};
+use crate::gateway::Socket;
+use crate::pipeline::Outcome;
+use crate::script::Step;
+
+/// Where a function can be killed: it waits for a call, before or after that takes effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Point {
+    /// Which function.
+    pub(crate) function: &'static str,
+    /// What it calls.
+    pub(crate) operation: Operation,
+    /// Whether the call has taken effect.
+    pub(crate) after: bool,
+}
+
+impl Point {
+    /// As the coverage table and the list of points name it: `sequencer Append after`.
+    #[must_use]
+    pub(crate) fn name(&self) -> String {
+        let when = if self.after { "after" } else { "before" };
+        format!("{} {:?} {when}", self.function, self.operation)
+    }
+}
+
+/// Something that is due at a moment.
+#[derive(Debug)]
+pub(crate) enum Due {
+    /// Somebody does something.
+    Step(usize, Step),
+    /// A client wants to be called.
+    Wake(usize),
+    /// A handshake arrives.
+    Handshake(ConnectionId),
+    /// What a client said arrives.
+    FromClient(ConnectionId, String),
+    /// What it was sent arrives.
+    ToClient(ConnectionId, String),
+    /// The handshake's 101 arrives at the client.
+    OpenedTo(ConnectionId),
+    /// The handshake's refusal arrives there.
+    RefusedTo(ConnectionId, u16),
+    /// Its end arrives at the client.
+    ClosedTo(ConnectionId),
+    /// Its end arrives at the gateway.
+    ClosedFrom(ConnectionId),
+    /// The gateway tells of its end.
+    Disconnect(ConnectionId),
+    /// An invocation has run out of time.
+    Deadline(TaskId),
+    /// The reaper's schedule.
+    Reap,
+    /// An application begins anew.
+    Begin(usize),
+    /// Everything heals.
+    Heal,
+    /// What is owed must be there by now.
+    Owed,
+    /// Nothing: queues are looked at anyway.
+    Look,
+}
+
+/// Shared by everybody in a run.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    /// The time of the run.
+    pub(crate) clock: TurnedClock,
+    core: Arc<Mutex<Core>>,
+}
+
+/// What is shared.
+pub(crate) struct Core {
+    /// When the run began.
+    pub(crate) began: Timestamp,
+    /// The time as last looked at.
+    pub(crate) now: Timestamp,
+    /// Chance of whatever is not a fault.
+    pub(crate) dice: Dice,
+    /// What goes wrong.
+    pub(crate) faults: Faults,
+    /// Every connection there ever was.
+    pub(crate) sockets: BTreeMap<ConnectionId, Socket>,
+    /// Invocations that have ended, and how.
+    pub(crate) done: Vec<(TaskId, Outcome)>,
+    /// Invocations to be killed at once.
+    pub(crate) kills: Vec<TaskId>,
+    /// Invocations that hang until their deadline.
+    pub(crate) hanging: BTreeSet<TaskId>,
+    /// Where invocations were seen, and how often killed there.
+    pub(crate) points: BTreeMap<String, (u64, u64)>,
+    /// Where one is to be killed for certain, and at how manieth time it gets there.
+    pub(crate) target: Option<(String, u64)>,
+    /// The account's posts are throttled, or refused, until then.
+    pub(crate) throttled_until: Timestamp,
+    /// As above.
+    pub(crate) forbidden_until: Timestamp,
+    /// What broke a promise while the run went on.
+    pub(crate) broken: Vec<Broken>,
+    /// The story, if it is told.
+    pub(crate) story: Option<Vec<String>>,
+    agenda: BTreeMap<(Timestamp, u64, u64), Due>,
+    next: u64,
+}
+
+impl Shared {
+    /// A run that begins now.
+    #[must_use]
+    pub(crate) fn new(clock: TurnedClock, began: Timestamp, seed: u64, faults: Faults, told: bool) -> Self {
+        let core = Core {
+            began,
+            now: began,
+            dice: Dice::new(seed, 3),
+            faults,
+            sockets: BTreeMap::new(),
+            done: Vec::new(),
+            kills: Vec::new(),
+            hanging: BTreeSet::new(),
+            points: BTreeMap::new(),
+            target: None,
+            throttled_until: began,
+            forbidden_until: began,
+            broken: Vec::new(),
+            story: told.then(Vec::new),
+            agenda: BTreeMap::new(),
+            next: 0,
+        };
+        Self { clock, core: Arc::new(Mutex::new(core)) }
+    }
+
+    /// What is shared, for a moment.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Core> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Core {
+    /// Something becomes due.
+    pub(crate) fn at(&mut self, when: Timestamp, due: Due) {
+        // Of what is due at the same moment chance decides what comes first.
+        let tie = self.dice.bits();
+        self.next += 1;
+        self.agenda.insert((when.max(self.now), tie, self.next), due);
+    }
+
+    /// Something becomes due after so many milliseconds.
+    pub(crate) fn after_ms(&mut self, ms: u64, due: Due) {
+        self.at(self.now.plus(std::time::Duration::from_millis(ms)), due);
+    }
+
+    /// When the next thing is due.
+    #[must_use]
+    pub(crate) fn next_at(&self) -> Option<Timestamp> {
+        self.agenda.keys().next().map(|(at, _, _)| *at)
+    }
+
+    /// The next thing that is due by now.
+    pub(crate) fn pop(&mut self) -> Option<Due> {
+        let first = self.agenda.first_entry()?;
+        (first.key().0 <= self.now).then(|| first.remove())
+    }
+
+    /// Tells the story on, if it is told.
+    pub(crate) fn tell(&mut self, line: impl FnOnce() -> String) {
+        let at = self.now.since(self.began).as_millis();
+        if let Some(story) = &mut self.story {
+            story.push(format!("{:>4}.{:03}  {}", at / 1_000, at % 1_000, line()));
+        }
+    }
+
+    /// Whether a fault happens now; the story tells of it.
+    pub(crate) fn fires(&mut self, fault: Fault, where_: impl FnOnce() -> String) -> bool {
+        let fires = self.faults.fires(fault);
+        if fires {
+            self.tell(|| format!("{fault} {}: {}", where_(), fault.describe()));
+        }
+        fires
+    }
+
+    /// A promise was broken.
+    pub(crate) fn broke(&mut self, kind: Kind, what: String) {
+        self.tell(|| format!("BROKEN {kind:?}: {what}"));
+        self.broken.push(Broken { kind, what });
+    }
+}

@@ -1,0 +1,77 @@
+//! Tasks of one thread, polled in an order that chance decides.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+
+use crate::chance::Dice;
+
+/// One task. Never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct TaskId(u64);
+
+type Boxed = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Tasks, and which of them can go on.
+#[derive(Default)]
+pub(crate) struct Executor {
+    tasks: BTreeMap<TaskId, Boxed>,
+    ready: Arc<Mutex<BTreeSet<TaskId>>>,
+    next: u64,
+}
+
+struct Ready {
+    task: TaskId,
+    ready: Arc<Mutex<BTreeSet<TaskId>>>,
+}
+
+impl Wake for Ready {
+    fn wake(self: Arc<Self>) {
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner).insert(self.task);
+    }
+}
+
+impl Executor {
+    /// The name of the next task.
+    pub(crate) fn reserve(&mut self) -> TaskId {
+        self.next += 1;
+        TaskId(self.next)
+    }
+
+    /// Starts a task under a name that was reserved.
+    pub(crate) fn spawn(&mut self, task: TaskId, future: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.insert(task, Box::pin(future));
+        self.ready().insert(task);
+    }
+
+    /// Polls one of the tasks that can go on: which, and whether it has ended. Nothing if there is none.
+    pub(crate) fn step(&mut self, dice: &Dice) -> Option<(TaskId, bool)> {
+        let task = {
+            let mut ready = self.ready();
+            let at = usize::try_from(dice.below(ready.len() as u64)).unwrap_or_default();
+            let task = *ready.iter().nth(at)?;
+            ready.remove(&task);
+            task
+        };
+        let Some(future) = self.tasks.get_mut(&task) else { return Some((task, false)) };
+        let waker = Waker::from(Arc::new(Ready { task, ready: Arc::clone(&self.ready) }));
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(()) => {
+                self.tasks.remove(&task);
+                Some((task, true))
+            }
+            Poll::Pending => Some((task, false)),
+        }
+    }
+
+    /// Ends a task wherever it is, as a process that is killed does. Whether it was there.
+    pub(crate) fn kill(&mut self, task: TaskId) -> bool {
+        self.tasks.remove(&task).is_some()
+    }
+
+    fn ready(&self) -> std::sync::MutexGuard<'_, BTreeSet<TaskId>> {
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,172 @@
+//! The faults that a run is put under, by their numbers.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use crate::chance::Dice;
+
+macro_rules! faults {
+    ($($name:ident = $number:literal, $most:literal, $text:literal;)+) => {
+        /// What may go wrong. The numbers are those that the coverage table and the fault switches of the local stack use.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Fault {
+            $(#[doc = $text] $name,)+
+        }
+
+        impl Fault {
+            /// Every one of them.
+            pub const ALL: &[Self] = &[$(Self::$name,)+];
+
+            /// Its number: `F33`.
+            #[must_use]
+            pub fn number(self) -> u32 {
+                match self { $(Self::$name => $number,)+ }
+            }
+
+            /// What goes wrong.
+            #[must_use]
+            pub fn describe(self) -> &'static str {
+                match self { $(Self::$name => $text,)+ }
+            }
+
+            /// The highest probability, each time it may happen, that a run is given.
+            fn most(self) -> f64 {
+                match self { $(Self::$name => $most,)+ }
+            }
+        }
+    };
+}
+
+faults! {
+    Killed = 1, 0.02, "A function is killed at an await point.";
+    TimedOut = 2, 0.02, "A function hangs until its deadline and is killed, whatever is in flight.";
+    Aborted = 3, 0.02, "A function is killed in the middle of the posts of a chunk.";
+    SameChunk = 5, 0.05, "A second worker is given messages that a first one still works on.";
+    ColdStorm = 6, 0.3, "Invocations start up to 3 s late.";
+    NotInvoked = 7, 0.05, "An invocation is throttled and never starts.";
+    DeliveredAgain = 8, 0.1, "A message that was done is delivered again.";
+    Reordered = 9, 0.3, "A standard queue delivers in another order.";
+    Delayed = 10, 0.02, "A queue delivers nothing for up to 30 s.";
+    ResponseLost = 11, 0.05, "A batch is worked off and its response is lost: all of it comes again.";
+    Poison = 12, 1.0, "A message cannot be read.";
+    Redriven = 13, 1.0, "Dead letters are redriven, twice.";
+    ToldTwice = 15, 0.3, "A topic delivers a message to a queue twice.";
+    SendHalfFailed = 16, 0.05, "A batch of sends fails in part.";
+    TableThrottled = 17, 0.05, "A table is throttled.";
+    IndexThrottled = 18, 0.05, "An index is throttled, and its table is not.";
+    IndexLags = 19, 1.0, "The indexes lag up to 5 s behind.";
+    SmallPages = 20, 1.0, "A query comes in pages of two, after empty ones.";
+    Unprocessed = 21, 0.1, "A batch of writes stays unprocessed in part.";
+    UnknownOutcome = 22, 0.03, "A write is done, and its answer is lost.";
+    ServerError = 24, 0.03, "A call fails.";
+    Replayed = 25, 0.1, "A batch of stream records is worked off, and comes again.";
+    Bisected = 26, 0.1, "A batch of stream records comes again in halves.";
+    PoisonRecord = 27, 1.0, "A stream record cannot be read.";
+    ShardsOvertake = 28, 0.3, "Records of different items come in another order.";
+    NotReady = 32, 0.5, "A connection is answered 410 right after it opened.";
+    AccountThrottled = 33, 0.05, "The account's posts are throttled.";
+    BufferFull = 34, 0.05, "A connection's buffer is full for a while.";
+    PostFails = 35, 0.05, "A post is answered 500.";
+    Forbidden = 36, 0.005, "All posts are refused for a while: credentials have expired.";
+    PostHangs = 38, 0.03, "A post is never answered, and not delivered.";
+    PostSlow = 39, 0.03, "A post is delivered and answered after 5 s.";
+    PostAnswerLost = 40, 0.05, "A frame is delivered, and the answer is lost.";
+    NotConnected = 41, 0.05, "The management API cannot be reached.";
+    NeverDisconnected = 43, 0.5, "Nobody is told that a connection closed.";
+    DisconnectFirst = 44, 0.3, "A connection closes before it was stored.";
+    DisconnectLate = 45, 0.5, "That a connection closed is told twice, and up to a minute late.";
+    ReaperRaces = 46, 0.5, "The reaper runs while its connections come, join and go.";
+    ReapersOverlap = 47, 0.5, "Two reapers run at the same time, or one is killed.";
+    Cut = 48, 1.0, "The gateway cuts connections.";
+    ClocksDiffer = 49, 1.0, "Functions' clocks differ by up to 25 s, and run backwards.";
+    Storm = 50, 1.0, "Everybody is cut off and returns in the same second.";
+    Conflict = 65, 0.05, "A transaction conflicts with another one.";
+    JobLost = 66, 0.02, "A job is lost for ever.";
+    Restored = 67, 1.0, "A room is restored from a backup.";
+    BlackHole = 68, 1.0, "A socket takes everything and delivers nothing.";
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "F{}", self.number())
+    }
+}
+
+/// The faults of one run.
+#[derive(Debug)]
+pub struct Faults {
+    rates: BTreeMap<Fault, f64>,
+    dice: Dice,
+    fired: BTreeMap<Fault, u64>,
+    healed: bool,
+    /// Nobody is killed in this run.
+    spared: bool,
+}
+
+impl Faults {
+    /// Of a seed: each fault is in it or not, and more or less likely, so that some runs are full of one thing and free of
+    /// another. Those in `without` never happen.
+    #[must_use]
+    pub fn of(seed: u64, without: &BTreeSet<Fault>) -> Self {
+        let dice = Dice::new(seed, 1);
+        let mut rates = BTreeMap::new();
+        let calm = dice.happens(0.05);
+        for &fault in Fault::ALL {
+            // Drawn for every one, so that leaving one out changes nothing about the others.
+            let (chosen, share) = (dice.happens(0.4), 0.1 + 0.9 * dice.fraction());
+            if chosen && !calm && !without.contains(&fault) {
+                rates.insert(fault, fault.most() * share);
+            }
+        }
+        Self {
+            rates,
+            dice: Dice::new(seed, 2),
+            fired: BTreeMap::new(),
+            healed: false,
+            spared: without.contains(&Fault::Killed),
+        }
+    }
+
+    /// Which of them may happen in this run.
+    #[must_use]
+    pub fn chosen(&self) -> BTreeSet<Fault> {
+        self.rates.keys().copied().collect()
+    }
+
+    /// Whether it may happen in this run at all.
+    #[must_use]
+    pub fn has(&self, fault: Fault) -> bool {
+        !self.healed && self.rates.contains_key(&fault)
+    }
+
+    /// Whether it happens now.
+    pub fn fires(&mut self, fault: Fault) -> bool {
+        let fires = !self.healed && self.rates.get(&fault).is_some_and(|rate| self.dice.happens(*rate));
+        if fires {
+            *self.fired.entry(fault).or_default() += 1;
+        }
+        fires
+    }
+
+    /// Whether functions may be killed at all in this run, and by now.
+    #[must_use]
+    pub fn may_kill(&self) -> bool {
+        !self.healed && !self.spared
+    }
+
+    /// It has happened, by whatever cause.
+    pub fn note(&mut self, fault: Fault) {
+        *self.fired.entry(fault).or_default() += 1;
+    }
+
+    /// From now on nothing goes wrong any more.
+    pub fn heal(&mut self) {
+        self.healed = true;
+    }
+
+    /// How often each has happened.
+    #[must_use]
+    pub fn fired(&self) -> &BTreeMap<Fault, u64> {
+        &self.fired
+    }
+}

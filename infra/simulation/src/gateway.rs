@@ -1,0 +1,199 @@
+//! The gateway: sockets, what is posted to them, and what they say.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use domain::ports::{self, Clock, Error, Result};
+use domain::{ConnectionId, Delivery, Endpoint, Probe, Timestamp, limits};
+
+use crate::core::{Core, Due, Shared};
+use crate::faults::Fault;
+
+/// API Gateway cuts a connection without traffic after this.
+/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html>
+pub(crate) const IDLE: Duration = Duration::from_secs(600);
+/// For how long a connection is answered 410 by fault while it is new.
+const NEW: Duration = Duration::from_secs(3);
+
+/// One connection, at both its ends.
+#[derive(Debug, Clone)]
+pub(crate) struct Socket {
+    /// Whose.
+    pub(crate) member: usize,
+    /// When the handshake arrived.
+    pub(crate) connected_at: Timestamp,
+    /// Whether the gateway takes it for open.
+    pub(crate) open: bool,
+    /// Whether its handshake still waits.
+    pub(crate) opening: bool,
+    /// Whether its client takes it for open.
+    pub(crate) held: bool,
+    /// Whether it takes everything and delivers nothing.
+    pub(crate) black_hole: bool,
+    /// When something last passed.
+    pub(crate) active_at: Timestamp,
+    /// Its buffer is full until then.
+    pub(crate) full_until: Timestamp,
+    /// What is sent to it arrives after what was sent before.
+    pub(crate) arrives_at: Timestamp,
+    /// Whether it was closed from our side, or cut.
+    pub(crate) closed_by_us: bool,
+}
+
+/// The management API.
+#[derive(Clone)]
+pub(crate) struct Management(pub(crate) Shared);
+
+/// What becomes of a post.
+enum Fate {
+    At(Delivery),
+    Hangs,
+    /// Delivered after so long, by then nobody waits for the answer.
+    Slow(Duration),
+    AnswerLost,
+}
+
+impl ports::Gateway for Management {
+    async fn post(&self, _: &Endpoint, connection: &ConnectionId, frame: Bytes) -> Delivery {
+        let text = String::from_utf8_lossy(&frame).into_owned();
+        let fate = self.0.lock().fate(connection);
+        match fate {
+            Fate::At(Delivery::Delivered) => {
+                self.0.lock().send(connection, text);
+                Delivery::Delivered
+            }
+            Fate::At(other) => other,
+            Fate::AnswerLost => {
+                self.0.lock().send(connection, text);
+                self.0.clock.sleep(limits::POST_TIMEOUT).await;
+                Delivery::Failed
+            }
+            Fate::Hangs => {
+                self.0.clock.sleep(limits::POST_TIMEOUT).await;
+                Delivery::Failed
+            }
+            Fate::Slow(after) => {
+                self.0.lock().send_after(connection, text, after);
+                self.0.clock.sleep(limits::POST_TIMEOUT).await;
+                Delivery::Failed
+            }
+        }
+    }
+
+    async fn probe(&self, _: &Endpoint, connection: &ConnectionId) -> Result<Probe> {
+        let core = self.0.lock();
+        if core.throttled_until > core.now {
+            return Ok(Probe::Throttled);
+        }
+        let open = core.sockets.get(connection).filter(|socket| socket.open);
+        Ok(open.map_or(Probe::Gone, |socket| Probe::Alive { last_active_at: socket.active_at }))
+    }
+
+    async fn close(&self, _: &Endpoint, connection: &ConnectionId) -> Result<()> {
+        let mut core = self.0.lock();
+        if core.throttled_until > core.now {
+            return Err(Error::Throttled { operation: "DELETE @connections" });
+        }
+        core.close(connection);
+        Ok(())
+    }
+}
+
+impl Core {
+    fn fate(&mut self, connection: &ConnectionId) -> Fate {
+        let name = || format!("post to {connection}");
+        let now = self.now;
+        if self.throttled_until > now {
+            return Fate::At(Delivery::Throttled);
+        }
+        if self.fires(Fault::AccountThrottled, name) {
+            self.throttled_until = now.plus(Duration::from_millis(self.dice.within(1, 3_000)));
+            return Fate::At(Delivery::Throttled);
+        }
+        if self.forbidden_until > now {
+            return Fate::At(Delivery::Failed);
+        }
+        if self.fires(Fault::Forbidden, name) {
+            self.forbidden_until = now.plus(Duration::from_millis(self.dice.within(1, 5_000)));
+            return Fate::At(Delivery::Failed);
+        }
+        let Some(socket) = self.sockets.get(connection).filter(|socket| socket.open) else {
+            return Fate::At(Delivery::Gone);
+        };
+        let (fresh, full) = (now.since(socket.connected_at) < NEW, socket.full_until > now);
+        if fresh && self.fires(Fault::NotReady, name) {
+            return Fate::At(Delivery::Gone);
+        }
+        if full {
+            return Fate::At(Delivery::Throttled);
+        }
+        if self.fires(Fault::BufferFull, name) {
+            let until = now.plus(Duration::from_millis(self.dice.within(1, 20_000)));
+            if let Some(socket) = self.sockets.get_mut(connection) {
+                socket.full_until = until;
+            }
+            return Fate::At(Delivery::Throttled);
+        }
+        if self.fires(Fault::PostFails, name) || self.fires(Fault::NotConnected, name) {
+            return Fate::At(Delivery::Failed);
+        }
+        if self.fires(Fault::PostHangs, name) {
+            return Fate::Hangs;
+        }
+        if self.fires(Fault::PostSlow, name) {
+            return Fate::Slow(Duration::from_secs(5));
+        }
+        if self.fires(Fault::PostAnswerLost, name) {
+            return Fate::AnswerLost;
+        }
+        Fate::At(Delivery::Delivered)
+    }
+
+    /// Sends a client something; it arrives after what was sent before, or never.
+    pub(crate) fn send(&mut self, connection: &ConnectionId, text: String) {
+        self.send_after(connection, text, Duration::ZERO);
+    }
+
+    fn send_after(&mut self, connection: &ConnectionId, text: String, after: Duration) {
+        let (now, latency) = (self.now, Duration::from_millis(self.dice.within(1, 30)));
+        let Some(socket) = self.sockets.get_mut(connection).filter(|socket| socket.open) else { return };
+        socket.active_at = now;
+        if socket.black_hole {
+            return;
+        }
+        let arrives = now.plus(after + latency).max(socket.arrives_at);
+        if after.is_zero() {
+            socket.arrives_at = arrives;
+        }
+        self.at(arrives, Due::ToClient(connection.clone(), text));
+    }
+
+    /// The gateway ends a connection.
+    pub(crate) fn close(&mut self, connection: &ConnectionId) {
+        let latency_ms = self.dice.within(1, 30);
+        let Some(socket) = self.sockets.get_mut(connection).filter(|socket| socket.open) else { return };
+        socket.open = false;
+        socket.closed_by_us = true;
+        let (black_hole, arrives) = (socket.black_hole, socket.arrives_at);
+        let at = self.now.plus(Duration::from_millis(latency_ms)).max(arrives);
+        if !black_hole {
+            self.at(at, Due::ClosedTo(connection.clone()));
+        }
+        self.tell_of_the_end(connection);
+    }
+
+    /// `$disconnect`, on a best effort.
+    pub(crate) fn tell_of_the_end(&mut self, connection: &ConnectionId) {
+        let name = || connection.to_string();
+        if self.fires(Fault::NeverDisconnected, name) {
+            return;
+        }
+        let late = self.fires(Fault::DisconnectLate, name);
+        let after_ms = if late { self.dice.below(60_000) } else { self.dice.below(50) };
+        self.after_ms(after_ms, Due::Disconnect(connection.clone()));
+        if late {
+            let again_ms = self.dice.below(60_000);
+            self.after_ms(again_ms, Due::Disconnect(connection.clone()));
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! The hand that is on every call a function makes: lets it wait, fail, or never come back.
+
+use std::future::{Future, pending};
+use std::time::Duration;
+
+use domain::Timestamp;
+use domain::ports::Clock;
+use testkit::clock::TurnedClock;
+use testkit::faults::{Call, Decide, Fault as Failure, How, Operation};
+
+use crate::core::{Core, Point, Shared};
+use crate::executor::TaskId;
+use crate::faults::Fault;
+
+/// Of one invocation.
+#[derive(Clone)]
+pub(crate) struct Hand {
+    /// The run.
+    pub(crate) shared: Shared,
+    /// Which invocation.
+    pub(crate) task: TaskId,
+    /// Of which function.
+    pub(crate) function: &'static str,
+}
+
+/// A call takes up to this long, half of it before it takes effect.
+const LATENCY_MS: u64 = 8;
+
+impl Hand {
+    async fn point(&self, call: Call, after: bool) {
+        let point = Point { function: self.function, operation: call.operation, after };
+        let (killed, pause_ms) = {
+            let mut core = self.shared.lock();
+            let killed = core.arrive(&point, self.task);
+            (killed, core.dice.below(LATENCY_MS / 2))
+        };
+        if killed {
+            pending().await
+        }
+        // At least the others have their turn.
+        self.shared.clock.sleep(Duration::from_millis(pause_ms.max(1))).await;
+    }
+}
+
+impl Core {
+    /// An invocation has come to a point: whether it is killed there.
+    fn arrive(&mut self, point: &Point, task: TaskId) -> bool {
+        let name = point.name();
+        let (seen, _) = self.points.entry(name.clone()).or_default();
+        *seen += 1;
+        let seen = *seen;
+        let targeted = self.target.as_ref().is_some_and(|(target, nth)| *target == name && seen == *nth);
+        let where_ = || name.clone();
+        let post = point.operation == Operation::Post;
+        let killed = (targeted && self.faults.may_kill())
+            || (post && self.fires(Fault::Aborted, where_))
+            || (!post && self.fires(Fault::Killed, where_));
+        if killed {
+            if targeted {
+                self.faults.note(if post { Fault::Aborted } else { Fault::Killed });
+            }
+            self.tell(|| format!("killed at {name}"));
+            self.kills.push(task);
+        }
+        let hangs = !killed && self.fires(Fault::TimedOut, || name.clone());
+        if hangs {
+            self.hanging.insert(task);
+        }
+        if killed || hangs {
+            self.points.entry(name).or_default().1 += 1;
+        }
+        killed || hangs
+    }
+
+    /// How a call of a function fails, if it does.
+    fn failure(&mut self, function: &str, operation: Operation) -> Failure {
+        use Operation as O;
+        let where_ = || format!("{function} {operation:?}");
+        let index = matches!(operation, O::Page | O::Count | O::Silent | O::Expired);
+        let transaction = matches!(operation, O::Append | O::Join | O::Open | O::Extend);
+        let write = transaction
+            || matches!(operation, O::Bury | O::Touch | O::Standing | O::Charge | O::Create | O::Grow | O::MarkSent)
+            || matches!(operation, O::WritePresence | O::Renew | O::NoteRoomBusy);
+        let read = matches!(operation, O::Find | O::RoomsOf | O::MembersAmong | O::Holdings | O::Head | O::Heads)
+            || matches!(operation, O::Known | O::Log | O::LogBackwards | O::Occupants | O::Devices | O::Presence)
+            || matches!(operation, O::MembersCounted | O::RoomBusyUntil);
+        let queue =
+            matches!(operation, O::Submit | O::Dispatch | O::CheckAfter | O::RetryAfter | O::Tell | O::BuryLetter);
+        if operation == O::Dispatch && self.fires(Fault::SendHalfFailed, where_) {
+            return Failure::Halfway(How::Unavailable);
+        }
+        if operation == O::Leave && self.fires(Fault::Unprocessed, where_) {
+            return Failure::Halfway(How::Unavailable);
+        }
+        if transaction && self.fires(Fault::Conflict, where_) {
+            return Failure::Before(How::Unavailable);
+        }
+        if index && self.fires(Fault::IndexThrottled, where_) {
+            return Failure::Before(How::Throttled);
+        }
+        if (write || read || operation == O::Leave) && self.fires(Fault::TableThrottled, where_) {
+            return Failure::Before(How::Throttled);
+        }
+        if (write || queue || operation == O::Leave) && self.fires(Fault::UnknownOutcome, where_) {
+            return Failure::After(How::Unavailable);
+        }
+        if (write || read || index || queue) && self.fires(Fault::ServerError, where_) {
+            return Failure::Before(How::Unavailable);
+        }
+        Failure::Pass
+    }
+}
+
+impl Decide for Hand {
+    fn decide(&self, call: Call) -> Failure {
+        self.shared.lock().failure(self.function, call.operation)
+    }
+
+    fn before(&self, call: Call) -> impl Future<Output = ()> + Send {
+        self.point(call, false)
+    }
+
+    fn after(&self, call: Call) -> impl Future<Output = ()> + Send {
+        self.point(call, true)
+    }
+}
+
+/// A function's own clock, which is a little off.
+#[derive(Debug, Clone)]
+pub(crate) struct OwnClock {
+    clock: TurnedClock,
+    ahead: Duration,
+    behind: Duration,
+}
+
+impl OwnClock {
+    /// The run's clock, so much ahead and so much behind.
+    #[must_use]
+    pub(crate) fn new(clock: TurnedClock, ahead: Duration, behind: Duration) -> Self {
+        Self { clock, ahead, behind }
+    }
+}
+
+impl Clock for OwnClock {
+    fn now(&self) -> Timestamp {
+        self.clock.now().plus(self.ahead).minus(self.behind)
+    }
+
+    fn sleep(&self, pause: Duration) -> impl Future<Output = ()> + Send {
+        self.clock.sleep(pause)
+    }
+}

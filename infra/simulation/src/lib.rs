@@ -1,0 +1,26 @@
+//! The whole pipeline in one process, under every fault and in every order.
+//!
+//! The functions are those that are deployed, each invocation in a process of its own; the tables, queues and the gateway are in
+//! memory; the clients are the real ones. One thread, one turned clock, one seed: whatever happens, happens again. What each
+//! member must hear, and may, is checked by a model too simple to be wrong ([`check`]).
+
+pub mod campaign;
+mod chance;
+pub mod check;
+pub mod cli;
+mod core;
+mod executor;
+pub mod faults;
+mod feeds;
+mod gateway;
+mod hand;
+mod members;
+mod pipeline;
+mod routes;
+pub mod run;
+mod script;
+pub mod shrink;
+mod sources;
+
+pub use faults::Fault;
+pub use run::{Mistake, Options, Report, run};

@@ -1,0 +1,5 @@
+//! Runs seeds.
+
+fn main() -> std::process::ExitCode {
+    simulation::cli::main()
+}

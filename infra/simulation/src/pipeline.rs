@@ -1,0 +1,255 @@
+//! The functions as they are deployed, each invocation in a process of its own: nothing in memory outlives it.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use connect::Connect;
+use disconnect::Disconnect;
+use domain::ports::Clock;
+use domain::{Change, ConnectionId, Endpoint, Format, Identity, Kinds, Timestamp, limits};
+use events::Events;
+use fanout::Fanout;
+use ingest::Ingest;
+use lambda_kit::Deadline;
+use lambda_kit::batch::{Failed, Message, report};
+use lambda_kit::start::{Batches, Records, Routes};
+use lambda_kit::websocket::{Answer, Call};
+use membership::Membership;
+use presence::Keeper;
+use protocol::context::Context;
+use protocol::stream::Record;
+use reaper::Reaper;
+use sequencer::Sequencer;
+use telemetry::Summary;
+use testkit::chance::Seeded;
+use testkit::faults::Faulty;
+use testkit::memory::{Bug, Queues, Store, Topic};
+use tokens::Verifier;
+
+use crate::core::{Due, Shared};
+use crate::executor::{Executor, TaskId};
+use crate::faults::Fault;
+use crate::gateway::Management;
+use crate::hand::{Hand, OwnClock};
+use crate::sources;
+
+/// A key that no test signs with: nobody renews a token here.
+const KEYS: &str = r#"{"dev":"bm9ib2R5IHNpZ25zIHdpdGggdGhpcyBrZXksIHRoYXQgaXMgYWxs"}"#;
+/// Where everybody is posted to.
+const ENDPOINT: &str = "https://gateway.invalid/simulation";
+/// A function's timeout, unless it is the reaper's.
+const TIMEOUT: Duration = Duration::from_secs(5);
+const REAPER_TIMEOUT: Duration = Duration::from_secs(50);
+
+fn verifier() -> Verifier {
+    Verifier::new(Some(KEYS), None, None, None).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// How an invocation ended.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// A route answered.
+    Answered(Answer),
+    /// A batch was worked off; these come back.
+    Batch(Vec<Failed>),
+    /// Records were worked off; these failed.
+    Records(Vec<String>),
+    /// A schedule's run is over.
+    Run,
+}
+
+/// What every invocation is wired to.
+#[derive(Clone)]
+pub(crate) struct Pipeline {
+    /// The run.
+    pub(crate) shared: Shared,
+    /// The tables.
+    pub(crate) store: Store,
+    /// The queues.
+    pub(crate) queues: Queues,
+    /// What backends hear.
+    pub(crate) topic: Topic,
+    /// A mistake that the functions make.
+    pub(crate) bug: Option<Bug>,
+    /// Chance of the functions.
+    pub(crate) chance: Seeded,
+}
+
+/// The ports of one invocation.
+struct Hands {
+    hand: Hand,
+    tables: Faulty<Store, Hand>,
+    queues: Faulty<Queues, Hand>,
+    gateway: Faulty<Management, Hand>,
+    topic: Faulty<Topic, Hand>,
+    clock: OwnClock,
+    chance: Seeded,
+    deadline: Deadline,
+}
+
+impl Pipeline {
+    /// Everything that an invocation of a function needs, its clock and its deadline with it.
+    fn hands(&self, task: TaskId, function: &'static str) -> Hands {
+        let hand = Hand { shared: self.shared.clone(), task, function };
+        let timeout = if function == "reaper" { REAPER_TIMEOUT } else { TIMEOUT };
+        let (clock, ends_at) = {
+            let mut core = self.shared.lock();
+            let ends_at = core.now.plus(timeout);
+            core.at(ends_at, Due::Deadline(task));
+            let (mut ahead, mut behind) = (Duration::ZERO, Duration::ZERO);
+            if core.faults.has(Fault::ClocksDiffer) {
+                core.faults.note(Fault::ClocksDiffer);
+                let off = Duration::from_millis(core.dice.below(25_000));
+                if core.dice.happens(0.5) { ahead = off } else { behind = off }
+            }
+            (OwnClock::new(self.shared.clock.clone(), ahead, behind), ends_at)
+        };
+        // Its own clock tells it when its time is up.
+        let own_end = clock.now().plus(ends_at.since(self.shared.clock.now()));
+        Hands {
+            tables: Faulty::new(self.store.with_bug(self.bug), hand.clone()),
+            queues: Faulty::new(self.queues.clone().with_bug(self.bug), hand.clone()),
+            gateway: Faulty::new(Management(self.shared.clone()), hand.clone()),
+            topic: Faulty::new(self.topic.clone(), hand.clone()),
+            clock,
+            chance: self.chance.clone(),
+            deadline: Deadline::at(own_end),
+            hand,
+        }
+    }
+
+    /// Starts an invocation of a route.
+    pub(crate) fn call(&self, executor: &mut Executor, task: TaskId, function: &'static str, call: Call) {
+        let Hands { tables, queues, clock, chance, .. } = self.hands(task, function);
+        let endpoint = Some(Endpoint::new(ENDPOINT));
+        let shared = self.shared.clone();
+        let answer = async move {
+            let mut summary = Summary::new(function);
+            match function {
+                "connect" => Connect::new(tables, clock, chance, endpoint).handle(call, &mut summary).await,
+                "disconnect" => Disconnect::new(tables, clock).handle(call, &mut summary).await,
+                "ingest" => Ingest::new(tables, queues, clock).handle(call, &mut summary).await,
+                _ => {
+                    let membership = Membership::new(tables, verifier(), clock, chance, endpoint);
+                    membership.handle(call, &mut summary).await
+                }
+            }
+        };
+        self.run(executor, task, async move {
+            let answer = answer.await;
+            shared.lock().done.push((task, Outcome::Answered(answer)));
+        });
+    }
+
+    /// Starts an invocation of a queue's function.
+    pub(crate) fn batch(&self, executor: &mut Executor, task: TaskId, function: &'static str, messages: Vec<Message>) {
+        let Hands { hand, tables, queues, gateway, topic, clock, chance, deadline } = self.hands(task, function);
+        let retries = Faulty::new(self.queues.clone(), hand);
+        let shared = self.shared.clone();
+        let mut groups: Vec<Vec<Message>> = Vec::new();
+        for message in messages {
+            match groups.iter_mut().find(|group| group[0].group == message.group) {
+                Some(group) => group.push(message),
+                None => groups.push(vec![message]),
+            }
+        }
+        self.run(executor, task, async move {
+            let mut summary = Summary::new(function);
+            let summary = &mut summary;
+            let failed = match function {
+                "sequencer" => Sequencer::new(tables, queues, clock, chance).handle(groups, deadline, summary).await,
+                "fanout" => Fanout::new(tables, queues, gateway, clock, chance).handle(groups, deadline, summary).await,
+                "events" => {
+                    let events = Events::new(tables, queues, gateway, clock, chance, Vec::new());
+                    events.handle(groups, deadline, summary).await
+                }
+                _ => {
+                    let keeper = Keeper::new(tables, queues, topic, clock, chance, sources::read);
+                    keeper.telling(Kinds::all()).handle(groups, deadline, summary).await
+                }
+            };
+            let kept = failed.clone();
+            report(failed, &retries, summary).await;
+            shared.lock().done.push((task, Outcome::Batch(kept)));
+        });
+    }
+
+    /// Starts an invocation with records of the connections' stream.
+    pub(crate) fn records(&self, executor: &mut Executor, task: TaskId, records: Vec<Record>) {
+        let Hands { tables, queues, topic, clock, chance, deadline, .. } = self.hands(task, "presence");
+        let shared = self.shared.clone();
+        self.run(executor, task, async move {
+            let keeper = Keeper::new(tables, queues, topic, clock, chance, sources::read).telling(Kinds::all());
+            let failed = keeper.handle_records(records, deadline, &mut Summary::new("presence")).await;
+            shared.lock().done.push((task, Outcome::Records(failed)));
+        });
+    }
+
+    /// Starts a run of the reaper.
+    pub(crate) fn reap(&self, executor: &mut Executor, task: TaskId) {
+        let Hands { tables, gateway, clock, deadline, .. } = self.hands(task, "reaper");
+        let shared = self.shared.clone();
+        self.run(executor, task, async move {
+            let reaper = Reaper::new(tables, gateway, clock, limits::STALE);
+            // A run that failed goes on in the next.
+            let _ = reaper.run(deadline, &mut Summary::new("reaper")).await;
+            shared.lock().done.push((task, Outcome::Run));
+        });
+    }
+
+    /// Starts it, at once or late.
+    fn run(&self, executor: &mut Executor, task: TaskId, work: impl Future<Output = ()> + Send + 'static) {
+        let late_ms = {
+            let mut core = self.shared.lock();
+            let late = core.fires(Fault::ColdStorm, || "an invocation".to_owned());
+            if late { core.dice.below(3_000) } else { core.dice.below(4) }
+        };
+        let clock = self.shared.clock.clone();
+        executor.spawn(task, async move {
+            clock.sleep(Duration::from_millis(late_ms)).await;
+            work.await;
+        });
+    }
+}
+
+/// The event of a route, as the gateway makes it.
+#[must_use]
+pub(crate) fn event(
+    connection: &ConnectionId,
+    user: &str,
+    connected_at: Timestamp,
+    route: &str,
+    body: String,
+    n: u64,
+) -> Call {
+    let identity = Identity {
+        user: testkit::samples::user(user),
+        device: None,
+        guest: false,
+        admin: false,
+        expires_at: None,
+        permissions: domain::Permissions::all(),
+    };
+    Call {
+        connection: connection.clone(),
+        connected_at,
+        route: route.to_owned(),
+        request_id: format!("r{n}"),
+        context: Ok(Context { identity, format: Format::RoomsV1, room: None }),
+        derived_endpoint: Endpoint::new(ENDPOINT),
+        body,
+        subprotocols: vec![protocol::SUBPROTOCOL.to_owned()],
+        query: HashMap::new(),
+    }
+}
+
+/// What a change is about, for the story.
+#[must_use]
+pub(crate) fn describe(change: &Change) -> String {
+    match change {
+        Change::Opened { connection, .. } => format!("{connection} is stored"),
+        Change::Closed { connection, .. } => format!("{connection} is forgotten"),
+        Change::Joined { room, connection, .. } => format!("{connection} is a member of {room}"),
+        Change::Left { room, connection, .. } => format!("{connection} is no member of {room} any more"),
+    }
+}

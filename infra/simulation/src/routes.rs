@@ -1,0 +1,176 @@
+//! What the gateway does with a connection: its handshake, what it says, its end.
+
+use std::time::Duration;
+
+use domain::{ConnectionId, limits};
+use protocol::reply::{Answer as Reply, Joined, Synced, SyncedRooms};
+use protocol::server::ServerFrame;
+
+use crate::check::Kind;
+use crate::core::Due;
+use crate::faults::Fault;
+use crate::feeds::Work;
+use crate::gateway::IDLE;
+use crate::pipeline::event;
+use crate::run::Run;
+use roomcast_client::rules::Loss;
+
+impl Run {
+    /// A handshake has arrived: the 101 waits for `$connect`.
+    pub(crate) fn handshake(&mut self, connection: &ConnectionId) {
+        let first = {
+            let mut core = self.shared.lock();
+            let now = core.now;
+            match core.sockets.get_mut(connection) {
+                Some(socket) if socket.opening => socket.connected_at = now,
+                _ => return,
+            }
+            core.fires(Fault::DisconnectFirst, || connection.to_string())
+        };
+        self.call("connect", connection, String::new());
+        if first {
+            if let Some(socket) = self.shared.lock().sockets.get_mut(connection) {
+                socket.opening = false;
+            }
+            self.lost_by_client(connection, &Loss::Failed("reset".to_owned()));
+            let mut core = self.shared.lock();
+            let after_ms = core.dice.below(30);
+            core.after_ms(after_ms, Due::Disconnect(connection.clone()));
+        }
+    }
+
+    /// A client has said something.
+    pub(crate) fn from_client(&mut self, connection: &ConnectionId, text: String) {
+        {
+            let mut core = self.shared.lock();
+            let now = core.now;
+            match core.sockets.get_mut(connection) {
+                Some(socket) if socket.open && !socket.black_hole => socket.active_at = now,
+                _ => return,
+            }
+        }
+        let action = serde_json::from_str::<serde_json::Value>(&text).ok();
+        let action = action.as_ref().and_then(|text| text["action"].as_str());
+        let function = match action {
+            Some("join" | "leave" | "sync" | "history" | "who" | "ping" | "auth") => "membership",
+            _ => "ingest",
+        };
+        self.call(function, connection, text);
+    }
+
+    /// The client has closed a connection, or the network has.
+    pub(crate) fn closed_from(&mut self, connection: &ConnectionId) {
+        let mut core = self.shared.lock();
+        let Some(socket) = core.sockets.get_mut(connection) else { return };
+        let was = socket.open || socket.opening;
+        (socket.open, socket.opening) = (false, false);
+        if was {
+            core.tell_of_the_end(connection);
+        }
+    }
+
+    pub(crate) fn disconnect(&mut self, connection: &ConnectionId) {
+        self.call("disconnect", connection, String::new());
+    }
+
+    fn call(&mut self, function: &'static str, connection: &ConnectionId, body: String) {
+        if self.shared.lock().fires(Fault::NotInvoked, || format!("{function} of {connection}")) {
+            return self.nobody_answers(function, connection);
+        }
+        self.requests += 1;
+        let (connected_at, user) = {
+            let core = self.shared.lock();
+            let socket = &core.sockets[connection];
+            (socket.connected_at, self.members[socket.member].user)
+        };
+        let call = event(connection, user, connected_at, function, body, self.requests);
+        let task = self.executor.reserve();
+        self.feeds.begins(task, Work::Call { function, connection: connection.clone() });
+        self.pipeline.call(&mut self.executor, task, function, call);
+    }
+
+    /// A route's function was not invoked, killed, or ran out of time.
+    pub(crate) fn nobody_answers(&mut self, function: &'static str, connection: &ConnectionId) {
+        if function == "connect" {
+            return self.answered(function, connection, 500, None);
+        }
+        let text = format!(r#"{{"message":"Internal server error","connectionId":"{connection}","requestId":"r"}}"#);
+        self.shared.lock().send(connection, text);
+    }
+
+    /// A route's function has answered.
+    pub(crate) fn answered(
+        &mut self,
+        function: &'static str,
+        connection: &ConnectionId,
+        status: u16,
+        body: Option<String>,
+    ) {
+        if function == "connect" {
+            let mut core = self.shared.lock();
+            let latency_ms = core.dice.within(1, 30);
+            let Some(socket) = core.sockets.get_mut(connection).filter(|socket| socket.opening) else { return };
+            socket.opening = false;
+            socket.open = status == 200;
+            let due = match status {
+                200 => Due::OpenedTo(connection.clone()),
+                other => Due::RefusedTo(connection.clone(), other),
+            };
+            core.after_ms(latency_ms, due);
+            return;
+        }
+        if let Some(body) = body {
+            self.check_reply(connection, &body);
+            self.shared.lock().send(connection, body);
+        }
+    }
+
+    /// `recovered: true` means that what is replayed goes on without a gap, and ends where it says.
+    fn check_reply(&self, connection: &ConnectionId, body: &str) {
+        let Ok(ServerFrame::Answer(Reply { outcome: Ok(raw), .. })) = ServerFrame::parse(body) else { return };
+        let joined: Vec<Joined> = match Reply::done::<SyncedRooms>(&raw) {
+            Ok(synced) => synced.rooms.into_values().filter_map(only_joined).collect(),
+            Err(_) => Reply::done::<Joined>(&raw).into_iter().collect(),
+        };
+        for one in joined.into_iter().filter(|one| one.recovered == Some(true)) {
+            let mut next = None;
+            for block in &one.b {
+                if next.is_some_and(|next| next != block.seq.get()) {
+                    let what = format!("{connection} is told that {} is whole, and has a gap: {body}", one.room);
+                    self.shared.lock().broke(Kind::FalseRecovered, what);
+                }
+                next = Some(block.seq.get() + block.m.len() as u64);
+            }
+            let end = one.next.map_or(one.seq.get(), |after| after.get());
+            if next.is_some_and(|next| next != end + 1) {
+                let what = format!("{connection} is told that {} is whole through {end}: {body}", one.room);
+                self.shared.lock().broke(Kind::FalseRecovered, what);
+            }
+        }
+    }
+
+    /// The gateway cuts who is idle, and who is too old.
+    pub(crate) fn cut_off(&self) {
+        let mut core = self.shared.lock();
+        let now = core.now;
+        let idle = |since: domain::Timestamp, most: Duration| now.since(since) >= most;
+        let sockets = core.sockets.iter().filter(|(_, socket)| socket.open);
+        let over: Vec<ConnectionId> = sockets
+            .filter(|(_, socket)| {
+                idle(socket.active_at, IDLE) || idle(socket.connected_at, limits::GATEWAY_CONNECTION_LIFE)
+            })
+            .map(|(id, _)| id.clone())
+            .collect();
+        for connection in over {
+            core.tell(|| format!("the gateway cuts {connection}: it was idle, or two hours old"));
+            core.close(&connection);
+        }
+    }
+}
+
+fn only_joined(synced: Synced) -> Option<Joined> {
+    match synced {
+        Synced::Joined(joined) => Some(joined),
+        Synced::Refused { .. } => None,
+    }
+}

@@ -1,0 +1,100 @@
+//! What people do in a run, drawn from its seed before it begins.
+
+use crate::chance::Dice;
+use crate::faults::{Fault, Faults};
+
+/// Rooms that people are in.
+pub(crate) const ROOMS: [&str; 3] = ["lobby", "team:7", "den"];
+
+/// What somebody does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Hears a room from now on.
+    Join(usize),
+    /// Hears it no more.
+    Leave(usize),
+    /// Publishes to a room, so many at once.
+    Publish(usize, u64),
+    /// Publishes under an id that somebody else has used in that room.
+    PublishSameId(usize),
+    /// A backend publishes an event.
+    Event(usize),
+    /// The network resets the connection.
+    Reset,
+    /// The socket takes everything from now on and delivers nothing.
+    Vanish,
+    /// The application ends, and begins anew some time later, where it had ended.
+    Restart(u64),
+    /// The gateway cuts the connection.
+    Cut,
+    /// Everybody is reset.
+    Storm,
+    /// The room grows: somebody joins a full shard.
+    Grow(usize),
+    /// The room is restored from a backup that lacks so many publications.
+    Restore(usize, u64),
+    /// A message that nobody can read is queued for a room.
+    Poison(usize),
+    /// A record that nobody can read is in the stream.
+    PoisonRecord,
+}
+
+/// Who does what when.
+#[derive(Debug, Clone)]
+pub(crate) struct Script {
+    /// Names of the members' users: two members of one name are two devices.
+    pub(crate) users: Vec<&'static str>,
+    /// Milliseconds after the beginning, who, what.
+    pub(crate) steps: Vec<(u64, usize, Step)>,
+    /// When everything heals, milliseconds after the beginning.
+    pub(crate) heals_ms: u64,
+}
+
+impl Script {
+    /// Of a seed.
+    #[must_use]
+    pub(crate) fn of(seed: u64, faults: &Faults) -> Self {
+        let dice = Dice::new(seed, 4);
+        let names = ["ada", "bob", "cyn", "dee", "eve"];
+        let members = usize::try_from(dice.within(2, 7)).unwrap_or(2);
+        let users = (0..members).map(|at| names[at % names.len()]).collect();
+        // One in forty lives for longer than a connection may.
+        let long = dice.happens(0.025);
+        let heals_ms = if long { 8_100_000 } else { dice.within(15_000, 70_000) };
+        let mut steps = Vec::new();
+        let rooms = dice.within(1, ROOMS.len() as u64);
+        let room = || usize::try_from(dice.below(rooms)).unwrap_or_default();
+        for member in 0..members {
+            for at in 0..usize::try_from(rooms).unwrap_or(1) {
+                if at == 0 || dice.happens(0.6) {
+                    steps.push((dice.below(4_000), member, Step::Join(at)));
+                }
+            }
+        }
+        let many = dice.within(10, 50);
+        for _ in 0..many {
+            let at = dice.within(500, heals_ms);
+            let member = usize::try_from(dice.below(members as u64)).unwrap_or_default();
+            let step = match dice.below(100) {
+                0..60 => Step::Publish(room(), if dice.happens(0.1) { dice.within(2, 12) } else { 1 }),
+                60..64 => Step::PublishSameId(room()),
+                64..70 => Step::Event(room()),
+                70..76 => Step::Join(room()),
+                76..81 => Step::Leave(room()),
+                81..86 => Step::Reset,
+                86..88 if faults.has(Fault::BlackHole) => Step::Vanish,
+                88..91 => Step::Restart(dice.below(20_000)),
+                91..93 if faults.has(Fault::Cut) => Step::Cut,
+                93..94 if faults.has(Fault::Storm) => Step::Storm,
+                94..96 => Step::Grow(room()),
+                96..97 if faults.has(Fault::Restored) => Step::Restore(room(), dice.below(3)),
+                97..98 if faults.has(Fault::Poison) => Step::Poison(room()),
+                98..99 if faults.has(Fault::PoisonRecord) => Step::PoisonRecord,
+                _ => Step::Publish(room(), 1),
+            };
+            steps.push((at, member, step));
+        }
+        steps.sort_by_key(|(at, member, _)| (*at, *member));
+        Self { users, steps, heals_ms }
+    }
+}

@@ -1,0 +1,100 @@
+//! What invokes functions beside the gateway: records of the stream in words of their own, and messages of queues.
+
+use std::collections::BTreeMap;
+
+use domain::ports::Receipt;
+use domain::{Change, ConnectionId, RoomId, Shard, Timestamp, UserId};
+use lambda_kit::batch;
+use protocol::stream::{Attribute, Event, Image, Record};
+use serde::Serialize;
+use testkit::memory::Message;
+
+/// The text of a body that nobody can read.
+pub(crate) const POISON: &str = "\u{1}this is no message";
+
+/// Receives after which a message is dead.
+pub(crate) const MOST_RECEIVES: u32 = 10;
+
+/// A message as Lambda hands it over.
+pub(crate) fn message<T: Serialize>(taken: &Message<T>, poisonous: bool) -> batch::Message {
+    let body = protocol::queue::encode(&taken.body).unwrap_or_default();
+    batch::Message {
+        id: taken.id.clone(),
+        receipt: taken.receipt.clone(),
+        group: taken.group.clone(),
+        receives: taken.receive_count,
+        attributes: BTreeMap::new(),
+        body: if poisonous { POISON.to_owned() } else { body },
+    }
+}
+
+/// A message of a standard queue.
+#[must_use]
+pub(crate) fn loose(id: String, queue: &str, body: String, receives: u32) -> batch::Message {
+    let receipt = Receipt { queue: queue.to_owned(), handle: id.clone() };
+    batch::Message { receipt, group: String::new(), receives, attributes: BTreeMap::new(), body, id }
+}
+
+/// A record that says a change in words of its own: which attributes the real ones have is the adapter's to know.
+#[must_use]
+pub(crate) fn record(change: &Change, number: u64, at: Timestamp) -> Record {
+    let mut keys: Image = BTreeMap::new();
+    let mut set = |name: &str, value: &str| keys.insert(name.to_owned(), Attribute::S(value.to_owned()));
+    let (what, connection, user) = match change {
+        Change::Opened { connection, user, .. } => ("opened", connection, user),
+        Change::Closed { connection, user, .. } => ("closed", connection, user),
+        Change::Joined { connection, user, .. } => ("joined", connection, user),
+        Change::Left { connection, user, .. } => ("left", connection, user),
+    };
+    set("what", what);
+    set("connection", connection.as_ref());
+    set("user", user.as_ref());
+    if let Change::Joined { room, shard, .. } | Change::Left { room, shard, .. } = change {
+        set("room", room.as_str());
+        set("shard", &shard.to_string());
+    }
+    Record {
+        event_id: format!("event-{number}"),
+        sequence_number: number.to_string(),
+        event: Event::Insert,
+        at,
+        keys,
+        old: None,
+        new: None,
+        expired: false,
+    }
+}
+
+/// A record that nobody can read.
+#[must_use]
+pub(crate) fn poison_record(number: u64, at: Timestamp) -> Record {
+    let keys = Image::from([("what".to_owned(), Attribute::S("joined".to_owned()))]);
+    Record {
+        event_id: format!("event-{number}"),
+        sequence_number: number.to_string(),
+        event: Event::Insert,
+        at,
+        keys,
+        old: None,
+        new: None,
+        expired: false,
+    }
+}
+
+/// Reads what [`record`] has written.
+///
+/// # Errors
+/// What is missing.
+pub(crate) fn read(record: &Record) -> Result<Option<Change>, String> {
+    let text = |name: &str| record.keys.get(name).and_then(Attribute::as_text).ok_or(format!("no {name}"));
+    let connection = ConnectionId::parse(text("connection")?).map_err(|error| error.to_string())?;
+    let user = UserId::parse(text("user")?).map_err(|error| error.to_string())?;
+    let room = || RoomId::parse(text("room")?).map_err(|error| error.to_string());
+    let shard = || text("shard")?.parse().map(Shard::new).map_err(|_| "no shard".to_owned());
+    Ok(Some(match text("what")? {
+        "opened" => Change::Opened { connection, user, device: None },
+        "closed" => Change::Closed { connection, user, device: None },
+        "joined" => Change::Joined { connection, user, room: room()?, shard: shard()? },
+        _ => Change::Left { connection, user, room: room()?, shard: shard()? },
+    }))
+}

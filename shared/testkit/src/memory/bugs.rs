@@ -1,0 +1,81 @@
+//! Deliberate bugs, for whoever checks that a checker finds them.
+
+/// One mistake that a pipeline like this one is easily built with. The memory has none unless it is told to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Bug {
+    /// A publication is accepted, and sometimes never queued.
+    AcceptBeforeEnqueue,
+    /// Every 410 is taken for the end, however fresh the connection.
+    ForgetOnAny410,
+    /// Only the first page of a shard is read.
+    NoPaging,
+    /// Of a 410 somebody else is forgotten.
+    WrongConnectionForgotten,
+    /// `sent` moves with the positions, and not after the jobs.
+    SentBeforeJobs,
+    /// What a crash left unsent is not looked for.
+    JobsNotResent,
+    /// A membership is written whether or not its connection lives.
+    JoinWithoutCheck,
+    /// A joiner's head is read before its membership is written.
+    HeadBeforeMembership,
+    /// Positions are given whatever the number of shards has become.
+    ShardsNotConditioned,
+    /// A room that was restored goes on in its old epoch.
+    EpochIgnored,
+    /// A publication id is recognised whoever used it.
+    DedupeWithoutPublisher,
+    /// A publication id is never recognised.
+    NoDedupe,
+    /// Who could not be reached at once is not tried again.
+    LateSkipped,
+    /// All late jobs of a shard repeat one another, says their deduplication id.
+    ReusedDeduplicationId,
+    /// A job is lost now and then.
+    JobsLost,
+    /// Nothing stands where a connection was.
+    NoTombstone,
+    /// Nobody is ever forgotten.
+    NothingForgotten,
+    /// Counts follow what the stream says, repeats included.
+    CountsIncremented,
+    /// Changes of who is there are not told.
+    AnnouncementsLost,
+    /// The reaper believes what is not so.
+    BlindReaping,
+    /// A replay ends one publication early, and says that it is whole.
+    ResumePartly,
+    /// Who leaves is heard of no more, and hears on.
+    LeaveIgnored,
+    /// What is said in one room is heard in another.
+    ForeignRoom,
+}
+
+impl Bug {
+    /// Every one of them.
+    pub const ALL: [Self; 23] = [
+        Self::AcceptBeforeEnqueue,
+        Self::ForgetOnAny410,
+        Self::NoPaging,
+        Self::WrongConnectionForgotten,
+        Self::SentBeforeJobs,
+        Self::JobsNotResent,
+        Self::JoinWithoutCheck,
+        Self::HeadBeforeMembership,
+        Self::ShardsNotConditioned,
+        Self::EpochIgnored,
+        Self::DedupeWithoutPublisher,
+        Self::NoDedupe,
+        Self::LateSkipped,
+        Self::ReusedDeduplicationId,
+        Self::JobsLost,
+        Self::NoTombstone,
+        Self::NothingForgotten,
+        Self::CountsIncremented,
+        Self::AnnouncementsLost,
+        Self::BlindReaping,
+        Self::ResumePartly,
+        Self::LeaveIgnored,
+        Self::ForeignRoom,
+    ];
+}
