@@ -54,8 +54,6 @@ impl fmt::Display for Broken {
 #[derive(Debug, Default)]
 pub struct Heard {
     rooms: BTreeMap<RoomId, Position>,
-    /// From where a room was asked for.
-    since: BTreeMap<RoomId, Position>,
     messages: Vec<Message>,
     ids: BTreeSet<(RoomId, UserId, PublicationId)>,
     accepted: BTreeSet<(RoomId, PublicationId)>,
@@ -67,7 +65,7 @@ impl Heard {
     /// The application asks for a room from there on.
     pub fn asks(&mut self, room: &RoomId, since: Option<Position>) {
         if let Some(since) = since {
-            self.since.insert(room.clone(), since);
+            self.rooms.insert(room.clone(), since);
         }
     }
 
@@ -95,8 +93,8 @@ impl Heard {
         let broken = |kind, what: String| Some(Broken { kind, what });
         match event {
             Event::Joined { room, head, members } => {
-                let from = self.since.remove(room).unwrap_or_else(|| head.clone());
-                self.rooms.insert(room.clone(), from);
+                // What goes on from where it was asked may come before the answer.
+                self.rooms.entry(room.clone()).or_insert_with(|| head.clone());
                 if let Some(members) = members {
                     self.counts.insert(room.clone(), *members);
                 }
@@ -124,7 +122,6 @@ impl Heard {
             }
             Event::Left { room } | Event::Removed { room, .. } => {
                 self.rooms.remove(room);
-                self.since.remove(room);
                 None
             }
             Event::Refused { room, failure } => broken(Kind::Refused, format!("{room}: {}", failure.message)),

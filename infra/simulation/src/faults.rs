@@ -54,7 +54,7 @@ faults! {
     SendHalfFailed = 16, 0.05, "A batch of sends fails in part.";
     TableThrottled = 17, 0.05, "A table is throttled.";
     IndexThrottled = 18, 0.05, "An index is throttled, and its table is not.";
-    IndexLags = 19, 1.0, "The indexes lag up to 5 s behind.";
+    IndexLags = 19, 1.0, "The indexes lag up to 4 s behind.";
     SmallPages = 20, 1.0, "A query comes in pages of two, after empty ones.";
     Unprocessed = 21, 0.1, "A batch of writes stays unprocessed in part.";
     UnknownOutcome = 22, 0.03, "A write is done, and its answer is lost.";
@@ -78,7 +78,7 @@ faults! {
     ReaperRaces = 46, 0.5, "The reaper runs while its connections come, join and go.";
     ReapersOverlap = 47, 0.5, "Two reapers run at the same time, or one is killed.";
     Cut = 48, 1.0, "The gateway cuts connections.";
-    ClocksDiffer = 49, 1.0, "Functions' clocks differ by up to 25 s, and run backwards.";
+    ClocksDiffer = 49, 1.0, "Functions' clocks differ by up to 25 s (half a second where indexes lag), and run backwards.";
     Storm = 50, 1.0, "Everybody is cut off and returns in the same second.";
     Conflict = 65, 0.05, "A transaction conflicts with another one.";
     JobLost = 66, 0.02, "A job is lost for ever.";
@@ -101,6 +101,7 @@ pub struct Faults {
     healed: bool,
     /// Nobody is killed in this run.
     spared: bool,
+    calm: bool,
 }
 
 impl Faults {
@@ -123,7 +124,8 @@ impl Faults {
             dice: Dice::new(seed, 2),
             fired: BTreeMap::new(),
             healed: false,
-            spared: without.contains(&Fault::Killed),
+            spared: calm || without.contains(&Fault::Killed),
+            calm,
         }
     }
 
@@ -131,6 +133,12 @@ impl Faults {
     #[must_use]
     pub fn chosen(&self) -> BTreeSet<Fault> {
         self.rates.keys().copied().collect()
+    }
+
+    /// Whether nothing ever goes wrong in this run.
+    #[must_use]
+    pub fn is_calm(&self) -> bool {
+        self.calm
     }
 
     /// Whether it may happen in this run at all.
