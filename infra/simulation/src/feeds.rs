@@ -90,6 +90,7 @@ pub(crate) struct Feeds {
     records: u64,
     messages: u64,
     poisonous: Vec<String>,
+    healed: bool,
     dead_publications: Vec<Message<Submission>>,
     dead_deliveries: Vec<Message<Job>>,
     /// Whether what is owed has been checked.
@@ -131,6 +132,7 @@ impl Feeds {
 
     /// Nothing is paused any more.
     pub(crate) fn heal(&mut self) {
+        self.healed = true;
         self.paused_until.clear();
     }
 
@@ -227,25 +229,23 @@ impl Run {
         work: impl Fn(Vec<Message<T>>) -> Work,
     ) -> bool {
         let mut fed = false;
-        while self.feeds.in_flight(name) < AT_ONCE {
+        while self.feeds.in_flight(name) < AT_ONCE && !queue.is_empty() && !self.is_paused(name) {
             let taken = queue.take();
             if taken.is_empty() {
                 break;
             }
             fed = true;
-            if self.is_paused(name) {
-                let pause = Duration::from_secs(1);
-                for message in &taken {
-                    queue.show_after(&message.receipt, pause);
-                }
-                break;
-            }
             let (dead, alive): (Vec<_>, Vec<_>) =
                 taken.into_iter().partition(|message| message.receive_count > sources::MOST_RECEIVES);
             for message in dead {
                 queue.finish(&message.receipt);
                 self.shared.lock().tell(|| format!("a message of {name} is dead"));
-                T::bury(&mut self.feeds, message);
+                if self.feeds.healed && !self.feeds.poisonous.contains(&message.deduplication_id) {
+                    // Whoever operates it redrives what can be read.
+                    queue.repeat(&message);
+                } else {
+                    T::bury(&mut self.feeds, message);
+                }
             }
             let (lost, alive): (Vec<_>, Vec<_>) = alive.into_iter().partition(|message| self.is_lost(&message.body));
             for message in &lost {

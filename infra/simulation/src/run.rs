@@ -355,6 +355,8 @@ impl Run {
         self.pipeline.store.restore(room, lost, epoch);
         self.shared.lock().faults.note(Fault::Restored);
         self.restored.insert(room.clone());
+        // Whoever is in it learns of it with the next publication, or keep-alive.
+        self.lost_silently = true;
     }
 
     fn heal(&mut self) {

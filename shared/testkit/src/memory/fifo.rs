@@ -114,6 +114,12 @@ impl<T: Clone> Fifo<T> {
         state.entries.push_back(Entry { message: again, visible_at: now });
     }
 
+    /// Whether every message is finished.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.lock().entries.is_empty()
+    }
+
     /// When the next message that is in flight or waits can be taken, if nothing is finished before.
     #[must_use]
     pub fn next_visible_at(&self) -> Option<Timestamp> {
