@@ -45,7 +45,7 @@ impl Member {
             links: BTreeMap::new(),
             wanted: BTreeSet::new(),
             unanswered: BTreeSet::new(),
-            lives: vec![Heard::default()],
+            lives: Vec::new(),
             wakes_at_ms: None,
             joined_at_ms: 0,
         }
@@ -63,10 +63,10 @@ impl Member {
         self.client.is_some()
     }
 
-    /// What it heard in this life.
+    /// What it heard in this life, or the last one.
     ///
     /// # Panics
-    /// Never: there is one from the start.
+    /// Before the first.
     #[must_use]
     pub(crate) fn heard(&self) -> &Heard {
         &self.lives[self.lives.len() - 1]
@@ -118,11 +118,9 @@ impl Run {
         let before: BTreeMap<RoomId, Position> = member
             .wanted
             .iter()
-            .filter_map(|room| Some((room.clone(), member.heard().position(room)?.clone())))
+            .filter_map(|room| Some((room.clone(), member.lives.last()?.position(room)?.clone())))
             .collect();
-        if member.heard_in_all() > 0 || !before.is_empty() {
-            member.lives.push(Heard::default());
-        }
+        member.lives.push(Heard::default());
         let last = member.lives.len() - 1;
         for room in &member.wanted {
             let since = before.get(room).cloned();
