@@ -92,12 +92,9 @@ impl Heard {
     pub fn hear(&mut self, event: &Event, restored: &BTreeSet<RoomId>) -> Option<Broken> {
         let broken = |kind, what: String| Some(Broken { kind, what });
         match event {
-            Event::Joined { room, head, members } => {
+            Event::Joined { room, head, .. } => {
                 // What goes on from where it was asked may come before the answer.
                 self.rooms.entry(room.clone()).or_insert_with(|| head.clone());
-                if let Some(members) = members {
-                    self.counts.insert(room.clone(), *members);
-                }
                 None
             }
             Event::Message(message) => self.message(message),
@@ -122,6 +119,7 @@ impl Heard {
             }
             Event::Left { room } | Event::Removed { room, .. } => {
                 self.rooms.remove(room);
+                self.counts.remove(room);
                 None
             }
             Event::Refused { room, failure } => broken(Kind::Refused, format!("{room}: {}", failure.message)),
@@ -137,7 +135,12 @@ impl Heard {
                 self.counts.insert(room.clone(), *members);
                 None
             }
-            Event::Online | Event::Offline { .. } | Event::Ephemeral { .. } => None,
+            Event::Offline { .. } => {
+                // Whoever is away is told nothing, and asks when it has returned.
+                self.counts.clear();
+                None
+            }
+            Event::Online | Event::Ephemeral { .. } => None,
             Event::History { .. } | Event::Who { .. } => None,
         }
     }

@@ -48,6 +48,8 @@ pub(crate) enum Due {
     FromClient(ConnectionId, String),
     /// What it was sent arrives.
     ToClient(ConnectionId, String),
+    /// A client has waited long enough for the answer to its handshake.
+    Waited(ConnectionId),
     /// The handshake's 101 arrives at the client.
     OpenedTo(ConnectionId),
     /// The handshake's refusal arrives there.

@@ -28,6 +28,8 @@ pub(crate) struct Socket {
     pub(crate) opening: bool,
     /// Whether its client takes it for open.
     pub(crate) held: bool,
+    /// Whether its client was told that it is open.
+    pub(crate) answered: bool,
     /// Whether it takes everything and delivers nothing.
     pub(crate) black_hole: bool,
     /// When something last passed.

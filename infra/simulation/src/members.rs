@@ -16,6 +16,8 @@ use crate::run::{Mistake, Run};
 /// So long after it was left a room may still be heard on the wire: its index lags 5 s, a job that has read it runs for 5 s,
 /// and a slow post takes 5 s.
 const HEARD_AFTER_LEAVE_MS: u64 = 16_000;
+/// A client waits so long for the answer to its handshake.
+const CONNECT_TIMEOUT_MS: u64 = 15_000;
 /// A client settles within this after joining.
 const SETTLES_MS: u64 = 15_000;
 
@@ -232,8 +234,20 @@ impl Run {
         self.carry_out(at);
     }
 
+    /// A client does not wait for ever for the answer to a handshake.
+    pub(crate) fn waited_for(&mut self, connection: &ConnectionId) {
+        let waits = self.shared.lock().sockets.get(connection).is_some_and(|socket| socket.held && !socket.answered);
+        if waits {
+            self.give_up(connection, &Loss::Failed("the server did not answer the handshake".to_owned()));
+            self.shared.lock().after_ms(5, Due::ClosedFrom(connection.clone()));
+        }
+    }
+
     pub(crate) fn opened_to(&mut self, connection: &ConnectionId) {
         let Some((at, link)) = self.holder(connection) else { return };
+        if let Some(socket) = self.shared.lock().sockets.get_mut(connection) {
+            socket.answered = true;
+        }
         let now_ms = self.now_ms();
         if let Some(client) = &mut self.members[at].client {
             client.connected(link, now_ms);
@@ -251,10 +265,20 @@ impl Run {
 
     /// Its client learns that a connection has ended.
     pub(crate) fn lost_by_client(&mut self, connection: &ConnectionId, because: &Loss) {
-        let Some((at, link)) = self.holder(connection) else { return };
-        if let Some(socket) = self.shared.lock().sockets.get_mut(connection) {
-            socket.held = false;
+        if self.holder(connection).is_some() {
+            self.give_up(connection, because);
         }
+    }
+
+    fn give_up(&mut self, connection: &ConnectionId, because: &Loss) {
+        let at = match self.shared.lock().sockets.get_mut(connection) {
+            Some(socket) => {
+                socket.held = false;
+                socket.member
+            }
+            None => return,
+        };
+        let Some(link) = self.members[at].link_of(connection) else { return };
         let now_ms = self.now_ms();
         let member = &mut self.members[at];
         member.links.remove(&link);
@@ -376,6 +400,7 @@ impl Run {
             open: false,
             opening: true,
             held: true,
+            answered: false,
             black_hole: false,
             active_at: now,
             full_until: now,
@@ -384,7 +409,8 @@ impl Run {
         };
         core.sockets.insert(connection.clone(), socket);
         let latency_ms = core.dice.within(5, 40);
-        core.after_ms(latency_ms, Due::Handshake(connection));
+        core.after_ms(latency_ms, Due::Handshake(connection.clone()));
+        core.after_ms(CONNECT_TIMEOUT_MS, Due::Waited(connection));
     }
 
     fn send(&mut self, at: usize, link: LinkId, text: String) {

@@ -278,6 +278,7 @@ impl Run {
             Due::Begin(member) => self.begin(member),
             Due::Handshake(connection) => self.handshake(&connection),
             Due::FromClient(connection, text) => self.from_client(&connection, text),
+            Due::Waited(connection) => self.waited_for(&connection),
             Due::OpenedTo(connection) => self.opened_to(&connection),
             Due::RefusedTo(connection, status) => self.refused_to(&connection, status),
             Due::ToClient(connection, text) => self.to_client(&connection, &text),
