@@ -95,8 +95,8 @@ where
             self.pay(room, &known, owed, tally).await?;
         }
         let now = self.clock.now();
-        // By this clock it has come too early: whoever looks next must not wait for it again.
-        let early = check.is_some_and(|due| due > now && known.checks.contains(&due));
+        // It has come: whoever looks next, by whatever clock, must not wait for it again.
+        let came = check.is_some_and(|due| known.checks.contains(&due));
         let woken = check.is_none_or(|due| known.woken(due, now));
         known.heard(changed.iter().copied(), now);
         let mut next = match known.step(now) {
@@ -107,7 +107,7 @@ where
             }
             Step::Wait(_) if woken => known,
             // Nothing has changed but what was owed, or waited for.
-            _ if owed.is_some() || early => known,
+            _ if owed.is_some() || came => known,
             _ => return Ok(Written::Stored),
         };
         self.write(room, &mut next, now, tally).await
