@@ -30,6 +30,13 @@ pub struct Campaign {
 
 /// The points that are known.
 pub fn points() -> impl Iterator<Item = &'static str> {
+    lines().map(|line| line.strip_suffix(RARE).unwrap_or(line))
+}
+
+/// What follows a point that few runs come to.
+const RARE: &str = " rare";
+
+fn lines() -> impl Iterator<Item = &'static str> {
     POINTS.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
@@ -39,7 +46,10 @@ pub fn options(seed: u64, mistake: Option<Mistake>) -> Options {
     let known: Vec<&str> = points().collect();
     let at = seed.checked_rem(known.len() as u64).and_then(|at| known.get(usize::try_from(at).ok()?));
     let nth = 1 + seed / known.len().max(1) as u64 % 3;
-    Options { target: at.map(|point| ((*point).to_owned(), nth)), mistake, ..Options::default() }
+    let rare = lines().filter_map(|line| line.strip_suffix(RARE)).filter(|_| !seed.is_multiple_of(4));
+    let mut targets: BTreeMap<String, u64> = rare.map(|point| (point.to_owned(), 1)).collect();
+    targets.extend(at.map(|point| ((*point).to_owned(), nth)));
+    Options { targets, mistake, ..Options::default() }
 }
 
 /// Runs seeds, as many at a time as there are processors; stops after so many that failed.

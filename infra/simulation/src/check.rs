@@ -29,6 +29,8 @@ pub enum Kind {
     LiveReaped,
     /// A count is not true.
     WrongCount,
+    /// Without any fault, a client had to ask for what it should have been told.
+    Repaired,
     /// A request never came to an end.
     Unanswered,
     /// Somebody was refused what is allowed.
@@ -57,6 +59,7 @@ pub struct Heard {
     messages: Vec<Message>,
     ids: BTreeSet<(RoomId, UserId, PublicationId)>,
     accepted: BTreeSet<(RoomId, PublicationId)>,
+    told_who_is_there: bool,
     /// The last count that was told of each room.
     pub counts: BTreeMap<RoomId, u64>,
 }
@@ -79,6 +82,12 @@ impl Heard {
     #[must_use]
     pub fn accepted(&self) -> &BTreeSet<(RoomId, PublicationId)> {
         &self.accepted
+    }
+
+    /// Whether it was ever told who is in a room.
+    #[must_use]
+    pub fn was_told_who_is_there(&self) -> bool {
+        self.told_who_is_there
     }
 
     /// Everything it heard.
@@ -132,6 +141,7 @@ impl Heard {
                 None
             }
             Event::Presence { room, members, .. } => {
+                self.told_who_is_there = true;
                 self.counts.insert(room.clone(), *members);
                 None
             }

@@ -103,7 +103,7 @@ pub(crate) struct Core {
     /// Where invocations were seen, and how often killed there.
     pub(crate) points: BTreeMap<String, (u64, u64)>,
     /// Where one is to be killed for certain, and at how manieth time it gets there.
-    pub(crate) target: Option<(String, u64)>,
+    pub(crate) targets: BTreeMap<String, u64>,
     /// The account's posts are throttled, or refused, until then.
     pub(crate) throttled_until: Timestamp,
     /// As above.
@@ -130,7 +130,7 @@ impl Shared {
             kills: Vec::new(),
             hanging: BTreeSet::new(),
             points: BTreeMap::new(),
-            target: None,
+            targets: BTreeMap::new(),
             throttled_until: began,
             forbidden_until: began,
             broken: Vec::new(),

@@ -53,7 +53,8 @@ faults! {
     ToldTwice = 15, 0.3, "A topic delivers a message to a queue twice.";
     SendHalfFailed = 16, 0.05, "A batch of sends fails in part.";
     TableThrottled = 17, 0.05, "A table is throttled.";
-    IndexThrottled = 18, 0.05, "An index is throttled, and its table is not.";
+    ConditionFailed = 18, 1.0, "A conditional write finds that somebody else was faster.";
+    IndexThrottled = 17, 0.05, "An index is throttled, and its table is not.";
     IndexLags = 19, 1.0, "The indexes lag up to 4 s behind.";
     SmallPages = 20, 1.0, "A query comes in pages of two, after empty ones.";
     Unprocessed = 21, 0.1, "A batch of writes stays unprocessed in part.";
@@ -63,6 +64,7 @@ faults! {
     Bisected = 26, 0.1, "A batch of stream records comes again in halves.";
     PoisonRecord = 27, 1.0, "A stream record cannot be read.";
     ShardsOvertake = 28, 0.3, "Records of different items come in another order.";
+    Gone = 31, 1.0, "A connection is gone, and answered 410.";
     NotReady = 32, 0.5, "A connection is answered 410 right after it opened.";
     AccountThrottled = 33, 0.05, "The account's posts are throttled.";
     BufferFull = 34, 0.05, "A connection's buffer is full for a while.";
@@ -111,7 +113,7 @@ impl Faults {
     pub fn of(seed: u64, without: &BTreeSet<Fault>) -> Self {
         let dice = Dice::new(seed, 1);
         let mut rates = BTreeMap::new();
-        let calm = dice.happens(0.05);
+        let calm = dice.happens(0.1);
         for &fault in Fault::ALL {
             // Drawn for every one, so that leaving one out changes nothing about the others.
             let (chosen, share) = (dice.happens(0.4), 0.1 + 0.9 * dice.fraction());

@@ -169,6 +169,10 @@ impl Run {
     fn note(&mut self, change: &Change, now: Timestamp) {
         match change {
             Change::Joined { room, connection, .. } => {
+                if self.pipeline.store.is_buried(connection) {
+                    let what = format!("{connection} became a member of {room} after it was forgotten");
+                    self.shared.lock().broke(crate::check::Kind::GhostLeft, what);
+                }
                 self.belonged.insert((connection.clone(), room.clone()), None);
             }
             Change::Left { room, connection, .. } => {

@@ -120,6 +120,7 @@ impl Core {
             return Fate::At(Delivery::Failed);
         }
         let Some(socket) = self.sockets.get(connection).filter(|socket| socket.open) else {
+            self.faults.note(Fault::Gone);
             return Fate::At(Delivery::Gone);
         };
         let (fresh, full) = (now.since(socket.connected_at) < NEW, socket.full_until > now);

@@ -25,6 +25,9 @@ pub(crate) struct Hand {
 
 /// A call takes up to this long, half of it before it takes effect.
 const LATENCY_MS: u64 = 8;
+/// Some take longer: this share of them, up to so long each way.
+const SLOW: f64 = 0.03;
+const SLOW_MS: u64 = 80;
 
 impl Hand {
     async fn point(&self, call: Call, after: bool) {
@@ -32,7 +35,8 @@ impl Hand {
         let (killed, pause_ms) = {
             let mut core = self.shared.lock();
             let killed = core.arrive(&point, self.task);
-            (killed, core.dice.below(LATENCY_MS / 2))
+            let tail = core.dice.happens(SLOW);
+            (killed, core.dice.below(if tail { SLOW_MS } else { LATENCY_MS / 2 }))
         };
         if killed {
             pending().await
@@ -49,12 +53,13 @@ impl Core {
         let (seen, _) = self.points.entry(name.clone()).or_default();
         *seen += 1;
         let seen = *seen;
-        let targeted = self.target.as_ref().is_some_and(|(target, nth)| *target == name && seen == *nth);
+        // The reaper has most to do when everything else is over.
+        let may = self.faults.may_kill() || (point.function == "reaper" && !self.faults.is_calm());
+        let targeted = may && self.targets.get(&name).is_some_and(|nth| seen == *nth);
         let where_ = || name.clone();
         let post = point.operation == Operation::Post;
-        let killed = (targeted && self.faults.may_kill())
-            || (post && self.fires(Fault::Aborted, where_))
-            || (!post && self.fires(Fault::Killed, where_));
+        let killed =
+            targeted || (post && self.fires(Fault::Aborted, where_)) || (!post && self.fires(Fault::Killed, where_));
         if killed {
             if targeted {
                 self.faults.note(if post { Fault::Aborted } else { Fault::Killed });

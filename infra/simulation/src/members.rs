@@ -422,6 +422,10 @@ impl Run {
             return;
         }
         let mut core = self.shared.lock();
+        let repairs = text.contains(r#""action":"join""#) && text.contains(r#""since""#);
+        if repairs && core.faults.is_calm() {
+            core.broke(Kind::Repaired, format!("member {at} asks for what it should have been told: {text}"));
+        }
         core.tell(|| format!("{connection} > {text}"));
         let latency_ms = core.dice.within(1, 30);
         core.after_ms(latency_ms, Due::FromClient(connection, text));

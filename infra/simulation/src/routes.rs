@@ -119,6 +119,9 @@ impl Run {
             core.after_ms(latency_ms, due);
             return;
         }
+        if function == "disconnect" && status == 200 {
+            self.said_gone.insert(connection.clone());
+        }
         if let Some(body) = body {
             self.check_reply(connection, &body);
             self.shared.lock().send(connection, body);

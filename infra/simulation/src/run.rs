@@ -69,8 +69,8 @@ pub struct Options {
     pub told: bool,
     /// A mistake that is made.
     pub mistake: Option<Mistake>,
-    /// A point to be killed at, and at how manieth time.
-    pub target: Option<(String, u64)>,
+    /// Points to be killed at, and at how manieth time.
+    pub targets: BTreeMap<String, u64>,
 }
 
 /// What came of a run.
@@ -112,6 +112,8 @@ pub struct Run {
     pub(crate) restored: BTreeSet<RoomId>,
     /// Events of backends: where, and under which id.
     pub(crate) events: Vec<(RoomId, String)>,
+    /// Whose end `$disconnect` has told.
+    pub(crate) said_gone: BTreeSet<ConnectionId>,
     /// Whether something was lost that only a keep-alive finds.
     pub(crate) lost_silently: bool,
     order: Dice,
@@ -128,7 +130,11 @@ pub fn run(seed: u64, options: &Options) -> Report {
     let steps = script.steps.len();
     let mut run = Run::new(seed, faults, &script, options);
     run.go();
+    let conditions_failed = run.pipeline.store.conditions_failed();
     let core = &mut *run.shared.lock();
+    for _ in 0..conditions_failed {
+        core.faults.note(Fault::ConditionFailed);
+    }
     let rooms = ROOMS.map(|name| run.pipeline.store.publications(&samples::room(name)).len() as u64);
     Report {
         seed,
@@ -163,7 +169,7 @@ impl Run {
         };
         {
             let mut core = shared.lock();
-            core.target.clone_from(&options.target);
+            core.targets.clone_from(&options.targets);
             if lags {
                 core.faults.note(Fault::IndexLags);
                 store.set_lag(Lag::Time(Duration::from_millis(core.dice.below(4_000))));
@@ -195,6 +201,7 @@ impl Run {
             belonged: BTreeMap::new(),
             restored: BTreeSet::new(),
             events: Vec::new(),
+            said_gone: BTreeSet::new(),
             lost_silently: false,
             order: Dice::new(seed, 6),
             seed,
@@ -208,10 +215,11 @@ impl Run {
         }
         while !self.ended {
             if let Some((task, _)) = self.executor.step(&self.order) {
+                // At once: what is judged of a change is how things stand right then.
+                self.tell_stream();
                 self.after_step(task);
                 continue;
             }
-            self.tell_stream();
             if self.feed() {
                 continue;
             }
@@ -391,8 +399,23 @@ impl Run {
             return;
         }
         self.feeds.checked = true;
+        self.check_told_ends();
         self.check_deliveries();
         self.shared.lock().after_ms(u64::try_from(GHOSTS_GONE.as_millis()).unwrap_or(u64::MAX), Due::Owed);
+    }
+
+    /// Whoever the gateway said was gone is not stored.
+    fn check_told_ends(&self) {
+        let stored = self.pipeline.store.connections();
+        for ghost in stored.iter().filter(|one| self.said_gone.contains(&one.id)) {
+            self.broke(Kind::GhostLeft, format!("{} is stored, and its end was told", ghost.id));
+        }
+        let calm = self.shared.lock().faults.is_calm();
+        let is_in = |member: &&Member| member.is_up() && !member.wanted().is_empty();
+        let told = self.members.iter().flat_map(Member::lives).any(|heard| heard.was_told_who_is_there());
+        if calm && !told && self.members.iter().any(|member| is_in(&member)) {
+            self.broke(Kind::WrongCount, "nobody was ever told who is there".to_owned());
+        }
     }
 
     fn broke(&self, kind: Kind, what: String) {

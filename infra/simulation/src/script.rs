@@ -94,6 +94,26 @@ impl Script {
             };
             steps.push((at, member, step));
         }
+        // Things that only matter close together.
+        for _ in 0..dice.below(3) {
+            let (at, room) = (dice.within(4_000, heals_ms), room());
+            let somebody = || usize::try_from(dice.below(members as u64)).unwrap_or_default();
+            let (one, other) = (somebody(), somebody());
+            steps.push((at - 3_000, one, Step::Leave(room)));
+            if dice.happens(0.5) {
+                steps.push((at, other, Step::Grow(room)));
+                steps.push((at, one, Step::Join(room)));
+                for _ in 0..6 {
+                    let another = somebody();
+                    steps.push((at - 60 + dice.below(140), another, Step::Publish(room, 1)));
+                }
+            } else {
+                steps.push((at, one, Step::Join(room)));
+                steps.push((at + dice.within(10, 70), one, Step::Reset));
+                // It wants to be elsewhere when it is back.
+                steps.push((at + 80, one, Step::Leave(room)));
+            }
+        }
         steps.sort_by_key(|(at, member, _)| (*at, *member));
         Self { users, steps, heals_ms }
     }

@@ -27,6 +27,27 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("loadtest", &["domain", "protocol", "roomcast-client"]),
     ("baseline", &[]),
     ("xtask", &["domain", "protocol", "roomcast-client", "topology"]),
+    (
+        "simulation",
+        &[
+            "connect",
+            "disconnect",
+            "domain",
+            "events",
+            "fanout",
+            "ingest",
+            "lambda-kit",
+            "membership",
+            "presence",
+            "protocol",
+            "reaper",
+            "roomcast-client",
+            "sequencer",
+            "telemetry",
+            "testkit",
+            "tokens",
+        ],
+    ),
     ("e2e", &["aws-adapters", "domain", "local", "protocol", "roomcast-client", "topology"]),
 ];
 
