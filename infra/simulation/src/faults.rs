@@ -69,7 +69,7 @@ faults! {
     AccountThrottled = 33, 0.05, "The account's posts are throttled.";
     BufferFull = 34, 0.05, "A connection's buffer is full for a while.";
     PostFails = 35, 0.05, "A post is answered 500.";
-    Forbidden = 36, 0.005, "All posts are refused for a while: credentials have expired.";
+    Forbidden = 36, 0.01, "All posts are refused for a while: credentials have expired.";
     PostHangs = 38, 0.03, "A post is never answered, and not delivered.";
     PostSlow = 39, 0.03, "A post is delivered and answered after 5 s.";
     PostAnswerLost = 40, 0.05, "A frame is delivered, and the answer is lost.";
