@@ -69,6 +69,8 @@ pub enum Speed {
 /// What of the functions' output is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Logs {
+    /// Nothing at all: whoever wants to hear it has a [listener](Options::listener).
+    Silent,
     /// Warnings, errors, and how a function died.
     Quiet,
     /// Also one line per invocation: those that carry metrics.
