@@ -3,20 +3,29 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use domain::{Data, Device, PublicationId, RoomId};
+use domain::{Data, Device, PublicationId, RoomId, Sequence};
 use roomcast_client::connection::{Events, Handle, Options, PublishError, connect};
 use roomcast_client::rules::Event;
 use tokio::sync::mpsc;
 
-use super::ledger::Ledger;
+use super::ledger::{Ledger, Session};
 
 /// Events that may wait for the application: so many that nobody ever waits for it.
 const EVENTS_WAITING: usize = 1 << 16;
 
+/// A publication that its publisher was told to be accepted.
+#[derive(Debug)]
+pub(super) struct Accepted {
+    pub(super) room: RoomId,
+    pub(super) pid: PublicationId,
+    /// Where its publisher was before it published: the publication can only come later.
+    pub(super) after: Option<Sequence>,
+}
+
 /// What became of the publications of all members.
 #[derive(Debug, Default)]
 pub(super) struct Published {
-    pub(super) accepted: Mutex<Vec<(RoomId, PublicationId)>>,
+    pub(super) accepted: Mutex<Vec<Accepted>>,
     pub(super) rejected: Mutex<Vec<String>>,
     /// Without an answer yet.
     pub(super) waiting: AtomicU64,
@@ -135,11 +144,12 @@ impl Application {
     }
 
     fn publish(&self, place: usize, pid: PublicationId) {
-        let rooms: Vec<RoomId> = locked(&self.ledger).all_open().map(|session| session.room.clone()).collect();
+        let at = |session: &Session| (session.room.clone(), session.position().map(|at| at.sequence));
+        let rooms: Vec<_> = locked(&self.ledger).all_open().map(at).collect();
         if rooms.is_empty() {
             return;
         }
-        let room = rooms[place % rooms.len()].clone();
+        let (room, after) = rooms[place % rooms.len()].clone();
         let (handle, published) = (self.handle.clone(), Arc::clone(&self.published));
         published.waiting.fetch_add(1, Ordering::SeqCst);
         tokio::spawn(async move {
@@ -149,7 +159,7 @@ impl Application {
                 Err(error) => Err(error),
             };
             match outcome {
-                Ok(()) => locked(&published.accepted).push((room, pid)),
+                Ok(()) => locked(&published.accepted).push(Accepted { room, pid, after }),
                 Err(PublishError::NotTaken(_)) => drop(published.unknown.fetch_add(1, Ordering::SeqCst)),
                 Err(error) => locked(&published.rejected).push(format!("{pid} in {room} was rejected: {error}")),
             }

@@ -22,7 +22,7 @@ use turmoil::Turmoil;
 use world::World;
 
 /// What goes wrong unless it is said otherwise: everything, so often that most rooms are in some trouble at any time.
-pub const FAULTS: &str = "F1=0.01,F2=0.002,F7=0.02,F8=0.01,F11=0.01,F16=0.02,F17=0.01,F19=0..2000ms,F22=0.005,F25=0.05,F32=0.05,\
+pub const FAULTS: &str = "F1=0.01,F2=0.002,F7=0.02,F8=0.01,F11=0.01,F16=0.02,F17=0.01,F19=0..2000ms,F22=0.005,F25=0.2,F32=0.05,\
                           F33=0.02,F34=0.005,F35=0.01,F38=0.001,F39=0.0005,F40=0.005,F42=0.02,F43=0.3,F45=0.2,F48=0.0005";
 
 /// How much of it.

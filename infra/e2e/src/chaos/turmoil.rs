@@ -11,7 +11,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::dice::Dice;
 use super::ledger::Finding;
-use super::member::{Ask, Member, Published, locked};
+use super::member::{Accepted, Ask, Member, Published, locked};
 use super::proxy::{Cut, Proxy};
 use super::report::Report;
 use super::world::World;
@@ -205,7 +205,7 @@ impl Turmoil {
         }
     }
 
-    /// What was accepted is in the log, each once.
+    /// What was accepted is in the log, each once, and after what its publisher had heard before.
     fn wrong_log(&self, truth: &Truth) -> Vec<Finding> {
         let mut findings: Vec<Finding> = locked(&self.published.rejected).iter().cloned().map(Finding).collect();
         let waiting = self.published.waiting.load(Ordering::SeqCst);
@@ -221,10 +221,17 @@ impl Turmoil {
         for ((room, pid), at) in places.iter().filter(|(_, at)| at.len() > 1) {
             findings.push(Finding(format!("{pid} stands in the log of {room} {} times: at {at:?}", at.len())));
         }
-        let accepted = locked(&self.published.accepted);
-        let lost = accepted.iter().filter(|(room, pid)| !places.contains_key(&(room, pid)));
-        findings
-            .extend(lost.map(|(room, pid)| Finding(format!("{pid} was accepted, and is not in the log of {room}"))));
+        for Accepted { room, pid, after } in locked(&self.published.accepted).iter() {
+            let at = places.get(&(room, pid)).map(|at| at[0] as u64);
+            let wrong = match (at, after) {
+                (None, _) => format!("{pid} was accepted, and is not in the log of {room}"),
+                (Some(at), Some(after)) if at <= after.get() => {
+                    format!("{pid} stands at {at} in {room}, and its publisher had heard {} before", after.get())
+                }
+                (Some(_), _) => continue,
+            };
+            findings.push(Finding(wrong));
+        }
         findings
     }
 
