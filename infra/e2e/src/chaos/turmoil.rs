@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::dice::Dice;
-use super::ledger::Finding;
+use super::ledger::{Finding, Session};
 use super::member::{Accepted, Ask, Member, Published, locked};
 use super::proxy::{Cut, Proxy};
 use super::report::Report;
@@ -127,24 +127,21 @@ impl Turmoil {
         let begun = Instant::now();
         while begun.elapsed() < within {
             sleep(LOOK).await;
-            if self.published.waiting.load(Ordering::SeqCst) == 0 && world.is_quiet() && self.is_whole(world).await {
+            if self.published.waiting.load(Ordering::SeqCst) == 0 && world.is_quiet() && self.behind(world).await == 0 {
                 return true;
             }
         }
         false
     }
 
-    async fn is_whole(&self, world: &World) -> bool {
+    /// Stays that have not heard everything yet.
+    pub(super) async fn behind(&self, world: &World) -> usize {
         let heads = world.heads(&self.rooms).await;
-        self.members.iter().all(|member| {
-            let ledger = member.ledger();
-            ledger.all_open().all(|session| {
-                !session.leaving
-                    && session
-                        .position()
-                        .is_some_and(|at| heads.get(&session.room).is_some_and(|head| at.sequence.get() >= *head))
-            })
-        })
+        let is_behind = |session: &&Session| {
+            let head = heads.get(&session.room).copied().unwrap_or(0);
+            session.leaving || session.position().is_none_or(|at| at.sequence.get() < head)
+        };
+        self.members.iter().map(|member| member.ledger().all_open().filter(is_behind).count()).sum()
     }
 
     /// How many members each room has.
