@@ -335,6 +335,19 @@ mod tests {
     }
 
     #[test]
+    fn faults_are_none_unless_they_are_named_and_a_mistake_ends_the_program() {
+        let options = parse(&[]).options(PathBuf::new());
+        assert!(options.faults.is_empty());
+        let named =
+            ["--fault", "F33=0.02,F38=0.001,F43=0.3,F8=0.05,F25=0.05,F19=0..2000ms,F1=0.01", "--fault-seed", "7"];
+        let options = parse(&named).options(PathBuf::new());
+        assert_eq!(options.faults.to_string(), "F1=0.01,F8=0.05,F19=0..2000ms,F25=0.05,F33=0.02,F38=0.001,F43=0.3");
+        assert_eq!(options.fault_seed, 7);
+        let mistake = Cli::try_parse_from(["cargo dev", "--fault", "F33=2"]).unwrap_err().to_string();
+        assert!(mistake.contains("the rate of F33 is \"2\" and must be a number from 0 to 1"), "{mistake}");
+    }
+
+    #[test]
     fn binaries_are_built_unless_a_folder_or_nothing_is_asked_for() {
         let dev = || "dev".to_owned();
         assert_eq!(parse(&[]).binaries(), Binaries::Built { profile: dev() });
