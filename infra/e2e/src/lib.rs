@@ -4,6 +4,7 @@
 //! they find out about the server they find out by themselves.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "it is for tests: they fail by panicking")]
 
+pub mod chaos;
 mod member;
 mod stack;
 

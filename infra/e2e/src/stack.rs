@@ -26,8 +26,9 @@ pub fn binaries() -> PathBuf {
         }
         assert!(command.status().unwrap().success(), "the functions do not build");
         let test = std::env::current_exe().unwrap();
-        // target/debug/deps/test-0123 -> target/debug
-        test.parent().and_then(Path::parent).unwrap().to_owned()
+        // target/debug/deps/test-0123 -> target/debug; a binary is there already.
+        let folder = test.parent().unwrap();
+        if folder.ends_with("deps") { folder.parent().unwrap().to_owned() } else { folder.to_owned() }
     };
     FOLDER.get_or_init(build).clone()
 }

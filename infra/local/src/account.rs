@@ -2,14 +2,16 @@
 //!
 //! A function with reserved concurrency is left to the emulator, which throttles it as AWS does. Any other function
 //! would start a thousand processes in a burst on AWS; here its invocations beyond a few wait for a process, as if the
-//! function were slower, and nobody sees a throttle that AWS would not have made.
+//! function were slower, and nobody sees a throttle that AWS would not have made, or that was asked for.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use local_faults::{Fault, Faults};
 use local_invoke::{Error, Invoke};
-use local_lambda::Lambda;
+use local_lambda::{CutShort, Lambda};
 use tokio::sync::Semaphore;
 use topology::Topology;
 
@@ -18,15 +20,19 @@ use topology::Topology;
 pub(crate) struct Account {
     lambda: Lambda,
     unreserved: Arc<BTreeMap<String, Semaphore>>,
+    faults: Faults,
 }
+
+/// An invocation is cut short within this time, and rather early in it: most take no longer on one machine.
+const CUT_WITHIN: Duration = Duration::from_millis(30);
 
 impl Account {
     /// Lets `processes` invocations of each function without reserved concurrency run at once.
-    pub(crate) fn new(lambda: Lambda, topology: &Topology, processes: u32) -> Self {
+    pub(crate) fn new(lambda: Lambda, topology: &Topology, processes: u32, faults: Faults) -> Self {
         let functions = topology.functions.iter().filter(|function| function.concurrency.is_none());
         let unreserved =
             functions.map(|function| (function.name.clone(), Semaphore::new(processes as usize))).collect();
-        Self { lambda, unreserved: Arc::new(unreserved) }
+        Self { lambda, unreserved: Arc::new(unreserved), faults }
     }
 }
 
@@ -37,6 +43,29 @@ impl Invoke for Account {
             Some(places) => places.acquire().await.ok(),
             None => None,
         };
+        if self.faults.armed() {
+            return self.invoke_under_faults(function, payload).await;
+        }
+        self.lambda.invoke(function, payload).await
+    }
+}
+
+impl Account {
+    async fn invoke_under_faults(&self, function: &str, payload: Bytes) -> Result<Bytes, Error> {
+        if self.faults.fires(Fault::InvocationThrottled) {
+            return Err(Error::Throttled(function.to_owned()));
+        }
+        for (fault, cut) in [(Fault::Killed, CutShort::Killed), (Fault::TimedOut, CutShort::TimedOut)] {
+            if self.faults.is_due(fault) {
+                let share = self.faults.share(fault);
+                let after = CUT_WITHIN.mul_f64(share * share);
+                let (answer, is_cut) = self.lambda.invoke_cut_short(function, payload, after, cut).await;
+                if is_cut {
+                    self.faults.happened(fault);
+                }
+                return answer;
+            }
+        }
         self.lambda.invoke(function, payload).await
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, ValueEnum};
+use local_faults::Spec;
 use local_gateway::{Limits, Rate};
 
 use crate::options::{AWS_PORT, Logs, Options, PROCESSES, Speed, WEBSOCKET_PORT};
@@ -23,7 +24,8 @@ use crate::options::{AWS_PORT, Logs, Options, PROCESSES, Speed, WEBSOCKET_PORT};
         cargo dev -- --data .roomcast           keep rooms and history over restarts\n  \
         cargo dev -- --run 'npx wscat -c $ROOMCAST_WS_URL'   start, run one command, stop, exit with its status\n  \
         cargo dev -- --topology loadtest/baseline/topology.yaml   run something else\n\n\
-        While it runs, GET /_local/stats on the AWS port has its counters as JSON."
+        While it runs, GET /_local/stats on the AWS port has its counters as JSON; GET /_local/faults the faults on \
+        demand, and PUT changes them: curl -X PUT -d F33=0.02 localhost:4566/_local/faults"
 )]
 pub struct Cli {
     /// The topology to run
@@ -59,6 +61,9 @@ pub struct Cli {
     /// Processes of a function without reserved concurrency; invocations beyond wait
     #[arg(long, value_name = "NUMBER", default_value_t = PROCESSES, value_parser = clap::value_parser!(u32).range(1..=1_000), help_heading = "Behaviour")]
     processes: u32,
+
+    #[command(flatten)]
+    faults: FaultArguments,
 
     #[command(flatten)]
     limits: LimitArguments,
@@ -108,6 +113,19 @@ struct Addresses {
     /// Uses another endpoint for DynamoDB, SQS and SNS; what the topology names is created there
     #[arg(long, value_name = "URL")]
     aws_endpoint: Option<String>,
+}
+
+/// What goes wrong on demand.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Faults")]
+struct FaultArguments {
+    /// Lets things go wrong, by number and chance, such as F33=0.02,F8=0.05,F19=0..2000ms; FIDELITY.md lists them
+    #[arg(long = "fault", value_name = "FAULTS", default_value = "", hide_default_value = true)]
+    spec: Spec,
+
+    /// Decides which of the occasions; the same seed decides the same
+    #[arg(long = "fault-seed", value_name = "NUMBER", default_value_t = 0)]
+    seed: u64,
 }
 
 /// What the gateway enforces. The defaults are those of API Gateway.
@@ -207,6 +225,8 @@ impl Cli {
             fresh_process_per_invocation: self.fresh_process_per_invocation,
             processes: self.processes,
             limits: self.limits.limits(),
+            faults: self.faults.spec.clone(),
+            fault_seed: self.faults.seed,
             logs: self.logs(),
             colours: !no_colours && std::io::IsTerminal::is_terminal(&std::io::stderr()),
             supervisor: std::env::current_exe().ok(),
@@ -312,6 +332,19 @@ mod tests {
         let limits = parse(&["--account-rate", "0", "--connect-rate", "7"]).options(PathBuf::new()).limits;
         assert_eq!(limits.account_rate, None);
         assert_eq!(limits.connect_rate, Some(Rate { per_second: 7, burst: 500 }));
+    }
+
+    #[test]
+    fn faults_are_none_unless_they_are_named_and_a_mistake_ends_the_program() {
+        let options = parse(&[]).options(PathBuf::new());
+        assert!(options.faults.is_empty());
+        let named =
+            ["--fault", "F33=0.02,F38=0.001,F43=0.3,F8=0.05,F25=0.05,F19=0..2000ms,F1=0.01", "--fault-seed", "7"];
+        let options = parse(&named).options(PathBuf::new());
+        assert_eq!(options.faults.to_string(), "F1=0.01,F8=0.05,F19=0..2000ms,F25=0.05,F33=0.02,F38=0.001,F43=0.3");
+        assert_eq!(options.fault_seed, 7);
+        let mistake = Cli::try_parse_from(["cargo dev", "--fault", "F33=2"]).unwrap_err().to_string();
+        assert!(mistake.contains("the rate of F33 is \"2\" and must be a number from 0 to 1"), "{mistake}");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
+use local_faults::Faults;
 use local_queues::{Config, Keeper, Service};
 use nix::fcntl::{Flock, FlockArg};
 use tokio::net::TcpListener;
@@ -48,6 +49,7 @@ impl Cloud {
         listener: Option<TcpListener>,
         callers: Arc<Callers>,
         grants: Arc<Grants>,
+        faults: &Faults,
     ) -> Result<Self, Error> {
         let Some(listener) = listener else {
             let url = options.aws_endpoint.as_deref().unwrap_or_default();
@@ -59,7 +61,8 @@ impl Cloud {
         let (messaging, keeper) = messaging(&url, folder.as_ref())?;
         let (stop, calls) = (CancellationToken::new(), Arc::new(Calls::default()));
         let dynamo = Dynamo::start(database.clone(), stop.clone()).await?;
-        let endpoint = Arc::new(Endpoint::new(dynamo, messaging.clone(), callers, grants, Arc::clone(&calls)));
+        let endpoint =
+            Arc::new(Endpoint::new(dynamo, messaging.clone(), callers, grants, Arc::clone(&calls), faults.clone()));
         let mut tasks = vec![
             tokio::spawn(aws::serve(Arc::clone(&endpoint), listener, stop.clone())),
             tokio::spawn(tend(database, options.speed.tending_period(), stop.clone())),

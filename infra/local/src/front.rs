@@ -1,8 +1,6 @@
 //! The WebSocket gateway of the stack.
 
-use std::sync::Arc;
-
-use local_gateway::{Access, Authorizer, Config, Gateway, Hooks, ManagementCall, ManagementMethod, Route, Stats};
+use local_gateway::{Authorizer, Config, Gateway, Route, Stats};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -10,8 +8,7 @@ use topology::{Topology, Trigger};
 
 use crate::Error;
 use crate::account::Account;
-use crate::aws::caller::Callers;
-use crate::aws::grants::Grants;
+use crate::hooks::Granted;
 use crate::options::Options;
 use crate::place::{ACCOUNT, API_ID, REGION, STAGE};
 
@@ -29,11 +26,10 @@ impl Front {
         options: &Options,
         listener: TcpListener,
         account: Account,
-        callers: Arc<Callers>,
-        grants: Arc<Grants>,
+        hooks: Granted,
     ) -> Result<Self, Error> {
         let config = config(topology, options, listener.local_addr()?.to_string());
-        let gateway = Gateway::with_hooks(config, account, Granted { callers, grants })?;
+        let gateway = Gateway::with_hooks(config, account, hooks)?;
         let stop = CancellationToken::new();
         let (serves, stopped) = (gateway.clone(), stop.clone());
         let serving = tokio::spawn(async move {
@@ -90,28 +86,5 @@ fn config(topology: &Topology, options: &Options, domain_name: String) -> Config
         authorizer,
         allow_binary: false,
         limits: options.limits.clone(),
-    }
-}
-
-/// The management API asks the same grants as the AWS endpoint.
-struct Granted {
-    callers: Arc<Callers>,
-    grants: Arc<Grants>,
-}
-
-impl Hooks for Granted {
-    fn authorize(&self, call: &ManagementCall<'_>) -> Access {
-        let method = match call.method {
-            ManagementMethod::Post => "POST",
-            ManagementMethod::Get => "GET",
-            ManagementMethod::Delete => "DELETE",
-        };
-        match self.grants.denial_of_connections(&self.callers.of_key(call.access_key_id), method) {
-            None => Access::Allow,
-            Some(sentence) => {
-                tracing::warn!("{sentence}");
-                Access::Deny(sentence)
-            }
-        }
     }
 }

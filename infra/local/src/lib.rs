@@ -12,6 +12,7 @@ mod environment;
 mod error;
 mod front;
 mod functions;
+mod hooks;
 mod kept;
 mod lines;
 pub mod options;
@@ -25,6 +26,7 @@ mod statistics;
 mod triggers;
 
 pub use error::Error;
+pub use local_faults as faults;
 pub use options::Options;
 pub use stack::{Addresses, STOPS_WITHIN, Stack, Websocket};
 

@@ -59,6 +59,9 @@ impl Lines {
 
     /// Nobody is helped by an error about standard error.
     fn print(&self, function: &str, text: &str, failed: bool) {
+        if self.logs == Logs::Silent {
+            return;
+        }
         let style = self.styles.get(function).copied().unwrap_or_default();
         let body = if failed { self.failure } else { Style::new() };
         let width = self.width;
@@ -109,7 +112,7 @@ fn shown(line: &str, logs: Logs) -> Option<Shown> {
         Logs::All => Some(Shown { text: harmless(line), failed }),
         Logs::Summary if sums_up || failed => Some(Shown { text: compact(&fields), failed }),
         Logs::Quiet if failed => Some(Shown { text: compact(&fields), failed }),
-        Logs::Summary | Logs::Quiet => None,
+        Logs::Summary | Logs::Quiet | Logs::Silent => None,
     }
 }
 

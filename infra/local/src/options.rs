@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use local_faults::Spec;
 use local_gateway::Limits;
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -38,6 +39,10 @@ pub struct Options {
     /// The runner's executable: functions are started through it, so that none outlives a runner that is killed.
     /// Without it, only an orderly end or a dropped stack ends them.
     pub supervisor: Option<PathBuf>,
+    /// What goes wrong on demand; nothing unless set.
+    pub faults: Spec,
+    /// By what chance it does.
+    pub fault_seed: u64,
     /// Hears every line of every function as it was written, whatever is shown.
     pub listener: Option<UnboundedSender<Line>>,
 }
@@ -64,6 +69,8 @@ pub enum Speed {
 /// What of the functions' output is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Logs {
+    /// Nothing at all: whoever wants to hear it has a [listener](Options::listener).
+    Silent,
     /// Warnings, errors, and how a function died.
     Quiet,
     /// Also one line per invocation: those that carry metrics.
@@ -99,6 +106,8 @@ impl Options {
             logs: Logs::default(),
             colours: false,
             supervisor: None,
+            faults: Spec::default(),
+            fault_seed: 0,
             listener: None,
         }
     }

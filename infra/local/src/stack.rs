@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
+use local_faults::Faults;
 use local_lambda::Lambda;
 use serde_json::{Value, json};
 use topology::Topology;
@@ -16,6 +17,7 @@ use crate::clients::Clients;
 use crate::cloud::Cloud;
 use crate::environment::Values;
 use crate::front::Front;
+use crate::hooks::Granted;
 use crate::options::Options;
 use crate::ports::Ports;
 use crate::provision::{Resources, provision};
@@ -40,6 +42,7 @@ pub struct Stack {
     triggers: Triggers,
     lambda: Lambda,
     cloud: Cloud,
+    faults: Faults,
 }
 
 /// Where everything is.
@@ -76,21 +79,21 @@ impl Stack {
         let callers = Arc::new(Callers::new(topology.functions.iter().map(|function| function.name.as_str())));
         let grants = Arc::new(Grants::new(&topology));
         let websocket = ports.websocket();
-        let cloud = Cloud::start(&options, ports.aws, Arc::clone(&callers), Arc::clone(&grants)).await?;
+        let faults = Faults::new(&options.faults, options.fault_seed);
+        let cloud = Cloud::start(&options, ports.aws, Arc::clone(&callers), Arc::clone(&grants), &faults).await?;
         let clients = Clients::new(cloud.url(), &clients::developer_credentials());
         let resources = provision(&topology, &clients, cloud.url()).await?;
         let addresses = Addresses { websocket, aws_endpoint: cloud.url().to_owned(), resources };
         let values = addresses.values(&settings);
         let lambda = functions::start(&topology, &options, &values, &callers)?;
         try_join_all(topology.functions.iter().map(|function| lambda.warm_up(&function.name))).await?;
-        let account = Account::new(lambda.clone(), &topology, options.processes);
-        let triggers = Triggers::start(&topology, &options, &addresses.resources, &clients, account.clone())?;
-        let front = ports
-            .gateway
-            .map(|listener| Front::start(&topology, &options, listener, account, callers, grants))
-            .transpose()?;
-        let stack =
-            Self { topology, settings, addresses, clients, took: started.elapsed(), front, triggers, lambda, cloud };
+        let account = Account::new(lambda.clone(), &topology, options.processes, faults.clone());
+        let triggers = Triggers::start(&topology, &options, &addresses.resources, &clients, account.clone(), &faults)?;
+        let hooks = Granted { callers, grants, faults: faults.clone() };
+        let front =
+            ports.gateway.map(|listener| Front::start(&topology, &options, listener, account, hooks)).transpose()?;
+        let took = started.elapsed();
+        let stack = Self { topology, settings, addresses, clients, took, front, triggers, lambda, cloud, faults };
         stack.publish_statistics(started);
         Ok(stack)
     }
@@ -129,6 +132,12 @@ impl Stack {
     #[must_use]
     pub fn lambda(&self) -> &Lambda {
         &self.lambda
+    }
+
+    /// What goes wrong on demand: to change it, and to see how often it did.
+    #[must_use]
+    pub fn faults(&self) -> &Faults {
+        &self.faults
     }
 
     /// What the gateway counted, if there is one.
@@ -182,6 +191,7 @@ impl Stack {
             lambda: self.lambda.clone(),
             triggers: self.triggers.clone(),
             messaging: self.cloud.messaging(),
+            faults: self.faults.clone(),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use local_event_sources::SourceStats;
+use local_faults::Faults;
 use local_gateway::Gateway;
 use local_lambda::{FunctionStats, Lambda};
 use serde_json::{Map, Value, json};
@@ -18,6 +19,7 @@ pub(crate) struct Counters {
     pub(crate) lambda: Lambda,
     pub(crate) triggers: Triggers,
     pub(crate) messaging: Option<local_queues::Service>,
+    pub(crate) faults: Faults,
 }
 
 impl Counters {
@@ -34,6 +36,7 @@ impl Counters {
             "gateway": self.gateway.as_ref().map(|gateway| of_gateway(&gateway.stats())),
             "functions": functions,
             "triggers": self.triggers.stats().iter().map(trigger).collect::<Vec<_>>(),
+            "faults": self.faults.counts_by_number(),
             "messaging": self.messaging.as_ref().map(local_queues::Service::stats),
         })
     }

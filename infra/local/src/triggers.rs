@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use local_event_sources::{
-    Checkpoints, Clients as Polled, Config, EventSources, Expression, FileCheckpoints, MemoryCheckpoints, Pace,
+    Checkpoints, Clients as Polled, Config, EventSources, Expression, Faults, FileCheckpoints, MemoryCheckpoints, Pace,
     QueueSource, Schedule, SourceStats, StartingPosition, StreamSource,
 };
 use topology::{Function, QueueTrigger, StreamTrigger, Topology, Trigger};
@@ -34,6 +34,7 @@ impl Triggers {
         resources: &Resources,
         clients: &Clients,
         account: Account,
+        faults: &Faults,
     ) -> Result<Self, Error> {
         let mut config = Config {
             region: REGION.to_owned(),
@@ -43,6 +44,7 @@ impl Triggers {
             schedules: Vec::new(),
             checkpoints: checkpoints(options.data.as_deref())?,
             pace: pace(options.speed),
+            faults: faults.clone(),
         };
         for (function, trigger) in topology.triggers() {
             match trigger {

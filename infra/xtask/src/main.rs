@@ -1,5 +1,6 @@
 //! Chores of the workspace: `cargo xtask COMMAND`.
 
+mod chaos;
 mod token;
 
 use std::process::ExitCode;
@@ -17,19 +18,26 @@ struct Arguments {
 enum Command {
     /// Prints a token that the local stack takes, signed with the development key of infra/local.yaml.
     Token(token::Arguments),
+    /// Lets everything go wrong, heals it, and accounts for every pair of a publication and a member that was owed it.
+    Chaos(chaos::Arguments),
 }
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
-        Command::Token(arguments) => token::print(&arguments),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
+        Command::Token(arguments) => {
+            token::print(&arguments).map(|()| ExitCode::SUCCESS).map_err(|error| error.to_string())
         }
-    }
+        Command::Chaos(arguments) => chaos::run(&arguments).map(status).map_err(|error| error.to_string()),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("{error}");
+        ExitCode::FAILURE
+    })
+}
+
+/// As it was; whoever was ended by a signal has failed.
+fn status(status: std::process::ExitStatus) -> ExitCode {
+    status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use local_faults::Faults;
+
 use crate::backoff::Backoff;
 use crate::checkpoints::Checkpoints;
 use crate::filter::InvalidFilter;
@@ -27,6 +29,8 @@ pub struct Config {
     pub checkpoints: Arc<dyn Checkpoints>,
     /// How often things are done.
     pub pace: Pace,
+    /// What goes wrong today.
+    pub faults: Faults,
 }
 
 /// Clients for the endpoint that the mappings poll.

@@ -32,6 +32,7 @@ pub use checkpoints::{Checkpoints, FileCheckpoints, MemoryCheckpoints, OpenError
 pub use config::{Clients, Config, ConfigError, Pace};
 pub use event_sources::{Drained, EventSources};
 pub use filter::{Filters, InvalidFilter};
+pub use local_faults::Faults;
 pub use local_invoke::{Error, Invoke};
 pub use queue::QueueSource;
 pub use schedule::{Expression, InvalidExpression, Schedule};

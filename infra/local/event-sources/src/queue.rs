@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use local_faults::Faults;
 use local_invoke::Invoke;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
@@ -105,6 +106,7 @@ pub(crate) struct Mapping<I> {
     filters: Filters,
     region: String,
     pace: Pace,
+    faults: Faults,
     client: aws_sdk_sqs::Client,
     invoker: Arc<I>,
     stop: CancellationToken,
@@ -124,7 +126,8 @@ impl<I: Invoke> Mapping<I> {
         let filters = source.check()?;
         let counters = Arc::new(Counters::of(&source.queue_arn, &source.function));
         let (region, pace, unavailable) = (config.region.clone(), config.pace, AtomicU32::new(0));
-        Ok(Self { source, filters, region, pace, client, invoker, stop, counters, unavailable })
+        let faults = config.faults.clone();
+        Ok(Self { source, filters, region, pace, faults, client, invoker, stop, counters, unavailable })
     }
 
     /// Polls until it is stopped, and returns when the last invocation is over.

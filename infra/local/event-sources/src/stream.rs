@@ -7,6 +7,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
+use local_faults::Faults;
 use local_invoke::Invoke;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -113,6 +114,7 @@ pub(crate) struct Mapping<I> {
     region: String,
     function_arn: String,
     pace: Pace,
+    faults: Faults,
     clients: Clients,
     checkpoints: Arc<dyn Checkpoints>,
     invoker: Arc<I>,
@@ -132,8 +134,8 @@ impl<I: Invoke> Mapping<I> {
         let counters = Arc::new(Counters::of(&source.event_source_arn, &source.function));
         let (region, account) = (config.region.clone(), &config.account);
         let function_arn = format!("arn:aws:lambda:{region}:{account}:function:{}", source.function);
-        let (pace, checkpoints) = (config.pace, Arc::clone(&config.checkpoints));
-        Ok(Self { source, filters, region, function_arn, pace, clients, checkpoints, invoker, stop, counters })
+        let (pace, faults, checkpoints) = (config.pace, config.faults.clone(), Arc::clone(&config.checkpoints));
+        Ok(Self { source, filters, region, function_arn, pace, faults, clients, checkpoints, invoker, stop, counters })
     }
 
     /// Reads every shard, parents before their children, until it is stopped; returns when the last invocation is

@@ -37,6 +37,8 @@ pub(crate) enum CloseRequest {
     Deleted,
     /// The gateway stops.
     Stopping,
+    /// It is said to have reached its age.
+    Aged,
 }
 
 impl Ending {
@@ -100,7 +102,7 @@ impl From<CloseRequest> for Ending {
             CloseRequest::Deleted => {
                 Self { code: CloseCode::Normal, reason: "Connection Closed Normally".into(), manner: Manner::ByGateway }
             }
-            CloseRequest::Stopping => Self::going_away(),
+            CloseRequest::Stopping | CloseRequest::Aged => Self::going_away(),
         }
     }
 }

@@ -12,9 +12,9 @@ pub trait Hooks: Send + Sync + 'static {
         Access::Allow
     }
 
-    /// What goes wrong with an authorised management call.
-    fn fault_of_call(&self, call: &ManagementCall<'_>) -> Option<CallFault> {
-        let _ = call;
+    /// What goes wrong with an authorised management call. `age` says how old the connection is, if it is there.
+    fn fault_of_call(&self, call: &ManagementCall<'_>, age: &dyn Fn() -> Option<Duration>) -> Option<CallFault> {
+        let _ = (call, age);
         None
     }
 
@@ -67,7 +67,7 @@ pub enum Access {
 /// What goes wrong with a management call. The numbers are those of the list of faults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CallFault {
-    /// F31: 410 although the client is there.
+    /// F31, F32: 410 although the client is there.
     Gone,
     /// F33, F34: 429.
     Throttled,
@@ -85,6 +85,8 @@ pub enum CallFault {
     LoseResponse,
     /// F42: done and answered with `Connection: close`.
     CloseAfter,
+    /// F48: answered as if it were done, while the connection is cut and nothing more arrives there.
+    Cut,
 }
 
 /// What goes wrong with a `$disconnect`.

@@ -3,6 +3,8 @@
 //! Source: <https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-how-to-call-websocket-api-connections.html>
 //! and the service model `apigatewaymanagementapi-2018-11-29`.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -65,7 +67,8 @@ pub(crate) async fn answer<I: Invoke>(
         core.counters.calls_forbidden.add_one();
         return Ok(replies::access_denied(&sentence));
     }
-    match core.hooks.fault_of_call(&call) {
+    let age = || age(core, id);
+    match core.hooks.fault_of_call(&call, &age) {
         None => Ok(perform(core, &call, body)),
         Some(fault) => suffer(core, &call, body, fault).await,
     }
@@ -212,7 +215,24 @@ async fn suffer<I: Invoke>(
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             response
         }
+        CallFault::Cut => cut(core, call.connection_id),
     })
+}
+
+/// The connection reaches its two hours in the very moment of a post.
+fn cut<I: Invoke>(core: &Core<I>, id: &str) -> HttpResponse {
+    let connection = Id::parse(id).and_then(|id| core.registry.get(id));
+    match connection {
+        Some(connection) if connection.outbox.request_close(CloseRequest::Aged) => tagged(StatusCode::OK, Bytes::new()),
+        _ => gone(),
+    }
+}
+
+/// How long a client has been connected.
+fn age<I: Invoke>(core: &Core<I>, id: &str) -> Option<Duration> {
+    let connection = Id::parse(id).and_then(|id| core.registry.get(id))?;
+    let age_ms = clock::now_ms().saturating_sub(connection.connected_at_ms);
+    Some(Duration::from_millis(u64::try_from(age_ms).unwrap_or(0)))
 }
 
 fn forbid<I: Invoke>(core: &Core<I>) -> HttpResponse {

@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, Function};
 use crate::failure::{End, FunctionError, StartFailure};
+use crate::lambda::CutShort;
 use crate::logs::{Record, Report, Status};
 use crate::pool::{Action, Event, InvocationId, Pool, ProcessId, Rules};
 use crate::process;
@@ -69,13 +70,15 @@ impl Host {
     }
 
     /// Somebody invokes: what comes of it is sent to `reply`, whether or not anybody still listens.
-    pub(crate) fn invoke(self: &Arc<Self>, payload: Bytes, reply: Reply) {
+    pub(crate) fn invoke(self: &Arc<Self>, payload: Bytes, reply: Reply) -> InvocationId {
+        let mut id = InvocationId(0);
         self.happen(|state| {
             state.invoked += 1;
-            let id = InvocationId(state.invoked);
+            id = InvocationId(state.invoked);
             state.invocations.insert(id, Invocation::new(payload, reply));
             Some(Event::Invoked(id))
         });
+        id
     }
 
     /// Starts a process, if there may be one more, and tells `warm` when it asks for work.
@@ -212,6 +215,29 @@ impl Host {
             Some(Event::Doomed(victim))
         });
         pid
+    }
+
+    /// Ends an invocation before its time, if a process works on it; says whether.
+    pub(crate) fn cut_short(self: &Arc<Self>, id: InvocationId, cut: CutShort) -> bool {
+        let mut is_cut = false;
+        self.happen(|state| {
+            let (victim, _) = state.invocations.get(&id)?.given?;
+            let process = state.processes.get(&victim)?;
+            let works_on_it = process.received && process.task.as_ref().is_some_and(|task| task.invocation == id);
+            if !works_on_it {
+                return None;
+            }
+            is_cut = true;
+            process.disarm();
+            Some(match cut {
+                CutShort::Killed => {
+                    process.order(Signal::SIGKILL);
+                    Event::Doomed(victim)
+                }
+                CutShort::TimedOut => Event::TimedOut(victim),
+            })
+        });
+        is_cut
     }
 
     /// Of the operating system.

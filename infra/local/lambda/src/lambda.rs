@@ -18,7 +18,7 @@ use crate::config::{Config, Function};
 use crate::environment;
 use crate::failure::StartFailure;
 use crate::host::Host;
-use crate::pool::Event;
+use crate::pool::{Event, InvocationId};
 use crate::session::MAX_PAYLOAD;
 use crate::spawner::Spawner;
 use crate::stats::FunctionStats;
@@ -28,6 +28,18 @@ const MAX_NAME_LENGTH: usize = 64;
 
 /// How often idle processes are looked at.
 const TICK: Duration = Duration::from_millis(500);
+
+/// An invocation that has begun, and where its answer comes.
+type Begun<'a> = (&'a Arc<Host>, InvocationId, oneshot::Receiver<Result<Bytes, Error>>);
+
+/// How an invocation is cut short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CutShort {
+    /// Its process is killed, as by a crash: `Runtime.ExitError`.
+    Killed,
+    /// As at its deadline, before it: `Sandbox.Timedout`.
+    TimedOut,
+}
 
 /// All functions. Cheap to clone; every copy is the same.
 #[derive(Clone)]
@@ -108,13 +120,42 @@ impl Lambda {
     /// # Errors
     /// See [`Error`].
     pub async fn invoke(&self, function: &str, payload: Bytes) -> Result<Bytes, Error> {
+        let (_, _, answer) = self.begin(function, payload)?;
+        answer.await.unwrap_or(Err(Error::Stopping))
+    }
+
+    /// The same, and `after` this time the process that works on it is killed, if it still does. Says also whether.
+    ///
+    /// This is a fault for tests. An invocation that no process has yet is left alone.
+    ///
+    /// # Errors
+    /// See [`Error`]: what is cut short has [failed](Error::Failed).
+    pub async fn invoke_cut_short(
+        &self,
+        function: &str,
+        payload: Bytes,
+        after: Duration,
+        cut: CutShort,
+    ) -> (Result<Bytes, Error>, bool) {
+        let (host, id, mut answer) = match self.begin(function, payload) {
+            Ok(begun) => begun,
+            Err(error) => return (Err(error), false),
+        };
+        let is_cut = tokio::select! {
+            answer = &mut answer => return (answer.unwrap_or(Err(Error::Stopping)), false),
+            () = tokio::time::sleep(after) => host.cut_short(id, cut),
+        };
+        (answer.await.unwrap_or(Err(Error::Stopping)), is_cut)
+    }
+
+    fn begin(&self, function: &str, payload: Bytes) -> Result<Begun<'_>, Error> {
         let host = self.hosts.get(function).ok_or_else(|| Error::NotFound(function.to_owned()))?;
         if payload.len() > MAX_PAYLOAD {
             return Err(Error::TooLarge(function.to_owned()));
         }
         let (reply, answer) = oneshot::channel();
-        host.invoke(payload, reply);
-        answer.await.unwrap_or(Err(Error::Stopping))
+        let id = host.invoke(payload, reply);
+        Ok((host, id, answer))
     }
 
     /// Starts one process of `function` and waits until it asks for work; says how long that took.

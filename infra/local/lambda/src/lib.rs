@@ -35,7 +35,7 @@ mod supervise;
 
 pub use config::{Config, Credentials, Function, Supervisor};
 pub use failure::StartFailure;
-pub use lambda::{Lambda, Shutdown, StartError};
+pub use lambda::{CutShort, Lambda, Shutdown, StartError};
 pub use local_invoke::{Error, Invoke};
 pub use logs::{Output, Record, Report, Sink, Status};
 pub use stats::FunctionStats;

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use common::{Fixture, Heard, PATIENCE, at_start, failed, function, program, with};
-use local_lambda::{Error, StartFailure};
+use local_lambda::{CutShort, Error, StartFailure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::json;
@@ -127,6 +127,23 @@ async fn a_killed_process_fails_its_invocation_and_is_replaced() {
     assert_eq!(error_type, "Runtime.ExitError");
     assert!(message.ends_with("Error: Runtime exited with error: signal: killed"), "{message}");
     assert_ne!(fixture.pid().await, before);
+}
+
+#[tokio::test]
+async fn an_invocation_can_be_cut_short_as_by_a_crash_or_at_its_deadline() {
+    let fixture = Fixture::of(function("f"));
+    fixture.lambda.warm_up("f").await.unwrap();
+    for (cut, expected) in [(CutShort::Killed, "Runtime.ExitError"), (CutShort::TimedOut, "Sandbox.Timedout")] {
+        let before = fixture.pid().await;
+        let hang = r#"{"do":"hang"}"#.into();
+        let (result, is_cut) = fixture.lambda.invoke_cut_short("f", hang, Duration::from_millis(200), cut).await;
+        let Err(Error::Failed { error_type, .. }) = result else { panic!("{result:?}") };
+        assert_eq!((error_type.as_str(), is_cut), (expected, true));
+        assert_ne!(fixture.pid().await, before);
+    }
+    let echo = r#"{"do":"echo"}"#.into();
+    let (result, is_cut) = fixture.lambda.invoke_cut_short("f", echo, PATIENCE, CutShort::Killed).await;
+    assert!(result.is_ok() && !is_cut, "what has ended before is not cut short: {result:?}");
 }
 
 #[tokio::test]

@@ -3,9 +3,11 @@
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
+use local_faults::Faults;
 use uuid::Uuid;
 
 use super::actions;
@@ -15,12 +17,16 @@ use super::calls::{Calls, Ending};
 use super::dynamodb::Dynamo;
 use super::grants::{Grants, denial};
 use super::protocol::Call;
+use super::switches;
+use super::trouble::Trouble;
 
 /// DynamoDB takes 16 MB, the others less: whatever is larger is nobody's call.
 const LARGEST_BODY: usize = 16 * 1024 * 1024 + 64 * 1024;
 
 /// Where the counters are served as JSON.
 const STATISTICS_PATH: &str = "/_local/stats";
+/// Where faults on demand are shown, counted and changed.
+const FAULTS_PATH: &str = "/_local/faults";
 
 /// Whoever can say what was counted in the whole stack.
 pub(crate) type Statistics = Box<dyn Fn() -> serde_json::Value + Send + Sync>;
@@ -33,6 +39,7 @@ pub(crate) struct Endpoint {
     grants: Arc<Grants>,
     calls: Arc<Calls>,
     statistics: OnceLock<Statistics>,
+    trouble: Trouble,
 }
 
 impl Endpoint {
@@ -43,8 +50,10 @@ impl Endpoint {
         callers: Arc<Callers>,
         grants: Arc<Grants>,
         calls: Arc<Calls>,
+        faults: Faults,
     ) -> Self {
-        Self { dynamo, messaging, callers, grants, calls, statistics: OnceLock::new() }
+        let (statistics, trouble) = (OnceLock::new(), Trouble::new(faults));
+        Self { dynamo, messaging, callers, grants, calls, statistics, trouble }
     }
 
     /// Says where statistics come from, once the stack is whole.
@@ -62,6 +71,9 @@ impl Endpoint {
             Ok(body) => body.to_bytes(),
             Err(error) => return plain(StatusCode::PAYLOAD_TOO_LARGE, &format!("the body cannot be read: {error}")),
         };
+        if head.uri.path() == FAULTS_PATH {
+            return switches::answer(self.trouble.faults(), &head.method, &body);
+        }
         let Some(call) = Call::of(&head.headers, &body) else {
             return plain(StatusCode::NOT_FOUND, "this is DynamoDB, DynamoDB Streams, SQS and SNS, and nothing else");
         };
@@ -69,7 +81,7 @@ impl Endpoint {
         let (mut answer, ending) = match self.refuse(&caller, &call, &body) {
             Some(answer) => (answer, Ending::Denied),
             None => {
-                let answer = self.perform(&call, &head, body.clone()).await;
+                let answer = self.perform_as(&caller, &call, &head, body.clone()).await;
                 let ending = if answer.status().is_success() { Ending::Done } else { Ending::Failed };
                 (answer, ending)
             }
@@ -101,7 +113,15 @@ impl Endpoint {
         answer::with_type(StatusCode::OK, HeaderValue::from_static("application/json"), statistics.to_string())
     }
 
-    async fn perform(&self, call: &Call<'_>, head: &http::request::Parts, body: Bytes) -> Answer {
+    /// What goes wrong on demand does so for functions, and for nobody else.
+    async fn perform_as(&self, caller: &Caller, call: &Call<'_>, head: &Parts, body: Bytes) -> Answer {
+        if !self.trouble.faults().armed() || !matches!(caller, Caller::Function(_)) {
+            return self.perform(call, head, body).await;
+        }
+        self.trouble.around(call, body, |body| self.perform(call, head, body)).await
+    }
+
+    async fn perform(&self, call: &Call<'_>, head: &Parts, body: Bytes) -> Answer {
         match call {
             Call::Dynamo(operation) => self.dynamo.handle(operation, &head.headers, body).await,
             Call::Sqs(action) => self.messaging.handle_sqs(action, body).await.map(Full::new),

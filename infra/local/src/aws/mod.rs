@@ -10,6 +10,8 @@ mod endpoint;
 pub(crate) mod grants;
 mod protocol;
 mod server;
+mod switches;
+mod trouble;
 
 pub(crate) use calls::Calls;
 pub(crate) use database::Database;

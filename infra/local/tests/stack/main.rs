@@ -5,6 +5,7 @@
 
 mod dynamodb;
 mod environment;
+mod faults;
 mod harness;
 mod provisioning;
 mod triggers;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
+use local_faults::Fault;
 use local_invoke::{Error, Invoke};
 use serde_json::Value;
 use tokio::time::Instant;
@@ -157,7 +158,8 @@ impl<I: Invoke> Mapping<I> {
         };
         self.counters.failures.add(usize::from(!failed.is_empty()));
         let done = messages.iter().enumerate().filter(|(place, _)| !failed.contains(place));
-        self.delete(done.map(|(_, held)| held.receipt.clone()).collect()).await;
+        let deleted = done.filter(|_| !self.faults.fires(Fault::MessageAgain));
+        self.delete(deleted.map(|(_, held)| held.receipt.clone()).collect()).await;
         (false, !failed.is_empty())
     }
 
@@ -177,7 +179,7 @@ impl<I: Invoke> Mapping<I> {
                 }
                 Ok(answer) => {
                     self.counters.batches.add(1);
-                    return Some(answer);
+                    return Some(answer).filter(|_| !self.faults.fires(Fault::BatchAgain));
                 }
                 Err(error) => {
                     self.counters.batches.add(usize::from(matches!(error, Error::Failed { .. })));

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use local_faults::Fault;
 use local_invoke::{Error, Invoke};
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -113,6 +114,7 @@ impl<I: Invoke> Mapping<I> {
                 tracing::debug!(function = self.source.function, %error, "a batch failed");
                 (Outcome::Failed, Failure::Unhandled)
             }
+            Ok(_) if self.faults.fires(Fault::StreamAgain) => (Outcome::Failed, Failure::Unhandled),
             Ok(answer) => (self.read_answer(&answer, records), Failure::Reported),
         };
         batch.invocations += 1;

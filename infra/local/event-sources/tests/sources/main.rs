@@ -1,6 +1,7 @@
 //! Mappings against real endpoints over the wire, with a scripted function behind them.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod faults;
 mod queues;
 mod refused;
 mod schedules;

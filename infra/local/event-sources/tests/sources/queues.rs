@@ -16,14 +16,14 @@ use crate::stack::{ACCOUNT, REGION, Stack, config};
 /// Deduplication ids.
 static SENT: AtomicUsize = AtomicUsize::new(0);
 
-struct Queue {
-    stack: Stack,
+pub(crate) struct Queue {
+    pub(crate) stack: Stack,
     url: String,
     source: QueueSource,
 }
 
 impl Queue {
-    async fn create(name: &str, visibility_timeout_s: u64) -> Self {
+    pub(crate) async fn create(name: &str, visibility_timeout_s: u64) -> Self {
         Self::with(Stack::start().await, name, visibility_timeout_s, &[]).await
     }
 
@@ -42,13 +42,13 @@ impl Queue {
         Self { stack, url, source }
     }
 
-    fn config(&self, change: impl FnOnce(&mut QueueSource)) -> Config {
+    pub(crate) fn config(&self, change: impl FnOnce(&mut QueueSource)) -> Config {
         let mut source = self.source.clone();
         change(&mut source);
         Config { queues: vec![source], ..config() }
     }
 
-    async fn send(&self, bodies: &[&str]) {
+    pub(crate) async fn send(&self, bodies: &[&str]) {
         for body in bodies {
             self.stack.sqs.send_message().queue_url(&self.url).message_body(*body).send().await.unwrap();
         }
@@ -74,7 +74,7 @@ impl Queue {
     }
 
     /// Waits until nothing is left. There is no event for that on the wire.
-    async fn until_empty(&self) {
+    pub(crate) async fn until_empty(&self) {
         let empty = async {
             while self.left().await.values().any(|count| *count > 0) {
                 tokio::task::yield_now().await;
@@ -96,11 +96,11 @@ fn bodies(records: &[Value]) -> Vec<&str> {
     records.iter().map(|record| record["body"].as_str().unwrap()).collect()
 }
 
-fn records(event: &Value) -> &[Value] {
+pub(crate) fn records(event: &Value) -> &[Value] {
     event["Records"].as_array().unwrap()
 }
 
-fn receive_count(record: &Value) -> u32 {
+pub(crate) fn receive_count(record: &Value) -> u32 {
     record["attributes"]["ApproximateReceiveCount"].as_str().unwrap().parse().unwrap()
 }
 

@@ -88,6 +88,7 @@ pub(crate) fn config() -> Config {
         schedules: vec![],
         checkpoints: Arc::new(MemoryCheckpoints::default()),
         pace: Pace { queue_wait: std::time::Duration::from_secs(1), ..Pace::fast() },
+        faults: local_event_sources::Faults::default(),
     }
 }
 

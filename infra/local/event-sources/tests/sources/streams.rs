@@ -20,13 +20,13 @@ use crate::stack::{Stack, config};
 
 const EVENT_SOURCE_ARN: &str = "arn:aws:dynamodb:us-east-1:123456789012:table/rooms/stream/1";
 
-struct Table {
-    stack: Stack,
+pub(crate) struct Table {
+    pub(crate) stack: Stack,
     source: StreamSource,
 }
 
 impl Table {
-    async fn create() -> Self {
+    pub(crate) async fn create() -> Self {
         Self::with(Stack::start().await).await
     }
 
@@ -37,7 +37,7 @@ impl Table {
         Self { stack, source }
     }
 
-    fn config(&self, change: impl FnOnce(&mut StreamSource)) -> Config {
+    pub(crate) fn config(&self, change: impl FnOnce(&mut StreamSource)) -> Config {
         let mut source = self.source.clone();
         change(&mut source);
         Config { streams: vec![source], ..config() }
@@ -49,7 +49,7 @@ impl Table {
         put.send().await.unwrap();
     }
 
-    async fn put_all(&self, values: impl IntoIterator<Item = usize>) {
+    pub(crate) async fn put_all(&self, values: impl IntoIterator<Item = usize>) {
         for value in values {
             self.put("p", &value.to_string()).await;
         }
@@ -84,7 +84,7 @@ fn value(record: &Value) -> &str {
     record["dynamodb"]["NewImage"]["value"]["S"].as_str().unwrap()
 }
 
-fn values(records: &[Value]) -> Vec<&str> {
+pub(crate) fn values(records: &[Value]) -> Vec<&str> {
     records.iter().map(value).collect()
 }
 

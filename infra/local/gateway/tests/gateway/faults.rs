@@ -15,7 +15,8 @@ use crate::support::*;
 struct Next(Arc<Mutex<(Option<CallFault>, Option<DisconnectFault>)>>);
 
 impl Hooks for Next {
-    fn fault_of_call(&self, _call: &ManagementCall<'_>) -> Option<CallFault> {
+    fn fault_of_call(&self, _call: &ManagementCall<'_>, age: &dyn Fn() -> Option<Duration>) -> Option<CallFault> {
+        assert!(age().is_some_and(|age| age < Duration::from_secs(60)), "it is there, and young");
         self.0.lock().unwrap().0.take()
     }
 
@@ -79,6 +80,14 @@ async fn a_call_can_be_late_and_its_connection_closed_after_it() {
         result.unwrap();
         assert_eq!(text(&mut client).await, "hi");
     }
+}
+
+#[tokio::test]
+async fn a_connection_can_be_cut_by_a_post_that_is_answered_and_lost() {
+    let (running, next, mut client, id) = with_hooks().await;
+    next.0.lock().unwrap().0 = Some(CallFault::Cut);
+    running.post(&id, "lost").await;
+    assert_eq!(close_frame(&mut client).await, (1001, "Going away".to_owned()));
 }
 
 #[tokio::test]

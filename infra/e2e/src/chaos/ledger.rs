@@ -1,0 +1,237 @@
+//! What a member heard, and whether it is what it was owed.
+
+use std::collections::BTreeMap;
+
+use domain::{Epoch, Position, PublicationId, RoomId, Sequence};
+
+/// The log of every room, by position from 1: what is true.
+pub type Truth = BTreeMap<RoomId, Vec<PublicationId>>;
+
+/// Something that does not hold, as a story.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding(pub String);
+
+/// A member's stay in a room: from a join to its leave, or to the end. Lost connections and restarts do not end it.
+#[derive(Debug, Clone)]
+pub struct Session {
+    /// Where.
+    pub room: RoomId,
+    /// Where the room stood when it was joined; nothing until then.
+    pub joined_at: Option<Position>,
+    /// What was told to the application, in order.
+    pub heard: Vec<(Sequence, PublicationId)>,
+    /// It was asked to leave.
+    pub leaving: bool,
+    /// It is over.
+    pub is_over: bool,
+}
+
+/// Everything that one member heard.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    /// Which member.
+    pub member: String,
+    /// Its stays, by begin.
+    pub sessions: Vec<Session>,
+    /// What it was told and should not have been.
+    pub findings: Vec<Finding>,
+}
+
+impl Session {
+    /// The last position that was told, or where it began.
+    #[must_use]
+    pub fn position(&self) -> Option<Position> {
+        let joined_at = self.joined_at.as_ref()?;
+        let sequence = self.heard.last().map_or(joined_at.sequence, |(sequence, _)| *sequence);
+        Some(Position { epoch: joined_at.epoch.clone(), sequence })
+    }
+}
+
+impl Ledger {
+    /// An empty one.
+    #[must_use]
+    pub fn new(member: String) -> Self {
+        Self { member, sessions: Vec::new(), findings: Vec::new() }
+    }
+
+    /// A stay begins.
+    pub fn begin(&mut self, room: RoomId) {
+        self.sessions.push(Session { room, joined_at: None, heard: Vec::new(), leaving: false, is_over: false });
+    }
+
+    /// The stay in a room that is not over.
+    pub fn open(&mut self, room: &RoomId) -> Option<&mut Session> {
+        self.sessions.iter_mut().rev().find(|session| session.room == *room && !session.is_over)
+    }
+
+    /// All stays that are not over.
+    pub fn all_open(&self) -> impl Iterator<Item = &Session> {
+        self.sessions.iter().filter(|session| !session.is_over)
+    }
+
+    /// The application is told that a room is joined: for the first time, or again after a restart.
+    pub fn joined(&mut self, room: &RoomId, head: Position) {
+        match self.open(room) {
+            None => self.find(format!("joined {room}, which it did not want to")),
+            Some(session) => match &session.joined_at {
+                None => session.joined_at = Some(head),
+                Some(before) if before.epoch == head.epoch => {}
+                Some(_) => self.find(format!("found another epoch in {room}")),
+            },
+        }
+    }
+
+    /// The application is told of a publication.
+    pub fn heard(&mut self, room: &RoomId, epoch: &Epoch, sequence: Sequence, pid: PublicationId) {
+        let Some(session) = self.open(room) else {
+            return self.find(format!("heard {pid} of {room}, where it is not"));
+        };
+        match &session.joined_at {
+            Some(joined_at) if joined_at.epoch == *epoch => session.heard.push((sequence, pid)),
+            Some(_) => self.find(format!("heard {pid} of another epoch of {room}")),
+            None => self.find(format!("heard {pid} of {room} before it had joined")),
+        }
+    }
+
+    /// The application is told that a room is left.
+    pub fn left(&mut self, room: &RoomId) {
+        match self.open(room) {
+            Some(session) if session.leaving => session.is_over = true,
+            _ => self.find(format!("left {room}, which it did not want to")),
+        }
+    }
+
+    /// Something that should not have been.
+    pub fn find(&mut self, what: String) {
+        self.findings.push(Finding(format!("{} {what}", self.member)));
+    }
+
+    /// The required pairs of this ledger, and what is wrong with it. A stay that is not over is owed everything up to
+    /// the end of the log, one that is over everything up to the last that it heard.
+    #[must_use]
+    pub fn check(&self, truth: &Truth) -> (u64, Vec<Finding>) {
+        let mut findings = self.findings.clone();
+        let mut pairs = 0;
+        for session in &self.sessions {
+            let (owed, wrong) = check_session(&self.member, session, truth);
+            pairs += owed;
+            findings.extend(wrong);
+        }
+        (pairs, findings)
+    }
+}
+
+/// Only the first thing that is wrong with a stay is told: what follows follows from it.
+fn check_session(member: &str, session: &Session, truth: &Truth) -> (u64, Option<Finding>) {
+    let nothing = Vec::new();
+    let room = &session.room;
+    let log = truth.get(room).unwrap_or(&nothing);
+    let Some(joined_at) = &session.joined_at else {
+        let never = Finding(format!("{member} never came into {room}"));
+        return (0, Some(never).filter(|_| !session.is_over && !session.leaving));
+    };
+    let first = joined_at.sequence.get();
+    let last = if session.is_over || session.leaving {
+        session.heard.last().map_or(first, |(sequence, _)| sequence.get())
+    } else {
+        log.len() as u64
+    };
+    let owed = last.saturating_sub(first);
+    let mut expected = first;
+    for (sequence, pid) in &session.heard {
+        let at = sequence.get();
+        let story = |what: String| (owed, Some(Finding(format!("{member} in {room}, joined at {first}: {what}"))));
+        if at <= expected {
+            return story(format!("heard position {at} ({pid}) again or too late, after position {expected}"));
+        }
+        expected += 1;
+        let name = |at: u64| log.get(at as usize - 1).map_or("nothing", PublicationId::as_ref);
+        if at > expected {
+            let lost = name(expected);
+            return story(format!("never heard position {expected} ({lost}), but went on with position {at} ({pid})"));
+        }
+        if log.get(at as usize - 1) != Some(pid) {
+            return story(format!("heard {pid} at position {at}, where the log has {}", name(at)));
+        }
+    }
+    let missing = log.get(expected as usize).filter(|_| expected < last);
+    let story = missing.map(|pid| {
+        Finding(format!(
+            "{member} in {room}, joined at {first}: the last position heard is {expected}; {pid} at position {} and those \
+             after it up to {last} never came",
+            expected + 1
+        ))
+    });
+    (owed, story)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn room() -> RoomId {
+        RoomId::parse("r").unwrap()
+    }
+
+    fn pid(number: u64) -> PublicationId {
+        PublicationId::parse(format!("p{number}")).unwrap()
+    }
+
+    fn epoch() -> Epoch {
+        Epoch::parse("e").unwrap()
+    }
+
+    fn truth(length: u64) -> Truth {
+        [(room(), (1..=length).map(pid).collect())].into()
+    }
+
+    fn ledger(joined_at: u64, heard: &[u64]) -> Ledger {
+        let mut ledger = Ledger::new("ada".to_owned());
+        ledger.begin(room());
+        ledger.joined(&room(), Position { epoch: epoch(), sequence: Sequence::new(joined_at) });
+        for at in heard {
+            ledger.heard(&room(), &epoch(), Sequence::new(*at), pid(*at));
+        }
+        ledger
+    }
+
+    fn told(ledger: &Ledger, length: u64) -> (u64, Vec<String>) {
+        let (pairs, findings) = ledger.check(&truth(length));
+        (pairs, findings.into_iter().map(|finding| finding.0).collect())
+    }
+
+    #[test]
+    fn whoever_heard_what_it_was_owed_has_nothing_to_tell() {
+        assert_eq!(told(&ledger(2, &[3, 4, 5]), 5), (3, vec![]));
+        assert_eq!(told(&ledger(5, &[]), 5), (0, vec![]));
+        let mut left = ledger(2, &[3, 4]);
+        left.open(&room()).unwrap().leaving = true;
+        left.left(&room());
+        assert_eq!(told(&left, 9), (2, vec![]));
+    }
+
+    #[test]
+    fn what_is_lost_repeated_or_out_of_order_is_a_story() {
+        let begin = "ada in r, joined at 2:";
+        for (heard, story) in [
+            (&[3, 5][..], "never heard position 4 (p4), but went on with position 5 (p5)"),
+            (&[3, 3], "heard position 3 (p3) again or too late, after position 3"),
+            (&[3, 4, 3], "heard position 3 (p3) again or too late, after position 4"),
+            (&[3], "the last position heard is 3; p4 at position 4 and those after it up to 5 never came"),
+        ] {
+            assert_eq!(told(&ledger(2, heard), 5), (3, vec![format!("{begin} {story}")]));
+        }
+        let mut other = ledger(2, &[]);
+        other.heard(&room(), &epoch(), Sequence::new(3), pid(7));
+        assert_eq!(told(&other, 3).1, [format!("{begin} heard p7 at position 3, where the log has p3")]);
+    }
+
+    #[test]
+    fn what_is_heard_elsewhere_or_in_another_epoch_is_a_story() {
+        let mut ledger = ledger(2, &[3]);
+        ledger.heard(&room(), &Epoch::parse("f").unwrap(), Sequence::new(4), pid(4));
+        ledger.heard(&RoomId::parse("s").unwrap(), &epoch(), Sequence::new(1), pid(1));
+        ledger.left(&room());
+        assert_eq!(told(&ledger, 3).1.len(), 3);
+    }
+}

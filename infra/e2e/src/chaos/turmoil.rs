@@ -1,0 +1,265 @@
+//! The members all together: what they do while things go wrong, and what is awaited afterwards.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use domain::{PublicationId, RoomId};
+use tokio::sync::oneshot;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+use super::dice::Dice;
+use super::ledger::{Finding, Session};
+use super::member::{Accepted, Ask, Member, Published, locked};
+use super::proxy::{Cut, Proxy};
+use super::report::Report;
+use super::world::World;
+use super::{Plan, Truth};
+
+/// Every so manieth member is behind a wire that can be cut.
+const BEHIND_A_WIRE: usize = 4;
+/// Members that start at the same moment.
+const AT_ONCE: usize = 20;
+/// If nobody hears anything, this is enough.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// And so much longer for each pair that is to be.
+const PATIENCE_MS_A_PAIR: u64 = 2;
+/// Publications between two looks at what was heard.
+const COUNTED_EVERY: u64 = 16;
+/// How often what is awaited is looked at.
+const LOOK: Duration = Duration::from_millis(500);
+/// Counts have to be true within 10 s of the last change; here they are asked for a while.
+const COUNTED_WITHIN: Duration = Duration::from_secs(30);
+
+/// Members, and what they published.
+pub(super) struct Turmoil {
+    plan: Plan,
+    pub(super) rooms: Vec<RoomId>,
+    members: Vec<Member>,
+    wires: Vec<Proxy>,
+    published: Arc<Published>,
+}
+
+impl Turmoil {
+    /// Lets the members come.
+    pub(super) async fn begin(plan: &Plan, world: &World) -> Self {
+        let rooms: Vec<RoomId> = (0..plan.rooms).map(|n| RoomId::parse(format!("room{n}")).unwrap()).collect();
+        let published = Arc::new(Published::default());
+        let mut dice = Dice::new(plan.seed);
+        let (mut members, mut wires) = (Vec::new(), Vec::new());
+        for n in 0..plan.members {
+            let mut url = world.url.clone();
+            if n % BEHIND_A_WIRE == 0 {
+                let wire = Proxy::start(world.gateway()).await;
+                url = url.replace(&world.gateway().to_string(), &wire.address.to_string());
+                wires.push(wire);
+            }
+            let mut own = BTreeSet::new();
+            while own.len() < plan.rooms_of_a_member.min(plan.rooms) {
+                own.insert(rooms[dice.below(rooms.len())].clone());
+            }
+            let name = format!("m{n}");
+            members
+                .push(Member::start(&url, &name, dice.next(), own.into_iter().collect(), Arc::clone(&published)).await);
+            if n % AT_ONCE == 0 {
+                sleep(Duration::from_millis(100)).await;
+            }
+        }
+        Self { plan: plan.clone(), rooms, members, wires, published }
+    }
+
+    /// Publishes until so many pairs are heard as are planned, while members come and go.
+    pub(super) async fn publish_and_change(&self) {
+        let changing = self.change();
+        tokio::select! {
+            () = self.publish() => {}
+            () = changing => {}
+        }
+    }
+
+    async fn publish(&self) {
+        let mut dice = Dice::new(!self.plan.seed);
+        let mut ticks = interval(Duration::from_secs_f64(1.0 / self.plan.publications_per_second));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
+        let patience = PATIENCE + Duration::from_millis(self.plan.pairs * PATIENCE_MS_A_PAIR);
+        let begun = Instant::now();
+        for n in 0_u64.. {
+            ticks.tick().await;
+            let is_enough = n % COUNTED_EVERY == 0 && self.heard() >= self.plan.pairs;
+            if is_enough || begun.elapsed() > patience {
+                return;
+            }
+            let pid = PublicationId::parse(format!("p{n}")).unwrap();
+            self.members[dice.below(self.members.len())].ask(Ask::Publish(dice.below(64), pid));
+        }
+    }
+
+    /// Pairs of a publication and a member that heard it.
+    fn heard(&self) -> u64 {
+        let heard =
+            |member: &Member| member.ledger().sessions.iter().map(|session| session.heard.len() as u64).sum::<u64>();
+        self.members.iter().map(heard).sum()
+    }
+
+    /// Goes on for ever.
+    async fn change(&self) {
+        let mut dice = Dice::new(self.plan.seed.rotate_left(32));
+        let mut ticks = interval(Duration::from_secs_f64(1.0 / self.plan.changes_per_second));
+        loop {
+            ticks.tick().await;
+            let member = &self.members[dice.below(self.members.len())];
+            match dice.below(10) {
+                0..4 => member.ask(Ask::Toggle(self.rooms[dice.below(self.rooms.len())].clone())),
+                4..6 => member.ask(Ask::Restart),
+                cut => {
+                    let how = if cut < 8 { Cut::Both } else { Cut::Vanish };
+                    if !self.wires.is_empty() {
+                        self.wires[dice.below(self.wires.len())].cut(how);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits until every publication is answered, every queue empty, and every member where its rooms are.
+    pub(super) async fn drain(&self, world: &World, within: Duration) -> bool {
+        let begun = Instant::now();
+        while begun.elapsed() < within {
+            sleep(LOOK).await;
+            if self.published.waiting.load(Ordering::SeqCst) == 0 && world.is_quiet() && self.behind(world).await == 0 {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Stays that have not heard everything yet.
+    pub(super) async fn behind(&self, world: &World) -> usize {
+        let heads = world.heads(&self.rooms).await;
+        let is_behind = |session: &&Session| {
+            let head = heads.get(&session.room).copied().unwrap_or(0);
+            session.leaving || session.position().is_none_or(|at| at.sequence.get() < head)
+        };
+        self.members.iter().map(|member| member.ledger().all_open().filter(is_behind).count()).sum()
+    }
+
+    /// How many members each room has.
+    pub(super) fn expected_counts(&self) -> BTreeMap<RoomId, u64> {
+        let mut counts = BTreeMap::new();
+        for member in &self.members {
+            for session in member.ledger().all_open() {
+                *counts.entry(session.room.clone()).or_default() += 1;
+            }
+        }
+        counts
+    }
+
+    /// Asks the server how many members each room has, until it is true.
+    pub(super) async fn counts_are_true(&self, world: &World) -> Vec<Finding> {
+        let (begun, expected) = (Instant::now(), self.expected_counts());
+        loop {
+            let mut wrong = Vec::new();
+            for (room, members) in &expected {
+                let counted = self.counted(room).await;
+                if counted != Some(*members) {
+                    wrong.push(Finding(format!("{room} has {members} members, and the server counts {counted:?}")));
+                }
+            }
+            wrong.extend(world.wrong_memberships(&expected).await);
+            if wrong.is_empty() || begun.elapsed() > COUNTED_WITHIN {
+                return wrong;
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    async fn counted(&self, room: &RoomId) -> Option<u64> {
+        let is_in = |member: &&Member| member.ledger().open(room).is_some();
+        let member = self.members.iter().find(is_in)?;
+        let (told, counted) = oneshot::channel();
+        member.ask(Ask::Count(room.clone(), told));
+        counted.await.ok().flatten()
+    }
+
+    pub(super) fn members(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Compares what everybody heard with the log.
+    pub(super) async fn report(
+        &self,
+        plan: &Plan,
+        world: &World,
+        mut findings: Vec<Finding>,
+        took: Duration,
+    ) -> Report {
+        let truth = world.truth(&self.rooms).await;
+        let mut pairs = 0;
+        for member in &self.members {
+            let (owed, wrong) = member.ledger().check(&truth);
+            pairs += owed;
+            findings.extend(wrong);
+        }
+        findings.extend(self.wrong_log(&truth));
+        findings.extend(world.dead_letters());
+        if pairs < plan.pairs {
+            findings.push(Finding(format!("there were {pairs} pairs, and {} were to be", plan.pairs)));
+        }
+        Report {
+            pairs,
+            publications: truth.values().map(Vec::len).sum(),
+            accepted: locked(&self.published.accepted).len(),
+            unknown: self.published.unknown.load(Ordering::SeqCst),
+            members: self.members.len(),
+            rooms: self.rooms.len(),
+            seed: plan.seed,
+            faults: world.stack.faults().counts(),
+            not_fired: not_fired(plan, world),
+            findings,
+            took,
+        }
+    }
+
+    /// What was accepted is in the log, each once, and after what its publisher had heard before.
+    fn wrong_log(&self, truth: &Truth) -> Vec<Finding> {
+        let mut findings: Vec<Finding> = locked(&self.published.rejected).iter().cloned().map(Finding).collect();
+        let waiting = self.published.waiting.load(Ordering::SeqCst);
+        if waiting > 0 {
+            findings.push(Finding(format!("{waiting} publications have no answer")));
+        }
+        let mut places: BTreeMap<(&RoomId, &PublicationId), Vec<usize>> = BTreeMap::new();
+        for (room, log) in truth {
+            for (place, pid) in log.iter().enumerate() {
+                places.entry((room, pid)).or_default().push(place + 1);
+            }
+        }
+        for ((room, pid), at) in places.iter().filter(|(_, at)| at.len() > 1) {
+            findings.push(Finding(format!("{pid} stands in the log of {room} {} times: at {at:?}", at.len())));
+        }
+        for Accepted { room, pid, after } in locked(&self.published.accepted).iter() {
+            let at = places.get(&(room, pid)).map(|at| at[0] as u64);
+            let wrong = match (at, after) {
+                (None, _) => format!("{pid} was accepted, and is not in the log of {room}"),
+                (Some(at), Some(after)) if at <= after.get() => {
+                    format!("{pid} stands at {at} in {room}, and its publisher had heard {} before", after.get())
+                }
+                (Some(_), _) => continue,
+            };
+            findings.push(Finding(wrong));
+        }
+        findings
+    }
+
+    /// Lets the members go.
+    pub(super) async fn end(self) {
+        drop(self.members);
+        drop(self.wires);
+    }
+}
+
+/// Faults that were to happen and did not.
+fn not_fired(plan: &Plan, world: &World) -> Vec<&'static str> {
+    let set = plan.faults.settings().map(|(fault, _)| fault);
+    set.filter(|fault| world.stack.faults().count(*fault).fired == 0).map(|fault| fault.number()).collect()
+}
