@@ -107,7 +107,7 @@ impl Campaign {
             match self.points.get(point) {
                 None => uncovered.push(format!("nobody came to the point {point}")),
                 Some((seen, 0)) => {
-                    uncovered.push(format!("{point} was seen {seen} times, and nobody was killed there"))
+                    uncovered.push(format!("{point} was seen {seen} times, and nobody was killed there"));
                 }
                 Some(_) => {}
             }

@@ -39,7 +39,7 @@ impl Hand {
             (killed, core.dice.below(if tail { SLOW_MS } else { LATENCY_MS / 2 }))
         };
         if killed {
-            pending().await
+            pending::<()>().await;
         }
         // At least the others have their turn.
         self.shared.clock.sleep(Duration::from_millis(pause_ms.max(1))).await;

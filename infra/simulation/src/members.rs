@@ -288,7 +288,7 @@ impl Run {
         self.carry_out(at);
     }
 
-    pub(crate) fn to_client(&mut self, connection: &ConnectionId, text: &str) {
+    pub(crate) fn hears(&mut self, connection: &ConnectionId, text: &str) {
         self.check_the_wire(connection, text);
         let Some((at, link)) = self.holder(connection) else { return };
         if self.mistake == Some(Mistake::HoldDropped) && self.is_above_a_gap(at, text) {

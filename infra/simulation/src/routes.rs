@@ -40,7 +40,7 @@ impl Run {
     }
 
     /// A client has said something.
-    pub(crate) fn from_client(&mut self, connection: &ConnectionId, text: String) {
+    pub(crate) fn says(&mut self, connection: &ConnectionId, text: String) {
         {
             let mut core = self.shared.lock();
             let now = core.now;

@@ -55,7 +55,7 @@ impl Connections for Store {
         }
         let another = state.connections.keys().find(|other| *other != connection).cloned();
         let connection = match another {
-            Some(another) if self.has(Bug::WrongConnectionForgotten) => &another.clone(),
+            Some(ref another) if self.has(Bug::WrongConnectionForgotten) => another,
             _ => connection,
         };
         if !matches!(state.connections.get(connection), Some(Slot::Buried { .. })) {
