@@ -1,6 +1,7 @@
-//! Echoes every message: a gateway with its limits lifted, for WebSocket conformance suites such as Autobahn.
+//! Echoes every message, for WebSocket conformance suites such as Autobahn: `conformance/run` drives it.
 //!
-//! `cargo run -p local-gateway --example echo -- 127.0.0.1:9001`, then point the suite at `ws://127.0.0.1:9001/local`.
+//! `cargo run -p local-gateway --example echo -- 127.0.0.1:9001 lifted`, then point the suite at `ws://127.0.0.1:9001/local`.
+//! `lifted`: with the limits lifted, and binary passed on; `default`: as API Gateway has it.
 
 use std::time::Duration;
 
@@ -31,9 +32,30 @@ impl Invoke for Echo {
     }
 }
 
+/// One at a time: suites want their echoes in order, which API Gateway does not promise. And as many as they like.
+fn in_order(limits: Limits) -> Limits {
+    Limits { messages_in_flight: 1, account_rate: None, connect_rate: None, ..limits }
+}
+
+fn lifted_limits() -> Limits {
+    in_order(Limits {
+        frame_bytes: LARGEST_MESSAGE_BYTES,
+        message_bytes: LARGEST_MESSAGE_BYTES,
+        outbound_buffer_bytes: LARGEST_MESSAGE_BYTES,
+        integration_timeout: Duration::from_secs(600),
+        socket_send_buffer_bytes: None,
+        ..Limits::default()
+    })
+}
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = std::env::args().nth(1).unwrap_or_else(|| DEFAULT_ADDRESS.to_owned());
+    let lifted = match std::env::args().nth(2).as_deref() {
+        None | Some("lifted") => true,
+        Some("default") => false,
+        Some(other) => return Err(format!("{other:?} is no mode; say lifted or default").into()),
+    };
     let listener = TcpListener::bind(&address).await?;
     let domain_name = listener.local_addr()?.to_string();
     println!("echo on ws://{domain_name}/local");
@@ -46,19 +68,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         route_selection_expression: r"\$default".to_owned(),
         routes: vec![Route { key: "$default".to_owned(), function: "echo".to_owned(), responds: true }],
         authorizer: None,
-        allow_binary: true,
-        limits: Limits {
-            frame_bytes: LARGEST_MESSAGE_BYTES,
-            message_bytes: LARGEST_MESSAGE_BYTES,
-            outbound_buffer_bytes: LARGEST_MESSAGE_BYTES,
-            integration_timeout: Duration::from_secs(600),
-            // One at a time: suites want their echoes in order, which API Gateway does not promise.
-            messages_in_flight: 1,
-            account_rate: None,
-            connect_rate: None,
-            socket_send_buffer_bytes: None,
-            ..Limits::default()
-        },
+        allow_binary: lifted,
+        limits: if lifted { lifted_limits() } else { in_order(Limits::default()) },
     };
     let stop = async { tokio::signal::ctrl_c().await.unwrap_or_default() };
     Gateway::new(config, Echo)?.serve(listener, stop).await;
