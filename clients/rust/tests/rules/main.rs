@@ -9,4 +9,5 @@ mod promises;
 mod publishing;
 mod renewing;
 mod rotating;
+mod vectors;
 mod world;
