@@ -49,7 +49,7 @@ faults! {
     Delayed = 10, 0.02, "A queue delivers nothing for up to 30 s.";
     ResponseLost = 11, 0.05, "A batch is worked off and its response is lost: all of it comes again.";
     Poison = 12, 1.0, "A message cannot be read.";
-    Redriven = 13, 1.0, "Dead letters are redriven, twice.";
+    Redriven = 13, 1.0, "Whatever dead letters there are by then are redriven twice.";
     ToldTwice = 15, 0.3, "A topic delivers a message to a queue twice.";
     SendHalfFailed = 16, 0.05, "A batch of sends fails in part.";
     TableThrottled = 17, 0.05, "A table is throttled.";

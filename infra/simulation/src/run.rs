@@ -117,7 +117,6 @@ pub struct Run {
     /// Whether something was lost that only a keep-alive finds.
     pub(crate) lost_silently: bool,
     order: Dice,
-    seed: u64,
     ended: bool,
 }
 
@@ -204,7 +203,6 @@ impl Run {
             said_gone: BTreeSet::new(),
             lost_silently: false,
             order: Dice::new(seed, 6),
-            seed,
             ended: false,
         }
     }
@@ -515,12 +513,6 @@ impl Run {
                 }
             }
         }
-    }
-
-    /// The seed.
-    #[must_use]
-    pub fn seed(&self) -> u64 {
-        self.seed
     }
 
     fn reap(&mut self) {

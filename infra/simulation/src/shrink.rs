@@ -21,7 +21,7 @@ pub fn shrink(seed: u64, options: &Options, kind: Kind) -> Options {
     for fault in report.chosen {
         let mut without = shortest.clone();
         without.without.insert(fault);
-        // The script depends on which faults there are: only if it stays the same is this the same run.
+        // People do other things where there is no such fault: it may be another run, but it is shorter, and fails alike.
         if fails(&without) {
             shortest = without;
         }

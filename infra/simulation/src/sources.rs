@@ -53,22 +53,16 @@ pub(crate) fn record(change: &Change, number: u64, at: Timestamp) -> Record {
         set("room", room.as_str());
         set("shard", &shard.to_string());
     }
-    Record {
-        event_id: format!("event-{number}"),
-        sequence_number: number.to_string(),
-        event: Event::Insert,
-        at,
-        keys,
-        old: None,
-        new: None,
-        expired: false,
-    }
+    with_keys(keys, number, at)
 }
 
 /// A record that nobody can read.
 #[must_use]
 pub(crate) fn poison_record(number: u64, at: Timestamp) -> Record {
-    let keys = Image::from([("what".to_owned(), Attribute::S("joined".to_owned()))]);
+    with_keys(Image::from([("what".to_owned(), Attribute::S("joined".to_owned()))]), number, at)
+}
+
+fn with_keys(keys: Image, number: u64, at: Timestamp) -> Record {
     Record {
         event_id: format!("event-{number}"),
         sequence_number: number.to_string(),

@@ -7,7 +7,7 @@ use super::client::Client;
 use super::event::{Event, LinkId, Output};
 use super::link::{Asked, Link};
 use super::request::Request;
-use super::times::RENEW_BEFORE_MS;
+use super::times::{RENEW_APART_MS, RENEW_BEFORE_MS};
 
 /// A refused or failed renewal is repeated after a pause as if it were that many tries later: there is still time.
 const RENEW_TRIES: u32 = 4;
@@ -28,7 +28,8 @@ impl Client {
         let before_ms = (lasts_ms / 4).min(RENEW_BEFORE_MS);
         let jitter_ms = self.chance.up_to(before_ms);
         if let Some(primary) = self.primary.as_mut().filter(|primary| primary.id == link && self.renews) {
-            primary.renew_at_ms = Some(now_ms.saturating_add(lasts_ms.saturating_sub(before_ms + jitter_ms)));
+            let in_ms = lasts_ms.saturating_sub(before_ms + jitter_ms).max(RENEW_APART_MS);
+            primary.renew_at_ms = Some(now_ms.saturating_add(in_ms));
         }
     }
 

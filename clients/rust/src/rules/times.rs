@@ -36,6 +36,8 @@ pub const ROTATE_RETRY_MS: u64 = 60_000;
 /// A token is renewed this long before it expires, or a quarter of its time if that is less; and sooner by up to as much
 /// again, so that clients which came together do not all renew together.
 pub const RENEW_BEFORE_MS: u64 = 60_000;
+/// Renewals are so far apart at least, if the tokens that are got do not last.
+pub const RENEW_APART_MS: u64 = 1_000;
 /// The replaced connection is heard this long after its successor is whole: until the first settling pong.
 pub const OVERLAP_MS: u64 = 3_000;
 
