@@ -52,6 +52,16 @@ async fn seen(running: &Running, body: &str) {
     running.witnessed(|item| text(item, "event").contains(&format!("\"body\":\"{body}\""))).await;
 }
 
+/// Waits until it is among the numbers of the function: a fault is counted when it is decided, its outcome when it is
+/// seen.
+async fn counted(running: &Running, number: &str) {
+    let begun = Instant::now();
+    while of_witness(running, number) == 0 {
+        assert!(begun.elapsed() < PATIENCE, "it is never counted");
+        tokio::task::yield_now().await;
+    }
+}
+
 fn of_witness(running: &Running, number: &str) -> u64 {
     running.stack.statistics()["functions"]["witness"][number].as_u64().unwrap()
 }
@@ -69,7 +79,7 @@ async fn a_process_is_killed_in_the_middle_and_its_message_comes_again() {
             sent += 1;
         }
         until_fired(&running, fault).await;
-        assert!(of_witness(&running, number) >= 1);
+        counted(&running, number).await;
         for n in 0..sent {
             seen(&running, &format!("m{n}")).await;
         }
