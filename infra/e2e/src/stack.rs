@@ -76,6 +76,10 @@ pub async fn received(stack: &Stack, queue: &str, count: usize) -> Vec<Message> 
         let receive = queues.receive_message().queue_url(url).wait_time_seconds(20).max_number_of_messages(10);
         let messages = receive.message_attribute_names("All").send().await.unwrap().messages.unwrap_or_default();
         assert!(!messages.is_empty(), "nothing more came to {queue}; so far {received:?}");
+        for message in &messages {
+            let handle = message.receipt_handle().unwrap_or_default();
+            queues.delete_message().queue_url(url).receipt_handle(handle).send().await.unwrap();
+        }
         received.extend(messages);
     }
     received

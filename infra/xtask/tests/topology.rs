@@ -57,3 +57,11 @@ fn queue_messages_outlive_no_publication_id() {
     let longest = topology.queues.iter().map(|queue| queue.retention_s).max().unwrap();
     assert!(domain::limits::DEDUPE.as_secs() > u64::from(longest));
 }
+
+#[test]
+fn queues_and_functions_agree_on_how_often_a_message_is_tried() {
+    for queue in topology().queues {
+        let tries = queue.dead_letter.as_ref().map(|dead| dead.maximum_receive_count);
+        assert!(tries.is_none_or(|tries| tries == domain::limits::RECEIVES), "{}: {tries:?}", queue.name);
+    }
+}

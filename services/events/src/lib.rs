@@ -10,9 +10,7 @@ mod config;
 use std::sync::Arc;
 
 use domain::Publisher;
-use domain::ports::{
-    Chance, Clock, Connections, DeadLetter, DeadLetters, Error, Gateway, Memberships, Rooms, Submissions,
-};
+use domain::ports::{Chance, Clock, Connections, DeadLetters, Error, Gateway, Memberships, Rooms, Submissions};
 use futures::{StreamExt, stream};
 use lambda_kit::batch::{Failed, Message};
 use lambda_kit::deadline::Deadline;
@@ -111,13 +109,7 @@ where
 
     async fn bury(&self, message: &Message, reason: &Reason) -> Result<(), Error> {
         tracing::error!({ field::MESSAGE_ID.0 } = message.id, { field::ERROR.0 } = %reason, "an event is a dead letter");
-        let letter = DeadLetter {
-            source: message.receipt.queue.clone(),
-            group: Some(message.group.clone()).filter(|group| !group.is_empty()),
-            body: message.body.clone(),
-            reason: reason.to_string(),
-        };
-        self.queues.bury_letter(&letter).await
+        self.queues.bury_letter(&message.letter(reason)).await
     }
 
     async fn obey(&self, command: &Command) -> Result<(), Error> {

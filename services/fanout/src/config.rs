@@ -11,8 +11,12 @@ pub struct Config {
     pub rooms_table: String,
     /// `DELIVERIES_QUEUE_URL`.
     pub deliveries_queue: String,
+    /// `DELIVERIES_DEAD_QUEUE_URL`.
+    pub deliveries_dead_queue: String,
     /// `DELIVERIES_WIDE_QUEUE_URL`.
     pub deliveries_wide_queue: String,
+    /// `DELIVERIES_WIDE_DEAD_QUEUE_URL`.
+    pub deliveries_wide_dead_queue: String,
 }
 
 impl Config {
@@ -25,7 +29,12 @@ impl Config {
             connections_table: env::required("CONNECTIONS_TABLE", "the name of the connections table")?,
             rooms_table: env::required("ROOMS_TABLE", "the name of the rooms table")?,
             deliveries_queue: env::required("DELIVERIES_QUEUE_URL", "the URL of the deliveries queue")?,
+            deliveries_dead_queue: env::required("DELIVERIES_DEAD_QUEUE_URL", "the URL of the deliveries-dead queue")?,
             deliveries_wide_queue: env::required("DELIVERIES_WIDE_QUEUE_URL", "the URL of the deliveries-wide queue")?,
+            deliveries_wide_dead_queue: env::required(
+                "DELIVERIES_WIDE_DEAD_QUEUE_URL",
+                "the URL of the deliveries-wide-dead queue",
+            )?,
         })
     }
 }

@@ -1,6 +1,6 @@
 //! The late line of a shard: members that are owed a range and could not be given it at once.
 
-use domain::ports::{self, Chance, Clock, Connections, Gateway, Jobs, Memberships, Rooms};
+use domain::ports::{self, Chance, Clock, Connections, DeadLetters, Gateway, Jobs, Memberships, Rooms};
 use domain::{
     ConnectionId, Delivery, Job, LateMember, Member, Probe, Publication, Range, Strike, Timestamp, Work, limits,
 };
@@ -10,7 +10,7 @@ use telemetry::field;
 
 use crate::frames::Frames;
 use crate::tally::Tally;
-use crate::{Fanout, RESERVE, Shift, stalled};
+use crate::{Fanout, RESERVE, Shift};
 
 /// Log rows a late member is given at the most; one that has missed more is closed, returns and syncs.
 const ROWS_AT_ONCE: usize = 256;
@@ -18,7 +18,7 @@ const ROWS_AT_ONCE: usize = 256;
 impl<T, Q, G, C, R> Fanout<T, Q, G, C, R>
 where
     T: Connections + Memberships + Rooms,
-    Q: Jobs,
+    Q: Jobs + DeadLetters,
     G: Gateway,
     C: Clock,
     R: Chance,
@@ -39,8 +39,9 @@ where
                 return all.map(|message| message.retry_after(wait)).collect();
             }
             if let Err(error) = self.deliver_late(&job, range, *attempt, members, shift, tally).await {
-                let all = std::iter::once(message).chain(jobs.map(|(message, _)| message));
-                return stalled(&job, all, &error);
+                let mut failed = self.give_back(vec![(message, job)], &error.into(), tally).await;
+                failed.extend(jobs.map(|(message, _)| message.retry_soon()));
+                return failed;
             }
         }
         Vec::new()

@@ -6,6 +6,7 @@
 //! their content (who is there) are posted once, never late.
 
 mod config;
+mod dead;
 mod frames;
 mod late;
 mod once;
@@ -15,11 +16,12 @@ mod tally;
 
 use std::time::Duration;
 
-use domain::ports::{self, Chance, Clock, Connections, Gateway, Jobs, Memberships, Rooms};
+use domain::ports::{self, Chance, Clock, Connections, DeadLetters, Gateway, Jobs, Memberships, Rooms};
 use domain::{Job, Work};
 use futures::future::join_all;
 use lambda_kit::batch::{Failed, Message};
 use lambda_kit::deadline::Deadline;
+use lambda_kit::poison::{self, Opened};
 use lambda_kit::start::Batches;
 use telemetry::{Summary, field};
 
@@ -50,7 +52,7 @@ struct Shift<'a> {
 impl<T, Q, G, C, R> Fanout<T, Q, G, C, R>
 where
     T: Connections + Memberships + Rooms,
-    Q: Jobs,
+    Q: Jobs + DeadLetters,
     G: Gateway,
     C: Clock,
     R: Chance,
@@ -64,7 +66,8 @@ where
     /// Works off one group: a shard's main line, or its late line.
     async fn group(&self, messages: Vec<Message>, shift: &Shift<'_>) -> (Vec<Failed>, Tally) {
         let mut tally = Tally::default();
-        let (mut failed, good) = decode(messages, &mut tally);
+        let Opened { good, mut failed, poisonous } = poison::open::<Job>(messages, &self.queues).await;
+        tally.poison += poisonous;
         let (mut main, mut late, mut once) = (Vec::new(), Vec::new(), Vec::new());
         for (message, job) in good {
             match job.work {
@@ -83,7 +86,7 @@ where
 impl<T, Q, G, C, R> Batches for Fanout<T, Q, G, C, R>
 where
     T: Connections + Memberships + Rooms,
-    Q: Jobs,
+    Q: Jobs + DeadLetters,
     G: Gateway,
     C: Clock,
     R: Chance,
@@ -100,24 +103,8 @@ where
     }
 }
 
-/// The jobs of messages; poison goes back at once, and soon to the dead-letter queue.
-fn decode(messages: Vec<Message>, tally: &mut Tally) -> (Vec<Failed>, Vec<(Message, Job)>) {
-    let (mut failed, mut good) = (Vec::new(), Vec::new());
-    for message in messages {
-        match protocol::queue::decode::<Job>(&message.body) {
-            Ok(job) => good.push((message, job)),
-            Err(poison) => {
-                tracing::error!({ field::MESSAGE_ID.0 } = message.id, { field::ERROR.0 } = %poison, "poison");
-                tally.poison += 1;
-                failed.push(message.retry_after(Duration::ZERO));
-            }
-        }
-    }
-    (failed, good)
-}
-
 /// Something we depend on did not answer: the log says about which shard, and the messages come back soon.
-fn stalled(job: &Job, messages: impl IntoIterator<Item = Message>, error: &ports::Error) -> Vec<Failed> {
+fn come_back(job: &Job, messages: impl IntoIterator<Item = Message>, error: &ports::Error) -> Vec<Failed> {
     tracing::error!(
         { field::ROOM_ID.0 } = %job.room,
         { field::ROOM_SHARD.0 } = job.shard.get(),

@@ -13,8 +13,11 @@ async fn main() -> ExitCode {
         let account = Account::from_environment(env::optional).map_err(|error| error.to_string())?;
         let tables = Tables::new(&account, &config.connections_table, &config.rooms_table);
         let own = vec![config.deliveries_queue.clone(), config.deliveries_wide_queue.clone()];
-        let queues =
-            Queues::new(&account).with_deliveries(config.deliveries_queue, config.deliveries_wide_queue).with_own(own);
+        let queues = Queues::new(&account)
+            .with_dead_of(&config.deliveries_queue, config.deliveries_dead_queue)
+            .with_dead_of(&config.deliveries_wide_queue, config.deliveries_wide_dead_queue)
+            .with_deliveries(config.deliveries_queue, config.deliveries_wide_queue)
+            .with_own(own);
         let gateway = Management::new(&account);
         Ok((Fanout::new(tables, queues.clone(), gateway, SystemClock, SystemChance), queues))
     };

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use domain::ports::{self, Chance, Clock, Connections, Gateway, Jobs, Memberships, Rooms};
+use domain::ports::{self, Chance, Clock, Connections, DeadLetters, Gateway, Jobs, Memberships, Rooms};
 use domain::{
     Announcement, ConnectionId, Delivery, Format, Job, Member, RoomId, Said, Timestamp, Work, latest, limits,
 };
@@ -14,12 +14,12 @@ use protocol::block::{EphemeralBlock, EphemeralMessage, PresenceBlock};
 use protocol::server::{ephemeral_frame, presence_frame};
 
 use crate::tally::Tally;
-use crate::{Fanout, RESERVE, Shift, stalled};
+use crate::{Fanout, RESERVE, Shift, come_back};
 
 impl<T, Q, G, C, R> Fanout<T, Q, G, C, R>
 where
     T: Connections + Memberships + Rooms,
-    Q: Jobs,
+    Q: Jobs + DeadLetters,
     G: Gateway,
     C: Clock,
     R: Chance,
@@ -40,7 +40,7 @@ where
         let Some((_, job)) = messages.first().cloned() else { return Vec::new() };
         match self.post_once(&job, &waiting.into_words(&job.room), shift, tally).await {
             Ok(()) => Vec::new(),
-            Err(error) => stalled(&job, messages.into_iter().map(|(message, _)| message), &error),
+            Err(error) => come_back(&job, messages.into_iter().map(|(message, _)| message), &error),
         }
     }
 

@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use domain::flow::forget;
-use domain::ports::{self, Chance, Clock, Connections, Gateway, Jobs, Memberships, Rooms};
+use domain::ports::{self, Chance, Clock, Connections, DeadLetters, Gateway, Jobs, Memberships, Rooms};
 use domain::{ConnectionId, Job, LateMember, Member, Next, Publication, Range, Work, coalesce, late_pause, limits};
 use futures::{StreamExt, stream};
 use lambda_kit::batch::{Failed, Message};
 use telemetry::field;
 
+use crate::dead::Stopped;
 use crate::frames::Frames;
 use crate::tally::Tally;
-use crate::{Fanout, RESERVE, Shift, stalled};
+use crate::{Fanout, RESERVE, Shift};
 
 /// Log rows delivered at a time: what a function's memory holds even if each is as large as can be.
 const ROWS_AT_ONCE: usize = 256;
@@ -23,12 +24,13 @@ const FORGOTTEN_AT_ONCE: usize = 8;
 struct Leftover {
     late: Vec<ConnectionId>,
     gone: Vec<ConnectionId>,
+    done: Vec<ConnectionId>,
 }
 
 impl<T, Q, G, C, R> Fanout<T, Q, G, C, R>
 where
     T: Connections + Memberships + Rooms,
-    Q: Jobs,
+    Q: Jobs + DeadLetters,
     G: Gateway,
     C: Clock,
     R: Chance,
@@ -40,18 +42,34 @@ where
         shift: &Shift<'_>,
         tally: &mut Tally,
     ) -> Vec<Failed> {
-        let (messages, jobs): (Vec<Message>, Vec<Job>) = jobs.into_iter().unzip();
-        let Some(first) = jobs.first() else { return Vec::new() };
-        for range in coalesce(jobs.iter().filter_map(|job| job.work.range()).cloned()) {
-            if let Err(error) = self.deliver(first, range, shift, tally).await {
-                return stalled(first, messages, &error);
+        let Some((_, first)) = jobs.first() else { return Vec::new() };
+        for range in coalesce(jobs.iter().filter_map(|(_, job)| job.work.range()).cloned()) {
+            let Err(stopped) = self.deliver(first, range, shift, tally).await else { continue };
+            if stopped.error.is_transient() || jobs.len() == 1 {
+                return self.give_back(jobs, &stopped, tally).await;
+            }
+            return self.one_by_one(jobs, shift, tally).await;
+        }
+        Vec::new()
+    }
+
+    /// Something in them is refused: each by itself, up to the one that fails, which holds back those behind it.
+    async fn one_by_one(&self, jobs: Vec<(Message, Job)>, shift: &Shift<'_>, tally: &mut Tally) -> Vec<Failed> {
+        let mut jobs = jobs.into_iter();
+        while let Some((message, job)) = jobs.next() {
+            let Some(range) = job.work.range().cloned() else { continue };
+            if let Err(stopped) = self.deliver(&job, range, shift, tally).await {
+                let mut failed = self.give_back(vec![(message, job)], &stopped, tally).await;
+                failed.extend(jobs.map(|(message, _)| message.retry_soon()));
+                return failed;
             }
         }
         Vec::new()
     }
 
     /// Delivers a range to the shard of a job.
-    async fn deliver(&self, job: &Job, mut rest: Range, shift: &Shift<'_>, tally: &mut Tally) -> ports::Result<()> {
+    async fn deliver(&self, job: &Job, mut rest: Range, shift: &Shift<'_>, tally: &mut Tally) -> Result<(), Stopped> {
+        let begin = rest.after;
         loop {
             let rows = self.tables.log(&job.room, &rest, ROWS_AT_ONCE, self.clock.now()).await?;
             let Some(through) = rows.last().map(|row| row.position.sequence) else {
@@ -59,7 +77,13 @@ where
                 return Ok(());
             };
             let range = Range { after: rest.after, through, epoch: rest.epoch.clone() };
-            self.deliver_rows(job, &range, &rows, shift, tally).await?;
+            let mut leftover = Leftover::default();
+            if let Err(error) = self.deliver_rows(job, &range, &rows, shift, &mut leftover, tally).await {
+                // Who has this part of the range may lack the next one.
+                let is_whole = rest.after == begin && rows.len() < ROWS_AT_ONCE;
+                let settled = leftover.done.into_iter().filter(|_| is_whole).collect();
+                return Err(Stopped { error, settled });
+            }
             if through >= rest.through || rows.len() < ROWS_AT_ONCE {
                 return Ok(());
             }
@@ -73,14 +97,14 @@ where
         range: &Range,
         rows: &[Publication],
         shift: &Shift<'_>,
+        leftover: &mut Leftover,
         tally: &mut Tally,
     ) -> ports::Result<()> {
         let frames = Frames::of(&job.room, rows);
-        let mut leftover = Leftover::default();
         let mut after: Option<ConnectionId> = None;
         loop {
             let page = self.tables.page(&job.room, job.shard, after.as_ref()).await?;
-            self.post_page(page.members, &frames, shift, &mut leftover, tally).await;
+            self.post_page(page.members, &frames, shift, leftover, tally).await;
             match page.next {
                 Some(next) => after = Some(next),
                 None => break,
@@ -88,7 +112,7 @@ where
         }
         tally.delivered(rows, self.clock.now());
         self.forget_all(&leftover.gone, tally).await;
-        let late: Vec<LateMember> = leftover.late.into_iter().map(LateMember::new).collect();
+        let late: Vec<LateMember> = leftover.late.drain(..).map(LateMember::new).collect();
         self.send_late(job, range, 1, late, tally).await
     }
 
@@ -120,7 +144,7 @@ where
             match reached.next {
                 Next::Forget => leftover.gone.push(connection),
                 Next::Late | Next::Retry { .. } => leftover.late.push(connection),
-                Next::Done | Next::GiveUp => {}
+                Next::Done | Next::GiveUp => leftover.done.push(connection),
             }
         }
     }

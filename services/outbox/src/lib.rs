@@ -52,7 +52,7 @@ impl<Q: Submissions + DeadLetters, C: Clock> Outbox<Q, C> {
     async fn one(&self, record: Record) -> Outcome {
         let Some(row) = new_row(&record) else { return Outcome::Passed };
         let done = match read_row(row) {
-            Err(reason) => self.bury(row, &reason).await.map(|()| Outcome::Buried),
+            Err(reason) => self.bury(&record, row, &reason).await.map(|()| Outcome::Buried),
             Ok(broadcast) => {
                 let submissions = broadcast.submissions(&Publisher::outbox(), self.clock.now());
                 self.queues.submit_all(&submissions).await.map(|()| Outcome::Published(submissions.len() as u64))
@@ -64,13 +64,16 @@ impl<Q: Submissions + DeadLetters, C: Clock> Outbox<Q, C> {
         })
     }
 
-    async fn bury(&self, row: &Image, reason: &Reason) -> Result<(), Error> {
+    async fn bury(&self, record: &Record, row: &Image, reason: &Reason) -> Result<(), Error> {
         tracing::error!({ field::ERROR.0 } = %reason, "a row of the outbox is a dead letter");
         let letter = DeadLetter {
+            id: record.event_id.clone(),
             source: "outbox".to_owned(),
             group: None,
             body: protocol::stream::to_text(row),
             reason: reason.to_string(),
+            room: None,
+            missed: None,
         };
         self.queues.bury_letter(&letter).await
     }

@@ -67,7 +67,9 @@ where
     async fn checks_of(&self, room: RoomId, checks: Vec<(Message, Check)>) -> (Vec<Failed>, Tally) {
         let (mut failed, mut tally) = (Vec::new(), Tally::default());
         for (message, check) in checks {
-            if let Err(error) = self.look(&room, [].into(), Some(check.at), &mut tally).await {
+            // One that brings changes is a look by itself, and nobody waits for it by name.
+            let due = Some(check.at).filter(|_| check.changed.is_empty());
+            if let Err(error) = self.look(&room, check.changed, due, &mut tally).await {
                 tracing::error!({ field::ROOM_ID.0 } = %room, { field::ERROR.0 } = %error, "a check comes back");
                 failed.push(message.retry_soon());
             }
@@ -103,6 +105,7 @@ where
             match protocol::queue::decode::<Check>(&message.body) {
                 Ok(check) => rooms.entry(check.room.clone()).or_default().push((message, check)),
                 Err(poison) => {
+                    // The queue has no order: nobody waits behind it on its way to the dead-letter queue.
                     tracing::error!({ field::MESSAGE_ID.0 } = message.id, { field::ERROR.0 } = %poison, "poison");
                     summary.add(metric::MESSAGES_POISONOUS, 1);
                     failed.push(message.retry_after(Duration::ZERO));

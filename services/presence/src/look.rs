@@ -116,7 +116,7 @@ where
     /// Queues the check that must follow, writes, and pays.
     async fn write(&self, room: &RoomId, next: &mut Presence, now: Timestamp, tally: &mut Tally) -> Result<Written> {
         if let Some(at) = next.ask_for_check(now) {
-            let check = Check { room: room.clone(), at };
+            let check = Check { room: room.clone(), at, changed: BTreeSet::new() };
             self.queues.check_after(&check, at.since(self.clock.now())).await?;
             tally.checks += 1;
         }

@@ -1,10 +1,11 @@
 //! Records of the connections: who is to be cleaned up after, which rooms are to be looked at, what backends are told.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use domain::flow::leave_all;
 use domain::ports::{Activities, Chance, Checks, Clock, Error, Jobs, Memberships, Presences, Rooms, Rosters};
-use domain::{Activity, Change, ConnectionId, RoomId, Shard};
+use domain::{Activity, Change, Check, ConnectionId, RoomId, Shard};
 use futures::future::join3;
 use futures::{StreamExt, stream};
 use protocol::stream::Record;
@@ -73,7 +74,8 @@ where
                 Err(error) => {
                     let connection = connection.as_ref();
                     tracing::error!({ field::CONNECTION_ID.0 } = connection, { field::ERROR.0 } = %error, "not cleaned up");
-                    failed.push(at);
+                    // What no try will help holds up nobody: the next 410 does it, or time.
+                    failed.extend(Some(at).filter(|_| error.is_transient()));
                 }
             }
         }
@@ -96,7 +98,7 @@ where
     async fn look_at_all(&self, rooms: BTreeMap<RoomId, (usize, BTreeSet<Shard>)>) -> (Vec<usize>, Tally) {
         let looks = stream::iter(rooms).map(|(room, (at, shards))| async move {
             let mut tally = Tally::default();
-            let looked: Result<(), Error> = self.look(&room, shards, None, &mut tally).await;
+            let looked = self.look_or_put_off(&room, shards, &mut tally).await;
             (at, room, looked, tally)
         });
         let mut looks = looks.buffer_unordered(AT_ONCE);
@@ -109,6 +111,28 @@ where
             }
         }
         (failed, all)
+    }
+}
+
+impl<T, Q, A, C, R> Keeper<T, Q, A, C, R>
+where
+    T: Memberships + Rooms + Rosters + Presences,
+    Q: Jobs + Checks,
+    A: Activities,
+    C: Clock,
+    R: Chance,
+{
+    /// A room that no look will help does not hold up the stream: the look becomes a check, and after some more tries a
+    /// dead letter that names the room and its shards.
+    async fn look_or_put_off(&self, room: &RoomId, changed: BTreeSet<Shard>, tally: &mut Tally) -> Result<(), Error> {
+        match self.look(room, changed.clone(), None, tally).await {
+            Err(error) if !error.is_transient() => {
+                tracing::error!({ field::ROOM_ID.0 } = %room, { field::ERROR.0 } = %error, "a look is put off");
+                let check = Check { room: room.clone(), at: self.clock.now(), changed };
+                self.queues.check_after(&check, Duration::ZERO).await
+            }
+            looked => looked,
+        }
     }
 }
 

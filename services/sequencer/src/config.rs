@@ -9,6 +9,8 @@ pub struct Config {
     pub rooms_table: String,
     /// `PUBLICATIONS_QUEUE_URL`: the queue it works off.
     pub publications_queue: String,
+    /// `PUBLICATIONS_DEAD_QUEUE_URL`.
+    pub publications_dead_queue: String,
     /// `DELIVERIES_QUEUE_URL`.
     pub deliveries_queue: String,
     /// `DELIVERIES_WIDE_QUEUE_URL`.
@@ -24,6 +26,10 @@ impl Config {
         Ok(Self {
             rooms_table: env::required("ROOMS_TABLE", "the name of the rooms table")?,
             publications_queue: env::required("PUBLICATIONS_QUEUE_URL", "the URL of the publications queue")?,
+            publications_dead_queue: env::required(
+                "PUBLICATIONS_DEAD_QUEUE_URL",
+                "the URL of the publications-dead queue",
+            )?,
             deliveries_queue: env::required("DELIVERIES_QUEUE_URL", "the URL of the deliveries queue")?,
             deliveries_wide_queue: env::required("DELIVERIES_WIDE_QUEUE_URL", "the URL of the deliveries-wide queue")?,
         })

@@ -8,11 +8,12 @@ mod config;
 
 use std::time::Duration;
 
-use domain::ports::{Appended, Chance, Charges, Clock, Error, Jobs, Rooms};
+use domain::ports::{Appended, Chance, Charges, Clock, DeadLetter, DeadLetters, Error, Jobs, Rooms};
 use domain::{Append, DedupeKey, Epoch, Head, Job, RoomId, Submission, Whisper, Work, plan, whisper};
 use futures::future::join_all;
 use lambda_kit::batch::{Failed, Message};
 use lambda_kit::deadline::Deadline;
+use lambda_kit::poison::{self, Opened};
 use lambda_kit::start::Batches;
 use telemetry::{Summary, field, metric};
 
@@ -32,14 +33,10 @@ pub struct Sequencer<T, Q, C, R> {
     chance: R,
 }
 
-/// Why a room's batch was not worked off. All of it comes back.
+/// Somebody else was always faster.
 #[derive(Debug, thiserror::Error)]
-enum Stalled {
-    #[error(transparent)]
-    Port(#[from] Error),
-    #[error("the head of the room was moved by somebody else {RACES} times in a row")]
-    Races,
-}
+#[error("somebody else moved the head of the room {RACES} times in a row")]
+struct Raced;
 
 /// What one room's batch came to.
 #[derive(Debug, Default)]
@@ -48,13 +45,14 @@ struct Tally {
     deduped: u64,
     conflicts: u64,
     jobs: u64,
+    dead: u64,
     slowest_ms: u64,
 }
 
 impl<T, Q, C, R> Sequencer<T, Q, C, R>
 where
     T: Charges + Rooms,
-    Q: Jobs,
+    Q: Jobs + DeadLetters,
     C: Clock,
     R: Chance,
 {
@@ -65,41 +63,76 @@ where
     }
 
     async fn group(&self, messages: Vec<Message>) -> (Vec<Failed>, Tally) {
-        let mut failed = Vec::new();
-        let mut good: Vec<(Message, Submission)> = Vec::new();
-        for message in messages {
-            match protocol::queue::decode::<Submission>(&message.body) {
-                Ok(submission) => good.push((message, submission)),
-                Err(poison) => {
-                    // It has no place and never will: at once back, and soon in the dead-letter queue.
-                    tracing::error!({ field::MESSAGE_ID.0 } = message.id, { field::ERROR.0 } = %poison, "poison");
-                    failed.push(message.retry_after(Duration::ZERO));
-                }
-            }
-        }
-        let mut tally = Tally::default();
+        let Opened { mut good, mut failed, poisonous } = poison::open::<Submission>(messages, &self.queues).await;
+        let mut tally = Tally { dead: poisonous, ..Tally::default() };
         // A group is a room, but for two names with one hash: those are told apart here.
         while let Some(room) = good.first().map(|(_, submission)| submission.room.clone()) {
             let (ours, others): (Vec<_>, Vec<_>) = good.into_iter().partition(|(_, other)| other.room == room);
             good = others;
-            let (messages, submissions): (Vec<_>, Vec<_>) = ours.into_iter().unzip();
-            let (whispered, submissions): (Vec<_>, Vec<_>) =
-                submissions.into_iter().partition(|submission| submission.ephemeral.is_some());
+            let (whispered, ours): (Vec<_>, Vec<_>) =
+                ours.into_iter().partition(|(_, submission)| submission.ephemeral.is_some());
+            let whispered: Vec<Submission> = whispered.into_iter().map(|(_, submission)| submission).collect();
             self.whisper(&room, &whispered, &mut tally).await;
-            if submissions.is_empty() {
-                continue;
-            }
-            if let Err(stalled) = self.room(&room, &submissions, &mut tally).await {
-                tracing::error!({ field::ROOM_ID.0 } = %room, { field::ERROR.0 } = %stalled, "a room's batch comes back");
-                failed.extend(messages.into_iter().map(Message::retry_soon));
-            }
+            failed.extend(self.work_off(&room, ours, &mut tally).await);
         }
         (failed, tally)
     }
 
-    async fn room(&self, room: &RoomId, submissions: &[Submission], tally: &mut Tally) -> Result<(), Stalled> {
+    /// Everything at once. If something in it is refused, each by itself, up to the one that fails, which holds back those
+    /// behind it.
+    async fn work_off(&self, room: &RoomId, ours: Vec<(Message, Submission)>, tally: &mut Tally) -> Vec<Failed> {
+        let Err(error) = self.room(room, ours.iter().map(|(_, submission)| submission), tally).await else {
+            return Vec::new();
+        };
+        if error.is_transient() || ours.len() == 1 {
+            return self.give_back(room, ours, &error, tally).await;
+        }
+        let mut ours = ours.into_iter();
+        while let Some((message, submission)) = ours.next() {
+            if let Err(error) = self.room(room, [&submission], tally).await {
+                let mut failed = self.give_back(room, vec![(message, submission)], &error, tally).await;
+                failed.extend(ours.map(|(message, _)| message.retry_soon()));
+                return failed;
+            }
+        }
+        Vec::new()
+    }
+
+    /// What failed comes back, or is a dead letter if it was tried often enough.
+    async fn give_back(
+        &self,
+        room: &RoomId,
+        ours: Vec<(Message, Submission)>,
+        error: &Error,
+        tally: &mut Tally,
+    ) -> Vec<Failed> {
+        tracing::error!({ field::ROOM_ID.0 } = %room, { field::ERROR.0 } = %error, "a room's batch comes back");
+        let mut failed = Vec::new();
+        for (message, _) in ours {
+            if message.is_hopeless_after(error) {
+                let reason = format!("tried {} times; at last: {error}", message.receives);
+                let letter = DeadLetter { room: Some(room.clone()), ..message.letter(reason) };
+                tally.dead += 1;
+                failed.extend(message.bury(letter, &self.queues).await);
+            } else {
+                failed.push(message.retry_soon());
+            }
+        }
+        failed
+    }
+
+    async fn room(
+        &self,
+        room: &RoomId,
+        submissions: impl IntoIterator<Item = &Submission>,
+        tally: &mut Tally,
+    ) -> Result<(), Error> {
+        let submissions: Vec<Submission> = submissions.into_iter().cloned().collect();
+        if submissions.is_empty() {
+            return Ok(());
+        }
         let keys: Vec<DedupeKey> = submissions.iter().flat_map(DedupeKey::of).collect();
-        let head = self.sequence(room, submissions, &keys, tally).await?;
+        let head = self.sequence(room, &submissions, &keys, tally).await?;
         let jobs = head.jobs(room);
         if jobs.is_empty() {
             return Ok(());
@@ -140,7 +173,7 @@ where
         submissions: &[Submission],
         keys: &[DedupeKey],
         tally: &mut Tally,
-    ) -> Result<Head, Stalled> {
+    ) -> Result<Head, Error> {
         for _ in 0..RACES {
             let head = self.head(room).await?;
             let known = self.tables.known(keys).await?;
@@ -152,11 +185,11 @@ where
             tally.conflicts += 1;
             self.clock.sleep(RACE_PAUSE.mul_f64(self.chance.fraction())).await;
         }
-        Err(Stalled::Races)
+        Err(Error::Unavailable { operation: "sequencing", source: Raced.into() })
     }
 
     /// `None` if somebody else moved the head: what was stored is known by then, the rest is planned anew.
-    async fn append_all(&self, head: Head, appends: &[Append], tally: &mut Tally) -> Result<Option<Head>, Stalled> {
+    async fn append_all(&self, head: Head, appends: &[Append], tally: &mut Tally) -> Result<Option<Head>, Error> {
         let mut head = head;
         for append in appends {
             if let Appended::Stale = self.tables.append(append).await? {
@@ -182,7 +215,7 @@ where
 impl<T, Q, C, R> Batches for Sequencer<T, Q, C, R>
 where
     T: Charges + Rooms,
-    Q: Jobs,
+    Q: Jobs + DeadLetters,
     C: Clock,
     R: Chance,
 {
@@ -190,10 +223,7 @@ where
         let done = join_all(groups.into_iter().map(|messages| self.group(messages))).await;
         let mut failed = Vec::new();
         for (back, tally) in done {
-            summary.add(
-                metric::MESSAGES_POISONOUS,
-                back.iter().filter(|f| f.retry_after == Some(Duration::ZERO)).count() as u64,
-            );
+            summary.add(metric::MESSAGES_POISONOUS, tally.dead);
             summary.add(metric::PUBLICATIONS_SEQUENCED, tally.sequenced);
             summary.add(metric::PUBLICATIONS_DEDUPED, tally.deduped);
             summary.add(metric::TRANSACTIONS_CONFLICTED, tally.conflicts);

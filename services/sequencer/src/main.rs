@@ -13,6 +13,7 @@ async fn main() -> ExitCode {
         let account = Account::from_environment(env::optional).map_err(|error| error.to_string())?;
         let queues = Queues::new(&account)
             .with_deliveries(config.deliveries_queue, config.deliveries_wide_queue)
+            .with_dead_of(&config.publications_queue, config.publications_dead_queue)
             .with_own(vec![config.publications_queue]);
         let tables = Tables::new(&account, "", config.rooms_table);
         Ok((Sequencer::new(tables, queues.clone(), SystemClock, SystemChance), queues))

@@ -131,7 +131,7 @@ async fn one_rooms_failure_does_not_fail_the_others() {
 }
 
 #[tokio::test]
-async fn poison_goes_back_alone_and_what_came_with_it_is_sequenced() {
+async fn poison_is_a_dead_letter_at_once_and_what_came_with_it_is_sequenced() {
     let world = World::new();
     submit(&world, samples::submission("lobby", "ada", &["a"])).await;
     let mut groups = take(&world);
@@ -141,9 +141,60 @@ async fn poison_goes_back_alone_and_what_came_with_it_is_sequenced() {
         Sequencer::new(world.store.clone(), world.queues.clone(), world.clock.clone(), world.chance.clone());
     let mut summary = Summary::new("sequencer");
     let failed = sequencer.handle(groups, Deadline::at(samples::NOW), &mut summary).await;
-    assert_eq!(failed.iter().map(|failed| failed.message.id.as_str()).collect::<Vec<_>>(), ["poison"]);
+    assert!(failed.is_empty());
+    assert_eq!(letters(&world), [("poison".to_owned(), "{\"v\":1}".to_owned(), None)]);
     assert_eq!(summary.counted(metric::MESSAGES_POISONOUS), 1);
     assert_eq!(log(&world, "lobby").await, ["1 a"]);
+}
+
+#[tokio::test]
+async fn what_another_version_wrote_waits_a_little_for_a_function_that_reads_it() {
+    let world = World::new();
+    submit(&world, samples::submission("lobby", "ada", &["a"])).await;
+    let message = take(&world).remove(0).remove(0);
+    let mut receives = Vec::new();
+    for receive in 1.. {
+        let newer = Message { body: "{\"v\":2}".to_owned(), receives: receive, ..message.clone() };
+        let sequencer =
+            Sequencer::new(world.store.clone(), world.queues.clone(), world.clock.clone(), world.chance.clone());
+        let deadline = Deadline::at(samples::NOW);
+        let failed = sequencer.handle(vec![vec![newer]], deadline, &mut Summary::new("sequencer")).await;
+        if failed.is_empty() {
+            break;
+        }
+        receives.push(failed[0].retry_after.unwrap());
+    }
+    assert!(receives.iter().sum::<std::time::Duration>() < std::time::Duration::from_secs(10));
+    assert_eq!((receives.len(), letters(&world).len()), (2, 1));
+}
+
+#[tokio::test]
+async fn what_is_refused_is_soon_a_dead_letter_and_those_behind_it_keep_their_order() {
+    let world = World::new();
+    for id in ["a", "b", "c"] {
+        submit(&world, samples::submission("lobby", "ada", &[id])).await;
+    }
+    // All at once is refused, then the second by itself: with the first one sequenced.
+    let refused = || Fault::Before(How::Refused);
+    let (failed, _) =
+        run(&world, Plan::new().nth(Operation::Append, 1, refused()).nth(Operation::Append, 3, refused())).await;
+    assert_eq!((failed.len(), log(&world, "lobby").await), (2, vec!["1 a".to_owned()]));
+    let (failed, _) =
+        run(&world, Plan::new().nth(Operation::Append, 1, refused()).nth(Operation::Append, 2, refused())).await;
+    assert_eq!(failed.len(), 2);
+    let (failed, _) =
+        run(&world, Plan::new().nth(Operation::Append, 1, refused()).nth(Operation::Append, 2, refused())).await;
+    assert_eq!(failed.len(), 1);
+    let [(_, body, room)] = letters(&world).try_into().unwrap();
+    assert!(body.contains("\"b\"") && room.as_deref() == Some("lobby"), "{body}");
+    run(&world, Plan::new()).await;
+    assert_eq!(log(&world, "lobby").await, ["1 a", "2 c"]);
+}
+
+/// Id, body and room of each dead letter.
+fn letters(world: &World) -> Vec<(String, String, Option<String>)> {
+    let letters = world.queues.dead.lock().unwrap();
+    letters.iter().map(|one| (one.id.clone(), one.body.clone(), one.room.as_ref().map(ToString::to_string))).collect()
 }
 
 fn ephemeral(room: &str, user: &str, request: &str) -> Submission {

@@ -81,12 +81,9 @@ impl Memberships for Tables {
         let start = after.map(|after| keys::by_room_start(room, shard, after));
         let call = self.by_room(room, shard).set_exclusive_start_key(start);
         let answer = call.send().await.map_err(|error| translate(OPERATION, &error))?;
-        let members: std::result::Result<Vec<Member>, _> = answer.items().iter().map(member::from_item).collect();
+        let members = answer.items().iter().filter_map(|item| readable(room, item)).collect();
         let next = answer.last_evaluated_key().map(|key| keys::parse_connection_pk(key, keys::PK)).transpose();
-        Ok(Page {
-            members: members.map_err(|error| unreadable(OPERATION, error))?,
-            next: next.map_err(|error| unreadable(OPERATION, error))?,
-        })
+        Ok(Page { members, next: next.map_err(|error| unreadable(OPERATION, error))? })
     }
 
     async fn count(&self, room: &RoomId, shard: Shard) -> Result<u64> {
@@ -107,8 +104,7 @@ impl Memberships for Tables {
         const OPERATION: &str = "DynamoDB BatchGetItem (memberships)";
         let wanted = connections.iter().map(|connection| keys::membership(connection, room)).collect();
         let items = self.batch_get(OPERATION, &self.connections, wanted).await?;
-        let live = items.iter().filter(|item| !tombstone::is(item));
-        live.map(|item| member::from_item(item).map_err(|error| unreadable(OPERATION, error))).collect()
+        Ok(items.iter().filter(|item| !tombstone::is(item)).filter_map(|item| readable(room, item)).collect())
     }
 }
 
@@ -172,4 +168,10 @@ impl Tables {
         }
         Err(undone(OPERATION, format_args!("{} deletes stayed unprocessed", rest.len())))
     }
+}
+
+/// A member of a page. One item that cannot be read must not keep the others from what they are owed.
+fn readable(room: &RoomId, item: &Item) -> Option<Member> {
+    let member = member::from_item(item);
+    member.inspect_err(|error| tracing::error!(room.id = %room, error = %error, "a membership is passed over")).ok()
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
 use domain::ports::{Checks, DeadLetter, DeadLetters, Jobs, Receipt, Result, Retries, Submissions};
-use domain::{Check, Job, Line, Submission};
+use domain::{Check, Job, Line, Range, Submission};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::account::{Account, one_retry, service_config, time_limits};
@@ -29,6 +29,8 @@ const LONGEST_DELAY: Duration = Duration::from_secs(15 * 60);
 const BYTES_PER_BATCH: usize = 1_000_000;
 /// Letters of a reason that a dead letter carries.
 const REASON_LETTERS: usize = 1_000;
+/// How the name of a FIFO queue ends.
+const FIFO: &str = ".fifo";
 const DISPATCH: &str = "SQS SendMessageBatch (jobs)";
 const SUBMIT_ALL: &str = "SQS SendMessageBatch (publications)";
 
@@ -39,7 +41,8 @@ pub struct Queues {
     publications: String,
     deliveries: String,
     deliveries_wide: String,
-    dead: String,
+    /// Where dead letters go, by the queue they come from; all others to the one without.
+    dead: Vec<(Option<String>, String)>,
     checks: String,
     own: Vec<String>,
 }
@@ -51,8 +54,8 @@ impl Queues {
         let limits = time_limits(QUEUE_TIMEOUT, ATTEMPT_TIMEOUT);
         let config = service_config!(aws_sdk_sqs, account, account.endpoint(), limits, one_retry());
         let client = Client::from_conf(config);
-        let [publications, deliveries, deliveries_wide, dead, checks] = [const { String::new() }; 5];
-        Self { client, publications, deliveries, deliveries_wide, dead, checks, own: Vec::new() }
+        let [publications, deliveries, deliveries_wide, checks] = [const { String::new() }; 4];
+        Self { client, publications, deliveries, deliveries_wide, dead: Vec::new(), checks, own: Vec::new() }
     }
 
     /// May submit.
@@ -67,10 +70,23 @@ impl Queues {
         Self { deliveries: narrow, deliveries_wide: wide, ..self }
     }
 
-    /// May bury dead letters in this queue, which is a standard one.
+    /// May bury dead letters in this queue.
     #[must_use]
-    pub fn with_dead(self, url: String) -> Self {
-        Self { dead: url, ..self }
+    pub fn with_dead(mut self, url: String) -> Self {
+        self.dead.push((None, url));
+        self
+    }
+
+    /// May bury dead letters of a queue in its dead-letter queue.
+    #[must_use]
+    pub fn with_dead_of(mut self, queue: &str, dead: String) -> Self {
+        self.dead.push((Some(name_of(queue).to_owned()), dead));
+        self
+    }
+
+    fn dead(&self, source: &str) -> Option<&str> {
+        let is_for = |of: &Option<String>| of.as_deref().is_none_or(|queue| queue == source);
+        self.dead.iter().find(|(of, _)| is_for(of)).map(|(_, url)| url.as_str())
     }
 
     /// May put off looks at rooms.
@@ -87,7 +103,7 @@ impl Queues {
 
     /// The URL of the queue a message came from: its last part is the queue's name.
     fn own(&self, receipt: &Receipt) -> Result<&str> {
-        let url = self.own.iter().find(|url| url.rsplit('/').next() == Some(receipt.queue.as_str()));
+        let url = self.own.iter().find(|url| name_of(url) == receipt.queue);
         url.map(String::as_str).ok_or_else(|| {
             unreadable(
                 "SQS ChangeMessageVisibility",
@@ -162,17 +178,36 @@ impl DeadLetters for Queues {
     async fn bury_letter(&self, letter: &DeadLetter) -> Result<()> {
         const OPERATION: &str = "SQS SendMessage (dead letter)";
         let text = |value: &str| {
-            let attribute = MessageAttributeValue::builder().data_type("String").string_value(value);
+            let attribute = MessageAttributeValue::builder().data_type("String").string_value(printable(value));
             attribute.build().map_err(|error| unreadable(OPERATION, error))
         };
-        let mut call = self.client.send_message().queue_url(&self.dead).message_body(&letter.body);
-        call = call.message_attributes("reason", text(&printable(&letter.reason))?);
-        call = call.message_attributes("source", text(&letter.source)?);
-        if let Some(group) = &letter.group {
-            call = call.message_attributes("group", text(group)?);
+        let url = self.dead(&letter.source).ok_or_else(|| {
+            unreadable(OPERATION, format_args!("there is no queue for dead letters of {:?}", letter.source))
+        })?;
+        let mut call = self.client.send_message().queue_url(url).message_body(&letter.body);
+        for (name, value) in described(letter) {
+            call = call.message_attributes(name, text(&value)?);
+        }
+        if url.ends_with(FIFO) {
+            // A letter of its own is a group of its own: whoever redrives it waits for no other.
+            let group = letter.group.as_deref().unwrap_or(&letter.id);
+            call = call.message_group_id(group).message_deduplication_id(&letter.id);
         }
         call.send().await.map(drop).map_err(|error| translate(OPERATION, &error))
     }
+}
+
+/// What a letter says beside its body: message attributes, by which it can be judged unread.
+fn described(letter: &DeadLetter) -> impl Iterator<Item = (&'static str, String)> {
+    let missed = |Range { epoch, after, through }: &Range| format!("{epoch}.{}-{through}", after.next());
+    let all = [
+        ("reason", Some(letter.reason.clone())),
+        ("source", Some(letter.source.clone())),
+        ("group", letter.group.clone()),
+        ("room", letter.room.as_ref().map(ToString::to_string)),
+        ("missed", letter.missed.as_ref().map(missed)),
+    ];
+    all.into_iter().filter_map(|(name, value)| Some((name, value?)))
 }
 
 impl Jobs for Queues {
@@ -204,6 +239,11 @@ impl Retries for Queues {
         let call = call.visibility_timeout(seconds);
         call.send().await.map(drop).map_err(|error| translate("SQS ChangeMessageVisibility", &error))
     }
+}
+
+/// The queue's name is the last part of its URL.
+fn name_of(url: &str) -> &str {
+    url.rsplit('/').next().unwrap_or_default()
 }
 
 /// One message for a FIFO queue.

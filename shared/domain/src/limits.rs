@@ -71,6 +71,10 @@ pub const POST_TIMEOUT: Duration = Duration::from_millis(400);
 pub const STRIKES: u8 = 3;
 /// Late tries that failed otherwise after which a member is closed: it returns and syncs.
 pub const LATE_TRIES: u8 = 5;
+/// Times a message is received before it is a dead letter (checked against `infra/topology.yaml` by a test).
+pub const RECEIVES: u32 = 10;
+/// The same for a message that was refused, which no retry is likely to help: those behind it wait about 4 s.
+pub const RECEIVES_IF_REFUSED: u32 = 3;
 /// A 410 this soon after `connectedAt` means that `$connect` has not finished.
 pub const NOT_READY: Duration = Duration::from_secs(30);
 /// Posts in flight of one fan-out invocation; times the functions' concurrency over the latency of a post it
@@ -129,6 +133,7 @@ pub const WHO_USERS_UNLESS_ASKED: usize = 50;
 /// Devices of one user that a reply to `who` names.
 pub const WHO_DEVICES: usize = 10;
 
+const _: () = assert!(1 < RECEIVES_IF_REFUSED && RECEIVES_IF_REFUSED < RECEIVES);
 const _: () = assert!(PRESENCE_PACE.as_secs() <= PRESENCE_PACE_OF_A_LARGE_ROOM.as_secs());
 const _: () = assert!(
     PRESENCE_SETTLES.as_millis() + PRESENCE_ON_ITS_WAY.as_millis() < PRESENCE_TRUE.as_millis(),

@@ -211,6 +211,8 @@ pub trait Jobs: Send + Sync {
 /// What no try will help, with the reason. Nothing waits behind it; it can be redriven once the reason is gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {
+    /// Of the message, or record, that it was: one that comes again is one letter.
+    pub id: String,
     /// The queue it came from, or the table.
     pub source: String,
     /// Its FIFO group, if it had one.
@@ -219,6 +221,10 @@ pub struct DeadLetter {
     pub body: String,
     /// What was wrong, and what would be right.
     pub reason: String,
+    /// Which room it is about, if that can be said.
+    pub room: Option<RoomId>,
+    /// Which positions of the room its members miss, if it had any. Which members: the body says.
+    pub missed: Option<Range>,
 }
 
 /// Where dead letters go.

@@ -83,6 +83,9 @@ pub struct Check {
     pub room: RoomId,
     /// When it is due.
     pub at: Timestamp,
+    /// Shards that changed, of a look that could not be made when the stream told of them.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub changed: BTreeSet<Shard>,
 }
 
 /// What is next for a room.

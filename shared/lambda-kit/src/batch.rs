@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage, SqsMessageAttribute};
-use domain::ports::{Receipt, Retries};
+use domain::limits;
+use domain::ports::{Error, Receipt, Retries};
 use telemetry::{Summary, field, metric};
 
 /// One message of a queue.
@@ -38,6 +39,13 @@ impl Message {
     #[must_use]
     pub fn retry_after(self, pause: Duration) -> Failed {
         Failed { message: self, retry_after: Some(pause) }
+    }
+
+    /// Whether it is to be a dead letter after this error: it has been tried often enough.
+    #[must_use]
+    pub fn is_hopeless_after(&self, error: &Error) -> bool {
+        let tries = if error.is_transient() { limits::RECEIVES } else { limits::RECEIVES_IF_REFUSED };
+        self.receives >= tries
     }
 
     /// It comes back soon, and later each time: 0.5 s, 1 s, 2 s, 4 s, then 8 s.

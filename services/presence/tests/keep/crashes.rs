@@ -58,7 +58,7 @@ async fn one_rooms_failure_is_told_from_its_first_record_and_the_others_are_done
     for room in ["a", "b", "c"] {
         world.store.create(&samples::room(room), &samples::epoch("e")).await.unwrap();
     }
-    let scene = Scene::with(world, Plan::new().nth(Operation::WritePresence, 1, Fault::Before(How::Refused)));
+    let scene = Scene::with(world, Plan::new().nth(Operation::WritePresence, 1, Fault::Before(How::Unavailable)));
     let connection = scene.world.connect("c1", "ada").await;
     scene.stream().await;
     for room in ["a", "b", "c"] {
@@ -72,6 +72,25 @@ async fn one_rooms_failure_is_told_from_its_first_record_and_the_others_are_done
     assert!(failed.is_empty());
     scene.settle().await;
     assert_eq!(scene.announced().len(), 3);
+}
+
+#[tokio::test]
+async fn a_room_that_no_look_helps_does_not_hold_up_the_stream_and_is_looked_at_again() {
+    let world = World::new();
+    for room in ["a", "b"] {
+        world.store.create(&samples::room(room), &samples::epoch("e")).await.unwrap();
+    }
+    let scene = Scene::with(world, Plan::new().nth(Operation::WritePresence, 1, Fault::Before(How::Refused)));
+    let connection = scene.world.connect("c1", "ada").await;
+    scene.stream().await;
+    for room in ["a", "b"] {
+        scene.world.join(&connection, room).await;
+    }
+    let (failed, summary) = scene.hand_over(scene.records()).await;
+    assert!(failed.is_empty());
+    assert_eq!(summary.counted(metric::PRESENCE_ANNOUNCED), 1);
+    scene.settle().await;
+    assert_eq!(scene.announced().len(), 2);
 }
 
 #[tokio::test]

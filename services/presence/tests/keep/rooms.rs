@@ -221,7 +221,7 @@ async fn a_check_that_comes_twice_or_is_poison_does_no_harm() {
     let scene = scene().await;
     scene.joined("c1", "ada", "lobby").await;
     scene.settle().await;
-    let check = message(&Check { room: samples::room("lobby"), at: samples::NOW });
+    let check = message(&Check { room: samples::room("lobby"), at: samples::NOW, changed: BTreeSet::new() });
     let poison = lambda_kit::batch::Message { body: "{}".to_owned(), ..check.clone() };
     let mut summary = Summary::new("presence");
     let failed = scene.function.handle(vec![vec![check, poison.clone()]], scene.deadline(), &mut summary).await;

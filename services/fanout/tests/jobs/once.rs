@@ -1,29 +1,16 @@
 //! Who is there is told once, to whoever reads blocks, and never late.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::time::Duration;
 
 use domain::ports::{Clock, Jobs};
-use domain::{Announcement, Connection, Format, Job, Line, Said, Shards, Work, limits};
-use fanout::Fanout;
-use lambda_kit::batch::{Failed, Message};
-use lambda_kit::deadline::Deadline;
-use lambda_kit::start::Batches;
+use domain::{Announcement, Connection, Format, Job, Said, Shards, Work, limits};
+use lambda_kit::batch::Failed;
 use telemetry::{Summary, metric};
-use testkit::faults::{Fault, Faulty, How, Operation, Plan};
+use testkit::faults::{Fault, How, Operation, Plan};
 use testkit::memory::Behaviour;
 use testkit::{World, samples};
 
-async fn members(world: &World, count: usize) -> Vec<Connection> {
-    let mut members = Vec::new();
-    for n in 0..count {
-        let connection = world.connect(&format!("c{n}"), &format!("u{n}")).await;
-        world.join(&connection, "lobby").await;
-        members.push(connection);
-    }
-    world.clock.advance(limits::NOT_READY);
-    members
-}
+use crate::scene::{members, run_with};
 
 fn told(members: u64, came: &[&str], went: &[&str]) -> Announcement {
     let names = |names: &[&str]| names.iter().map(|name| samples::user(name)).collect();
@@ -37,25 +24,6 @@ async fn announce(world: &World, version: u64, told: Announcement) {
 
 async fn run(world: &World) -> (Vec<Failed>, Summary) {
     run_with(world, Plan::new()).await
-}
-
-async fn run_with(world: &World, plan: Plan) -> (Vec<Failed>, Summary) {
-    let tables = Faulty::new(world.store.clone(), plan);
-    let (queues, gateway) = (world.queues.clone(), world.gateway.clone());
-    let fanout = Fanout::new(tables, queues, gateway, world.clock.clone(), world.chance.clone());
-    let message = |taken: testkit::memory::Message<Job>| Message {
-        id: taken.id,
-        receipt: taken.receipt,
-        group: taken.group,
-        receives: taken.receive_count,
-        attributes: std::collections::BTreeMap::new(),
-        body: protocol::queue::encode(&taken.body).unwrap(),
-    };
-    let group: Vec<Message> = world.queues.line(Line::Narrow).take().into_iter().map(message).collect();
-    let deadline = Deadline::at(world.clock.now().plus(Duration::from_secs(5)));
-    let mut summary = Summary::new("fanout");
-    let failed = fanout.handle(vec![group], deadline, &mut summary).await;
-    (failed, summary)
 }
 
 #[tokio::test]

@@ -1,94 +1,14 @@
 //! Every member once and in order, and nobody waits for who is slow or gone.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::time::Duration;
 
-use domain::ports::{Clock, Jobs, Memberships, Rooms};
-use domain::{Connection, Delivery, Format, Head, Job, Line, Range, Shards, Work, limits};
-use fanout::Fanout;
-use lambda_kit::batch::{Failed, Message};
-use lambda_kit::deadline::Deadline;
-use lambda_kit::start::Batches;
-use telemetry::{Summary, metric};
+use domain::ports::{Clock, Memberships};
+use domain::{Connection, Delivery, Format, limits};
+use telemetry::metric;
 use testkit::memory::Behaviour;
-use testkit::{World, samples};
+use testkit::samples;
 
-struct Scene {
-    world: World,
-    head: Head,
-}
-
-impl Scene {
-    /// A room whose log holds this many publications.
-    async fn with(count: usize) -> Self {
-        let world = World::new();
-        let room = samples::room("lobby");
-        let head = world.store.create(&room, &samples::epoch("k7Qf")).await.unwrap();
-        let data: Vec<_> = (0..count).map(|n| samples::data(&n.to_string())).collect();
-        let append = samples::append(&room, &head, &data, world.clock.now());
-        world.store.append(&append).await.unwrap();
-        Self { world, head: append.head_after() }
-    }
-
-    async fn members(&self, count: usize) -> Vec<Connection> {
-        let mut members = Vec::new();
-        for n in 0..count {
-            let connection = self.world.connect(&format!("c{n}"), &format!("u{n}")).await;
-            self.world.join(&connection, "lobby").await;
-            members.push(connection);
-        }
-        self.world.clock.advance(limits::NOT_READY);
-        members
-    }
-
-    async fn queue(&self, after: u64, through: u64) {
-        let range: Range = samples::range(&self.head.epoch, after, through);
-        self.world.queues.dispatch(&Job::for_shards(&samples::room("lobby"), &range, Shards::new(1))).await.unwrap();
-    }
-
-    /// Works off what is due now; what comes back comes back when it says.
-    async fn run(&self) -> (Vec<Failed>, Summary) {
-        let world = &self.world;
-        let fanout = Fanout::new(
-            world.store.clone(),
-            world.queues.clone(),
-            world.gateway.clone(),
-            world.clock.clone(),
-            world.chance.clone(),
-        );
-        let mut summary = Summary::new("fanout");
-        let mut groups: Vec<Vec<Message>> = Vec::new();
-        let taken = world.queues.line(Line::Narrow).take();
-        for taken in &taken {
-            let message = Message {
-                id: taken.id.clone(),
-                receipt: taken.receipt.clone(),
-                group: taken.group.clone(),
-                receives: taken.receive_count,
-                attributes: std::collections::BTreeMap::new(),
-                body: protocol::queue::encode(&taken.body).unwrap(),
-            };
-            match groups.iter_mut().find(|group| group[0].group == message.group) {
-                Some(group) => group.push(message),
-                None => groups.push(vec![message]),
-            }
-        }
-        let deadline = Deadline::at(world.clock.now().plus(Duration::from_secs(5)));
-        let failed = fanout.handle(groups, deadline, &mut summary).await;
-        for taken in taken {
-            match failed.iter().find(|failed| failed.message.id == taken.id) {
-                Some(failed) => world.queues.line(Line::Narrow).show_after(&taken.receipt, failed.retry_after.unwrap()),
-                None => world.queues.line(Line::Narrow).finish(&taken.receipt),
-            };
-        }
-        (failed, summary)
-    }
-
-    fn late_jobs(&self) -> usize {
-        let late = |job: &Job| matches!(job.work, Work::Late { .. });
-        self.world.queues.deliveries.bodies().iter().filter(|job| late(job)).count()
-    }
-}
+use crate::scene::Scene;
 
 #[tokio::test]
 async fn a_range_is_one_frame_per_connection() {

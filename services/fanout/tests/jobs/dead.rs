@@ -1,0 +1,139 @@
+//! What cannot be delivered names who misses what, and can be redriven.
+
+use std::time::Duration;
+
+use domain::ports::{DeadLetter, Jobs};
+use domain::{ConnectionId, Job, Range, Work, limits};
+use lambda_kit::batch::Message;
+use lambda_kit::start::Batches;
+use telemetry::{Summary, metric};
+use testkit::faults::{Fault, How, Operation, Plan};
+use testkit::samples;
+
+use crate::scene::Scene;
+
+/// The job of a letter.
+fn job(letter: &DeadLetter) -> Job {
+    protocol::queue::decode(&letter.body).unwrap()
+}
+
+fn named(letter: &DeadLetter) -> Vec<ConnectionId> {
+    let Work::Late { members, .. } = job(letter).work else { panic!("{letter:?} names nobody") };
+    members.into_iter().map(|member| member.connection).collect()
+}
+
+/// Works off what there is until nothing comes back, as time goes by; how long the first took that was done.
+async fn until_quiet(scene: &Scene, plan: impl Fn() -> Plan) -> Duration {
+    let begun = domain::ports::Clock::now(&scene.world.clock);
+    for _ in 0..60 {
+        let (failed, _) = scene.run_with(plan()).await;
+        if failed.is_empty() {
+            return domain::ports::Clock::now(&scene.world.clock).since(begun);
+        }
+        scene.world.clock.advance(failed.iter().filter_map(|failed| failed.retry_after).max().unwrap());
+    }
+    panic!("it comes back for ever");
+}
+
+#[tokio::test]
+async fn poison_is_a_dead_letter_at_once_and_what_came_with_it_is_delivered() {
+    let scene = Scene::with(1).await;
+    let members = scene.members(1).await;
+    scene.queue(0, 1).await;
+    let mut summary = Summary::new("fanout");
+    let world = &scene.world;
+    let taken = world.queues.deliveries.take().remove(0);
+    let good = Message {
+        id: taken.id,
+        receipt: taken.receipt,
+        group: taken.group,
+        receives: 1,
+        attributes: [].into(),
+        body: protocol::queue::encode(&taken.body).unwrap(),
+    };
+    let poison = Message { id: "poison".to_owned(), body: "this is no job".to_owned(), ..good.clone() };
+    let (tables, queues, gateway) = (world.store.clone(), world.queues.clone(), world.gateway.clone());
+    let fanout = fanout::Fanout::new(tables, queues, gateway, world.clock.clone(), world.chance.clone());
+    let deadline = lambda_kit::Deadline::at(samples::NOW.plus(Duration::from_secs(60)));
+    let failed = fanout.handle(vec![vec![poison, good]], deadline, &mut summary).await;
+    assert!(failed.is_empty());
+    assert_eq!(summary.counted(metric::MESSAGES_POISONOUS), 1);
+    let letters = scene.letters();
+    assert_eq!((letters[0].id.as_str(), letters[0].body.as_str()), ("poison", "this is no job"));
+    assert!(letters[0].reason.contains("not a message of version 1"), "{}", letters[0].reason);
+    assert_eq!(world.heard(&members[0].id).len(), 1);
+}
+
+#[tokio::test]
+async fn a_job_that_is_refused_is_soon_a_dead_letter_with_room_positions_and_the_members_that_miss_it() {
+    let scene = Scene::with(3).await;
+    let members = scene.members(5).await;
+    // Two pages are posted to, the third is refused, each time.
+    scene.world.store.set_page_size(2);
+    scene.queue(0, 3).await;
+    let refused = || Plan::new().nth(Operation::Page, 3, Fault::Before(How::Refused));
+    let waited = until_quiet(&scene, refused).await;
+    assert!(waited <= Duration::from_secs(10), "those behind it waited {waited:?}");
+    let letters = scene.letters();
+    let [letter] = letters.as_slice() else { panic!("{letters:?}") };
+    let missed: Range = samples::range(&scene.head.epoch, 0, 3);
+    assert_eq!((letter.room.clone(), letter.missed.clone()), (Some(samples::room("lobby")), Some(missed)));
+    assert_eq!(named(letter), [members[4].id.clone()]);
+    assert!(letter.reason.starts_with("tried 3 times; at last: "), "{}", letter.reason);
+}
+
+#[tokio::test]
+async fn a_job_whose_members_cannot_be_listed_is_a_dead_letter_as_it_came() {
+    let scene = Scene::with(1).await;
+    scene.members(1).await;
+    scene.queue(0, 1).await;
+    until_quiet(&scene, || Plan::new().always(Operation::Page, Fault::Before(How::Refused))).await;
+    assert!(matches!(job(&scene.letters()[0]).work, Work::Shard { .. }));
+}
+
+#[tokio::test]
+async fn what_is_only_unavailable_is_tried_ten_times() {
+    let scene = Scene::with(1).await;
+    let members = scene.members(2).await;
+    scene.queue(0, 1).await;
+    until_quiet(&scene, || Plan::new().always(Operation::Log, Fault::Before(How::Unavailable))).await;
+    let letters = scene.letters();
+    assert!(letters[0].reason.starts_with(&format!("tried {} times", limits::RECEIVES)), "{}", letters[0].reason);
+    assert_eq!(named(&letters[0]), members.iter().map(|member| member.id.clone()).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn what_is_refused_in_one_job_is_no_reason_to_bury_those_that_waited_with_it() {
+    let scene = Scene::with(4).await;
+    let members = scene.members(1).await;
+    scene.queue(0, 1).await;
+    scene.queue(1, 2).await;
+    // The range of both, then the first by itself pass; the second is refused.
+    let refused = Plan::new().nth(Operation::Log, 1, Fault::Before(How::Refused)).nth(
+        Operation::Log,
+        3,
+        Fault::Before(How::Refused),
+    );
+    let (failed, _) = scene.run_with(refused).await;
+    assert_eq!((failed.len(), scene.letters().len(), scene.world.heard(&members[0].id).len()), (1, 0, 1));
+}
+
+#[tokio::test]
+async fn a_dead_letter_redriven_twice_delivers_exactly_what_is_missing() {
+    let scene = Scene::with(3).await;
+    let members = scene.members(5).await;
+    scene.world.store.set_page_size(2);
+    scene.queue(0, 3).await;
+    until_quiet(&scene, || Plan::new().nth(Operation::Page, 2, Fault::Before(How::Refused))).await;
+    let letters = scene.letters();
+    assert_eq!(named(&letters[0]), members[2..].iter().map(|member| member.id.clone()).collect::<Vec<_>>());
+    let before: Vec<usize> = members.iter().map(|member| scene.world.heard(&member.id).len()).collect();
+    for _ in 0..2 {
+        scene.world.queues.dispatch(&[job(&letters[0])]).await.unwrap();
+        until_quiet(&scene, Plan::new).await;
+    }
+    let after: Vec<usize> = members.iter().map(|member| scene.world.heard(&member.id).len()).collect();
+    // Three tries of the first page, and one frame for each who missed it: the queue drops the second redrive, as it drops
+    // every job that it had within five minutes.
+    assert_eq!((before, after), (vec![3, 3, 0, 0, 0], vec![3, 3, 1, 1, 1]));
+}

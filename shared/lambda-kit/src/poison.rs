@@ -1,0 +1,69 @@
+//! Messages that nobody can read: dead letters at once, so that nobody waits behind them.
+
+use domain::limits;
+use domain::ports::{DeadLetter, DeadLetters};
+use protocol::queue::{Poison, decode};
+use serde::de::DeserializeOwned;
+use telemetry::field;
+
+use crate::batch::{Failed, Message};
+
+/// What a batch says.
+#[derive(Debug)]
+pub struct Opened<T> {
+    /// Messages with what they say, in the queue's order.
+    pub good: Vec<(Message, T)>,
+    /// Messages that come back.
+    pub failed: Vec<Failed>,
+    /// How many could not be read.
+    pub poisonous: u64,
+}
+
+impl Message {
+    /// The letter that it is when it is dead.
+    #[must_use]
+    pub fn letter(&self, reason: impl std::fmt::Display) -> DeadLetter {
+        DeadLetter {
+            id: self.id.clone(),
+            source: self.receipt.queue.clone(),
+            group: Some(self.group.clone()).filter(|group| !group.is_empty()),
+            body: self.body.clone(),
+            reason: reason.to_string(),
+            room: None,
+            missed: None,
+        }
+    }
+
+    /// Makes it a dead letter. It comes back if that cannot be, and the queue does so in its own way.
+    pub async fn bury(self, letter: DeadLetter, letters: &impl DeadLetters) -> Option<Failed> {
+        tracing::error!(
+            { field::MESSAGE_ID.0 } = self.id,
+            { field::ROOM_ID.0 } = letter.room.as_ref().map(tracing::field::display),
+            { field::ERROR.0 } = letter.reason,
+            "a message is a dead letter"
+        );
+        let error = letters.bury_letter(&letter).await.err()?;
+        tracing::error!({ field::MESSAGE_ID.0 } = self.id, { field::ERROR.0 } = %error, "not buried");
+        Some(self.retry_soon())
+    }
+}
+
+/// Reads what messages say. Poison is a dead letter at once; one of another version comes back a few times, for during a
+/// deployment the next function may be of that version.
+pub async fn open<T: DeserializeOwned>(messages: Vec<Message>, letters: &impl DeadLetters) -> Opened<T> {
+    let mut opened = Opened { good: Vec::new(), failed: Vec::new(), poisonous: 0 };
+    for message in messages {
+        match decode(&message.body) {
+            Ok(said) => opened.good.push((message, said)),
+            Err(Poison::Version(_)) if message.receives < limits::RECEIVES_IF_REFUSED => {
+                opened.failed.push(message.retry_soon());
+            }
+            Err(poison) => {
+                opened.poisonous += 1;
+                let letter = message.letter(poison);
+                opened.failed.extend(message.bury(letter, letters).await);
+            }
+        }
+    }
+    opened
+}
