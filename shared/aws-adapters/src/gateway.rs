@@ -1,29 +1,33 @@
 //! API Gateway's management API: one frame, one connection, one POST.
 
+mod posts;
+mod signature;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_apigatewaymanagement::Client;
 use aws_sdk_apigatewaymanagement::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_apigatewaymanagement::operation::post_to_connection::PostToConnectionError;
-use aws_sdk_apigatewaymanagement::primitives::Blob;
 use aws_smithy_types::retry::RetryConfig;
 use bytes::Bytes;
 use domain::ports::{Gateway, Result};
-use domain::{ConnectionId, Delivery, Endpoint, Probe, Timestamp, limits};
+use domain::{ConnectionId, Delivery, Endpoint, Probe, Timestamp};
 
 use crate::account::{Account, service_config, time_limits};
 use crate::errors::translate;
+use crate::gateway::posts::Posts;
 
 /// A look at a connection, or closing one, ends after this.
 pub const PROBE_TIMEOUT: Duration = Duration::from_millis(1_000);
+/// How the gateway's 400 for an id begins that it cannot have given out.
+const INVALID_ID: &str = "Invalid connectionId";
 /// Endpoints with a client at hand; a deployment has one or two.
 const ENDPOINTS: usize = 16;
 
 /// The management API of whatever endpoint a connection is posted to.
 ///
-/// The SDK does not retry here: who is slow must not make the others wait, and the fan-out has its own plan for each
+/// Nothing is retried here: who is slow must not make the others wait, and the fan-out has its own plan for each
 /// outcome. <https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-how-to-call-websocket-api-connections.html>
 #[derive(Debug, Clone)]
 pub struct Management {
@@ -33,7 +37,8 @@ pub struct Management {
 
 #[derive(Debug, Clone)]
 struct Clients {
-    posts: Client,
+    /// None to an endpoint that is no URL.
+    posts: Option<Posts>,
     looks: Client,
 }
 
@@ -52,14 +57,15 @@ impl Management {
         if clients.len() >= ENDPOINTS {
             clients.clear();
         }
-        let new =
-            Clients { posts: self.client(endpoint, limits::POST_TIMEOUT), looks: self.client(endpoint, PROBE_TIMEOUT) };
+        let posts = Posts::new(endpoint, self.account.region(), self.account.credentials());
+        let posts = posts.inspect_err(|error| tracing::error!(error = %error, "nobody can be posted to there")).ok();
+        let new = Clients { posts, looks: self.looks(endpoint) };
         clients.insert(endpoint.clone(), new.clone());
         new
     }
 
-    fn client(&self, endpoint: &Endpoint, timeout: Duration) -> Client {
-        let limits = time_limits(timeout, timeout);
+    fn looks(&self, endpoint: &Endpoint) -> Client {
+        let limits = time_limits(PROBE_TIMEOUT, PROBE_TIMEOUT);
         let url = Some(endpoint.as_str().to_owned());
         let retries = RetryConfig::disabled();
         Client::from_conf(service_config!(aws_sdk_apigatewaymanagement, self.account, url, limits, retries))
@@ -68,11 +74,9 @@ impl Management {
 
 impl Gateway for Management {
     async fn post(&self, endpoint: &Endpoint, connection: &ConnectionId, frame: Bytes) -> Delivery {
-        let posts = self.clients(endpoint).posts;
-        let call = posts.post_to_connection().connection_id(connection.as_ref()).data(Blob::new(frame));
-        match call.send().await {
-            Ok(_) => Delivery::Delivered,
-            Err(error) => outcome(&error),
+        match self.clients(endpoint).posts {
+            Some(posts) => posts.post(connection, frame).await,
+            None => Delivery::Failed,
         }
     }
 
@@ -102,22 +106,9 @@ impl Gateway for Management {
     }
 }
 
-/// By status: a 410 has an empty body, and a proxy in between may have eaten the error's name.
-fn outcome(error: &SdkError<PostToConnectionError>) -> Delivery {
-    match status(error) {
-        _ if is_gone(error) => Delivery::Gone,
-        Some(429) => Delivery::Throttled,
-        Some(413) => Delivery::TooLarge,
-        _ => {
-            tracing::debug!(error = ?error, "a post has no answer that means anything");
-            Delivery::Failed
-        }
-    }
-}
-
 /// 410; or 400 for an id that the gateway cannot have given out, which it answers with "Invalid connectionId".
 fn is_gone<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
-    let invalid = || error.message().is_some_and(|message| message.starts_with("Invalid connectionId"));
+    let invalid = || error.message().is_some_and(|message| message.starts_with(INVALID_ID));
     status(error) == Some(410) || (status(error) == Some(400) && invalid())
 }
 

@@ -1,0 +1,200 @@
+//! Signature Version 4 of a post, as the SDK signs it; what many posts share is computed once.
+//!
+//! The signing key is good for a day, and the digest of a frame for every member that it goes to: what is left for each post
+//! is one digest and one HMAC. Proved equal to the SDK's signer over 100,000 random requests (below).
+//!
+//! Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>
+
+use std::sync::{Mutex, PoisonError};
+
+use aws_credential_types::Credentials;
+use jiff::Timestamp;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use ring::{digest, hmac};
+
+/// What the service is called in signatures.
+const SERVICE: &str = "execute-api";
+/// The content type that the SDK gives frames; it is signed.
+pub(super) const CONTENT_TYPE: &str = "application/octet-stream";
+/// All but the unreserved characters of RFC 3986.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// Where it separates segments, it stays.
+const RESERVED_IN_PATHS: &AsciiSet = &RESERVED.remove(b'/');
+
+/// Signs posts of one account in one region.
+#[derive(Debug)]
+pub(super) struct Signer {
+    region: String,
+    credentials: Credentials,
+    key: Mutex<Option<DaysKey>>,
+}
+
+/// The key of one day.
+#[derive(Clone)]
+struct DaysKey {
+    day: String,
+    key: hmac::Key,
+}
+
+impl std::fmt::Debug for DaysKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DaysKey").field("day", &self.day).finish_non_exhaustive()
+    }
+}
+
+/// As much of a post as is signed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Unsigned<'a> {
+    /// As the header says it: with the port, unless that is the scheme's own.
+    pub(super) host: &'a str,
+    /// As [`canonical_path`] gives it.
+    pub(super) path: &'a str,
+    /// As [`digest_of`] gives it.
+    pub(super) payload: &'a str,
+}
+
+/// The headers that make a post a signed one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Signed {
+    /// `X-Amz-Date`.
+    pub(super) date: String,
+    /// `Authorization`.
+    pub(super) authorization: String,
+}
+
+impl Signer {
+    pub(super) fn new(region: String, credentials: Credentials) -> Self {
+        Self { region, credentials, key: Mutex::default() }
+    }
+
+    /// `X-Amz-Security-Token`, which temporary credentials have.
+    pub(super) fn token(&self) -> Option<&str> {
+        self.credentials.session_token()
+    }
+
+    /// Signs a post that is made now.
+    pub(super) fn sign(&self, post: &Unsigned<'_>, now: Timestamp) -> Signed {
+        let date = now.strftime("%Y%m%dT%H%M%SZ").to_string();
+        let day = date.get(..8).unwrap_or_default();
+        let (token_header, token_name) = match self.token() {
+            Some(token) => (format!("x-amz-security-token:{token}\n"), ";x-amz-security-token"),
+            None => (String::new(), ""),
+        };
+        let Unsigned { host, path, payload } = post;
+        let names = format!("content-type;host;x-amz-date{token_name}");
+        let canonical = format!(
+            "POST\n{path}\n\ncontent-type:{CONTENT_TYPE}\nhost:{host}\nx-amz-date:{date}\n{token_header}\n{names}\n{payload}"
+        );
+        let scope = format!("{day}/{}/{SERVICE}/aws4_request", self.region);
+        let to_sign = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{}", digest_of(canonical.as_bytes()));
+        let signature = hex(hmac::sign(&self.key_of(day), to_sign.as_bytes()).as_ref());
+        let key_id = self.credentials.access_key_id();
+        let authorization =
+            format!("AWS4-HMAC-SHA256 Credential={key_id}/{scope}, SignedHeaders={names}, Signature={signature}");
+        Signed { date, authorization }
+    }
+
+    fn key_of(&self, day: &str) -> hmac::Key {
+        let mut known = self.key.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known.as_ref().filter(|known| known.day == day) {
+            return known.key.clone();
+        }
+        let secret = format!("AWS4{}", self.credentials.secret_access_key());
+        let start = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+        let key = [day, &self.region, SERVICE, "aws4_request"]
+            .iter()
+            .fold(start, |key, part| hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&key, part.as_bytes()).as_ref()));
+        *known = Some(DaysKey { day: day.to_owned(), key: key.clone() });
+        key
+    }
+}
+
+/// The digest of a payload, as signatures want it.
+pub(super) fn digest_of(payload: &[u8]) -> String {
+    hex(digest::digest(&digest::SHA256, payload).as_ref())
+}
+
+/// A path as signatures want it: encoded once more than it is in the request line.
+pub(super) fn canonical_path(path: &str) -> String {
+    utf8_percent_encode(path, RESERVED_IN_PATHS).to_string()
+}
+
+/// A connection id as it stands in a path.
+pub(super) fn segment(id: &str) -> String {
+    utf8_percent_encode(id, RESERVED).to_string()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    let digits = |byte: &u8| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
+    bytes.iter().flat_map(digits).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+    use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+    use aws_sigv4::sign::v4;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What the SDK's own signer says of the same request.
+    fn as_the_sdk(
+        credentials: &Credentials,
+        region: &str,
+        url: &str,
+        host: &str,
+        body: &[u8],
+        at: SystemTime,
+    ) -> Signed {
+        let identity = credentials.clone().into();
+        let params = v4::SigningParams::builder()
+            .identity(&identity)
+            .region(region)
+            .name(SERVICE)
+            .time(at)
+            .settings(SigningSettings::default())
+            .build()
+            .unwrap();
+        let headers = [("content-type", CONTENT_TYPE), ("host", host)].into_iter();
+        let request = SignableRequest::new("POST", url, headers, SignableBody::Bytes(body)).unwrap();
+        let (instructions, _) = sign(request, &params.into()).unwrap().into_parts();
+        let header = |wanted: &str| {
+            let found = instructions.headers().find(|(name, _)| *name == wanted);
+            found.map(|(_, value)| value.to_owned()).unwrap()
+        };
+        Signed { date: header("x-amz-date"), authorization: header("authorization") }
+    }
+
+    #[test]
+    fn bytes_are_two_small_digits() {
+        assert_eq!(hex(&[0x00, 0x9f, 0xff]), "009fff");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(100_000))]
+
+        #[test]
+        fn a_post_is_signed_to_the_byte_as_the_sdk_signs_it(
+            // Never `.` or `..`, which the SDK takes for steps in a path: no gateway gives such an id.
+            id in "[A-Za-z0-9][A-Za-z0-9+/=@ ~_.:-]{0,23}",
+            stage in "(/[a-z0-9_-]{1,8}){0,2}",
+            host in "[a-z0-9]{1,10}\\.execute-api\\.eu-west-1\\.amazonaws\\.com(:8443)?",
+            region in "[a-z]{2}-[a-z]{4,9}-[1-9]",
+            (key, secret) in ("[A-Z0-9]{16,20}", "[A-Za-z0-9/+]{40}"),
+            token in prop::option::of("[A-Za-z0-9/+=]{1,80}"),
+            body in prop::collection::vec(any::<u8>(), 0..64),
+            seconds in 0_i64..4_000_000_000,
+        ) {
+            let credentials = Credentials::new(key, secret, token, None, "test");
+            let path = format!("{stage}/@connections/{}", segment(&id));
+            let at = UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).unwrap());
+            let theirs = as_the_sdk(&credentials, &region, &format!("https://{host}{path}"), &host, &body, at);
+            let signer = Signer::new(region, credentials);
+            let post = Unsigned { host: &host, path: &canonical_path(&path), payload: &digest_of(&body) };
+            prop_assert_eq!(signer.sign(&post, Timestamp::from_second(seconds).unwrap()), theirs);
+        }
+    }
+}
