@@ -1,12 +1,13 @@
 //! Posts: how many fly at once, and what becomes of each member's.
 
-use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use domain::ports::{Chance, Clock, Gateway};
 use domain::{Delivery, Member, Next, Pacer, Timestamp, limits};
 use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::tally::Outcomes;
 
 /// The posts of one invocation, whatever shards they are for: the account's rate is one.
 #[derive(Debug)]
@@ -25,7 +26,7 @@ struct Pace {
 #[derive(Debug)]
 pub(crate) struct Reached {
     pub(crate) next: Next,
-    pub(crate) posts: BTreeMap<Delivery, u64>,
+    pub(crate) posts: Outcomes,
 }
 
 impl Posts {
@@ -43,14 +44,14 @@ impl Posts {
         member: &Member,
         frames: &[Bytes],
     ) -> Reached {
-        let mut posts = BTreeMap::new();
+        let mut posts = Outcomes::default();
         for frame in frames {
             let begun = clock.now();
             let mut tries = 0;
             loop {
                 tries += 1;
                 let delivery = self.post(gateway, clock, chance, member, frame).await;
-                *posts.entry(delivery).or_default() += 1;
+                posts.add(delivery);
                 match Next::after(delivery, tries, clock.now().since(begun), chance.fraction()) {
                     Next::Retry { after } => clock.sleep(after).await,
                     Next::Done | Next::GiveUp => break,

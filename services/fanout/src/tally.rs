@@ -1,14 +1,16 @@
 //! What one group's work came to.
 
-use std::collections::BTreeMap;
-
 use domain::{Delivery, Publication, Timestamp};
 use telemetry::{Metric, Summary, metric};
+
+/// Posts by what became of them.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Outcomes([u64; Self::METRICS.len()]);
 
 /// What one group's work came to.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
-    pub(crate) posts: BTreeMap<Delivery, u64>,
+    pub(crate) posts: Outcomes,
     pub(crate) jobs: u64,
     pub(crate) dropped: u64,
     pub(crate) late: u64,
@@ -21,14 +23,12 @@ pub(crate) struct Tally {
 impl Tally {
     /// One post was made.
     pub(crate) fn post(&mut self, delivery: Delivery) {
-        *self.posts.entry(delivery).or_default() += 1;
+        self.posts.add(delivery);
     }
 
     /// Adds the posts of somebody else's tally.
-    pub(crate) fn add_posts(&mut self, posts: &BTreeMap<Delivery, u64>) {
-        for (delivery, count) in posts {
-            *self.posts.entry(*delivery).or_default() += count;
-        }
+    pub(crate) fn add_posts(&mut self, posts: &Outcomes) {
+        self.posts.0.iter_mut().zip(posts.0).for_each(|(all, more)| *all += more);
     }
 
     /// These publications have been delivered by now.
@@ -39,9 +39,9 @@ impl Tally {
     }
 
     pub(crate) fn write(&self, summary: &mut Summary) {
-        for (delivery, count) in &self.posts {
-            summary.add(metric::POSTS_SENT, *count);
-            summary.add(of(*delivery), *count);
+        for (metric, count) in Outcomes::METRICS.into_iter().zip(self.posts.0).filter(|(_, count)| *count > 0) {
+            summary.add(metric::POSTS_SENT, count);
+            summary.add(metric, count);
         }
         summary.add(metric::JOBS_DELIVERED, self.jobs);
         summary.add(metric::JOBS_DROPPED, self.dropped);
@@ -53,13 +53,26 @@ impl Tally {
     }
 }
 
-fn of(delivery: Delivery) -> Metric {
-    match delivery {
-        Delivery::Delivered => metric::POSTS_DELIVERED,
-        Delivery::Gone => metric::POSTS_GONE,
-        Delivery::NotReady => metric::POSTS_NOT_READY,
-        Delivery::Throttled => metric::POSTS_THROTTLED,
-        Delivery::TooLarge => metric::POSTS_TOO_LARGE,
-        Delivery::Failed => metric::POSTS_FAILED,
+impl Outcomes {
+    const METRICS: [Metric; 6] = [
+        metric::POSTS_DELIVERED,
+        metric::POSTS_GONE,
+        metric::POSTS_NOT_READY,
+        metric::POSTS_THROTTLED,
+        metric::POSTS_TOO_LARGE,
+        metric::POSTS_FAILED,
+    ];
+
+    /// One more.
+    pub(crate) fn add(&mut self, delivery: Delivery) {
+        let place = match delivery {
+            Delivery::Delivered => 0,
+            Delivery::Gone => 1,
+            Delivery::NotReady => 2,
+            Delivery::Throttled => 3,
+            Delivery::TooLarge => 4,
+            Delivery::Failed => 5,
+        };
+        self.0[place] += 1;
     }
 }

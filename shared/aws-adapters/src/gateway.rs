@@ -32,10 +32,10 @@ const ENDPOINTS: usize = 16;
 #[derive(Debug, Clone)]
 pub struct Management {
     account: Account,
-    clients: Arc<Mutex<HashMap<Endpoint, Clients>>>,
+    clients: Arc<Mutex<HashMap<Endpoint, Arc<Clients>>>>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Clients {
     /// None to an endpoint that is no URL.
     posts: Option<Posts>,
@@ -49,18 +49,18 @@ impl Management {
         Self { account: account.clone(), clients: Arc::default() }
     }
 
-    fn clients(&self, endpoint: &Endpoint) -> Clients {
+    fn clients(&self, endpoint: &Endpoint) -> Arc<Clients> {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = clients.get(endpoint) {
-            return known.clone();
+            return Arc::clone(known);
         }
         if clients.len() >= ENDPOINTS {
             clients.clear();
         }
         let posts = Posts::new(endpoint, self.account.region(), self.account.credentials());
         let posts = posts.inspect_err(|error| tracing::error!(error = %error, "nobody can be posted to there")).ok();
-        let new = Clients { posts, looks: self.looks(endpoint) };
-        clients.insert(endpoint.clone(), new.clone());
+        let new = Arc::new(Clients { posts, looks: self.looks(endpoint) });
+        clients.insert(endpoint.clone(), Arc::clone(&new));
         new
     }
 
@@ -74,15 +74,14 @@ impl Management {
 
 impl Gateway for Management {
     async fn post(&self, endpoint: &Endpoint, connection: &ConnectionId, frame: Bytes) -> Delivery {
-        match self.clients(endpoint).posts {
+        match &self.clients(endpoint).posts {
             Some(posts) => posts.post(connection, frame).await,
             None => Delivery::Failed,
         }
     }
 
     async fn probe(&self, endpoint: &Endpoint, connection: &ConnectionId) -> Result<Probe> {
-        let looks = self.clients(endpoint).looks;
-        match looks.get_connection().connection_id(connection.as_ref()).send().await {
+        match self.clients(endpoint).looks.get_connection().connection_id(connection.as_ref()).send().await {
             Ok(answer) => {
                 let ms = answer.last_active_at().and_then(|at| at.to_millis().ok()).unwrap_or_default();
                 let last_active_at = Timestamp::from_ms(u64::try_from(ms).unwrap_or_default());
@@ -97,8 +96,7 @@ impl Gateway for Management {
     }
 
     async fn close(&self, endpoint: &Endpoint, connection: &ConnectionId) -> Result<()> {
-        let looks = self.clients(endpoint).looks;
-        match looks.delete_connection().connection_id(connection.as_ref()).send().await {
+        match self.clients(endpoint).looks.delete_connection().connection_id(connection.as_ref()).send().await {
             Ok(_) => Ok(()),
             Err(error) if is_gone(&error) => Ok(()),
             Err(error) => Err(translate("API Gateway DeleteConnection", &error)),

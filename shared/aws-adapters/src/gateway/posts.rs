@@ -9,7 +9,7 @@ use std::time::Duration;
 use aws_credential_types::Credentials;
 use bytes::Bytes;
 use domain::{ConnectionId, Delivery, Endpoint, limits};
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
 use http::{Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
@@ -33,10 +33,10 @@ const ANSWER_BYTES: usize = 4 * 1024;
 const FRAMES: usize = 8;
 
 /// Posts to the connections of one endpoint.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Posts {
     http: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
-    to: Arc<Target>,
+    to: Target,
 }
 
 /// What every post to an endpoint has in common.
@@ -47,6 +47,8 @@ struct Target {
     /// The same, as signatures want it.
     path: String,
     host: String,
+    host_header: HeaderValue,
+    token_header: Option<HeaderValue>,
     signer: Signer,
     digests: Mutex<Vec<(Bytes, Arc<str>)>>,
 }
@@ -74,7 +76,7 @@ impl Posts {
     pub(super) fn new(endpoint: &Endpoint, region: String, credentials: Credentials) -> Result<Self, Unfit> {
         let signer = Signer::new(region, credentials);
         let target = Target::new(&format!("{}/@connections/", endpoint.as_str()), signer)?;
-        Ok(Self { http: client(endpoint.as_str().starts_with("https:")), to: Arc::new(target) })
+        Ok(Self { http: client(endpoint.as_str().starts_with("https:")), to: target })
     }
 
     /// Posts one frame; answers within [`limits::POST_TIMEOUT`].
@@ -106,8 +108,10 @@ impl Target {
             Some(port) => format!("{name}:{port}"),
             None => name.to_owned(),
         };
-        let path = canonical_path(uri.path());
-        Ok(Self { url: url.to_owned(), path, host, signer, digests: Mutex::default() })
+        let header = |text: &str| HeaderValue::from_str(text).map_err(http::Error::from);
+        let (host_header, token_header) = (header(&host)?, signer.token().map(header).transpose()?);
+        let (url, path, digests) = (url.to_owned(), canonical_path(uri.path()), Mutex::default());
+        Ok(Self { url, path, host, host_header, token_header, signer, digests })
     }
 
     fn request(&self, connection: &ConnectionId, frame: Bytes, now: Timestamp) -> Result<Request<Full<Bytes>>, Unfit> {
@@ -119,11 +123,11 @@ impl Target {
         let mut request = Request::builder()
             .method(Method::POST)
             .uri(format!("{}{segment}", self.url))
-            .header(HOST, &self.host)
-            .header(CONTENT_TYPE, signature::CONTENT_TYPE)
+            .header(HOST, &self.host_header)
+            .header(CONTENT_TYPE, HeaderValue::from_static(signature::CONTENT_TYPE))
             .header(DATE, date)
             .header(AUTHORIZATION, authorization);
-        if let Some(token) = self.signer.token() {
+        if let Some(token) = &self.token_header {
             request = request.header(TOKEN, token);
         }
         Ok(request.body(Full::new(frame))?)

@@ -1,11 +1,11 @@
 //! Signature Version 4 of a post, as the SDK signs it; what many posts share is computed once.
 //!
-//! The signing key is good for a day, and the digest of a frame for every member that it goes to: what is left for each post
-//! is one digest and one HMAC. Proved equal to the SDK's signer over 100,000 random requests (below).
+//! The signing key and what stands around it are the same for a second, and the digest of a frame for every member that it
+//! goes to: what is left for each post is one digest and one HMAC. Proved equal to the SDK's signer over 100,000 random requests (below).
 //!
 //! Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_credential_types::Credentials;
 use jiff::Timestamp;
@@ -26,19 +26,28 @@ const RESERVED_IN_PATHS: &AsciiSet = &RESERVED.remove(b'/');
 pub(super) struct Signer {
     region: String,
     credentials: Credentials,
-    key: Mutex<Option<DaysKey>>,
+    /// Names of the headers that are signed.
+    names: &'static str,
+    second: Mutex<Option<Arc<Second>>>,
 }
 
-/// The key of one day.
-#[derive(Clone)]
-struct DaysKey {
-    day: String,
+/// What all posts of one second have in common.
+struct Second {
+    number: i64,
+    date: String,
+    /// Of the request to sign, between the host and the payload's digest.
+    headers: String,
+    /// Of the text to sign, up to the digest of the request.
+    to_sign: String,
+    /// Of the header, up to the signature.
+    authorization: String,
+    /// The key of the day.
     key: hmac::Key,
 }
 
-impl std::fmt::Debug for DaysKey {
+impl std::fmt::Debug for Second {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("DaysKey").field("day", &self.day).finish_non_exhaustive()
+        f.debug_struct("Second").field("date", &self.date).finish_non_exhaustive()
     }
 }
 
@@ -64,7 +73,11 @@ pub(super) struct Signed {
 
 impl Signer {
     pub(super) fn new(region: String, credentials: Credentials) -> Self {
-        Self { region, credentials, key: Mutex::default() }
+        let names = match credentials.session_token() {
+            Some(_) => "content-type;host;x-amz-date;x-amz-security-token",
+            None => "content-type;host;x-amz-date",
+        };
+        Self { region, credentials, names, second: Mutex::default() }
     }
 
     /// `X-Amz-Security-Token`, which temporary credentials have.
@@ -74,38 +87,51 @@ impl Signer {
 
     /// Signs a post that is made now.
     pub(super) fn sign(&self, post: &Unsigned<'_>, now: Timestamp) -> Signed {
+        let second = self.second(now);
+        let Unsigned { host, path, payload } = post;
+        let parts = ["POST\n", path, "\n\ncontent-type:", CONTENT_TYPE, "\nhost:", host, &second.headers, payload];
+        let mut request = digest::Context::new(&digest::SHA256);
+        parts.iter().for_each(|part| request.update(part.as_bytes()));
+        let mut text = hmac::Context::with_key(&second.key);
+        text.update(second.to_sign.as_bytes());
+        text.update(hex(request.finish().as_ref()).as_bytes());
+        let signature = hex(text.sign().as_ref());
+        Signed { date: second.date.clone(), authorization: [&second.authorization, signature.as_str()].concat() }
+    }
+
+    fn second(&self, now: Timestamp) -> Arc<Second> {
+        let mut known = self.second.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known.as_ref().filter(|known| known.number == now.as_second()) {
+            return Arc::clone(known);
+        }
+        let new = Arc::new(self.begin(now));
+        *known = Some(Arc::clone(&new));
+        new
+    }
+
+    fn begin(&self, now: Timestamp) -> Second {
         let date = now.strftime("%Y%m%dT%H%M%SZ").to_string();
         let day = date.get(..8).unwrap_or_default();
-        let (token_header, token_name) = match self.token() {
-            Some(token) => (format!("x-amz-security-token:{token}\n"), ";x-amz-security-token"),
-            None => (String::new(), ""),
-        };
-        let Unsigned { host, path, payload } = post;
-        let names = format!("content-type;host;x-amz-date{token_name}");
-        let canonical = format!(
-            "POST\n{path}\n\ncontent-type:{CONTENT_TYPE}\nhost:{host}\nx-amz-date:{date}\n{token_header}\n{names}\n{payload}"
-        );
+        let token = self.token().map(|token| format!("x-amz-security-token:{token}\n")).unwrap_or_default();
+        let names = self.names;
         let scope = format!("{day}/{}/{SERVICE}/aws4_request", self.region);
-        let to_sign = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{}", digest_of(canonical.as_bytes()));
-        let signature = hex(hmac::sign(&self.key_of(day), to_sign.as_bytes()).as_ref());
         let key_id = self.credentials.access_key_id();
-        let authorization =
-            format!("AWS4-HMAC-SHA256 Credential={key_id}/{scope}, SignedHeaders={names}, Signature={signature}");
-        Signed { date, authorization }
+        Second {
+            number: now.as_second(),
+            headers: format!("\nx-amz-date:{date}\n{token}\n{names}\n"),
+            to_sign: format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n"),
+            authorization: format!("AWS4-HMAC-SHA256 Credential={key_id}/{scope}, SignedHeaders={names}, Signature="),
+            key: self.key_of(day),
+            date,
+        }
     }
 
     fn key_of(&self, day: &str) -> hmac::Key {
-        let mut known = self.key.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = known.as_ref().filter(|known| known.day == day) {
-            return known.key.clone();
-        }
         let secret = format!("AWS4{}", self.credentials.secret_access_key());
         let start = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
-        let key = [day, &self.region, SERVICE, "aws4_request"]
+        [day, &self.region, SERVICE, "aws4_request"]
             .iter()
-            .fold(start, |key, part| hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&key, part.as_bytes()).as_ref()));
-        *known = Some(DaysKey { day: day.to_owned(), key: key.clone() });
-        key
+            .fold(start, |key, part| hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&key, part.as_bytes()).as_ref()))
     }
 }
 
@@ -125,9 +151,13 @@ pub(super) fn segment(id: &str) -> String {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
-    let digits = |byte: &u8| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
-    bytes.iter().flat_map(digits).collect()
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        text.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+    text
 }
 
 #[cfg(test)]
