@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "it is for tests: they fail by panicking")]
 
 pub mod chaos;
+pub mod compare;
 mod member;
 mod stack;
 

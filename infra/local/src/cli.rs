@@ -160,6 +160,10 @@ struct LimitArguments {
     #[arg(long, value_name = "NUMBER", default_value_t = 500)]
     connect_burst: u32,
 
+    /// Lets each call of the management API take this time, as on AWS, where 20ms to 100ms are seen
+    #[arg(long, value_name = "TIME", default_value = "0ms", value_parser = parse_time)]
+    call_latency: Duration,
+
     /// Bytes kept for a client that does not read
     #[arg(long, value_name = "BYTES", default_value_t = local_gateway::limits::OUTBOUND_BUFFER_BYTES)]
     client_buffer: usize,
@@ -261,6 +265,7 @@ impl LimitArguments {
             integration_timeout: self.integration_timeout,
             account_rate: rate(self.account_rate, self.account_burst),
             connect_rate: rate(self.connect_rate, self.connect_burst),
+            call_latency: self.call_latency,
             outbound_buffer_bytes: self.client_buffer,
             ..Limits::default()
         }

@@ -1,10 +1,10 @@
 //! The recipe that everyone copies, in Rust: the yardstick that Roomcast is measured against.
 //!
 //! One function serves `$connect`, `$disconnect` and `sendMessage`. It keeps one item per connection in a table, and
-//! for each message it scans the table and posts to every connection at once. What the sample gets wrong is right here
-//! (the scan is paged; on 410 the receiver's item is deleted and not the sender's); what it is by design stays: each
-//! message costs a read of everybody, a sender waits for the slowest receiver, and whoever misses a post misses it for
-//! good.
+//! for each message it scans the table, keeps those of the room, and posts to one after the other; `sendMessageAtOnce` posts
+//! to all at once. What the sample gets wrong is right here (the scan is paged; on 410 the receiver's item is deleted and
+//! not the sender's); what it is by design stays: each message costs a read of everybody, a sender waits for the slowest
+//! receiver, and whoever misses a post misses it for good.
 //!
 //! Source: <https://github.com/aws-samples/simple-websockets-chat-app>,
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/websocket-api-chat-app.html>
@@ -19,8 +19,12 @@ use aws_smithy_types::error::display::DisplayErrorContext;
 use futures::future::join_all;
 use serde_json::Value;
 
-/// The one attribute of the one table.
+/// The key of the one table.
 const CONNECTION_ID: &str = "connectionId";
+/// Which room a connection is in, from `?room=`.
+const ROOM: &str = "room";
+/// Where those are who named none.
+const LOBBY: &str = "lobby";
 
 /// The function, wired to its table and to the gateway.
 #[derive(Debug, Clone)]
@@ -28,6 +32,13 @@ pub struct Recipe {
     dynamodb: aws_sdk_dynamodb::Client,
     gateway: aws_sdk_apigatewaymanagement::Client,
     table: String,
+}
+
+/// In which order connections are posted to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Posting {
+    OneAfterTheOther,
+    AtOnce,
 }
 
 /// Why a request was not done.
@@ -63,7 +74,8 @@ impl Recipe {
         let result = match event.request_context.route_key.as_deref() {
             Some("$connect") => self.connect(&event).await,
             Some("$disconnect") => self.disconnect(&event).await,
-            _ => self.send_message(&event).await,
+            Some("sendMessageAtOnce") => self.send_message(&event, Posting::AtOnce).await,
+            _ => self.send_message(&event, Posting::OneAfterTheOther).await,
         };
         match result {
             Ok(said) => response(200, said.to_owned()),
@@ -76,7 +88,9 @@ impl Recipe {
 
     async fn connect(&self, event: &ApiGatewayWebsocketProxyRequest) -> Result<&'static str, Error> {
         let connection = AttributeValue::S(connection_id(event)?.to_owned());
+        let room = event.query_string_parameters.first(ROOM).unwrap_or(LOBBY);
         let request = self.dynamodb.put_item().table_name(&self.table).item(CONNECTION_ID, connection);
+        let request = request.item(ROOM, AttributeValue::S(room.to_owned()));
         request.send().await.map_err(aws)?;
         Ok("Connected.")
     }
@@ -86,18 +100,31 @@ impl Recipe {
         Ok("Disconnected.")
     }
 
-    async fn send_message(&self, event: &ApiGatewayWebsocketProxyRequest) -> Result<&'static str, Error> {
+    async fn send_message(
+        &self,
+        event: &ApiGatewayWebsocketProxyRequest,
+        posting: Posting,
+    ) -> Result<&'static str, Error> {
         let body: Value = serde_json::from_str(event.body.as_deref().ok_or(Error::Malformed("body"))?)?;
         let frame = serde_json::json!({ "message": body["message"], "sender": connection_id(event)? }).to_string();
-        let connections = self.connections().await?;
+        let connections = self.connections(body["room"].as_str().unwrap_or(LOBBY)).await?;
         let posts = connections.iter().map(|connection| self.post(connection, &frame));
-        join_all(posts).await.into_iter().collect::<Result<(), Error>>()?;
+        match posting {
+            Posting::AtOnce => join_all(posts).await.into_iter().collect::<Result<(), Error>>()?,
+            Posting::OneAfterTheOther => {
+                for post in posts {
+                    post.await?;
+                }
+            }
+        }
         Ok("Data sent.")
     }
 
-    /// Everybody who is connected, by reading the whole table.
-    async fn connections(&self) -> Result<Vec<String>, Error> {
+    /// Everybody in a room, by reading the whole table.
+    async fn connections(&self, room: &str) -> Result<Vec<String>, Error> {
         let scan = self.dynamodb.scan().table_name(&self.table).projection_expression(CONNECTION_ID);
+        let scan = scan.filter_expression("#room = :room").expression_attribute_names("#room", ROOM);
+        let scan = scan.expression_attribute_values(":room", AttributeValue::S(room.to_owned()));
         let mut items = scan.into_paginator().items().send();
         let mut connections = Vec::new();
         while let Some(item) = items.next().await {

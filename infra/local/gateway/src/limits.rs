@@ -37,6 +37,9 @@ pub struct Limits {
     pub authorizer_result_bytes: usize,
     /// How long a client may take to send a request head, and how long a kept-alive connection may rest.
     pub header_read_timeout: Duration,
+    /// How long a management call takes before anything comes of it. On AWS 20 to 100 ms are seen; here nothing unless
+    /// it is asked for.
+    pub call_latency: Duration,
     /// How long a caller may take to send the body of a management call.
     pub body_read_timeout: Duration,
     /// How long the gateway waits for the other half of a closing handshake.
@@ -117,6 +120,7 @@ impl Default for Limits {
             header_bytes: HEADER_BYTES,
             authorizer_result_bytes: AUTHORIZER_RESULT_BYTES,
             header_read_timeout: HEADER_READ_TIMEOUT,
+            call_latency: Duration::ZERO,
             body_read_timeout: BODY_READ_TIMEOUT,
             close_timeout: CLOSE_TIMEOUT,
             drain_timeout: DRAIN_TIMEOUT,

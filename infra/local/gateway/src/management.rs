@@ -67,6 +67,10 @@ pub(crate) async fn answer<I: Invoke>(
         core.counters.calls_forbidden.add_one();
         return Ok(replies::access_denied(&sentence));
     }
+    let latency = core.api.limits.call_latency;
+    if !latency.is_zero() {
+        tokio::time::sleep(latency).await;
+    }
     let age = || age(core, id);
     match core.hooks.fault_of_call(&call, &age) {
         None => Ok(perform(core, &call, body)),

@@ -11,7 +11,7 @@ use super::caller::Caller;
 const DEVELOPER: &str = "developer";
 
 /// Counts of one action of one caller.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub(crate) struct Count {
     /// Calls that arrived.
     calls: u64,
@@ -19,6 +19,8 @@ pub(crate) struct Count {
     denied: u64,
     /// Calls that were answered with another error: a condition that did not hold, a throttle, a mistake.
     failed: u64,
+    /// Capacity that DynamoDB would have charged for them: read units of reads, write units of writes.
+    units: f64,
 }
 
 /// How a call ended.
@@ -36,7 +38,7 @@ pub(crate) struct Calls {
 }
 
 impl Calls {
-    pub(crate) fn count(&self, caller: &Caller, operation: &str, ending: Ending) {
+    pub(crate) fn count(&self, caller: &Caller, operation: &str, ending: Ending, units: f64) {
         let caller = match caller {
             Caller::Function(function) => Arc::clone(function),
             Caller::Developer | Caller::Nobody => DEVELOPER.into(),
@@ -51,6 +53,7 @@ impl Calls {
             count.calls += 1;
             count.denied += u64::from(ending == Ending::Denied);
             count.failed += u64::from(ending == Ending::Failed);
+            count.units += units;
         }
     }
 

@@ -6,7 +6,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use bytes::Bytes;
-use dynoxide::DynoxideError;
+use dynoxide::{DynoxideError, actions};
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::{self, Answer, JSON};
+use super::capacity::{self, Units};
 use super::database::{Database, Error};
 use crate::place::REGION;
 
@@ -49,7 +50,7 @@ pub(crate) struct Dynamo {
 
 /// What came of running a call inside the process.
 enum Outcome {
-    Answered(Vec<u8>),
+    Answered(Vec<u8>, Units),
     /// A condition did not hold: an outcome that functions count on, not a mistake of the caller.
     Unmet(DynoxideError),
     /// Refused, or not one of the calls that run inside the process.
@@ -75,7 +76,11 @@ impl Dynamo {
     pub(crate) async fn handle(&self, operation: &str, headers: &HeaderMap, body: Bytes) -> Answer {
         let (name, request) = (operation.to_owned(), body.clone());
         match self.database.run(move |dynamo| run(dynamo, &name, &request)).await {
-            Ok(Outcome::Answered(body)) => answer::json(StatusCode::OK, body),
+            Ok(Outcome::Answered(body, units)) => {
+                let mut answer = answer::json(StatusCode::OK, body);
+                answer.extensions_mut().insert(units);
+                answer
+            }
             Ok(Outcome::Unmet(error)) => answer::json(status(&error), error.to_json()),
             Ok(Outcome::AskServer) => self.ask_server(operation, headers, body).await,
             Err(error) => unavailable(&error),
@@ -140,35 +145,55 @@ fn replaced(body: Bytes, from: &str, to: &str) -> Bytes {
 }
 
 fn run(dynamo: &dynoxide::Database, operation: &str, body: &[u8]) -> Outcome {
-    macro_rules! call {
-        ($method:ident) => {
-            match serde_json::from_slice(body) {
-                Ok(request) => finish(dynamo.$method(request)),
+    macro_rules! metered {
+        ($method:ident, $request:ident) => {
+            match serde_json::from_slice::<actions::$method::$request>(body) {
+                Ok(mut request) => {
+                    let is_asked_for = request.return_consumed_capacity.is_some();
+                    request.return_consumed_capacity.get_or_insert_with(|| "TOTAL".to_owned());
+                    let mut units = Units::default();
+                    let result = dynamo.$method(request).map(|mut response| {
+                        units = capacity::units(&response.consumed_capacity);
+                        if !is_asked_for {
+                            response.consumed_capacity = None;
+                        }
+                        response
+                    });
+                    finish(result, units)
+                }
                 Err(_) => Outcome::AskServer,
             }
         };
     }
     match operation {
-        "GetItem" => call!(get_item),
-        "PutItem" => call!(put_item),
-        "UpdateItem" => call!(update_item),
-        "DeleteItem" => call!(delete_item),
-        "Query" => call!(query),
-        "Scan" => call!(scan),
-        "BatchGetItem" => call!(batch_get_item),
-        "BatchWriteItem" => call!(batch_write_item),
-        "TransactGetItems" => call!(transact_get_items),
-        "TransactWriteItems" => call!(transact_write_items),
-        "GetShardIterator" => call!(get_shard_iterator),
+        "GetItem" => metered!(get_item, GetItemRequest),
+        "PutItem" => metered!(put_item, PutItemRequest),
+        "UpdateItem" => metered!(update_item, UpdateItemRequest),
+        "DeleteItem" => metered!(delete_item, DeleteItemRequest),
+        "Query" => metered!(query, QueryRequest),
+        "Scan" => metered!(scan, ScanRequest),
+        "BatchGetItem" => metered!(batch_get_item, BatchGetItemRequest),
+        "BatchWriteItem" => metered!(batch_write_item, BatchWriteItemRequest),
+        "TransactGetItems" => metered!(transact_get_items, TransactGetItemsRequest),
+        "TransactWriteItems" => metered!(transact_write_items, TransactWriteItemsRequest),
+        "GetShardIterator" => match serde_json::from_slice(body) {
+            Ok(request) => free(dynamo.get_shard_iterator(request)),
+            Err(_) => Outcome::AskServer,
+        },
         "GetRecords" => get_records(dynamo, body),
         "DescribeStream" => describe_stream(dynamo, body),
         _ => Outcome::AskServer,
     }
 }
 
-fn finish<T: serde::Serialize>(result: dynoxide::Result<T>) -> Outcome {
+/// Of calls that consume no capacity.
+fn free<T: serde::Serialize>(result: dynoxide::Result<T>) -> Outcome {
+    finish(result, Units::default())
+}
+
+fn finish<T: serde::Serialize>(result: dynoxide::Result<T>, units: Units) -> Outcome {
     match result {
-        Ok(response) => serde_json::to_vec(&response).map_or(Outcome::AskServer, Outcome::Answered),
+        Ok(response) => serde_json::to_vec(&response).map_or(Outcome::AskServer, |body| Outcome::Answered(body, units)),
         Err(
             error @ (DynoxideError::ConditionalCheckFailedException(..)
             | DynoxideError::TransactionCanceledException(..)),
@@ -189,7 +214,7 @@ fn get_records(dynamo: &dynoxide::Database, body: &[u8]) -> Outcome {
         identified |= record.user_identity.is_some();
     }
     if !identified {
-        return finish(Ok(response));
+        return free(Ok(response));
     }
     let Ok(mut response) = serde_json::to_value(response) else { return Outcome::AskServer };
     for record in response["Records"].as_array_mut().into_iter().flatten() {
@@ -197,7 +222,7 @@ fn get_records(dynamo: &dynoxide::Database, body: &[u8]) -> Outcome {
             *identity = serde_json::json!({ "PrincipalId": identity["principalId"], "Type": identity["type"] });
         }
     }
-    finish(Ok(response))
+    free(Ok(response))
 }
 
 /// A write that left an item as it was. Only a stream with both images can tell.
@@ -213,5 +238,5 @@ fn describe_stream(dynamo: &dynoxide::Database, body: &[u8]) -> Outcome {
     for shard in &mut response.stream_description.shards {
         shard.sequence_number_range.ending_sequence_number = None;
     }
-    finish(Ok(response))
+    free(Ok(response))
 }

@@ -14,6 +14,7 @@ use super::actions;
 use super::answer::{self, Answer};
 use super::caller::{Caller, Callers};
 use super::calls::{Calls, Ending};
+use super::capacity::Units;
 use super::dynamodb::Dynamo;
 use super::grants::{Grants, denial};
 use super::protocol::Call;
@@ -86,7 +87,8 @@ impl Endpoint {
                 (answer, ending)
             }
         };
-        self.calls.count(&caller, &call.name(), ending);
+        let units = answer.extensions().get().map_or(0.0, |Units(units)| *units);
+        self.calls.count(&caller, &call.name(), ending, units);
         identify(&mut answer);
         answer
     }

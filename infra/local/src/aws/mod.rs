@@ -4,6 +4,7 @@ mod actions;
 mod answer;
 pub(crate) mod caller;
 mod calls;
+mod capacity;
 mod database;
 mod dynamodb;
 mod endpoint;

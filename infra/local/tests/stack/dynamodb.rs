@@ -153,3 +153,20 @@ async fn what_expired_is_deleted_by_the_service() {
     assert_eq!((identity.principal_id(), identity.r#type()), (Some("dynamodb.amazonaws.com"), Some("Service")));
     running.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_are_counted_with_the_units_that_they_consume_and_say_so_only_if_they_are_asked() {
+    let running = start(THINGS).await;
+    let units = |operation: &str| running.stack.statistics()["calls"]["developer"][operation]["units"].as_f64();
+    for n in 0..3 {
+        let data = value(&"x".repeat(1_500));
+        let put = running.stack.clients().dynamodb.put_item().table_name("things").item("pk", value(&n.to_string()));
+        let answer = put.item("data", data).send().await.unwrap();
+        assert_eq!(answer.consumed_capacity(), None);
+    }
+    // 1.5 KB each: two write units; 4.5 KB read at once, eventually consistent: one read unit.
+    assert_eq!(units("dynamodb:PutItem"), Some(6.0));
+    running.stack.clients().dynamodb.scan().table_name("things").send().await.unwrap();
+    assert_eq!(units("dynamodb:Scan"), Some(1.0));
+    running.stop().await;
+}

@@ -6,6 +6,7 @@ use futures::StreamExt;
 use local_gateway::{Access, Gateway, Hooks, ManagementCall, ManagementMethod, Rate};
 use serde_json::Value;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -348,4 +349,18 @@ async fn one_connection_carries_many_calls() {
     for _ in 0..4 {
         assert_eq!(soon(client.next()).await.unwrap().unwrap(), Message::text("hi"));
     }
+}
+
+#[tokio::test]
+async fn a_call_takes_the_time_that_it_is_asked_to_take_and_calls_do_not_wait_for_each_other() {
+    let latency = Duration::from_millis(200);
+    let mut config = config();
+    config.limits.call_latency = latency;
+    let running = Running::start(config, usual_functions()).await;
+    let (mut client, id) = running.connect_as().await;
+    let begun = Instant::now();
+    let posts = (0..20).map(|number| running.post(&id, if number == 0 { "first" } else { "other" }));
+    futures::future::join_all(posts).await;
+    assert!(begun.elapsed() >= latency && begun.elapsed() < 20 * latency, "{:?}", begun.elapsed());
+    assert!(["first", "other"].contains(&text(&mut client).await.as_str()));
 }

@@ -1,0 +1,84 @@
+//! What a broadcast came to.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use local::Stack;
+use serde_json::Value;
+
+/// One broadcast.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Sample {
+    /// From the publisher's send to the last member.
+    pub last: Duration,
+    /// Members that it reached.
+    pub reached: usize,
+    /// CPU of all functions.
+    pub cpu: Duration,
+    /// Read units of all functions.
+    pub read_units: f64,
+}
+
+/// What has been used so far.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Used {
+    cpu: BTreeMap<u64, Duration>,
+    read_units: f64,
+}
+
+/// Calls that read.
+const READS: [&str; 5] =
+    ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:Scan", "dynamodb:TransactGetItems"];
+
+impl Sample {
+    /// Until the last member; of a broadcast that was cut short, how long it would have taken at its pace.
+    pub(crate) fn last_of(&self, members: usize) -> Duration {
+        self.last.mul_f64(members as f64 / self.reached.clamp(1, members.max(1)) as f64)
+    }
+}
+
+impl Used {
+    pub(crate) fn by_now(stack: &Stack) -> Self {
+        let numbers = stack.statistics();
+        let functions = numbers["functions"].as_object();
+        let pids = functions.into_iter().flatten().filter_map(|(_, function)| function["pids"].as_array()).flatten();
+        let cpu = pids.filter_map(Value::as_u64).map(|pid| (pid, cpu_time(pid))).collect();
+        let callers = numbers["calls"].as_object().into_iter().flatten();
+        let functions = callers.filter(|(caller, _)| *caller != "developer");
+        let units = functions.flat_map(|(_, calls)| READS.map(|read| calls[read]["units"].as_f64().unwrap_or(0.0)));
+        Self { cpu, read_units: units.sum() }
+    }
+
+    /// CPU and read units since then.
+    pub(crate) fn since(&self, before: &Self) -> (Duration, f64) {
+        let of = |pid: &u64, now: Duration| now.saturating_sub(before.cpu.get(pid).copied().unwrap_or_default());
+        (self.cpu.iter().map(|(pid, now)| of(pid, *now)).sum(), self.read_units - before.read_units)
+    }
+}
+
+/// Of all threads of a process, from the scheduler, to the nanosecond.
+/// Source: <https://docs.kernel.org/scheduler/sched-stats.html>
+fn cpu_time(pid: u64) -> Duration {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let time = |path: std::path::PathBuf| {
+        let text = std::fs::read_to_string(path.join("schedstat")).ok()?;
+        text.split(' ').next()?.parse().ok().map(Duration::from_nanos)
+    };
+    threads.filter_map(|thread| time(thread.path())).sum()
+}
+
+/// The middle of two.
+pub(crate) fn pair(one: &Sample, other: &Sample) -> Sample {
+    Sample {
+        last: (one.last + other.last) / 2,
+        reached: one.reached.min(other.reached),
+        cpu: (one.cpu + other.cpu) / 2,
+        read_units: f64::midpoint(one.read_units, other.read_units),
+    }
+}
+
+pub(crate) fn median(values: &[f64]) -> f64 {
+    let mut values = values.to_vec();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}

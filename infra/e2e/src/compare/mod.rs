@@ -1,0 +1,129 @@
+//! Roomcast beside the recipe that everyone copies, in the same local runner, alternating: how long until the last member has
+//! it, what CPU the functions use for it, and what of the table is read for it.
+
+mod audience;
+mod measure;
+mod side;
+mod table;
+
+use std::time::Duration;
+
+pub use table::Table;
+
+use audience::Audience;
+use measure::{Sample, median, pair};
+use side::{Side, Way};
+
+/// What is compared.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Sizes of the room, growing.
+    pub members: Vec<usize>,
+    /// What a post takes, by itself.
+    pub latencies: Vec<Duration>,
+    /// Connections in the table that are in other rooms, growing; looked at with the smallest room.
+    pub unrelated: Vec<usize>,
+    /// Times each pair is run as A B B A.
+    pub quartets: usize,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            members: vec![100, 1_000, 5_000],
+            latencies: vec![Duration::ZERO, Duration::from_millis(10)],
+            unrelated: vec![0, 1_000, 10_000, 100_000],
+            quartets: 3,
+        }
+    }
+}
+
+/// Broadcasts that are not counted: processes start, connections open.
+const WARM_UP: usize = 2;
+/// A recipe that is slower than this is asked for one quartet only.
+const SLOW: Duration = Duration::from_secs(5);
+
+/// Runs all of it; tells what it does meanwhile.
+pub async fn run(plan: &Plan) -> Table {
+    let mut table = Table::default();
+    for latency in &plan.latencies {
+        sizes(plan, *latency, &mut table).await;
+    }
+    crowds(plan, &mut table).await;
+    table
+}
+
+/// Rooms of growing size, with nobody else around.
+async fn sizes(plan: &Plan, latency: Duration, table: &mut Table) {
+    let (ours, recipe) = (Side::roomcast(latency).await, Side::recipe(latency).await);
+    let (mut our_audience, mut their_audience) = (Audience::new(&ours.url), Audience::new(&recipe.url));
+    for members in &plan.members {
+        eprintln!("{members} members, {} ms a post", latency.as_millis());
+        our_audience.grow_to(*members).await;
+        their_audience.grow_to(*members).await;
+        for way in [Way::OneAfterTheOther, Way::AtOnce] {
+            let a = (&ours, Way::Roomcast, &mut our_audience);
+            let b = (&recipe, way, &mut their_audience);
+            let pairs = compare(plan.quartets, a, b).await;
+            table.add_size(*members, latency, way, &pairs);
+        }
+    }
+    drop((our_audience, their_audience));
+    ours.stop().await;
+    recipe.stop().await;
+}
+
+/// A small room among more and more connections of others.
+async fn crowds(plan: &Plan, table: &mut Table) {
+    let (ours, recipe) = (Side::roomcast(Duration::ZERO).await, Side::recipe(Duration::ZERO).await);
+    let (mut our_audience, mut their_audience) = (Audience::new(&ours.url), Audience::new(&recipe.url));
+    let members = plan.members.first().copied().unwrap_or(100);
+    our_audience.grow_to(members).await;
+    their_audience.grow_to(members).await;
+    let mut there = 0;
+    for unrelated in &plan.unrelated {
+        eprintln!("{members} members among {unrelated} connections of others");
+        ours.crowd(there..*unrelated).await;
+        recipe.crowd(there..*unrelated).await;
+        there = there.max(*unrelated);
+        let a = (&ours, Way::Roomcast, &mut our_audience);
+        let b = (&recipe, Way::AtOnce, &mut their_audience);
+        let pairs = compare(plan.quartets, a, b).await;
+        table.add_crowd(*unrelated, members, &pairs);
+    }
+    drop((our_audience, their_audience));
+    ours.stop().await;
+    recipe.stop().await;
+}
+
+type Contender<'a> = (&'a Side, Way, &'a mut Audience);
+
+/// Pairs of ours and theirs, each the middle of an A B B A.
+async fn compare(quartets: usize, ours: Contender<'_>, theirs: Contender<'_>) -> Vec<(Sample, Sample)> {
+    let (our_side, our_way, our_audience) = ours;
+    let (their_side, their_way, their_audience) = theirs;
+    let mut slowest = Duration::ZERO;
+    for n in 0..WARM_UP {
+        our_side.broadcast(our_way, our_audience).await;
+        if n == 0 {
+            slowest = their_side.broadcast(their_way, their_audience).await.last;
+        }
+    }
+    let quartets = if slowest > SLOW { 1 } else { quartets };
+    let mut pairs = Vec::new();
+    for _ in 0..quartets {
+        let a = our_side.broadcast(our_way, our_audience).await;
+        let b = their_side.broadcast(their_way, their_audience).await;
+        let c = their_side.broadcast(their_way, their_audience).await;
+        let d = our_side.broadcast(our_way, our_audience).await;
+        pairs.push((pair(&a, &d), pair(&b, &c)));
+    }
+    pairs
+}
+
+pub(crate) fn ratio(pairs: &[(Sample, Sample)], of: impl Fn(&Sample) -> f64) -> (f64, f64, f64) {
+    let ours: Vec<f64> = pairs.iter().map(|(ours, _)| of(ours)).collect();
+    let theirs: Vec<f64> = pairs.iter().map(|(_, theirs)| of(theirs)).collect();
+    let ratios: Vec<f64> = ours.iter().zip(&theirs).map(|(ours, theirs)| ours / theirs).collect();
+    (median(&ours), median(&theirs), median(&ratios))
+}
