@@ -9,6 +9,8 @@
 //! SDK. Each pair of ways runs as A B B A, and what is printed is the median of the ratios: CPU time of this process (user
 //! and system, of its only thread), not wall-clock time.
 
+#![allow(clippy::expect_used, reason = "a benchmark fails by panicking")]
+
 mod sink;
 mod ways;
 
