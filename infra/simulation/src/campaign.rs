@@ -6,7 +6,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::faults::Fault;
-use crate::run::{Mistake, Options, Report, run};
+use crate::mistake::Mistake;
+use crate::run::{Options, Report, run};
 
 /// Every point at which a function can be killed, one a line; kept up by `--points`.
 const POINTS: &str = include_str!("points.txt");

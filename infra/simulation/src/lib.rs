@@ -15,12 +15,16 @@ mod feeds;
 mod gateway;
 mod hand;
 mod members;
+mod mistake;
+mod owed;
 mod pipeline;
 mod routes;
 pub mod run;
 mod script;
 pub mod shrink;
 mod sources;
+mod steps;
 
 pub use faults::Fault;
-pub use run::{Mistake, Options, Report, run};
+pub use mistake::Mistake;
+pub use run::{Options, Report, run};

@@ -1,0 +1,34 @@
+//! Mistakes that are made on purpose, to see that they are found.
+
+use testkit::memory::Bug;
+
+/// A mistake that is made on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Mistake {
+    /// By what functions are wired to.
+    Memory(Bug),
+    /// A batch is reported as done, whatever failed.
+    WholeBatchDone,
+    /// A client drops what comes above a gap.
+    HoldDropped,
+    /// A client does not check its position after joining.
+    SettlingSkipped,
+}
+
+impl Mistake {
+    /// Every one of them.
+    #[must_use]
+    pub fn all() -> Vec<Self> {
+        let others = [Self::WholeBatchDone, Self::HoldDropped, Self::SettlingSkipped];
+        Bug::ALL.into_iter().map(Self::Memory).chain(others).collect()
+    }
+
+    /// As the command line names it.
+    #[must_use]
+    pub fn name(self) -> String {
+        match self {
+            Self::Memory(bug) => format!("{bug:?}"),
+            other => format!("{other:?}"),
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! What happens in a run beside what its members say: backends, growth, restores, healing, the reaper.
+
+use domain::RoomId;
+use testkit::memory::Lag;
+use testkit::samples;
+
+use crate::core::Due;
+use crate::faults::Fault;
+use crate::feeds::Loose;
+use crate::owed::{OWED_AFTER_KEEP_ALIVE, OWED_WITHIN};
+use crate::run::{REAPER_EVERY_MS, Run};
+use crate::script::{ROOMS, Step};
+
+impl Run {
+    pub(crate) fn step(&mut self, member: usize, step: &Step) {
+        self.shared.lock().tell(|| format!("member {member} ({}): {step:?}", self.members[member].user));
+        let room = |at: &usize| samples::room(ROOMS[*at]);
+        match step {
+            Step::Join(at) => self.join(member, room(at)),
+            Step::Leave(at) => self.leave(member, &room(at)),
+            Step::Publish(at, count) => (0..*count).for_each(|_| self.publish(member, room(at), None)),
+            Step::PublishSameId(at) => self.publish(member, room(at), Some("same")),
+            Step::Event(at) => self.event_of_a_backend(room(at)),
+            Step::Reset => self.reset(member),
+            Step::Vanish => self.vanish(member),
+            Step::Restart(away_ms) => self.restart(member, *away_ms),
+            Step::Cut => self.cut(member),
+            Step::Storm => {
+                self.shared.lock().faults.note(Fault::Storm);
+                (0..self.members.len()).for_each(|member| self.reset(member));
+            }
+            Step::Grow(at) => self.grow(&room(at)),
+            Step::Restore(at, lost) => self.restore(&room(at), *lost),
+            Step::Poison(at) => self.poison(&room(at)),
+            Step::PoisonRecord => {
+                self.shared.lock().faults.note(Fault::PoisonRecord);
+                let now = self.now();
+                self.feeds.poison_stream(now);
+            }
+        }
+    }
+
+    fn event_of_a_backend(&mut self, room: RoomId) {
+        self.published += 1;
+        let id = format!("event{}", self.published);
+        let body = format!(r#"{{"room":"{room}","id":"{id}","data":{}}}"#, self.published);
+        let twice = self.shared.lock().fires(Fault::ToldTwice, || id.clone());
+        for _ in 0..1 + u64::from(twice) {
+            self.feeds.loose(Loose::event(body.clone()), self.now());
+        }
+        self.events.push((room, id));
+    }
+
+    /// Somebody joins a full shard: the room is grown before anything else.
+    fn grow(&mut self, room: &RoomId) {
+        let store = &self.pipeline.store;
+        let grown = futures::executor::block_on(async {
+            use domain::ports::Rooms;
+            let Some(head) = store.head(room).await.ok().flatten() else { return false };
+            let Some(more) = domain::Growth::after_count(head.shards, u64::MAX) else { return false };
+            head.shards.get() < 64 && store.grow(room, head.shards, more).await.is_ok()
+        });
+        if grown {
+            self.shared.lock().tell(|| format!("{room} has grown"));
+        }
+    }
+
+    fn restore(&mut self, room: &RoomId, lost: u64) {
+        let epoch = domain::Epoch::from_random(self.order.bits());
+        self.pipeline.store.restore(room, lost, epoch);
+        self.shared.lock().faults.note(Fault::Restored);
+        self.restored.insert(room.clone());
+        // Whoever is in it learns of it with the next publication, or keep-alive.
+        self.lost_silently = true;
+    }
+
+    pub(crate) fn heal(&mut self) {
+        let within = if self.lost_silently { OWED_AFTER_KEEP_ALIVE } else { OWED_WITHIN };
+        {
+            let mut core = self.shared.lock();
+            core.tell(|| "everything heals".to_owned());
+            let redriven = core.faults.has(Fault::Redriven);
+            core.faults.heal();
+            let now = core.now;
+            (core.throttled_until, core.forbidden_until) = (now, now);
+            core.sockets.values_mut().for_each(|socket| socket.full_until = now);
+            core.at(now.plus(within), Due::Owed);
+            if redriven {
+                core.faults.note(Fault::Redriven);
+            }
+            drop(core);
+            self.redrive(1 + u32::from(redriven));
+        }
+        self.pipeline.store.set_lag(Lag::None);
+        self.pipeline.store.set_empty_pages(false);
+        self.feeds.heal();
+    }
+
+    pub(crate) fn reap(&mut self) {
+        self.cut_off();
+        let twice = self.shared.lock().fires(Fault::ReapersOverlap, || "reaper".to_owned());
+        if self.shared.lock().faults.has(Fault::ReaperRaces) {
+            self.shared.lock().faults.note(Fault::ReaperRaces);
+        }
+        for _ in 0..1 + u32::from(twice) {
+            let task = self.executor.reserve();
+            self.feeds.reaping(task);
+            self.pipeline.reap(&mut self.executor, task);
+        }
+        let more_often = self.shared.lock().faults.has(Fault::ReaperRaces);
+        self.shared.lock().after_ms(if more_often { REAPER_EVERY_MS / 4 } else { REAPER_EVERY_MS }, Due::Reap);
+    }
+}
