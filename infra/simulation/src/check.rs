@@ -23,6 +23,14 @@ pub enum Kind {
     LateAfterLeave,
     /// A resume said that nothing is missing, and something was.
     FalseRecovered,
+    /// Somebody was let in whom nobody vouches for.
+    Admitted,
+    /// Something came to a connection whose token had expired.
+    HeardExpired,
+    /// A connection whose token had expired stayed open.
+    NotClosed,
+    /// Something of a room came to a connection whose token does not allow it any more.
+    NotAllowed,
     /// A connection that is gone is still stored.
     GhostLeft,
     /// A connection that lives was forgotten.
@@ -78,6 +86,12 @@ impl Heard {
         self.rooms.get(room)
     }
 
+    /// A room is not heard any more.
+    pub fn forgets(&mut self, room: &RoomId) {
+        self.rooms.remove(room);
+        self.counts.remove(room);
+    }
+
     /// What was accepted of it.
     #[must_use]
     pub fn accepted(&self) -> &BTreeSet<(RoomId, PublicationId)> {
@@ -127,8 +141,7 @@ impl Heard {
                 )
             }
             Event::Left { room } | Event::Removed { room, .. } => {
-                self.rooms.remove(room);
-                self.counts.remove(room);
+                self.forgets(room);
                 None
             }
             Event::Refused { room, failure } => broken(Kind::Refused, format!("{room}: {}", failure.message)),

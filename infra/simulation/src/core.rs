@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use domain::{ConnectionId, Timestamp};
+use roomcast_client::rules::LinkId;
 use testkit::clock::TurnedClock;
 use testkit::faults::Operation;
 
@@ -20,8 +22,8 @@ use crate::script::Step;
 pub(crate) struct Point {
     /// Which function.
     pub(crate) function: &'static str,
-    /// What it calls.
-    pub(crate) operation: Operation,
+    /// What it calls; `None` if it only thinks, and answers.
+    pub(crate) operation: Option<Operation>,
     /// Whether the call has taken effect.
     pub(crate) after: bool,
 }
@@ -31,7 +33,10 @@ impl Point {
     #[must_use]
     pub(crate) fn name(&self) -> String {
         let when = if self.after { "after" } else { "before" };
-        format!("{} {:?} {when}", self.function, self.operation)
+        match self.operation {
+            Some(operation) => format!("{} {operation:?} {when}", self.function),
+            None => format!("{} Answer {when}", self.function),
+        }
     }
 }
 
@@ -50,6 +55,10 @@ pub(crate) enum Due {
     ToClient(ConnectionId, String),
     /// A client has waited long enough for the answer to its handshake.
     Waited(ConnectionId),
+    /// There is no token to connect with.
+    NoToken(ConnectionId),
+    /// The backend answers a client that asked for a token.
+    Token(usize, LinkId),
     /// The handshake's 101 arrives at the client.
     OpenedTo(ConnectionId),
     /// The handshake's refusal arrives there.
@@ -100,6 +109,8 @@ pub(crate) struct Core {
     pub(crate) kills: Vec<TaskId>,
     /// Invocations that hang until their deadline.
     pub(crate) hanging: BTreeSet<TaskId>,
+    /// Invocations of which a call failed.
+    pub(crate) disturbed: BTreeSet<TaskId>,
     /// Where invocations were seen, and how often killed there.
     pub(crate) points: BTreeMap<String, (u64, u64)>,
     /// Where one is to be killed for certain, and at how manieth time it gets there.
@@ -129,6 +140,7 @@ impl Shared {
             done: Vec::new(),
             kills: Vec::new(),
             hanging: BTreeSet::new(),
+            disturbed: BTreeSet::new(),
             points: BTreeMap::new(),
             targets: BTreeMap::new(),
             throttled_until: began,
@@ -188,6 +200,26 @@ impl Core {
             self.tell(|| format!("{fault} {}: {}", where_(), fault.describe()));
         }
         fires
+    }
+
+    /// How long a post may go on after it was decided to make it: an invocation runs for 5 s, a slow post takes 5 s, and the
+    /// indexes tell of it when they know.
+    #[must_use]
+    pub(crate) fn posts_linger(&self) -> Duration {
+        let slow = if self.faults.could(Fault::PostSlow) { 5_000 } else { 0 };
+        let lag = if self.faults.could(Fault::IndexLags) { 5_000 } else { 0 };
+        Duration::from_millis(5_000 + 100 + slow + lag)
+    }
+
+    /// How far functions' clocks are off in this run.
+    #[must_use]
+    pub(crate) fn clocks_differ(&self) -> Duration {
+        match (self.faults.could(Fault::ClocksDiffer), self.faults.could(Fault::IndexLags)) {
+            (false, _) => Duration::ZERO,
+            // How long an index takes to settle is measured by one clock, and seen by another one.
+            (true, true) => Duration::from_millis(500),
+            (true, false) => Duration::from_secs(25),
+        }
     }
 
     /// A promise was broken.

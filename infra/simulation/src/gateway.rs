@@ -6,8 +6,13 @@ use bytes::Bytes;
 use domain::ports::{self, Clock, Error, Result};
 use domain::{ConnectionId, Delivery, Endpoint, Probe, Timestamp, limits};
 
+use authorizer::Handshake;
+use protocol::context::Context;
+
 use crate::core::{Core, Due, Shared};
+use crate::executor::TaskId;
 use crate::faults::Fault;
+use crate::rights::Rights;
 
 /// API Gateway cuts a connection without traffic after this.
 /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html>
@@ -40,11 +45,45 @@ pub(crate) struct Socket {
     pub(crate) arrives_at: Timestamp,
     /// Whether it was closed from our side, or cut.
     pub(crate) closed_by_us: bool,
+    /// What its client said of itself when it connected.
+    pub(crate) handshake: Handshake,
+    /// What the authorizer said of it.
+    pub(crate) context: Option<Box<Context>>,
+    /// What its tokens allow.
+    pub(crate) rights: Rights,
+}
+
+impl Socket {
+    /// One whose handshake is on its way.
+    #[must_use]
+    pub(crate) fn opening(member: usize, handshake: Handshake, now: Timestamp) -> Self {
+        Self {
+            member,
+            connected_at: now,
+            open: false,
+            opening: true,
+            held: true,
+            answered: false,
+            black_hole: false,
+            active_at: now,
+            full_until: now,
+            arrives_at: now,
+            closed_by_us: false,
+            handshake,
+            context: None,
+            rights: Rights::default(),
+        }
+    }
 }
 
 /// The management API.
 #[derive(Clone)]
-pub(crate) struct Management(pub(crate) Shared);
+pub(crate) struct Management {
+    /// The run.
+    pub(crate) shared: Shared,
+    /// Which invocation calls.
+    pub(crate) task: TaskId,
+}
 
 /// What becomes of a post.
 enum Fate {
@@ -58,32 +97,32 @@ enum Fate {
 impl ports::Gateway for Management {
     async fn post(&self, _: &Endpoint, connection: &ConnectionId, frame: Bytes) -> Delivery {
         let text = String::from_utf8_lossy(&frame).into_owned();
-        let fate = self.0.lock().fate(connection);
+        let fate = self.shared.lock().fate(connection);
         match fate {
             Fate::At(Delivery::Delivered) => {
-                self.0.lock().send(connection, text);
+                self.shared.lock().send(connection, text);
                 Delivery::Delivered
             }
             Fate::At(other) => other,
             Fate::AnswerLost => {
-                self.0.lock().send(connection, text);
-                self.0.clock.sleep(limits::POST_TIMEOUT).await;
+                self.shared.lock().send(connection, text);
+                self.shared.clock.sleep(limits::POST_TIMEOUT).await;
                 Delivery::Failed
             }
             Fate::Hangs => {
-                self.0.clock.sleep(limits::POST_TIMEOUT).await;
+                self.shared.clock.sleep(limits::POST_TIMEOUT).await;
                 Delivery::Failed
             }
             Fate::Slow(after) => {
-                self.0.lock().send_after(connection, text, after);
-                self.0.clock.sleep(limits::POST_TIMEOUT).await;
+                self.shared.lock().send_after(connection, text, after);
+                self.shared.clock.sleep(limits::POST_TIMEOUT).await;
                 Delivery::Failed
             }
         }
     }
 
     async fn probe(&self, _: &Endpoint, connection: &ConnectionId) -> Result<Probe> {
-        let core = self.0.lock();
+        let core = self.shared.lock();
         if core.throttled_until > core.now {
             return Ok(Probe::Throttled);
         }
@@ -92,8 +131,9 @@ impl ports::Gateway for Management {
     }
 
     async fn close(&self, _: &Endpoint, connection: &ConnectionId) -> Result<()> {
-        let mut core = self.0.lock();
+        let mut core = self.shared.lock();
         if core.throttled_until > core.now {
+            core.disturbed.insert(self.task);
             return Err(Error::Throttled { operation: "DELETE @connections" });
         }
         core.close(connection);

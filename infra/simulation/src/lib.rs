@@ -18,12 +18,14 @@ mod members;
 mod mistake;
 mod owed;
 mod pipeline;
+mod rights;
 mod routes;
 pub mod run;
 mod script;
 pub mod shrink;
 mod sources;
 mod steps;
+mod tokens;
 
 pub use faults::Fault;
 pub use mistake::Mistake;

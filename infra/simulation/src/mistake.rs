@@ -13,13 +13,15 @@ pub enum Mistake {
     HoldDropped,
     /// A client does not check its position after joining.
     SettlingSkipped,
+    /// Everybody is let in, with or without a token, from whatever page.
+    EverybodyAdmitted,
 }
 
 impl Mistake {
     /// Every one of them.
     #[must_use]
     pub fn all() -> Vec<Self> {
-        let others = [Self::WholeBatchDone, Self::HoldDropped, Self::SettlingSkipped];
+        let others = [Self::WholeBatchDone, Self::HoldDropped, Self::SettlingSkipped, Self::EverybodyAdmitted];
         Bug::ALL.into_iter().map(Self::Memory).chain(others).collect()
     }
 

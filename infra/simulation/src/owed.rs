@@ -69,6 +69,9 @@ impl Run {
                     self.check_positions(positions, &format!("{pid:?} by {} in {room}, accepted,", member.user));
                 }
             }
+            if member.stranger.is_some_and(|_| !member.turned_away) {
+                self.broke(Kind::Unanswered, format!("{name} was never turned away: {:?}", member.stranger));
+            }
             if !member.is_up() {
                 continue;
             }

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use authorizer::{Authorizer, Handshake, Refusal};
 use connect::Connect;
 use disconnect::Disconnect;
 use domain::ports::Clock;
-use domain::{Change, ConnectionId, Endpoint, Format, Identity, Kinds, Timestamp, limits};
+use domain::{Change, ConnectionId, Endpoint, Kinds, Timestamp, limits};
 use events::Events;
 use fanout::Fanout;
 use ingest::Ingest;
@@ -24,31 +25,26 @@ use telemetry::Summary;
 use testkit::chance::Seeded;
 use testkit::faults::Faulty;
 use testkit::memory::{Bug, Queues, Store, Topic};
-use tokens::Verifier;
 
 use crate::core::{Due, Shared};
 use crate::executor::{Executor, TaskId};
 use crate::faults::Fault;
 use crate::gateway::Management;
 use crate::hand::{Hand, OwnClock};
-use crate::sources;
+use crate::mistake::Mistake;
+use crate::{sources, tokens};
 
-/// A key that no test signs with: nobody renews a token here.
-const KEYS: &str = r#"{"dev":"bm9ib2R5IHNpZ25zIHdpdGggdGhpcyBrZXksIHRoYXQgaXMgYWxs"}"#;
 /// Where everybody is posted to.
 const ENDPOINT: &str = "https://gateway.invalid/simulation";
 /// A function's timeout, unless it is the reaper's.
 const TIMEOUT: Duration = Duration::from_secs(5);
 const REAPER_TIMEOUT: Duration = Duration::from_secs(50);
 
-fn verifier() -> Verifier {
-    // The keys are good.
-    Verifier::new(Some(KEYS), None, None, None).unwrap_or_else(|_| unreachable!())
-}
-
 /// How an invocation ended.
 #[derive(Debug)]
 pub(crate) enum Outcome {
+    /// A handshake may go on, or is refused with that status.
+    Authorized(Result<Box<Context>, u16>),
     /// A route answered.
     Answered(Answer),
     /// A batch was worked off; these come back.
@@ -70,7 +66,9 @@ pub(crate) struct Pipeline {
     pub(crate) queues: Queues,
     /// What backends hear.
     pub(crate) topic: Topic,
-    /// A mistake that the functions make.
+    /// A mistake that is made.
+    pub(crate) mistake: Option<Mistake>,
+    /// The same, if what functions are wired to makes it.
     pub(crate) bug: Option<Bug>,
     /// Chance of the functions.
     pub(crate) chance: Seeded,
@@ -100,8 +98,7 @@ impl Pipeline {
             let (mut ahead, mut behind) = (Duration::ZERO, Duration::ZERO);
             if core.faults.has(Fault::ClocksDiffer) {
                 core.faults.note(Fault::ClocksDiffer);
-                // How long an index takes to settle is measured by one clock, and seen by another one.
-                let most_ms = if core.faults.has(Fault::IndexLags) { 500 } else { 25_000 };
+                let most_ms = u64::try_from(core.clocks_differ().as_millis()).unwrap_or(0);
                 let off = Duration::from_millis(core.dice.below(most_ms));
                 if core.dice.happens(0.5) { ahead = off } else { behind = off }
             }
@@ -112,7 +109,7 @@ impl Pipeline {
         Hands {
             tables: Faulty::new(self.store.with_bug(self.bug), hand.clone()),
             queues: Faulty::new(self.queues.clone().with_bug(self.bug), hand.clone()),
-            gateway: Faulty::new(Management(self.shared.clone()), hand.clone()),
+            gateway: Faulty::new(Management { shared: self.shared.clone(), task }, hand.clone()),
             topic: Faulty::new(self.topic.clone(), hand.clone()),
             clock,
             chance: self.chance.clone(),
@@ -121,11 +118,30 @@ impl Pipeline {
         }
     }
 
+    /// Starts an invocation of the authorizer. What it says of a connection is repeated on every later event, as text.
+    pub(crate) fn authorize(&self, executor: &mut Executor, task: TaskId, handshake: Handshake) {
+        let Hands { hand, clock, .. } = self.hands(task, "authorizer");
+        let authorizer = Authorizer::new(tokens::config(self.mistake), clock);
+        let shared = self.shared.clone();
+        self.run(executor, task, async move {
+            hand.answers(false).await;
+            let decided = authorizer.decide(&handshake).map(|context| context.to_map());
+            hand.answers(true).await;
+            let decided = match decided {
+                Ok(map) => Context::from_lookup(|name| map.get(name).cloned()).map(Box::new).map_err(|_| 500),
+                Err(Refusal::Unauthorized(_)) => Err(401),
+                Err(Refusal::Forbidden(_)) => Err(403),
+            };
+            shared.lock().done.push((task, Outcome::Authorized(decided)));
+        });
+    }
+
     /// Starts an invocation of a route.
     pub(crate) fn call(&self, executor: &mut Executor, task: TaskId, function: &'static str, call: Call) {
         let Hands { tables, queues, clock, chance, .. } = self.hands(task, function);
         let endpoint = Some(Endpoint::new(ENDPOINT));
         let shared = self.shared.clone();
+        let verifier = tokens::verifier();
         let answer = async move {
             let mut summary = Summary::new(function);
             match function {
@@ -133,7 +149,7 @@ impl Pipeline {
                 "disconnect" => Disconnect::new(tables, clock).handle(call, &mut summary).await,
                 "ingest" => Ingest::new(tables, queues, clock).handle(call, &mut summary).await,
                 _ => {
-                    let membership = Membership::new(tables, verifier(), clock, chance, endpoint);
+                    let membership = Membership::new(tables, verifier, clock, chance, endpoint);
                     membership.handle(call, &mut summary).await
                 }
             }
@@ -219,26 +235,18 @@ impl Pipeline {
 #[must_use]
 pub(crate) fn event(
     connection: &ConnectionId,
-    user: &str,
+    context: Context,
     connected_at: Timestamp,
     route: &str,
     body: String,
     n: u64,
 ) -> Call {
-    let identity = Identity {
-        user: testkit::samples::user(user),
-        device: None,
-        guest: false,
-        admin: false,
-        expires_at: None,
-        permissions: domain::Permissions::all(),
-    };
     Call {
         connection: connection.clone(),
         connected_at,
         route: route.to_owned(),
         request_id: format!("r{n}"),
-        context: Ok(Context { identity, format: Format::RoomsV1, room: None }),
+        context: Ok(context),
         derived_endpoint: Endpoint::new(ENDPOINT),
         body,
         subprotocols: vec![protocol::SUBPROTOCOL.to_owned()],

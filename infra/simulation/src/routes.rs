@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use domain::{ConnectionId, limits};
+use domain::{Code, ConnectionId, Timestamp, limits};
+use protocol::context::Context;
 use protocol::reply::{Answer as Reply, Joined, Synced, SyncedRooms};
 use protocol::server::ServerFrame;
 
@@ -13,21 +14,49 @@ use crate::feeds::Work;
 use crate::gateway::IDLE;
 use crate::pipeline::event;
 use crate::run::Run;
+use crate::tokens::Token;
 use roomcast_client::rules::Loss;
 
 impl Run {
-    /// A handshake has arrived: the 101 waits for `$connect`.
+    /// A handshake has arrived: the 101 waits for the authorizer, and for `$connect`.
     pub(crate) fn handshake(&mut self, connection: &ConnectionId) {
-        let first = {
+        let handshake = {
             let mut core = self.shared.lock();
             let now = core.now;
             match core.sockets.get_mut(connection) {
-                Some(socket) if socket.opening => socket.connected_at = now,
+                Some(socket) if socket.opening => {
+                    socket.connected_at = now;
+                    socket.handshake.clone()
+                }
                 _ => return,
+            }
+        };
+        if self.shared.lock().fires(Fault::NotInvoked, || format!("authorizer of {connection}")) {
+            return self.authorized(connection, Err(500));
+        }
+        let task = self.executor.reserve();
+        self.feeds.begins(task, Work::Authorize(connection.clone()));
+        self.pipeline.authorize(&mut self.executor, task, handshake);
+    }
+
+    /// The authorizer has decided, or came to nothing.
+    pub(crate) fn authorized(&mut self, connection: &ConnectionId, decided: Result<Box<Context>, u16>) {
+        let context = match decided {
+            Ok(context) => context,
+            Err(status) => return self.answered("connect", connection, status, None),
+        };
+        let first = {
+            let mut core = self.shared.lock();
+            let now = core.now;
+            let Some(socket) = core.sockets.get_mut(connection).filter(|socket| socket.opening) else { return };
+            socket.context = Some(context);
+            if let Some(token) = socket.handshake.token.as_ref().and_then(|text| self.issued.get(text)) {
+                let number = socket.rights.shows(token);
+                socket.rights.counts(token, number, now);
             }
             core.fires(Fault::DisconnectFirst, || connection.to_string())
         };
-        self.call("connect", connection, String::new());
+        self.call("connect", connection, String::new(), None);
         if first {
             if let Some(socket) = self.shared.lock().sockets.get_mut(connection) {
                 socket.opening = false;
@@ -49,13 +78,18 @@ impl Run {
                 _ => return,
             }
         }
-        let action = serde_json::from_str::<serde_json::Value>(&text).ok();
-        let action = action.as_ref().and_then(|text| text["action"].as_str());
-        let function = match action {
+        let said = serde_json::from_str::<serde_json::Value>(&text).unwrap_or_default();
+        let shown = said["token"].as_str().and_then(|text| self.issued.get(text)).cloned();
+        let shown = shown.and_then(|token| {
+            let mut core = self.shared.lock();
+            let number = core.sockets.get_mut(connection)?.rights.shows(&token);
+            Some((token, number))
+        });
+        let function = match said["action"].as_str() {
             Some("join" | "leave" | "sync" | "history" | "who" | "ping" | "auth") => "membership",
             _ => "ingest",
         };
-        self.call(function, connection, text);
+        self.call(function, connection, text, shown);
     }
 
     /// The client has closed a connection, or the network has.
@@ -70,23 +104,49 @@ impl Run {
     }
 
     pub(crate) fn disconnect(&mut self, connection: &ConnectionId) {
-        self.call("disconnect", connection, String::new());
+        self.call("disconnect", connection, String::new(), None);
     }
 
-    fn call(&mut self, function: &'static str, connection: &ConnectionId, body: String) {
+    fn call(&mut self, function: &'static str, connection: &ConnectionId, body: String, shown: Option<(Token, u64)>) {
         if self.shared.lock().fires(Fault::NotInvoked, || format!("{function} of {connection}")) {
             return self.nobody_answers(function, connection);
         }
         self.requests += 1;
-        let (connected_at, user) = {
+        let (connected_at, context, began) = {
             let core = self.shared.lock();
             let socket = &core.sockets[connection];
-            (socket.connected_at, self.members[socket.member].user)
+            (socket.connected_at, socket.context.clone(), core.now)
         };
-        let call = event(connection, user, connected_at, function, body, self.requests);
+        // Whose handshake the authorizer has not let in is nobody to the functions.
+        let Some(context) = context else { return };
+        let call = event(connection, *context, connected_at, function, body, self.requests);
         let task = self.executor.reserve();
-        self.feeds.begins(task, Work::Call { function, connection: connection.clone() });
+        self.feeds.begins(task, Work::Call { function, connection: connection.clone(), began, shown });
         self.pipeline.call(&mut self.executor, task, function, call);
+    }
+
+    /// A request has been answered: what that says of its token.
+    pub(crate) fn check_rights(
+        &self,
+        connection: &ConnectionId,
+        began: Timestamp,
+        shown: Option<(Token, u64)>,
+        body: &str,
+    ) {
+        let mut core = self.shared.lock();
+        let (now, slack) = (core.now, core.clocks_differ());
+        let Some(socket) = core.sockets.get_mut(connection) else { return };
+        match (ServerFrame::parse(body), shown) {
+            (Ok(ServerFrame::Answer(Reply { outcome: Ok(_), .. })), Some((token, number))) => {
+                socket.rights.counts(&token, number, now);
+            }
+            (Ok(ServerFrame::Answer(Reply { outcome: Err(failure), .. })), _) if failure.code == Code::TokenExpired => {
+                if socket.rights.is_good_for(began, now.plus(slack)) {
+                    core.broke(Kind::Refused, format!("{connection} has renewed its token: {body}"));
+                }
+            }
+            _ => {}
+        }
     }
 
     /// A route's function was not invoked, killed, or ran out of time.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use domain::{ConnectionId, RoomId, Timestamp};
+use roomcast_client::rules::Loss;
 use testkit::clock::{TurnedClock, Turning};
 use testkit::memory::{Bug, Lag, Queues, Store, Topic};
 use testkit::samples;
@@ -18,6 +19,7 @@ use crate::members::Member;
 use crate::mistake::Mistake;
 use crate::pipeline::Pipeline;
 use crate::script::{ROOMS, Script};
+use crate::tokens::Token;
 /// How often the reaper runs.
 pub(crate) const REAPER_EVERY_MS: u64 = 60_000;
 
@@ -75,6 +77,10 @@ pub struct Run {
     pub(crate) restored: BTreeSet<RoomId>,
     /// Events of backends: where, and under which id.
     pub(crate) events: Vec<(RoomId, String)>,
+    /// Tokens that were given out, by their text.
+    pub(crate) issued: BTreeMap<String, Token>,
+    /// Until then there are none.
+    pub(crate) no_tokens_until: Timestamp,
     /// Whose end `$disconnect` has told.
     pub(crate) said_gone: BTreeSet<ConnectionId>,
     /// Whether something was lost that only a keep-alive finds.
@@ -126,6 +132,7 @@ impl Run {
             store: store.with_bug(bug),
             queues: Queues::new(clock),
             topic: Topic::default(),
+            mistake: options.mistake,
             bug,
             chance: Dice::new(seed, 5).seeded(),
         };
@@ -149,7 +156,13 @@ impl Run {
             core.after_ms(script.heals_ms, Due::Heal);
             core.after_ms(REAPER_EVERY_MS, Due::Reap);
         }
-        let members = script.users.iter().enumerate().map(|(at, user)| Member::new(at, user, seed)).collect();
+        let mut members: Vec<Member> =
+            script.users.iter().enumerate().map(|(at, user)| Member::new(at, user, seed)).collect();
+        for (at_ms, stranger) in &script.strangers {
+            shared.lock().after_ms(*at_ms, Due::Begin(members.len()));
+            let mallory = Member::new(members.len(), "mallory", seed);
+            members.push(Member { stranger: Some(*stranger), ..mallory });
+        }
         Self {
             shared,
             executor: Executor::default(),
@@ -163,6 +176,8 @@ impl Run {
             belonged: BTreeMap::new(),
             restored: BTreeSet::new(),
             events: Vec::new(),
+            issued: BTreeMap::new(),
+            no_tokens_until: samples::NOW,
             said_gone: BTreeSet::new(),
             lost_silently: false,
             order: Dice::new(seed, 6),
@@ -171,9 +186,8 @@ impl Run {
     }
 
     fn go(&mut self) {
-        for at in 0..self.members.len() {
-            self.begin(at);
-        }
+        let people: Vec<usize> = (0..self.members.len()).filter(|at| self.members[*at].stranger.is_none()).collect();
+        people.into_iter().for_each(|at| self.begin(at));
         while !self.ended {
             if let Some((task, _)) = self.executor.step(&self.order) {
                 // At once: what is judged of a change is how things stand right then.
@@ -247,6 +261,10 @@ impl Run {
             Due::Begin(member) => self.begin(member),
             Due::Handshake(connection) => self.handshake(&connection),
             Due::FromClient(connection, text) => self.says(&connection, text),
+            Due::NoToken(connection) => {
+                self.lost_by_client(&connection, &Loss::Failed("no token could be got".to_owned()));
+            }
+            Due::Token(member, link) => self.token_arrives(member, link),
             Due::Waited(connection) => self.waited_for(&connection),
             Due::OpenedTo(connection) => self.opened_to(&connection),
             Due::RefusedTo(connection, status) => self.refused_to(&connection, status),

@@ -2,6 +2,7 @@
 
 use crate::chance::Dice;
 use crate::faults::{Fault, Faults};
+use crate::tokens::Stranger;
 
 /// Rooms that people are in.
 pub(crate) const ROOMS: [&str; 3] = ["lobby", "team:7", "den"];
@@ -23,6 +24,8 @@ pub(crate) enum Step {
     Reset,
     /// The socket takes everything from now on and delivers nothing.
     Vanish,
+    /// What its token allows changes: a room, or no more.
+    Deny(usize),
     /// The application ends, and begins anew some time later, where it had ended.
     Restart(u64),
     /// The gateway cuts the connection.
@@ -44,6 +47,8 @@ pub(crate) enum Step {
 pub(crate) struct Script {
     /// Names of the members' users: two members of one name are two devices.
     pub(crate) users: Vec<&'static str>,
+    /// Who is to be turned away, and when they come.
+    pub(crate) strangers: Vec<(u64, Stranger)>,
     /// Milliseconds after the beginning, who, what.
     pub(crate) steps: Vec<(u64, usize, Step)>,
     /// When everything heals, milliseconds after the beginning.
@@ -114,7 +119,18 @@ impl Script {
                 steps.push((at + 80, one, Step::Leave(room)));
             }
         }
+        for _ in 0..dice.below(3) {
+            let (at, member, room) = (dice.within(5_000, heals_ms), dice.below(members as u64), room());
+            let member = usize::try_from(member).unwrap_or_default();
+            steps.push((at, member, Step::Deny(room)));
+            if dice.happens(0.7) {
+                steps.push((at + dice.below(20_000), member, Step::Deny(room)));
+                steps.push((at + dice.below(30_000), member, Step::Join(room)));
+            }
+        }
+        let stranger = |_| Stranger::ALL[usize::try_from(dice.below(4)).unwrap_or_default()];
+        let strangers = (0..dice.below(3)).map(|n| (dice.below(heals_ms), stranger(n))).collect();
         steps.sort_by_key(|(at, member, _)| (*at, *member));
-        Self { users, steps, heals_ms }
+        Self { users, strangers, steps, heals_ms }
     }
 }

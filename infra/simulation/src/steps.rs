@@ -1,12 +1,15 @@
 //! What happens in a run beside what its members say: backends, growth, restores, healing, the reaper.
 
-use domain::RoomId;
+use domain::{RoomId, Timestamp};
 use testkit::memory::Lag;
 use testkit::samples;
 
+use crate::check::Kind;
 use crate::core::Due;
+use crate::executor::TaskId;
 use crate::faults::Fault;
 use crate::feeds::Loose;
+use crate::gateway::Socket;
 use crate::owed::{OWED_AFTER_KEEP_ALIVE, OWED_WITHIN};
 use crate::run::{REAPER_EVERY_MS, Run};
 use crate::script::{ROOMS, Step};
@@ -23,6 +26,7 @@ impl Run {
             Step::Event(at) => self.event_of_a_backend(room(at)),
             Step::Reset => self.reset(member),
             Step::Vanish => self.vanish(member),
+            Step::Deny(at) => self.deny(member, room(at)),
             Step::Restart(away_ms) => self.restart(member, *away_ms),
             Step::Cut => self.cut(member),
             Step::Storm => {
@@ -37,6 +41,20 @@ impl Run {
                 let now = self.now();
                 self.feeds.poison_stream(now);
             }
+        }
+    }
+
+    /// A run of the reaper that nothing disturbed has closed whose token had expired when it began.
+    pub(crate) fn check_expired_are_closed(&self, task: TaskId, began: Timestamp) {
+        let mut core = self.shared.lock();
+        let by = began.minus(core.clocks_differ());
+        if core.disturbed.contains(&task) {
+            return;
+        }
+        let lapsed = |socket: &Socket| socket.open && socket.rights.expires_at <= by;
+        let lapsed = core.sockets.iter().find(|(_, socket)| lapsed(socket)).map(|(id, _)| id.clone());
+        if let Some(connection) = lapsed {
+            core.broke(Kind::NotClosed, format!("the token of {connection} has expired, and a reaper left it open"));
         }
     }
 
@@ -75,6 +93,8 @@ impl Run {
     }
 
     pub(crate) fn heal(&mut self) {
+        // Whoever renewed a token late has missed something, and learns of it with the next publication, or keep-alive.
+        self.lost_silently |= self.shared.lock().faults.could(Fault::TokenExpires);
         let within = if self.lost_silently { OWED_AFTER_KEEP_ALIVE } else { OWED_WITHIN };
         {
             let mut core = self.shared.lock();
@@ -104,7 +124,8 @@ impl Run {
         }
         for _ in 0..1 + u32::from(twice) {
             let task = self.executor.reserve();
-            self.feeds.reaping(task);
+            let now = self.now();
+            self.feeds.reaping(task, now);
             self.pipeline.reap(&mut self.executor, task);
         }
         let more_often = self.shared.lock().faults.has(Fault::ReaperRaces);

@@ -19,6 +19,7 @@ use crate::faults::Fault;
 use crate::pipeline::Outcome;
 use crate::run::Run;
 use crate::sources;
+use crate::tokens::Token;
 
 /// Batches of one queue that are worked on at the same time.
 const AT_ONCE: usize = 3;
@@ -32,7 +33,13 @@ pub(crate) enum Work {
         function: &'static str,
         /// Which connection it is about.
         connection: ConnectionId,
+        /// When it began.
+        began: Timestamp,
+        /// The token that it shows, and how manieth of its connection that is.
+        shown: Option<(Token, u64)>,
     },
+    /// The handshake of a connection.
+    Authorize(ConnectionId),
     /// Messages for the sequencer.
     Publications(Vec<Message<Submission>>),
     /// Messages for the fan-out.
@@ -41,8 +48,8 @@ pub(crate) enum Work {
     Loose(&'static str, Vec<Loose>),
     /// Records of a line of the stream.
     Records(usize, Vec<Record>),
-    /// A run of the reaper.
-    Reap,
+    /// A run of the reaper, since when.
+    Reap(Timestamp),
 }
 
 /// Everything that is taken from, and what is being worked on.
@@ -69,8 +76,8 @@ impl Feeds {
     }
 
     /// A run of the reaper begins.
-    pub(crate) fn reaping(&mut self, task: TaskId) {
-        self.begins(task, Work::Reap);
+    pub(crate) fn reaping(&mut self, task: TaskId, now: Timestamp) {
+        self.begins(task, Work::Reap(now));
     }
 
     /// A standard queue has a message more.
@@ -107,7 +114,7 @@ impl Feeds {
             Work::Deliveries(Line::Narrow, _) => queue == "deliveries",
             Work::Deliveries(Line::Wide, _) => queue == "deliveries-wide",
             Work::Loose(of, _) => *of == queue,
-            Work::Records(..) | Work::Call { .. } | Work::Reap => false,
+            Work::Records(..) | Work::Call { .. } | Work::Authorize(_) | Work::Reap(_) => false,
         };
         self.at_work.values().filter(of).count()
     }
@@ -152,7 +159,10 @@ impl Run {
     pub(crate) fn ended(&mut self, task: TaskId, outcome: Outcome) {
         let Some(work) = self.feeds.at_work.remove(&task) else { return };
         match (work, outcome) {
-            (Work::Call { function, connection }, Outcome::Answered(answer)) => {
+            (Work::Authorize(connection), Outcome::Authorized(decided)) => self.authorized(&connection, decided),
+            (Work::Reap(began), Outcome::Run) => self.check_expired_are_closed(task, began),
+            (Work::Call { function, connection, began, shown }, Outcome::Answered(answer)) => {
+                self.check_rights(&connection, began, shown, answer.body.as_deref().unwrap_or_default());
                 self.answered(function, &connection, answer.status, answer.body);
             }
             (Work::Publications(messages), Outcome::Batch(failed)) => {
@@ -174,7 +184,8 @@ impl Run {
     /// An invocation was killed, or never got an answer.
     pub(crate) fn came_to_nothing(&mut self, task: TaskId) {
         match self.feeds.at_work.remove(&task) {
-            Some(Work::Call { function, connection }) => self.nobody_answers(function, &connection),
+            Some(Work::Authorize(connection)) => self.authorized(&connection, Err(500)),
+            Some(Work::Call { function, connection, .. }) => self.nobody_answers(function, &connection),
             Some(Work::Records(at, records)) => {
                 let first = records.first().map(|record| record.sequence_number.clone());
                 self.records_worked_off(at, &records, first.as_ref());

@@ -19,7 +19,7 @@ impl Run {
             return;
         }
         member.seed = member.seed.wrapping_add(1);
-        let mut client = Client::new(member.seed, now_ms);
+        let mut client = Client::new(member.seed, now_ms).with_renewals();
         let before: BTreeMap<RoomId, Position> = member
             .wanted
             .iter()

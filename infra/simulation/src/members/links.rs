@@ -1,5 +1,6 @@
 //! The network of members: their connections come, carry, and go.
 
+use authorizer::Handshake;
 use domain::ConnectionId;
 use roomcast_client::rules::{Client, LinkId, Loss, Output};
 
@@ -8,6 +9,7 @@ use crate::core::Due;
 use crate::gateway::Socket;
 use crate::mistake::Mistake;
 use crate::run::Run;
+use crate::tokens::Stranger;
 
 /// A client waits so long for the answer to its handshake.
 const CONNECT_TIMEOUT_MS: u64 = 15_000;
@@ -40,12 +42,17 @@ impl Run {
 
     pub(crate) fn opened_to(&mut self, connection: &ConnectionId) {
         let Some((at, link)) = self.holder(connection) else { return };
-        if let Some(socket) = self.shared.lock().sockets.get_mut(connection) {
+        let lasts = {
+            let mut core = self.shared.lock();
+            let now = core.now;
+            let Some(socket) = core.sockets.get_mut(connection) else { return };
             socket.answered = true;
-        }
+            socket.rights.expires_at.since(now)
+        };
         let now_ms = self.now_ms();
         if let Some(client) = &mut self.members[at].client {
             client.connected(link, now_ms);
+            client.token_lasts(link, u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX), now_ms);
         }
         self.carry_out(at);
     }
@@ -108,7 +115,11 @@ impl Run {
                         }
                     }
                 }
-                Output::Renew(_) => {}
+                Output::Renew(link) => {
+                    let mut core = self.shared.lock();
+                    let latency_ms = core.dice.within(5, 200);
+                    core.after_ms(latency_ms, Due::Token(at, link));
+                }
                 Output::Event(event) => self.told(at, &event),
             }
         }
@@ -126,24 +137,27 @@ impl Run {
     pub(super) fn connect(&mut self, at: usize, link: LinkId) {
         self.connections += 1;
         let connection = testkit::samples::connection_id(&format!("c{}", self.connections));
+        let stranger = self.members[at].stranger;
+        let token = match stranger {
+            Some(stranger) => Ok(stranger.token(self.now())),
+            None => self.token_for(at).map(|token| Some(token.text)).ok_or(()),
+        };
+        let lacks_token = token.is_err();
+        let handshake = Handshake {
+            token: token.unwrap_or_default(),
+            origin: stranger.and_then(Stranger::origin).map(str::to_owned),
+            subprotocols: vec![protocol::SUBPROTOCOL.to_owned()],
+            request_id: format!("h{}", self.connections),
+            ..Handshake::default()
+        };
         self.members[at].links.insert(link, connection.clone());
         let mut core = self.shared.lock();
-        let now = core.now;
-        let socket = Socket {
-            member: at,
-            connected_at: now,
-            open: false,
-            opening: true,
-            held: true,
-            answered: false,
-            black_hole: false,
-            active_at: now,
-            full_until: now,
-            arrives_at: now,
-            closed_by_us: false,
-        };
+        let socket = Socket::opening(at, handshake, core.now);
         core.sockets.insert(connection.clone(), socket);
         let latency_ms = core.dice.within(5, 40);
+        if lacks_token {
+            return core.after_ms(latency_ms, Due::NoToken(connection));
+        }
         core.after_ms(latency_ms, Due::Handshake(connection.clone()));
         core.after_ms(CONNECT_TIMEOUT_MS, Due::Waited(connection));
     }

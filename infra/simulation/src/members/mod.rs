@@ -10,15 +10,24 @@ use domain::{ConnectionId, PublicationId, RoomId, UserId};
 use roomcast_client::rules::{Client, LinkId};
 
 use crate::check::Heard;
+use crate::tokens::Stranger;
 
 /// One member.
 #[derive(Debug)]
 pub(crate) struct Member {
     /// Whose it is.
     pub(crate) user: &'static str,
+    /// Why it is to be turned away, if it is.
+    pub(crate) stranger: Option<Stranger>,
+    /// Whether that was done.
+    pub(crate) turned_away: bool,
+    /// Plain rooms that its next token will not allow.
+    pub(crate) denied: BTreeSet<RoomId>,
+    /// Those that one of its tokens did not.
+    pub(crate) ever_denied: BTreeSet<RoomId>,
     pub(super) seed: u64,
-    pub(super) client: Option<Client>,
-    pub(super) links: BTreeMap<LinkId, ConnectionId>,
+    pub(crate) client: Option<Client>,
+    pub(crate) links: BTreeMap<LinkId, ConnectionId>,
     pub(super) wanted: BTreeSet<RoomId>,
     pub(super) unanswered: BTreeSet<(RoomId, PublicationId)>,
     pub(super) lives: Vec<Heard>,
@@ -33,6 +42,10 @@ impl Member {
         Self {
             user,
             seed: seed ^ (at as u64) << 32,
+            stranger: None,
+            turned_away: false,
+            denied: BTreeSet::new(),
+            ever_denied: BTreeSet::new(),
             client: None,
             links: BTreeMap::new(),
             wanted: BTreeSet::new(),
@@ -86,6 +99,16 @@ impl Member {
     #[must_use]
     pub(crate) fn heard_in_all(&self) -> u64 {
         self.lives.iter().map(|heard| heard.messages().len() as u64).sum()
+    }
+
+    /// It hears a room no more, because a token of its did not allow it: whether one did not.
+    pub(super) fn gives_up(&mut self, room: &RoomId) -> bool {
+        let foreseen = self.ever_denied.contains(room);
+        if foreseen {
+            self.wanted.remove(room);
+            self.lives.last_mut().into_iter().for_each(|heard| heard.forgets(room));
+        }
+        foreseen
     }
 
     fn newest(&self) -> Option<ConnectionId> {

@@ -49,11 +49,19 @@ pub enum Bug {
     LeaveIgnored,
     /// What is said in one room is heard in another.
     ForeignRoom,
+    /// Members are told whatever their tokens say.
+    ExpiredTold,
+    /// Nobody looks for connections whose token has expired.
+    ExpiredNotClosed,
+    /// A renewal leaves no room, whatever the new token allows.
+    RenewalKeepsRooms,
+    /// Requests are judged by the token of the handshake for ever.
+    RenewalForgotten,
 }
 
 impl Bug {
     /// Every one of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 27] = [
         Self::AcceptBeforeEnqueue,
         Self::ForgetOnAny410,
         Self::NoPaging,
@@ -77,5 +85,9 @@ impl Bug {
         Self::ResumePartly,
         Self::LeaveIgnored,
         Self::ForeignRoom,
+        Self::ExpiredTold,
+        Self::ExpiredNotClosed,
+        Self::RenewalKeepsRooms,
+        Self::RenewalForgotten,
     ];
 }
