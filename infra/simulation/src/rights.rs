@@ -15,6 +15,10 @@ pub(crate) struct Rights {
     barred: BTreeMap<RoomId, Timestamp>,
     /// How many tokens it has shown.
     shown: u64,
+    /// How many of them are being looked at.
+    in_flight: u64,
+    /// Whether two were looked at at the same time: either may count.
+    doubtful: bool,
     /// When it was last told that a token is good, and until when that one is.
     renewed: Option<(Timestamp, Timestamp)>,
 }
@@ -24,13 +28,20 @@ impl Rights {
     pub(crate) fn shows(&mut self, token: &Token) -> u64 {
         self.expires_at = self.expires_at.max(token.expires_at);
         self.barred.retain(|room, _| token.denied.contains(room));
+        self.doubtful = self.in_flight > 0;
+        self.in_flight += 1;
         self.shown += 1;
         self.shown
     }
 
+    /// A token has been looked at, whatever came of it.
+    pub(crate) fn was_looked_at(&mut self) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+    }
+
     /// A token counts, says the server. What it denies may not be heard, unless another one was shown meanwhile.
     pub(crate) fn counts(&mut self, token: &Token, number: u64, now: Timestamp) {
-        if number == self.shown {
+        if number == self.shown && !self.doubtful {
             for room in &token.denied {
                 self.barred.entry(room.clone()).or_insert(now);
             }

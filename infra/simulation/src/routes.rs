@@ -53,6 +53,7 @@ impl Run {
             if let Some(token) = socket.handshake.token.as_ref().and_then(|text| self.issued.get(text)) {
                 let number = socket.rights.shows(token);
                 socket.rights.counts(token, number, now);
+                socket.rights.was_looked_at();
             }
             core.fires(Fault::DisconnectFirst, || connection.to_string())
         };
@@ -109,6 +110,7 @@ impl Run {
 
     fn call(&mut self, function: &'static str, connection: &ConnectionId, body: String, shown: Option<(Token, u64)>) {
         if self.shared.lock().fires(Fault::NotInvoked, || format!("{function} of {connection}")) {
+            self.check_rights(connection, self.now(), shown, "");
             return self.nobody_answers(function, connection);
         }
         self.requests += 1;
@@ -136,6 +138,9 @@ impl Run {
         let mut core = self.shared.lock();
         let (now, slack) = (core.now, core.clocks_differ());
         let Some(socket) = core.sockets.get_mut(connection) else { return };
+        if shown.is_some() {
+            socket.rights.was_looked_at();
+        }
         match (ServerFrame::parse(body), shown) {
             (Ok(ServerFrame::Answer(Reply { outcome: Ok(_), .. })), Some((token, number))) => {
                 socket.rights.counts(&token, number, now);

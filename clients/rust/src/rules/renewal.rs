@@ -4,7 +4,7 @@ use domain::limits;
 use protocol::reply::Renewed;
 
 use super::client::Client;
-use super::event::{Event, LinkId, Output};
+use super::event::{LinkId, Output};
 use super::link::{Asked, Link};
 use super::request::Request;
 use super::room::Ask;
@@ -63,9 +63,7 @@ impl Client {
             self.token_lasts(primary.id, lasts_ms, now_ms);
         }
         for room in renewed.left {
-            if self.rooms.remove(&room).is_some_and(|room| room.wanted) {
-                self.event(Event::Removed { room, code: "forbidden".to_owned() });
-            }
+            self.taken_out(&room, "forbidden".to_owned());
         }
         if self.primary.as_mut().is_some_and(|primary| std::mem::take(&mut primary.renewal_in_doubt)) {
             self.ask_what_is_left(now_ms);

@@ -185,7 +185,10 @@ impl Run {
     pub(crate) fn came_to_nothing(&mut self, task: TaskId) {
         match self.feeds.at_work.remove(&task) {
             Some(Work::Authorize(connection)) => self.authorized(&connection, Err(500)),
-            Some(Work::Call { function, connection, .. }) => self.nobody_answers(function, &connection),
+            Some(Work::Call { function, connection, began, shown }) => {
+                self.check_rights(&connection, began, shown, "");
+                self.nobody_answers(function, &connection);
+            }
             Some(Work::Records(at, records)) => {
                 let first = records.first().map(|record| record.sequence_number.clone());
                 self.records_worked_off(at, &records, first.as_ref());

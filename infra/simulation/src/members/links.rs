@@ -172,7 +172,8 @@ impl Run {
         }
         let mut core = self.shared.lock();
         let repairs = text.contains(r#""action":"join""#) && text.contains(r#""since""#);
-        if repairs && core.faults.is_calm() {
+        let judged_anew = !self.members[at].ever_denied.is_empty();
+        if repairs && !judged_anew && core.faults.is_calm() {
             core.broke(Kind::Repaired, format!("member {at} asks for what it should have been told: {text}"));
         }
         core.tell(|| format!("{connection} > {text}"));
