@@ -31,6 +31,16 @@ pub enum Kind {
     NotClosed,
     /// Something of a room came to a connection whose token does not allow it any more.
     NotAllowed,
+    /// Something came later than poison may delay it.
+    Delayed,
+    /// Something that was for those who are there is in a log.
+    Stored,
+    /// Somebody heard what it had said itself, and asked not to.
+    Echoed,
+    /// What a backend ordered was not done.
+    NotObeyed,
+    /// What can never be published is not in its dead-letter queue, or without its reason.
+    NotBuried,
     /// A connection that is gone is still stored.
     GhostLeft,
     /// A connection that lives was forgotten.
@@ -90,6 +100,11 @@ impl Heard {
     pub fn forgets(&mut self, room: &RoomId) {
         self.rooms.remove(room);
         self.counts.remove(room);
+    }
+
+    /// What stands there it need not be told.
+    pub fn passes_over(&mut self, room: &RoomId, at: Position) {
+        self.rooms.insert(room.clone(), at);
     }
 
     /// What was accepted of it.

@@ -71,6 +71,8 @@ pub(crate) enum Due {
     Disconnect(ConnectionId),
     /// An invocation has run out of time.
     Deadline(TaskId),
+    /// An order of a backend, and when it was given.
+    Ordered(usize, Timestamp),
     /// The reaper's schedule.
     Reap,
     /// An application begins anew.

@@ -122,6 +122,11 @@ impl Faults {
                 rates.insert(fault, fault.most() * share);
             }
         }
+        // What nobody can read must keep nobody waiting, least of all where nothing else goes wrong.
+        if calm && dice.happens(0.6) {
+            let poison = [Fault::Poison, Fault::PoisonRecord].into_iter().filter(|fault| !without.contains(fault));
+            rates.extend(poison.map(|fault| (fault, 1.0)));
+        }
         Self {
             rates,
             dice: Dice::new(seed, 2),
@@ -138,7 +143,7 @@ impl Faults {
         self.rates.keys().copied().collect()
     }
 
-    /// Whether nothing ever goes wrong in this run.
+    /// Whether nothing ever goes wrong in this run, but for what nobody can read.
     #[must_use]
     pub fn is_calm(&self) -> bool {
         self.calm

@@ -12,6 +12,7 @@ use protocol::context::Context;
 use crate::core::{Core, Due, Shared};
 use crate::executor::TaskId;
 use crate::faults::Fault;
+use crate::mistake::Mistake;
 use crate::rights::Rights;
 
 /// API Gateway cuts a connection without traffic after this.
@@ -83,6 +84,8 @@ pub(crate) struct Management {
     pub(crate) shared: Shared,
     /// Which invocation calls.
     pub(crate) task: TaskId,
+    /// A mistake that is made.
+    pub(crate) mistake: Option<Mistake>,
 }
 
 /// What becomes of a post.
@@ -136,7 +139,9 @@ impl ports::Gateway for Management {
             core.disturbed.insert(self.task);
             return Err(Error::Throttled { operation: "DELETE @connections" });
         }
-        core.close(connection);
+        if self.mistake != Some(Mistake::CloseIgnored) {
+            core.close(connection);
+        }
         Ok(())
     }
 }

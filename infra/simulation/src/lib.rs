@@ -4,11 +4,14 @@
 //! memory; the clients are the real ones. One thread, one turned clock, one seed: whatever happens, happens again. What each
 //! member must hear, and may, is checked by a model too simple to be wrong ([`check`]).
 
+mod backend;
+mod belonging;
 pub mod campaign;
 mod chance;
 pub mod check;
 pub mod cli;
 mod core;
+mod ephemeral;
 mod executor;
 pub mod faults;
 mod feeds;

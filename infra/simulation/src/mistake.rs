@@ -15,6 +15,8 @@ pub enum Mistake {
     SettlingSkipped,
     /// Everybody is let in, with or without a token, from whatever page.
     EverybodyAdmitted,
+    /// Connections that are to be closed are not.
+    CloseIgnored,
 }
 
 impl Mistake {

@@ -10,7 +10,7 @@ use crate::check::{Broken, Heard, Kind, Truth};
 use crate::core::Due;
 use crate::members::Member;
 use crate::run::Run;
-use crate::script::ROOMS;
+use crate::script::{PLACES, ROOMS};
 
 /// After everything has healed, what is owed is there within this: a killed function's messages come back after 30 s.
 pub(crate) const OWED_WITHIN: Duration = Duration::from_secs(90);
@@ -30,8 +30,21 @@ impl Run {
         }
         self.feeds.checked = true;
         self.check_told_ends();
+        self.check_dead_letters();
+        self.check_nothing_said_is_stored();
+        self.pass_over_own_to_the_heads();
         self.check_deliveries();
         self.shared.lock().after_ms(u64::try_from(GHOSTS_GONE.as_millis()).unwrap_or(u64::MAX), Due::Owed);
+    }
+
+    fn pass_over_own_to_the_heads(&mut self) {
+        use domain::ports::Rooms;
+        for at in 0..self.members.len() {
+            for room in self.members[at].wanted().clone() {
+                let head = futures::executor::block_on(self.pipeline.store.head(&room)).ok().flatten();
+                head.into_iter().for_each(|head| self.pass_over_own(at, &room, &head.position()));
+            }
+        }
     }
 
     /// Whoever the gateway said was gone is not stored.
@@ -55,7 +68,7 @@ impl Run {
     fn check_deliveries(&self) {
         use domain::ports::Rooms;
         let store = &self.pipeline.store;
-        let truths: BTreeMap<RoomId, Truth> = ROOMS
+        let truths: BTreeMap<RoomId, Truth> = PLACES
             .iter()
             .map(|name| samples::room(name))
             .map(|room| (room.clone(), Truth::of(store.publications(&room))))
@@ -87,7 +100,7 @@ impl Run {
                 }
             }
         }
-        for (room, id) in &self.events {
+        for (room, id) in &self.backend.published {
             let publications = store.publications(room);
             let positions = publications.iter().filter(|one| one.id.as_ref() == id).count() as u64;
             self.check_positions(positions, &format!("event {id} in {room}"));

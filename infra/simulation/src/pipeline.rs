@@ -16,6 +16,7 @@ use lambda_kit::batch::{Failed, Message, report};
 use lambda_kit::start::{Batches, Records, Routes};
 use lambda_kit::websocket::{Answer, Call};
 use membership::Membership;
+use outbox::Outbox;
 use presence::Keeper;
 use protocol::context::Context;
 use protocol::stream::Record;
@@ -26,6 +27,7 @@ use testkit::chance::Seeded;
 use testkit::faults::Faulty;
 use testkit::memory::{Bug, Queues, Store, Topic};
 
+use crate::backend::COMMANDS;
 use crate::core::{Due, Shared};
 use crate::executor::{Executor, TaskId};
 use crate::faults::Fault;
@@ -109,7 +111,7 @@ impl Pipeline {
         Hands {
             tables: Faulty::new(self.store.with_bug(self.bug), hand.clone()),
             queues: Faulty::new(self.queues.clone().with_bug(self.bug), hand.clone()),
-            gateway: Faulty::new(Management { shared: self.shared.clone(), task }, hand.clone()),
+            gateway: Faulty::new(Management { shared: self.shared.clone(), task, mistake: self.mistake }, hand.clone()),
             topic: Faulty::new(self.topic.clone(), hand.clone()),
             clock,
             chance: self.chance.clone(),
@@ -179,7 +181,7 @@ impl Pipeline {
                 "sequencer" => Sequencer::new(tables, queues, clock, chance).handle(groups, deadline, summary).await,
                 "fanout" => Fanout::new(tables, queues, gateway, clock, chance).handle(groups, deadline, summary).await,
                 "events" => {
-                    let events = Events::new(tables, queues, gateway, clock, chance, Vec::new());
+                    let events = Events::new(tables, queues, gateway, clock, chance, vec![COMMANDS.to_owned()]);
                     events.handle(groups, deadline, summary).await
                 }
                 _ => {
@@ -193,11 +195,16 @@ impl Pipeline {
         });
     }
 
-    /// Starts an invocation with records of the connections' stream.
-    pub(crate) fn records(&self, executor: &mut Executor, task: TaskId, records: Vec<Record>) {
-        let Hands { tables, queues, topic, clock, chance, deadline, .. } = self.hands(task, "presence");
+    /// Starts an invocation with records of a stream.
+    pub(crate) fn records(&self, executor: &mut Executor, task: TaskId, function: &'static str, records: Vec<Record>) {
+        let Hands { tables, queues, topic, clock, chance, deadline, .. } = self.hands(task, function);
         let shared = self.shared.clone();
         self.run(executor, task, async move {
+            if function == "outbox" {
+                let outbox = Outbox::new(queues, clock);
+                let failed = outbox.handle_records(records, deadline, &mut Summary::new(function)).await;
+                return shared.lock().done.push((task, Outcome::Records(failed)));
+            }
             let keeper = Keeper::new(tables, queues, topic, clock, chance, sources::read).telling(Kinds::all());
             let failed = keeper.handle_records(records, deadline, &mut Summary::new("presence")).await;
             shared.lock().done.push((task, Outcome::Records(failed)));

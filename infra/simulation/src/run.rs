@@ -9,16 +9,19 @@ use testkit::clock::{TurnedClock, Turning};
 use testkit::memory::{Bug, Lag, Queues, Store, Topic};
 use testkit::samples;
 
+use crate::backend::Backend;
+use crate::belonging::Belonging;
 use crate::chance::Dice;
 use crate::check::Broken;
 use crate::core::{Due, Shared};
+use crate::ephemeral::Author;
 use crate::executor::{Executor, TaskId};
 use crate::faults::{Fault, Faults};
 use crate::feeds::Feeds;
 use crate::members::Member;
 use crate::mistake::Mistake;
 use crate::pipeline::Pipeline;
-use crate::script::{ROOMS, Script};
+use crate::script::{PLACES, Script};
 use crate::tokens::Token;
 /// How often the reaper runs.
 pub(crate) const REAPER_EVERY_MS: u64 = 60_000;
@@ -72,11 +75,19 @@ pub struct Run {
     pub(crate) connections: u64,
     pub(crate) requests: u64,
     pub(crate) published: u64,
-    /// What became a membership, and since when it is none.
-    pub(crate) belonged: BTreeMap<(ConnectionId, RoomId), Option<Timestamp>>,
+    /// What became a membership.
+    pub(crate) belonged: BTreeMap<(ConnectionId, RoomId), Belonging>,
     pub(crate) restored: BTreeSet<RoomId>,
-    /// Events of backends: where, and under which id.
-    pub(crate) events: Vec<(RoomId, String)>,
+    /// What backends said.
+    pub(crate) backend: Backend,
+    /// When a backend said what it calls by that id.
+    pub(crate) said_at: BTreeMap<String, Timestamp>,
+    /// What was said to those who are there, and by whom.
+    pub(crate) said: BTreeMap<String, Author>,
+    /// What was published on a connection that was not to hear it.
+    pub(crate) quiet: BTreeSet<(ConnectionId, String)>,
+    /// What of that was also published otherwise.
+    pub(crate) loud: BTreeSet<String>,
     /// Tokens that were given out, by their text.
     pub(crate) issued: BTreeMap<String, Token>,
     /// Until then there are none.
@@ -103,7 +114,7 @@ pub fn run(seed: u64, options: &Options) -> Report {
     for _ in 0..conditions_failed {
         core.faults.note(Fault::ConditionFailed);
     }
-    let rooms = ROOMS.map(|name| run.pipeline.store.publications(&samples::room(name)).len() as u64);
+    let rooms = PLACES.map(|name| run.pipeline.store.publications(&samples::room(name)).len() as u64);
     Report {
         seed,
         broken: std::mem::take(&mut core.broken),
@@ -120,6 +131,8 @@ pub fn run(seed: u64, options: &Options) -> Report {
 impl Run {
     fn new(seed: u64, faults: Faults, script: &Script, options: &Options) -> Self {
         let clock = TurnedClock::new(samples::NOW, Turning::ByHand);
+        // Where dead letters are redriven there are some.
+        let most_receives = if faults.has(Fault::Redriven) { 2 } else { 10 };
         let (lags, small) = (faults.has(Fault::IndexLags), faults.has(Fault::SmallPages));
         let shared = Shared::new(clock.clone(), samples::NOW, seed, faults, options.told);
         let store = Store::new(clock.clone());
@@ -167,7 +180,7 @@ impl Run {
             shared,
             executor: Executor::default(),
             pipeline,
-            feeds: Feeds::default(),
+            feeds: Feeds::new(most_receives),
             members,
             mistake: options.mistake,
             connections: 0,
@@ -175,7 +188,11 @@ impl Run {
             published: 0,
             belonged: BTreeMap::new(),
             restored: BTreeSet::new(),
-            events: Vec::new(),
+            backend: Backend::default(),
+            said_at: BTreeMap::new(),
+            said: BTreeMap::new(),
+            quiet: BTreeSet::new(),
+            loud: BTreeSet::new(),
             issued: BTreeMap::new(),
             no_tokens_until: samples::NOW,
             said_gone: BTreeSet::new(),
@@ -278,6 +295,7 @@ impl Run {
                     self.came_to_nothing(task);
                 }
             }
+            Due::Ordered(number, began) => self.check_obeyed(number, began),
             Due::Reap => self.reap(),
             Due::Heal => self.heal(),
             Due::Owed => self.check_what_is_owed(),

@@ -7,6 +7,26 @@ use crate::tokens::Stranger;
 /// Rooms that people are in.
 pub(crate) const ROOMS: [&str; 3] = ["lobby", "team:7", "den"];
 
+/// The inboxes, and everybody, in the order of [`NAMES`].
+pub(crate) const PLACES: [&str; 9] = ["lobby", "team:7", "den", "@ada", "@bob", "@cyn", "@dee", "@eve", "*"];
+/// Names of users.
+const NAMES: [&str; 5] = ["ada", "bob", "cyn", "dee", "eve"];
+
+/// What nobody can read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Poison {
+    /// A message for the sequencer.
+    Publication,
+    /// A job for the fan-out.
+    Job,
+    /// A look at a room.
+    Check,
+    /// An event of a backend.
+    Event,
+    /// A row of the outbox.
+    Row,
+}
+
 /// What somebody does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Step {
@@ -20,6 +40,18 @@ pub(crate) enum Step {
     PublishSameId(usize),
     /// A backend publishes an event.
     Event(usize),
+    /// A backend writes a row of the outbox.
+    Row(usize),
+    /// Says something to those who are in a room.
+    Say(usize),
+    /// Publishes what it does not want to hear itself.
+    PublishQuietly(usize),
+    /// A backend makes a user a member of a room.
+    Bring(usize),
+    /// A backend takes a user out of a room.
+    Remove(usize),
+    /// A backend closes a user's connections.
+    Kick,
     /// The network resets the connection.
     Reset,
     /// The socket takes everything from now on and delivers nothing.
@@ -36,8 +68,8 @@ pub(crate) enum Step {
     Grow(usize),
     /// The room is restored from a backup that lacks so many publications.
     Restore(usize, u64),
-    /// A message that nobody can read is queued for a room.
-    Poison(usize),
+    /// Something that nobody can read is in a queue, of a room if it is one of rooms.
+    Poison(usize, Poison),
     /// A record that nobody can read is in the stream.
     PoisonRecord,
 }
@@ -60,9 +92,8 @@ impl Script {
     #[must_use]
     pub(crate) fn of(seed: u64, faults: &Faults) -> Self {
         let dice = Dice::new(seed, 4);
-        let names = ["ada", "bob", "cyn", "dee", "eve"];
         let members = usize::try_from(dice.within(2, 7)).unwrap_or(2);
-        let users = (0..members).map(|at| names[at % names.len()]).collect();
+        let users = (0..members).map(|at| NAMES[at % NAMES.len()]).collect();
         // One in forty lives for longer than a connection may.
         let long = dice.happens(0.025);
         let heals_ms = if long { 8_100_000 } else { dice.within(15_000, 70_000) };
@@ -76,6 +107,13 @@ impl Script {
                 }
             }
         }
+        let poison = || match dice.below(5) {
+            0 => Poison::Publication,
+            1 => Poison::Job,
+            2 => Poison::Check,
+            3 => Poison::Event,
+            _ => Poison::Row,
+        };
         let many = dice.within(10, 50);
         for _ in 0..many {
             let at = dice.within(500, heals_ms);
@@ -93,7 +131,7 @@ impl Script {
                 93..94 if faults.has(Fault::Storm) => Step::Storm,
                 94..96 => Step::Grow(room()),
                 96..97 if faults.has(Fault::Restored) => Step::Restore(room(), dice.below(3)),
-                97..98 if faults.has(Fault::Poison) => Step::Poison(room()),
+                97..98 if faults.has(Fault::Poison) => Step::Poison(room(), poison()),
                 98..99 if faults.has(Fault::PoisonRecord) => Step::PoisonRecord,
                 _ => Step::Publish(room(), 1),
             };
@@ -119,6 +157,7 @@ impl Script {
                 steps.push((at + 80, one, Step::Leave(room)));
             }
         }
+        Self::more(seed, rooms, members, heals_ms, faults, &mut steps);
         for _ in 0..dice.below(3) {
             let (at, member, room) = (dice.within(5_000, heals_ms), dice.below(members as u64), room());
             let member = usize::try_from(member).unwrap_or_default();
@@ -132,5 +171,51 @@ impl Script {
         let strangers = (0..dice.below(3)).map(|n| (dice.below(heals_ms), stranger(n))).collect();
         steps.sort_by_key(|(at, member, _)| (*at, *member));
         Self { users, strangers, steps, heals_ms }
+    }
+
+    /// What is said through other doors and to other places, and what backends order.
+    fn more(
+        seed: u64,
+        rooms: u64,
+        members: usize,
+        heals_ms: u64,
+        faults: &Faults,
+        steps: &mut Vec<(u64, usize, Step)>,
+    ) {
+        let dice = Dice::new(seed, 8);
+        let index = |number: u64| usize::try_from(number).unwrap_or_default();
+        let room = || index(dice.below(rooms));
+        // Those who are there have an inbox; now and then everybody is told.
+        let place = || match dice.below(10) {
+            0..6 => room(),
+            6..9 => ROOMS.len() + index(dice.below(members.min(NAMES.len()) as u64)),
+            _ => PLACES.len() - 1,
+        };
+        for member in 0..members {
+            if dice.happens(0.5) {
+                steps.push((dice.below(6_000), member, Step::Join(ROOMS.len() + member % NAMES.len())));
+            }
+            if dice.happens(0.2) {
+                steps.push((dice.below(6_000), member, Step::Join(PLACES.len() - 1)));
+            }
+        }
+        let orders = dice.happens(0.4);
+        for _ in 0..dice.within(2, 14) {
+            let (at, member) = (dice.within(500, heals_ms), index(dice.below(members as u64)));
+            let to = place();
+            let step = match dice.below(20) {
+                0..5 => Step::Row(to),
+                5..7 => Step::Event(to),
+                7..9 if !PLACES[to].starts_with('*') => Step::Publish(to, 1),
+                9..12 => Step::Say(room()),
+                12..15 => Step::PublishQuietly(room()),
+                15..17 if orders => Step::Bring(room()),
+                17..19 if orders => Step::Remove(room()),
+                19 if orders => Step::Kick,
+                _ if faults.has(Fault::Poison) => Step::Poison(room(), Poison::Row),
+                _ => Step::PublishQuietly(room()),
+            };
+            steps.push((at, member, step));
+        }
     }
 }

@@ -12,9 +12,6 @@ use testkit::memory::Message;
 /// The text of a body that nobody can read.
 pub(crate) const POISON: &str = "\u{1}this is no message";
 
-/// Receives after which a message is dead.
-pub(crate) const MOST_RECEIVES: u32 = 10;
-
 /// A message as Lambda hands it over.
 pub(crate) fn message<T: Serialize>(taken: &Message<T>, poisonous: bool) -> batch::Message {
     let body = protocol::queue::encode(&taken.body).unwrap_or_default();
@@ -54,6 +51,17 @@ pub(crate) fn record(change: &Change, number: u64, at: Timestamp) -> Record {
         set("shard", &shard.to_string());
     }
     with_keys(keys, number, at)
+}
+
+/// A row of the outbox, as its stream tells of it; without a room it can never be published.
+#[must_use]
+pub(crate) fn row(id: &str, room: Option<&RoomId>, number: u64) -> Record {
+    let text = |text: &str| Attribute::S(text.to_owned());
+    let keys = Image::from([("pk".to_owned(), text(&format!("OUTBOX#{id}"))), ("sk".to_owned(), text("OUTBOX"))]);
+    let mut row = keys.clone();
+    row.insert("data".to_owned(), Attribute::N(number.to_string()));
+    row.extend(room.map(|room| ("room".to_owned(), text(room.as_str()))));
+    Record { new: Some(row), ..with_keys(keys, number, Timestamp::default()) }
 }
 
 /// A record that nobody can read.

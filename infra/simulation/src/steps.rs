@@ -4,26 +4,32 @@ use domain::{RoomId, Timestamp};
 use testkit::memory::Lag;
 use testkit::samples;
 
+use crate::backend::What;
 use crate::check::Kind;
 use crate::core::Due;
 use crate::executor::TaskId;
 use crate::faults::Fault;
-use crate::feeds::Loose;
 use crate::gateway::Socket;
 use crate::owed::{OWED_AFTER_KEEP_ALIVE, OWED_WITHIN};
 use crate::run::{REAPER_EVERY_MS, Run};
-use crate::script::{ROOMS, Step};
+use crate::script::{PLACES, Poison, Step};
 
 impl Run {
     pub(crate) fn step(&mut self, member: usize, step: &Step) {
         self.shared.lock().tell(|| format!("member {member} ({}): {step:?}", self.members[member].user));
-        let room = |at: &usize| samples::room(ROOMS[*at]);
+        let room = |at: &usize| samples::room(PLACES[*at]);
         match step {
             Step::Join(at) => self.join(member, room(at)),
             Step::Leave(at) => self.leave(member, &room(at)),
             Step::Publish(at, count) => (0..*count).for_each(|_| self.publish(member, room(at), None)),
             Step::PublishSameId(at) => self.publish(member, room(at), Some("same")),
             Step::Event(at) => self.event_of_a_backend(room(at)),
+            Step::Row(at) => self.row_of_a_backend(room(at)),
+            Step::Say(at) => self.say(member, &room(at)),
+            Step::PublishQuietly(at) => self.publish_quietly(member, room(at)),
+            Step::Bring(at) => self.order(self.members[member].user_id(), What::Join(room(at))),
+            Step::Remove(at) => self.order(self.members[member].user_id(), What::Remove(room(at))),
+            Step::Kick => self.order(self.members[member].user_id(), What::Close),
             Step::Reset => self.reset(member),
             Step::Vanish => self.vanish(member),
             Step::Deny(at) => self.deny(member, room(at)),
@@ -35,7 +41,11 @@ impl Run {
             }
             Step::Grow(at) => self.grow(&room(at)),
             Step::Restore(at, lost) => self.restore(&room(at), *lost),
-            Step::Poison(at) => self.poison(&room(at)),
+            Step::Poison(at, Poison::Publication) => self.poison(&room(at)),
+            Step::Poison(at, Poison::Job) => self.poison_job(&room(at)),
+            Step::Poison(_, Poison::Check) => self.poison_check(),
+            Step::Poison(_, Poison::Event) => self.poison_of_a_backend(false),
+            Step::Poison(_, Poison::Row) => self.poison_of_a_backend(true),
             Step::PoisonRecord => {
                 self.shared.lock().faults.note(Fault::PoisonRecord);
                 let now = self.now();
@@ -56,17 +66,6 @@ impl Run {
         if let Some(connection) = lapsed {
             core.broke(Kind::NotClosed, format!("the token of {connection} has expired, and a reaper left it open"));
         }
-    }
-
-    fn event_of_a_backend(&mut self, room: RoomId) {
-        self.published += 1;
-        let id = format!("event{}", self.published);
-        let body = format!(r#"{{"room":"{room}","id":"{id}","data":{}}}"#, self.published);
-        let twice = self.shared.lock().fires(Fault::ToldTwice, || id.clone());
-        for _ in 0..1 + u64::from(twice) {
-            self.feeds.loose(Loose::event(body.clone()), self.now());
-        }
-        self.events.push((room, id));
     }
 
     /// Somebody joins a full shard: the room is grown before anything else.
@@ -105,9 +104,6 @@ impl Run {
             (core.throttled_until, core.forbidden_until) = (now, now);
             core.sockets.values_mut().for_each(|socket| socket.full_until = now);
             core.at(now.plus(within), Due::Owed);
-            if redriven {
-                core.faults.note(Fault::Redriven);
-            }
             drop(core);
             self.redrive(1 + u32::from(redriven));
         }

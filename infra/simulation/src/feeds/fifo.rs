@@ -28,7 +28,7 @@ impl Run {
             }
             fed = true;
             let (dead, alive): (Vec<_>, Vec<_>) =
-                taken.into_iter().partition(|message| message.receive_count > sources::MOST_RECEIVES);
+                taken.into_iter().partition(|message| message.receive_count > self.feeds.most_receives);
             for message in dead {
                 queue.finish(&message.receipt);
                 self.shared.lock().tell(|| format!("a message of {name} is dead"));

@@ -45,7 +45,7 @@ pub(crate) enum Work {
     /// Messages for the fan-out.
     Deliveries(Line, Vec<Message<Job>>),
     /// Messages of standard queues.
-    Loose(&'static str, Vec<Loose>),
+    Loose(&'static str, Timestamp, Vec<Loose>),
     /// Records of a line of the stream.
     Records(usize, Vec<Record>),
     /// A run of the reaper, since when.
@@ -57,7 +57,7 @@ pub(crate) enum Work {
 pub(crate) struct Feeds {
     at_work: BTreeMap<TaskId, Work>,
     loose: Vec<Loose>,
-    lanes: [Lane; 2],
+    lanes: [Lane; 4],
     paused_until: BTreeMap<&'static str, Timestamp>,
     records: u64,
     messages: u64,
@@ -65,11 +65,20 @@ pub(crate) struct Feeds {
     healed: bool,
     dead_publications: Vec<Message<Submission>>,
     dead_deliveries: Vec<Message<Job>>,
+    dead_loose: Vec<Loose>,
+    /// Receives after which a message is dead.
+    most_receives: u32,
     /// Whether what is owed has been checked.
     pub(crate) checked: bool,
 }
 
 impl Feeds {
+    /// Empty ones. A message that was received so often is dead.
+    #[must_use]
+    pub(crate) fn new(most_receives: u32) -> Self {
+        Self { most_receives, ..Self::default() }
+    }
+
     /// An invocation begins.
     pub(crate) fn begins(&mut self, task: TaskId, work: Work) {
         self.at_work.insert(task, work);
@@ -90,6 +99,13 @@ impl Feeds {
     pub(crate) fn poison_stream(&mut self, now: Timestamp) {
         self.records += 1;
         self.lanes[0].waiting.push_back(sources::poison_record(self.records, now));
+    }
+
+    /// The outbox has a row more, in one shard of its stream or the other.
+    pub(crate) fn row(&mut self, row: impl FnOnce(u64) -> Record, other_shard: bool) {
+        self.records += 1;
+        let record = row(self.records);
+        self.lanes[2 + usize::from(other_shard)].waiting.push_back(record);
     }
 
     /// When something that waits can be taken.
@@ -113,7 +129,7 @@ impl Feeds {
             Work::Publications(_) => queue == "publications",
             Work::Deliveries(Line::Narrow, _) => queue == "deliveries",
             Work::Deliveries(Line::Wide, _) => queue == "deliveries-wide",
-            Work::Loose(of, _) => *of == queue,
+            Work::Loose(of, ..) => *of == queue,
             Work::Records(..) | Work::Call { .. } | Work::Authorize(_) | Work::Reap(_) => false,
         };
         self.at_work.values().filter(of).count()
@@ -134,7 +150,7 @@ impl Run {
             self.feeds.loose(Loose::check(&check), now);
         }
         fed |= self.feed_loose("presence") | self.feed_loose("events");
-        (0..2).for_each(|line| fed |= self.feed_records(line));
+        (0..self.feeds.lanes.len()).for_each(|line| fed |= self.feed_records(line));
         fed
     }
 
@@ -173,7 +189,9 @@ impl Run {
                 let queue = self.pipeline.queues.line(line).clone();
                 self.worked_off("deliveries", &queue, messages, &failed);
             }
-            (Work::Loose(queue, messages), Outcome::Batch(failed)) => self.loose_worked_off(queue, messages, &failed),
+            (Work::Loose(queue, began, messages), Outcome::Batch(failed)) => {
+                self.loose_worked_off(task, (queue, began), messages, &failed);
+            }
             (Work::Records(at, records), Outcome::Records(failed)) => {
                 self.records_worked_off(at, &records, failed.first());
             }

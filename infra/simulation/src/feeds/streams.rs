@@ -50,15 +50,15 @@ impl Run {
 
     fn note(&mut self, change: &Change, now: Timestamp) {
         match change {
-            Change::Joined { room, connection, .. } => {
+            Change::Joined { room, connection, shard, .. } => {
                 if self.pipeline.store.is_buried(connection) {
                     let what = format!("{connection} became a member of {room} after it was forgotten");
                     self.shared.lock().broke(crate::check::Kind::GhostLeft, what);
                 }
-                self.belonged.insert((connection.clone(), room.clone()), None);
+                self.belonged.entry((connection.clone(), room.clone())).or_default().joins(*shard, now);
             }
             Change::Left { room, connection, .. } => {
-                self.belonged.insert((connection.clone(), room.clone()), Some(now));
+                self.belonged.entry((connection.clone(), room.clone())).or_default().left = Some(now);
             }
             Change::Closed { connection, .. } => self.check_forgotten(connection),
             Change::Opened { .. } => {}
@@ -85,14 +85,14 @@ impl Run {
         line.busy = true;
         let task = self.executor.reserve();
         self.feeds.begins(task, Work::Records(at, records.clone()));
-        self.pipeline.records(&mut self.executor, task, records);
+        self.pipeline.records(&mut self.executor, task, function_of(at), records);
         true
     }
 
     /// Of records, those before the first that failed are done; the others come again.
     pub(super) fn records_worked_off(&mut self, at: usize, records: &[Record], failed: Option<&String>) {
-        let replayed = failed.is_none() && self.shared.lock().fires(Fault::Replayed, || "presence".to_owned());
-        let bisected = failed.is_some() && self.shared.lock().fires(Fault::Bisected, || "presence".to_owned());
+        let replayed = failed.is_none() && self.shared.lock().fires(Fault::Replayed, || function_of(at).to_owned());
+        let bisected = failed.is_some() && self.shared.lock().fires(Fault::Bisected, || function_of(at).to_owned());
         let now = self.now();
         let line = &mut self.feeds.lanes[at];
         line.busy = false;
@@ -111,7 +111,8 @@ impl Run {
         if bisected {
             line.at_most = (records.len() / 2).max(1);
         }
-        if line.tries > RECORD_TRIES {
+        // Rows are tried for as long as the stream has them.
+        if line.tries > RECORD_TRIES && function_of(at) == "presence" {
             // Given up: its place is in the dead-letter queue.
             line.waiting.pop_front();
             (line.tries, line.at_most) = (0, 0);
@@ -119,6 +120,11 @@ impl Run {
         }
         self.shared.lock().at(now.plus(RECORDS_AGAIN), Due::Look);
     }
+}
+
+/// Which function a line of a stream invokes.
+fn function_of(line: usize) -> &'static str {
+    if line < 2 { "presence" } else { "outbox" }
 }
 
 /// Whether a change is of an item in the stream's other shard.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::{Data, Position, RoomId};
+use domain::{Data, Position, PublicationId, RoomId};
 use roomcast_client::rules::{Client, Loss};
 
 use crate::check::Heard;
@@ -60,17 +60,36 @@ impl Run {
     }
 
     pub(crate) fn publish(&mut self, at: usize, room: RoomId, id: Option<&str>) {
+        match id {
+            None => self.publish_as(at, room, "p"),
+            Some(id) => self.publish_same(at, room, id),
+        }
+    }
+
+    /// Publishes under an id that begins with that.
+    pub(crate) fn publish_as(&mut self, at: usize, room: RoomId, name: &str) {
         self.published += 1;
+        let pid = testkit::samples::publication_id(&format!("{name}{}", self.published));
+        self.publish_text(at, room.clone(), pid, &format!("\"{} in {room}\"", self.published));
+    }
+
+    /// An id is used once by each user: what it says is for others to use it, too.
+    fn publish_same(&mut self, at: usize, room: RoomId, id: &str) {
+        self.published += 1;
+        let pid = testkit::samples::publication_id(&format!("{id}-{}", room.as_str().len()));
+        let member = &self.members[at];
+        if member.lives.iter().any(|heard| heard.accepted().contains(&(room.clone(), pid.clone()))) {
+            return self.carry_out(at);
+        }
+        let says = format!("\"{} says the same\"", member.user);
+        self.publish_text(at, room, pid, &says);
+    }
+
+    fn publish_text(&mut self, at: usize, room: RoomId, pid: PublicationId, data: &str) {
+        let Ok(data) = Data::parse(data) else { return };
         let now_ms = self.now_ms();
         let member = &mut self.members[at];
-        let pid = id.map_or_else(|| format!("p{}", self.published), |id| format!("{id}-{}", room.as_str().len()));
-        let (pid, data) = (testkit::samples::publication_id(&pid), format!("\"{} in {room}\"", self.published));
-        // An id is used once by each user: what it says is for others to use it, too.
-        let again =
-            id.is_some() && member.lives.iter().any(|heard| heard.accepted().contains(&(room.clone(), pid.clone())));
-        let data = if id.is_some() { format!("\"{} says the same\"", member.user) } else { data };
-        let Ok(data) = Data::parse(&data) else { return };
-        if let Some(client) = member.client.as_mut().filter(|_| !again)
+        if let Some(client) = &mut member.client
             && client.publish(room.clone(), pid.clone(), data, now_ms).is_ok()
         {
             member.unanswered.insert((room, pid));

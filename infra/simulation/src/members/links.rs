@@ -151,6 +151,7 @@ impl Run {
             ..Handshake::default()
         };
         self.members[at].links.insert(link, connection.clone());
+        self.members[at].own.insert(connection.clone());
         let mut core = self.shared.lock();
         let socket = Socket::opening(at, handshake, core.now);
         core.sockets.insert(connection.clone(), socket);
@@ -170,9 +171,11 @@ impl Run {
             self.shared.lock().after_ms(1, Due::ToClient(connection, r#"{"sys":"pong"}"#.to_owned()));
             return;
         }
+        let text = self.without_echo(&connection, text);
         let mut core = self.shared.lock();
         let repairs = text.contains(r#""action":"join""#) && text.contains(r#""since""#);
-        let judged_anew = !self.members[at].ever_denied.is_empty();
+        let member = &self.members[at];
+        let judged_anew = !member.ever_denied.is_empty() || self.backend.brought_somewhere(&member.user_id());
         if repairs && !judged_anew && core.faults.is_calm() {
             core.broke(Kind::Repaired, format!("member {at} asks for what it should have been told: {text}"));
         }

@@ -25,12 +25,14 @@ pub(crate) struct Member {
     pub(crate) denied: BTreeSet<RoomId>,
     /// Those that one of its tokens did not.
     pub(crate) ever_denied: BTreeSet<RoomId>,
+    /// Every connection it ever had.
+    pub(crate) own: BTreeSet<ConnectionId>,
     pub(super) seed: u64,
     pub(crate) client: Option<Client>,
     pub(crate) links: BTreeMap<LinkId, ConnectionId>,
     pub(super) wanted: BTreeSet<RoomId>,
     pub(super) unanswered: BTreeSet<(RoomId, PublicationId)>,
-    pub(super) lives: Vec<Heard>,
+    pub(crate) lives: Vec<Heard>,
     pub(super) wakes_at_ms: Option<u64>,
     pub(super) joined_at_ms: u64,
 }
@@ -46,6 +48,7 @@ impl Member {
             turned_away: false,
             denied: BTreeSet::new(),
             ever_denied: BTreeSet::new(),
+            own: BTreeSet::new(),
             client: None,
             links: BTreeMap::new(),
             wanted: BTreeSet::new(),

@@ -57,11 +57,21 @@ pub enum Bug {
     RenewalKeepsRooms,
     /// Requests are judged by the token of the handshake for ever.
     RenewalForgotten,
+    /// A row of the outbox is published under a new id each time.
+    OutboxIdsAnew,
+    /// What is said to those who are there is stored.
+    EphemeralStored,
+    /// What is said to those who are there takes a position.
+    EphemeralMoves,
+    /// Everybody hears what they said themselves, whatever they asked.
+    EchoForced,
+    /// What can never be published is forgotten.
+    PoisonForgotten,
 }
 
 impl Bug {
     /// Every one of them.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 32] = [
         Self::AcceptBeforeEnqueue,
         Self::ForgetOnAny410,
         Self::NoPaging,
@@ -89,5 +99,10 @@ impl Bug {
         Self::ExpiredNotClosed,
         Self::RenewalKeepsRooms,
         Self::RenewalForgotten,
+        Self::OutboxIdsAnew,
+        Self::EphemeralStored,
+        Self::EphemeralMoves,
+        Self::EchoForced,
+        Self::PoisonForgotten,
     ];
 }
