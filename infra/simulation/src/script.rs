@@ -209,7 +209,7 @@ impl Script {
                 7..9 if !PLACES[to].starts_with('*') => Step::Publish(to, 1),
                 9..12 => Step::Say(room()),
                 12..15 => Step::PublishQuietly(room()),
-                15..17 if orders => Step::Bring(room()),
+                15..17 if orders => Step::Bring(index(dice.below(ROOMS.len() as u64))),
                 17..19 if orders => Step::Remove(room()),
                 19 if orders => Step::Kick,
                 _ if faults.has(Fault::Poison) => Step::Poison(room(), Poison::Row),
