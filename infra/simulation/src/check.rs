@@ -31,6 +31,8 @@ pub enum Kind {
     NotClosed,
     /// Something of a room came to a connection whose token does not allow it any more.
     NotAllowed,
+    /// Something came more often on the wire than there is cause for.
+    Repeated,
     /// Something came later than poison may delay it.
     Delayed,
     /// Something that was for those who are there is in a log.

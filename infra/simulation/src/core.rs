@@ -16,6 +16,7 @@ use crate::faults::{Fault, Faults};
 use crate::gateway::Socket;
 use crate::pipeline::Outcome;
 use crate::script::Step;
+use crate::wire::Wire;
 
 /// Where a function can be killed: it waits for a call, before or after that takes effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -121,6 +122,8 @@ pub(crate) struct Core {
     pub(crate) throttled_until: Timestamp,
     /// As above.
     pub(crate) forbidden_until: Timestamp,
+    /// What was posted, and what for.
+    pub(crate) wire: Wire,
     /// What broke a promise while the run went on.
     pub(crate) broken: Vec<Broken>,
     /// The story, if it is told.
@@ -147,6 +150,7 @@ impl Shared {
             targets: BTreeMap::new(),
             throttled_until: began,
             forbidden_until: began,
+            wire: Wire::default(),
             broken: Vec::new(),
             story: told.then(Vec::new),
             agenda: BTreeMap::new(),

@@ -14,6 +14,7 @@ use crate::executor::TaskId;
 use crate::faults::Fault;
 use crate::mistake::Mistake;
 use crate::rights::Rights;
+use crate::wire::Posted;
 
 /// API Gateway cuts a connection without traffic after this.
 /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html>
@@ -97,10 +98,28 @@ enum Fate {
     AnswerLost,
 }
 
+impl Management {
+    /// What is posted, twice by mistake.
+    fn note(&self, connection: &ConnectionId, text: &str, posted: Posted) {
+        let mut core = self.shared.lock();
+        core.wire.posted(self.task, connection, text, posted);
+        if self.mistake == Some(Mistake::PostedTwice) && posted == Posted::Known {
+            core.wire.posted(self.task, connection, text, posted);
+            core.send(connection, text.to_owned());
+        }
+    }
+}
+
 impl ports::Gateway for Management {
     async fn post(&self, _: &Endpoint, connection: &ConnectionId, frame: Bytes) -> Delivery {
         let text = String::from_utf8_lossy(&frame).into_owned();
         let fate = self.shared.lock().fate(connection);
+        let posted = match &fate {
+            Fate::At(Delivery::Delivered) => Posted::Known,
+            Fate::AnswerLost | Fate::Slow(_) => Posted::Unknown,
+            Fate::At(_) | Fate::Hangs => Posted::Not,
+        };
+        self.note(connection, &text, posted);
         match fate {
             Fate::At(Delivery::Delivered) => {
                 self.shared.lock().send(connection, text);

@@ -29,6 +29,7 @@ pub mod shrink;
 mod sources;
 mod steps;
 mod tokens;
+mod wire;
 
 pub use faults::Fault;
 pub use mistake::Mistake;

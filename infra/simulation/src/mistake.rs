@@ -17,13 +17,22 @@ pub enum Mistake {
     EverybodyAdmitted,
     /// Connections that are to be closed are not.
     CloseIgnored,
+    /// Every frame is posted twice.
+    PostedTwice,
 }
 
 impl Mistake {
     /// Every one of them.
     #[must_use]
     pub fn all() -> Vec<Self> {
-        let others = [Self::WholeBatchDone, Self::HoldDropped, Self::SettlingSkipped, Self::EverybodyAdmitted];
+        let others = [
+            Self::WholeBatchDone,
+            Self::HoldDropped,
+            Self::SettlingSkipped,
+            Self::EverybodyAdmitted,
+            Self::CloseIgnored,
+            Self::PostedTwice,
+        ];
         Bug::ALL.into_iter().map(Self::Memory).chain(others).collect()
     }
 

@@ -31,6 +31,7 @@ impl Run {
         self.feeds.checked = true;
         self.check_told_ends();
         self.check_dead_letters();
+        self.check_the_repeats();
         self.check_nothing_said_is_stored();
         self.pass_over_own_to_the_heads();
         self.check_deliveries();

@@ -8,10 +8,13 @@ use serde::Serialize;
 use testkit::memory::{Fifo, Message};
 
 use super::{AT_ONCE, Feeds, Work};
+use crate::core::Core;
+use crate::executor::TaskId;
 use crate::faults::Fault;
 use crate::mistake::Mistake;
 use crate::run::Run;
 use crate::sources;
+use crate::wire::Wire;
 
 impl Run {
     pub(super) fn feed_fifo<T: Clone + Serialize + Dead>(
@@ -46,11 +49,13 @@ impl Run {
             if alive.is_empty() || self.shared.lock().fires(Fault::NotInvoked, || name.to_owned()) {
                 continue;
             }
+            T::handed(&alive, &mut self.shared.lock().wire);
             if self.shared.lock().fires(Fault::SameChunk, || name.to_owned()) {
                 let soon = Duration::from_millis(self.shared.lock().dice.below(2_000));
                 for message in &alive {
                     queue.show_after(&message.receipt, soon);
                 }
+                T::comes_twice(&alive, &mut self.shared.lock().wire);
             }
             let poisonous = |message: &Message<T>| self.feeds.poisonous.contains(&message.deduplication_id);
             let messages = alive.iter().map(|message| sources::message(message, poisonous(message))).collect();
@@ -68,16 +73,20 @@ impl Run {
         lost
     }
 
-    pub(super) fn worked_off<T: Clone>(
+    pub(super) fn worked_off<T: Clone + Dead>(
         &mut self,
+        task: TaskId,
         name: &str,
         queue: &Fifo<T>,
         messages: Vec<Message<T>>,
         failed: &[Failed],
     ) {
         if self.shared.lock().fires(Fault::ResponseLost, || name.to_owned()) {
-            return;
+            return self.shared.lock().interrupts(task, &messages);
         }
+        let (back, _): (Vec<_>, Vec<_>) =
+            messages.iter().cloned().partition(|message| failed.iter().any(|failed| failed.message.id == message.id));
+        self.shared.lock().interrupts(task, &back);
         let comes_back = |message: &Message<T>| failed.iter().any(|failed| failed.message.id == message.id);
         let all_done = self.mistake == Some(Mistake::WholeBatchDone);
         for message in messages {
@@ -92,10 +101,23 @@ impl Run {
     }
 }
 
+impl Core {
+    /// An invocation has not finished these, as far as their queue knows; or something it called has failed.
+    pub(super) fn interrupts<T: Clone + Dead>(&mut self, task: TaskId, messages: &[Message<T>]) {
+        T::come_back(messages, task, &mut self.wire);
+    }
+}
+
 /// What has a dead-letter queue.
 pub(super) trait Dead: Sized {
     fn bury(feeds: &mut Feeds, message: Message<Self>);
     fn is_of_the_log(&self) -> bool;
+    /// What is told of the wire: these are handed to a worker,
+    fn handed(messages: &[Message<Self>], wire: &mut Wire);
+    /// these may be worked on twice,
+    fn comes_twice(messages: &[Message<Self>], wire: &mut Wire);
+    /// and these were not finished.
+    fn come_back(messages: &[Message<Self>], task: TaskId, wire: &mut Wire);
 }
 
 impl Dead for Submission {
@@ -106,6 +128,16 @@ impl Dead for Submission {
     fn is_of_the_log(&self) -> bool {
         false
     }
+
+    fn handed(_: &[Message<Self>], _: &mut Wire) {}
+
+    fn comes_twice(messages: &[Message<Self>], wire: &mut Wire) {
+        messages.iter().for_each(|message| wire.interrupted(&message.body.room));
+    }
+
+    fn come_back(messages: &[Message<Self>], _: TaskId, wire: &mut Wire) {
+        messages.iter().for_each(|message| wire.interrupted(&message.body.room));
+    }
 }
 
 impl Dead for Job {
@@ -115,5 +147,17 @@ impl Dead for Job {
 
     fn is_of_the_log(&self) -> bool {
         self.work.range().is_some()
+    }
+
+    fn handed(messages: &[Message<Self>], wire: &mut Wire) {
+        messages.iter().for_each(|message| wire.handed(message));
+    }
+
+    fn comes_twice(messages: &[Message<Self>], wire: &mut Wire) {
+        messages.iter().for_each(|message| wire.handed_again(&message.id));
+    }
+
+    fn come_back(messages: &[Message<Self>], task: TaskId, wire: &mut Wire) {
+        wire.came_back(task, messages.iter().map(|message| message.id.clone()));
     }
 }

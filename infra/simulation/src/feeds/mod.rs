@@ -183,11 +183,14 @@ impl Run {
             }
             (Work::Publications(messages), Outcome::Batch(failed)) => {
                 let queue = self.pipeline.queues.publications.clone();
-                self.worked_off("publications", &queue, messages, &failed);
+                if self.shared.lock().disturbed.contains(&task) {
+                    self.shared.lock().interrupts(task, &messages);
+                }
+                self.worked_off(task, "publications", &queue, messages, &failed);
             }
             (Work::Deliveries(line, messages), Outcome::Batch(failed)) => {
                 let queue = self.pipeline.queues.line(line).clone();
-                self.worked_off("deliveries", &queue, messages, &failed);
+                self.worked_off(task, "deliveries", &queue, messages, &failed);
             }
             (Work::Loose(queue, began, messages), Outcome::Batch(failed)) => {
                 self.loose_worked_off(task, (queue, began), messages, &failed);
@@ -211,6 +214,8 @@ impl Run {
                 let first = records.first().map(|record| record.sequence_number.clone());
                 self.records_worked_off(at, &records, first.as_ref());
             }
+            Some(Work::Publications(messages)) => self.shared.lock().interrupts(task, &messages),
+            Some(Work::Deliveries(_, messages)) => self.shared.lock().interrupts(task, &messages),
             // Messages come back when they are visible again; the reaper runs again.
             _ => {}
         }

@@ -67,11 +67,13 @@ pub enum Bug {
     EchoForced,
     /// What can never be published is forgotten.
     PoisonForgotten,
+    /// A job is queued once more under another name.
+    JobsQueuedTwice,
 }
 
 impl Bug {
     /// Every one of them.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::AcceptBeforeEnqueue,
         Self::ForgetOnAny410,
         Self::NoPaging,
@@ -104,5 +106,6 @@ impl Bug {
         Self::EphemeralMoves,
         Self::EchoForced,
         Self::PoisonForgotten,
+        Self::JobsQueuedTwice,
     ];
 }

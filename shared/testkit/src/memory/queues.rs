@@ -87,6 +87,9 @@ impl Queues {
         };
         let reused = late && self.bug == Some(Bug::ReusedDeduplicationId);
         let deduplication_id = if reused { "late".to_owned() } else { job.deduplication_id() };
+        if self.bug == Some(Bug::JobsQueuedTwice) && matches!(job.work, Work::Shard { .. }) {
+            self.line(job.line).send(job.group(), format!("{deduplication_id}.again"), job.clone());
+        }
         if !lost {
             self.line(job.line).send(job.group(), deduplication_id, job.clone());
         }
