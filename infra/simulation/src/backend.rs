@@ -52,10 +52,11 @@ impl Backend {
         self.orders.iter().any(|order| order.user == *user && order.what == *what)
     }
 
-    /// Whether a user was ever brought into a room without having asked for it.
+    /// Whether anything was ever ordered of a user. Who was not told of it finds out with its next request, and what was published
+    /// meanwhile with a keep-alive.
     #[must_use]
-    pub(crate) fn brought_somewhere(&self, user: &UserId) -> bool {
-        self.orders.iter().any(|order| order.user == *user && matches!(order.what, What::Join(_)))
+    pub(crate) fn ordered_something(&self, user: &UserId) -> bool {
+        self.orders.iter().any(|order| order.user == *user)
     }
 }
 
@@ -108,8 +109,6 @@ impl Run {
             "Message": said,
         });
         self.tell_queue(message.to_string(), Some(number));
-        // Whoever was not told of it finds out with its next request, and what was published meanwhile with a keep-alive.
-        self.lost_silently = true;
         let mut core = self.shared.lock();
         if core.faults.is_calm() {
             let began = core.now;

@@ -47,8 +47,10 @@ pub fn options(seed: u64, mistake: Option<Mistake>) -> Options {
     let known: Vec<&str> = points().collect();
     let at = seed.checked_rem(known.len() as u64).and_then(|at| known.get(usize::try_from(at).ok()?));
     let nth = 1 + seed / known.len().max(1) as u64 % 3;
-    let rare = lines().filter_map(|line| line.strip_suffix(RARE)).filter(|_| !seed.is_multiple_of(4));
-    let mut targets: BTreeMap<String, u64> = rare.map(|point| (point.to_owned(), 1)).collect();
+    // Not all of them in one life: whoever is killed at each step gets nowhere.
+    let rare =
+        lines().filter_map(|line| line.strip_suffix(RARE)).zip(seed..).filter(|(_, turn)| turn.is_multiple_of(4));
+    let mut targets: BTreeMap<String, u64> = rare.map(|(point, _)| (point.to_owned(), 1)).collect();
     targets.extend(at.map(|point| ((*point).to_owned(), nth)));
     Options { targets, mistake, ..Options::default() }
 }

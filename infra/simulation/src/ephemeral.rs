@@ -87,6 +87,10 @@ impl Run {
     pub(crate) fn pass_over_own(&mut self, at: usize, room: &RoomId, to: &Position) {
         use domain::ports::Rooms;
         let member = &mut self.members[at];
+        // Its client knows how far it has been told that there is nothing for it.
+        let knows = member.client.as_ref().and_then(|client| client.position(room)).cloned();
+        let Some(knows) = knows.filter(|knows| knows.epoch == to.epoch) else { return };
+        let to = Position { sequence: to.sequence.min(knows.sequence), ..knows };
         let Some(heard) = member.lives.last_mut() else { return };
         let Some(position) = heard.position(room).filter(|heard| heard.epoch == to.epoch).cloned() else { return };
         if to.sequence <= position.sequence {

@@ -19,23 +19,68 @@ pub(crate) const OWED_AFTER_KEEP_ALIVE: Duration = Duration::from_secs(360);
 /// Who is gone is forgotten within this: 12 min of silence, the gateway's 10 min before that, and a run of the reaper.
 const GHOSTS_GONE: Duration = Duration::from_secs(25 * 60);
 
+/// How far the end has been checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Checked {
+    /// Not at all.
+    #[default]
+    Nothing,
+    /// What is owed soon.
+    Soon,
+    /// Everything that is owed.
+    Owed,
+}
+
 impl Run {
-    /// What is owed must be there, and what is gone forgotten some time later.
+    /// What is owed must be there, soon or with the next keep-alive, and what is gone forgotten some time later.
     pub(crate) fn check_what_is_owed(&mut self) {
-        let owed_checked = self.feeds.checked;
-        if owed_checked {
-            self.check_the_end();
-            self.ended = true;
-            return;
-        }
-        self.feeds.checked = true;
-        self.check_told_ends();
-        self.check_dead_letters();
-        self.check_the_repeats();
-        self.check_nothing_said_is_stored();
+        let next = match self.feeds.checked {
+            Checked::Nothing => {
+                self.check_heads(false);
+                if !self.lost_silently {
+                    self.check_deliveries();
+                }
+                self.feeds.checked = Checked::Soon;
+                OWED_AFTER_KEEP_ALIVE - OWED_WITHIN
+            }
+            Checked::Soon => {
+                self.check_heads(true);
+                self.check_told_ends();
+                self.check_dead_letters();
+                self.check_the_repeats();
+                self.check_nothing_said_is_stored();
+                self.check_deliveries();
+                self.feeds.checked = Checked::Owed;
+                GHOSTS_GONE
+            }
+            Checked::Owed => {
+                self.check_the_end();
+                self.ended = true;
+                return;
+            }
+        };
+        self.shared.lock().after_ms(u64::try_from(next.as_millis()).unwrap_or(u64::MAX), Due::Owed);
+    }
+
+    /// Everybody has heard everything; who may have lost something without a word has until the next keep-alive.
+    fn check_heads(&mut self, everybody: bool) {
+        use domain::ports::Rooms;
         self.pass_over_own_to_the_heads();
-        self.check_deliveries();
-        self.shared.lock().after_ms(u64::try_from(GHOSTS_GONE.as_millis()).unwrap_or(u64::MAX), Due::Owed);
+        let excused = |member: &Member| self.lost_silently || self.backend.ordered_something(&member.user_id());
+        for (at, member) in self.members.iter().enumerate().filter(|(_, member)| member.is_up()) {
+            if !everybody && excused(member) {
+                continue;
+            }
+            for room in member.wanted() {
+                let head = futures::executor::block_on(self.pipeline.store.head(room)).ok().flatten();
+                let head = head.map(|head| head.position());
+                let heard = member.heard().position(room);
+                if heard.is_none() || heard != head.as_ref() {
+                    let what = format!("member {at} ({}) has heard {room} through {heard:?}", member.user);
+                    self.broke(Kind::Lost, format!("{what}, it stands at {head:?}"));
+                }
+            }
+        }
     }
 
     fn pass_over_own_to_the_heads(&mut self) {
@@ -67,7 +112,6 @@ impl Run {
     }
 
     fn check_deliveries(&self) {
-        use domain::ports::Rooms;
         let store = &self.pipeline.store;
         let truths: BTreeMap<RoomId, Truth> = PLACES
             .iter()
@@ -91,14 +135,6 @@ impl Run {
             }
             for (room, pid) in member.unanswered() {
                 self.broke(Kind::Unanswered, format!("{name} has no answer for {pid:?} in {room}"));
-            }
-            for room in member.wanted() {
-                let head = futures::executor::block_on(store.head(room)).ok().flatten();
-                let head = head.map(|head| head.position());
-                let heard = member.heard().position(room);
-                if heard.is_none() || heard != head.as_ref() {
-                    self.broke(Kind::Lost, format!("{name} has heard {room} through {heard:?}, it stands at {head:?}"));
-                }
             }
         }
         for (room, id) in &self.backend.published {

@@ -138,7 +138,7 @@ impl Script {
             steps.push((at, member, step));
         }
         // Things that only matter close together.
-        for _ in 0..dice.below(3) {
+        for _ in 0..dice.below(5) {
             let (at, room) = (dice.within(4_000, heals_ms), room());
             let somebody = || usize::try_from(dice.below(members as u64)).unwrap_or_default();
             let (one, other) = (somebody(), somebody());

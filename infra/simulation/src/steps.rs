@@ -10,7 +10,7 @@ use crate::core::Due;
 use crate::executor::TaskId;
 use crate::faults::Fault;
 use crate::gateway::Socket;
-use crate::owed::{OWED_AFTER_KEEP_ALIVE, OWED_WITHIN};
+use crate::owed::OWED_WITHIN;
 use crate::run::{REAPER_EVERY_MS, Run};
 use crate::script::{PLACES, Poison, Step};
 
@@ -94,7 +94,6 @@ impl Run {
     pub(crate) fn heal(&mut self) {
         // Whoever renewed a token late has missed something, and learns of it with the next publication, or keep-alive.
         self.lost_silently |= self.shared.lock().faults.could(Fault::TokenExpires);
-        let within = if self.lost_silently { OWED_AFTER_KEEP_ALIVE } else { OWED_WITHIN };
         {
             let mut core = self.shared.lock();
             core.tell(|| "everything heals".to_owned());
@@ -103,7 +102,7 @@ impl Run {
             let now = core.now;
             (core.throttled_until, core.forbidden_until) = (now, now);
             core.sockets.values_mut().for_each(|socket| socket.full_until = now);
-            core.at(now.plus(within), Due::Owed);
+            core.at(now.plus(OWED_WITHIN), Due::Owed);
             drop(core);
             self.redrive(1 + u32::from(redriven));
         }

@@ -16,6 +16,7 @@ pub(crate) use self::loose::Loose;
 use self::streams::Lane;
 use crate::executor::TaskId;
 use crate::faults::Fault;
+use crate::owed::Checked;
 use crate::pipeline::Outcome;
 use crate::run::Run;
 use crate::sources;
@@ -68,8 +69,8 @@ pub(crate) struct Feeds {
     dead_loose: Vec<Loose>,
     /// Receives after which a message is dead.
     most_receives: u32,
-    /// Whether what is owed has been checked.
-    pub(crate) checked: bool,
+    /// How far the end has been checked.
+    pub(crate) checked: Checked,
 }
 
 impl Feeds {

@@ -1,9 +1,10 @@
 //! The network of members: their connections come, carry, and go.
 
 use authorizer::Handshake;
-use domain::ConnectionId;
+use domain::{ConnectionId, RoomId};
 use roomcast_client::rules::{Client, LinkId, Loss, Output};
 
+use crate::backend::What;
 use crate::check::Kind;
 use crate::core::Due;
 use crate::gateway::Socket;
@@ -173,14 +174,20 @@ impl Run {
         }
         let text = self.without_echo(&connection, text);
         let mut core = self.shared.lock();
-        let repairs = text.contains(r#""action":"join""#) && text.contains(r#""since""#);
-        let member = &self.members[at];
-        let judged_anew = !member.ever_denied.is_empty() || self.backend.brought_somewhere(&member.user_id());
-        if repairs && !judged_anew && core.faults.is_calm() {
+        if core.faults.is_calm() && self.repairs(at, &text) {
             core.broke(Kind::Repaired, format!("member {at} asks for what it should have been told: {text}"));
         }
         core.tell(|| format!("{connection} > {text}"));
         let latency_ms = core.dice.within(1, 30);
         core.after_ms(latency_ms, Due::FromClient(connection, text));
+    }
+
+    /// Whether a client asks for what it should have been told: not if it was brought into the room, or may have been taken out.
+    fn repairs(&self, at: usize, text: &str) -> bool {
+        let said = serde_json::from_str::<serde_json::Value>(text).unwrap_or_default();
+        let Some(Ok(room)) = said["room"].as_str().map(|room| RoomId::parse(room.to_owned())) else { return false };
+        let member = &self.members[at];
+        let brought = self.backend.ordered(&member.user_id(), &What::Join(room.clone()));
+        said["action"] == "join" && !said["since"].is_null() && !brought && !member.ever_denied.contains(&room)
     }
 }
