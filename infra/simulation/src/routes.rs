@@ -145,10 +145,10 @@ impl Run {
             (Ok(ServerFrame::Answer(Reply { outcome: Ok(_), .. })), Some((token, number))) => {
                 socket.rights.counts(&token, number, now);
             }
-            (Ok(ServerFrame::Answer(Reply { outcome: Err(failure), .. })), _) if failure.code == Code::TokenExpired => {
-                if socket.rights.is_good_for(began, now.plus(slack)) {
-                    core.broke(Kind::Refused, format!("{connection} has renewed its token: {body}"));
-                }
+            (Ok(ServerFrame::Answer(Reply { outcome: Err(failure), .. })), _)
+                if failure.code == Code::TokenExpired && socket.rights.is_good_for(began, now.plus(slack)) =>
+            {
+                core.broke(Kind::Refused, format!("{connection} has renewed its token: {body}"));
             }
             _ => {}
         }

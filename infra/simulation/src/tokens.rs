@@ -27,6 +27,9 @@ const SHORT_S: (u64, u64) = (45, 180);
 /// For how long no token is to be had, at the most.
 const AWAY_MS: u64 = 120_000;
 
+/// What was asked with the token before is asked again within this.
+const JUDGED_ANEW_MS: u64 = 15_000;
+
 /// A token as the backend gave it out.
 #[derive(Debug, Clone)]
 pub(crate) struct Token {
@@ -161,7 +164,9 @@ impl Run {
 
     /// What somebody may do changes, and their application renews its token at once.
     pub(crate) fn deny(&mut self, at: usize, room: RoomId) {
+        let now_ms = self.now_ms();
         let member = &mut self.members[at];
+        member.judged_anew_until_ms = now_ms + JUDGED_ANEW_MS;
         if !member.denied.remove(&room) {
             member.ever_denied.insert(room.clone());
             member.denied.insert(room);

@@ -173,8 +173,9 @@ impl Run {
             return;
         }
         let text = self.without_echo(&connection, text);
+        let repairs = self.repairs(at, &text);
         let mut core = self.shared.lock();
-        if core.faults.is_calm() && self.repairs(at, &text) {
+        if repairs && core.faults.is_calm() {
             core.broke(Kind::Repaired, format!("member {at} asks for what it should have been told: {text}"));
         }
         core.tell(|| format!("{connection} > {text}"));
@@ -188,6 +189,7 @@ impl Run {
         let Some(Ok(room)) = said["room"].as_str().map(|room| RoomId::parse(room.to_owned())) else { return false };
         let member = &self.members[at];
         let brought = self.backend.ordered(&member.user_id(), &What::Join(room.clone()));
-        said["action"] == "join" && !said["since"].is_null() && !brought && !member.ever_denied.contains(&room)
+        let judged_anew = self.now_ms() < member.judged_anew_until_ms || member.ever_denied.contains(&room);
+        said["action"] == "join" && !said["since"].is_null() && !brought && !judged_anew
     }
 }

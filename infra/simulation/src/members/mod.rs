@@ -25,6 +25,8 @@ pub(crate) struct Member {
     pub(crate) denied: BTreeSet<RoomId>,
     /// Those that one of its tokens did not.
     pub(crate) ever_denied: BTreeSet<RoomId>,
+    /// Requests that were on their way when it renewed its token are made again.
+    pub(crate) judged_anew_until_ms: u64,
     /// Every connection it ever had.
     pub(crate) own: BTreeSet<ConnectionId>,
     pub(super) seed: u64,
@@ -48,6 +50,7 @@ impl Member {
             turned_away: false,
             denied: BTreeSet::new(),
             ever_denied: BTreeSet::new(),
+            judged_anew_until_ms: 0,
             own: BTreeSet::new(),
             client: None,
             links: BTreeMap::new(),
