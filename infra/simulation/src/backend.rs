@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use domain::{ConnectionId, RoomId, Timestamp, UserId};
 
-use crate::check::Kind;
-use crate::core::Due;
+use crate::due::Due;
 use crate::faults::Fault;
 use crate::feeds::Loose;
+use crate::kind::Kind;
 use crate::run::Run;
 use crate::sources;
 

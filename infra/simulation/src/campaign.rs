@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::faults::Fault;
 use crate::mistake::Mistake;
-use crate::run::{Options, Report, run};
+use crate::report::{Options, Report};
+use crate::run::run;
 
 /// Every point at which a function can be killed, one a line; kept up by `--points`.
 const POINTS: &str = include_str!("points.txt");

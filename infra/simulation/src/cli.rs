@@ -10,7 +10,8 @@ use clap::Parser;
 use crate::campaign::{Campaign, campaign, options, points};
 use crate::faults::Fault;
 use crate::mistake::Mistake;
-use crate::run::{Options, Report, run};
+use crate::report::{Options, Report};
+use crate::run::run;
 use crate::shrink::shrink;
 
 /// Runs the whole pipeline in one process, under every fault and in every order, and checks what is promised.

@@ -5,17 +5,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use domain::{ConnectionId, Timestamp};
-use roomcast_client::rules::LinkId;
 use testkit::clock::TurnedClock;
 use testkit::faults::Operation;
 
 use crate::chance::Dice;
-use crate::check::{Broken, Kind};
+use crate::due::Due;
 use crate::executor::TaskId;
 use crate::faults::{Fault, Faults};
-use crate::gateway::Socket;
+use crate::kind::{Broken, Kind};
 use crate::pipeline::Outcome;
-use crate::script::Step;
+use crate::socket::Socket;
 use crate::wire::Wire;
 
 /// Where a function can be killed: it waits for a call, before or after that takes effect.
@@ -39,51 +38,6 @@ impl Point {
             None => format!("{} Answer {when}", self.function),
         }
     }
-}
-
-/// Something that is due at a moment.
-#[derive(Debug)]
-pub(crate) enum Due {
-    /// Somebody does something.
-    Step(usize, Step),
-    /// A client wants to be called.
-    Wake(usize),
-    /// A handshake arrives.
-    Handshake(ConnectionId),
-    /// What a client said arrives.
-    FromClient(ConnectionId, String),
-    /// What it was sent arrives.
-    ToClient(ConnectionId, String),
-    /// A client has waited long enough for the answer to its handshake.
-    Waited(ConnectionId),
-    /// There is no token to connect with.
-    NoToken(ConnectionId),
-    /// The backend answers a client that asked for a token.
-    Token(usize, LinkId),
-    /// The handshake's 101 arrives at the client.
-    OpenedTo(ConnectionId),
-    /// The handshake's refusal arrives there.
-    RefusedTo(ConnectionId, u16),
-    /// Its end arrives at the client.
-    ClosedTo(ConnectionId),
-    /// Its end arrives at the gateway.
-    ClosedFrom(ConnectionId),
-    /// The gateway tells of its end.
-    Disconnect(ConnectionId),
-    /// An invocation has run out of time.
-    Deadline(TaskId),
-    /// An order of a backend, and when it was given.
-    Ordered(usize, Timestamp),
-    /// The reaper's schedule.
-    Reap,
-    /// An application begins anew.
-    Begin(usize),
-    /// Everything heals.
-    Heal,
-    /// What is owed must be there by now.
-    Owed,
-    /// Nothing: queues are looked at anyway.
-    Look,
 }
 
 /// Shared by everybody in a run.

@@ -3,9 +3,9 @@
 use domain::{ConnectionId, Data, Position, RoomId, UserId};
 use roomcast_client::rules::Event;
 
-use crate::check::{Broken, Kind};
+use crate::kind::{Broken, Kind};
 use crate::run::Run;
-use crate::script::PLACES;
+use crate::step::PLACES;
 
 /// What the id of a publication begins with that its author asked not to hear.
 const SILENT: &str = "quiet";

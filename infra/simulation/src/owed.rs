@@ -6,11 +6,12 @@ use std::time::Duration;
 use domain::{ConnectionId, RoomId};
 use testkit::samples;
 
-use crate::check::{Broken, Heard, Kind, Truth};
-use crate::core::Due;
+use crate::check::{Heard, Truth};
+use crate::due::Due;
+use crate::kind::{Broken, Kind};
 use crate::members::Member;
 use crate::run::Run;
-use crate::script::{PLACES, ROOMS};
+use crate::step::{PLACES, ROOMS};
 
 /// After everything has healed, what is owed is there within this: a killed function's messages come back after 30 s.
 pub(crate) const OWED_WITHIN: Duration = Duration::from_secs(90);

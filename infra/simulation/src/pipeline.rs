@@ -1,17 +1,15 @@
 //! The functions as they are deployed, each invocation in a process of its own: nothing in memory outlives it.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use authorizer::{Authorizer, Handshake, Refusal};
 use connect::Connect;
 use disconnect::Disconnect;
 use domain::ports::Clock;
-use domain::{Change, ConnectionId, Endpoint, Kinds, Timestamp, limits};
+use domain::{Endpoint, Kinds, limits};
 use events::Events;
 use fanout::Fanout;
 use ingest::Ingest;
-use lambda_kit::Deadline;
 use lambda_kit::batch::{Failed, Message, report};
 use lambda_kit::start::{Batches, Records, Routes};
 use lambda_kit::websocket::{Answer, Call};
@@ -28,19 +26,13 @@ use testkit::faults::Faulty;
 use testkit::memory::{Bug, Queues, Store, Topic};
 
 use crate::backend::COMMANDS;
-use crate::core::{Due, Shared};
+use crate::core::Shared;
 use crate::executor::{Executor, TaskId};
 use crate::faults::Fault;
-use crate::gateway::Management;
-use crate::hand::{Hand, OwnClock};
+use crate::hands::Hands;
 use crate::mistake::Mistake;
+use crate::sources::ENDPOINT;
 use crate::{sources, tokens};
-
-/// Where everybody is posted to.
-const ENDPOINT: &str = "https://gateway.invalid/simulation";
-/// A function's timeout, unless it is the reaper's.
-const TIMEOUT: Duration = Duration::from_secs(5);
-const REAPER_TIMEOUT: Duration = Duration::from_secs(50);
 
 /// How an invocation ended.
 #[derive(Debug)]
@@ -76,50 +68,7 @@ pub(crate) struct Pipeline {
     pub(crate) chance: Seeded,
 }
 
-/// The ports of one invocation.
-struct Hands {
-    hand: Hand,
-    tables: Faulty<Store, Hand>,
-    queues: Faulty<Queues, Hand>,
-    gateway: Faulty<Management, Hand>,
-    topic: Faulty<Topic, Hand>,
-    clock: OwnClock,
-    chance: Seeded,
-    deadline: Deadline,
-}
-
 impl Pipeline {
-    /// Everything that an invocation of a function needs, its clock and its deadline with it.
-    fn hands(&self, task: TaskId, function: &'static str) -> Hands {
-        let hand = Hand { shared: self.shared.clone(), task, function };
-        let timeout = if function == "reaper" { REAPER_TIMEOUT } else { TIMEOUT };
-        let (clock, ends_at) = {
-            let mut core = self.shared.lock();
-            let ends_at = core.now.plus(timeout);
-            core.at(ends_at, Due::Deadline(task));
-            let (mut ahead, mut behind) = (Duration::ZERO, Duration::ZERO);
-            if core.faults.has(Fault::ClocksDiffer) {
-                core.faults.note(Fault::ClocksDiffer);
-                let most_ms = u64::try_from(core.clocks_differ().as_millis()).unwrap_or(0);
-                let off = Duration::from_millis(core.dice.below(most_ms));
-                if core.dice.happens(0.5) { ahead = off } else { behind = off }
-            }
-            (OwnClock::new(self.shared.clock.clone(), ahead, behind), ends_at)
-        };
-        // Its own clock tells it when its time is up.
-        let own_end = clock.now().plus(ends_at.since(self.shared.clock.now()));
-        Hands {
-            tables: Faulty::new(self.store.with_bug(self.bug), hand.clone()),
-            queues: Faulty::new(self.queues.clone().with_bug(self.bug), hand.clone()),
-            gateway: Faulty::new(Management { shared: self.shared.clone(), task, mistake: self.mistake }, hand.clone()),
-            topic: Faulty::new(self.topic.clone(), hand.clone()),
-            clock,
-            chance: self.chance.clone(),
-            deadline: Deadline::at(own_end),
-            hand,
-        }
-    }
-
     /// Starts an invocation of the authorizer. What it says of a connection is repeated on every later event, as text.
     pub(crate) fn authorize(&self, executor: &mut Executor, task: TaskId, handshake: Handshake) {
         let Hands { hand, clock, .. } = self.hands(task, "authorizer");
@@ -235,39 +184,5 @@ impl Pipeline {
             clock.sleep(Duration::from_millis(late_ms)).await;
             work.await;
         });
-    }
-}
-
-/// The event of a route, as the gateway makes it.
-#[must_use]
-pub(crate) fn event(
-    connection: &ConnectionId,
-    context: Context,
-    connected_at: Timestamp,
-    route: &str,
-    body: String,
-    n: u64,
-) -> Call {
-    Call {
-        connection: connection.clone(),
-        connected_at,
-        route: route.to_owned(),
-        request_id: format!("r{n}"),
-        context: Ok(context),
-        derived_endpoint: Endpoint::new(ENDPOINT),
-        body,
-        subprotocols: vec![protocol::SUBPROTOCOL.to_owned()],
-        query: HashMap::new(),
-    }
-}
-
-/// What a change is about, for the story.
-#[must_use]
-pub(crate) fn describe(change: &Change) -> String {
-    match change {
-        Change::Opened { connection, .. } => format!("{connection} is stored"),
-        Change::Closed { connection, .. } => format!("{connection} is forgotten"),
-        Change::Joined { room, connection, .. } => format!("{connection} is a member of {room}"),
-        Change::Left { room, connection, .. } => format!("{connection} is no member of {room} any more"),
     }
 }

@@ -2,18 +2,15 @@
 
 use std::time::Duration;
 
-use domain::{Code, ConnectionId, Timestamp, limits};
+use domain::{ConnectionId, limits};
 use protocol::context::Context;
-use protocol::reply::{Answer as Reply, Joined, Synced, SyncedRooms};
-use protocol::server::ServerFrame;
 
-use crate::check::Kind;
-use crate::core::Due;
+use crate::due::Due;
 use crate::faults::Fault;
 use crate::feeds::Work;
 use crate::gateway::IDLE;
-use crate::pipeline::event;
 use crate::run::Run;
+use crate::sources::event;
 use crate::tokens::Token;
 use roomcast_client::rules::Loss;
 
@@ -127,33 +124,6 @@ impl Run {
         self.pipeline.call(&mut self.executor, task, function, call);
     }
 
-    /// A request has been answered: what that says of its token.
-    pub(crate) fn check_rights(
-        &self,
-        connection: &ConnectionId,
-        began: Timestamp,
-        shown: Option<(Token, u64)>,
-        body: &str,
-    ) {
-        let mut core = self.shared.lock();
-        let (now, slack) = (core.now, core.clocks_differ());
-        let Some(socket) = core.sockets.get_mut(connection) else { return };
-        if shown.is_some() {
-            socket.rights.was_looked_at();
-        }
-        match (ServerFrame::parse(body), shown) {
-            (Ok(ServerFrame::Answer(Reply { outcome: Ok(_), .. })), Some((token, number))) => {
-                socket.rights.counts(&token, number, now);
-            }
-            (Ok(ServerFrame::Answer(Reply { outcome: Err(failure), .. })), _)
-                if failure.code == Code::TokenExpired && socket.rights.is_good_for(began, now.plus(slack)) =>
-            {
-                core.broke(Kind::Refused, format!("{connection} has renewed its token: {body}"));
-            }
-            _ => {}
-        }
-    }
-
     /// A route's function was not invoked, killed, or ran out of time.
     pub(crate) fn nobody_answers(&mut self, function: &'static str, connection: &ConnectionId) {
         if function == "connect" {
@@ -193,30 +163,6 @@ impl Run {
         }
     }
 
-    /// `recovered: true` means that what is replayed goes on without a gap, and ends where it says.
-    fn check_reply(&self, connection: &ConnectionId, body: &str) {
-        let Ok(ServerFrame::Answer(Reply { outcome: Ok(raw), .. })) = ServerFrame::parse(body) else { return };
-        let joined: Vec<Joined> = match Reply::done::<SyncedRooms>(&raw) {
-            Ok(synced) => synced.rooms.into_values().filter_map(only_joined).collect(),
-            Err(_) => Reply::done::<Joined>(&raw).into_iter().collect(),
-        };
-        for one in joined.into_iter().filter(|one| one.recovered == Some(true)) {
-            let mut next = None;
-            for block in &one.b {
-                if next.is_some_and(|next| next != block.seq.get()) {
-                    let what = format!("{connection} is told that {} is whole, and has a gap: {body}", one.room);
-                    self.shared.lock().broke(Kind::FalseRecovered, what);
-                }
-                next = Some(block.seq.get() + block.m.len() as u64);
-            }
-            let end = one.next.map_or(one.seq.get(), |after| after.get());
-            if next.is_some_and(|next| next != end + 1) {
-                let what = format!("{connection} is told that {} is whole through {end}: {body}", one.room);
-                self.shared.lock().broke(Kind::FalseRecovered, what);
-            }
-        }
-    }
-
     /// The gateway cuts who is idle, and who is too old.
     pub(crate) fn cut_off(&self) {
         let mut core = self.shared.lock();
@@ -233,12 +179,5 @@ impl Run {
             core.tell(|| format!("the gateway cuts {connection}: it was idle, or two hours old"));
             core.close(&connection);
         }
-    }
-}
-
-fn only_joined(synced: Synced) -> Option<Joined> {
-    match synced {
-        Synced::Joined(joined) => Some(joined),
-        Synced::Refused { .. } => None,
     }
 }

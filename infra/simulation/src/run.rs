@@ -1,19 +1,16 @@
 //! One run: everybody and everything, step by step, until what is owed must be there and what is gone forgotten.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use domain::{ConnectionId, RoomId, Timestamp};
 use roomcast_client::rules::Loss;
-use testkit::clock::{TurnedClock, Turning};
-use testkit::memory::{Bug, Lag, Queues, Store, Topic};
 use testkit::samples;
 
 use crate::backend::Backend;
 use crate::belonging::Belonging;
 use crate::chance::Dice;
-use crate::check::Broken;
-use crate::core::{Due, Shared};
+use crate::core::Shared;
+use crate::due::Due;
 use crate::ephemeral::Author;
 use crate::executor::{Executor, TaskId};
 use crate::faults::{Fault, Faults};
@@ -21,48 +18,12 @@ use crate::feeds::Feeds;
 use crate::members::Member;
 use crate::mistake::Mistake;
 use crate::pipeline::Pipeline;
-use crate::script::{PLACES, Script};
+use crate::report::{Options, Report};
+use crate::script::Script;
+use crate::step::PLACES;
 use crate::tokens::Token;
 /// How often the reaper runs.
 pub(crate) const REAPER_EVERY_MS: u64 = 60_000;
-
-/// How a run differs from what its seed says.
-#[derive(Debug, Clone, Default)]
-pub struct Options {
-    /// Faults that do not happen.
-    pub without: BTreeSet<Fault>,
-    /// Steps that are not taken, by number.
-    pub skipped: BTreeSet<usize>,
-    /// Whether the story is told.
-    pub told: bool,
-    /// A mistake that is made.
-    pub mistake: Option<Mistake>,
-    /// Points to be killed at, and at how manieth time.
-    pub targets: BTreeMap<String, u64>,
-}
-
-/// What came of a run.
-#[derive(Debug, Clone)]
-pub struct Report {
-    /// Which.
-    pub seed: u64,
-    /// What was broken; empty if all held.
-    pub broken: Vec<Broken>,
-    /// How often each fault happened.
-    pub fired: BTreeMap<Fault, u64>,
-    /// The points that invocations came to, and how often they were killed there.
-    pub points: BTreeMap<String, (u64, u64)>,
-    /// Pairs of a publication and a member that was told of it.
-    pub deliveries: u64,
-    /// Publications that got a position.
-    pub publications: u64,
-    /// Faults that could happen in it.
-    pub chosen: BTreeSet<Fault>,
-    /// How many steps its script has.
-    pub steps: usize,
-    /// Its story, if it was told.
-    pub story: Vec<String>,
-}
 
 /// A run.
 pub struct Run {
@@ -129,79 +90,6 @@ pub fn run(seed: u64, options: &Options) -> Report {
 }
 
 impl Run {
-    fn new(seed: u64, faults: Faults, script: &Script, options: &Options) -> Self {
-        let clock = TurnedClock::new(samples::NOW, Turning::ByHand);
-        // Where dead letters are redriven there are some.
-        let most_receives = if faults.has(Fault::Redriven) { 2 } else { 10 };
-        let (lags, small) = (faults.has(Fault::IndexLags), faults.has(Fault::SmallPages));
-        let shared = Shared::new(clock.clone(), samples::NOW, seed, faults, options.told);
-        let store = Store::new(clock.clone());
-        let bug = match options.mistake {
-            Some(Mistake::Memory(bug)) => Some(bug),
-            _ => None,
-        };
-        let pipeline = Pipeline {
-            shared: shared.clone(),
-            store: store.with_bug(bug),
-            queues: Queues::new(clock),
-            topic: Topic::default(),
-            mistake: options.mistake,
-            bug,
-            chance: Dice::new(seed, 5).seeded(),
-        };
-        {
-            let mut core = shared.lock();
-            core.targets.clone_from(&options.targets);
-            if lags {
-                core.faults.note(Fault::IndexLags);
-                store.set_lag(Lag::Time(Duration::from_millis(core.dice.below(4_000))));
-            }
-            if small || bug == Some(Bug::NoPaging) {
-                core.faults.note(Fault::SmallPages);
-                store.set_page_size(2);
-                store.set_empty_pages(bug != Some(Bug::NoPaging));
-            }
-            for (number, (at, member, step)) in script.steps.iter().enumerate() {
-                if !options.skipped.contains(&number) {
-                    core.after_ms(*at, Due::Step(*member, step.clone()));
-                }
-            }
-            core.after_ms(script.heals_ms, Due::Heal);
-            core.after_ms(REAPER_EVERY_MS, Due::Reap);
-        }
-        let mut members: Vec<Member> =
-            script.users.iter().enumerate().map(|(at, user)| Member::new(at, user, seed)).collect();
-        for (at_ms, stranger) in &script.strangers {
-            shared.lock().after_ms(*at_ms, Due::Begin(members.len()));
-            let mallory = Member::new(members.len(), "mallory", seed);
-            members.push(Member { stranger: Some(*stranger), ..mallory });
-        }
-        Self {
-            shared,
-            executor: Executor::default(),
-            pipeline,
-            feeds: Feeds::new(most_receives),
-            members,
-            mistake: options.mistake,
-            connections: 0,
-            requests: 0,
-            published: 0,
-            belonged: BTreeMap::new(),
-            restored: BTreeSet::new(),
-            backend: Backend::default(),
-            said_at: BTreeMap::new(),
-            said: BTreeMap::new(),
-            quiet: BTreeSet::new(),
-            loud: BTreeSet::new(),
-            issued: BTreeMap::new(),
-            no_tokens_until: samples::NOW,
-            said_gone: BTreeSet::new(),
-            lost_silently: false,
-            order: Dice::new(seed, 6),
-            ended: false,
-        }
-    }
-
     fn go(&mut self) {
         let people: Vec<usize> = (0..self.members.len()).filter(|at| self.members[*at].stranger.is_none()).collect();
         people.into_iter().for_each(|at| self.begin(at));

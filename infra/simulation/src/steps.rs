@@ -5,14 +5,14 @@ use testkit::memory::Lag;
 use testkit::samples;
 
 use crate::backend::What;
-use crate::check::Kind;
-use crate::core::Due;
+use crate::due::Due;
 use crate::executor::TaskId;
 use crate::faults::Fault;
-use crate::gateway::Socket;
+use crate::kind::Kind;
 use crate::owed::OWED_WITHIN;
 use crate::run::{REAPER_EVERY_MS, Run};
-use crate::script::{PLACES, Poison, Step};
+use crate::socket::Socket;
+use crate::step::{PLACES, Poison, Step};
 
 impl Run {
     pub(crate) fn step(&mut self, member: usize, step: &Step) {

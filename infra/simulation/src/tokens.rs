@@ -12,7 +12,7 @@ use tokens::Verifier;
 use crate::faults::Fault;
 use crate::mistake::Mistake;
 use crate::run::Run;
-use crate::script::ROOMS;
+use crate::step::ROOMS;
 
 /// Keys as a deployment has them.
 const KEYS: &str = r#"{"dev":"c2lnbnMgdGhlIHRva2VucyBvZiBhIHNpbXVsYXRpb24sIG9ubHk"}"#;

@@ -12,8 +12,8 @@ use protocol::block::AnyBlock;
 use protocol::server::ServerFrame;
 use testkit::memory::Message;
 
-use crate::check::Kind;
 use crate::executor::TaskId;
+use crate::kind::Kind;
 use crate::run::Run;
 
 /// A position of a room: its epoch, and its place there.

@@ -7,11 +7,10 @@ use domain::{Change, ConnectionId, Timestamp};
 use protocol::stream::Record;
 
 use super::Work;
-use crate::core::Due;
+use crate::due::Due;
 use crate::faults::Fault;
-use crate::pipeline::describe;
 use crate::run::Run;
-use crate::sources;
+use crate::sources::{self, describe};
 
 /// Records of one invocation.
 const RECORDS: usize = 10;
@@ -53,7 +52,7 @@ impl Run {
             Change::Joined { room, connection, shard, .. } => {
                 if self.pipeline.store.is_buried(connection) {
                     let what = format!("{connection} became a member of {room} after it was forgotten");
-                    self.shared.lock().broke(crate::check::Kind::GhostLeft, what);
+                    self.shared.lock().broke(crate::kind::Kind::GhostLeft, what);
                 }
                 self.belonged.entry((connection.clone(), room.clone())).or_default().joins(*shard, now);
             }
@@ -70,7 +69,7 @@ impl Run {
         let mut core = self.shared.lock();
         let Some(socket) = core.sockets.get(connection) else { return };
         if socket.open && socket.held && !socket.black_hole && !socket.closed_by_us {
-            core.broke(crate::check::Kind::LiveReaped, format!("{connection} is open, and was forgotten"));
+            core.broke(crate::kind::Kind::LiveReaped, format!("{connection} is open, and was forgotten"));
         }
     }
 

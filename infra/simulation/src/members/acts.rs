@@ -6,7 +6,7 @@ use domain::{Data, Position, PublicationId, RoomId};
 use roomcast_client::rules::{Client, Loss};
 
 use crate::check::Heard;
-use crate::core::Due;
+use crate::due::Due;
 use crate::faults::Fault;
 use crate::run::Run;
 

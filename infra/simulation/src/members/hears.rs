@@ -8,7 +8,7 @@ use protocol::server::ServerFrame;
 use roomcast_client::rules::{Event, Loss};
 
 use crate::backend::What;
-use crate::check::{Broken, Kind};
+use crate::kind::{Broken, Kind};
 use crate::mistake::Mistake;
 use crate::run::Run;
 

@@ -5,11 +5,11 @@ use domain::{ConnectionId, RoomId};
 use roomcast_client::rules::{Client, LinkId, Loss, Output};
 
 use crate::backend::What;
-use crate::check::Kind;
-use crate::core::Due;
-use crate::gateway::Socket;
+use crate::due::Due;
+use crate::kind::Kind;
 use crate::mistake::Mistake;
 use crate::run::Run;
+use crate::socket::Socket;
 use crate::tokens::Stranger;
 
 /// A client waits so long for the answer to its handshake.
