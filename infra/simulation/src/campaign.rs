@@ -6,7 +6,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::faults::Fault;
-use crate::run::{Mistake, Options, Report, run};
+use crate::mistake::Mistake;
+use crate::report::{Options, Report};
+use crate::run::run;
 
 /// Every point at which a function can be killed, one a line; kept up by `--points`.
 const POINTS: &str = include_str!("points.txt");
@@ -46,8 +48,10 @@ pub fn options(seed: u64, mistake: Option<Mistake>) -> Options {
     let known: Vec<&str> = points().collect();
     let at = seed.checked_rem(known.len() as u64).and_then(|at| known.get(usize::try_from(at).ok()?));
     let nth = 1 + seed / known.len().max(1) as u64 % 3;
-    let rare = lines().filter_map(|line| line.strip_suffix(RARE)).filter(|_| !seed.is_multiple_of(4));
-    let mut targets: BTreeMap<String, u64> = rare.map(|point| (point.to_owned(), 1)).collect();
+    // Not all of them in one life: whoever is killed at each step gets nowhere.
+    let rare =
+        lines().filter_map(|line| line.strip_suffix(RARE)).zip(seed..).filter(|(_, turn)| turn.is_multiple_of(4));
+    let mut targets: BTreeMap<String, u64> = rare.map(|(point, _)| (point.to_owned(), 1)).collect();
     targets.extend(at.map(|point| ((*point).to_owned(), nth)));
     Options { targets, mistake, ..Options::default() }
 }

@@ -1,56 +1,11 @@
 //! What must hold, as a model too simple to be wrong: what an application hears, room by room, and what stands in the end.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use domain::{Position, Publication, PublicationId, RoomId, UserId, limits};
 use roomcast_client::rules::{Event, Message};
 
-/// How a promise was broken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
-    /// Something that was owed never came.
-    Lost,
-    /// Something came twice to an application, or has two positions.
-    Duplicated,
-    /// Something came before what precedes it.
-    Misordered,
-    /// Something came that nobody published, or not like that.
-    Phantom,
-    /// Something of a room came to a connection that never was in it.
-    CrossRoom,
-    /// Something of a room came long after it was left.
-    LateAfterLeave,
-    /// A resume said that nothing is missing, and something was.
-    FalseRecovered,
-    /// A connection that is gone is still stored.
-    GhostLeft,
-    /// A connection that lives was forgotten.
-    LiveReaped,
-    /// A count is not true.
-    WrongCount,
-    /// Without any fault, a client had to ask for what it should have been told.
-    Repaired,
-    /// A request never came to an end.
-    Unanswered,
-    /// Somebody was refused what is allowed.
-    Refused,
-}
-
-/// A broken promise.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Broken {
-    /// How.
-    pub kind: Kind,
-    /// Which, and whose.
-    pub what: String,
-}
-
-impl fmt::Display for Broken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}: {}", self.kind, self.what)
-    }
-}
+use crate::kind::{Broken, Kind};
 
 /// What one application has heard.
 #[derive(Debug, Default)]
@@ -76,6 +31,17 @@ impl Heard {
     #[must_use]
     pub fn position(&self, room: &RoomId) -> Option<&Position> {
         self.rooms.get(room)
+    }
+
+    /// A room is not heard any more.
+    pub fn forgets(&mut self, room: &RoomId) {
+        self.rooms.remove(room);
+        self.counts.remove(room);
+    }
+
+    /// What stands there it need not be told.
+    pub fn passes_over(&mut self, room: &RoomId, at: Position) {
+        self.rooms.insert(room.clone(), at);
     }
 
     /// What was accepted of it.
@@ -127,8 +93,7 @@ impl Heard {
                 )
             }
             Event::Left { room } | Event::Removed { room, .. } => {
-                self.rooms.remove(room);
-                self.counts.remove(room);
+                self.forgets(room);
                 None
             }
             Event::Refused { room, failure } => broken(Kind::Refused, format!("{room}: {}", failure.message)),

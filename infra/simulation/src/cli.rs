@@ -9,7 +9,9 @@ use clap::Parser;
 
 use crate::campaign::{Campaign, campaign, options, points};
 use crate::faults::Fault;
-use crate::run::{Mistake, Options, Report, run};
+use crate::mistake::Mistake;
+use crate::report::{Options, Report};
+use crate::run::run;
 use crate::shrink::shrink;
 
 /// Runs the whole pipeline in one process, under every fault and in every order, and checks what is promised.

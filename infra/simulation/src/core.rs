@@ -2,26 +2,28 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use domain::{ConnectionId, Timestamp};
 use testkit::clock::TurnedClock;
 use testkit::faults::Operation;
 
 use crate::chance::Dice;
-use crate::check::{Broken, Kind};
+use crate::due::Due;
 use crate::executor::TaskId;
 use crate::faults::{Fault, Faults};
-use crate::gateway::Socket;
+use crate::kind::{Broken, Kind};
 use crate::pipeline::Outcome;
-use crate::script::Step;
+use crate::socket::Socket;
+use crate::wire::Wire;
 
 /// Where a function can be killed: it waits for a call, before or after that takes effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Point {
     /// Which function.
     pub(crate) function: &'static str,
-    /// What it calls.
-    pub(crate) operation: Operation,
+    /// What it calls; `None` if it only thinks, and answers.
+    pub(crate) operation: Option<Operation>,
     /// Whether the call has taken effect.
     pub(crate) after: bool,
 }
@@ -31,47 +33,11 @@ impl Point {
     #[must_use]
     pub(crate) fn name(&self) -> String {
         let when = if self.after { "after" } else { "before" };
-        format!("{} {:?} {when}", self.function, self.operation)
+        match self.operation {
+            Some(operation) => format!("{} {operation:?} {when}", self.function),
+            None => format!("{} Answer {when}", self.function),
+        }
     }
-}
-
-/// Something that is due at a moment.
-#[derive(Debug)]
-pub(crate) enum Due {
-    /// Somebody does something.
-    Step(usize, Step),
-    /// A client wants to be called.
-    Wake(usize),
-    /// A handshake arrives.
-    Handshake(ConnectionId),
-    /// What a client said arrives.
-    FromClient(ConnectionId, String),
-    /// What it was sent arrives.
-    ToClient(ConnectionId, String),
-    /// A client has waited long enough for the answer to its handshake.
-    Waited(ConnectionId),
-    /// The handshake's 101 arrives at the client.
-    OpenedTo(ConnectionId),
-    /// The handshake's refusal arrives there.
-    RefusedTo(ConnectionId, u16),
-    /// Its end arrives at the client.
-    ClosedTo(ConnectionId),
-    /// Its end arrives at the gateway.
-    ClosedFrom(ConnectionId),
-    /// The gateway tells of its end.
-    Disconnect(ConnectionId),
-    /// An invocation has run out of time.
-    Deadline(TaskId),
-    /// The reaper's schedule.
-    Reap,
-    /// An application begins anew.
-    Begin(usize),
-    /// Everything heals.
-    Heal,
-    /// What is owed must be there by now.
-    Owed,
-    /// Nothing: queues are looked at anyway.
-    Look,
 }
 
 /// Shared by everybody in a run.
@@ -100,6 +66,8 @@ pub(crate) struct Core {
     pub(crate) kills: Vec<TaskId>,
     /// Invocations that hang until their deadline.
     pub(crate) hanging: BTreeSet<TaskId>,
+    /// Invocations of which a call failed.
+    pub(crate) disturbed: BTreeSet<TaskId>,
     /// Where invocations were seen, and how often killed there.
     pub(crate) points: BTreeMap<String, (u64, u64)>,
     /// Where one is to be killed for certain, and at how manieth time it gets there.
@@ -108,6 +76,8 @@ pub(crate) struct Core {
     pub(crate) throttled_until: Timestamp,
     /// As above.
     pub(crate) forbidden_until: Timestamp,
+    /// What was posted, and what for.
+    pub(crate) wire: Wire,
     /// What broke a promise while the run went on.
     pub(crate) broken: Vec<Broken>,
     /// The story, if it is told.
@@ -129,10 +99,12 @@ impl Shared {
             done: Vec::new(),
             kills: Vec::new(),
             hanging: BTreeSet::new(),
+            disturbed: BTreeSet::new(),
             points: BTreeMap::new(),
             targets: BTreeMap::new(),
             throttled_until: began,
             forbidden_until: began,
+            wire: Wire::default(),
             broken: Vec::new(),
             story: told.then(Vec::new),
             agenda: BTreeMap::new(),
@@ -188,6 +160,26 @@ impl Core {
             self.tell(|| format!("{fault} {}: {}", where_(), fault.describe()));
         }
         fires
+    }
+
+    /// How long a post may go on after it was decided to make it: an invocation runs for 5 s, a slow post takes 5 s, and the
+    /// indexes tell of it when they know.
+    #[must_use]
+    pub(crate) fn posts_linger(&self) -> Duration {
+        let slow = if self.faults.could(Fault::PostSlow) { 5_000 } else { 0 };
+        let lag = if self.faults.could(Fault::IndexLags) { 5_000 } else { 0 };
+        Duration::from_millis(5_000 + 100 + slow + lag)
+    }
+
+    /// How far functions' clocks are off in this run.
+    #[must_use]
+    pub(crate) fn clocks_differ(&self) -> Duration {
+        match (self.faults.could(Fault::ClocksDiffer), self.faults.could(Fault::IndexLags)) {
+            (false, _) => Duration::ZERO,
+            // How long an index takes to settle is measured by one clock, and seen by another one.
+            (true, true) => Duration::from_millis(500),
+            (true, false) => Duration::from_secs(25),
+        }
     }
 
     /// A promise was broken.

@@ -82,6 +82,7 @@ faults! {
     Cut = 48, 1.0, "The gateway cuts connections.";
     ClocksDiffer = 49, 1.0, "Functions' clocks differ by up to 25 s (half a second where indexes lag), and run backwards.";
     Storm = 50, 1.0, "Everybody is cut off and returns in the same second.";
+    TokenExpires = 62, 0.3, "Tokens last for a minute or two, and for a while there is no other.";
     Conflict = 65, 0.05, "A transaction conflicts with another one.";
     JobLost = 66, 0.02, "A job is lost for ever.";
     Restored = 67, 1.0, "A room is restored from a backup.";
@@ -121,6 +122,11 @@ impl Faults {
                 rates.insert(fault, fault.most() * share);
             }
         }
+        // What nobody can read must keep nobody waiting, least of all where nothing else goes wrong.
+        if calm && dice.happens(0.6) {
+            let poison = [Fault::Poison, Fault::PoisonRecord].into_iter().filter(|fault| !without.contains(fault));
+            rates.extend(poison.map(|fault| (fault, 1.0)));
+        }
         Self {
             rates,
             dice: Dice::new(seed, 2),
@@ -137,7 +143,7 @@ impl Faults {
         self.rates.keys().copied().collect()
     }
 
-    /// Whether nothing ever goes wrong in this run.
+    /// Whether nothing ever goes wrong in this run, but for what nobody can read.
     #[must_use]
     pub fn is_calm(&self) -> bool {
         self.calm
@@ -147,6 +153,12 @@ impl Faults {
     #[must_use]
     pub fn has(&self, fault: Fault) -> bool {
         !self.healed && self.rates.contains_key(&fault)
+    }
+
+    /// Whether it might have happened at some time in this run.
+    #[must_use]
+    pub fn could(&self, fault: Fault) -> bool {
+        self.rates.contains_key(&fault)
     }
 
     /// Whether it happens now.

@@ -4,10 +4,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use domain::ports::{self, Clock, Error, Result};
-use domain::{ConnectionId, Delivery, Endpoint, Probe, Timestamp, limits};
+use domain::{ConnectionId, Delivery, Endpoint, Probe, limits};
 
-use crate::core::{Core, Due, Shared};
+use crate::core::{Core, Shared};
+use crate::due::Due;
+use crate::executor::TaskId;
 use crate::faults::Fault;
+use crate::mistake::Mistake;
+use crate::wire::Posted;
 
 /// API Gateway cuts a connection without traffic after this.
 /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html>
@@ -15,36 +19,16 @@ pub(crate) const IDLE: Duration = Duration::from_secs(600);
 /// For how long a connection is answered 410 by fault while it is new.
 const NEW: Duration = Duration::from_secs(3);
 
-/// One connection, at both its ends.
-#[derive(Debug, Clone)]
-pub(crate) struct Socket {
-    /// Whose.
-    pub(crate) member: usize,
-    /// When the handshake arrived.
-    pub(crate) connected_at: Timestamp,
-    /// Whether the gateway takes it for open.
-    pub(crate) open: bool,
-    /// Whether its handshake still waits.
-    pub(crate) opening: bool,
-    /// Whether its client takes it for open.
-    pub(crate) held: bool,
-    /// Whether its client was told that it is open.
-    pub(crate) answered: bool,
-    /// Whether it takes everything and delivers nothing.
-    pub(crate) black_hole: bool,
-    /// When something last passed.
-    pub(crate) active_at: Timestamp,
-    /// Its buffer is full until then.
-    pub(crate) full_until: Timestamp,
-    /// What is sent to it arrives after what was sent before.
-    pub(crate) arrives_at: Timestamp,
-    /// Whether it was closed from our side, or cut.
-    pub(crate) closed_by_us: bool,
-}
-
 /// The management API.
 #[derive(Clone)]
-pub(crate) struct Management(pub(crate) Shared);
+pub(crate) struct Management {
+    /// The run.
+    pub(crate) shared: Shared,
+    /// Which invocation calls.
+    pub(crate) task: TaskId,
+    /// A mistake that is made.
+    pub(crate) mistake: Option<Mistake>,
+}
 
 /// What becomes of a post.
 enum Fate {
@@ -55,35 +39,53 @@ enum Fate {
     AnswerLost,
 }
 
+impl Management {
+    /// What is posted, twice by mistake.
+    fn note(&self, connection: &ConnectionId, text: &str, posted: Posted) {
+        let mut core = self.shared.lock();
+        core.wire.posted(self.task, connection, text, posted);
+        if self.mistake == Some(Mistake::PostedTwice) && posted == Posted::Known {
+            core.wire.posted(self.task, connection, text, posted);
+            core.send(connection, text.to_owned());
+        }
+    }
+}
+
 impl ports::Gateway for Management {
     async fn post(&self, _: &Endpoint, connection: &ConnectionId, frame: Bytes) -> Delivery {
         let text = String::from_utf8_lossy(&frame).into_owned();
-        let fate = self.0.lock().fate(connection);
+        let fate = self.shared.lock().fate(connection);
+        let posted = match &fate {
+            Fate::At(Delivery::Delivered) => Posted::Known,
+            Fate::AnswerLost | Fate::Slow(_) => Posted::Unknown,
+            Fate::At(_) | Fate::Hangs => Posted::Not,
+        };
+        self.note(connection, &text, posted);
         match fate {
             Fate::At(Delivery::Delivered) => {
-                self.0.lock().send(connection, text);
+                self.shared.lock().send(connection, text);
                 Delivery::Delivered
             }
             Fate::At(other) => other,
             Fate::AnswerLost => {
-                self.0.lock().send(connection, text);
-                self.0.clock.sleep(limits::POST_TIMEOUT).await;
+                self.shared.lock().send(connection, text);
+                self.shared.clock.sleep(limits::POST_TIMEOUT).await;
                 Delivery::Failed
             }
             Fate::Hangs => {
-                self.0.clock.sleep(limits::POST_TIMEOUT).await;
+                self.shared.clock.sleep(limits::POST_TIMEOUT).await;
                 Delivery::Failed
             }
             Fate::Slow(after) => {
-                self.0.lock().send_after(connection, text, after);
-                self.0.clock.sleep(limits::POST_TIMEOUT).await;
+                self.shared.lock().send_after(connection, text, after);
+                self.shared.clock.sleep(limits::POST_TIMEOUT).await;
                 Delivery::Failed
             }
         }
     }
 
     async fn probe(&self, _: &Endpoint, connection: &ConnectionId) -> Result<Probe> {
-        let core = self.0.lock();
+        let core = self.shared.lock();
         if core.throttled_until > core.now {
             return Ok(Probe::Throttled);
         }
@@ -92,11 +94,14 @@ impl ports::Gateway for Management {
     }
 
     async fn close(&self, _: &Endpoint, connection: &ConnectionId) -> Result<()> {
-        let mut core = self.0.lock();
+        let mut core = self.shared.lock();
         if core.throttled_until > core.now {
+            core.disturbed.insert(self.task);
             return Err(Error::Throttled { operation: "DELETE @connections" });
         }
-        core.close(connection);
+        if self.mistake != Some(Mistake::CloseIgnored) {
+            core.close(connection);
+        }
         Ok(())
     }
 }

@@ -30,8 +30,13 @@ const SLOW: f64 = 0.03;
 const SLOW_MS: u64 = 80;
 
 impl Hand {
-    async fn point(&self, call: Call, after: bool) {
-        let point = Point { function: self.function, operation: call.operation, after };
+    /// A function that calls nobody is about to answer, or has.
+    pub(crate) async fn answers(&self, after: bool) {
+        self.point(None, after).await;
+    }
+
+    async fn point(&self, operation: Option<Operation>, after: bool) {
+        let point = Point { function: self.function, operation, after };
         let (killed, pause_ms) = {
             let mut core = self.shared.lock();
             let killed = core.arrive(&point, self.task);
@@ -57,7 +62,7 @@ impl Core {
         let may = self.faults.may_kill() || (point.function == "reaper" && !self.faults.is_calm());
         let targeted = may && self.targets.get(&name).is_some_and(|nth| seen == *nth);
         let where_ = || name.clone();
-        let post = point.operation == Operation::Post;
+        let post = point.operation == Some(Operation::Post);
         let killed =
             targeted || (post && self.fires(Fault::Aborted, where_)) || (!post && self.fires(Fault::Killed, where_));
         if killed {
@@ -118,15 +123,20 @@ impl Core {
 
 impl Decide for Hand {
     fn decide(&self, call: Call) -> Failure {
-        self.shared.lock().failure(self.function, call.operation)
+        let mut core = self.shared.lock();
+        let failure = core.failure(self.function, call.operation);
+        if failure != Failure::Pass {
+            core.disturbed.insert(self.task);
+        }
+        failure
     }
 
     fn before(&self, call: Call) -> impl Future<Output = ()> + Send {
-        self.point(call, false)
+        self.point(Some(call.operation), false)
     }
 
     fn after(&self, call: Call) -> impl Future<Output = ()> + Send {
-        self.point(call, true)
+        self.point(Some(call.operation), true)
     }
 }
 

@@ -4,23 +4,42 @@
 //! memory; the clients are the real ones. One thread, one turned clock, one seed: whatever happens, happens again. What each
 //! member must hear, and may, is checked by a model too simple to be wrong ([`check`]).
 
+mod backend;
+mod belonging;
 pub mod campaign;
 mod chance;
 pub mod check;
 pub mod cli;
 mod core;
+mod due;
+mod ephemeral;
 mod executor;
 pub mod faults;
 mod feeds;
 mod gateway;
 mod hand;
+mod hands;
+pub mod kind;
 mod members;
+mod mistake;
+mod owed;
 mod pipeline;
+mod replies;
+pub mod report;
+mod rights;
 mod routes;
 pub mod run;
 mod script;
+mod setup;
 pub mod shrink;
+mod socket;
 mod sources;
+mod step;
+mod steps;
+mod tokens;
+mod wire;
 
 pub use faults::Fault;
-pub use run::{Mistake, Options, Report, run};
+pub use mistake::Mistake;
+pub use report::{Options, Report};
+pub use run::run;

@@ -1,20 +1,20 @@
 //! The functions as they are deployed, each invocation in a process of its own: nothing in memory outlives it.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
+use authorizer::{Authorizer, Handshake, Refusal};
 use connect::Connect;
 use disconnect::Disconnect;
 use domain::ports::Clock;
-use domain::{Change, ConnectionId, Endpoint, Format, Identity, Kinds, Timestamp, limits};
+use domain::{Endpoint, Kinds, limits};
 use events::Events;
 use fanout::Fanout;
 use ingest::Ingest;
-use lambda_kit::Deadline;
 use lambda_kit::batch::{Failed, Message, report};
 use lambda_kit::start::{Batches, Records, Routes};
 use lambda_kit::websocket::{Answer, Call};
 use membership::Membership;
+use outbox::Outbox;
 use presence::Keeper;
 use protocol::context::Context;
 use protocol::stream::Record;
@@ -24,31 +24,21 @@ use telemetry::Summary;
 use testkit::chance::Seeded;
 use testkit::faults::Faulty;
 use testkit::memory::{Bug, Queues, Store, Topic};
-use tokens::Verifier;
 
-use crate::core::{Due, Shared};
+use crate::backend::COMMANDS;
+use crate::core::Shared;
 use crate::executor::{Executor, TaskId};
 use crate::faults::Fault;
-use crate::gateway::Management;
-use crate::hand::{Hand, OwnClock};
-use crate::sources;
-
-/// A key that no test signs with: nobody renews a token here.
-const KEYS: &str = r#"{"dev":"bm9ib2R5IHNpZ25zIHdpdGggdGhpcyBrZXksIHRoYXQgaXMgYWxs"}"#;
-/// Where everybody is posted to.
-const ENDPOINT: &str = "https://gateway.invalid/simulation";
-/// A function's timeout, unless it is the reaper's.
-const TIMEOUT: Duration = Duration::from_secs(5);
-const REAPER_TIMEOUT: Duration = Duration::from_secs(50);
-
-fn verifier() -> Verifier {
-    // The keys are good.
-    Verifier::new(Some(KEYS), None, None, None).unwrap_or_else(|_| unreachable!())
-}
+use crate::hands::Hands;
+use crate::mistake::Mistake;
+use crate::sources::ENDPOINT;
+use crate::{sources, tokens};
 
 /// How an invocation ended.
 #[derive(Debug)]
 pub(crate) enum Outcome {
+    /// A handshake may go on, or is refused with that status.
+    Authorized(Result<Box<Context>, u16>),
     /// A route answered.
     Answered(Answer),
     /// A batch was worked off; these come back.
@@ -70,55 +60,31 @@ pub(crate) struct Pipeline {
     pub(crate) queues: Queues,
     /// What backends hear.
     pub(crate) topic: Topic,
-    /// A mistake that the functions make.
+    /// A mistake that is made.
+    pub(crate) mistake: Option<Mistake>,
+    /// The same, if what functions are wired to makes it.
     pub(crate) bug: Option<Bug>,
     /// Chance of the functions.
     pub(crate) chance: Seeded,
 }
 
-/// The ports of one invocation.
-struct Hands {
-    hand: Hand,
-    tables: Faulty<Store, Hand>,
-    queues: Faulty<Queues, Hand>,
-    gateway: Faulty<Management, Hand>,
-    topic: Faulty<Topic, Hand>,
-    clock: OwnClock,
-    chance: Seeded,
-    deadline: Deadline,
-}
-
 impl Pipeline {
-    /// Everything that an invocation of a function needs, its clock and its deadline with it.
-    fn hands(&self, task: TaskId, function: &'static str) -> Hands {
-        let hand = Hand { shared: self.shared.clone(), task, function };
-        let timeout = if function == "reaper" { REAPER_TIMEOUT } else { TIMEOUT };
-        let (clock, ends_at) = {
-            let mut core = self.shared.lock();
-            let ends_at = core.now.plus(timeout);
-            core.at(ends_at, Due::Deadline(task));
-            let (mut ahead, mut behind) = (Duration::ZERO, Duration::ZERO);
-            if core.faults.has(Fault::ClocksDiffer) {
-                core.faults.note(Fault::ClocksDiffer);
-                // How long an index takes to settle is measured by one clock, and seen by another one.
-                let most_ms = if core.faults.has(Fault::IndexLags) { 500 } else { 25_000 };
-                let off = Duration::from_millis(core.dice.below(most_ms));
-                if core.dice.happens(0.5) { ahead = off } else { behind = off }
-            }
-            (OwnClock::new(self.shared.clock.clone(), ahead, behind), ends_at)
-        };
-        // Its own clock tells it when its time is up.
-        let own_end = clock.now().plus(ends_at.since(self.shared.clock.now()));
-        Hands {
-            tables: Faulty::new(self.store.with_bug(self.bug), hand.clone()),
-            queues: Faulty::new(self.queues.clone().with_bug(self.bug), hand.clone()),
-            gateway: Faulty::new(Management(self.shared.clone()), hand.clone()),
-            topic: Faulty::new(self.topic.clone(), hand.clone()),
-            clock,
-            chance: self.chance.clone(),
-            deadline: Deadline::at(own_end),
-            hand,
-        }
+    /// Starts an invocation of the authorizer. What it says of a connection is repeated on every later event, as text.
+    pub(crate) fn authorize(&self, executor: &mut Executor, task: TaskId, handshake: Handshake) {
+        let Hands { hand, clock, .. } = self.hands(task, "authorizer");
+        let authorizer = Authorizer::new(tokens::config(self.mistake), clock);
+        let shared = self.shared.clone();
+        self.run(executor, task, async move {
+            hand.answers(false).await;
+            let decided = authorizer.decide(&handshake).map(|context| context.to_map());
+            hand.answers(true).await;
+            let decided = match decided {
+                Ok(map) => Context::from_lookup(|name| map.get(name).cloned()).map(Box::new).map_err(|_| 500),
+                Err(Refusal::Unauthorized(_)) => Err(401),
+                Err(Refusal::Forbidden(_)) => Err(403),
+            };
+            shared.lock().done.push((task, Outcome::Authorized(decided)));
+        });
     }
 
     /// Starts an invocation of a route.
@@ -126,6 +92,7 @@ impl Pipeline {
         let Hands { tables, queues, clock, chance, .. } = self.hands(task, function);
         let endpoint = Some(Endpoint::new(ENDPOINT));
         let shared = self.shared.clone();
+        let verifier = tokens::verifier();
         let answer = async move {
             let mut summary = Summary::new(function);
             match function {
@@ -133,7 +100,7 @@ impl Pipeline {
                 "disconnect" => Disconnect::new(tables, clock).handle(call, &mut summary).await,
                 "ingest" => Ingest::new(tables, queues, clock).handle(call, &mut summary).await,
                 _ => {
-                    let membership = Membership::new(tables, verifier(), clock, chance, endpoint);
+                    let membership = Membership::new(tables, verifier, clock, chance, endpoint);
                     membership.handle(call, &mut summary).await
                 }
             }
@@ -163,7 +130,7 @@ impl Pipeline {
                 "sequencer" => Sequencer::new(tables, queues, clock, chance).handle(groups, deadline, summary).await,
                 "fanout" => Fanout::new(tables, queues, gateway, clock, chance).handle(groups, deadline, summary).await,
                 "events" => {
-                    let events = Events::new(tables, queues, gateway, clock, chance, Vec::new());
+                    let events = Events::new(tables, queues, gateway, clock, chance, vec![COMMANDS.to_owned()]);
                     events.handle(groups, deadline, summary).await
                 }
                 _ => {
@@ -177,11 +144,16 @@ impl Pipeline {
         });
     }
 
-    /// Starts an invocation with records of the connections' stream.
-    pub(crate) fn records(&self, executor: &mut Executor, task: TaskId, records: Vec<Record>) {
-        let Hands { tables, queues, topic, clock, chance, deadline, .. } = self.hands(task, "presence");
+    /// Starts an invocation with records of a stream.
+    pub(crate) fn records(&self, executor: &mut Executor, task: TaskId, function: &'static str, records: Vec<Record>) {
+        let Hands { tables, queues, topic, clock, chance, deadline, .. } = self.hands(task, function);
         let shared = self.shared.clone();
         self.run(executor, task, async move {
+            if function == "outbox" {
+                let outbox = Outbox::new(queues, clock);
+                let failed = outbox.handle_records(records, deadline, &mut Summary::new(function)).await;
+                return shared.lock().done.push((task, Outcome::Records(failed)));
+            }
             let keeper = Keeper::new(tables, queues, topic, clock, chance, sources::read).telling(Kinds::all());
             let failed = keeper.handle_records(records, deadline, &mut Summary::new("presence")).await;
             shared.lock().done.push((task, Outcome::Records(failed)));
@@ -212,47 +184,5 @@ impl Pipeline {
             clock.sleep(Duration::from_millis(late_ms)).await;
             work.await;
         });
-    }
-}
-
-/// The event of a route, as the gateway makes it.
-#[must_use]
-pub(crate) fn event(
-    connection: &ConnectionId,
-    user: &str,
-    connected_at: Timestamp,
-    route: &str,
-    body: String,
-    n: u64,
-) -> Call {
-    let identity = Identity {
-        user: testkit::samples::user(user),
-        device: None,
-        guest: false,
-        admin: false,
-        expires_at: None,
-        permissions: domain::Permissions::all(),
-    };
-    Call {
-        connection: connection.clone(),
-        connected_at,
-        route: route.to_owned(),
-        request_id: format!("r{n}"),
-        context: Ok(Context { identity, format: Format::RoomsV1, room: None }),
-        derived_endpoint: Endpoint::new(ENDPOINT),
-        body,
-        subprotocols: vec![protocol::SUBPROTOCOL.to_owned()],
-        query: HashMap::new(),
-    }
-}
-
-/// What a change is about, for the story.
-#[must_use]
-pub(crate) fn describe(change: &Change) -> String {
-    match change {
-        Change::Opened { connection, .. } => format!("{connection} is stored"),
-        Change::Closed { connection, .. } => format!("{connection} is forgotten"),
-        Change::Joined { room, connection, .. } => format!("{connection} is a member of {room}"),
-        Change::Left { room, connection, .. } => format!("{connection} is no member of {room} any more"),
     }
 }

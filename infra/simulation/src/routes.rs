@@ -3,31 +3,58 @@
 use std::time::Duration;
 
 use domain::{ConnectionId, limits};
-use protocol::reply::{Answer as Reply, Joined, Synced, SyncedRooms};
-use protocol::server::ServerFrame;
+use protocol::context::Context;
 
-use crate::check::Kind;
-use crate::core::Due;
+use crate::due::Due;
 use crate::faults::Fault;
 use crate::feeds::Work;
 use crate::gateway::IDLE;
-use crate::pipeline::event;
 use crate::run::Run;
+use crate::sources::event;
+use crate::tokens::Token;
 use roomcast_client::rules::Loss;
 
 impl Run {
-    /// A handshake has arrived: the 101 waits for `$connect`.
+    /// A handshake has arrived: the 101 waits for the authorizer, and for `$connect`.
     pub(crate) fn handshake(&mut self, connection: &ConnectionId) {
-        let first = {
+        let handshake = {
             let mut core = self.shared.lock();
             let now = core.now;
             match core.sockets.get_mut(connection) {
-                Some(socket) if socket.opening => socket.connected_at = now,
+                Some(socket) if socket.opening => {
+                    socket.connected_at = now;
+                    socket.handshake.clone()
+                }
                 _ => return,
+            }
+        };
+        if self.shared.lock().fires(Fault::NotInvoked, || format!("authorizer of {connection}")) {
+            return self.authorized(connection, Err(500));
+        }
+        let task = self.executor.reserve();
+        self.feeds.begins(task, Work::Authorize(connection.clone()));
+        self.pipeline.authorize(&mut self.executor, task, handshake);
+    }
+
+    /// The authorizer has decided, or came to nothing.
+    pub(crate) fn authorized(&mut self, connection: &ConnectionId, decided: Result<Box<Context>, u16>) {
+        let context = match decided {
+            Ok(context) => context,
+            Err(status) => return self.answered("connect", connection, status, None),
+        };
+        let first = {
+            let mut core = self.shared.lock();
+            let now = core.now;
+            let Some(socket) = core.sockets.get_mut(connection).filter(|socket| socket.opening) else { return };
+            socket.context = Some(context);
+            if let Some(token) = socket.handshake.token.as_ref().and_then(|text| self.issued.get(text)) {
+                let number = socket.rights.shows(token);
+                socket.rights.counts(token, number, now);
+                socket.rights.was_looked_at();
             }
             core.fires(Fault::DisconnectFirst, || connection.to_string())
         };
-        self.call("connect", connection, String::new());
+        self.call("connect", connection, String::new(), None);
         if first {
             if let Some(socket) = self.shared.lock().sockets.get_mut(connection) {
                 socket.opening = false;
@@ -49,13 +76,18 @@ impl Run {
                 _ => return,
             }
         }
-        let action = serde_json::from_str::<serde_json::Value>(&text).ok();
-        let action = action.as_ref().and_then(|text| text["action"].as_str());
-        let function = match action {
+        let said = serde_json::from_str::<serde_json::Value>(&text).unwrap_or_default();
+        let shown = said["token"].as_str().and_then(|text| self.issued.get(text)).cloned();
+        let shown = shown.and_then(|token| {
+            let mut core = self.shared.lock();
+            let number = core.sockets.get_mut(connection)?.rights.shows(&token);
+            Some((token, number))
+        });
+        let function = match said["action"].as_str() {
             Some("join" | "leave" | "sync" | "history" | "who" | "ping" | "auth") => "membership",
             _ => "ingest",
         };
-        self.call(function, connection, text);
+        self.call(function, connection, text, shown);
     }
 
     /// The client has closed a connection, or the network has.
@@ -70,22 +102,25 @@ impl Run {
     }
 
     pub(crate) fn disconnect(&mut self, connection: &ConnectionId) {
-        self.call("disconnect", connection, String::new());
+        self.call("disconnect", connection, String::new(), None);
     }
 
-    fn call(&mut self, function: &'static str, connection: &ConnectionId, body: String) {
+    fn call(&mut self, function: &'static str, connection: &ConnectionId, body: String, shown: Option<(Token, u64)>) {
         if self.shared.lock().fires(Fault::NotInvoked, || format!("{function} of {connection}")) {
+            self.check_rights(connection, self.now(), shown, "");
             return self.nobody_answers(function, connection);
         }
         self.requests += 1;
-        let (connected_at, user) = {
+        let (connected_at, context, began) = {
             let core = self.shared.lock();
             let socket = &core.sockets[connection];
-            (socket.connected_at, self.members[socket.member].user)
+            (socket.connected_at, socket.context.clone(), core.now)
         };
-        let call = event(connection, user, connected_at, function, body, self.requests);
+        // Whose handshake the authorizer has not let in is nobody to the functions.
+        let Some(context) = context else { return };
+        let call = event(connection, *context, connected_at, function, body, self.requests);
         let task = self.executor.reserve();
-        self.feeds.begins(task, Work::Call { function, connection: connection.clone() });
+        self.feeds.begins(task, Work::Call { function, connection: connection.clone(), began, shown });
         self.pipeline.call(&mut self.executor, task, function, call);
     }
 
@@ -128,30 +163,6 @@ impl Run {
         }
     }
 
-    /// `recovered: true` means that what is replayed goes on without a gap, and ends where it says.
-    fn check_reply(&self, connection: &ConnectionId, body: &str) {
-        let Ok(ServerFrame::Answer(Reply { outcome: Ok(raw), .. })) = ServerFrame::parse(body) else { return };
-        let joined: Vec<Joined> = match Reply::done::<SyncedRooms>(&raw) {
-            Ok(synced) => synced.rooms.into_values().filter_map(only_joined).collect(),
-            Err(_) => Reply::done::<Joined>(&raw).into_iter().collect(),
-        };
-        for one in joined.into_iter().filter(|one| one.recovered == Some(true)) {
-            let mut next = None;
-            for block in &one.b {
-                if next.is_some_and(|next| next != block.seq.get()) {
-                    let what = format!("{connection} is told that {} is whole, and has a gap: {body}", one.room);
-                    self.shared.lock().broke(Kind::FalseRecovered, what);
-                }
-                next = Some(block.seq.get() + block.m.len() as u64);
-            }
-            let end = one.next.map_or(one.seq.get(), |after| after.get());
-            if next.is_some_and(|next| next != end + 1) {
-                let what = format!("{connection} is told that {} is whole through {end}: {body}", one.room);
-                self.shared.lock().broke(Kind::FalseRecovered, what);
-            }
-        }
-    }
-
     /// The gateway cuts who is idle, and who is too old.
     pub(crate) fn cut_off(&self) {
         let mut core = self.shared.lock();
@@ -168,12 +179,5 @@ impl Run {
             core.tell(|| format!("the gateway cuts {connection}: it was idle, or two hours old"));
             core.close(&connection);
         }
-    }
-}
-
-fn only_joined(synced: Synced) -> Option<Joined> {
-    match synced {
-        Synced::Joined(joined) => Some(joined),
-        Synced::Refused { .. } => None,
     }
 }

@@ -2,48 +2,19 @@
 
 use crate::chance::Dice;
 use crate::faults::{Fault, Faults};
+use crate::step::{PLACES, Poison, ROOMS, Step};
+use crate::tokens::Stranger;
 
-/// Rooms that people are in.
-pub(crate) const ROOMS: [&str; 3] = ["lobby", "team:7", "den"];
-
-/// What somebody does.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Step {
-    /// Hears a room from now on.
-    Join(usize),
-    /// Hears it no more.
-    Leave(usize),
-    /// Publishes to a room, so many at once.
-    Publish(usize, u64),
-    /// Publishes under an id that somebody else has used in that room.
-    PublishSameId(usize),
-    /// A backend publishes an event.
-    Event(usize),
-    /// The network resets the connection.
-    Reset,
-    /// The socket takes everything from now on and delivers nothing.
-    Vanish,
-    /// The application ends, and begins anew some time later, where it had ended.
-    Restart(u64),
-    /// The gateway cuts the connection.
-    Cut,
-    /// Everybody is reset.
-    Storm,
-    /// The room grows: somebody joins a full shard.
-    Grow(usize),
-    /// The room is restored from a backup that lacks so many publications.
-    Restore(usize, u64),
-    /// A message that nobody can read is queued for a room.
-    Poison(usize),
-    /// A record that nobody can read is in the stream.
-    PoisonRecord,
-}
+/// Names of users.
+const NAMES: [&str; 5] = ["ada", "bob", "cyn", "dee", "eve"];
 
 /// Who does what when.
 #[derive(Debug, Clone)]
 pub(crate) struct Script {
     /// Names of the members' users: two members of one name are two devices.
     pub(crate) users: Vec<&'static str>,
+    /// Who is to be turned away, and when they come.
+    pub(crate) strangers: Vec<(u64, Stranger)>,
     /// Milliseconds after the beginning, who, what.
     pub(crate) steps: Vec<(u64, usize, Step)>,
     /// When everything heals, milliseconds after the beginning.
@@ -55,9 +26,8 @@ impl Script {
     #[must_use]
     pub(crate) fn of(seed: u64, faults: &Faults) -> Self {
         let dice = Dice::new(seed, 4);
-        let names = ["ada", "bob", "cyn", "dee", "eve"];
         let members = usize::try_from(dice.within(2, 7)).unwrap_or(2);
-        let users = (0..members).map(|at| names[at % names.len()]).collect();
+        let users = (0..members).map(|at| NAMES[at % NAMES.len()]).collect();
         // One in forty lives for longer than a connection may.
         let long = dice.happens(0.025);
         let heals_ms = if long { 8_100_000 } else { dice.within(15_000, 70_000) };
@@ -71,6 +41,13 @@ impl Script {
                 }
             }
         }
+        let poison = || match dice.below(5) {
+            0 => Poison::Publication,
+            1 => Poison::Job,
+            2 => Poison::Check,
+            3 => Poison::Event,
+            _ => Poison::Row,
+        };
         let many = dice.within(10, 50);
         for _ in 0..many {
             let at = dice.within(500, heals_ms);
@@ -88,14 +65,14 @@ impl Script {
                 93..94 if faults.has(Fault::Storm) => Step::Storm,
                 94..96 => Step::Grow(room()),
                 96..97 if faults.has(Fault::Restored) => Step::Restore(room(), dice.below(3)),
-                97..98 if faults.has(Fault::Poison) => Step::Poison(room()),
+                97..98 if faults.has(Fault::Poison) => Step::Poison(room(), poison()),
                 98..99 if faults.has(Fault::PoisonRecord) => Step::PoisonRecord,
                 _ => Step::Publish(room(), 1),
             };
             steps.push((at, member, step));
         }
         // Things that only matter close together.
-        for _ in 0..dice.below(3) {
+        for _ in 0..dice.below(5) {
             let (at, room) = (dice.within(4_000, heals_ms), room());
             let somebody = || usize::try_from(dice.below(members as u64)).unwrap_or_default();
             let (one, other) = (somebody(), somebody());
@@ -114,7 +91,65 @@ impl Script {
                 steps.push((at + 80, one, Step::Leave(room)));
             }
         }
+        Self::more(seed, rooms, members, heals_ms, faults, &mut steps);
+        for _ in 0..dice.below(3) {
+            let (at, member, room) = (dice.within(5_000, heals_ms), dice.below(members as u64), room());
+            let member = usize::try_from(member).unwrap_or_default();
+            steps.push((at, member, Step::Deny(room)));
+            if dice.happens(0.7) {
+                steps.push((at + dice.below(20_000), member, Step::Deny(room)));
+                steps.push((at + dice.below(30_000), member, Step::Join(room)));
+            }
+        }
+        let stranger = |_| Stranger::ALL[usize::try_from(dice.below(4)).unwrap_or_default()];
+        let strangers = (0..dice.below(3)).map(|n| (dice.below(heals_ms), stranger(n))).collect();
         steps.sort_by_key(|(at, member, _)| (*at, *member));
-        Self { users, steps, heals_ms }
+        Self { users, strangers, steps, heals_ms }
+    }
+
+    /// What is said through other doors and to other places, and what backends order.
+    fn more(
+        seed: u64,
+        rooms: u64,
+        members: usize,
+        heals_ms: u64,
+        faults: &Faults,
+        steps: &mut Vec<(u64, usize, Step)>,
+    ) {
+        let dice = Dice::new(seed, 8);
+        let index = |number: u64| usize::try_from(number).unwrap_or_default();
+        let room = || index(dice.below(rooms));
+        // Those who are there have an inbox; now and then everybody is told.
+        let place = || match dice.below(10) {
+            0..6 => room(),
+            6..9 => ROOMS.len() + index(dice.below(members.min(NAMES.len()) as u64)),
+            _ => PLACES.len() - 1,
+        };
+        for member in 0..members {
+            if dice.happens(0.5) {
+                steps.push((dice.below(6_000), member, Step::Join(ROOMS.len() + member % NAMES.len())));
+            }
+            if dice.happens(0.2) {
+                steps.push((dice.below(6_000), member, Step::Join(PLACES.len() - 1)));
+            }
+        }
+        let orders = dice.happens(0.4);
+        for _ in 0..dice.within(2, 14) {
+            let (at, member) = (dice.within(500, heals_ms), index(dice.below(members as u64)));
+            let to = place();
+            let step = match dice.below(20) {
+                0..5 => Step::Row(to),
+                5..7 => Step::Event(to),
+                7..9 if !PLACES[to].starts_with('*') => Step::Publish(to, 1),
+                9..12 => Step::Say(room()),
+                12..15 => Step::PublishQuietly(room()),
+                15..17 if orders => Step::Bring(index(dice.below(ROOMS.len() as u64))),
+                17..19 if orders => Step::Remove(room()),
+                19 if orders => Step::Kick,
+                _ if faults.has(Fault::Poison) => Step::Poison(room(), Poison::Row),
+                _ => Step::PublishQuietly(room()),
+            };
+            steps.push((at, member, step));
+        }
     }
 }

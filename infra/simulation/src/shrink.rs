@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::check::Kind;
-use crate::run::{Options, run};
+use crate::kind::Kind;
+use crate::report::Options;
+use crate::run::run;
 
 /// Runs that are tried at the most.
 const TRIES: usize = 400;

@@ -1,10 +1,12 @@
 //! What invokes functions beside the gateway: records of the stream in words of their own, and messages of queues.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use domain::ports::Receipt;
-use domain::{Change, ConnectionId, RoomId, Shard, Timestamp, UserId};
+use domain::{Change, ConnectionId, Endpoint, RoomId, Shard, Timestamp, UserId};
 use lambda_kit::batch;
+use lambda_kit::websocket::Call;
+use protocol::context::Context;
 use protocol::stream::{Attribute, Event, Image, Record};
 use serde::Serialize;
 use testkit::memory::Message;
@@ -12,8 +14,8 @@ use testkit::memory::Message;
 /// The text of a body that nobody can read.
 pub(crate) const POISON: &str = "\u{1}this is no message";
 
-/// Receives after which a message is dead.
-pub(crate) const MOST_RECEIVES: u32 = 10;
+/// Where everybody is posted to.
+pub(crate) const ENDPOINT: &str = "https://gateway.invalid/simulation";
 
 /// A message as Lambda hands it over.
 pub(crate) fn message<T: Serialize>(taken: &Message<T>, poisonous: bool) -> batch::Message {
@@ -56,6 +58,17 @@ pub(crate) fn record(change: &Change, number: u64, at: Timestamp) -> Record {
     with_keys(keys, number, at)
 }
 
+/// A row of the outbox, as its stream tells of it; without a room it can never be published.
+#[must_use]
+pub(crate) fn row(id: &str, room: Option<&RoomId>, number: u64) -> Record {
+    let text = |text: &str| Attribute::S(text.to_owned());
+    let keys = Image::from([("pk".to_owned(), text(&format!("OUTBOX#{id}"))), ("sk".to_owned(), text("OUTBOX"))]);
+    let mut row = keys.clone();
+    row.insert("data".to_owned(), Attribute::N(number.to_string()));
+    row.extend(room.map(|room| ("room".to_owned(), text(room.as_str()))));
+    Record { new: Some(row), ..with_keys(keys, number, Timestamp::default()) }
+}
+
 /// A record that nobody can read.
 #[must_use]
 pub(crate) fn poison_record(number: u64, at: Timestamp) -> Record {
@@ -91,4 +104,38 @@ pub(crate) fn read(record: &Record) -> Result<Option<Change>, String> {
         "joined" => Change::Joined { connection, user, room: room()?, shard: shard()? },
         _ => Change::Left { connection, user, room: room()?, shard: shard()? },
     }))
+}
+
+/// The event of a route, as the gateway makes it.
+#[must_use]
+pub(crate) fn event(
+    connection: &ConnectionId,
+    context: Context,
+    connected_at: Timestamp,
+    route: &str,
+    body: String,
+    n: u64,
+) -> Call {
+    Call {
+        connection: connection.clone(),
+        connected_at,
+        route: route.to_owned(),
+        request_id: format!("r{n}"),
+        context: Ok(context),
+        derived_endpoint: Endpoint::new(ENDPOINT),
+        body,
+        subprotocols: vec![protocol::SUBPROTOCOL.to_owned()],
+        query: HashMap::new(),
+    }
+}
+
+/// What a change is about, for the story.
+#[must_use]
+pub(crate) fn describe(change: &Change) -> String {
+    match change {
+        Change::Opened { connection, .. } => format!("{connection} is stored"),
+        Change::Closed { connection, .. } => format!("{connection} is forgotten"),
+        Change::Joined { room, connection, .. } => format!("{connection} is a member of {room}"),
+        Change::Left { room, connection, .. } => format!("{connection} is no member of {room} any more"),
+    }
 }

@@ -4,7 +4,7 @@
 //! leaves some as they were: they expire with the old token, or with the repeat of the request, which does what is left.
 
 use domain::ports::{Clock, Known};
-use domain::{Code, Identity, Reject, Renewal, RoomId, Timestamp, limits, may_renew, renewal};
+use domain::{Code, Identity, Reject, Renewal, RoomId, Timestamp, limits, may_renew, renewal, told_apart};
 use lambda_kit::websocket::Call;
 use protocol::context::Context;
 use protocol::reply::Renewed;
@@ -25,6 +25,7 @@ impl<P: Ports, C: Clock, R> Membership<P, C, R> {
     ) -> Result<Renewed, Reject> {
         let renewed = self.verify(call, current, token, now, summary)?;
         may_renew(current, &renewed)?;
+        let renewed = told_apart(current, renewed);
         if let Known::No = self.ports.renew(&call.connection, &renewed).await.map_err(unavailable)? {
             return Err(not_connected());
         }

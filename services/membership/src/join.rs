@@ -62,7 +62,7 @@ impl<P: Ports, C: Clock, R: Chance> Membership<P, C, R> {
 
     /// What the connection really is in. Requests of it that are served at the same moment do not see each other: they may
     /// pass the limit by as many as they are.
-    async fn held(&self, asked: &Asked<'_>) -> Result<HashMap<RoomId, Holding>, Reject> {
+    pub(crate) async fn held(&self, asked: &Asked<'_>) -> Result<HashMap<RoomId, Holding>, Reject> {
         let holdings = self.ports.holdings(&asked.joiner.member.connection).await.map_err(unavailable)?;
         Ok(holdings.into_iter().map(|held| (held.room.clone(), held)).collect())
     }

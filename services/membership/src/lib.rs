@@ -8,14 +8,13 @@ mod auth;
 mod config;
 mod history;
 mod join;
+mod ping;
 mod replay;
 mod who;
 
-use std::collections::BTreeMap;
-
 use domain::flow::Joiner;
 use domain::ports::{self, Chance, Clock, Connections, Memberships, Presences, Renewals, Rooms, Rosters, Standing};
-use domain::{Code, Endpoint, Identity, Member, Position, Reject, RoomId, Timestamp, limits};
+use domain::{Code, Endpoint, Identity, Member, Reject, RoomId, Timestamp, limits};
 use lambda_kit::start::Routes;
 use lambda_kit::websocket::{Answer, Call};
 use protocol::reply::{Done, Reply};
@@ -128,20 +127,6 @@ impl<P: Ports, C: Clock, R: Chance> Membership<P, C, R> {
         self.ports.leave(connection, std::slice::from_ref(&room)).await.map_err(unavailable)?;
         summary.add(metric::MEMBERS_LEFT, 1);
         Ok(Done::Left { room })
-    }
-
-    async fn ping(&self, asked: &Asked<'_>, at: Vec<(RoomId, Position)>) -> Result<System, Reject> {
-        let at: Vec<_> = at.into_iter().filter(|(room, _)| asked.identity.may_join(room)).collect();
-        let rooms: Vec<RoomId> = at.iter().map(|(room, _)| room.clone()).collect();
-        let heads = if rooms.is_empty() { None } else { Some(self.ports.heads(&rooms).await.map_err(unavailable)?) };
-        let mut behind = BTreeMap::new();
-        for (room, at) in at {
-            let head = heads.as_ref().and_then(|heads| heads.get(&room));
-            if let Some(head) = head.filter(|head| head.epoch != at.epoch || head.sequence > at.sequence) {
-                behind.insert(room, head.position());
-            }
-        }
-        Ok(System::Pong { behind })
     }
 }
 

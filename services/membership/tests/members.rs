@@ -202,8 +202,24 @@ async fn a_pong_says_which_rooms_have_moved_on() {
     let ServerFrame::System(System::Pong { behind }) = ask(&world, &ada, body).await else { panic!() };
     assert_eq!(
         behind.into_iter().map(|(room, at)| (room.into_string(), at.sequence.get())).collect::<Vec<_>>(),
-        [("lobby".to_owned(), 7)]
+        [("@bob".to_owned(), 2), ("lobby".to_owned(), 7)],
+        "of a room that it may not hear it learns only that it should ask"
     );
+}
+
+#[tokio::test]
+async fn a_pong_names_a_room_that_a_backend_gave_if_it_has_moved_on() {
+    let world = World::new();
+    publish(&world, "@bob", &[1; 3]).await;
+    let ada = world.connect("c1", "ada").await;
+    let given = samples::membership(&ada, &samples::room("@bob"), domain::Shard::FIRST);
+    let given = domain::Membership { granted: true, ..given };
+    world.store.join(&given).await.unwrap();
+    for (stands, named) in [(3, vec![]), (2, vec![3])] {
+        let body = format!(r#"{{"action":"ping","at":{{"@bob":{{"ep":"k7Qf","seq":{stands}}}}}}}"#);
+        let ServerFrame::System(System::Pong { behind }) = ask(&world, &ada, &body).await else { panic!() };
+        assert_eq!(behind.into_values().map(|at| at.sequence.get()).collect::<Vec<_>>(), named);
+    }
 }
 
 #[tokio::test]

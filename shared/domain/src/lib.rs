@@ -48,7 +48,7 @@ pub use presence::{Announcement, Census, Check, Owed, Presence, Step};
 pub use publication::{Ephemeral, Item, Publication, Publisher, Submission};
 pub use rate::Rate;
 pub use reject::{Code, Reject};
-pub use renewal::{Holding, Renewal, may_renew, renewal};
+pub use renewal::{Holding, Renewal, may_renew, renewal, told_apart};
 pub use resume::{Resume, fit, resume};
 pub use sequencing::{Append, DedupeKey, Head, plan};
 pub use shard::{Growth, Shard, Shards, growth};

@@ -1,9 +1,14 @@
 //! A token is renewed on a live connection: by whom, and what becomes of the memberships.
 
+use std::time::Duration;
+
 use crate::identity::Identity;
 use crate::name::RoomId;
 use crate::reject::{Code, Reject};
 use crate::timestamp::Timestamp;
+
+/// By how much tokens that expire together are told apart.
+const MOMENT: Duration = Duration::from_millis(1);
 
 /// A connection's place in a room, as a renewal looks at it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +43,19 @@ pub fn may_renew(current: &Identity, renewed: &Identity) -> Result<(), Reject> {
         return forbidden("the token is another user's (sub); renew with one of the same sub, or connect again");
     }
     Ok(())
+}
+
+/// A renewed identity that can be told from the one it replaces. Requests on their way were judged by the one before, and are
+/// refused since it expires at another moment: so a token that expires in the very same second does so a millisecond sooner.
+#[must_use]
+pub fn told_apart(current: &Identity, renewed: Identity) -> Identity {
+    let expires_at = match (current.expires_at, renewed.expires_at) {
+        (Some(before), Some(after)) if before.as_s() == after.minus(MOMENT).as_s() || before == after => {
+            Some(before.minus(MOMENT))
+        }
+        (_, after) => after,
+    };
+    Identity { expires_at, ..renewed }
 }
 
 /// Decides what a renewed identity does to the memberships of its connection. The same again changes nothing more.
@@ -87,6 +105,17 @@ mod tests {
             assert_eq!((reject.code, reject.field.as_deref()), (Code::Forbidden, Some("token")));
             assert!(reject.message.contains("connect again"), "{}", reject.message);
         }
+    }
+
+    #[test]
+    fn tokens_that_expire_together_are_told_apart_however_many_they_are() {
+        let at = |ms| identity("ada", &["*"], ms);
+        let first = at(60_000);
+        let second = told_apart(&first, at(60_000));
+        let third = told_apart(&second, at(60_000));
+        let ends = [&first, &second, &third].map(|one| one.expires_at.unwrap().as_ms());
+        assert_eq!(ends, [60_000, 59_999, 59_998]);
+        assert_eq!(told_apart(&first, at(120_000)), at(120_000));
     }
 
     #[test]

@@ -129,9 +129,7 @@ impl Client {
 
     /// A backend has taken this connection out of a room.
     fn left_by_server(&mut self, name: &RoomId, code: String) {
-        if self.rooms.remove(name).is_some_and(|room| room.wanted) {
-            self.event(Event::Removed { room: name.clone(), code });
-        }
+        self.taken_out(name, code);
     }
 
     fn answer(&mut self, answer: Answer, now_ms: u64) {

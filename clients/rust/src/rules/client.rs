@@ -316,6 +316,16 @@ impl Client {
         unwanted.iter().for_each(|room| self.forget(room));
     }
 
+    /// The server has taken this client out of a room, which it may have been leaving anyway.
+    pub(super) fn taken_out(&mut self, room: &RoomId, code: String) {
+        if self.rooms.get(room).is_some_and(|known| known.wanted) {
+            self.rooms.remove(room);
+            self.event(Event::Removed { room: room.clone(), code });
+        } else {
+            self.forget(room);
+        }
+    }
+
     /// A room is gone from here.
     pub(super) fn forget(&mut self, room: &RoomId) {
         if self.rooms.remove(room).is_some() {

@@ -129,7 +129,12 @@ impl Client {
                     self.outbox.again_at(&room, now_ms + pause);
                 }
             }
-            Asked::Auth { .. } => self.renew_later(after_ms, now_ms),
+            Asked::Auth { .. } => {
+                if let Some(primary) = &mut self.primary {
+                    primary.renewal_in_doubt = true;
+                }
+                self.renew_later(after_ms, now_ms);
+            }
             Asked::History(ticket) => {
                 if self.is_given_up(ticket, after_ms, now_ms) {
                     self.event(Event::History { ticket, page: Err(NoAnswer::Unanswered) });

@@ -20,6 +20,8 @@ pub(super) struct Link {
     pub(super) rotate_at_ms: u64,
     /// When to get another token, if this one can be renewed.
     pub(super) renew_at_ms: Option<u64>,
+    /// Whether a renewal came to nothing that we know of: rooms may have been left without a word.
+    pub(super) renewal_in_doubt: bool,
     /// Rooms of the hello that are not whole yet.
     pub(super) unsettled: BTreeSet<RoomId>,
     pending: BTreeMap<RequestId, Pending>,
@@ -82,6 +84,7 @@ impl Link {
             id,
             rotate_at_ms: now_ms + chance.around(ROTATE_MS, ROTATE_JITTER_MS),
             renew_at_ms: None,
+            renewal_in_doubt: false,
             unsettled: BTreeSet::new(),
             pending: BTreeMap::new(),
             ping: None,

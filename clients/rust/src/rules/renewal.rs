@@ -4,9 +4,10 @@ use domain::limits;
 use protocol::reply::Renewed;
 
 use super::client::Client;
-use super::event::{Event, LinkId, Output};
+use super::event::{LinkId, Output};
 use super::link::{Asked, Link};
 use super::request::Request;
+use super::room::Ask;
 use super::times::{RENEW_APART_MS, RENEW_BEFORE_MS};
 
 /// A refused or failed renewal is repeated after a pause as if it were that many tries later: there is still time.
@@ -62,9 +63,18 @@ impl Client {
             self.token_lasts(primary.id, lasts_ms, now_ms);
         }
         for room in renewed.left {
-            if self.rooms.remove(&room).is_some_and(|room| room.wanted) {
-                self.event(Event::Removed { room, code: "forbidden".to_owned() });
-            }
+            self.taken_out(&room, "forbidden".to_owned());
+        }
+        if self.primary.as_mut().is_some_and(|primary| std::mem::take(&mut primary.renewal_in_doubt)) {
+            self.ask_what_is_left(now_ms);
+        }
+    }
+
+    /// A renewal that came to nothing may have been carried out all the same: what it left, this one does not name. So every room
+    /// is asked for once more, which names those that are not allowed, and joins the others.
+    fn ask_what_is_left(&mut self, now_ms: u64) {
+        for room in self.rooms.values_mut().filter(|room| room.wanted && room.ask != Ask::Sent) {
+            room.ask = Ask::At(now_ms);
         }
     }
 

@@ -69,6 +69,24 @@ fn rooms_that_the_new_token_does_not_allow_are_told() {
 }
 
 #[test]
+fn what_a_renewal_without_an_answer_has_left_is_found_out_after_the_next() {
+    let mut bench = bench();
+    let link = take_renewal(&mut bench);
+    bench.renew(link, "a.b.c", None);
+    bench.asked("auth");
+    bench.pass(times::REQUEST_TIMEOUT_MS);
+    bench.answer_pings();
+    let link = take_renewal(&mut bench);
+    bench.renew(link, "a.b.c", None);
+    let (id, _) = bench.asked("auth");
+    bench.receive(&json!({"id": id, "ok": {"expires_at": 1, "left": []}}));
+    let (id, join) = bench.asked("join");
+    assert_eq!(join["room"], "lobby");
+    bench.receive(&json!({"id": id, "err": {"code": "forbidden", "retry": false, "message": "no", "field": "room"}}));
+    assert!(matches!(&bench.events()[..], [Event::Refused { .. }]));
+}
+
+#[test]
 fn what_is_not_renewed_is_tried_again_and_the_connection_goes_on() {
     let mut bench = bench();
     let link = take_renewal(&mut bench);

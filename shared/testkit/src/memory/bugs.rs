@@ -49,11 +49,31 @@ pub enum Bug {
     LeaveIgnored,
     /// What is said in one room is heard in another.
     ForeignRoom,
+    /// Members are told whatever their tokens say.
+    ExpiredTold,
+    /// Nobody looks for connections whose token has expired.
+    ExpiredNotClosed,
+    /// A renewal leaves no room, whatever the new token allows.
+    RenewalKeepsRooms,
+    /// Requests are judged by the token of the handshake for ever.
+    RenewalForgotten,
+    /// A row of the outbox is published under a new id each time.
+    OutboxIdsAnew,
+    /// What is said to those who are there is stored.
+    EphemeralStored,
+    /// What is said to those who are there takes a position.
+    EphemeralMoves,
+    /// Everybody hears what they said themselves, whatever they asked.
+    EchoForced,
+    /// What can never be published is forgotten.
+    PoisonForgotten,
+    /// A job is queued once more under another name.
+    JobsQueuedTwice,
 }
 
 impl Bug {
     /// Every one of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 33] = [
         Self::AcceptBeforeEnqueue,
         Self::ForgetOnAny410,
         Self::NoPaging,
@@ -77,5 +97,15 @@ impl Bug {
         Self::ResumePartly,
         Self::LeaveIgnored,
         Self::ForeignRoom,
+        Self::ExpiredTold,
+        Self::ExpiredNotClosed,
+        Self::RenewalKeepsRooms,
+        Self::RenewalForgotten,
+        Self::OutboxIdsAnew,
+        Self::EphemeralStored,
+        Self::EphemeralMoves,
+        Self::EchoForced,
+        Self::PoisonForgotten,
+        Self::JobsQueuedTwice,
     ];
 }

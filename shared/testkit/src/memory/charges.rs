@@ -3,6 +3,7 @@
 use domain::ports::{Charged, Charges, Connections, Result, Standing};
 use domain::{ConnectionId, RoomId, Timestamp, limits};
 
+use super::bugs::Bug;
 use super::renewals::standing;
 use super::store::{Slot, Store};
 
@@ -22,6 +23,9 @@ impl Charges for Store {
     async fn note_room_busy(&self, room: &RoomId, until: Timestamp) -> Result<()> {
         if let Some(room) = self.lock().rooms.get_mut(room) {
             room.head.busy_until = room.head.busy_until.max(until);
+            if self.has(Bug::EphemeralMoves) {
+                room.head.sequence = room.head.sequence.next();
+            }
         }
         Ok(())
     }

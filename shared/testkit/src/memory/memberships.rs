@@ -67,6 +67,7 @@ impl Memberships for Store {
             Some(Bug::ForgetOnAny410) => {
                 members.iter_mut().for_each(|member| member.connected_at = Timestamp::default());
             }
+            Some(Bug::ExpiredTold) => members.iter_mut().for_each(|member| member.expires_at = None),
             Some(Bug::ForeignRoom) if after.is_none() => members.extend(state.anybody()),
             _ => {}
         }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use domain::ports::{Checks, DeadLetter, DeadLetters, Jobs, Receipt, Result, Retries, Submissions};
-use domain::{Check, Job, Line, Submission, Work};
+use domain::{Check, Job, Line, PublicationId, Publisher, Submission, Work};
 
 use super::bugs::Bug;
 use super::delayed::Delayed;
@@ -60,6 +60,24 @@ impl Queues {
         self.bug == Some(bug) && self.calls.fetch_add(1, Ordering::Relaxed) % 8 == 7
     }
 
+    /// A submission as a mistake makes it.
+    fn mistaken(&self, submission: &Submission) -> Submission {
+        let mut submission = submission.clone();
+        match self.bug {
+            Some(Bug::OutboxIdsAnew) if submission.publisher == Publisher::outbox() => {
+                let number = self.calls.fetch_add(1, Ordering::Relaxed);
+                for item in &mut submission.items {
+                    let anew = PublicationId::parse(format!("{}.{number}", item.id));
+                    item.id = anew.unwrap_or_else(|_| item.id.clone());
+                }
+            }
+            Some(Bug::EphemeralStored) => submission.ephemeral = None,
+            Some(Bug::EchoForced) => submission.echo = true,
+            _ => {}
+        }
+        submission
+    }
+
     fn send(&self, job: &Job) {
         let late = matches!(job.work, Work::Late { .. });
         let lost = match self.bug {
@@ -69,6 +87,9 @@ impl Queues {
         };
         let reused = late && self.bug == Some(Bug::ReusedDeduplicationId);
         let deduplication_id = if reused { "late".to_owned() } else { job.deduplication_id() };
+        if self.bug == Some(Bug::JobsQueuedTwice) && matches!(job.work, Work::Shard { .. }) {
+            self.line(job.line).send(job.group(), format!("{deduplication_id}.again"), job.clone());
+        }
         if !lost {
             self.line(job.line).send(job.group(), deduplication_id, job.clone());
         }
@@ -86,6 +107,7 @@ impl Queues {
 
 impl Submissions for Queues {
     async fn submit(&self, submission: &Submission) -> Result<()> {
+        let submission = &self.mistaken(submission);
         if !self.errs(Bug::AcceptBeforeEnqueue) {
             self.publications.send(submission.group(), submission.deduplication_id(), submission.clone());
         }
@@ -102,6 +124,9 @@ impl Jobs for Queues {
 
 impl DeadLetters for Queues {
     async fn bury_letter(&self, letter: &DeadLetter) -> Result<()> {
+        if self.bug == Some(Bug::PoisonForgotten) {
+            return Ok(());
+        }
         self.dead.lock().unwrap_or_else(PoisonError::into_inner).push(letter.clone());
         Ok(())
     }

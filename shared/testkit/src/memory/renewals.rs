@@ -3,6 +3,7 @@
 use domain::ports::{Connections, Expiries, Known, Lapsed, Renewals, Result, Standing};
 use domain::{Connection, ConnectionId, Holding, Identity, RoomId, Timestamp};
 
+use super::bugs::Bug;
 use super::connections::membership_change;
 use super::index::Change;
 use super::store::{Slot, Store};
@@ -13,6 +14,7 @@ impl Renewals for Store {
             return Ok(Standing::Unknown);
         }
         Ok(match self.lock().connections.get(connection) {
+            Some(Slot::Open { .. }) if self.has(Bug::RenewalForgotten) => Standing::AsConnected,
             Some(Slot::Open { renewed, .. }) => standing(renewed.as_deref()),
             Some(Slot::Buried { .. }) | None => Standing::Unknown,
         })
@@ -39,7 +41,7 @@ impl Renewals for Store {
         let held = state.memberships.get(connection).into_iter().flatten();
         let holding = |(room, membership): (&RoomId, &domain::Membership)| Holding {
             room: room.clone(),
-            granted: membership.granted,
+            granted: membership.granted || self.has(Bug::RenewalKeepsRooms),
             expires_at: membership.member.expires_at,
         };
         Ok(held.map(holding).collect())
@@ -66,6 +68,9 @@ impl Renewals for Store {
 impl Expiries for Store {
     async fn expired(&self, shard: u16, now: Timestamp, limit: usize) -> Result<Vec<Lapsed>> {
         let asked_at = self.now();
+        if self.has(Bug::ExpiredNotClosed) {
+            return Ok(Vec::new());
+        }
         let mut lapsed = self.lock().index.expired(shard, now, asked_at);
         lapsed.truncate(limit);
         Ok(lapsed)

@@ -1,0 +1,171 @@
+//! Backends: what they publish through topics and the outbox, what they order, and what of it nobody can read.
+
+use std::time::Duration;
+
+use domain::{ConnectionId, RoomId, Timestamp, UserId};
+
+use crate::due::Due;
+use crate::faults::Fault;
+use crate::feeds::Loose;
+use crate::kind::Kind;
+use crate::run::Run;
+use crate::sources;
+
+/// The topic whose messages may carry commands.
+pub(crate) const COMMANDS: &str = "commands";
+/// Within this a command has been carried out.
+const OBEYED_WITHIN: Duration = Duration::from_secs(2);
+
+/// What a backend says in a run.
+#[derive(Debug, Default)]
+pub(crate) struct Backend {
+    /// Events and rows: where, and under which id.
+    pub(crate) published: Vec<(RoomId, String)>,
+    /// What can never be published: a word of it.
+    pub(crate) poison: Vec<String>,
+    /// What it wanted done.
+    pub(crate) orders: Vec<Order>,
+}
+
+/// What a backend wants done to a user.
+#[derive(Debug, Clone)]
+pub(crate) struct Order {
+    user: UserId,
+    what: What,
+}
+
+/// What it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum What {
+    /// To be a member of a room.
+    Join(RoomId),
+    /// To be a member no more.
+    Remove(RoomId),
+    /// To be gone.
+    Close,
+}
+
+impl Backend {
+    /// Whether something was ever ordered of a user.
+    #[must_use]
+    pub(crate) fn ordered(&self, user: &UserId, what: &What) -> bool {
+        self.orders.iter().any(|order| order.user == *user && order.what == *what)
+    }
+
+    /// Whether anything was ever ordered of a user. Who was not told of it finds out with its next request, and what was published
+    /// meanwhile with a keep-alive.
+    #[must_use]
+    pub(crate) fn ordered_something(&self, user: &UserId) -> bool {
+        self.orders.iter().any(|order| order.user == *user)
+    }
+}
+
+impl Run {
+    /// A backend publishes an event.
+    pub(crate) fn event_of_a_backend(&mut self, room: RoomId) {
+        self.published += 1;
+        let id = format!("event{}", self.published);
+        let body = format!(r#"{{"room":"{room}","id":"{id}","data":{}}}"#, self.published);
+        self.tell_queue(body, None);
+        self.said_at.insert(id.clone(), self.now());
+        self.backend.published.push((room, id));
+    }
+
+    /// A backend writes a row of the outbox.
+    pub(crate) fn row_of_a_backend(&mut self, room: RoomId) {
+        self.published += 1;
+        let id = format!("row{}", self.published);
+        self.feeds.row(|number| sources::row(&id, Some(&room), number), self.published % 2 == 1);
+        self.said_at.insert(id.clone(), self.now());
+        self.backend.published.push((room, id));
+    }
+
+    /// A backend says what nobody can read.
+    pub(crate) fn poison_of_a_backend(&mut self, in_the_outbox: bool) {
+        self.published += 1;
+        let id = format!("poison{}", self.published);
+        self.shared.lock().faults.note(Fault::Poison);
+        if in_the_outbox {
+            self.feeds.row(|number| sources::row(&id, None, number), false);
+        } else {
+            self.tell_queue(format!(r#"{{"room":"nowhere at all","id":"{id}","data":1}}"#), None);
+        }
+        self.backend.poison.push(id);
+    }
+
+    /// A backend wants something done to a user.
+    pub(crate) fn order(&mut self, user: UserId, what: What) {
+        let number = self.backend.orders.len();
+        let said = match &what {
+            What::Join(room) => format!(r#"{{"command":"join","user":"{user}","room":"{room}"}}"#),
+            What::Remove(room) => format!(r#"{{"command":"remove","user":"{user}","room":"{room}"}}"#),
+            What::Close => format!(r#"{{"command":"close","user":"{user}"}}"#),
+        };
+        self.backend.orders.push(Order { user, what });
+        let message = serde_json::json!({
+            "Type": "Notification",
+            "MessageId": format!("order{number}"),
+            "TopicArn": format!("arn:aws:sns:eu-central-1:123456789012:{COMMANDS}"),
+            "Message": said,
+        });
+        self.tell_queue(message.to_string(), Some(number));
+        let mut core = self.shared.lock();
+        if core.faults.is_calm() {
+            let began = core.now;
+            core.at(began.plus(OBEYED_WITHIN), Due::Ordered(number, began));
+        }
+    }
+
+    fn tell_queue(&mut self, body: String, order: Option<usize>) {
+        let twice = self.shared.lock().fires(Fault::ToldTwice, || "a topic".to_owned());
+        for _ in 0..1 + u64::from(twice) {
+            self.feeds.loose(Loose::event(body.clone()).that_orders(order), self.now());
+        }
+    }
+
+    /// An order that was given before `began` has been carried out, on every connection that an index may know of by then.
+    pub(crate) fn check_obeyed(&self, number: usize, began: Timestamp) {
+        let Order { user, what } = self.backend.orders[number].clone();
+        let lag = Duration::from_secs(if self.shared.lock().faults.could(Fault::IndexLags) { 5 } else { 0 });
+        let inbox = RoomId::inbox(&user);
+        let known = self.belonged.iter().filter(|((_, room), belonging)| {
+            *room == inbox && belonging.left.is_none() && belonging.since.plus(lag) < began
+        });
+        let connections: Vec<ConnectionId> = known.map(|((connection, _), _)| connection.clone()).collect();
+        for connection in connections {
+            if let Some(how) = self.is_disobeyed(&connection, &what, began) {
+                self.shared.lock().broke(Kind::NotObeyed, format!("{user} was ordered {what:?}: {connection} {how}"));
+            }
+        }
+    }
+
+    fn is_disobeyed(&self, connection: &ConnectionId, what: &What, began: Timestamp) -> Option<&'static str> {
+        let store = &self.pipeline.store;
+        let belonging = |room: &RoomId| self.belonged.get(&(connection.clone(), room.clone()));
+        match what {
+            What::Join(room) => {
+                let left_since = belonging(room).and_then(|one| one.left).is_some_and(|left| left >= began);
+                let there = store.membership(connection, room).is_some() || store.is_buried(connection);
+                (!there && !left_since).then_some("is no member")
+            }
+            What::Remove(room) => {
+                let joined_since = belonging(room).is_some_and(|one| one.since >= began);
+                (store.membership(connection, room).is_some() && !joined_since).then_some("still is a member")
+            }
+            What::Close => {
+                let open = self.shared.lock().sockets.get(connection).is_some_and(|socket| socket.open);
+                open.then_some("is open")
+            }
+        }
+    }
+
+    /// What can never be published is a dead letter with its reason.
+    pub(crate) fn check_dead_letters(&self) {
+        let dead = self.pipeline.queues.dead.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        for poison in &self.backend.poison {
+            if !dead.iter().any(|letter| letter.body.contains(poison) && !letter.reason.is_empty()) {
+                self.shared.lock().broke(Kind::NotBuried, format!("{poison} is no dead letter"));
+            }
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! FIFO queues.
+
+use std::time::Duration;
+
+use domain::{Job, Submission};
+use lambda_kit::batch::Failed;
+use serde::Serialize;
+use testkit::memory::{Fifo, Message};
+
+use super::{AT_ONCE, Feeds, Work};
+use crate::core::Core;
+use crate::executor::TaskId;
+use crate::faults::Fault;
+use crate::mistake::Mistake;
+use crate::run::Run;
+use crate::sources;
+use crate::wire::Wire;
+
+impl Run {
+    pub(super) fn feed_fifo<T: Clone + Serialize + Dead>(
+        &mut self,
+        name: &'static str,
+        queue: &Fifo<T>,
+        work: impl Fn(Vec<Message<T>>) -> Work,
+    ) -> bool {
+        let mut fed = false;
+        while self.feeds.in_flight(name) < AT_ONCE && !queue.is_empty() && !self.is_paused(name) {
+            let taken = queue.take();
+            if taken.is_empty() {
+                break;
+            }
+            fed = true;
+            let (dead, alive): (Vec<_>, Vec<_>) =
+                taken.into_iter().partition(|message| message.receive_count > self.feeds.most_receives);
+            for message in dead {
+                queue.finish(&message.receipt);
+                self.shared.lock().tell(|| format!("a message of {name} is dead"));
+                if self.feeds.healed && !self.feeds.poisonous.contains(&message.deduplication_id) {
+                    // Whoever operates it redrives what can be read.
+                    queue.repeat(&message);
+                } else {
+                    T::bury(&mut self.feeds, message);
+                }
+            }
+            let (lost, alive): (Vec<_>, Vec<_>) = alive.into_iter().partition(|message| self.is_lost(&message.body));
+            for message in &lost {
+                queue.finish(&message.receipt);
+            }
+            if alive.is_empty() || self.shared.lock().fires(Fault::NotInvoked, || name.to_owned()) {
+                continue;
+            }
+            T::handed(&alive, &mut self.shared.lock().wire);
+            if self.shared.lock().fires(Fault::SameChunk, || name.to_owned()) {
+                let soon = Duration::from_millis(self.shared.lock().dice.below(2_000));
+                for message in &alive {
+                    queue.show_after(&message.receipt, soon);
+                }
+                T::comes_twice(&alive, &mut self.shared.lock().wire);
+            }
+            let poisonous = |message: &Message<T>| self.feeds.poisonous.contains(&message.deduplication_id);
+            let messages = alive.iter().map(|message| sources::message(message, poisonous(message))).collect();
+            let task = self.executor.reserve();
+            self.feeds.begins(task, work(alive));
+            let function = if name == "publications" { "sequencer" } else { "fanout" };
+            self.pipeline.batch(&mut self.executor, task, function, messages);
+        }
+        fed
+    }
+
+    fn is_lost<T: Dead>(&mut self, body: &T) -> bool {
+        let lost = body.is_of_the_log() && self.shared.lock().fires(Fault::JobLost, || "deliveries".to_owned());
+        self.lost_silently |= lost;
+        lost
+    }
+
+    pub(super) fn worked_off<T: Clone + Dead>(
+        &mut self,
+        task: TaskId,
+        name: &str,
+        queue: &Fifo<T>,
+        messages: Vec<Message<T>>,
+        failed: &[Failed],
+    ) {
+        if self.shared.lock().fires(Fault::ResponseLost, || name.to_owned()) {
+            return self.shared.lock().interrupts(task, &messages);
+        }
+        let (back, _): (Vec<_>, Vec<_>) =
+            messages.iter().cloned().partition(|message| failed.iter().any(|failed| failed.message.id == message.id));
+        self.shared.lock().interrupts(task, &back);
+        let comes_back = |message: &Message<T>| failed.iter().any(|failed| failed.message.id == message.id);
+        let all_done = self.mistake == Some(Mistake::WholeBatchDone);
+        for message in messages {
+            if comes_back(&message) && !all_done {
+                continue;
+            }
+            queue.finish(&message.receipt);
+            if self.shared.lock().fires(Fault::DeliveredAgain, || name.to_owned()) {
+                queue.repeat(&message);
+            }
+        }
+    }
+}
+
+impl Core {
+    /// An invocation has not finished these, as far as their queue knows; or something it called has failed.
+    pub(super) fn interrupts<T: Clone + Dead>(&mut self, task: TaskId, messages: &[Message<T>]) {
+        T::come_back(messages, task, &mut self.wire);
+    }
+}
+
+/// What has a dead-letter queue.
+pub(super) trait Dead: Sized {
+    fn bury(feeds: &mut Feeds, message: Message<Self>);
+    fn is_of_the_log(&self) -> bool;
+    /// What is told of the wire: these are handed to a worker,
+    fn handed(messages: &[Message<Self>], wire: &mut Wire);
+    /// these may be worked on twice,
+    fn comes_twice(messages: &[Message<Self>], wire: &mut Wire);
+    /// and these were not finished.
+    fn come_back(messages: &[Message<Self>], task: TaskId, wire: &mut Wire);
+}
+
+impl Dead for Submission {
+    fn bury(feeds: &mut Feeds, message: Message<Self>) {
+        feeds.dead_publications.push(message);
+    }
+
+    fn is_of_the_log(&self) -> bool {
+        false
+    }
+
+    fn handed(_: &[Message<Self>], _: &mut Wire) {}
+
+    fn comes_twice(messages: &[Message<Self>], wire: &mut Wire) {
+        messages.iter().for_each(|message| wire.interrupted(&message.body.room));
+    }
+
+    fn come_back(messages: &[Message<Self>], _: TaskId, wire: &mut Wire) {
+        messages.iter().for_each(|message| wire.interrupted(&message.body.room));
+    }
+}
+
+impl Dead for Job {
+    fn bury(feeds: &mut Feeds, message: Message<Self>) {
+        feeds.dead_deliveries.push(message);
+    }
+
+    fn is_of_the_log(&self) -> bool {
+        self.work.range().is_some()
+    }
+
+    fn handed(messages: &[Message<Self>], wire: &mut Wire) {
+        messages.iter().for_each(|message| wire.handed(message));
+    }
+
+    fn comes_twice(messages: &[Message<Self>], wire: &mut Wire) {
+        messages.iter().for_each(|message| wire.handed_again(&message.id));
+    }
+
+    fn come_back(messages: &[Message<Self>], task: TaskId, wire: &mut Wire) {
+        wire.came_back(task, messages.iter().map(|message| message.id.clone()));
+    }
+}

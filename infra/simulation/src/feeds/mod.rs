@@ -1,0 +1,224 @@
+//! What Lambda's event sources do: take from queues and streams, invoke, and make of the answer what they make of it.
+
+mod dead;
+mod fifo;
+mod loose;
+mod streams;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use domain::{ConnectionId, Job, Line, Submission, Timestamp};
+use protocol::stream::Record;
+use testkit::memory::Message;
+
+pub(crate) use self::loose::Loose;
+use self::streams::Lane;
+use crate::executor::TaskId;
+use crate::faults::Fault;
+use crate::owed::Checked;
+use crate::pipeline::Outcome;
+use crate::run::Run;
+use crate::sources;
+use crate::tokens::Token;
+
+/// Batches of one queue that are worked on at the same time.
+const AT_ONCE: usize = 3;
+
+/// What an invocation works on.
+#[derive(Debug)]
+pub(crate) enum Work {
+    /// A route.
+    Call {
+        /// Whose function.
+        function: &'static str,
+        /// Which connection it is about.
+        connection: ConnectionId,
+        /// When it began.
+        began: Timestamp,
+        /// The token that it shows, and how manieth of its connection that is.
+        shown: Option<(Token, u64)>,
+    },
+    /// The handshake of a connection.
+    Authorize(ConnectionId),
+    /// Messages for the sequencer.
+    Publications(Vec<Message<Submission>>),
+    /// Messages for the fan-out.
+    Deliveries(Line, Vec<Message<Job>>),
+    /// Messages of standard queues.
+    Loose(&'static str, Timestamp, Vec<Loose>),
+    /// Records of a line of the stream.
+    Records(usize, Vec<Record>),
+    /// A run of the reaper, since when.
+    Reap(Timestamp),
+}
+
+/// Everything that is taken from, and what is being worked on.
+#[derive(Debug, Default)]
+pub(crate) struct Feeds {
+    at_work: BTreeMap<TaskId, Work>,
+    loose: Vec<Loose>,
+    lanes: [Lane; 4],
+    paused_until: BTreeMap<&'static str, Timestamp>,
+    records: u64,
+    messages: u64,
+    poisonous: Vec<String>,
+    healed: bool,
+    dead_publications: Vec<Message<Submission>>,
+    dead_deliveries: Vec<Message<Job>>,
+    dead_loose: Vec<Loose>,
+    /// Receives after which a message is dead.
+    most_receives: u32,
+    /// How far the end has been checked.
+    pub(crate) checked: Checked,
+}
+
+impl Feeds {
+    /// Empty ones. A message that was received so often is dead.
+    #[must_use]
+    pub(crate) fn new(most_receives: u32) -> Self {
+        Self { most_receives, ..Self::default() }
+    }
+
+    /// An invocation begins.
+    pub(crate) fn begins(&mut self, task: TaskId, work: Work) {
+        self.at_work.insert(task, work);
+    }
+
+    /// A run of the reaper begins.
+    pub(crate) fn reaping(&mut self, task: TaskId, now: Timestamp) {
+        self.begins(task, Work::Reap(now));
+    }
+
+    /// A standard queue has a message more.
+    pub(crate) fn loose(&mut self, message: Loose, now: Timestamp) {
+        self.messages += 1;
+        self.loose.push(Loose { id: format!("{}-{}", message.queue, self.messages), visible_at: now, ..message });
+    }
+
+    /// The stream has a record that nobody can read.
+    pub(crate) fn poison_stream(&mut self, now: Timestamp) {
+        self.records += 1;
+        self.lanes[0].waiting.push_back(sources::poison_record(self.records, now));
+    }
+
+    /// The outbox has a row more, in one shard of its stream or the other.
+    pub(crate) fn row(&mut self, row: impl FnOnce(u64) -> Record, other_shard: bool) {
+        self.records += 1;
+        let record = row(self.records);
+        self.lanes[2 + usize::from(other_shard)].waiting.push_back(record);
+    }
+
+    /// When something that waits can be taken.
+    #[must_use]
+    pub(crate) fn next_at(&self, now: Timestamp) -> Option<Timestamp> {
+        let loose = self.loose.iter().map(|message| message.visible_at);
+        let lines = self.lanes.iter().filter(|line| !line.busy && !line.waiting.is_empty());
+        let lines = lines.map(|line| line.not_before);
+        let paused = self.paused_until.values().copied();
+        loose.chain(lines).chain(paused).filter(|at| *at > now).min()
+    }
+
+    /// Nothing is paused any more.
+    pub(crate) fn heal(&mut self) {
+        self.healed = true;
+        self.paused_until.clear();
+    }
+
+    fn in_flight(&self, queue: &str) -> usize {
+        let of = |work: &&Work| match work {
+            Work::Publications(_) => queue == "publications",
+            Work::Deliveries(Line::Narrow, _) => queue == "deliveries",
+            Work::Deliveries(Line::Wide, _) => queue == "deliveries-wide",
+            Work::Loose(of, ..) => *of == queue,
+            Work::Records(..) | Work::Call { .. } | Work::Authorize(_) | Work::Reap(_) => false,
+        };
+        self.at_work.values().filter(of).count()
+    }
+}
+
+impl Run {
+    /// Invokes for whatever waits. Whether there was anything.
+    pub(crate) fn feed(&mut self) -> bool {
+        let publications = self.pipeline.queues.publications.clone();
+        let mut fed = self.feed_fifo("publications", &publications, Work::Publications);
+        for (line, name) in [(Line::Narrow, "deliveries"), (Line::Wide, "deliveries-wide")] {
+            let queue = self.pipeline.queues.line(line).clone();
+            fed |= self.feed_fifo(name, &queue, |messages| Work::Deliveries(line, messages));
+        }
+        for check in self.pipeline.queues.checks.take() {
+            let now = self.now();
+            self.feeds.loose(Loose::check(&check), now);
+        }
+        fed |= self.feed_loose("presence") | self.feed_loose("events");
+        (0..self.feeds.lanes.len()).for_each(|line| fed |= self.feed_records(line));
+        fed
+    }
+
+    /// Whether a queue delivers nothing for now.
+    fn is_paused(&mut self, queue: &'static str) -> bool {
+        let now = self.now();
+        if self.feeds.paused_until.get(queue).is_some_and(|until| *until > now) {
+            return true;
+        }
+        self.feeds.paused_until.remove(queue);
+        let mut core = self.shared.lock();
+        let paused = core.fires(Fault::Delayed, || queue.to_owned());
+        if paused {
+            let until = now.plus(Duration::from_millis(core.dice.within(1, 30_000)));
+            drop(core);
+            self.feeds.paused_until.insert(queue, until);
+        }
+        paused
+    }
+
+    /// An invocation has ended by itself.
+    pub(crate) fn ended(&mut self, task: TaskId, outcome: Outcome) {
+        let Some(work) = self.feeds.at_work.remove(&task) else { return };
+        match (work, outcome) {
+            (Work::Authorize(connection), Outcome::Authorized(decided)) => self.authorized(&connection, decided),
+            (Work::Reap(began), Outcome::Run) => self.check_expired_are_closed(task, began),
+            (Work::Call { function, connection, began, shown }, Outcome::Answered(answer)) => {
+                self.check_rights(&connection, began, shown, answer.body.as_deref().unwrap_or_default());
+                self.answered(function, &connection, answer.status, answer.body);
+            }
+            (Work::Publications(messages), Outcome::Batch(failed)) => {
+                let queue = self.pipeline.queues.publications.clone();
+                if self.shared.lock().disturbed.contains(&task) {
+                    self.shared.lock().interrupts(task, &messages);
+                }
+                self.worked_off(task, "publications", &queue, messages, &failed);
+            }
+            (Work::Deliveries(line, messages), Outcome::Batch(failed)) => {
+                let queue = self.pipeline.queues.line(line).clone();
+                self.worked_off(task, "deliveries", &queue, messages, &failed);
+            }
+            (Work::Loose(queue, began, messages), Outcome::Batch(failed)) => {
+                self.loose_worked_off(task, (queue, began), messages, &failed);
+            }
+            (Work::Records(at, records), Outcome::Records(failed)) => {
+                self.records_worked_off(at, &records, failed.first());
+            }
+            _ => {}
+        }
+    }
+
+    /// An invocation was killed, or never got an answer.
+    pub(crate) fn came_to_nothing(&mut self, task: TaskId) {
+        match self.feeds.at_work.remove(&task) {
+            Some(Work::Authorize(connection)) => self.authorized(&connection, Err(500)),
+            Some(Work::Call { function, connection, began, shown }) => {
+                self.check_rights(&connection, began, shown, "");
+                self.nobody_answers(function, &connection);
+            }
+            Some(Work::Records(at, records)) => {
+                let first = records.first().map(|record| record.sequence_number.clone());
+                self.records_worked_off(at, &records, first.as_ref());
+            }
+            Some(Work::Publications(messages)) => self.shared.lock().interrupts(task, &messages),
+            Some(Work::Deliveries(_, messages)) => self.shared.lock().interrupts(task, &messages),
+            // Messages come back when they are visible again; the reaper runs again.
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! What members do, as their scripts say.
+
+use std::collections::BTreeMap;
+
+use domain::{Data, Position, PublicationId, RoomId};
+use roomcast_client::rules::{Client, Loss};
+
+use crate::check::Heard;
+use crate::due::Due;
+use crate::faults::Fault;
+use crate::run::Run;
+
+impl Run {
+    /// An application begins, where it had ended.
+    pub(crate) fn begin(&mut self, at: usize) {
+        let now_ms = self.now_ms();
+        let member = &mut self.members[at];
+        if member.client.is_some() {
+            return;
+        }
+        member.seed = member.seed.wrapping_add(1);
+        let mut client = Client::new(member.seed, now_ms).with_renewals();
+        let before: BTreeMap<RoomId, Position> = member
+            .wanted
+            .iter()
+            .filter_map(|room| Some((room.clone(), member.lives.last()?.position(room)?.clone())))
+            .collect();
+        member.lives.push(Heard::default());
+        let last = member.lives.len() - 1;
+        for room in &member.wanted {
+            let since = before.get(room).cloned();
+            member.lives[last].asks(room, since.clone());
+            // 3 rooms are fewer than a connection may be in.
+            let _ = client.join(room.clone(), since, now_ms);
+        }
+        member.client = Some(client);
+        self.carry_out(at);
+        self.wake(at);
+    }
+
+    pub(crate) fn join(&mut self, at: usize, room: RoomId) {
+        let now_ms = self.now_ms();
+        let member = &mut self.members[at];
+        member.wanted.insert(room.clone());
+        member.joined_at_ms = now_ms;
+        if let Some(client) = &mut member.client {
+            let _ = client.join(room, None, now_ms);
+        }
+        self.carry_out(at);
+    }
+
+    pub(crate) fn leave(&mut self, at: usize, room: &RoomId) {
+        let now_ms = self.now_ms();
+        let member = &mut self.members[at];
+        member.wanted.remove(room);
+        if let Some(client) = &mut member.client {
+            client.leave(room, now_ms);
+        }
+        self.carry_out(at);
+    }
+
+    pub(crate) fn publish(&mut self, at: usize, room: RoomId, id: Option<&str>) {
+        match id {
+            None => self.publish_as(at, room, "p"),
+            Some(id) => self.publish_same(at, room, id),
+        }
+    }
+
+    /// Publishes under an id that begins with that.
+    pub(crate) fn publish_as(&mut self, at: usize, room: RoomId, name: &str) {
+        self.published += 1;
+        let pid = testkit::samples::publication_id(&format!("{name}{}", self.published));
+        self.publish_text(at, room.clone(), pid, &format!("\"{} in {room}\"", self.published));
+    }
+
+    /// An id is used once by each user: what it says is for others to use it, too.
+    fn publish_same(&mut self, at: usize, room: RoomId, id: &str) {
+        self.published += 1;
+        let pid = testkit::samples::publication_id(&format!("{id}-{}", room.as_str().len()));
+        let member = &self.members[at];
+        if member.lives.iter().any(|heard| heard.accepted().contains(&(room.clone(), pid.clone()))) {
+            return self.carry_out(at);
+        }
+        let says = format!("\"{} says the same\"", member.user);
+        self.publish_text(at, room, pid, &says);
+    }
+
+    fn publish_text(&mut self, at: usize, room: RoomId, pid: PublicationId, data: &str) {
+        let Ok(data) = Data::parse(data) else { return };
+        let now_ms = self.now_ms();
+        let member = &mut self.members[at];
+        if let Some(client) = &mut member.client
+            && client.publish(room.clone(), pid.clone(), data, now_ms).is_ok()
+        {
+            member.unanswered.insert((room, pid));
+        }
+        self.carry_out(at);
+    }
+
+    /// The network ends the newest connection of a member, and both sides know.
+    pub(crate) fn reset(&mut self, at: usize) {
+        let Some(connection) = self.members[at].newest() else { return };
+        let opening = self.shared.lock().sockets.get(&connection).is_some_and(|socket| socket.opening);
+        if opening {
+            return;
+        }
+        self.lost_by_client(&connection, &Loss::Failed("reset".to_owned()));
+        self.shared.lock().after_ms(5, Due::ClosedFrom(connection));
+    }
+
+    pub(crate) fn vanish(&mut self, at: usize) {
+        let Some(connection) = self.members[at].newest() else { return };
+        let mut core = self.shared.lock();
+        let Some(socket) = core.sockets.get_mut(&connection).filter(|socket| socket.open) else { return };
+        socket.black_hole = true;
+        core.faults.note(Fault::BlackHole);
+        drop(core);
+        self.lost_silently = true;
+    }
+
+    pub(crate) fn cut(&mut self, at: usize) {
+        let Some(connection) = self.members[at].newest() else { return };
+        let mut core = self.shared.lock();
+        core.faults.note(Fault::Cut);
+        core.close(&connection);
+    }
+
+    pub(crate) fn restart(&mut self, at: usize, away_ms: u64) {
+        let member = &mut self.members[at];
+        if let Some(mut client) = member.client.take() {
+            client.stop();
+            member.unanswered.clear();
+            let links = std::mem::take(&mut member.links);
+            let mut core = self.shared.lock();
+            for connection in links.into_values() {
+                if let Some(socket) = core.sockets.get_mut(&connection) {
+                    socket.held = false;
+                }
+                core.after_ms(5, Due::ClosedFrom(connection));
+            }
+        }
+        self.shared.lock().after_ms(away_ms, Due::Begin(at));
+    }
+}

@@ -1,0 +1,197 @@
+//! What members hear: it is checked, and handed to their clients.
+
+use std::time::Duration;
+
+use domain::{Code, ConnectionId, Position, RoomId, Sequence, Timestamp};
+use protocol::block::AnyBlock;
+use protocol::server::ServerFrame;
+use roomcast_client::rules::{Event, Loss};
+
+use crate::backend::What;
+use crate::kind::{Broken, Kind};
+use crate::mistake::Mistake;
+use crate::run::Run;
+
+/// So long after it was left a room may still be heard on the wire: its index lags 5 s, a job that has read it runs for 5 s,
+/// and a slow post takes 5 s.
+const HEARD_AFTER_LEAVE_MS: u64 = 16_000;
+
+/// Poison delays others by this at the most.
+const TOLD_WITHIN: Duration = Duration::from_secs(10);
+
+impl Run {
+    pub(crate) fn hears(&mut self, connection: &ConnectionId, text: &str) {
+        self.check_the_wire(connection, text);
+        let Some((at, link)) = self.holder(connection) else { return };
+        if self.mistake == Some(Mistake::HoldDropped) && self.is_above_a_gap(at, text) {
+            return;
+        }
+        let now_ms = self.now_ms();
+        self.shared.lock().tell(|| format!("{connection} < {text}"));
+        if let Some(client) = &mut self.members[at].client {
+            client.received(link, text, now_ms);
+        }
+        self.carry_out(at);
+    }
+
+    pub(super) fn is_above_a_gap(&self, at: usize, text: &str) -> bool {
+        let Ok(ServerFrame::Blocks(blocks)) = ServerFrame::parse(text) else { return false };
+        blocks.iter().any(|block| match block {
+            AnyBlock::Run(block) => {
+                let heard = self.members[at].heard().position(&block.room);
+                heard.is_some_and(|heard| heard.epoch == block.ep && block.seq > heard.sequence.next())
+            }
+            _ => false,
+        })
+    }
+
+    /// Whether it is what the token of a member, or the lack of one, had to lead to.
+    fn was_foreseen(&mut self, at: usize, event: &Event) -> bool {
+        let member = &mut self.members[at];
+        match event {
+            Event::Ended { because: Loss::Refused { status: 401 | 403 } } if member.stranger.is_some() => {
+                member.turned_away = true;
+                member.client = None;
+                true
+            }
+            Event::Online if member.stranger.is_some() => {
+                self.shared.lock().broke(Kind::Admitted, format!("member {at} was let in: {:?}", member.stranger));
+                true
+            }
+            Event::Ended { because: Loss::Told { code } } if code == "kicked" => {
+                let foreseen = self.backend.ordered(&member.user_id(), &What::Close);
+                if foreseen {
+                    self.restart(at, 3_000);
+                }
+                foreseen
+            }
+            Event::Removed { room, code } if code == "removed" => {
+                let foreseen = self.backend.ordered(&member.user_id(), &What::Remove(room.clone()));
+                if foreseen {
+                    member.wanted.remove(room);
+                    member.lives.last_mut().into_iter().for_each(|heard| heard.forgets(room));
+                }
+                foreseen
+            }
+            Event::Joined { room, .. } if !member.wanted.contains(room) => {
+                if self.backend.ordered(&member.user_id(), &What::Join(room.clone())) {
+                    member.wanted.insert(room.clone());
+                } else {
+                    self.shared.lock().broke(Kind::Phantom, format!("member {at} did not want to be in {room}"));
+                }
+                false
+            }
+            Event::Refused { room, failure } if failure.code == Code::Forbidden => member.gives_up(room),
+            Event::Removed { room, code } if code == "forbidden" => member.gives_up(room),
+            _ => false,
+        }
+    }
+
+    /// What is posted of a room goes to who is in it, or was a moment ago.
+    pub(super) fn check_the_wire(&self, connection: &ConnectionId, text: &str) {
+        let Ok(ServerFrame::Blocks(blocks)) = ServerFrame::parse(text) else { return };
+        let now = self.now();
+        for block in blocks {
+            let room = match block {
+                AnyBlock::Run(block) => {
+                    for message in &block.m {
+                        self.check_age(connection, message.id.as_ref(), message.at);
+                        self.check_echo(connection, message.from.as_ref(), message.id.as_ref());
+                    }
+                    block.room
+                }
+                AnyBlock::Ephemeral(block) => block.room,
+                AnyBlock::Presence(block) => block.room,
+            };
+            self.check_rights_to_hear(connection, &room, text);
+            self.check_belongs(connection, &room, now, text);
+        }
+    }
+
+    /// Where nothing goes wrong but what nobody can read, everything is told within 10 s: whatever is in its queues and streams.
+    fn check_age(&self, connection: &ConnectionId, id: &str, accepted_at: Timestamp) {
+        let mut core = self.shared.lock();
+        let age = core.now.since(self.said_at.get(id).copied().unwrap_or(accepted_at));
+        if core.faults.is_calm() && age > TOLD_WITHIN {
+            core.broke(Kind::Delayed, format!("{connection} hears {id} after {age:?}"));
+        }
+    }
+
+    fn check_belongs(&self, connection: &ConnectionId, room: &RoomId, now: Timestamp, text: &str) {
+        let mut core = self.shared.lock();
+        if room.is_everyone() {
+            return;
+        }
+        if let Some(owner) = room.inbox_owner() {
+            let context = core.sockets.get(connection).and_then(|socket| socket.context.as_ref());
+            if context.is_none_or(|context| context.identity.user.as_ref() != owner) {
+                core.broke(Kind::CrossRoom, format!("{connection} is not {owner}'s: {text}"));
+            }
+            return;
+        }
+        match self.belonged.get(&(connection.clone(), room.clone())).map(|one| one.left) {
+            None => core.broke(Kind::CrossRoom, format!("{connection} never was in {room}: {text}")),
+            Some(Some(left)) if now.since(left).as_millis() > u128::from(HEARD_AFTER_LEAVE_MS) => {
+                let ago = now.since(left);
+                core.broke(Kind::LateAfterLeave, format!("{connection} left {room} {ago:?} ago: {text}"));
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// Who hears has a token for it, or had one a moment ago.
+    fn check_rights_to_hear(&self, connection: &ConnectionId, room: &RoomId, text: &str) {
+        let mut core = self.shared.lock();
+        let (now, slack) = (core.now, core.clocks_differ() + core.posts_linger());
+        let Some(socket) = core.sockets.get(connection) else { return };
+        let expired = now.since(socket.rights.expires_at);
+        let user = socket.context.as_ref().map(|context| &context.identity.user);
+        let brought = user.is_some_and(|user| self.backend.ordered(user, &What::Join(room.clone())));
+        let barred = socket.rights.barred_since(room).filter(|_| !brought).map(|since| now.since(since));
+        if expired > slack {
+            core.broke(Kind::HeardExpired, format!("the token of {connection} expired {expired:?} ago: {text}"));
+        }
+        if let Some(barred) = barred.filter(|barred| *barred > slack) {
+            core.broke(Kind::NotAllowed, format!("{connection} may not hear {room} since {barred:?}: {text}"));
+        }
+    }
+
+    pub(super) fn told(&mut self, at: usize, event: &Event) {
+        let name = self.members[at].user;
+        self.shared.lock().tell(|| format!("member {at} ({name}) is told {}", short(event)));
+        let member = &mut self.members[at];
+        if let Event::Accepted { room, pid } | Event::Rejected { room, pid, .. } = event {
+            member.unanswered.remove(&(room.clone(), pid.clone()));
+        }
+        if let Some(Broken { kind, what }) = self.check_said(at, event) {
+            self.shared.lock().broke(kind, what);
+        }
+        match event {
+            Event::Message(message) => self.pass_over_own(at, &message.room, &before(&message.at)),
+            Event::Resumed { room, at: to, .. } => self.pass_over_own(at, room, to),
+            _ => {}
+        }
+        if self.was_foreseen(at, event) {
+            return;
+        }
+        let member = &mut self.members[at];
+        let last = member.lives.len() - 1;
+        if let Some(Broken { kind, what }) = member.lives[last].hear(event, &self.restored) {
+            self.shared.lock().broke(kind, format!("member {at} ({name}): {what}"));
+        }
+    }
+}
+
+fn before(at: &Position) -> Position {
+    Position { epoch: at.epoch.clone(), sequence: Sequence::new(at.sequence.get().saturating_sub(1)) }
+}
+
+fn short(event: &Event) -> String {
+    match event {
+        Event::Message(message) => {
+            let (epoch, sequence) = (&message.at.epoch, message.at.sequence.get());
+            format!("{} by {} at {epoch}/{sequence} in {}", message.pid, message.by, message.room)
+        }
+        other => format!("{other:?}"),
+    }
+}

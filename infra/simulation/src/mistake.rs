@@ -1,0 +1,47 @@
+//! Mistakes that are made on purpose, to see that they are found.
+
+use testkit::memory::Bug;
+
+/// A mistake that is made on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Mistake {
+    /// By what functions are wired to.
+    Memory(Bug),
+    /// A batch is reported as done, whatever failed.
+    WholeBatchDone,
+    /// A client drops what comes above a gap.
+    HoldDropped,
+    /// A client does not check its position after joining.
+    SettlingSkipped,
+    /// Everybody is let in, with or without a token, from whatever page.
+    EverybodyAdmitted,
+    /// Connections that are to be closed are not.
+    CloseIgnored,
+    /// Every frame is posted twice.
+    PostedTwice,
+}
+
+impl Mistake {
+    /// Every one of them.
+    #[must_use]
+    pub fn all() -> Vec<Self> {
+        let others = [
+            Self::WholeBatchDone,
+            Self::HoldDropped,
+            Self::SettlingSkipped,
+            Self::EverybodyAdmitted,
+            Self::CloseIgnored,
+            Self::PostedTwice,
+        ];
+        Bug::ALL.into_iter().map(Self::Memory).chain(others).collect()
+    }
+
+    /// As the command line names it.
+    #[must_use]
+    pub fn name(self) -> String {
+        match self {
+            Self::Memory(bug) => format!("{bug:?}"),
+            other => format!("{other:?}"),
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! What replies say must be so.
+
+use domain::{Code, ConnectionId, Timestamp};
+use protocol::reply::{Answer as Reply, Joined, Synced, SyncedRooms};
+use protocol::server::ServerFrame;
+
+use crate::kind::Kind;
+use crate::run::Run;
+use crate::tokens::Token;
+
+impl Run {
+    /// A request has been answered: what that says of its token.
+    pub(crate) fn check_rights(
+        &self,
+        connection: &ConnectionId,
+        began: Timestamp,
+        shown: Option<(Token, u64)>,
+        body: &str,
+    ) {
+        let mut core = self.shared.lock();
+        let (now, slack) = (core.now, core.clocks_differ());
+        let Some(socket) = core.sockets.get_mut(connection) else { return };
+        if shown.is_some() {
+            socket.rights.was_looked_at();
+        }
+        match (ServerFrame::parse(body), shown) {
+            (Ok(ServerFrame::Answer(Reply { outcome: Ok(_), .. })), Some((token, number))) => {
+                socket.rights.counts(&token, number, now);
+            }
+            (Ok(ServerFrame::Answer(Reply { outcome: Err(failure), .. })), _)
+                if failure.code == Code::TokenExpired && socket.rights.is_good_for(began, now.plus(slack)) =>
+            {
+                core.broke(Kind::Refused, format!("{connection} has renewed its token: {body}"));
+            }
+            _ => {}
+        }
+    }
+
+    /// `recovered: true` means that what is replayed goes on without a gap, and ends where it says.
+    pub(crate) fn check_reply(&self, connection: &ConnectionId, body: &str) {
+        let Ok(ServerFrame::Answer(Reply { outcome: Ok(raw), .. })) = ServerFrame::parse(body) else { return };
+        let joined: Vec<Joined> = match Reply::done::<SyncedRooms>(&raw) {
+            Ok(synced) => synced.rooms.into_values().filter_map(only_joined).collect(),
+            Err(_) => Reply::done::<Joined>(&raw).into_iter().collect(),
+        };
+        for one in joined.into_iter().filter(|one| one.recovered == Some(true)) {
+            let mut next = None;
+            for block in &one.b {
+                if next.is_some_and(|next| next != block.seq.get()) {
+                    let what = format!("{connection} is told that {} is whole, and has a gap: {body}", one.room);
+                    self.shared.lock().broke(Kind::FalseRecovered, what);
+                }
+                next = Some(block.seq.get() + block.m.len() as u64);
+            }
+            let end = one.next.map_or(one.seq.get(), |after| after.get());
+            if next.is_some_and(|next| next != end + 1) {
+                let what = format!("{connection} is told that {} is whole through {end}: {body}", one.room);
+                self.shared.lock().broke(Kind::FalseRecovered, what);
+            }
+        }
+    }
+}
+
+fn only_joined(synced: Synced) -> Option<Joined> {
+    match synced {
+        Synced::Joined(joined) => Some(joined),
+        Synced::Refused { .. } => None,
+    }
+}

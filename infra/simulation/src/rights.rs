@@ -1,0 +1,63 @@
+//! What the tokens of a connection allow, as far as its client has shown them: a model too simple to be wrong.
+
+use std::collections::BTreeMap;
+
+use domain::{RoomId, Timestamp};
+
+use crate::tokens::Token;
+
+/// What the tokens of a connection allow.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Rights {
+    /// When the longest lasting of its tokens expires: not later may it hear anything.
+    pub(crate) expires_at: Timestamp,
+    /// Rooms that it may not hear, since when.
+    barred: BTreeMap<RoomId, Timestamp>,
+    /// How many tokens it has shown.
+    shown: u64,
+    /// How many of them are being looked at.
+    in_flight: u64,
+    /// Whether two were looked at at the same time: either may count.
+    doubtful: bool,
+    /// When it was last told that a token is good, and until when that one is.
+    renewed: Option<(Timestamp, Timestamp)>,
+}
+
+impl Rights {
+    /// A token is shown, which may or may not come to count; its number. What it allows may be heard from now on.
+    pub(crate) fn shows(&mut self, token: &Token) -> u64 {
+        self.expires_at = self.expires_at.max(token.expires_at);
+        self.barred.retain(|room, _| token.denied.contains(room));
+        self.doubtful = self.in_flight > 0;
+        self.in_flight += 1;
+        self.shown += 1;
+        self.shown
+    }
+
+    /// A token has been looked at, whatever came of it.
+    pub(crate) fn was_looked_at(&mut self) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+    }
+
+    /// A token counts, says the server. What it denies may not be heard, unless another one was shown meanwhile.
+    pub(crate) fn counts(&mut self, token: &Token, number: u64, now: Timestamp) {
+        if number == self.shown && !self.doubtful {
+            for room in &token.denied {
+                self.barred.entry(room.clone()).or_insert(now);
+            }
+            self.renewed = Some((now, token.expires_at));
+        }
+    }
+
+    /// Since when it may not hear a room.
+    #[must_use]
+    pub(crate) fn barred_since(&self, room: &RoomId) -> Option<Timestamp> {
+        self.barred.get(room).copied()
+    }
+
+    /// Whether a request that began then is judged by a token that is good for long.
+    #[must_use]
+    pub(crate) fn is_good_for(&self, began: Timestamp, until: Timestamp) -> bool {
+        self.renewed.is_some_and(|(at, expires_at)| at < began && until < expires_at)
+    }
+}

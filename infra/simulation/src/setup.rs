@@ -1,0 +1,97 @@
+//! How a run begins.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use testkit::clock::{TurnedClock, Turning};
+use testkit::memory::{Bug, Lag, Queues, Store, Topic};
+use testkit::samples;
+
+use crate::backend::Backend;
+use crate::chance::Dice;
+use crate::core::Shared;
+use crate::due::Due;
+use crate::executor::Executor;
+use crate::faults::{Fault, Faults};
+use crate::feeds::Feeds;
+use crate::members::Member;
+use crate::mistake::Mistake;
+use crate::pipeline::Pipeline;
+use crate::report::Options;
+use crate::run::{REAPER_EVERY_MS, Run};
+use crate::script::Script;
+
+impl Run {
+    pub(crate) fn new(seed: u64, faults: Faults, script: &Script, options: &Options) -> Self {
+        let clock = TurnedClock::new(samples::NOW, Turning::ByHand);
+        // Where dead letters are redriven there are some.
+        let most_receives = if faults.has(Fault::Redriven) { 2 } else { 10 };
+        let (lags, small) = (faults.has(Fault::IndexLags), faults.has(Fault::SmallPages));
+        let shared = Shared::new(clock.clone(), samples::NOW, seed, faults, options.told);
+        let store = Store::new(clock.clone());
+        let bug = match options.mistake {
+            Some(Mistake::Memory(bug)) => Some(bug),
+            _ => None,
+        };
+        let pipeline = Pipeline {
+            shared: shared.clone(),
+            store: store.with_bug(bug),
+            queues: Queues::new(clock),
+            topic: Topic::default(),
+            mistake: options.mistake,
+            bug,
+            chance: Dice::new(seed, 5).seeded(),
+        };
+        {
+            let mut core = shared.lock();
+            core.targets.clone_from(&options.targets);
+            if lags {
+                core.faults.note(Fault::IndexLags);
+                store.set_lag(Lag::Time(Duration::from_millis(core.dice.below(4_000))));
+            }
+            if small || bug == Some(Bug::NoPaging) {
+                core.faults.note(Fault::SmallPages);
+                store.set_page_size(2);
+                store.set_empty_pages(bug != Some(Bug::NoPaging));
+            }
+            for (number, (at, member, step)) in script.steps.iter().enumerate() {
+                if !options.skipped.contains(&number) {
+                    core.after_ms(*at, Due::Step(*member, step.clone()));
+                }
+            }
+            core.after_ms(script.heals_ms, Due::Heal);
+            core.after_ms(REAPER_EVERY_MS, Due::Reap);
+        }
+        let mut members: Vec<Member> =
+            script.users.iter().enumerate().map(|(at, user)| Member::new(at, user, seed)).collect();
+        for (at_ms, stranger) in &script.strangers {
+            shared.lock().after_ms(*at_ms, Due::Begin(members.len()));
+            let mallory = Member::new(members.len(), "mallory", seed);
+            members.push(Member { stranger: Some(*stranger), ..mallory });
+        }
+        Self {
+            shared,
+            executor: Executor::default(),
+            pipeline,
+            feeds: Feeds::new(most_receives),
+            members,
+            mistake: options.mistake,
+            connections: 0,
+            requests: 0,
+            published: 0,
+            belonged: BTreeMap::new(),
+            restored: BTreeSet::new(),
+            backend: Backend::default(),
+            said_at: BTreeMap::new(),
+            said: BTreeMap::new(),
+            quiet: BTreeSet::new(),
+            loud: BTreeSet::new(),
+            issued: BTreeMap::new(),
+            no_tokens_until: samples::NOW,
+            said_gone: BTreeSet::new(),
+            lost_silently: false,
+            order: Dice::new(seed, 6),
+            ended: false,
+        }
+    }
+}

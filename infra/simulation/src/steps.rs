@@ -1,0 +1,129 @@
+//! What happens in a run beside what its members say: backends, growth, restores, healing, the reaper.
+
+use domain::{RoomId, Timestamp};
+use testkit::memory::Lag;
+use testkit::samples;
+
+use crate::backend::What;
+use crate::due::Due;
+use crate::executor::TaskId;
+use crate::faults::Fault;
+use crate::kind::Kind;
+use crate::owed::OWED_WITHIN;
+use crate::run::{REAPER_EVERY_MS, Run};
+use crate::socket::Socket;
+use crate::step::{PLACES, Poison, Step};
+
+impl Run {
+    pub(crate) fn step(&mut self, member: usize, step: &Step) {
+        self.shared.lock().tell(|| format!("member {member} ({}): {step:?}", self.members[member].user));
+        let room = |at: &usize| samples::room(PLACES[*at]);
+        match step {
+            Step::Join(at) => self.join(member, room(at)),
+            Step::Leave(at) => self.leave(member, &room(at)),
+            Step::Publish(at, count) => (0..*count).for_each(|_| self.publish(member, room(at), None)),
+            Step::PublishSameId(at) => self.publish(member, room(at), Some("same")),
+            Step::Event(at) => self.event_of_a_backend(room(at)),
+            Step::Row(at) => self.row_of_a_backend(room(at)),
+            Step::Say(at) => self.say(member, &room(at)),
+            Step::PublishQuietly(at) => self.publish_quietly(member, room(at)),
+            Step::Bring(at) => self.order(self.members[member].user_id(), What::Join(room(at))),
+            Step::Remove(at) => self.order(self.members[member].user_id(), What::Remove(room(at))),
+            Step::Kick => self.order(self.members[member].user_id(), What::Close),
+            Step::Reset => self.reset(member),
+            Step::Vanish => self.vanish(member),
+            Step::Deny(at) => self.deny(member, room(at)),
+            Step::Restart(away_ms) => self.restart(member, *away_ms),
+            Step::Cut => self.cut(member),
+            Step::Storm => {
+                self.shared.lock().faults.note(Fault::Storm);
+                (0..self.members.len()).for_each(|member| self.reset(member));
+            }
+            Step::Grow(at) => self.grow(&room(at)),
+            Step::Restore(at, lost) => self.restore(&room(at), *lost),
+            Step::Poison(at, Poison::Publication) => self.poison(&room(at)),
+            Step::Poison(at, Poison::Job) => self.poison_job(&room(at)),
+            Step::Poison(_, Poison::Check) => self.poison_check(),
+            Step::Poison(_, Poison::Event) => self.poison_of_a_backend(false),
+            Step::Poison(_, Poison::Row) => self.poison_of_a_backend(true),
+            Step::PoisonRecord => {
+                self.shared.lock().faults.note(Fault::PoisonRecord);
+                let now = self.now();
+                self.feeds.poison_stream(now);
+            }
+        }
+    }
+
+    /// A run of the reaper that nothing disturbed has closed whose token had expired when it began.
+    pub(crate) fn check_expired_are_closed(&self, task: TaskId, began: Timestamp) {
+        let mut core = self.shared.lock();
+        let by = began.minus(core.clocks_differ());
+        if core.disturbed.contains(&task) {
+            return;
+        }
+        let lapsed = |socket: &Socket| socket.open && socket.rights.expires_at <= by;
+        let lapsed = core.sockets.iter().find(|(_, socket)| lapsed(socket)).map(|(id, _)| id.clone());
+        if let Some(connection) = lapsed {
+            core.broke(Kind::NotClosed, format!("the token of {connection} has expired, and a reaper left it open"));
+        }
+    }
+
+    /// Somebody joins a full shard: the room is grown before anything else.
+    fn grow(&mut self, room: &RoomId) {
+        let store = &self.pipeline.store;
+        let grown = futures::executor::block_on(async {
+            use domain::ports::Rooms;
+            let Some(head) = store.head(room).await.ok().flatten() else { return false };
+            let Some(more) = domain::Growth::after_count(head.shards, u64::MAX) else { return false };
+            head.shards.get() < 64 && store.grow(room, head.shards, more).await.is_ok()
+        });
+        if grown {
+            self.shared.lock().tell(|| format!("{room} has grown"));
+        }
+    }
+
+    fn restore(&mut self, room: &RoomId, lost: u64) {
+        let epoch = domain::Epoch::from_random(self.order.bits());
+        self.pipeline.store.restore(room, lost, epoch);
+        self.shared.lock().faults.note(Fault::Restored);
+        self.restored.insert(room.clone());
+        // Whoever is in it learns of it with the next publication, or keep-alive.
+        self.lost_silently = true;
+    }
+
+    pub(crate) fn heal(&mut self) {
+        // Whoever renewed a token late has missed something, and learns of it with the next publication, or keep-alive.
+        self.lost_silently |= self.shared.lock().faults.could(Fault::TokenExpires);
+        {
+            let mut core = self.shared.lock();
+            core.tell(|| "everything heals".to_owned());
+            let redriven = core.faults.has(Fault::Redriven);
+            core.faults.heal();
+            let now = core.now;
+            (core.throttled_until, core.forbidden_until) = (now, now);
+            core.sockets.values_mut().for_each(|socket| socket.full_until = now);
+            core.at(now.plus(OWED_WITHIN), Due::Owed);
+            drop(core);
+            self.redrive(1 + u32::from(redriven));
+        }
+        self.pipeline.store.set_lag(Lag::None);
+        self.pipeline.store.set_empty_pages(false);
+        self.feeds.heal();
+    }
+
+    pub(crate) fn reap(&mut self) {
+        self.cut_off();
+        let twice = self.shared.lock().fires(Fault::ReapersOverlap, || "reaper".to_owned());
+        if self.shared.lock().faults.has(Fault::ReaperRaces) {
+            self.shared.lock().faults.note(Fault::ReaperRaces);
+        }
+        for _ in 0..1 + u32::from(twice) {
+            let task = self.executor.reserve();
+            let now = self.now();
+            self.feeds.reaping(task, now);
+            self.pipeline.reap(&mut self.executor, task);
+        }
+        let more_often = self.shared.lock().faults.has(Fault::ReaperRaces);
+        self.shared.lock().after_ms(if more_often { REAPER_EVERY_MS / 4 } else { REAPER_EVERY_MS }, Due::Reap);
+    }
+}

@@ -1,0 +1,169 @@
+//! What a member gets more than once on the wire, and why: never without a cause, and never more often than there are causes.
+//!
+//! Everything is counted for one member and one position. Each job that covers the position is one frame at most, each pass
+//! of it that came back (a worker that died, or could not go on) one more, and each post whose outcome was unknown one more. A
+//! shard has one such job, but for those that were delivered again, and those that a sequencer queued again after it had
+//! been interrupted.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::{ConnectionId, Job, RoomId, Sequence, Shard, Work};
+use protocol::block::AnyBlock;
+use protocol::server::ServerFrame;
+use testkit::memory::Message;
+
+use crate::executor::TaskId;
+use crate::kind::Kind;
+use crate::run::Run;
+
+/// A position of a room: its epoch, and its place there.
+type Place = (RoomId, String, Sequence);
+
+/// What became of one post, as far as the one knows who made it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Posted {
+    /// It arrived, and that is known.
+    Known,
+    /// It arrived, and that is not known.
+    Unknown,
+    /// It did not arrive.
+    Not,
+}
+
+/// A job as it was handed to the fan-out.
+#[derive(Debug)]
+struct Handed {
+    job: Job,
+    deduplication_id: String,
+    /// To how many workers more while one was at it.
+    again: u64,
+}
+
+/// What was posted, and what for.
+#[derive(Debug, Default)]
+pub(crate) struct Wire {
+    posts: BTreeMap<(ConnectionId, Place), Vec<(TaskId, Posted)>>,
+    jobs: BTreeMap<String, Handed>,
+    came_back: BTreeMap<TaskId, BTreeSet<String>>,
+    /// Invocations of the sequencer that were interrupted, by room; and messages of it that came twice.
+    interrupted: BTreeMap<RoomId, u64>,
+}
+
+impl Wire {
+    /// A frame was posted.
+    pub(crate) fn posted(&mut self, task: TaskId, connection: &ConnectionId, text: &str, posted: Posted) {
+        let Ok(ServerFrame::Blocks(blocks)) = ServerFrame::parse(text) else { return };
+        for block in blocks.into_iter().filter_map(AnyBlock::into_run) {
+            let epoch = block.ep.to_string();
+            for n in 0..block.m.len() as u64 + block.skip {
+                let place = (block.room.clone(), epoch.clone(), block.seq.plus(n));
+                self.posts.entry((connection.clone(), place)).or_default().push((task, posted));
+            }
+        }
+    }
+
+    /// A job was handed to a worker.
+    pub(crate) fn handed(&mut self, message: &Message<Job>) {
+        let (job, deduplication_id) = (message.body.clone(), message.deduplication_id.clone());
+        self.jobs.entry(message.id.clone()).or_insert(Handed { job, deduplication_id, again: 0 });
+    }
+
+    /// Another worker will be handed it, too.
+    pub(crate) fn handed_again(&mut self, message: &str) {
+        self.jobs.entry(message.to_owned()).and_modify(|handed| handed.again += 1);
+    }
+
+    /// A worker has not finished some of its messages, as far as the queue knows.
+    pub(crate) fn came_back(&mut self, task: TaskId, messages: impl IntoIterator<Item = String>) {
+        self.came_back.entry(task).or_default().extend(messages);
+    }
+
+    /// A sequencer was interrupted at work for a room, or may work on the same twice.
+    pub(crate) fn interrupted(&mut self, room: &RoomId) {
+        *self.interrupted.entry(room.clone()).or_default() += 1;
+    }
+
+    /// How often a position may come to a member: a frame for each job, pass that came back, and unknown outcome.
+    fn bound(&self, connection: &ConnectionId, place: &Place, shards: &BTreeSet<Shard>) -> u64 {
+        let attempts = &self.posts[&(connection.clone(), place.clone())];
+        let unknown = attempts.iter().filter(|(_, posted)| *posted == Posted::Unknown).count() as u64;
+        let ours: BTreeMap<&String, &Handed> =
+            self.jobs.iter().filter(|(_, handed)| handed.is_for(connection, place, shards)).collect();
+        let tasks: BTreeSet<TaskId> = attempts.iter().map(|(task, _)| *task).collect();
+        let back =
+            |task: &TaskId| self.came_back.get(task).is_some_and(|ids| ids.iter().any(|id| ours.contains_key(id)));
+        let passes_back = tasks.iter().filter(|task| back(task)).count() as u64;
+        let main = ours.values().filter(|handed| handed.is_main()).count() as u64;
+        let late: Vec<&str> =
+            ours.values().filter(|handed| !handed.is_main()).map(|handed| handed.deduplication_id.as_str()).collect();
+        let late_repeats = (late.len() - late.iter().collect::<BTreeSet<_>>().len()) as u64;
+        let again: u64 = ours.values().map(|handed| handed.again).sum();
+        main.max(1) + late_repeats + again + passes_back + unknown
+    }
+
+    /// Jobs of a shard that cover the same position under different names, beyond the first: queued again by a sequencer.
+    fn queued_again(&self, place: &Place, shard: Shard) -> u64 {
+        let covers =
+            self.jobs.values().filter(|handed| handed.is_main() && handed.covers(place) && handed.job.shard == shard);
+        let names: BTreeSet<&str> = covers.map(|handed| handed.deduplication_id.as_str()).collect();
+        (names.len() as u64).saturating_sub(1)
+    }
+}
+
+impl Handed {
+    fn is_main(&self) -> bool {
+        matches!(self.job.work, Work::Shard { .. })
+    }
+
+    fn covers(&self, (room, epoch, sequence): &Place) -> bool {
+        self.job.room == *room
+            && self.job.work.range().is_some_and(|range| {
+                range.epoch.to_string() == *epoch && range.after < *sequence && *sequence <= range.through
+            })
+    }
+
+    fn is_for(&self, connection: &ConnectionId, place: &Place, shards: &BTreeSet<Shard>) -> bool {
+        let addressed = match &self.job.work {
+            Work::Late { members, .. } => members.iter().any(|member| member.connection == *connection),
+            _ => shards.contains(&self.job.shard),
+        };
+        addressed && self.covers(place)
+    }
+}
+
+impl Run {
+    /// Nobody got anything more often than there were causes.
+    pub(crate) fn check_the_repeats(&self) {
+        let mut core = self.shared.lock();
+        let mut broken = None;
+        for ((connection, place), attempts) in &core.wire.posts {
+            let arrived = attempts.iter().filter(|(_, posted)| *posted != Posted::Not).count() as u64;
+            if arrived < 2 {
+                continue;
+            }
+            let shards = self.shards_of(connection, &place.0);
+            let bound = core.wire.bound(connection, place, &shards);
+            if arrived > bound {
+                broken = Some(format!("{connection} got {place:?} {arrived} times; there is cause for {bound}"));
+            }
+            let interrupted = core.wire.interrupted.get(&place.0).copied().unwrap_or_default();
+            for shard in shards {
+                let queued_again = core.wire.queued_again(place, shard);
+                if queued_again > interrupted {
+                    let what = format!("a job for {place:?} was queued {queued_again} times more than once");
+                    broken = Some(format!("{what}; the sequencer was interrupted {interrupted} times"));
+                }
+            }
+        }
+        broken.into_iter().for_each(|what| core.broke(Kind::Repeated, what));
+    }
+
+    /// The shards of a room that a connection stood in.
+    fn shards_of(&self, connection: &ConnectionId, room: &RoomId) -> BTreeSet<Shard> {
+        if room.is_everyone() {
+            return [domain::Shards::initial(room).place(connection)].into();
+        }
+        let belonging = self.belonged.get(&(connection.clone(), room.clone()));
+        belonging.map(|belonging| belonging.shards.clone()).unwrap_or_default()
+    }
+}
