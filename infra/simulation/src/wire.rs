@@ -3,7 +3,7 @@
 //! Everything is counted for one member and one position. Each job that covers the position is one frame at most, each pass
 //! of it that came back (a worker that died, or could not go on) one more, and each post whose outcome was unknown one more. A
 //! shard has one such job, but for those that were delivered again, and those that a sequencer queued again after it had
-//! been interrupted.
+//! been interrupted. A dead letter that is redriven is one frame more.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,6 +13,7 @@ use protocol::server::ServerFrame;
 use testkit::memory::Message;
 
 use crate::executor::TaskId;
+use crate::feeds::REDRIVEN;
 use crate::kind::Kind;
 use crate::run::Run;
 
@@ -98,7 +99,8 @@ impl Wire {
             ours.values().filter(|handed| !handed.is_main()).map(|handed| handed.deduplication_id.as_str()).collect();
         let late_repeats = (late.len() - late.iter().collect::<BTreeSet<_>>().len()) as u64;
         let again: u64 = ours.values().map(|handed| handed.again).sum();
-        main.max(1) + late_repeats + again + passes_back + unknown
+        let redriven = late.iter().filter(|id| id.starts_with(REDRIVEN)).count() as u64;
+        main.max(1) + late_repeats + redriven + again + passes_back + unknown
     }
 
     /// Jobs of a shard that cover the same position under different names, beyond the first: queued again by a sequencer.

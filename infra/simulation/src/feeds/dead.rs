@@ -1,10 +1,17 @@
 //! Poison, dead letters, and their redrive.
 
-use domain::{Epoch, Job, Line, Range, RoomId, Sequence, Shard, Work};
+use std::sync::PoisonError;
+
+use domain::ports::DeadLetter;
+use domain::{Epoch, Job, Line, Range, RoomId, Sequence, Shard, Submission, Work};
+use testkit::memory::Queues;
 
 use super::Loose;
 use crate::faults::Fault;
 use crate::run::Run;
+
+/// How the deduplication id of a letter begins that is redriven.
+pub(crate) const REDRIVEN: &str = "redriven.";
 
 impl Run {
     /// A message that nobody can read is queued for a room.
@@ -49,8 +56,10 @@ impl Run {
         let can_be_read = |id: &String| !self.feeds.poisonous.contains(id);
         let publications: Vec<_> = publications.into_iter().filter(|one| can_be_read(&one.deduplication_id)).collect();
         let jobs: Vec<_> = jobs.into_iter().filter(|one| can_be_read(&one.deduplication_id)).collect();
-        let letters = publications.len() + jobs.len() + loose.len();
-        for _ in 0..times {
+        let written = self.letters();
+        let letters = written.len() + publications.len() + jobs.len() + loose.len();
+        for time in 0..times {
+            written.iter().for_each(|letter| letter.queue(&queues, time));
             publications.iter().for_each(|message| queues.publications.repeat(message));
             jobs.iter().for_each(|message| queues.line(message.body.line).repeat(message));
             for message in &loose {
@@ -60,5 +69,47 @@ impl Run {
         for _ in 0..letters {
             self.shared.lock().faults.note(Fault::Redriven);
         }
+    }
+}
+
+/// What a function has put into a dead-letter queue by itself.
+enum Letter {
+    Submission(String, Submission),
+    Job(String, Job),
+}
+
+impl Letter {
+    /// None of what nobody can read.
+    fn of(letter: &DeadLetter) -> Option<Self> {
+        let id = letter.id.clone();
+        match letter.source.split('.').next()? {
+            "publications" => protocol::queue::decode(&letter.body).ok().map(|body| Self::Submission(id, body)),
+            "deliveries" | "deliveries-wide" => {
+                protocol::queue::decode(&letter.body).ok().map(|body| Self::Job(id, body))
+            }
+            _ => None,
+        }
+    }
+
+    /// Sent into the queue it came from, as it is.
+    fn queue(&self, queues: &Queues, time: u32) {
+        match self {
+            Self::Submission(id, submission) => {
+                queues.publications.send(submission.group(), format!("{REDRIVEN}{id}.{time}"), submission.clone())
+            }
+            Self::Job(id, job) => {
+                queues.line(job.line).send(job.group(), format!("{REDRIVEN}{id}.{time}"), job.clone())
+            }
+        };
+    }
+}
+
+impl Run {
+    /// Letters that functions wrote since the last time.
+    fn letters(&mut self) -> Vec<Letter> {
+        let mut dead = self.pipeline.queues.dead.lock().unwrap_or_else(PoisonError::into_inner);
+        let letters = dead.iter().filter_map(Letter::of).collect();
+        dead.retain(|letter| Letter::of(letter).is_none());
+        letters
     }
 }

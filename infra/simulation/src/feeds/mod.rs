@@ -12,6 +12,7 @@ use domain::{ConnectionId, Job, Line, Submission, Timestamp};
 use protocol::stream::Record;
 use testkit::memory::Message;
 
+pub(crate) use self::dead::REDRIVEN;
 pub(crate) use self::loose::Loose;
 use self::streams::Lane;
 use crate::executor::TaskId;
