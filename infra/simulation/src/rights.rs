@@ -28,6 +28,7 @@ impl Rights {
     pub(crate) fn shows(&mut self, token: &Token) -> u64 {
         self.expires_at = self.expires_at.max(token.expires_at);
         self.barred.retain(|room, _| token.denied.contains(room));
+        self.renewed = None;
         self.doubtful = self.in_flight > 0;
         self.in_flight += 1;
         self.shown += 1;

@@ -91,9 +91,8 @@ impl Wire {
         let ours: BTreeMap<&String, &Handed> =
             self.jobs.iter().filter(|(_, handed)| handed.is_for(connection, place, shards)).collect();
         let tasks: BTreeSet<TaskId> = attempts.iter().map(|(task, _)| *task).collect();
-        let back =
-            |task: &TaskId| self.came_back.get(task).is_some_and(|ids| ids.iter().any(|id| ours.contains_key(id)));
-        let passes_back = tasks.iter().filter(|task| back(task)).count() as u64;
+        let back = |task| self.came_back.get(task).into_iter().flatten().filter(|id| ours.contains_key(id)).count();
+        let passes_back = tasks.iter().map(back).sum::<usize>() as u64;
         let main = ours.values().filter(|handed| handed.is_main()).count() as u64;
         let late: Vec<&str> =
             ours.values().filter(|handed| !handed.is_main()).map(|handed| handed.deduplication_id.as_str()).collect();

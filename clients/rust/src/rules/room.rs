@@ -135,6 +135,8 @@ impl Room {
         let recovered = reply.recovered == Some(true) && before.as_ref().is_some_and(|at| at.epoch == head.epoch);
         if recovered {
             reply.b.into_iter().for_each(|block| self.take(block, events));
+        } else if since.is_none() && before.as_ref().is_some_and(|at| at.epoch == head.epoch) {
+            // Asked before there was a position, answered after another question: what lies beyond is asked for from here.
         } else if !self.has_all(since, &head) {
             self.rebase(head, events);
         }
