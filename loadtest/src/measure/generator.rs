@@ -68,8 +68,7 @@ impl Generator {
             clock_step_ms: *lock(&self.step) as f64 / 1_000.0,
             cpu_s: cpu_us.map(|cpu| cpu as f64 / 1e6),
             cpu_share: cpu_us.map(|cpu| cpu as f64 / over.max(1) as f64),
-            // Linux counts kilobytes.
-            memory_bytes: usage.and_then(|usage| u64::try_from(usage.max_rss()).ok()).map(|kilobytes| kilobytes * 1_024),
+            memory_bytes: most_memory(),
         }
     }
 }
@@ -84,6 +83,15 @@ impl Health {
         self.cpu_share = more(self.cpu_share, other.cpu_share);
         self.memory_bytes = self.memory_bytes.max(other.memory_bytes);
     }
+}
+
+/// The most memory that this process ever had resident. `getrusage` would count what the process was before it was this
+/// program.
+fn most_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kilobytes: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
+    Some(kilobytes * 1_024)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

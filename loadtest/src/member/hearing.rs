@@ -93,6 +93,8 @@ impl Listener {
                     self.held.extend(block.skipped().map(|sequence| (sequence.get(), None)));
                     self.apply_held(how, room, now);
                 }
+                // The log has been asked: what it does not have by now never comes.
+                self.apply_through(joined.next.unwrap_or(joined.seq).get(), room, now);
                 if joined.next.is_some() {
                     self.ask(asked, room, now);
                 }
@@ -155,11 +157,11 @@ impl Listener {
                 None
             }
         };
+        let is_late = self.held.last_key_value().is_some_and(|(last, _)| *last > at);
+        room.tally.out_of_order_on_the_wire += u64::from(is_late && how == How::Live);
         if self.asked.is_none() && position == Some(at - 1) {
             self.apply(at, number, how, room, now);
         } else {
-            let is_late = self.held.last_key_value().is_some_and(|(last, _)| *last > at);
-            room.tally.out_of_order_on_the_wire += u64::from(is_late && how == How::Live);
             self.held.insert(at, number);
         }
     }
@@ -175,6 +177,20 @@ impl Listener {
         while let Some((_, position)) = self.stands {
             let Some(number) = self.held.remove(&(position + 1)) else { break };
             self.apply(position + 1, number, how, room, now);
+        }
+    }
+
+    /// Goes on to a position, over whatever is missing on the way.
+    fn apply_through(&mut self, through: Sequence, room: &mut Room, now: Micros) {
+        while let Some((at, number)) = self.held.first_key_value().map(|(at, number)| (*at, *number)) {
+            if at > through {
+                break;
+            }
+            self.held.pop_first();
+            self.apply(at, number, How::Live, room, now);
+        }
+        if let Some((_, position)) = &mut self.stands {
+            *position = through.max(*position);
         }
     }
 

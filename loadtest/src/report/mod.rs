@@ -1,5 +1,6 @@
 //! What a run came to: measured, judged, and told in text, JSON, HTML and JUnit.
 
+mod charts;
 mod collect;
 pub mod compare;
 pub mod html;
