@@ -1,9 +1,10 @@
 //! A set of small numbers, one bit each: which members have heard a publication.
 
-/// A set of small numbers.
+/// A set of small numbers. Those below 64 cost no allocation.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Bits {
-    words: Vec<u64>,
+    first: u64,
+    rest: Vec<u64>,
     count: usize,
 }
 
@@ -12,12 +13,18 @@ const WORD: usize = u64::BITS as usize;
 impl Bits {
     /// Adds a number; whether it is new.
     pub fn insert(&mut self, number: usize) -> bool {
-        let (word, bit) = (number / WORD, 1_u64 << (number % WORD));
-        if word >= self.words.len() {
-            self.words.resize(word + 1, 0);
-        }
-        let is_new = self.words[word] & bit == 0;
-        self.words[word] |= bit;
+        let bit = 1_u64 << (number % WORD);
+        let word = match number / WORD {
+            0 => &mut self.first,
+            word => {
+                if word > self.rest.len() {
+                    self.rest.resize(word, 0);
+                }
+                &mut self.rest[word - 1]
+            }
+        };
+        let is_new = *word & bit == 0;
+        *word |= bit;
         self.count += usize::from(is_new);
         is_new
     }
@@ -25,7 +32,11 @@ impl Bits {
     /// Whether a number is in it.
     #[must_use]
     pub fn contains(&self, number: usize) -> bool {
-        self.words.get(number / WORD).is_some_and(|word| word & (1 << (number % WORD)) != 0)
+        let word = match number / WORD {
+            0 => Some(&self.first),
+            word => self.rest.get(word - 1),
+        };
+        word.is_some_and(|word| word & (1 << (number % WORD)) != 0)
     }
 
     /// How many are in it.

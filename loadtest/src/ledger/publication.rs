@@ -19,8 +19,10 @@ pub struct Publication {
     /// When its last member, so far, heard it live.
     pub last: Option<Micros>,
     heard: Bits,
-    /// At which positions members heard it: one, or they disagree.
-    positions: Vec<(Sequence, u32)>,
+    /// At which position its first member heard it, and how many others did.
+    place: Option<(Sequence, u32)>,
+    /// The same of other positions: there are some only if members disagree.
+    other_places: Vec<(Sequence, u32)>,
 }
 
 /// What the server said to a publication.
@@ -42,9 +44,11 @@ impl Publication {
 
     /// A member's application hears it; whether for the first time.
     pub(super) fn apply(&mut self, member: usize, at: Sequence) -> bool {
-        match self.positions.iter_mut().find(|(position, _)| *position == at) {
+        let first = self.place.get_or_insert((at, 0));
+        let place = if first.0 == at { Some(first) } else { self.other_places.iter_mut().find(|(position, _)| *position == at) };
+        match place {
             Some((_, votes)) => *votes += 1,
-            None => self.positions.push((at, 1)),
+            None => self.other_places.push((at, 1)),
         }
         self.heard.insert(member)
     }
@@ -58,14 +62,18 @@ impl Publication {
     /// Its position: the one at which most have heard it.
     #[must_use]
     pub fn position(&self) -> Option<Sequence> {
-        self.positions.iter().max_by_key(|(_, votes)| *votes).map(|(position, _)| *position)
+        self.places().max_by_key(|(_, votes)| *votes).map(|(position, _)| *position)
     }
 
     /// How often it was heard at another position than [`Publication::position`].
     #[must_use]
     pub fn misplaced(&self) -> u64 {
-        let votes = || self.positions.iter().map(|(_, votes)| u64::from(*votes));
+        let votes = || self.places().map(|(_, votes)| u64::from(*votes));
         votes().sum::<u64>() - votes().max().unwrap_or(0)
+    }
+
+    fn places(&self) -> impl Iterator<Item = &(Sequence, u32)> {
+        self.place.iter().chain(&self.other_places)
     }
 
     /// Whether a member has heard it.

@@ -20,10 +20,12 @@ pub const LAG_P99_MS: f64 = 20.0;
 pub const CLOCK_STEP_MS: f64 = 100.0;
 
 /// Watches the load test itself.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Generator {
     lag: Mutex<Times>,
     step: Mutex<Micros>,
+    /// Processor time that this process had used before the run.
+    cpu_before: Option<Micros>,
 }
 
 /// How the load test itself was.
@@ -38,8 +40,20 @@ pub struct Health {
     pub cpu_s: Option<f64>,
     /// The same as a share of one processor.
     pub cpu_share: Option<f64>,
-    /// The most memory it ever had, in bytes.
+    /// Processor time that this process has used.
+fn cpu() -> Option<Micros> {
+    let usage = getrusage(UsageWho::RUSAGE_SELF).ok()?;
+    Some(usage.user_time().num_microseconds() + usage.system_time().num_microseconds())
+}
+
+/// The most memory it ever had, in bytes.
     pub memory_bytes: Option<u64>,
+}
+
+impl Default for Generator {
+    fn default() -> Self {
+        Self { lag: Mutex::default(), step: Mutex::default(), cpu_before: cpu() }
+    }
 }
 
 impl Generator {
@@ -61,8 +75,7 @@ impl Generator {
     /// How it was, over so long.
     #[must_use]
     pub fn health(&self, over: Micros) -> Health {
-        let usage = getrusage(UsageWho::RUSAGE_SELF).ok();
-        let cpu_us = usage.map(|usage| usage.user_time().num_microseconds() + usage.system_time().num_microseconds());
+        let cpu_us = cpu().zip(self.cpu_before).map(|(now, before)| now - before);
         Health {
             lag: lock(&self.lag).clone(),
             clock_step_ms: *lock(&self.step) as f64 / 1_000.0,

@@ -107,7 +107,7 @@ impl Listener {
     fn block(&mut self, block: &Block<'_>, how: How, room: &mut Room, pids: &Pids, now: Micros) {
         self.ephemeral += block.ephemeral().unwrap_or(0);
         let Some(epoch) = &block.ep else { return };
-        if block.room != room.name() {
+        if *block.room != *room.name() {
             // Every connection hears `*` and its own inbox.
             if !block.room.starts_with(['*', '@']) {
                 let heard = block.each_message(|_, id| room.foreign(self.member, &block.room, id));

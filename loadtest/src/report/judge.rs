@@ -81,6 +81,11 @@ impl Verdict {
     }
 }
 
+/// A load test that takes this part of all processors for itself measures itself.
+const BUSY: f64 = 0.9;
+/// In a shorter run its share of the processors says nothing.
+const LONG_S: f64 = 5.0;
+
 /// Judges a report.
 #[must_use]
 pub fn judge(report: &Report) -> Judgement {
@@ -137,6 +142,10 @@ fn invalid(report: &Report) -> Vec<Finding> {
     if let Some(lag) = generator.lag.at(0.99).filter(|lag| *lag > LAG_P99_MS) {
         let told = format!("the load test was late by {lag:.0} ms once in a hundred times; over {LAG_P99_MS} ms it measures itself");
         find("saturated generator", told);
+    }
+    let processors = std::thread::available_parallelism().map_or(1.0, |processors| processors.get() as f64);
+    if let Some(share) = generator.cpu_share.filter(|share| *share > BUSY * processors && report.run.seconds >= LONG_S) {
+        find("saturated generator", format!("the load test itself used {share:.1} of {processors} processors"));
     }
     let (joined, all) = (report.traffic.joined, report.scenario.members() as u64);
     if joined < all && report.run.stopped.is_none() {

@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
+use std::ops::Deref;
 
 use protocol::reply::Answer;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
@@ -13,8 +14,8 @@ use serde_json::value::RawValue;
 /// A text message from the server.
 #[derive(Debug)]
 pub enum Frame<'a> {
-    /// What rooms say; read it with [`blocks`].
-    Blocks(&'a RawValue),
+    /// What rooms say, from the list of blocks on; read it with [`blocks`].
+    Blocks(&'a str),
     /// The answer to a request.
     Answer(Answer),
     /// A word about the connection.
@@ -40,10 +41,10 @@ struct Shape<'a> {
 pub struct Block<'a> {
     /// Whose.
     #[serde(borrow)]
-    pub room: Cow<'a, str>,
+    pub room: Text<'a>,
     /// Which life of the room.
     #[serde(borrow, default)]
-    pub ep: Option<Cow<'a, str>>,
+    pub ep: Option<Text<'a>>,
     /// The sequence of the first of `m`.
     #[serde(default)]
     pub seq: u64,
@@ -59,19 +60,60 @@ pub struct Block<'a> {
 #[derive(serde::Deserialize)]
 struct Message<'a> {
     #[serde(borrow)]
-    id: Cow<'a, str>,
+    id: Text<'a>,
+}
+
+/// Text as it stands in the frame; a copy only if it is written with escapes.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Text<'a>(Cow<'a, str>);
+
+impl Deref for Text<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    /// By hand: serde copies a `Cow` that stands in an `Option`.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(TextVisitor).map(Self)
+    }
+}
+
+struct TextVisitor;
+
+impl<'de> Visitor<'de> for TextVisitor {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("text")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(text))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(text.to_owned()))
+    }
 }
 
 impl<'a> Frame<'a> {
     /// Reads a text message.
     #[must_use]
     pub fn read(text: &'a str) -> Self {
+        // Almost all frames begin like this: they need not be read twice.
+        if let Some(blocks) = text.strip_prefix("{\"b\":") {
+            return Self::Blocks(blocks);
+        }
         let Ok(shape) = serde_json::from_str::<Shape<'_>>(text) else { return Self::Other };
         if shape.ok.is_some() || shape.err.is_some() {
             return serde_json::from_str(text).map_or(Self::Other, Self::Answer);
         }
         match (shape.b, shape.sys) {
-            (Some(blocks), _) => Self::Blocks(blocks),
+            (Some(blocks), _) => Self::Blocks(blocks.get()),
             (None, Some(word)) => Self::System(word),
             (None, None) => Self::Other,
         }
@@ -86,7 +128,7 @@ impl<'a> Block<'a> {
     pub fn each_message(&self, mut hear: impl FnMut(u64, &str)) -> serde_json::Result<()> {
         let Some(messages) = self.m else { return Ok(()) };
         let mut sequence = self.seq;
-        each(messages, |message: Message<'a>| {
+        each(messages.get(), |message: Message<'a>| {
             hear(sequence, &message.id);
             sequence += 1;
         })
@@ -98,7 +140,7 @@ impl<'a> Block<'a> {
     /// When it is none of rooms.v1.
     pub fn ephemeral(&self) -> serde_json::Result<u64> {
         let mut count = 0;
-        self.e.map_or(Ok(()), |said| each(said, |_: IgnoredAny| count += 1))?;
+        self.e.map_or(Ok(()), |said| each(said.get(), |_: IgnoredAny| count += 1))?;
         Ok(count)
     }
 }
@@ -107,13 +149,13 @@ impl<'a> Block<'a> {
 ///
 /// # Errors
 /// When it is none of rooms.v1.
-pub fn blocks<'a>(raw: &'a RawValue, hear: impl FnMut(Block<'a>)) -> serde_json::Result<()> {
-    each(raw, hear)
+pub fn blocks<'a>(list: &'a str, hear: impl FnMut(Block<'a>)) -> serde_json::Result<()> {
+    each(list, hear)
 }
 
 /// Each item of a list, read one after the other and kept nowhere.
-fn each<'a, T: Deserialize<'a>>(raw: &'a RawValue, hear: impl FnMut(T)) -> serde_json::Result<()> {
-    serde_json::Deserializer::from_str(raw.get()).deserialize_seq(Each { hear, of: PhantomData })
+fn each<'a, T: Deserialize<'a>>(list: &'a str, hear: impl FnMut(T)) -> serde_json::Result<()> {
+    serde_json::Deserializer::from_str(list).deserialize_seq(Each { hear, of: PhantomData })
 }
 
 struct Each<F, T> {
