@@ -40,13 +40,7 @@ pub struct Health {
     pub cpu_s: Option<f64>,
     /// The same as a share of one processor.
     pub cpu_share: Option<f64>,
-    /// Processor time that this process has used.
-fn cpu() -> Option<Micros> {
-    let usage = getrusage(UsageWho::RUSAGE_SELF).ok()?;
-    Some(usage.user_time().num_microseconds() + usage.system_time().num_microseconds())
-}
-
-/// The most memory it ever had, in bytes.
+    /// The most memory it ever had, in bytes.
     pub memory_bytes: Option<u64>,
 }
 
@@ -96,6 +90,12 @@ impl Health {
         self.cpu_share = more(self.cpu_share, other.cpu_share);
         self.memory_bytes = self.memory_bytes.max(other.memory_bytes);
     }
+}
+
+/// Processor time that this process has used.
+fn cpu() -> Option<Micros> {
+    let usage = getrusage(UsageWho::RUSAGE_SELF).ok()?;
+    Some(usage.user_time().num_microseconds() + usage.system_time().num_microseconds())
 }
 
 /// The most memory that this process ever had resident. `getrusage` would count what the process was before it was this
