@@ -1,10 +1,11 @@
 //! A load test from its command line to its exit code.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::budget::{keep_budget, may_cost};
 use super::{Error, Load, outputs};
-use crate::cost::{self, Cost, Prices, Work, dollars};
+use crate::cost::{self, Cost, Prices, dollars};
 use crate::counters::{Usage, cloudwatch, local};
 use crate::member::Patience;
 use crate::report::{Report, collect};
@@ -55,25 +56,6 @@ fn check(load: &Load) -> Result<Checked, Error> {
     Ok(Checked { target, scenario, prices, predicted_usd })
 }
 
-/// Whether a run may cost what it is going to.
-fn may_cost(target: &Target, predicted_usd: f64, max_usd: Option<f64>) -> Result<(), Error> {
-    if target.is_loopback() {
-        return Ok(());
-    }
-    let predicted = dollars(predicted_usd);
-    match max_usd {
-        None => Err(Error::Usage(format!(
-            "{} is not this machine, and this run will cost about {predicted} there; say what it may cost with --max-usd",
-            target.host
-        ))),
-        Some(max) if predicted_usd > max => Err(Error::Usage(format!(
-            "this run will cost about {predicted}, and --max-usd allows {}; take fewer members, publications or seconds",
-            dollars(max)
-        ))),
-        Some(_) => Ok(()),
-    }
-}
-
 fn announce(checked: &Checked, load: &Load) {
     let Checked { scenario, predicted_usd, .. } = checked;
     let work = cost::planned(scenario);
@@ -107,13 +89,22 @@ async fn run(checked: Checked, load: &Load) -> Result<Report, Error> {
     aside.iter().for_each(tokio::task::JoinHandle::abort);
     progress::end();
     let usage = match (&load.cloudwatch, before) {
-        (Some(stack), _) => cloudwatch::read(stack, world.clock.began_at_s()).await,
+        (Some(deployment), _) => from_cloudwatch(deployment, &world).await,
         (None, Some(before)) => count(load, paid).await.unwrap_or_default().since(&before),
         (None, None) => Usage::unknown("nobody: run it beside `cargo dev`, or with --cloudwatch"),
     };
     let minutes = world.clock.now() as f64 / 60e6 * read(&world.counts.joined) as f64;
     let cost = Cost::of(&usage, minutes, predicted_usd, &prices, paid);
     Ok(collect(&world, &ended, usage, cost))
+}
+
+/// What CloudWatch has counted of this run, once it has counted everything.
+async fn from_cloudwatch(deployment: &cloudwatch::Deployment, world: &World) -> Usage {
+    let seconds = |at: u64| i64::try_from(at).unwrap_or(i64::MAX);
+    let (from, took) = (seconds(world.clock.began_at_s()), world.clock.now() / crate::ledger::SECOND);
+    eprintln!("waiting {} s for CloudWatch", cloudwatch::SETTLES_WITHIN.as_secs());
+    tokio::time::sleep(cloudwatch::SETTLES_WITHIN).await;
+    cloudwatch::read(deployment, from, from + took, read(&world.counts.requests)).await
 }
 
 /// What the local stack has counted so far; nothing if there is none.
@@ -147,54 +138,9 @@ async fn obey_signals(world: Arc<World>) {
     std::process::exit(130);
 }
 
-/// Ends the phases before what was published costs more than it may.
-async fn keep_budget(world: Arc<World>, prices: Prices, max_usd: Option<f64>) {
-    let Some(max_usd) = max_usd else { return };
-    loop {
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        let spent = cost::estimate(&done(&world), &prices);
-        if spent >= max_usd * 0.95 {
-            world.stop_because(&format!("it has cost about {}, and may cost {}", dollars(spent), dollars(max_usd)));
-            return;
-        }
-    }
-}
-
-/// What has been asked for so far, and is owed.
-fn done(world: &World) -> Work {
-    let counts = &world.counts;
-    let owed = |room| (world.room(room).publications().len() * world.room(room).members().len()) as f64;
-    let members = read(&counts.joined) as f64;
-    Work {
-        members,
-        publications: read(&counts.published) as f64,
-        events: 0.0,
-        deliveries: (0..world.room_count()).map(owed).sum(),
-        connection_minutes: members * (world.clock.now() as f64 / 60e6).ceil(),
-        returns: read(&counts.resumed) as f64,
-        ..cost::planned(&world.scenario)
-    }
-}
-
 /// A name that no other run has: the time, to the millisecond, in few letters.
 fn run_id() -> String {
     let ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
     let process = u128::from(std::process::id() % 1_000);
     format!("{:x}", ms * 1_000 + process)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn elsewhere_than_on_this_machine_a_run_needs_a_budget_that_is_enough() {
-        let target = |url| Target::parse(url, None).unwrap();
-        assert!(may_cost(&target("ws://127.0.0.1:1"), 1e6, None).is_ok());
-        let aws = target("wss://abc.execute-api.eu-west-1.amazonaws.com/prod");
-        let told = may_cost(&aws, 2.5, None).unwrap_err().to_string();
-        assert!(told.contains("about $2.50") && told.contains("--max-usd"), "{told}");
-        assert!(may_cost(&aws, 2.5, Some(2.0)).is_err());
-        assert!(may_cost(&aws, 2.5, Some(3.0)).is_ok());
-    }
 }

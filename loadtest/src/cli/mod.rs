@@ -1,5 +1,6 @@
 //! The command line: `roomcast-load`, as `cargo load`.
 
+mod budget;
 mod drive;
 mod outputs;
 
@@ -9,6 +10,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::counters::cloudwatch::Deployment;
 use crate::report;
 use crate::scenario::{Door, Overrides};
 
@@ -86,7 +88,7 @@ struct Load {
     counters: Option<String>,
     /// Reads CloudWatch for the API with this id and the stack with this name: API_ID,STACK
     #[arg(long, value_name = "API_ID,STACK")]
-    cloudwatch: Option<String>,
+    cloudwatch: Option<Deployment>,
     /// What the run may cost; required for everything but this machine
     #[arg(long, value_name = "DOLLARS")]
     max_usd: Option<f64>,

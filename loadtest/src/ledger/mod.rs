@@ -6,6 +6,7 @@
 
 mod account;
 mod bits;
+mod findings;
 mod member;
 mod publication;
 mod room;

@@ -3,6 +3,7 @@
 mod goodbye;
 mod hearing;
 pub mod listener;
+mod listening;
 pub mod task;
 
 pub use listener::{Listener, Patience};

@@ -1,6 +1,7 @@
 //! A run: members come, publications go out, everything drains, everybody goes home.
 
 pub mod census;
+pub mod counts;
 pub mod descriptors;
 pub mod progress;
 pub mod world;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+pub use super::counts::{Counts, add, read};
 use crate::ledger::{Micros, Room};
 use crate::measure::{Clock, Generator, Recorder};
 use crate::member::Patience;
@@ -64,37 +65,6 @@ struct RoomState {
     unsettled: AtomicBool,
     /// Connections that were left open without a word.
     graves: AtomicU64,
-}
-
-/// What happens besides, counted.
-#[derive(Debug, Default)]
-pub struct Counts {
-    /// Connections open now, of members.
-    pub connected: AtomicU64,
-    /// Members that have joined.
-    pub joined: AtomicU64,
-    /// Publications sent.
-    pub published: AtomicU64,
-    /// Deliveries to the application.
-    pub delivered: AtomicU64,
-    /// Text messages received by members.
-    pub frames: AtomicU64,
-    /// Their bytes.
-    pub frame_bytes: AtomicU64,
-    /// Requests sent, by members and publishers.
-    pub requests: AtomicU64,
-    /// Handshakes that were refused, or failed.
-    pub handshakes_failed: AtomicU64,
-    /// Times that the server said "later".
-    pub throttled: AtomicU64,
-    /// Connections that were lost though nobody meant to.
-    pub lost: AtomicU64,
-    /// Connections opened again.
-    pub resumed: AtomicU64,
-    /// Ephemeral publications sent.
-    pub ephemeral_sent: AtomicU64,
-    /// Ephemeral publications heard.
-    pub ephemeral_heard: AtomicU64,
 }
 
 impl World {
@@ -206,15 +176,4 @@ impl World {
     pub fn enter(&self, stage: Stage) {
         self.stage.send_replace(stage);
     }
-}
-
-/// One more.
-pub fn add(counter: &AtomicU64, count: u64) {
-    counter.fetch_add(count, Ordering::Relaxed);
-}
-
-/// How many.
-#[must_use]
-pub fn read(counter: &AtomicU64) -> u64 {
-    counter.load(Ordering::Relaxed)
 }

@@ -3,15 +3,19 @@
 //! A file is read strictly: what is not known, missing or out of bounds is told in one sentence with its line.
 
 mod check;
+mod churn;
 mod overrides;
 mod read;
 pub mod schedule;
+mod thresholds;
 
 use serde::{Deserialize, Serialize};
 
 pub use check::Wrong;
+pub use churn::{Churn, Going};
 pub use overrides::Overrides;
 pub use read::{Error, parse, read};
+pub use thresholds::Thresholds;
 
 /// What a load test does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -126,69 +130,6 @@ pub struct Phase {
     pub measured: bool,
 }
 
-/// Who goes and comes back.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Churn {
-    /// How they go.
-    pub kind: Going,
-    /// Which part of the members, from 0 to 1.
-    pub share: f64,
-    /// Seconds between two goings of one member.
-    pub every_s: f64,
-    /// Seconds until it comes back.
-    #[serde(default = "a_moment")]
-    pub away_s: f64,
-}
-
-/// How a member goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Going {
-    /// It leaves the room, keeps its connection, and joins anew: it is owed nothing for the time between.
-    Leave,
-    /// It closes its connection politely, and resumes on another.
-    Close,
-    /// It resets its connection (RST), and resumes on another.
-    Reset,
-    /// It says that it sends no more and reads no more (FIN), keeps the socket, and resumes on another.
-    HalfOpen,
-    /// It is never heard of again on this connection, which stays open and unread; it resumes on another.
-    BlackHole,
-    /// All of them reset their connections at the same moment, and resume at once.
-    Storm,
-}
-
-/// What must hold, beside correctness. What is not named is not judged.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Thresholds {
-    /// Half of all publications are accepted within so many milliseconds.
-    pub accepted_p50_ms: Option<f64>,
-    /// 99 of 100 are.
-    pub accepted_p99_ms: Option<f64>,
-    /// Half of all deliveries take at most this.
-    pub each_p50_ms: Option<f64>,
-    /// 99 of 100 do.
-    pub each_p99_ms: Option<f64>,
-    /// 999 of 1,000 do.
-    pub each_p999_ms: Option<f64>,
-    /// The last member has half of all publications within this.
-    pub last_p50_ms: Option<f64>,
-    /// And 99 of 100.
-    pub last_p99_ms: Option<f64>,
-    /// 99 of 100 joins take at most this.
-    pub join_p99_ms: Option<f64>,
-    /// 99 of 100 resumes do.
-    pub resume_p99_ms: Option<f64>,
-    /// Posts for each delivery, at most.
-    pub posts_per_delivery: Option<f64>,
-    /// Members that may wait 5 s or more for something.
-    pub stalled_members: Option<u64>,
-    /// Connections that may be lost though nobody meant to.
-    pub connections_lost: Option<u64>,
-}
-
 impl Scenario {
     /// All members of all rooms.
     #[must_use]
@@ -248,10 +189,6 @@ fn gently() -> f64 {
 
 fn a_while() -> f64 {
     5.0
-}
-
-fn a_moment() -> f64 {
-    2.0
 }
 
 fn a_minute() -> f64 {
