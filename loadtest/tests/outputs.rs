@@ -29,7 +29,13 @@ fn report(fails: bool) -> Report {
         world.room(0).accept(number, at + 5_000);
         for member in 0..if fails && n == 999 { 1 } else { 2 } {
             let now = at + 10_000 + (n as i64 % 97) * 1_000;
-            let heard = loadtest::ledger::Heard { number, at: n as u64 + 1, how: loadtest::ledger::How::Live, now, timed: true };
+            let heard = loadtest::ledger::Heard {
+                number,
+                at: n as u64 + 1,
+                how: loadtest::ledger::How::Live,
+                now,
+                timed: true,
+            };
             let latency = world.room(0).hear(member, heard).unwrap();
             world.recorder().deliver(now, latency);
             world.recorder().count(now, 1);
@@ -47,7 +53,11 @@ fn every_scenario_of_the_folder_can_be_run_and_says_what_it_is_for() {
         let path = entry.unwrap().path();
         let scenario = read_scenario(&path).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(path.file_stem().unwrap().to_str(), Some(scenario.name.as_str()));
-        assert!(std::fs::read_to_string(&path).unwrap().starts_with("# "), "{} does not begin with why", path.display());
+        assert!(
+            std::fs::read_to_string(&path).unwrap().starts_with("# "),
+            "{} does not begin with why",
+            path.display()
+        );
         assert!(scenario.ramp.per_second < 500.0, "API Gateway takes 500 a second");
         names.push(scenario.name);
     }
@@ -91,7 +101,10 @@ fn the_verdict_names_what_is_lost_and_by_whom() {
 fn junit_has_a_case_for_each_thing_that_is_looked_for() {
     let xml = junit::xml(&report(true));
     assert!(xml.contains("failures=\"1\""), "{xml}");
-    assert!(xml.contains("<testcase classname=\"correctness\" name=\"lost tail\"><failure message=\"1 did not come"), "{xml}");
+    assert!(
+        xml.contains("<testcase classname=\"correctness\" name=\"lost tail\"><failure message=\"1 did not come"),
+        "{xml}"
+    );
     assert!(xml.contains("name=\"phantom\"/>"));
 }
 

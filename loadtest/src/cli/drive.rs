@@ -78,8 +78,9 @@ async fn run(checked: Checked, load: &Load) -> Result<Report, Error> {
     if target.secure {
         choose_tls();
     }
-    let world = Arc::new(World::new(target, scenario, &run_id(), &load.room, Patience::default()));
     let before = count(load, paid).await;
+    // Its clock begins now.
+    let world = Arc::new(World::new(target, scenario, &run_id(), &load.room, Patience::default()));
     let aside = [
         tokio::spawn(progress::tell(Arc::clone(&world))),
         tokio::spawn(obey_signals(Arc::clone(&world))),
@@ -122,7 +123,8 @@ async fn count(load: &Load, paid: bool) -> Option<Usage> {
 /// The first Ctrl-C ends the phases, the second one the process.
 async fn obey_signals(world: Arc<World>) {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
         return;
     };
     let mut next = async || {

@@ -77,9 +77,8 @@ pub fn estimate(work: &Work, prices: &Prices) -> f64 {
     let invocations = comings * INVOCATIONS_PER_MEMBER + work.publications * (INVOCATIONS_PER_PUBLICATION + shards);
     let seconds = (invocations * MS_PER_INVOCATION + work.deliveries * MS_PER_DELIVERY) / 1_000.0;
     let writes = comings * WRITES_PER_MEMBER + work.publications * WRITES_PER_PUBLICATION;
-    let reads = comings * READS_PER_MEMBER
-        + work.publications * READS_PER_PUBLICATION
-        + work.deliveries * READS_PER_DELIVERY;
+    let reads =
+        comings * READS_PER_MEMBER + work.publications * READS_PER_PUBLICATION + work.deliveries * READS_PER_DELIVERY;
     let queue_calls = work.publications * (QUEUE_CALLS_PER_PUBLICATION + 3.0 * shards);
     let millions = units * prices.websocket_units_per_million
         + work.connection_minutes * prices.connection_minutes_per_million

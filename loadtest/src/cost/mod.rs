@@ -49,7 +49,11 @@ impl Cost {
             prices_of: prices.as_of.clone(),
             predicted_usd,
             counted_usd: parts.iter().filter_map(|(_, count, price)| count.map(|count| count * price)).sum(),
-            unknown: parts.iter().filter(|(_, count, _)| count.is_none()).map(|(name, ..)| (*name).to_owned()).collect(),
+            unknown: parts
+                .iter()
+                .filter(|(_, count, _)| count.is_none())
+                .map(|(name, ..)| (*name).to_owned())
+                .collect(),
             paid,
         }
     }
@@ -59,7 +63,8 @@ impl Cost {
         self.predicted_usd += other.predicted_usd;
         self.counted_usd += other.counted_usd;
         self.paid |= other.paid;
-        self.unknown.extend(other.unknown.iter().filter(|name| !self.unknown.contains(name)).cloned().collect::<Vec<_>>());
+        self.unknown
+            .extend(other.unknown.iter().filter(|name| !self.unknown.contains(name)).cloned().collect::<Vec<_>>());
     }
 }
 

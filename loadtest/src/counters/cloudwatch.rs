@@ -49,7 +49,8 @@ impl std::str::FromStr for Deployment {
     type Err = BadDeployment;
 
     fn from_str(text: &str) -> Result<Self, BadDeployment> {
-        let is_name = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        let is_name =
+            |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         match text.split_once(',') {
             Some((api, stack)) if is_name(api) && is_name(stack) => {
                 Ok(Self { api: api.to_owned(), stack: stack.to_owned() })
@@ -141,14 +142,19 @@ mod tests {
         let cli = folder.path().join("aws");
         let answer = r#"{"MetricDataResults":[{"Id":"messages","Values":[60,50]},{"Id":"duration","Values":[7.5]},{"Id":"table_reads","Values":[3]},{"Id":"index_reads","Values":[4]},{"Id":"invocations","Values":[]}],"Messages":[]}"#;
         // It answers only if it was asked for the metrics of this deployment.
-        let script = format!("#!/bin/sh\ncase \"$*\" in *'Duration\\\" roomcast'*'MessageCount'*|*MessageCount*'Duration\\\" roomcast'*) echo '{answer}';; *) echo wrong >&2; exit 1;; esac\n");
+        let script = format!(
+            "#!/bin/sh\ncase \"$*\" in *'Duration\\\" roomcast'*'MessageCount'*|*MessageCount*'Duration\\\" roomcast'*) echo '{answer}';; *) echo wrong >&2; exit 1;; esac\n"
+        );
         std::fs::write(&cli, script).unwrap();
         std::fs::set_permissions(&cli, std::fs::Permissions::from_mode(0o755)).unwrap();
         let deployment = "abc123,roomcast".parse().unwrap();
         let answer = ask(cli.to_str().unwrap(), &deployment, 1_764_000_000, 1_764_000_090).await.unwrap();
         let usage = usage(&answer, 10);
         assert_eq!((usage.units_in, usage.units_out, usage.read_units), (Some(10.0), Some(100.0), Some(7.0)));
-        assert_eq!((usage.invocation_ms, usage.invocations, usage.posts, usage.queue_calls), (Some(7.5), None, None, None));
+        assert_eq!(
+            (usage.invocation_ms, usage.invocations, usage.posts, usage.queue_calls),
+            (Some(7.5), None, None, None)
+        );
     }
 
     #[tokio::test]

@@ -98,7 +98,10 @@ impl Usage {
             ("posts per publication per member", part(self.posts_per(delivered))),
             ("posts refused (429)", whole(self.posts_throttled)),
             ("32 KB units, out and in", format!("{}, {}", whole(self.units_out), whole(self.units_in))),
-            ("DynamoDB queries, reads, writes", format!("{}, {}, {}", whole(self.queries), whole(self.reads), whole(self.writes))),
+            (
+                "DynamoDB queries, reads, writes",
+                format!("{}, {}, {}", whole(self.queries), whole(self.reads), whole(self.writes)),
+            ),
             ("read units, write units", format!("{}, {}", whole(self.read_units), whole(self.write_units))),
             ("queue calls per publication", part(per(self.queue_calls, publications))),
             ("invocations per publication", part(per(self.invocations, publications))),

@@ -21,7 +21,8 @@ impl Room {
     pub fn phantom(&mut self, member: usize, at: Sequence, what: &str) {
         self.tally.phantoms += 1;
         let name = &self.name;
-        let told = || format!("member {member} of {name} heard {what:?} at position {at}, which nobody published there");
+        let told =
+            || format!("member {member} of {name} heard {what:?} at position {at}, which nobody published there");
         self.tally.sample("phantom", told);
     }
 
@@ -41,5 +42,4 @@ impl Room {
         let told = || format!("member {member} of {name} heard something {ms} ms after the answer to its leave");
         self.tally.sample("late after leave", told);
     }
-
 }

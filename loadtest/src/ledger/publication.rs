@@ -45,7 +45,11 @@ impl Publication {
     /// A member's application hears it; whether for the first time.
     pub(super) fn apply(&mut self, member: usize, at: Sequence) -> bool {
         let first = self.place.get_or_insert((at, 0));
-        let place = if first.0 == at { Some(first) } else { self.other_places.iter_mut().find(|(position, _)| *position == at) };
+        let place = if first.0 == at {
+            Some(first)
+        } else {
+            self.other_places.iter_mut().find(|(position, _)| *position == at)
+        };
         match place {
             Some((_, votes)) => *votes += 1,
             None => self.other_places.push((at, 1)),

@@ -77,7 +77,10 @@ impl Times {
         if self.count() == 0 {
             return Vec::new();
         }
-        self.histogram.iter_quantiles(4).map(|step| (step.quantile_iterated_to(), step.value_iterated_to() as f64 / 1_000.0)).collect()
+        self.histogram
+            .iter_quantiles(4)
+            .map(|step| (step.quantile_iterated_to(), step.value_iterated_to() as f64 / 1_000.0))
+            .collect()
     }
 }
 

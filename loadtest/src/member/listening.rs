@@ -133,5 +133,4 @@ impl Member {
         self.listener.leave(&mut self.world.room(self.seat.room), now, goes.away);
         true
     }
-
 }

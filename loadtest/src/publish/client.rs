@@ -17,8 +17,8 @@ use crate::run::world::{Stage, World, add};
 use crate::scenario::schedule::Due;
 use crate::wire::frame::Frame;
 use crate::wire::pid::Pid;
-use crate::wire::socket::{self, Socket};
 use crate::wire::request;
+use crate::wire::socket::{self, Socket};
 
 /// A publication without an answer is said again after this.
 const ANSWER: Micros = 10 * SECOND;
@@ -116,7 +116,8 @@ where
     /// When there is something to say; never again, if everything is answered.
     fn wakes_at(&mut self, stopped: bool) -> Option<Micros> {
         let again = self.pending.values().min().copied();
-        let planned = [self.schedule.peek(), self.ephemeral.peek()].into_iter().flatten().map(|due| self.begin + due.at).min();
+        let planned =
+            [self.schedule.peek(), self.ephemeral.peek()].into_iter().flatten().map(|due| self.begin + due.at).min();
         [again, planned.filter(|_| !stopped)].into_iter().flatten().min()
     }
 

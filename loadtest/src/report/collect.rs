@@ -82,7 +82,8 @@ fn note(
     chart: &mut Vec<LastMember>,
 ) {
     let Publication { intended, answer, measured, .. } = publication;
-    let (Some(first_at), Some(last_at), true) = (publication.first, publication.last, *answer != Answer::Refused) else {
+    let (Some(first_at), Some(last_at), true) = (publication.first, publication.last, *answer != Answer::Refused)
+    else {
         return;
     };
     chart.push(LastMember { at_s: *intended as f64 / SECOND as f64, ms: (last_at - intended) as f64 / 1_000.0 });

@@ -31,7 +31,8 @@ fn write(a: &Report, b: &Report, out: &mut String) -> std::fmt::Result {
     row("duplicated", count(a.account.tally.duplicates), count(b.account.tally.duplicates), out)?;
     row("recovered in gaps", count(a.account.tally.recovered_in_gaps), count(b.account.tally.recovered_in_gaps), out)?;
     row("deliveries a second", per_second(a), per_second(b), out)?;
-    let (posts_a, posts_b) = (a.usage.posts_per(a.account.tally.delivered), b.usage.posts_per(b.account.tally.delivered));
+    let (posts_a, posts_b) =
+        (a.usage.posts_per(a.account.tally.delivered), b.usage.posts_per(b.account.tally.delivered));
     row("posts per delivery", posts_a, posts_b, out)?;
     row("invocations", a.usage.invocations, b.usage.invocations, out)?;
     row("invocation milliseconds", a.usage.invocation_ms, b.usage.invocation_ms, out)?;

@@ -54,7 +54,9 @@ fn write_page(report: &Report, out: &mut String) -> std::fmt::Result {
 
 fn findings(report: &Report, out: &mut String) -> std::fmt::Result {
     let judgement = &report.judgement;
-    for (title, findings) in [("What is wrong", &judgement.violations), ("Why the times say nothing", &judgement.invalid)] {
+    for (title, findings) in
+        [("What is wrong", &judgement.violations), ("Why the times say nothing", &judgement.invalid)]
+    {
         if findings.is_empty() {
             continue;
         }
@@ -86,7 +88,11 @@ fn account(report: &Report, out: &mut String) -> std::fmt::Result {
         ("duplicated", tally.duplicates, "heard twice by an application"),
         ("misordered", account.misordered, "heard in another order than by most members"),
         ("repeated on the wire", tally.repeats_on_the_wire, "came twice, and the second was dropped: harmless"),
-        ("recovered", tally.recovered_in_gaps + tally.recovered_by_resume, "did not come live, and were got from the log"),
+        (
+            "recovered",
+            tally.recovered_in_gaps + tally.recovered_by_resume,
+            "did not come live, and were got from the log",
+        ),
     ];
     write!(out, "<h2>Account</h2><p class=soft>expected = delivered + missing + excused, exactly.</p><table>")?;
     for (name, count, about) in rows {

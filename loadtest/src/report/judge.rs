@@ -123,7 +123,8 @@ fn violations(report: &Report) -> Vec<Finding> {
         ("ghost", report.census.ghosts, "members are counted by the server, and are not there"),
         ("uncounted", report.census.uncounted, "members are there, and not counted by the server"),
     ];
-    let told = |(what, count, how): &(&str, u64, &str)| Finding { what: (*what).to_owned(), told: format!("{count} {how}") };
+    let told =
+        |(what, count, how): &(&str, u64, &str)| Finding { what: (*what).to_owned(), told: format!("{count} {how}") };
     counted.iter().filter(|(_, count, _)| *count > 0).map(told).collect()
 }
 
@@ -140,11 +141,14 @@ fn invalid(report: &Report) -> Vec<Finding> {
         find("clock step", format!("the wall clock was stepped by {ms:.0} ms, or this machine was suspended"));
     }
     if let Some(lag) = generator.lag.at(0.99).filter(|lag| *lag > LAG_P99_MS) {
-        let told = format!("the load test was late by {lag:.0} ms once in a hundred times; over {LAG_P99_MS} ms it measures itself");
+        let told = format!(
+            "the load test was late by {lag:.0} ms once in a hundred times; over {LAG_P99_MS} ms it measures itself"
+        );
         find("saturated generator", told);
     }
     let processors = std::thread::available_parallelism().map_or(1.0, |processors| processors.get() as f64);
-    if let Some(share) = generator.cpu_share.filter(|share| *share > BUSY * processors && report.run.seconds >= LONG_S) {
+    if let Some(share) = generator.cpu_share.filter(|share| *share > BUSY * processors && report.run.seconds >= LONG_S)
+    {
         find("saturated generator", format!("the load test itself used {share:.1} of {processors} processors"));
     }
     let (joined, all) = (report.traffic.joined, report.scenario.members() as u64);

@@ -80,7 +80,8 @@ impl Chart {
             write!(out, "<text x={:.1} y={:.1} text-anchor=end>{}</text>", LEFT - 6.0, y + 4.0, number(tick))?;
         }
         let bottom = HEIGHT - BOTTOM + 16.0;
-        let numbers = || ticks(scale.x_to).filter(|tick| *tick >= scale.x_from).map(|tick| (tick, number(tick))).collect();
+        let numbers =
+            || ticks(scale.x_to).filter(|tick| *tick >= scale.x_from).map(|tick| (tick, number(tick))).collect();
         let labels: Vec<(f64, String)> = if self.x_labels.is_empty() { numbers() } else { self.x_labels.clone() };
         for (at, label) in labels {
             write!(out, "<text x={:.1} y={bottom} text-anchor=middle>{label}</text>", scale.x(at))?;
@@ -121,7 +122,8 @@ impl Scale {
 fn ticks(to: f64) -> impl Iterator<Item = f64> {
     let rough = to / TICKS;
     let power = 10_f64.powf(rough.log10().floor());
-    let step = [1.0, 2.0, 5.0, 10.0].map(|times| times * power).into_iter().find(|step| *step >= rough).unwrap_or(rough);
+    let step =
+        [1.0, 2.0, 5.0, 10.0].map(|times| times * power).into_iter().find(|step| *step >= rough).unwrap_or(rough);
     (0..=(to / step) as u32).map(move |n| f64::from(n) * step)
 }
 

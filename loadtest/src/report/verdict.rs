@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use super::judge::Verdict;
 use super::Report;
+use super::judge::Verdict;
 
 /// The verdict, with the numbers that matter.
 #[must_use]
@@ -46,7 +46,11 @@ fn write(report: &Report, text: &mut String) -> std::fmt::Result {
         let was = threshold.was.map_or_else(|| "not measured".to_owned(), |was| format!("{was:.3}"));
         writeln!(text, "  {:<24}{was}, and at most {} was allowed", threshold.name, threshold.at_most)?;
     }
-    writeln!(text, "  members x publications  {} x {}, {} pairs expected", account.members, account.publications, account.expected)?;
+    writeln!(
+        text,
+        "  members x publications  {} x {}, {} pairs expected",
+        account.members, account.publications, account.expected
+    )?;
     writeln!(text, "  delivered               {}", tally.delivered)?;
     writeln!(text, "  missing                 {}", account.missing)?;
     let excused = account.excused;
@@ -58,15 +62,32 @@ fn write(report: &Report, text: &mut String) -> std::fmt::Result {
         excused.told,
         excused.unknown
     )?;
-    writeln!(text, "  duplicated              {} to the application, {} on the wire", tally.duplicates, tally.repeats_on_the_wire)?;
-    writeln!(text, "  misordered              {} to the application, {} on the wire", account.misordered, tally.out_of_order_on_the_wire)?;
-    writeln!(text, "  recovered               {} in gaps, {} by resume", tally.recovered_in_gaps, tally.recovered_by_resume)?;
-    writeln!(text, "  unknown                 {} published without an answer, {} refused", account.unknown, account.refused)?;
+    writeln!(
+        text,
+        "  duplicated              {} to the application, {} on the wire",
+        tally.duplicates, tally.repeats_on_the_wire
+    )?;
+    writeln!(
+        text,
+        "  misordered              {} to the application, {} on the wire",
+        account.misordered, tally.out_of_order_on_the_wire
+    )?;
+    writeln!(
+        text,
+        "  recovered               {} in gaps, {} by resume",
+        tally.recovered_in_gaps, tally.recovered_by_resume
+    )?;
+    writeln!(
+        text,
+        "  unknown                 {} published without an answer, {} refused",
+        account.unknown, account.refused
+    )?;
     writeln!(text, "  stalled members         {}", account.stalled_members)?;
     times(report, text)?;
     calls(report, text)?;
     let generator = &report.generator;
-    let number = |number: Option<f64>, unit: &str| number.map_or_else(|| "unknown".to_owned(), |n| format!("{n:.1}{unit}"));
+    let number =
+        |number: Option<f64>, unit: &str| number.map_or_else(|| "unknown".to_owned(), |n| format!("{n:.1}{unit}"));
     writeln!(
         text,
         "  the load test itself    lag p99 {}, {} of a processor, at most {} of memory",
@@ -78,7 +99,10 @@ fn write(report: &Report, text: &mut String) -> std::fmt::Result {
 
 fn times(report: &Report, text: &mut String) -> std::fmt::Result {
     for (name, times) in report.times.named() {
-        let name = format!("to {name}").replace("to accepted", "accepted").replace("to join", "joined").replace("to resume", "resumed");
+        let name = format!("to {name}")
+            .replace("to accepted", "accepted")
+            .replace("to join", "joined")
+            .replace("to resume", "resumed");
         if times.count() == 0 {
             continue;
         }

@@ -27,7 +27,8 @@ pub fn provide(connections: usize) -> Result<(), TooFew> {
     let needed = connections + OTHERS;
     // Where there is no such limit, none is in the way.
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return Ok(()) };
-    if soft >= needed || setrlimit(Resource::RLIMIT_NOFILE, needed.max(soft).min(hard), hard).is_ok() && hard >= needed {
+    if soft >= needed || setrlimit(Resource::RLIMIT_NOFILE, needed.max(soft).min(hard), hard).is_ok() && hard >= needed
+    {
         return Ok(());
     }
     Err(TooFew { connections, needed, limit: hard })

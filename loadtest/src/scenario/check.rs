@@ -70,7 +70,12 @@ fn check_rooms(rooms: &Rooms, n: usize) -> Result<(), Wrong> {
 
 fn check_phase(phase: &Phase) -> Result<(), Wrong> {
     number(format!("seconds of phase {:?}", phase.name), phase.seconds, 0.001..=1_000_000.0, "")?;
-    number(format!("rate of phase {:?}", phase.name), phase.rate, 0.0..=100.0, ", by which the rooms' rates are multiplied")
+    number(
+        format!("rate of phase {:?}", phase.name),
+        phase.rate,
+        0.0..=100.0,
+        ", by which the rooms' rates are multiplied",
+    )
 }
 
 fn check_churn(churn: &Churn, n: usize) -> Result<(), Wrong> {

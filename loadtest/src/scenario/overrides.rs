@@ -70,7 +70,8 @@ seconds = 600
 
     #[test]
     fn members_are_shared_out_and_publications_make_one_phase() {
-        let overrides = Overrides { members: Some(400), publications: Some(60), rate: Some(4.0), ..Overrides::default() };
+        let overrides =
+            Overrides { members: Some(400), publications: Some(60), rate: Some(4.0), ..Overrides::default() };
         let scenario = overrides.apply(parse(TWO, "x").unwrap()).unwrap();
         assert_eq!(scenario.rooms.iter().map(|rooms| rooms.members).collect::<Vec<_>>(), [10, 300]);
         assert_eq!((scenario.phases.len(), scenario.phases[0].seconds), (1, 15.0));

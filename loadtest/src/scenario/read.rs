@@ -86,7 +86,10 @@ seconds = 1
     #[test]
     fn what_is_wrong_is_said_with_its_place_and_what_would_be_right() {
         let unknown = wrong(&GOOD.replace("members", "menbers"));
-        assert!(unknown.starts_with("x.toml: line 5: unknown field `menbers`, expected one of `count`, `members`"), "{unknown}");
+        assert!(
+            unknown.starts_with("x.toml: line 5: unknown field `menbers`, expected one of `count`, `members`"),
+            "{unknown}"
+        );
         let door = wrong(&GOOD.replace("rate = 1", "rate = 1\ndoors = [\"window\"]"));
         assert!(door.contains("unknown variant `window`, expected one of `client`, `events`, `outbox`"), "{door}");
         let rate = wrong(&GOOD.replace("rate = 1", "rate = 5000"));

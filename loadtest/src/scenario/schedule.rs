@@ -55,7 +55,11 @@ pub struct Goes {
 /// What a member does next, after that time; `None` if it stays.
 #[must_use]
 pub fn goes(churn: &[Churn], member: usize, after: Micros) -> Option<Goes> {
-    churn.iter().filter(|churn| takes_part(member, churn.share)).filter_map(|churn| next(churn, member, after)).min_by_key(|goes| goes.at)
+    churn
+        .iter()
+        .filter(|churn| takes_part(member, churn.share))
+        .filter_map(|churn| next(churn, member, after))
+        .min_by_key(|goes| goes.at)
 }
 
 fn next(churn: &Churn, member: usize, after: Micros) -> Option<Goes> {

@@ -32,7 +32,8 @@ pub fn publish(id: u64, room: &str, pid: &str, data: &serde_json::Value) -> Stri
 /// Says something to those who are there, and to nobody later.
 #[must_use]
 pub fn ephemeral(room: &str, number: u64) -> String {
-    json!({ "action": "publish", "room": room, "ephemeral": true, "key": format!("n{number}"), "data": number }).to_string()
+    json!({ "action": "publish", "room": room, "ephemeral": true, "key": format!("n{number}"), "data": number })
+        .to_string()
 }
 
 /// Asks how many are in a room.

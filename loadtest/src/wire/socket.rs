@@ -59,8 +59,9 @@ pub async fn open(target: &Target, connection: usize, device: &str) -> Result<So
         .max_frame_size(Some(domain::limits::GATEWAY_MESSAGE_BYTES));
     let opening = async {
         let stream = connect(target, connection).await?;
-        let (socket, _) =
-            client_async_tls_with_config(request, stream, Some(config), None).await.map_err(|error| translate(&error))?;
+        let (socket, _) = client_async_tls_with_config(request, stream, Some(config), None)
+            .await
+            .map_err(|error| translate(&error))?;
         Ok(socket)
     };
     timeout(HANDSHAKE_TIMEOUT, opening)

@@ -102,7 +102,10 @@ async fn a_phantom_is_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_comes_late_after_a_leave_is_named() {
-    let leaves = format!("{}\n[[churn]]\nkind = \"leave\"\nshare = 0.3\nevery_s = 0.3\naway_s = 5.0", SMALL.replace("0.5", "1.5"));
+    let leaves = format!(
+        "{}\n[[churn]]\nkind = \"leave\"\nshare = 0.3\nevery_s = 0.3\naway_s = 5.0",
+        SMALL.replace("0.5", "1.5")
+    );
     let report = run(Fault::ForgetsLeaves, &leaves).await;
     assert!(violations(&report).contains(&"late after leave"), "{:?}", report.judgement);
     let honest = run(Fault::None, &leaves).await;
