@@ -13,7 +13,7 @@ use crate::wire::socket::Socket;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Closes, and waits for the answer.
-pub(super) async fn politely(mut socket: Socket) {
+pub(super) async fn politely(mut socket: Box<Socket>) {
     let goodbye = async {
         if socket.close(None).await.is_ok() {
             while let Some(Ok(_)) = socket.next().await {}

@@ -52,7 +52,7 @@ pub(super) struct Member {
     pub(super) keep_alive_at: Micros,
     pub(super) settle_at: Option<Micros>,
     /// Sockets that were left open without a word.
-    graves: Vec<Socket>,
+    graves: Vec<Box<Socket>>,
 }
 
 /// Lives a member's life, until the run is over.
@@ -82,24 +82,25 @@ pub async fn live(world: Arc<World>, seat: Seat, rooms: Rooms) {
 
 impl Member {
     async fn live(&mut self) {
-        while let Some(mut socket) = self.connect().await {
+        // What opens and ends a connection is large, and short: it is not kept in the task.
+        while let Some(mut socket) = Box::pin(self.connect()).await {
             add(&self.world.counts.connected, 1);
             let end = self.listen(&mut socket).await;
             self.world.counts.connected.fetch_sub(1, Ordering::Relaxed);
             match end {
-                End::Over => return goodbye::politely(socket).await,
+                End::Over => return Box::pin(goodbye::politely(socket)).await,
                 End::Lost => {
                     add(&self.world.counts.lost, 1);
                     sleep(self.jitter(PAUSE)).await;
                 }
-                End::Goes(goes) => self.go(goes, socket).await,
+                End::Goes(goes) => Box::pin(self.go(goes, socket)).await,
             }
             self.coming_since = Some(self.world.clock.now());
         }
     }
 
     /// Opens a connection, however long it takes; none if the run is over before.
-    async fn connect(&mut self) -> Option<Socket> {
+    async fn connect(&mut self) -> Option<Box<Socket>> {
         let device = format!("load-{}", self.seat.of_all);
         let mut pause = PAUSE;
         loop {
@@ -125,7 +126,7 @@ impl Member {
     }
 
     /// Ends a connection, stays away, and lets the next one come.
-    async fn go(&mut self, goes: Goes, socket: Socket) {
+    async fn go(&mut self, goes: Goes, socket: Box<Socket>) {
         match goes.kind {
             Going::Close | Going::Leave => goodbye::politely(socket).await,
             Going::Reset | Going::Storm => goodbye::by_reset(&socket),
@@ -144,5 +145,24 @@ impl Member {
     /// Up to so long, another time for each member.
     fn jitter(&self, pause: Duration) -> Duration {
         pause.mul_f64((self.seat.of_all as f64 * 0.618).fract())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::member::Patience;
+    use crate::scenario::parse;
+    use crate::wire::target::Target;
+
+    #[test]
+    fn the_task_of_a_member_is_small() {
+        let scenario = parse(include_str!("../../scenarios/broadcast.toml"), "broadcast.toml").unwrap();
+        let target = Target::parse("ws://127.0.0.1:1", None).unwrap();
+        let rooms = scenario.rooms[0].clone();
+        let world = Arc::new(World::new(target, scenario, "r", "load", Patience::default()));
+        let task = live(world, Seat { room: 0, member: 0, of_all: 0 }, rooms);
+        let bytes = std::mem::size_of_val(&task);
+        assert!(bytes <= 3 * 1024, "{bytes}");
     }
 }

@@ -72,7 +72,7 @@ pub(super) async fn publish(world: Arc<World>, lane: Lane) {
 }
 
 /// Opens a connection, however often it takes; none if it cannot be.
-async fn connect(world: &World, lane: &Lane) -> Option<Socket> {
+async fn connect(world: &World, lane: &Lane) -> Option<Box<Socket>> {
     let number = lane.room * 100 + lane.first;
     let mut stage = world.stage();
     loop {

@@ -51,7 +51,7 @@ impl Error {
 ///
 /// # Errors
 /// [`Error`] when it does not open.
-pub async fn open(target: &Target, connection: usize, device: &str) -> Result<Socket, Error> {
+pub async fn open(target: &Target, connection: usize, device: &str) -> Result<Box<Socket>, Error> {
     let request = request(target, device)?;
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER_BYTES)
@@ -62,7 +62,7 @@ pub async fn open(target: &Target, connection: usize, device: &str) -> Result<So
         let (socket, _) = client_async_tls_with_config(request, stream, Some(config), None)
             .await
             .map_err(|error| translate(&error))?;
-        Ok(socket)
+        Ok(Box::new(socket))
     };
     timeout(HANDSHAKE_TIMEOUT, opening)
         .await
