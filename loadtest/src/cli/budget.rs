@@ -1,0 +1,73 @@
+//! What a run may cost.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Error;
+use crate::cost::{self, Prices, Work, dollars};
+use crate::run::world::{World, read};
+use crate::wire::target::Target;
+
+/// Whether a run may cost what it is going to.
+pub(super) fn may_cost(target: &Target, predicted_usd: f64, max_usd: Option<f64>) -> Result<(), Error> {
+    if target.is_loopback() {
+        return Ok(());
+    }
+    let predicted = dollars(predicted_usd);
+    match max_usd {
+        None => Err(Error::Usage(format!(
+            "{} is not this machine, and this run will cost about {predicted} there; say what it may cost with --max-usd",
+            target.host
+        ))),
+        Some(max) if predicted_usd > max => Err(Error::Usage(format!(
+            "this run will cost about {predicted}, and --max-usd allows {}; take fewer members, publications or seconds",
+            dollars(max)
+        ))),
+        Some(_) => Ok(()),
+    }
+}
+
+/// Ends the phases before what was published costs more than it may.
+pub(super) async fn keep_budget(world: Arc<World>, prices: Prices, max_usd: Option<f64>) {
+    let Some(max_usd) = max_usd else { return };
+    loop {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let spent = cost::estimate(&done(&world), &prices);
+        if spent >= max_usd * 0.95 {
+            world.stop_because(&format!("it has cost about {}, and may cost {}", dollars(spent), dollars(max_usd)));
+            return;
+        }
+    }
+}
+
+/// What has been asked for so far, and is owed.
+fn done(world: &World) -> Work {
+    let counts = &world.counts;
+    let owed = |room| (world.room(room).publications().len() * world.room(room).members().len()) as f64;
+    let members = read(&counts.joined) as f64;
+    Work {
+        members,
+        publications: read(&counts.published) as f64,
+        events: 0.0,
+        deliveries: (0..world.room_count()).map(owed).sum(),
+        connection_minutes: members * (world.clock.now() as f64 / 60e6).ceil(),
+        returns: read(&counts.resumed) as f64,
+        ..cost::planned(&world.scenario)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn elsewhere_than_on_this_machine_a_run_needs_a_budget_that_is_enough() {
+        let target = |url| Target::parse(url, None).unwrap();
+        assert!(may_cost(&target("ws://127.0.0.1:1"), 1e6, None).is_ok());
+        let aws = target("wss://abc.execute-api.eu-west-1.amazonaws.com/prod");
+        let told = may_cost(&aws, 2.5, None).unwrap_err().to_string();
+        assert!(told.contains("about $2.50") && told.contains("--max-usd"), "{told}");
+        assert!(may_cost(&aws, 2.5, Some(2.0)).is_err());
+        assert!(may_cost(&aws, 2.5, Some(3.0)).is_ok());
+    }
+}

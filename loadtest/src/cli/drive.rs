@@ -1,0 +1,148 @@
+//! A load test from its command line to its exit code.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::budget::{keep_budget, may_cost};
+use super::{Error, Load, outputs};
+use crate::cost::{self, Cost, Prices, dollars};
+use crate::counters::{Usage, cloudwatch, local};
+use crate::member::Patience;
+use crate::report::{Report, collect};
+use crate::run::world::{World, read};
+use crate::run::{descriptors, progress};
+use crate::scenario::{self, Scenario};
+use crate::wire::socket::choose_tls;
+use crate::wire::target::Target;
+
+/// What is run if nothing is named.
+const BROADCAST: &str = include_str!("../../scenarios/broadcast.toml");
+
+/// What has been checked before anything is done.
+struct Checked {
+    target: Target,
+    scenario: Scenario,
+    prices: Prices,
+    predicted_usd: f64,
+}
+
+/// Runs a load test; gives what to exit with.
+pub(super) async fn drive(load: Load) -> Result<u8, Error> {
+    let checked = check(&load)?;
+    announce(&checked, &load);
+    if load.dry_run {
+        return Ok(0);
+    }
+    let report = run(checked, &load).await?;
+    outputs::write(&report, load.json_out.as_deref(), &load.outputs)?;
+    Ok(report.judgement.verdict.exit_code())
+}
+
+fn check(load: &Load) -> Result<Checked, Error> {
+    let usage = |error: &dyn std::fmt::Display| Error::Usage(error.to_string());
+    let target = Target::parse(&load.url, load.token.clone()).map_err(|error| usage(&error))?;
+    let scenario = match &load.scenario {
+        Some(path) => scenario::read(path),
+        None => scenario::parse(BROADCAST, "broadcast.toml"),
+    };
+    let scenario = scenario.map_err(|error| usage(&error))?;
+    let scenario = load.overrides().apply(scenario).map_err(|error| usage(&error))?;
+    let prices = load.prices.as_deref().map_or_else(|| Ok(Prices::default()), cost::read);
+    let prices = prices.map_err(|error| usage(&error))?;
+    let publishers: usize = scenario.rooms.iter().map(|rooms| rooms.count * rooms.client_publishers()).sum();
+    descriptors::provide(scenario.members() + publishers).map_err(|error| usage(&error))?;
+    let predicted_usd = cost::estimate(&cost::planned(&scenario), &prices);
+    may_cost(&target, predicted_usd, load.max_usd)?;
+    Ok(Checked { target, scenario, prices, predicted_usd })
+}
+
+fn announce(checked: &Checked, load: &Load) {
+    let Checked { scenario, predicted_usd, .. } = checked;
+    let work = cost::planned(scenario);
+    eprintln!("{}: {}", scenario.name, scenario.about);
+    eprintln!(
+        "{} members in {} rooms, {:.0} publications, {:.0} deliveries, about {} s against {}; about {} on AWS",
+        scenario.members(),
+        scenario.room_count(),
+        work.publications,
+        work.deliveries,
+        crate::run::expected_length(scenario) / crate::ledger::SECOND,
+        load.url.split('?').next().unwrap_or_default(),
+        dollars(*predicted_usd),
+    );
+}
+
+async fn run(checked: Checked, load: &Load) -> Result<Report, Error> {
+    let Checked { target, scenario, prices, predicted_usd } = checked;
+    let paid = !target.is_loopback();
+    if target.secure {
+        choose_tls();
+    }
+    let before = count(load, paid).await;
+    // Its clock begins now.
+    let world = Arc::new(World::new(target, scenario, &run_id(), &load.room, Patience::default()));
+    let aside = [
+        tokio::spawn(progress::tell(Arc::clone(&world))),
+        tokio::spawn(obey_signals(Arc::clone(&world))),
+        tokio::spawn(keep_budget(Arc::clone(&world), prices.clone(), load.max_usd.filter(|_| paid))),
+    ];
+    let ended = crate::run::run(&world).await.map_err(|error| Error::Usage(error.to_string()))?;
+    aside.iter().for_each(tokio::task::JoinHandle::abort);
+    progress::end();
+    let usage = match (&load.cloudwatch, before) {
+        (Some(deployment), _) => from_cloudwatch(deployment, &world).await,
+        (None, Some(before)) => count(load, paid).await.unwrap_or_default().since(&before),
+        (None, None) => Usage::unknown("nobody: run it beside `cargo dev`, or with --cloudwatch"),
+    };
+    let minutes = world.clock.now() as f64 / 60e6 * read(&world.counts.joined) as f64;
+    let cost = Cost::of(&usage, minutes, predicted_usd, &prices, paid);
+    Ok(collect(&world, &ended, usage, cost))
+}
+
+/// What CloudWatch has counted of this run, once it has counted everything.
+async fn from_cloudwatch(deployment: &cloudwatch::Deployment, world: &World) -> Usage {
+    let seconds = |at: u64| i64::try_from(at).unwrap_or(i64::MAX);
+    let (from, took) = (seconds(world.clock.began_at_s()), world.clock.now() / crate::ledger::SECOND);
+    eprintln!("waiting {} s for CloudWatch", cloudwatch::SETTLES_WITHIN.as_secs());
+    tokio::time::sleep(cloudwatch::SETTLES_WITHIN).await;
+    cloudwatch::read(deployment, from, from + took, read(&world.counts.requests)).await
+}
+
+/// What the local stack has counted so far; nothing if there is none.
+async fn count(load: &Load, paid: bool) -> Option<Usage> {
+    let endpoint = load.counters.as_deref().filter(|_| !paid)?;
+    match local::read(endpoint).await {
+        Ok(usage) => Some(usage),
+        Err(error) => {
+            eprintln!("{error}");
+            None
+        }
+    }
+}
+
+/// The first Ctrl-C ends the phases, the second one the process.
+async fn obey_signals(world: Arc<World>) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return;
+    };
+    let mut next = async || {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    };
+    next().await;
+    eprintln!("\nstopping: what is on its way is waited for; once more to give up");
+    world.stop_because("it was interrupted");
+    next().await;
+    std::process::exit(130);
+}
+
+/// A name that no other run has: the time, to the millisecond, in few letters.
+fn run_id() -> String {
+    let ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+    let process = u128::from(std::process::id() % 1_000);
+    format!("{:x}", ms * 1_000 + process)
+}

@@ -1,0 +1,208 @@
+//! The command line: `roomcast-load`, as `cargo load`.
+
+mod budget;
+mod drive;
+mod outputs;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::counters::cloudwatch::Deployment;
+use crate::report;
+use crate::scenario::{Door, Overrides};
+
+/// Joins members to rooms, publishes to them, and accounts for every publication and every member. It knows only the public
+/// protocol (and SNS and DynamoDB, if asked to publish through them): the same command works against a laptop and against AWS.
+///
+/// Exit status: 0 everything arrived once and in order, and every threshold held; 1 internal error; 2 usage; 3 a threshold
+/// failed; 4 something was lost, repeated to an application, out of order, or where it does not belong; 5 the run says
+/// nothing, because the load test or its machine was at fault. 4 goes before 5, and 5 before 3.
+#[derive(Debug, Parser)]
+#[command(name = "cargo load", bin_name = "cargo load", args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    load: Load,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Compares two results: what changed from A to B
+    Compare {
+        /// result.json of one run
+        a: PathBuf,
+        /// result.json of another
+        b: PathBuf,
+    },
+    /// Adds the results of several generators to one
+    Merge {
+        /// result.json of each generator
+        #[arg(required = true)]
+        results: Vec<PathBuf>,
+        /// Where the sum goes
+        #[arg(long, value_name = "FILE")]
+        json_out: PathBuf,
+        #[command(flatten)]
+        outputs: Outputs,
+    },
+}
+
+/// A load test.
+#[derive(Debug, Args)]
+struct Load {
+    /// What to do: a file of loadtest/scenarios, or your own [default: loadtest/scenarios/broadcast.toml]
+    scenario: Option<PathBuf>,
+    /// Where to connect
+    #[arg(long, env = "ROOMCAST_WS_URL", default_value = "ws://127.0.0.1:3001/local")]
+    url: String,
+    /// A token for all members [default: they are guests]
+    #[arg(long, env = "ROOMCAST_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// What the rooms' names begin with
+    #[arg(long, default_value = "load")]
+    room: String,
+    /// Members of all rooms together, instead of the scenario's
+    #[arg(long)]
+    members: Option<usize>,
+    /// Publications a second into each room, instead of the scenario's
+    #[arg(long)]
+    rate: Option<f64>,
+    /// Publications into each room, in one phase that is as long as they take
+    #[arg(long)]
+    publications: Option<usize>,
+    /// The ways in, taken in turn: client, events (SNS), outbox (DynamoDB)
+    #[arg(long, value_delimiter = ',', value_parser = door, value_name = "DOORS")]
+    doors: Vec<Door>,
+    /// New connections a second, instead of the scenario's
+    #[arg(long)]
+    connect_rate: Option<f64>,
+    /// Seconds to wait for the last delivery, instead of the scenario's
+    #[arg(long)]
+    drain: Option<f64>,
+    /// Where the local stack, or an endpoint of your own, counts: http://127.0.0.1:4566
+    #[arg(long, env = "AWS_ENDPOINT_URL", value_name = "URL")]
+    counters: Option<String>,
+    /// Reads CloudWatch for the API with this id and the stack with this name: API_ID,STACK
+    #[arg(long, value_name = "API_ID,STACK")]
+    cloudwatch: Option<Deployment>,
+    /// What the run may cost; required for everything but this machine
+    #[arg(long, value_name = "DOLLARS")]
+    max_usd: Option<f64>,
+    /// Prices [default: loadtest/prices.toml, as it was built]
+    #[arg(long, value_name = "FILE")]
+    prices: Option<PathBuf>,
+    /// Only says what would be done, and what it would cost
+    #[arg(long)]
+    dry_run: bool,
+    /// Writes the whole result, histograms included
+    #[arg(long, value_name = "FILE")]
+    json_out: Option<PathBuf>,
+    #[command(flatten)]
+    outputs: Outputs,
+}
+
+/// What is written for others.
+#[derive(Debug, Args)]
+struct Outputs {
+    /// Writes a page with charts, for somebody who was not there
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Writes JUnit XML
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+}
+
+/// Why nothing was run, in a sentence.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    /// What was asked cannot be done.
+    #[error("{0}")]
+    Usage(String),
+    /// Something failed that should not.
+    #[error("{0}")]
+    Internal(String),
+}
+
+/// Runs the command line, and gives what to exit with.
+pub async fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let cli = Cli::parse_from(arguments);
+    let ended = match cli.command {
+        Some(Command::Compare { a, b }) => compare(&a, &b),
+        Some(Command::Merge { results, json_out, outputs }) => merge(&results, &json_out, &outputs),
+        None => drive::drive(cli.load).await,
+    };
+    match ended {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("cargo load: {error}");
+            ExitCode::from(if matches!(error, Error::Usage(_)) { 2 } else { 1 })
+        }
+    }
+}
+
+fn compare(a: &std::path::Path, b: &std::path::Path) -> Result<u8, Error> {
+    let (a, b) = (report::read(a)?, report::read(b)?);
+    print!("{}", report::compare::text(&a, &b));
+    Ok(0)
+}
+
+fn merge(results: &[PathBuf], json_out: &std::path::Path, outputs: &Outputs) -> Result<u8, Error> {
+    let reports: Vec<_> = results.iter().map(|path| report::read(path)).collect::<Result<_, _>>()?;
+    let merged = report::merge::merge(reports).map_err(|error| Error::Usage(error.to_string()))?;
+    outputs::write(&merged, Some(json_out), outputs)?;
+    Ok(merged.judgement.verdict.exit_code())
+}
+
+impl From<report::Error> for Error {
+    fn from(error: report::Error) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+impl Load {
+    fn overrides(&self) -> Overrides {
+        Overrides {
+            members: self.members,
+            rate: self.rate,
+            publications: self.publications,
+            doors: self.doors.clone(),
+            connect_rate: self.connect_rate,
+            drain_s: self.drain,
+        }
+    }
+}
+
+fn door(name: &str) -> Result<Door, String> {
+    match name {
+        "client" => Ok(Door::Client),
+        "events" => Ok(Door::Events),
+        "outbox" => Ok(Door::Outbox),
+        other => Err(format!("there is no door {other:?}; there are client, events and outbox")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_scenario_flags_alone_and_subcommands_are_told_apart() {
+        let parse = |text: &str| Cli::try_parse_from(text.split(' '));
+        assert!(parse("x a.toml --members 5").unwrap().command.is_none());
+        assert_eq!(parse("x --members 20 --doors client,outbox").unwrap().load.doors, [Door::Client, Door::Outbox]);
+        assert!(matches!(parse("x compare a b").unwrap().command, Some(Command::Compare { .. })));
+        assert!(matches!(parse("x merge a b --json-out c").unwrap().command, Some(Command::Merge { .. })));
+        assert!(parse("x --doors window").is_err());
+    }
+}

@@ -1,0 +1,110 @@
+//! What a run will cost, before it is run: from above, since ranges of several publications in one post are not foreseen.
+
+use super::Prices;
+use crate::scenario::schedule::{due, length};
+use crate::scenario::{Door, Scenario};
+
+/// What is done, in the terms of the public protocol.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Work {
+    /// Members that join, each on a connection.
+    pub members: f64,
+    /// Publications.
+    pub publications: f64,
+    /// Of these, through SNS.
+    pub events: f64,
+    /// Deliveries: publications times members, room by room.
+    pub deliveries: f64,
+    /// Units of 32 KB that a delivery takes.
+    pub units: f64,
+    /// Minutes of all connections together.
+    pub connection_minutes: f64,
+    /// Connections that go and come back.
+    pub returns: f64,
+}
+
+/// Handshake, authorizer, join, disconnect, and its part of presence.
+const INVOCATIONS_PER_MEMBER: f64 = 5.0;
+/// Ingest (or events, or outbox), sequencer, and a fan-out for each shard.
+const INVOCATIONS_PER_PUBLICATION: f64 = 3.0;
+/// Members of a shard.
+const SHARD: f64 = 500.0;
+/// What an invocation takes beside posting.
+const MS_PER_INVOCATION: f64 = 25.0;
+/// What a post takes of an invocation that has 30 in flight.
+const MS_PER_DELIVERY: f64 = 1.0;
+/// The connection, its memberships in two indexes, its tombstone, and presence.
+const WRITES_PER_MEMBER: f64 = 16.0;
+/// The rate of its connection, and head, log row and dedupe row in one transaction (which counts twice).
+const WRITES_PER_PUBLICATION: f64 = 8.0;
+const READS_PER_MEMBER: f64 = 6.0;
+const READS_PER_PUBLICATION: f64 = 6.0;
+/// A membership of 200 bytes, read with others by an index.
+const READS_PER_DELIVERY: f64 = 0.03;
+/// Sent, received and deleted, once as a publication and once as a job for each shard.
+const QUEUE_CALLS_PER_PUBLICATION: f64 = 6.0;
+/// What a message takes beside its data.
+const ENVELOPE_BYTES: f64 = 300.0;
+
+/// What a scenario plans.
+#[must_use]
+pub fn planned(scenario: &Scenario) -> Work {
+    let mut work = Work { units: 1.0, ..Work::default() };
+    for rooms in &scenario.rooms {
+        let count = rooms.count as f64;
+        let publications = due(&scenario.phases, rooms.rate, 0.0).count() as f64 * count;
+        let events = rooms.doors.iter().filter(|door| **door == Door::Events).count() as f64;
+        work.members += count * rooms.members as f64;
+        work.publications += publications;
+        work.events += publications * events / rooms.doors.len() as f64;
+        work.deliveries += publications * rooms.members as f64;
+        work.units = work.units.max(((rooms.payload_bytes as f64 + ENVELOPE_BYTES) / 32_768.0).ceil());
+    }
+    let seconds = crate::run::expected_length(scenario) as f64 / 1e6 + scenario.drain_s;
+    let phases_s = length(&scenario.phases) as f64 / 1e6;
+    work.connection_minutes = work.members * (seconds / 60.0).ceil();
+    work.returns = scenario.churn.iter().map(|churn| work.members * churn.share * phases_s / churn.every_s).sum();
+    work
+}
+
+/// What that costs, in US dollars.
+#[must_use]
+pub fn estimate(work: &Work, prices: &Prices) -> f64 {
+    let comings = work.members + work.returns;
+    let shards = (work.deliveries / work.publications.max(1.0) / SHARD).ceil();
+    // Each request is answered: both are metered.
+    let units = work.deliveries * work.units + 2.0 * (comings + work.publications) + work.connection_minutes;
+    let invocations = comings * INVOCATIONS_PER_MEMBER + work.publications * (INVOCATIONS_PER_PUBLICATION + shards);
+    let seconds = (invocations * MS_PER_INVOCATION + work.deliveries * MS_PER_DELIVERY) / 1_000.0;
+    let writes = comings * WRITES_PER_MEMBER + work.publications * WRITES_PER_PUBLICATION;
+    let reads =
+        comings * READS_PER_MEMBER + work.publications * READS_PER_PUBLICATION + work.deliveries * READS_PER_DELIVERY;
+    let queue_calls = work.publications * (QUEUE_CALLS_PER_PUBLICATION + 3.0 * shards);
+    let millions = units * prices.websocket_units_per_million
+        + work.connection_minutes * prices.connection_minutes_per_million
+        + invocations * prices.invocations_per_million
+        + writes * prices.write_units_per_million
+        + reads * prices.read_units_per_million
+        + queue_calls * prices.queue_calls_per_million
+        + work.events * prices.topic_publishes_per_million;
+    millions / 1e6 + seconds * prices.function_memory_mb / 1_024.0 * prices.gigabyte_second
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_million_deliveries_cost_a_dollar_and_a_little() {
+        let work = Work { members: 1_000.0, publications: 1_000.0, deliveries: 1e6, units: 1.0, ..Work::default() };
+        let usd = estimate(&work, &Prices::default());
+        assert!((1.0..1.3).contains(&usd), "{usd}");
+    }
+
+    #[test]
+    fn a_plan_is_counted_as_it_will_be_run() {
+        let broadcast = include_str!("../../scenarios/broadcast.toml");
+        let work = planned(&crate::scenario::parse(broadcast, "broadcast.toml").unwrap());
+        assert_eq!((work.members, work.publications, work.deliveries), (20.0, 66.0, 1_320.0));
+    }
+}

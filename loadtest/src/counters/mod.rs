@@ -1,0 +1,111 @@
+//! What the server did for a run: posts, calls, invocations. What nobody counted is unknown, and never zero.
+
+pub mod cloudwatch;
+pub mod local;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ledger::Account;
+
+/// What the server did. `None` is unknown.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Usage {
+    /// Who counted.
+    pub counted_by: String,
+    /// Posts to connections that were delivered.
+    pub posts: Option<f64>,
+    /// Posts that were refused, because the account's rate or a buffer was full.
+    pub posts_throttled: Option<f64>,
+    /// Messages from clients, in units of 32 KB.
+    pub units_in: Option<f64>,
+    /// Messages to clients (posts and replies), in units of 32 KB.
+    pub units_out: Option<f64>,
+    /// DynamoDB queries.
+    pub queries: Option<f64>,
+    /// DynamoDB calls that read by key.
+    pub reads: Option<f64>,
+    /// DynamoDB calls that write, transactions among them.
+    pub writes: Option<f64>,
+    /// Read units consumed.
+    pub read_units: Option<f64>,
+    /// Write units consumed.
+    pub write_units: Option<f64>,
+    /// SQS calls, by functions and by what polls for them.
+    pub queue_calls: Option<f64>,
+    /// SNS publishes.
+    pub topic_publishes: Option<f64>,
+    /// Lambda invocations.
+    pub invocations: Option<f64>,
+    /// How long they ran together, in milliseconds.
+    pub invocation_ms: Option<f64>,
+}
+
+impl Usage {
+    /// Nobody counts.
+    #[must_use]
+    pub fn unknown(why: impl Into<String>) -> Self {
+        Self { counted_by: why.into(), ..Self::default() }
+    }
+
+    /// What came between two counts.
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Self {
+        self.combine(before, |after, before| (after - before).max(0.0))
+    }
+
+    /// Adds another generator's.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        self.combine(other, |ours, theirs| ours + theirs)
+    }
+
+    fn combine(&self, other: &Self, how: impl Fn(f64, f64) -> f64) -> Self {
+        let both = |ours: Option<f64>, theirs: Option<f64>| Some(how(ours?, theirs?));
+        Self {
+            counted_by: self.counted_by.clone(),
+            posts: both(self.posts, other.posts),
+            posts_throttled: both(self.posts_throttled, other.posts_throttled),
+            units_in: both(self.units_in, other.units_in),
+            units_out: both(self.units_out, other.units_out),
+            queries: both(self.queries, other.queries),
+            reads: both(self.reads, other.reads),
+            writes: both(self.writes, other.writes),
+            read_units: both(self.read_units, other.read_units),
+            write_units: both(self.write_units, other.write_units),
+            queue_calls: both(self.queue_calls, other.queue_calls),
+            topic_publishes: both(self.topic_publishes, other.topic_publishes),
+            invocations: both(self.invocations, other.invocations),
+            invocation_ms: both(self.invocation_ms, other.invocation_ms),
+        }
+    }
+
+    /// Posts for each of so many deliveries.
+    #[must_use]
+    pub fn posts_per(&self, deliveries: u64) -> Option<f64> {
+        self.posts.filter(|_| deliveries > 0).map(|posts| posts / deliveries as f64)
+    }
+
+    /// For people: each number with its name.
+    #[must_use]
+    pub fn lines(&self, account: &Account) -> Vec<(&'static str, String)> {
+        let per = |number: Option<f64>, count: u64| number.filter(|_| count > 0).map(|number| number / count as f64);
+        let whole = |number: Option<f64>| number.map_or_else(|| "unknown".to_owned(), |number| format!("{number:.0}"));
+        let part = |number: Option<f64>| number.map_or_else(|| "unknown".to_owned(), |number| format!("{number:.3}"));
+        let (delivered, publications) = (account.tally.delivered, account.publications);
+        vec![
+            ("posts", whole(self.posts)),
+            ("posts per publication per member", part(self.posts_per(delivered))),
+            ("posts refused (429)", whole(self.posts_throttled)),
+            ("32 KB units, out and in", format!("{}, {}", whole(self.units_out), whole(self.units_in))),
+            (
+                "DynamoDB queries, reads, writes",
+                format!("{}, {}, {}", whole(self.queries), whole(self.reads), whole(self.writes)),
+            ),
+            ("read units, write units", format!("{}, {}", whole(self.read_units), whole(self.write_units))),
+            ("queue calls per publication", part(per(self.queue_calls, publications))),
+            ("invocations per publication", part(per(self.invocations, publications))),
+            ("invocation milliseconds", whole(self.invocation_ms)),
+        ]
+    }
+}

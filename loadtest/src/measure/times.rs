@@ -1,0 +1,139 @@
+//! Histograms of times, in microseconds, to three digits.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hdrhistogram::Histogram;
+use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer};
+use serde::{Deserialize, Serialize};
+
+use crate::ledger::Micros;
+
+/// Ten minutes: whatever takes longer counts as that.
+const LONGEST_US: u64 = 600_000_000;
+
+/// Times of one kind.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(try_from = "Stored", into = "Stored")]
+pub struct Times {
+    histogram: Histogram<u64>,
+    /// Times below zero, which no clock that can be trusted gives.
+    pub negative: u64,
+}
+
+/// As it is stored: for people, and whole.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stored {
+    count: u64,
+    p50_ms: f64,
+    p90_ms: f64,
+    p99_ms: f64,
+    p999_ms: f64,
+    max_ms: f64,
+    negative: u64,
+    /// HdrHistogram, V2, deflated, base64; microseconds.
+    hdr: String,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        // The bounds are right: 1 to ten minutes, three digits.
+        let histogram = Histogram::new_with_bounds(1, LONGEST_US, 3);
+        Self { histogram: histogram.unwrap_or_else(|_| unreachable!("the bounds are constants")), negative: 0 }
+    }
+}
+
+impl Times {
+    /// One more.
+    pub fn record(&mut self, time: Micros) {
+        match u64::try_from(time) {
+            Ok(time) => self.histogram.saturating_record(time.clamp(1, LONGEST_US)),
+            Err(_) => self.negative += 1,
+        }
+    }
+
+    /// All of another one's.
+    pub fn add(&mut self, other: &Self) {
+        // Both have the same bounds.
+        let _ = self.histogram.add(&other.histogram);
+        self.negative += other.negative;
+    }
+
+    /// Milliseconds that this part of them stays within; nothing if there is none.
+    #[must_use]
+    pub fn at(&self, quantile: f64) -> Option<f64> {
+        (self.count() > 0).then(|| self.histogram.value_at_quantile(quantile) as f64 / 1_000.0)
+    }
+
+    /// How many.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.histogram.len()
+    }
+
+    /// Points of the curve of percentiles: percentile and milliseconds.
+    #[must_use]
+    pub fn curve(&self) -> Vec<(f64, f64)> {
+        if self.count() == 0 {
+            return Vec::new();
+        }
+        self.histogram
+            .iter_quantiles(4)
+            .map(|step| (step.quantile_iterated_to(), step.value_iterated_to() as f64 / 1_000.0))
+            .collect()
+    }
+}
+
+impl From<Times> for Stored {
+    fn from(times: Times) -> Self {
+        let at = |quantile| times.at(quantile).unwrap_or(0.0);
+        let mut bytes = Vec::new();
+        // A vector takes all it is given.
+        let _ = V2DeflateSerializer::new().serialize(&times.histogram, &mut bytes);
+        Self {
+            count: times.count(),
+            p50_ms: at(0.5),
+            p90_ms: at(0.9),
+            p99_ms: at(0.99),
+            p999_ms: at(0.999),
+            max_ms: at(1.0),
+            negative: times.negative,
+            hdr: STANDARD.encode(bytes),
+        }
+    }
+}
+
+impl TryFrom<Stored> for Times {
+    type Error = String;
+
+    fn try_from(stored: Stored) -> Result<Self, String> {
+        let wrong = |why: &dyn std::fmt::Display| format!("hdr is no HdrHistogram in base64: {why}");
+        let bytes = STANDARD.decode(&stored.hdr).map_err(|error| wrong(&error))?;
+        let read: Histogram<u64> =
+            Deserializer::new().deserialize(&mut bytes.as_slice()).map_err(|error| wrong(&error))?;
+        let mut times = Self { negative: stored.negative, ..Self::default() };
+        times.histogram.add(&read).map_err(|error| wrong(&error))?;
+        Ok(times)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_come_back_from_json_as_they_were() {
+        let mut times = Times::default();
+        (1..=1_000).for_each(|n| times.record(n * 1_000));
+        times.record(-1);
+        let read: Times = serde_json::from_str(&serde_json::to_string(&times).unwrap()).unwrap();
+        assert_eq!((read.count(), read.negative), (1_000, 1));
+        assert_eq!(read.at(0.99), times.at(0.99));
+        assert!((read.at(0.5).unwrap() - 500.0).abs() < 1.0);
+    }
+
+    #[test]
+    fn nothing_is_not_zero() {
+        assert_eq!(Times::default().at(0.5), None);
+    }
+}

@@ -1,0 +1,9 @@
+//! Members that only listen.
+
+mod goodbye;
+mod hearing;
+pub mod listener;
+mod listening;
+pub mod task;
+
+pub use listener::{Listener, Patience};

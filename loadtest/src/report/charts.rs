@@ -1,0 +1,84 @@
+//! Which charts there are.
+
+use super::Report;
+use super::svg::{Chart, Series};
+use crate::measure::Bucket;
+
+/// Latency over time, percentiles, deliveries a second, connections, time to last member.
+pub(super) fn charts(report: &Report) -> Vec<Chart> {
+    vec![
+        Chart {
+            title: "Latency over time",
+            about: "How long deliveries took, by when they were meant to be sent. A hill is a time when something was slow.",
+            x: "seconds since the run began",
+            y: "ms",
+            series: vec![
+                over_time(report, "p50", |bucket| bucket.p50_ms),
+                over_time(report, "p99", |bucket| bucket.p99_ms),
+            ],
+            ..Chart::default()
+        },
+        percentiles(report),
+        Chart {
+            title: "Deliveries a second",
+            about: "What members heard, all together.",
+            x: "seconds since the run began",
+            series: vec![over_time(report, "deliveries a second", |bucket| Some(bucket.deliveries_per_s))],
+            ..Chart::default()
+        },
+        Chart {
+            title: "Connections",
+            about: "Members that were connected. A dent is churn, or an accident.",
+            x: "seconds since the run began",
+            series: vec![over_time(report, "connections", |bucket| Some(bucket.connected as f64))],
+            ..Chart::default()
+        },
+        Chart {
+            title: "Time to the last member",
+            about: "Each dot is a publication: how long its last member waited for it.",
+            x: "seconds since the run began",
+            y: "ms",
+            series: vec![Series {
+                name: "publications",
+                points: report.last_members.iter().map(|point| (point.at_s, point.ms)).collect(),
+                dots: true,
+            }],
+            ..Chart::default()
+        },
+    ]
+}
+
+fn over_time(report: &Report, name: &'static str, value: fn(&Bucket) -> Option<f64>) -> Series {
+    let points = report.over_time.iter().filter_map(|bucket| value(bucket).map(|value| (bucket.at_s, value)));
+    Series { name, points: points.collect(), dots: false }
+}
+
+/// How many nines: each is as wide as the one before.
+fn nines(quantile: f64) -> f64 {
+    -(1.0 - quantile.min(0.999_99)).log10()
+}
+
+fn percentiles(report: &Report) -> Chart {
+    let curve = |name, times: &crate::measure::Times| {
+        let points = times.curve().into_iter().map(|(quantile, ms)| (nines(quantile), ms));
+        Series { name, points: points.collect(), dots: false }
+    };
+    let labels = [("p0", 0.0), ("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("p99.99", 0.9999)];
+    let deepest = report.times.each.curve().last().map_or(0.0, |(quantile, _)| nines(*quantile));
+    Chart {
+        title: "Percentiles",
+        about: "What part of all times stayed below which value. A line that rises at the right end has a long tail.",
+        x: "",
+        y: "ms",
+        series: vec![
+            curve("to each member", &report.times.each),
+            curve("to the last member", &report.times.last),
+            curve("accepted", &report.times.accepted),
+        ],
+        x_labels: labels
+            .iter()
+            .map(|(name, quantile)| (nines(*quantile), (*name).to_owned()))
+            .filter(|(at, _)| *at <= deepest)
+            .collect(),
+    }
+}

@@ -1,0 +1,74 @@
+//! Adds the results of several generators.
+
+use super::judge::judge;
+use super::{Report, SCHEMA};
+
+/// Results that cannot be added.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// There is none.
+    #[error("there is nothing to merge")]
+    Nothing,
+    /// They are of different scenarios.
+    #[error("{0:?} and {1:?} are different scenarios; only generators of one test can be merged")]
+    Different(String, String),
+}
+
+/// Adds the results of generators that ran the same scenario at the same time, each with rooms of its own.
+///
+/// What the server counted belongs to all of them together and would be added more than once: it is taken from the
+/// first that knows it.
+///
+/// # Errors
+/// [`Error`] when they do not belong together.
+pub fn merge(reports: Vec<Report>) -> Result<Report, Error> {
+    let mut reports = reports.into_iter();
+    let mut sum = reports.next().ok_or(Error::Nothing)?;
+    for report in reports {
+        if report.scenario.name != sum.scenario.name {
+            return Err(Error::Different(sum.scenario.name, report.scenario.name));
+        }
+        add(&mut sum, report);
+    }
+    SCHEMA.clone_into(&mut sum.schema);
+    sum.judgement = judge(&sum);
+    Ok(sum)
+}
+
+fn add(sum: &mut Report, report: Report) {
+    sum.run.generators += report.run.generators;
+    sum.run.seconds = sum.run.seconds.max(report.run.seconds);
+    sum.run.phases_s = sum.run.phases_s.max(report.run.phases_s);
+    sum.run.stopped = sum.run.stopped.take().or(report.run.stopped);
+    sum.scenario.rooms.extend(report.scenario.rooms);
+    sum.account.add(&report.account);
+    sum.census.add(&report.census);
+    let ours = &mut sum.times;
+    for (ours, theirs) in [
+        (&mut ours.accepted, &report.times.accepted),
+        (&mut ours.first, &report.times.first),
+        (&mut ours.each, &report.times.each),
+        (&mut ours.last, &report.times.last),
+        (&mut ours.join, &report.times.join),
+        (&mut ours.resume, &report.times.resume),
+    ] {
+        ours.add(theirs);
+    }
+    for (n, theirs) in report.over_time.into_iter().enumerate() {
+        match sum.over_time.get_mut(n) {
+            Some(ours) => ours.add(&theirs),
+            None => sum.over_time.push(theirs),
+        }
+    }
+    sum.last_members.extend(report.last_members);
+    sum.last_members.sort_by(|a, b| a.at_s.total_cmp(&b.at_s));
+    sum.traffic.add(&report.traffic);
+    sum.generator.add(&report.generator);
+    if sum.usage.posts.is_none() {
+        sum.usage = report.usage;
+        sum.cost.counted_usd = report.cost.counted_usd;
+        sum.cost.unknown = report.cost.unknown;
+    }
+    sum.cost.predicted_usd += report.cost.predicted_usd;
+    sum.complaints.extend(report.complaints);
+}

@@ -1,0 +1,120 @@
+//! A run: members come, publications go out, everything drains, everybody goes home.
+
+pub mod census;
+pub mod counts;
+pub mod descriptors;
+pub mod progress;
+pub mod world;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::{sleep, sleep_until};
+
+use crate::ledger::{Micros, SECOND};
+use crate::member::task::{Seat, live};
+use crate::publish::{self, Publishers};
+use crate::scenario::Scenario;
+use crate::scenario::schedule::{connects_at, length};
+use census::Census;
+use world::{Stage, World, read};
+
+/// How long a ramp may take beyond its plan: then whoever has not come is not waited for.
+const RAMP_PATIENCE: Micros = 60 * SECOND;
+/// How often it is looked at whether everything is there.
+const LOOK: Duration = Duration::from_millis(100);
+/// How long everybody may take to go home.
+const GOING_HOME: Duration = Duration::from_secs(3);
+
+/// What a run came to, beside what the world knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// When the phases began, and ended.
+    pub phases: (Micros, Micros),
+    /// When everything was there, or the drain was given up.
+    pub drained: Micros,
+    /// Whether it was stopped before its end.
+    pub interrupted: bool,
+    /// How many members the server counts, and how many there are.
+    pub census: Census,
+}
+
+/// About how long a run takes.
+#[must_use]
+pub fn expected_length(scenario: &Scenario) -> Micros {
+    let ramp = connects_at(&scenario.ramp, scenario.members().saturating_sub(1));
+    ramp + length(&scenario.phases) + 10 * SECOND
+}
+
+/// Runs a world to its end.
+///
+/// # Errors
+/// When a door does not open: then nothing has been done.
+pub async fn run(world: &Arc<World>) -> Result<Ended, publish::Error> {
+    let (mut members, mut publishers) = (JoinSet::new(), JoinSet::new());
+    for (room, rooms) in world.scenario.each_room().enumerate() {
+        Publishers::open(room, room, rooms)?.start(world, &mut publishers);
+    }
+    let watching = Arc::clone(world);
+    let watch = tokio::spawn(async move { watching.generator.watch(&watching.clock).await });
+    seat_all(world, &mut members);
+    ramp(world).await;
+    let begin = world.clock.now() + SECOND / 5;
+    world.enter(Stage::Phases(begin));
+    phases(world, begin).await;
+    let ended = world.clock.now();
+    drain(world, &mut publishers).await;
+    let drained = world.clock.now();
+    let census = census::take(world).await;
+    world.enter(Stage::Over);
+    let home = async { while members.join_next().await.is_some() {} };
+    // Whoever is not home by then is left behind: dropped with the set.
+    let _ = tokio::time::timeout(GOING_HOME, home).await;
+    watch.abort();
+    Ok(Ended { phases: (begin, ended), drained, interrupted: world.stop.is_cancelled(), census })
+}
+
+fn seat_all(world: &Arc<World>, members: &mut JoinSet<()>) {
+    let mut of_all = 0;
+    for (room, rooms) in world.scenario.each_room().enumerate() {
+        for member in 0..rooms.members {
+            members.spawn(live(Arc::clone(world), Seat { room, member, of_all }, rooms.clone()));
+            of_all += 1;
+        }
+    }
+}
+
+/// Waits until everybody has come, or nobody does any more.
+async fn ramp(world: &World) {
+    let all = world.scenario.members() as u64;
+    let planned = connects_at(&world.scenario.ramp, world.scenario.members().saturating_sub(1));
+    while read(&world.counts.joined) < all && !world.stop.is_cancelled() {
+        if world.clock.now() > planned + RAMP_PATIENCE {
+            return;
+        }
+        sleep(LOOK).await;
+    }
+}
+
+async fn phases(world: &World, begin: Micros) {
+    let end = begin + length(&world.scenario.phases);
+    tokio::select! {
+        () = sleep_until(world.clock.instant(end)) => {}
+        () = world.stop.cancelled() => {}
+    }
+}
+
+/// Waits for the last answers and deliveries, as long as the scenario allows.
+async fn drain(world: &World, publishers: &mut JoinSet<()>) {
+    world.enter(Stage::Drain);
+    let patience = Duration::from_secs_f64(world.scenario.drain_s);
+    let all = async {
+        while publishers.join_next().await.is_some() {}
+        while !world.settle() || read(&world.counts.connected) < read(&world.counts.joined) {
+            sleep(LOOK).await;
+        }
+    };
+    // Whatever has not come by then is missing.
+    let _ = tokio::time::timeout(patience, all).await;
+}

@@ -1,0 +1,86 @@
+//! How far a run is: in place on a terminal, plain lines elsewhere.
+
+use std::io::{IsTerminal, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::interval;
+
+use super::world::{Stage, World, read};
+use crate::ledger::SECOND;
+
+/// How often a line is written where lines stay.
+const PLAIN_EVERY: u32 = 5;
+
+/// Tells how far a run is, each second, until it is over.
+pub async fn tell(world: Arc<World>) {
+    let in_place = std::io::stderr().is_terminal();
+    let stage = world.stage();
+    let mut ticks = interval(Duration::from_secs(1));
+    let (mut seen, mut seconds) = (0, 0);
+    loop {
+        ticks.tick().await;
+        let now = *stage.borrow();
+        let delivered = read(&world.counts.delivered);
+        let connected = read(&world.counts.connected);
+        world.recorder().connected(world.clock.now(), connected);
+        let line = line(&world, now, delivered - seen);
+        seen = delivered;
+        if now == Stage::Over {
+            return clear(in_place);
+        }
+        if in_place {
+            eprint!("\r\x1b[2K{line}");
+            // If nobody can be told, nobody is.
+            let _ = std::io::stderr().flush();
+        } else if seconds % PLAIN_EVERY == 0 {
+            eprintln!("{line}");
+        }
+        seconds += 1;
+    }
+}
+
+/// Leaves the line to whoever writes next.
+pub fn end() {
+    clear(std::io::stderr().is_terminal());
+}
+
+fn clear(in_place: bool) {
+    if in_place {
+        eprint!("\r\x1b[2K");
+    }
+}
+
+fn line(world: &World, stage: Stage, per_second: u64) -> String {
+    let counts = &world.counts;
+    let name = match stage {
+        Stage::Ramp => "members come",
+        Stage::Phases(_) => "publishing",
+        Stage::Drain => "draining",
+        Stage::Over => "over",
+    };
+    let (p50, p99) = {
+        let recorder = world.recorder();
+        (recorder.each.at(0.5), recorder.each.at(0.99))
+    };
+    let ms = |time: Option<f64>| time.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.0}"));
+    let owed: usize = (0..world.room_count())
+        .map(|room| {
+            let room = world.room(room);
+            let heard: usize = room.publications().iter().map(crate::ledger::Publication::heard).sum();
+            (room.publications().len() * room.present()).saturating_sub(heard)
+        })
+        .sum();
+    format!(
+        "{:>5} s  {name}: {}/{} members, {} published, {} delivered ({per_second}/s), {owed} on the way, p50 {} p99 {} ms, {} throttled, {} lost connections",
+        world.clock.now() / SECOND,
+        read(&counts.joined),
+        world.scenario.members(),
+        read(&counts.published),
+        read(&counts.delivered),
+        ms(p50),
+        ms(p99),
+        read(&counts.throttled),
+        read(&counts.lost),
+    )
+}

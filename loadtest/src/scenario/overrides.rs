@@ -1,0 +1,85 @@
+//! What the command line says instead of the scenario.
+
+use super::check::{Wrong, check};
+use super::{Door, Phase, Scenario};
+
+/// What the command line says instead of the scenario.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Overrides {
+    /// Members of all rooms together.
+    pub members: Option<usize>,
+    /// Publications a second into each room.
+    pub rate: Option<f64>,
+    /// Publications into each room, all in all: one phase that is as long as they take.
+    pub publications: Option<usize>,
+    /// The ways in.
+    pub doors: Vec<Door>,
+    /// New connections a second.
+    pub connect_rate: Option<f64>,
+    /// Seconds that the last deliveries may take.
+    pub drain_s: Option<f64>,
+}
+
+impl Overrides {
+    /// The scenario as it will be run.
+    ///
+    /// # Errors
+    /// [`Wrong`] when it cannot be run like that.
+    pub fn apply(&self, mut scenario: Scenario) -> Result<Scenario, Wrong> {
+        let of_all = scenario.members().max(1);
+        for rooms in &mut scenario.rooms {
+            if let Some(members) = self.members {
+                rooms.members = (rooms.members * members).div_ceil(of_all).max(1);
+            }
+            rooms.rate = self.rate.unwrap_or(rooms.rate);
+            if !self.doors.is_empty() {
+                rooms.doors.clone_from(&self.doors);
+            }
+        }
+        if let Some(publications) = self.publications {
+            let rate = scenario.rooms.first().map_or(1.0, |rooms| rooms.rate).max(0.001);
+            let seconds = publications as f64 / rate;
+            scenario.phases = vec![Phase { name: "steady".to_owned(), seconds, rate: 1.0, measured: true }];
+        }
+        scenario.ramp.per_second = self.connect_rate.unwrap_or(scenario.ramp.per_second);
+        scenario.drain_s = self.drain_s.unwrap_or(scenario.drain_s);
+        check(&scenario)?;
+        Ok(scenario)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::parse;
+
+    const TWO: &str = r#"
+name = "x"
+about = "x."
+[[rooms]]
+count = 10
+members = 5
+rate = 1
+[[rooms]]
+members = 150
+rate = 2
+[[phases]]
+name = "soak"
+seconds = 600
+"#;
+
+    #[test]
+    fn members_are_shared_out_and_publications_make_one_phase() {
+        let overrides =
+            Overrides { members: Some(400), publications: Some(60), rate: Some(4.0), ..Overrides::default() };
+        let scenario = overrides.apply(parse(TWO, "x").unwrap()).unwrap();
+        assert_eq!(scenario.rooms.iter().map(|rooms| rooms.members).collect::<Vec<_>>(), [10, 300]);
+        assert_eq!((scenario.phases.len(), scenario.phases[0].seconds), (1, 15.0));
+    }
+
+    #[test]
+    fn what_is_overridden_is_checked_like_the_rest() {
+        let overrides = Overrides { rate: Some(1_000.0), ..Overrides::default() };
+        assert!(overrides.apply(parse(TWO, "x").unwrap()).is_err());
+    }
+}

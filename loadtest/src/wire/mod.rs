@@ -1,0 +1,7 @@
+//! The wire: connections, requests, and what the server says.
+
+pub mod frame;
+pub mod pid;
+pub mod request;
+pub mod socket;
+pub mod target;

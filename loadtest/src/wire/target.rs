@@ -1,0 +1,100 @@
+//! Where connections go to, and where they come from.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use tokio_tungstenite::tungstenite::http::Uri;
+
+/// Connections from one source address to one port: below the 28,232 ephemeral ports that Linux gives by default.
+const PER_SOURCE: usize = 20_000;
+
+/// Where connections go to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// Such as `ws://127.0.0.1:3001/local`, or `wss://abc.execute-api.eu-west-1.amazonaws.com/prod`.
+    pub url: String,
+    /// As it is resolved.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// Whether it is TLS.
+    pub secure: bool,
+    /// Who connects; guests without it.
+    pub token: Option<String>,
+}
+
+/// Not a URL of a WebSocket.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no WebSocket URL; it should look like ws://127.0.0.1:3001/local or wss://example.com/prod")]
+pub struct BadUrl(String);
+
+impl Target {
+    /// Reads a URL.
+    ///
+    /// # Errors
+    /// [`BadUrl`] when nothing can be connected to.
+    pub fn parse(url: &str, token: Option<String>) -> Result<Self, BadUrl> {
+        let bad = || BadUrl(url.to_owned());
+        let uri: Uri = url.parse().map_err(|_| bad())?;
+        let secure = match uri.scheme_str() {
+            Some("ws") => false,
+            Some("wss") => true,
+            _ => return Err(bad()),
+        };
+        let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(bad)?;
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
+        Ok(Self { url: url.to_owned(), host, port, secure, token })
+    }
+
+    /// Whether it is this machine: then nothing costs money.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        self.host == "localhost" || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    }
+
+    /// The address that a connection comes from, if it has to be another one than usual: on loopback, every 20,000
+    /// connections have one of their own.
+    #[must_use]
+    pub fn source(&self, connection: usize) -> Option<SocketAddr> {
+        let v4_loopback = self.host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback());
+        let turn = u8::try_from(connection / PER_SOURCE).ok().filter(|turn| *turn > 0 && *turn < 254 && v4_loopback)?;
+        Some(SocketAddr::from((Ipv4Addr::new(127, 0, 0, 1 + turn), 0)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(url: &str) -> Result<Target, BadUrl> {
+        Target::parse(url, None)
+    }
+
+    #[test]
+    fn urls_of_websockets_are_read_and_others_are_not() {
+        let local = parse("ws://127.0.0.1:3001/local").unwrap();
+        assert_eq!((local.host.as_str(), local.port, local.secure), ("127.0.0.1", 3001, false));
+        assert_eq!(parse("wss://example.com/prod").unwrap().port, 443);
+        for wrong in ["", "http://x", "ws://", "ws:/x", "127.0.0.1:3001"] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn only_this_machine_is_free() {
+        let free = ["ws://127.0.0.1:1", "ws://localhost:1", "ws://[::1]:1", "ws://127.0.0.9:1"];
+        assert!(free.iter().all(|url| parse(url).unwrap().is_loopback()));
+        assert!(!parse("ws://10.0.0.1:1").unwrap().is_loopback());
+        assert!(!parse("wss://localhost.example.com").unwrap().is_loopback());
+    }
+
+    #[test]
+    fn more_source_addresses_are_used_when_ports_run_out_and_only_on_loopback() {
+        let local = parse("ws://127.0.0.1:3001/local").unwrap();
+        let source = |n| local.source(n).map(|address| address.ip().to_string());
+        assert_eq!((source(0), source(19_999)), (None, None));
+        assert_eq!(source(20_000), Some("127.0.0.2".to_owned()));
+        assert_eq!(source(45_000), Some("127.0.0.3".to_owned()));
+        assert_eq!(parse("wss://example.com").unwrap().source(45_000), None);
+    }
+}
