@@ -49,6 +49,13 @@ enum Command {
         #[command(flatten)]
         outputs: Outputs,
     },
+    /// Runs Roomcast beside the recipe that everyone copies, on this machine, from the repository
+    #[command(disable_help_flag = true)]
+    CompareBaseline {
+        /// What the comparison takes; --help tells
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<OsString>,
+    },
 }
 
 /// A load test.
@@ -133,6 +140,7 @@ pub async fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let ended = match cli.command {
         Some(Command::Compare { a, b }) => compare(&a, &b),
         Some(Command::Merge { results, json_out, outputs }) => merge(&results, &json_out, &outputs),
+        Some(Command::CompareBaseline { options }) => compare_baseline(&options),
         None => drive::drive(cli.load).await,
     };
     match ended {
@@ -155,6 +163,15 @@ fn merge(results: &[PathBuf], json_out: &std::path::Path, outputs: &Outputs) -> 
     let merged = report::merge::merge(reports).map_err(|error| Error::Usage(error.to_string()))?;
     outputs::write(&merged, Some(json_out), outputs)?;
     Ok(merged.judgement.verdict.exit_code())
+}
+
+/// It runs two whole stacks, of which this crate knows nothing: so it is a program of its own.
+fn compare_baseline(options: &[OsString]) -> Result<u8, Error> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut run = std::process::Command::new(cargo);
+    let status = run.args(["run", "--quiet", "--bin", "roomcast-compare", "--"]).args(options).status();
+    let status = status.map_err(|error| Error::Internal(format!("cargo does not start: {error}")))?;
+    Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
 }
 
 impl From<report::Error> for Error {
@@ -203,6 +220,8 @@ mod tests {
         assert_eq!(parse("x --members 20 --doors client,outbox").unwrap().load.doors, [Door::Client, Door::Outbox]);
         assert!(matches!(parse("x compare a b").unwrap().command, Some(Command::Compare { .. })));
         assert!(matches!(parse("x merge a b --json-out c").unwrap().command, Some(Command::Merge { .. })));
+        let compared = parse("x compare-baseline --members 100").unwrap().command;
+        assert!(matches!(compared, Some(Command::CompareBaseline { options }) if options.len() == 2));
         assert!(parse("x --doors window").is_err());
     }
 }

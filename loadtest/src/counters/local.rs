@@ -8,6 +8,16 @@ use serde_json::Value;
 
 use super::Usage;
 
+/// Calls that read items by key.
+const READS: [&str; 3] = ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:TransactGetItems"];
+/// Calls that write.
+const WRITES: [&str; 5] = [
+    "dynamodb:PutItem",
+    "dynamodb:UpdateItem",
+    "dynamodb:DeleteItem",
+    "dynamodb:BatchWriteItem",
+    "dynamodb:TransactWriteItems",
+];
 /// Who counts.
 const COUNTED_BY: &str = "the local stack";
 
@@ -46,20 +56,13 @@ pub fn usage(stats: &Value) -> Usage {
         units_in: gateway("units_received"),
         units_out: gateway("units_sent"),
         queries: calls(stats, &["dynamodb:Query"]),
-        reads: calls(stats, &["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:TransactGetItems"]),
-        writes: calls(
-            stats,
-            &[
-                "dynamodb:PutItem",
-                "dynamodb:UpdateItem",
-                "dynamodb:DeleteItem",
-                "dynamodb:BatchWriteItem",
-                "dynamodb:TransactWriteItems",
-            ],
+        reads: calls(stats, &READS),
+        writes: calls(stats, &WRITES),
+        read_units: both(
+            numbers(stats, &READS, "units"),
+            numbers(stats, &["dynamodb:Query", "dynamodb:Scan"], "units"),
         ),
-        // The embedded database does not meter.
-        read_units: None,
-        write_units: None,
+        write_units: numbers(stats, &WRITES, "units"),
         queue_calls: calls(stats, &["sqs:"]),
         topic_publishes: calls(stats, &["sns:Publish"]),
         invocations: functions(stats, "invocations"),
@@ -69,10 +72,14 @@ pub fn usage(stats: &Value) -> Usage {
 
 /// Calls of operations that begin like this, by whomever; unknown if calls are not counted.
 fn calls(stats: &Value, prefixes: &[&str]) -> Option<f64> {
+    numbers(stats, prefixes, "calls")
+}
+
+fn numbers(stats: &Value, prefixes: &[&str], field: &str) -> Option<f64> {
     let callers = stats["calls"].as_object()?;
     let operations = callers.values().filter_map(Value::as_object).flatten();
     let ours = operations.filter(|(name, _)| prefixes.iter().any(|prefix| name.starts_with(prefix)));
-    Some(ours.filter_map(|(_, count)| count["calls"].as_f64()).sum())
+    Some(ours.filter_map(|(_, count)| count[field].as_f64()).sum())
 }
 
 fn functions(stats: &Value, field: &str) -> Option<f64> {
@@ -90,7 +97,7 @@ mod tests {
     fn calls_of_all_callers_are_added_and_what_is_not_counted_is_unknown() {
         let stats = json!({
             "calls": {
-                "fanout": { "dynamodb:Query": { "calls": 7 }, "sqs:SendMessageBatch": { "calls": 2 } },
+                "fanout": { "dynamodb:Query": { "calls": 7, "units": 3.5 }, "sqs:SendMessageBatch": { "calls": 2 } },
                 "developer": { "sqs:ReceiveMessage": { "calls": 5 } },
             },
             "gateway": { "posts_delivered": 40 },
@@ -99,7 +106,7 @@ mod tests {
         let usage = usage(&stats);
         assert_eq!((usage.posts, usage.queries, usage.queue_calls), (Some(40.0), Some(7.0), Some(7.0)));
         assert_eq!((usage.invocations, usage.invocation_ms), (Some(7.0), Some(20.0)));
-        assert_eq!((usage.units_out, usage.write_units), (None, None));
+        assert_eq!((usage.units_out, usage.read_units, usage.write_units), (None, Some(3.5), Some(0.0)));
         assert_eq!(super::usage(&json!({ "calls": null })).queries, None);
     }
 }
