@@ -42,6 +42,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "simulation",
         &[
+            "authorizer",
             "connect",
             "disconnect",
             "domain",
@@ -50,6 +51,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "ingest",
             "lambda-kit",
             "membership",
+            "outbox",
             "presence",
             "protocol",
             "reaper",
