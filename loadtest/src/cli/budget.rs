@@ -70,4 +70,17 @@ mod tests {
         assert!(may_cost(&aws, 2.5, Some(2.0)).is_err());
         assert!(may_cost(&aws, 2.5, Some(3.0)).is_ok());
     }
+
+    #[tokio::test]
+    async fn a_run_that_comes_near_its_budget_ends_its_phases_and_says_why() {
+        let target = Target::parse("wss://abc.execute-api.eu-west-1.amazonaws.com/prod", None).unwrap();
+        let scenario =
+            crate::scenario::parse(include_str!("../../scenarios/broadcast.toml"), "broadcast.toml").unwrap();
+        let world = Arc::new(World::new(target, scenario, "r", "load", crate::member::Patience::default()));
+        for n in 0..1_000 {
+            world.room(0).publish(n, n, true);
+        }
+        keep_budget(Arc::clone(&world), Prices::default(), Some(0.02)).await;
+        assert!(world.stop.is_cancelled() && world.stopped_by().contains("may cost $0.02"), "{}", world.stopped_by());
+    }
 }

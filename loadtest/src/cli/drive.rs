@@ -11,7 +11,7 @@ use crate::member::Patience;
 use crate::report::{Report, collect};
 use crate::run::world::{World, read};
 use crate::run::{descriptors, progress};
-use crate::scenario::{self, Scenario};
+use crate::scenario::{self, Overrides, Scenario, Thresholds};
 use crate::wire::socket::choose_tls;
 use crate::wire::target::Target;
 
@@ -45,7 +45,11 @@ fn check(load: &Load) -> Result<Checked, Error> {
         Some(path) => scenario::read(path),
         None => scenario::parse(BROADCAST, "broadcast.toml"),
     };
-    let scenario = scenario.map_err(|error| usage(&error))?;
+    let mut scenario = scenario.map_err(|error| usage(&error))?;
+    if load.scenario.is_none() && load.overrides() != Overrides::default() {
+        // They are those of twenty members.
+        scenario.thresholds = Thresholds::default();
+    }
     let scenario = load.overrides().apply(scenario).map_err(|error| usage(&error))?;
     let prices = load.prices.as_deref().map_or_else(|| Ok(Prices::default()), cost::read);
     let prices = prices.map_err(|error| usage(&error))?;

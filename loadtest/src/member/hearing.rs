@@ -50,7 +50,7 @@ impl Listener {
     }
 
     fn answer(&mut self, answer: Answer, room: &mut Room, pids: &Pids, now: Micros) {
-        let Some((asked, since)) = self.asked.filter(|(asked, _)| answer.id == Some(asked.id())) else {
+        let Some((asked, _)) = self.asked.filter(|(asked, _)| answer.id == Some(asked.id())) else {
             return;
         };
         match answer.outcome {
@@ -63,11 +63,12 @@ impl Listener {
                 Ok(joined) => self.joined(asked, &joined, room, pids, now),
                 Err(_) => room.tally.not_a_frame += 1,
             },
-            // It is asked again when its time is over, or when the server says.
-            Err(failure) => {
+            // It is asked again when the server says, or after as long as if there had been no answer.
+            Err(failure) if failure.retry => {
                 let pause = i64::try_from(failure.after_ms.unwrap_or(500)).unwrap_or(500) * 1_000;
-                self.asked = Some((asked, since.max(now + pause - self.patience.answer)));
+                self.asked = Some((asked, now + pause - self.patience.answer));
             }
+            Err(_) => self.asked = Some((asked, now)),
         }
     }
 

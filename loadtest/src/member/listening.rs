@@ -84,7 +84,7 @@ impl Member {
     fn came(&mut self, since: Micros, now: Micros) {
         self.coming_since = None;
         let mut recorder = self.world.recorder();
-        if self.went == 0 && !self.listener.has_come {
+        if !self.listener.has_come {
             add(&self.world.counts.joined, 1);
             recorder.join.record(now - since);
         } else {

@@ -52,7 +52,7 @@ pub(super) struct Member {
     pub(super) keep_alive_at: Micros,
     pub(super) settle_at: Option<Micros>,
     /// Sockets that were left open without a word.
-    graves: Vec<Box<Socket>>,
+    graves: Vec<Socket>,
 }
 
 /// Lives a member's life, until the run is over.
@@ -135,7 +135,7 @@ impl Member {
                     goodbye::by_half(&socket);
                 }
                 self.world.bury(self.seat.room);
-                self.graves.push(socket);
+                self.graves.push(*socket);
             }
         }
         let away = Duration::from_micros(u64::try_from(goes.away).unwrap_or(0));

@@ -49,7 +49,7 @@ pub fn read(path: &Path) -> Result<Scenario, Error> {
 /// [`Error`], a sentence.
 pub fn parse(text: &str, file: &str) -> Result<Scenario, Error> {
     let scenario: Scenario = toml::from_str(text).map_err(|error| {
-        let line = error.span().map_or(1, |span| text[..span.start].lines().count().max(1));
+        let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
         let message = format!("line {line}: {}", error.message().replace('\n', ", "));
         Error::Shape { file: file.to_owned(), message }
     })?;

@@ -89,3 +89,20 @@ async fn a_threshold_that_fails_is_exit_code_3_unless_the_run_is_invalid() {
     assert_eq!(report.judgement.verdict.exit_code(), expected);
     assert_eq!(report.judgement.thresholds[0].was, report.times.each.at(0.5));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_stopped_waits_for_what_is_on_its_way_and_reports() {
+    let server = Server::start(Fault::None).await;
+    let world = Arc::new(world(&server, &SMALL.replace("0.5", "600")));
+    let watched = Arc::clone(&world);
+    tokio::spawn(async move {
+        while read(&watched.counts.delivered) < 100 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        watched.stop_because("it was interrupted");
+    });
+    let report = report(world).await;
+    assert_eq!(report.run.stopped.as_deref(), Some("it was interrupted"));
+    assert_eq!((report.account.missing, report.account.unknown), (0, 0));
+    assert!(report.account.tally.delivered >= 100 && report.run.phases_s < 60.0);
+}

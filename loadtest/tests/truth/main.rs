@@ -4,6 +4,8 @@
 mod clean;
 mod faults;
 mod generator;
+mod process;
+mod scale;
 mod server;
 
 use std::sync::Arc;
