@@ -43,7 +43,10 @@ pub(super) async fn keep_budget(world: Arc<World>, prices: Prices, max_usd: Opti
 /// What has been asked for so far, and is owed.
 fn done(world: &World) -> Work {
     let counts = &world.counts;
-    let owed = |room| (world.room(room).publications().len() * world.room(room).members().len()) as f64;
+    let owed = |room| {
+        let room = world.room(room);
+        (room.publications().len() * room.members().len()) as f64
+    };
     let members = read(&counts.joined) as f64;
     Work {
         members,
