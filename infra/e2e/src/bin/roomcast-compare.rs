@@ -1,9 +1,11 @@
 //! `cargo load compare-baseline`: Roomcast beside the recipe that everyone copies.
 
+use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use e2e::compare::{Plan, run};
+use e2e::compare::{ARGUMENT, Plan, run, serve};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 /// Runs Roomcast and the recipe that everyone copies (`loadtest/baseline`) in the same local runner, alternating, and prints
 /// what the last member waits, what the functions use of a CPU, and what is read of the table.
@@ -24,9 +26,32 @@ struct Arguments {
     quartets: usize,
 }
 
+/// Both ends of each connection are in one process.
+const DESCRIPTORS_A_MEMBER: u64 = 2;
+/// For everything else.
+const OTHER_DESCRIPTORS: u64 = 1_000;
+
 #[tokio::main]
-async fn main() {
+async fn main() -> ExitCode {
+    let own: Vec<String> = std::env::args().collect();
+    if let [_, side, name, latency] = own.as_slice()
+        && side == ARGUMENT
+    {
+        serve(name, Duration::from_millis(latency.parse().unwrap_or_default())).await;
+        return ExitCode::SUCCESS;
+    }
     let Arguments { members, latencies, unrelated, quartets } = Arguments::parse();
+    let most = members.iter().max().copied().unwrap_or(0) as u64;
+    let needed = most * DESCRIPTORS_A_MEMBER + OTHER_DESCRIPTORS;
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((0, 0));
+    if soft < needed && setrlimit(Resource::RLIMIT_NOFILE, needed, hard.max(needed)).is_err() {
+        eprintln!(
+            "{most} members need {needed} file descriptors, which this process may not have; raise the limit with \
+             `ulimit -n {needed}` (and, for good, nofile in /etc/security/limits.conf), or take fewer with --members"
+        );
+        return ExitCode::from(2);
+    }
     let latencies = latencies.into_iter().map(Duration::from_millis).collect();
     println!("{}", run(&Plan { members, latencies, unrelated, quartets: quartets.max(1) }).await);
+    ExitCode::SUCCESS
 }

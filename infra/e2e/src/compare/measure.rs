@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use local::Stack;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// One broadcast.
 #[derive(Debug, Clone, Copy, Default)]
@@ -31,6 +31,18 @@ const READS: [&str; 5] =
     ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:Scan", "dynamodb:TransactGetItems"];
 
 impl Sample {
+    pub(crate) fn to_json(self) -> Value {
+        let Self { last, reached, cpu, read_units } = self;
+        json!({ "last": last.as_secs_f64(), "reached": reached, "cpu": cpu.as_secs_f64(), "read_units": read_units })
+    }
+
+    pub(crate) fn from_json(json: &Value) -> Self {
+        let number = |name: &str| json[name].as_f64().unwrap();
+        let time = |name: &str| Duration::from_secs_f64(number(name));
+        let (last, cpu, read_units) = (time("last"), time("cpu"), number("read_units"));
+        Self { last, reached: number("reached") as usize, cpu, read_units }
+    }
+
     /// Until the last member; of a broadcast that was cut short, how long it would have taken at its pace.
     pub(crate) fn last_of(&self, members: usize) -> Duration {
         self.last.mul_f64(members as f64 / self.reached.clamp(1, members.max(1)) as f64)

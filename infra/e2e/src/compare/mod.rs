@@ -2,17 +2,19 @@
 //! it, what CPU the functions use for it, and what of the table is read for it.
 
 mod audience;
+mod contender;
 mod measure;
 mod side;
 mod table;
 
 use std::time::Duration;
 
+pub use contender::{ARGUMENT, serve};
 pub use table::Table;
 
-use audience::Audience;
+use contender::Contender;
 use measure::{Sample, median, pair};
-use side::{Side, Way};
+use side::Way;
 
 /// What is compared.
 #[derive(Debug, Clone)]
@@ -55,67 +57,52 @@ pub async fn run(plan: &Plan) -> Table {
 
 /// Rooms of growing size, with nobody else around.
 async fn sizes(plan: &Plan, latency: Duration, table: &mut Table) {
-    let (ours, recipe) = (Side::roomcast(latency).await, Side::recipe(latency).await);
-    let (mut our_audience, mut their_audience) = (Audience::new(&ours.url), Audience::new(&recipe.url));
+    let (mut ours, mut recipe) = (Contender::roomcast(latency).await, Contender::recipe(latency).await);
     for members in &plan.members {
         eprintln!("{members} members, {} ms a post", latency.as_millis());
-        our_audience.grow_to(*members).await;
-        their_audience.grow_to(*members).await;
+        ours.grow_to(*members).await;
+        recipe.grow_to(*members).await;
         for way in [Way::OneAfterTheOther, Way::AtOnce] {
-            let a = (&ours, Way::Roomcast, &mut our_audience);
-            let b = (&recipe, way, &mut their_audience);
-            let pairs = compare(plan.quartets, a, b).await;
+            let pairs = compare(plan.quartets, &mut ours, &mut recipe, way).await;
             table.add_size(*members, latency, way, &pairs);
         }
     }
-    drop((our_audience, their_audience));
     ours.stop().await;
     recipe.stop().await;
 }
 
 /// A small room among more and more connections of others.
 async fn crowds(plan: &Plan, table: &mut Table) {
-    let (ours, recipe) = (Side::roomcast(Duration::ZERO).await, Side::recipe(Duration::ZERO).await);
-    let (mut our_audience, mut their_audience) = (Audience::new(&ours.url), Audience::new(&recipe.url));
+    let mut ours = Contender::roomcast(Duration::ZERO).await;
+    let mut recipe = Contender::recipe(Duration::ZERO).await;
     let members = plan.members.first().copied().unwrap_or(100);
-    our_audience.grow_to(members).await;
-    their_audience.grow_to(members).await;
+    ours.grow_to(members).await;
+    recipe.grow_to(members).await;
     let mut there = 0;
     for unrelated in &plan.unrelated {
         eprintln!("{members} members among {unrelated} connections of others");
         ours.crowd(there..*unrelated).await;
         recipe.crowd(there..*unrelated).await;
         there = there.max(*unrelated);
-        let a = (&ours, Way::Roomcast, &mut our_audience);
-        let b = (&recipe, Way::AtOnce, &mut their_audience);
-        let pairs = compare(plan.quartets, a, b).await;
+        let pairs = compare(plan.quartets, &mut ours, &mut recipe, Way::AtOnce).await;
         table.add_crowd(*unrelated, members, &pairs);
     }
-    drop((our_audience, their_audience));
     ours.stop().await;
     recipe.stop().await;
 }
 
-type Contender<'a> = (&'a Side, Way, &'a mut Audience);
-
 /// Pairs of ours and theirs, each the middle of an A B B A.
-async fn compare(quartets: usize, ours: Contender<'_>, theirs: Contender<'_>) -> Vec<(Sample, Sample)> {
-    let (our_side, our_way, our_audience) = ours;
-    let (their_side, their_way, their_audience) = theirs;
-    let mut slowest = Duration::ZERO;
-    for n in 0..WARM_UP {
-        our_side.broadcast(our_way, our_audience).await;
-        if n == 0 {
-            slowest = their_side.broadcast(their_way, their_audience).await.last;
-        }
+async fn compare(quartets: usize, ours: &mut Contender, recipe: &mut Contender, way: Way) -> Vec<(Sample, Sample)> {
+    for _ in 0..WARM_UP {
+        ours.broadcast(Way::Roomcast).await;
     }
-    let quartets = if slowest > SLOW { 1 } else { quartets };
+    let slow = recipe.broadcast(way).await.last > SLOW;
     let mut pairs = Vec::new();
-    for _ in 0..quartets {
-        let a = our_side.broadcast(our_way, our_audience).await;
-        let b = their_side.broadcast(their_way, their_audience).await;
-        let c = their_side.broadcast(their_way, their_audience).await;
-        let d = our_side.broadcast(our_way, our_audience).await;
+    for _ in 0..if slow { 1 } else { quartets } {
+        let a = ours.broadcast(Way::Roomcast).await;
+        let b = recipe.broadcast(way).await;
+        let c = recipe.broadcast(way).await;
+        let d = ours.broadcast(Way::Roomcast).await;
         pairs.push((pair(&a, &d), pair(&b, &c)));
     }
     pairs

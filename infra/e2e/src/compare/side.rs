@@ -32,6 +32,22 @@ pub(crate) enum Way {
     AtOnce,
 }
 
+impl Way {
+    const ALL: [Self; 3] = [Self::Roomcast, Self::OneAfterTheOther, Self::AtOnce];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Roomcast => "roomcast",
+            Self::OneAfterTheOther => "one after the other",
+            Self::AtOnce => "all at once",
+        }
+    }
+
+    pub(crate) fn named(name: &str) -> Self {
+        Self::ALL.into_iter().find(|way| way.name() == name).unwrap()
+    }
+}
+
 /// A stack.
 pub(crate) struct Side {
     stack: Stack,

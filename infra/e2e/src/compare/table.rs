@@ -27,7 +27,7 @@ impl Table {
     pub(crate) fn add_size(&mut self, members: usize, latency: Duration, way: Way, pairs: &[(Sample, Sample)]) {
         let last = ratio(pairs, |sample| sample.last_of(members).as_secs_f64() * 1e3);
         let cpu = ratio(pairs, |sample| sample.cpu.as_secs_f64() * 1e6 / sample.reached.max(1) as f64);
-        let name = if way == Way::AtOnce { "all at once" } else { "one after the other" };
+        let name = way.name();
         let reached = pairs.iter().map(|(_, theirs)| theirs.reached).min().unwrap_or(0);
         let ours = pairs.iter().map(|(ours, _)| ours.reached).min().unwrap_or(0);
         let missed = match (ours < members, reached < members) {
