@@ -65,10 +65,18 @@ impl Shards {
         (0..self.0).map(Shard)
     }
 
-    /// The shard a new member goes to. Inboxes have one: nobody has 500 devices.
+    /// A connection's shard, where all are of one age. Inboxes have one: nobody has 500 devices.
     #[must_use]
     pub fn place(self, connection: &ConnectionId) -> Shard {
         Shard((hash(connection) % u64::from(self.0)) as u16)
+    }
+
+    /// The shard a new member of a room goes to: one of those by which the room grew last. The older ones are full, and if
+    /// anybody still came to them, each would ask for more shards, however empty the new ones are.
+    #[must_use]
+    pub fn place_new(self, room: &RoomId, connection: &ConnectionId) -> Shard {
+        let old = if self <= Self::initial(room) { 0 } else { self.0 / 2 };
+        Shard(old + Self::new(self.0 - old).place(connection).get())
     }
 
     /// Whether jobs for the room go through the wide queue.
@@ -94,7 +102,7 @@ pub enum Growth {
 pub fn growth(room: &RoomId, shards: Shards, connection: &ConnectionId) -> Growth {
     let may_grow = room.inbox_owner().is_none() && shards.get() < limits::SHARDS_PER_ROOM;
     let looks = shards.get() == 1 || (hash(connection) >> 32).is_multiple_of(16);
-    if may_grow && looks { Growth::Count(shards.place(connection)) } else { Growth::Enough }
+    if may_grow && looks { Growth::Count(shards.place_new(room, connection)) } else { Growth::Enough }
 }
 
 impl Growth {
@@ -138,6 +146,33 @@ mod tests {
         assert_eq!(Growth::after_count(Shards::new(limits::SHARDS_PER_ROOM), 10_000), None);
     }
 
+    /// Lets members join one by one, as [`crate::flow`] does; how many there are in each shard.
+    fn joined(room: &RoomId, count: u32) -> Vec<u64> {
+        let mut shards = Shards::initial(room);
+        let mut members = vec![0; usize::from(shards.get())];
+        for n in 0..count {
+            let connection = connection(n);
+            if let Growth::Count(shard) = growth(room, shards, &connection) {
+                shards = Growth::after_count(shards, members[usize::from(shard.get())]).unwrap_or(shards);
+                members.resize(usize::from(shards.get()), 0);
+            }
+            members[usize::from(shards.place_new(room, &connection).get())] += 1;
+        }
+        members
+    }
+
+    #[test]
+    fn a_room_has_as_many_shards_as_its_members_fill_and_none_is_much_too_full() {
+        let lobby = RoomId::parse("lobby").unwrap();
+        for (count, most_shards) in [(499, 1), (2_000, 8), (5_000, 16), (20_000, 64)] {
+            let members = joined(&lobby, count);
+            assert!(members.len() <= most_shards, "{count} members in {} shards", members.len());
+            assert!(members.iter().all(|members| *members < 750), "{members:?}");
+        }
+        let everyone = joined(&RoomId::everyone(), 4_000);
+        assert!(everyone.len() == 16 && everyone.iter().all(|members| (150..350).contains(members)), "{everyone:?}");
+    }
+
     #[test]
     fn an_inbox_never_grows() {
         let inbox = RoomId::parse("@ada").unwrap();
@@ -148,6 +183,10 @@ mod tests {
         #[test]
         fn a_member_is_placed_in_a_shard_that_exists(n in any::<u32>(), count in 1_u16..=1024) {
             prop_assert!(Shards::new(count).place(&connection(n)).get() < count);
+            for room in ["lobby", "*"] {
+                let room = RoomId::parse(room).unwrap();
+                prop_assert!(Shards::new(count).place_new(&room, &connection(n)).get() < count);
+            }
         }
     }
 }

@@ -58,7 +58,7 @@ where
 {
     let head = head_of(ports, chance, room).await?;
     let Growth::Count(shard) = growth(room, head.shards, &joiner.connection) else {
-        return Ok(Place { shard: head.shards.place(&joiner.connection), members: None, grown: false });
+        return Ok(Place { shard: head.shards.place_new(room, &joiner.connection), members: None, grown: false });
     };
     let counted = ports.count(room, shard).await?;
     let members = (head.shards.get() == 1).then_some(counted);
@@ -68,7 +68,7 @@ where
     ports.grow(room, head.shards, shards).await?;
     // Somebody else may have changed it meanwhile: what counts is what stands there.
     let head = head_of(ports, chance, room).await?;
-    Ok(Place { shard: head.shards.place(&joiner.connection), members, grown: true })
+    Ok(Place { shard: head.shards.place_new(room, &joiner.connection), members, grown: true })
 }
 
 /// Joins a room; `None` if the connection is not, or no longer, there.
