@@ -112,16 +112,7 @@ where
         }
         (failed, all)
     }
-}
 
-impl<T, Q, A, C, R> Keeper<T, Q, A, C, R>
-where
-    T: Memberships + Rooms + Rosters + Presences,
-    Q: Jobs + Checks,
-    A: Activities,
-    C: Clock,
-    R: Chance,
-{
     /// A room that no look will help does not hold up the stream: the look becomes a check, and after some more tries a
     /// dead letter that names the room and its shards.
     async fn look_or_put_off(&self, room: &RoomId, changed: BTreeSet<Shard>, tally: &mut Tally) -> Result<(), Error> {
