@@ -4,9 +4,13 @@ use std::time::Duration;
 
 use domain::flow::forget;
 use domain::ports::{self, Chance, Clock, Connections, DeadLetters, Gateway, Jobs, Memberships, Rooms};
-use domain::{ConnectionId, Job, LateMember, Member, Next, Publication, Range, Work, coalesce, late_pause, limits};
+use domain::{
+    ConnectionId, Job, LateMember, Member, Next, Publication, Range, RoomId, Work, coalesce, late_pause, limits,
+};
+use futures::future::try_join;
 use futures::{StreamExt, stream};
 use lambda_kit::batch::{Failed, Message};
+use protocol::block::runs;
 use telemetry::field;
 
 use crate::dead::Stopped;
@@ -25,6 +29,29 @@ struct Leftover {
     late: Vec<ConnectionId>,
     gone: Vec<ConnectionId>,
     done: Vec<ConnectionId>,
+}
+
+/// What a shard is owed now.
+#[derive(Debug)]
+struct Due {
+    /// Of its job.
+    rest: Range,
+    /// The beginning of that; or all of it, and what follows.
+    rows: Vec<Publication>,
+    /// What it was given before.
+    done: Option<Range>,
+}
+
+/// How many rows fill the frame in which the last of the first `own` goes: a post of it costs the same.
+fn fills_a_frame(room: &RoomId, rows: &[Publication], own: usize) -> usize {
+    let mut end = 0;
+    for run in runs(room, rows, limits::FRAME_BYTES) {
+        if end >= own {
+            break;
+        }
+        end += run.len();
+    }
+    end
 }
 
 impl<T, Q, G, C, R> Fanout<T, Q, G, C, R>
@@ -67,11 +94,14 @@ where
         Vec::new()
     }
 
-    /// Delivers a range to the shard of a job.
-    async fn deliver(&self, job: &Job, mut rest: Range, shift: &Shift<'_>, tally: &mut Tally) -> Result<(), Stopped> {
+    /// Delivers a range to the shard of a job, and what has become durable since, as far as it fits the same frame.
+    async fn deliver(&self, job: &Job, range: Range, shift: &Shift<'_>, tally: &mut Tally) -> Result<(), Stopped> {
+        let Some(Due { mut rest, mut rows, mut done }) = self.due(job, &range).await? else {
+            tally.repeated += 1;
+            return Ok(());
+        };
         let begin = rest.after;
         loop {
-            let rows = self.tables.log(&job.room, &rest, ROWS_AT_ONCE, self.clock.now()).await?;
             let Some(through) = rows.last().map(|row| row.position.sequence) else {
                 // Expired, all of it: who still wants it learns that it missed something.
                 return Ok(());
@@ -80,14 +110,54 @@ where
             let mut leftover = Leftover::default();
             if let Err(error) = self.deliver_rows(job, &range, &rows, shift, &mut leftover, tally).await {
                 // Who has this part of the range may lack the next one.
-                let is_whole = rest.after == begin && rows.len() < ROWS_AT_ONCE;
+                let is_whole = rest.after == begin && rest.through <= through;
                 let settled = leftover.done.into_iter().filter(|_| is_whole).collect();
                 return Err(Stopped { error, settled });
             }
-            if through >= rest.through || rows.len() < ROWS_AT_ONCE {
+            let range = range.added_to(done.as_ref());
+            self.note(job, &range).await;
+            if rest.through <= through {
                 return Ok(());
             }
-            rest.after = through;
+            (rest.after, done) = (through, Some(range));
+            rows = self.tables.log(&job.room, &rest, ROWS_AT_ONCE, self.clock.now()).await?;
+        }
+    }
+
+    /// What a shard is owed of a range, with the beginning of it from the log; `None` if that has been done. The log is read
+    /// before the members are: whoever joins later finds there what is delivered now.
+    async fn due(&self, job: &Job, range: &Range) -> ports::Result<Option<Due>> {
+        let (done, rows) = try_join(self.tables.delivered(&job.room, job.shard), self.read_on(job, range)).await?;
+        let rest = match &done {
+            Some(done) => range.without(done),
+            None => Some(range.clone()),
+        };
+        let Some(rest) = rest else { return Ok(None) };
+        let rows = if rest.after == range.after { rows } else { self.read_on(job, &rest).await? };
+        let may_go_on = done.as_ref().is_none_or(|done| rest.is_last_after(done));
+        let own = rows.iter().take_while(|row| row.position.sequence <= rest.through).count();
+        let owed = if may_go_on { fills_a_frame(&job.room, &rows, own) } else { own };
+        Ok(Some(Due { rest, rows: rows.into_iter().take(owed).collect(), done }))
+    }
+
+    /// The log from where a range begins, beyond its end; what stands there must not keep the range from being read.
+    async fn read_on(&self, job: &Job, range: &Range) -> ports::Result<Vec<Publication>> {
+        let (all, now) = (range.and_all_that_follows(), self.clock.now());
+        match self.tables.log(&job.room, &all, ROWS_AT_ONCE, now).await {
+            Err(error) if !error.is_transient() => self.tables.log(&job.room, range, ROWS_AT_ONCE, now).await,
+            rows => rows,
+        }
+    }
+
+    /// Notes how far the shard is. If that cannot be, what was done comes again with the jobs for it.
+    async fn note(&self, job: &Job, done: &Range) {
+        if let Err(error) = self.tables.mark_delivered(&job.room, job.shard, done, self.clock.now()).await {
+            tracing::warn!(
+                { field::ROOM_ID.0 } = %job.room,
+                { field::ROOM_SHARD.0 } = job.shard.get(),
+                { field::ERROR.0 } = %error,
+                "not noted how far a shard is"
+            );
         }
     }
 

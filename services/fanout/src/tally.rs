@@ -13,6 +13,7 @@ pub(crate) struct Tally {
     pub(crate) posts: Outcomes,
     pub(crate) jobs: u64,
     pub(crate) dropped: u64,
+    pub(crate) repeated: u64,
     pub(crate) late: u64,
     pub(crate) gone: u64,
     pub(crate) evicted: u64,
@@ -45,6 +46,7 @@ impl Tally {
         }
         summary.add(metric::JOBS_DELIVERED, self.jobs);
         summary.add(metric::JOBS_DROPPED, self.dropped);
+        summary.add(metric::JOBS_REPEATED, self.repeated);
         summary.add(metric::MEMBERS_LATE, self.late);
         summary.add(metric::CONNECTIONS_GONE, self.gone);
         summary.add(metric::CONNECTIONS_EVICTED, self.evicted);

@@ -34,6 +34,7 @@ pub(crate) const ROOM: &str = "ROOM#";
 const CONN: &str = "CONN";
 const HEAD: &str = "HEAD";
 const PRESENCE: &str = "PRESENCE";
+const DELIVERED: &str = "DELIVERED";
 const DEDUPE: &str = "DEDUPE";
 
 /// `CONN#<id>`.
@@ -102,6 +103,11 @@ pub(crate) fn head(room: &RoomId) -> Item {
 /// Key of what is known of who is in a room.
 pub(crate) fn presence(room: &RoomId) -> Item {
     key(room_key(room), PRESENCE)
+}
+
+/// Key of how far a shard of a room is: a partition of its own, for every job of every shard writes one.
+pub(crate) fn delivered(room: &RoomId, shard: Shard) -> Item {
+    key(room_shard(room, shard), DELIVERED)
 }
 
 /// Sort key of a log row: `PUB#<epoch>#<sequence, 20 digits>`, so that text order is the log's.

@@ -1,15 +1,15 @@
-//! The rooms' heads, logs and dedupe rows, in the rooms table.
+//! The rooms' heads, logs and dedupe rows, and how far their shards are, in the rooms table.
 
 use std::collections::{HashMap, HashSet};
 
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
 use domain::ports::{Appended, Result, Rooms};
-use domain::{Append, DedupeKey, Epoch, Head, Publication, Range, RoomId, Sequence, Shards, Timestamp};
+use domain::{Append, DedupeKey, Epoch, Head, Publication, Range, RoomId, Sequence, Shard, Shards, Timestamp};
 
 use crate::attributes::{Item, Read, n, s};
 use crate::errors::{translate, undone, unreadable};
-use crate::items::{dedupe, head as head_item, log_row};
+use crate::items::{dedupe, delivered as delivered_item, head as head_item, log_row};
 use crate::keys;
 use crate::tables::Tables;
 
@@ -103,6 +103,28 @@ impl Rooms for Tables {
             Ok(_) => Ok(()),
             Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => Ok(()),
             Err(error) => Err(translate("DynamoDB UpdateItem (sent)", &error)),
+        }
+    }
+
+    async fn delivered(&self, room: &RoomId, shard: Shard) -> Result<Option<Range>> {
+        const OPERATION: &str = "DynamoDB GetItem (delivered)";
+        let item = self.get(OPERATION, &self.rooms, keys::delivered(room, shard)).await?;
+        item.map(|item| delivered_item::from_item(&item).map_err(|error| unreadable(OPERATION, error))).transpose()
+    }
+
+    async fn mark_delivered(&self, room: &RoomId, shard: Shard, range: &Range, now: Timestamp) -> Result<()> {
+        let call = self
+            .client
+            .put_item()
+            .table_name(&self.rooms)
+            .set_item(Some(delivered_item::to_item(room, shard, range, now)))
+            .condition_expression("attribute_not_exists(pk) OR epoch <> :epoch OR through < :through")
+            .expression_attribute_values(":epoch", s(range.epoch.as_str()))
+            .expression_attribute_values(":through", n(range.through.get()));
+        match call.send().await {
+            Ok(_) => Ok(()),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => Ok(()),
+            Err(error) => Err(translate("DynamoDB PutItem (delivered)", &error)),
         }
     }
 

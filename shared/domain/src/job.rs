@@ -5,23 +5,11 @@ use serde::{Deserialize, Serialize};
 use crate::ephemeral::Said;
 use crate::late::LateMember;
 use crate::name::RoomId;
-use crate::position::{Epoch, Sequence};
 use crate::presence::Announcement;
 use crate::publication::digest;
+use crate::range::Range;
 use crate::shard::{Shard, Shards};
 use crate::timestamp::Timestamp;
-
-/// A run of the log: the positions after `after` up to and including `through`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Range {
-    /// Which life of the room.
-    #[serde(rename = "ep")]
-    pub epoch: Epoch,
-    /// Exclusive.
-    pub after: Sequence,
-    /// Inclusive.
-    pub through: Sequence,
-}
 
 /// Through which queue a job goes: a message to everybody must not starve every room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -147,38 +135,13 @@ impl Job {
     }
 }
 
-/// Joins ranges that touch or overlap, in order: what became durable while a shard was being delivered is one range.
-#[must_use]
-pub fn coalesce(ranges: impl IntoIterator<Item = Range>) -> Vec<Range> {
-    let mut joined: Vec<Range> = Vec::new();
-    for range in ranges {
-        match joined.last_mut() {
-            Some(last) if last.epoch == range.epoch && range.after <= last.through && last.after <= range.through => {
-                last.after = last.after.min(range.after);
-                last.through = last.through.max(range.through);
-            }
-            _ => joined.push(range),
-        }
-    }
-    joined
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
-    use std::collections::BTreeSet;
+    use crate::position::{Epoch, Sequence};
 
     fn range(epoch: &str, after: u64, through: u64) -> Range {
         Range { epoch: Epoch::parse(epoch).unwrap(), after: Sequence::new(after), through: Sequence::new(through) }
-    }
-
-    #[test]
-    fn ranges_that_touch_become_one() {
-        assert_eq!(coalesce([range("e", 5, 8), range("e", 8, 10)]), [range("e", 5, 10)]);
-        assert_eq!(coalesce([range("e", 5, 8), range("e", 5, 10)]), [range("e", 5, 10)]);
-        assert_eq!(coalesce([range("e", 5, 8), range("e", 9, 10)]).len(), 2);
-        assert_eq!(coalesce([range("e", 5, 8), range("f", 8, 10)]).len(), 2);
     }
 
     #[test]
@@ -218,16 +181,5 @@ mod tests {
         let told = Announcement::default();
         let presence = Work::Presence { version: 7, at: Timestamp::from_ms(5), told };
         assert_eq!(Job::for_each_shard(&room, Shards::new(1), &presence)[0].group(), log.group());
-    }
-
-    proptest! {
-        #[test]
-        fn coalescing_keeps_every_position(ranges in prop::collection::vec((0_u64..30, 0_u64..5), 0..10)) {
-            let ranges: Vec<Range> = ranges.into_iter().map(|(after, length)| range("e", after, after + length)).collect();
-            let positions = |ranges: &[Range]| -> BTreeSet<u64> {
-                ranges.iter().flat_map(|range| range.after.get() + 1..=range.through.get()).collect()
-            };
-            prop_assert_eq!(positions(&coalesce(ranges.clone())), positions(&ranges));
-        }
     }
 }

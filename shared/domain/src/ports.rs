@@ -152,7 +152,7 @@ pub enum Appended {
     Stale,
 }
 
-/// The rooms' heads, logs and dedupe rows.
+/// The rooms' heads, logs and dedupe rows, and how far their shards are.
 pub trait Rooms: Send + Sync {
     /// The head, read consistently.
     fn head(&self, room: &RoomId) -> impl Future<Output = Result<Option<Head>>> + Send;
@@ -168,6 +168,16 @@ pub trait Rooms: Send + Sync {
     fn append(&self, append: &Append) -> impl Future<Output = Result<Appended>> + Send;
     /// Notes that jobs up to `through` are queued, unless somebody noted more or the epoch changed.
     fn mark_sent(&self, room: &RoomId, epoch: &Epoch, through: Sequence) -> impl Future<Output = Result<()>> + Send;
+    /// The last run of the log that a shard was given, as far as that was noted; read consistently.
+    fn delivered(&self, room: &RoomId, shard: Shard) -> impl Future<Output = Result<Option<Range>>> + Send;
+    /// Notes that every member of a shard was given a run, or is late for it; unless more of its epoch was noted.
+    fn mark_delivered(
+        &self,
+        room: &RoomId,
+        shard: Shard,
+        range: &Range,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<()>> + Send;
     /// The log rows of a range that have not expired at `now`, in order, read consistently; at most `limit`.
     fn log(
         &self,

@@ -124,6 +124,8 @@ metrics! {
     ACTIVITIES_TOLD = "activities_told" in Count;
     /// Jobs dropped because what they say is no news any more.
     JOBS_DROPPED = "jobs_dropped" in Count;
+    /// Jobs whose positions their shard had been given before: by a job before them, or by themselves.
+    JOBS_REPEATED = "jobs_repeated" in Count;
     /// Invocations that ended in an error.
     INVOCATIONS_FAILED = "invocations_failed" in Count;
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod connection;
 pub(crate) mod dedupe;
+pub(crate) mod delivered;
 pub(crate) mod head;
 pub(crate) mod log_row;
 pub(crate) mod member;

@@ -133,6 +133,14 @@ impl<P: Rooms, F: Decide> Rooms for Faulty<P, F> {
         self.call_at_once(Operation::MarkSent, self.port.mark_sent(room, epoch, through)).await
     }
 
+    async fn delivered(&self, room: &RoomId, shard: Shard) -> Result<Option<Range>> {
+        self.call_at_once(Operation::Delivered, self.port.delivered(room, shard)).await
+    }
+
+    async fn mark_delivered(&self, room: &RoomId, shard: Shard, range: &Range, now: Timestamp) -> Result<()> {
+        self.call_at_once(Operation::MarkDelivered, self.port.mark_delivered(room, shard, range, now)).await
+    }
+
     async fn log(&self, room: &RoomId, range: &Range, limit: usize, now: Timestamp) -> Result<Vec<Publication>> {
         self.call_at_once(Operation::Log, self.port.log(room, range, limit, now)).await
     }

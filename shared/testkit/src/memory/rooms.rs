@@ -1,11 +1,11 @@
-//! Heads, logs and dedupe rows, over the state of the store.
+//! Heads, logs and dedupe rows, and how far shards are, over the state of the store.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::PoisonError;
 
 use domain::ports::{Appended, Result, Rooms};
 use domain::{
-    Append, DedupeKey, Epoch, Head, Position, Publication, Range, RoomId, Sequence, Shards, Timestamp, limits,
+    Append, DedupeKey, Epoch, Head, Position, Publication, Range, RoomId, Sequence, Shard, Shards, Timestamp, limits,
 };
 
 use super::bugs::Bug;
@@ -17,6 +17,7 @@ use super::store::{State, Store};
 pub(super) struct Room {
     pub(super) head: Head,
     log: HashMap<Epoch, BTreeMap<Sequence, Publication>>,
+    delivered: BTreeMap<Shard, Range>,
 }
 
 impl Rooms for Store {
@@ -42,7 +43,7 @@ impl Rooms for Store {
 
     async fn create(&self, room: &RoomId, epoch: &Epoch) -> Result<Head> {
         let mut state = self.lock();
-        let created = || Room { head: Head::new(room, epoch.clone()), log: HashMap::new() };
+        let created = || Room { head: Head::new(room, epoch.clone()), log: HashMap::new(), delivered: BTreeMap::new() };
         Ok(state.rooms.entry(room.clone()).or_insert_with(created).head.clone())
     }
 
@@ -74,6 +75,20 @@ impl Rooms for Store {
         let mut state = self.lock();
         if let Some(room) = state.rooms.get_mut(room).filter(|room| room.head.epoch == *epoch) {
             room.head.sent = room.head.sent.max(through);
+        }
+        Ok(())
+    }
+
+    async fn delivered(&self, room: &RoomId, shard: Shard) -> Result<Option<Range>> {
+        Ok(self.lock().rooms.get(room).and_then(|room| room.delivered.get(&shard)).cloned())
+    }
+
+    async fn mark_delivered(&self, room: &RoomId, shard: Shard, range: &Range, _: Timestamp) -> Result<()> {
+        let mut state = self.lock();
+        let delivered = state.rooms.get_mut(room).map(|room| &mut room.delivered);
+        let Some(delivered) = delivered else { return Ok(()) };
+        if delivered.get(&shard).is_none_or(|stands| stands.epoch != range.epoch || stands.through < range.through) {
+            delivered.insert(shard, range.clone());
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Promises of [`Rooms`]: one head, one order, a log that is whole or says nothing.
 
 mod append;
+mod delivered;
 mod head;
 mod log;
 
@@ -10,6 +11,7 @@ use domain::ports::{Appended, Clock, Rooms};
 use domain::{Append, Data, DedupeKey, Epoch, Head, Publication, RoomId, limits};
 
 pub use append::*;
+pub use delivered::*;
 pub use head::*;
 pub use log::*;
 
