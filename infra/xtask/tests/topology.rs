@@ -4,13 +4,14 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use domain::limits::POST_RATE;
 use topology::{Topology, Trigger};
 
-/// What a post takes on AWS, warm: seen 20 to 100 ms; the smaller, the more posts a second.
-const POST_LATENCY_MS: u64 = 30;
 /// The account's posts a second; shared with everything on API Gateway.
 /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html>
 const ACCOUNT_POSTS_PER_S: u64 = 10_000;
+/// And at once, after a pause.
+const ACCOUNT_POSTS_AT_ONCE: u64 = 5_000;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -42,8 +43,9 @@ fn fan_out_stays_under_80_percent_of_the_accounts_posts() {
             other => panic!("fanout has a trigger that is no queue: {other:?}"),
         })
         .sum();
-    let posts_per_s = concurrency * domain::limits::POSTS_IN_FLIGHT as u64 * 1_000 / POST_LATENCY_MS;
+    let posts_per_s = concurrency * POST_RATE.count_per_second();
     assert!(posts_per_s * 100 <= ACCOUNT_POSTS_PER_S * 80, "{posts_per_s} posts a second");
+    assert!(2 * u64::from(POST_RATE.burst()) <= ACCOUNT_POSTS_AT_ONCE);
 }
 
 #[test]

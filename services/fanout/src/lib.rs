@@ -41,6 +41,7 @@ pub struct Fanout<T, Q, G, C, R> {
     gateway: G,
     clock: C,
     chance: R,
+    posts: Posts,
 }
 
 /// What the work of one invocation shares.
@@ -60,7 +61,7 @@ where
     /// Over these ports.
     #[must_use]
     pub fn new(tables: T, queues: Q, gateway: G, clock: C, chance: R) -> Self {
-        Self { tables, queues, gateway, clock, chance }
+        Self { tables, queues, gateway, clock, chance, posts: Posts::new() }
     }
 
     /// Works off one group: a shard's main line, or its late line.
@@ -92,8 +93,7 @@ where
     R: Chance,
 {
     async fn handle(&self, groups: Vec<Vec<Message>>, deadline: Deadline, summary: &mut Summary) -> Vec<Failed> {
-        let posts = Posts::new();
-        let shift = Shift { posts: &posts, deadline };
+        let shift = Shift { posts: &self.posts, deadline };
         let mut failed = Vec::new();
         for (back, tally) in join_all(groups.into_iter().map(|messages| self.group(messages, &shift))).await {
             failed.extend(back);

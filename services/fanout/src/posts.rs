@@ -9,7 +9,8 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::tally::Outcomes;
 
-/// The posts of one invocation, whatever shards they are for: the account's rate is one.
+/// The posts of this process, whatever shards they are for: the account's rate is one. What it has learned is of use to the
+/// next invocation, and can be lost.
 #[derive(Debug)]
 pub(crate) struct Posts {
     permits: Semaphore,
@@ -31,7 +32,8 @@ pub(crate) struct Reached {
 
 impl Posts {
     pub(crate) fn new() -> Self {
-        let pace = Pace { pacer: Pacer::new(limits::POSTS_IN_FLIGHT), permits: limits::POSTS_IN_FLIGHT };
+        let pace =
+            Pace { pacer: Pacer::new(limits::POSTS_IN_FLIGHT, limits::POST_RATE), permits: limits::POSTS_IN_FLIGHT };
         Self { permits: Semaphore::new(limits::POSTS_IN_FLIGHT), pace: Mutex::new(pace) }
     }
 
@@ -82,7 +84,7 @@ impl Posts {
 
     async fn turn(&self, clock: &impl Clock) -> Option<SemaphorePermit<'_>> {
         let permit = self.permits.acquire().await.ok();
-        let pause = self.pace().pacer.pause(clock.now());
+        let pause = self.pace().pacer.turn(clock.now());
         if let Some(pause) = pause {
             clock.sleep(pause).await;
         }

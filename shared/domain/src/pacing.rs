@@ -3,15 +3,19 @@
 use std::time::Duration;
 
 use crate::delivery::Delivery;
+use crate::rate::Rate;
 use crate::timestamp::Timestamp;
 
-/// Additive increase, multiplicative decrease over the posts of one invocation.
+/// Additive increase, multiplicative decrease over the posts of one function's process, and a rate above them.
 ///
-/// One 429 may be one slow member. Several in a row, from whomever, are the account: then everybody waits a little and
-/// fewer posts fly. Sources: RFC 5681 for the shape; the account's bucket refills 10,000 a second.
+/// The rate is its share of what the account may post: a latency of posts need not be guessed for that. One 429 may be one slow
+/// member. Several in a row, from whomever, are the account: then everybody waits a little and fewer posts fly. Sources: RFC
+/// 5681 for the shape; the account's bucket refills 10,000 a second.
 #[derive(Debug)]
 pub struct Pacer {
     most: usize,
+    rate: Rate,
+    busy_until: Timestamp,
     allowed: f64,
     throttled_in_a_row: u32,
     paused_until: Timestamp,
@@ -19,12 +23,15 @@ pub struct Pacer {
 
 /// 429s without a success in between from which on the account is taken for throttled.
 const ACCOUNT: u32 = 3;
+/// The longest pause for an account that is throttled; before it is spread.
+const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
 impl Pacer {
-    /// Starts with as many as are allowed at the most.
+    /// Starts with as many as are allowed at the most, and a whole burst.
     #[must_use]
-    pub fn new(most: usize) -> Self {
-        Self { most, allowed: most as f64, throttled_in_a_row: 0, paused_until: Timestamp::default() }
+    pub fn new(most: usize, rate: Rate) -> Self {
+        let (busy_until, paused_until) = (Timestamp::default(), Timestamp::default());
+        Self { most, rate, busy_until, allowed: most as f64, throttled_in_a_row: 0, paused_until }
     }
 
     /// How many posts may be in flight.
@@ -33,10 +40,18 @@ impl Pacer {
         (self.allowed as usize).clamp(1, self.most)
     }
 
-    /// How long to wait before the next post, if at all.
-    #[must_use]
-    pub fn pause(&self, now: Timestamp) -> Option<Duration> {
-        Some(self.paused_until.since(now)).filter(|pause| !pause.is_zero())
+    /// Takes the turn of the next post: how long it has to wait, if at all.
+    pub fn turn(&mut self, now: Timestamp) -> Option<Duration> {
+        // A clock that was set back must not stop it.
+        let latest = now.plus(self.rate.takes(self.rate.burst())).plus(self.rate.takes(self.most as u32));
+        let busy_until = self.busy_until.min(latest);
+        let for_rate = self.rate.charge(busy_until, 1, now).err().unwrap_or_default();
+        self.busy_until = busy_until.max(now).plus(self.rate.takes(1));
+        Some(for_rate.max(self.pause(now))).filter(|pause| !pause.is_zero())
+    }
+
+    fn pause(&self, now: Timestamp) -> Duration {
+        self.paused_until.since(now).min(2 * LONGEST_PAUSE)
     }
 
     /// Learns from an answer. `jitter` in 0..1 spreads the pauses of many workers.
@@ -52,49 +67,87 @@ impl Pacer {
     }
 
     fn throttled(&mut self, now: Timestamp, jitter: f64) {
-        self.throttled_in_a_row += 1;
-        if self.throttled_in_a_row < ACCOUNT || self.paused_until > now {
+        self.throttled_in_a_row = self.throttled_in_a_row.saturating_add(1);
+        if self.throttled_in_a_row < ACCOUNT || !self.pause(now).is_zero() {
             return;
         }
         self.allowed = (self.allowed / 2.0).max(1.0);
-        let doubled = 25 << (self.throttled_in_a_row - ACCOUNT).min(3);
-        self.paused_until = now.plus(Duration::from_millis(doubled).mul_f64(1.0 + jitter.clamp(0.0, 1.0)));
+        let doubled = Duration::from_millis(25 << (self.throttled_in_a_row - ACCOUNT).min(3)).min(LONGEST_PAUSE);
+        self.paused_until = now.plus(doubled.mul_f64(1.0 + jitter.clamp(0.0, 1.0)));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    const RATE: Rate = Rate::per_second(1_000, 800);
+    const MOST: u32 = 60;
+
+    fn pacer() -> Pacer {
+        Pacer::new(MOST as usize, RATE)
+    }
 
     #[test]
     fn one_slow_member_does_not_slow_the_others() {
-        let mut pacer = Pacer::new(30);
+        let mut pacer = pacer();
         for ms in 0..100 {
             let delivery = if ms % 3 == 0 { Delivery::Throttled } else { Delivery::Delivered };
             pacer.learn(delivery, Timestamp::from_ms(ms), 0.0);
         }
-        assert_eq!((pacer.in_flight(), pacer.pause(Timestamp::from_ms(100))), (30, None));
+        assert_eq!((pacer.in_flight(), pacer.turn(Timestamp::from_ms(100))), (60, None));
     }
 
     #[test]
     fn a_throttled_account_paces_everybody_and_recovers() {
-        let mut pacer = Pacer::new(30);
+        let mut pacer = pacer();
         for _ in 0..3 {
             pacer.learn(Delivery::Throttled, Timestamp::from_ms(1), 0.0);
         }
-        assert_eq!((pacer.in_flight(), pacer.pause(Timestamp::from_ms(1))), (15, Some(Duration::from_millis(25))));
-        for _ in 0..1_000 {
+        assert_eq!((pacer.in_flight(), pacer.turn(Timestamp::from_ms(1))), (30, Some(Duration::from_millis(25))));
+        for _ in 0..3_000 {
             pacer.learn(Delivery::Delivered, Timestamp::from_ms(99), 0.0);
         }
-        assert_eq!((pacer.in_flight(), pacer.pause(Timestamp::from_ms(99))), (30, None));
+        assert_eq!((pacer.in_flight(), pacer.turn(Timestamp::from_ms(99))), (60, None));
     }
 
     #[test]
     fn at_least_one_post_flies() {
-        let mut pacer = Pacer::new(30);
+        let mut pacer = pacer();
         for ms in 0..1_000 {
             pacer.learn(Delivery::Throttled, Timestamp::from_ms(ms * 1_000), 1.0);
         }
         assert_eq!(pacer.in_flight(), 1);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_stops_nobody() {
+        let mut pacer = pacer();
+        let (now, before) = (Timestamp::from_ms(9_000_000), Timestamp::from_ms(1_000));
+        (0..3).for_each(|_| pacer.learn(Delivery::Throttled, now, 1.0));
+        (0..2_000).for_each(|_| drop(pacer.turn(now)));
+        let pause = pacer.turn(before).unwrap_or_default();
+        assert!(pause <= 2 * LONGEST_PAUSE, "{pause:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_posts_take_no_second_has_more_of_them_than_the_rate_and_a_burst(latency_ms in 0_u64..100) {
+            let (mut pacer, mut posted) = (pacer(), Vec::new());
+            // Each place in flight is free again when its post was answered.
+            let mut free = vec![1_u64; MOST as usize];
+            for _ in 0..4_000 {
+                let next = free.iter_mut().min().unwrap();
+                let at = *next + pacer.turn(Timestamp::from_ms(*next)).unwrap_or_default().as_millis() as u64;
+                posted.push(at);
+                *next = at + latency_ms;
+            }
+            posted.sort_unstable();
+            for (n, from) in posted.iter().enumerate() {
+                let within = posted[n..].iter().take_while(|at| **at < from + 1_000).count();
+                prop_assert!(within <= 1_000 + 800 + 1, "{within} in a second");
+            }
+        }
     }
 }
