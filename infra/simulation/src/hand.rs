@@ -90,10 +90,10 @@ impl Core {
         let transaction = matches!(operation, O::Append | O::Join | O::Open | O::Extend);
         let write = transaction
             || matches!(operation, O::Bury | O::Touch | O::Standing | O::Charge | O::Create | O::Grow | O::MarkSent)
-            || matches!(operation, O::WritePresence | O::Renew | O::NoteRoomBusy);
+            || matches!(operation, O::WritePresence | O::Renew | O::NoteRoomBusy | O::MarkDelivered);
         let read = matches!(operation, O::Find | O::RoomsOf | O::MembersAmong | O::Holdings | O::Head | O::Heads)
             || matches!(operation, O::Known | O::Log | O::LogBackwards | O::Occupants | O::Devices | O::Presence)
-            || matches!(operation, O::MembersCounted | O::RoomBusyUntil);
+            || matches!(operation, O::MembersCounted | O::RoomBusyUntil | O::Delivered);
         let queue =
             matches!(operation, O::Submit | O::Dispatch | O::CheckAfter | O::RetryAfter | O::Tell | O::BuryLetter);
         if operation == O::Dispatch && self.fires(Fault::SendHalfFailed, where_) {
@@ -127,6 +127,9 @@ impl Decide for Hand {
         let failure = core.failure(self.function, call.operation);
         if failure != Failure::Pass {
             core.disturbed.insert(self.task);
+            if call.operation == Operation::MarkDelivered {
+                core.wire.not_noted(self.task);
+            }
         }
         failure
     }

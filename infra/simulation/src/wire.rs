@@ -1,13 +1,14 @@
 //! What a member gets more than once on the wire, and why: never without a cause, and never more often than there are causes.
 //!
 //! Everything is counted for one member and one position. Each job that covers the position is one frame at most, each pass
-//! of it that came back (a worker that died, or could not go on) one more, and each post whose outcome was unknown one more. A
+//! that came back (a worker that died, or could not go on) of a job that covers it, or that stands before it and went on to it,
+//! one more, each pass that could not note how far it went one more, and each post whose outcome was unknown one more. A
 //! shard has one such job, but for those that were delivered again, and those that a sequencer queued again after it had
 //! been interrupted. A dead letter that is redriven is one frame more.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::{ConnectionId, Job, RoomId, Sequence, Shard, Work};
+use domain::{ConnectionId, Job, Range, RoomId, Sequence, Shard, Work};
 use protocol::block::AnyBlock;
 use protocol::server::ServerFrame;
 use testkit::memory::Message;
@@ -46,6 +47,8 @@ pub(crate) struct Wire {
     posts: BTreeMap<(ConnectionId, Place), Vec<(TaskId, Posted)>>,
     jobs: BTreeMap<String, Handed>,
     came_back: BTreeMap<TaskId, BTreeSet<String>>,
+    /// How often an invocation could not note how far a shard was.
+    not_noted: BTreeMap<TaskId, u64>,
     /// Invocations of the sequencer that were interrupted, by room; and messages of it that came twice.
     interrupted: BTreeMap<RoomId, u64>,
 }
@@ -79,6 +82,11 @@ impl Wire {
         self.came_back.entry(task).or_default().extend(messages);
     }
 
+    /// An invocation could not note how far a shard is.
+    pub(crate) fn not_noted(&mut self, task: TaskId) {
+        *self.not_noted.entry(task).or_default() += 1;
+    }
+
     /// A sequencer was interrupted at work for a room, or may work on the same twice.
     pub(crate) fn interrupted(&mut self, room: &RoomId) {
         *self.interrupted.entry(room.clone()).or_default() += 1;
@@ -91,15 +99,20 @@ impl Wire {
         let ours: BTreeMap<&String, &Handed> =
             self.jobs.iter().filter(|(_, handed)| handed.is_for(connection, place, shards)).collect();
         let tasks: BTreeSet<TaskId> = attempts.iter().map(|(task, _)| *task).collect();
-        let back = |task| self.came_back.get(task).into_iter().flatten().filter(|id| ours.contains_key(id)).count();
+        let reaches = |id: &&String| {
+            ours.contains_key(id) || self.jobs.get(*id).is_some_and(|handed| handed.reaches(place, shards))
+        };
+        let back = |task| self.came_back.get(task).into_iter().flatten().filter(reaches).count();
         let passes_back = tasks.iter().map(back).sum::<usize>() as u64;
+        let not_noted: u64 = tasks.iter().filter_map(|task| self.not_noted.get(task)).sum();
         let main = ours.values().filter(|handed| handed.is_main()).count() as u64;
         let late: Vec<&str> =
             ours.values().filter(|handed| !handed.is_main()).map(|handed| handed.deduplication_id.as_str()).collect();
         let late_repeats = (late.len() - late.iter().collect::<BTreeSet<_>>().len()) as u64;
-        let again: u64 = ours.values().map(|handed| handed.again).sum();
+        let reaching = self.jobs.values().filter(|handed| !handed.covers(place) && handed.reaches(place, shards));
+        let again: u64 = ours.values().copied().chain(reaching).map(|handed| handed.again).sum();
         let redriven = late.iter().filter(|id| id.starts_with(REDRIVEN)).count() as u64;
-        main.max(1) + late_repeats + redriven + again + passes_back + unknown
+        main.max(1) + late_repeats + redriven + again + passes_back + not_noted + unknown
     }
 
     /// Jobs of a shard that cover the same position under different names, beyond the first: queued again by a sequencer.
@@ -121,6 +134,13 @@ impl Handed {
             && self.job.work.range().is_some_and(|range| {
                 range.epoch.to_string() == *epoch && range.after < *sequence && *sequence <= range.through
             })
+    }
+
+    /// Whether a pass of it may go on to a position behind it.
+    fn reaches(&self, (room, epoch, sequence): &Place, shards: &BTreeSet<Shard>) -> bool {
+        let before = |range: &Range| range.epoch.to_string() == *epoch && range.after < *sequence;
+        let ours = self.is_main() && self.job.room == *room && shards.contains(&self.job.shard);
+        ours && self.job.work.range().is_some_and(before)
     }
 
     fn is_for(&self, connection: &ConnectionId, place: &Place, shards: &BTreeSet<Shard>) -> bool {

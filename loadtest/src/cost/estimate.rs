@@ -31,7 +31,7 @@ const INVOCATIONS_PER_PUBLICATION: f64 = 3.0;
 const SHARD: f64 = 500.0;
 /// What an invocation takes beside posting.
 const MS_PER_INVOCATION: f64 = 25.0;
-/// What a post takes of an invocation that has 30 in flight.
+/// What a post takes of an invocation that keeps to its rate.
 const MS_PER_DELIVERY: f64 = 1.0;
 /// The connection, its memberships in two indexes, its tombstone, and presence.
 const WRITES_PER_MEMBER: f64 = 16.0;
@@ -39,6 +39,9 @@ const WRITES_PER_MEMBER: f64 = 16.0;
 const WRITES_PER_PUBLICATION: f64 = 8.0;
 const READS_PER_MEMBER: f64 = 6.0;
 const READS_PER_PUBLICATION: f64 = 6.0;
+/// How far a shard is, read and written.
+const READS_PER_SHARD: f64 = 1.0;
+const WRITES_PER_SHARD: f64 = 1.0;
 /// A membership of 200 bytes, read with others by an index.
 const READS_PER_DELIVERY: f64 = 0.03;
 /// Sent, received and deleted, once as a publication and once as a job for each shard.
@@ -76,9 +79,10 @@ pub fn estimate(work: &Work, prices: &Prices) -> f64 {
     let units = work.deliveries * work.units + 2.0 * (comings + work.publications) + work.connection_minutes;
     let invocations = comings * INVOCATIONS_PER_MEMBER + work.publications * (INVOCATIONS_PER_PUBLICATION + shards);
     let seconds = (invocations * MS_PER_INVOCATION + work.deliveries * MS_PER_DELIVERY) / 1_000.0;
-    let writes = comings * WRITES_PER_MEMBER + work.publications * WRITES_PER_PUBLICATION;
-    let reads =
-        comings * READS_PER_MEMBER + work.publications * READS_PER_PUBLICATION + work.deliveries * READS_PER_DELIVERY;
+    let writes = comings * WRITES_PER_MEMBER + work.publications * (WRITES_PER_PUBLICATION + shards * WRITES_PER_SHARD);
+    let reads = comings * READS_PER_MEMBER
+        + work.publications * (READS_PER_PUBLICATION + shards * READS_PER_SHARD)
+        + work.deliveries * READS_PER_DELIVERY;
     let queue_calls = work.publications * (QUEUE_CALLS_PER_PUBLICATION + 3.0 * shards);
     let millions = units * prices.websocket_units_per_million
         + work.connection_minutes * prices.connection_minutes_per_million

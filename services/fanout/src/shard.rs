@@ -127,7 +127,8 @@ where
     /// What a shard is owed of a range, with the beginning of it from the log; `None` if that has been done. The log is read
     /// before the members are: whoever joins later finds there what is delivered now.
     async fn due(&self, job: &Job, range: &Range) -> ports::Result<Option<Due>> {
-        let (done, rows) = try_join(self.tables.delivered(&job.room, job.shard), self.read_on(job, range)).await?;
+        let (done, rows) =
+            try_join(self.tables.delivered(&job.room, job.shard, &range.epoch), self.read_on(job, range)).await?;
         let rest = match &done {
             Some(done) => range.without(done),
             None => Some(range.clone()),

@@ -106,8 +106,8 @@ pub(crate) fn presence(room: &RoomId) -> Item {
 }
 
 /// Key of how far a shard of a room is: a partition of its own, for every job of every shard writes one.
-pub(crate) fn delivered(room: &RoomId, shard: Shard) -> Item {
-    key(room_shard(room, shard), DELIVERED)
+pub(crate) fn delivered(room: &RoomId, shard: Shard, epoch: &Epoch) -> Item {
+    key(room_shard(room, shard), format!("{DELIVERED}#{epoch}"))
 }
 
 /// Sort key of a log row: `PUB#<epoch>#<sequence, 20 digits>`, so that text order is the log's.

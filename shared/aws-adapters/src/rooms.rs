@@ -106,9 +106,9 @@ impl Rooms for Tables {
         }
     }
 
-    async fn delivered(&self, room: &RoomId, shard: Shard) -> Result<Option<Range>> {
+    async fn delivered(&self, room: &RoomId, shard: Shard, epoch: &Epoch) -> Result<Option<Range>> {
         const OPERATION: &str = "DynamoDB GetItem (delivered)";
-        let item = self.get(OPERATION, &self.rooms, keys::delivered(room, shard)).await?;
+        let item = self.get(OPERATION, &self.rooms, keys::delivered(room, shard, epoch)).await?;
         item.map(|item| delivered_item::from_item(&item).map_err(|error| unreadable(OPERATION, error))).transpose()
     }
 
@@ -118,8 +118,7 @@ impl Rooms for Tables {
             .put_item()
             .table_name(&self.rooms)
             .set_item(Some(delivered_item::to_item(room, shard, range, now)))
-            .condition_expression("attribute_not_exists(pk) OR epoch <> :epoch OR through < :through")
-            .expression_attribute_values(":epoch", s(range.epoch.as_str()))
+            .condition_expression("attribute_not_exists(pk) OR through < :through")
             .expression_attribute_values(":through", n(range.through.get()));
         match call.send().await {
             Ok(_) => Ok(()),

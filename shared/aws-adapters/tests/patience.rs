@@ -71,7 +71,7 @@ async fn every_call_to_a_table_gives_up_within_its_limit() {
         gives_up("grow", limit, t.grow(&room, Shards::new(1), Shards::new(2))),
         gives_up("append", limit, t.append(&append)),
         gives_up("mark_sent", limit, t.mark_sent(&room, &head.epoch, Sequence::new(1))),
-        gives_up("delivered", limit, t.delivered(&room, Shard::FIRST)),
+        gives_up("delivered", limit, t.delivered(&room, Shard::FIRST, &head.epoch)),
         gives_up("mark_delivered", limit, t.mark_delivered(&room, Shard::FIRST, &range, samples::NOW)),
         gives_up("log", limit, t.log(&room, &range, 1, samples::NOW)),
         gives_up("log_backwards", limit, t.log_backwards(&room, &head.epoch, Sequence::new(1), 1, samples::NOW)),

@@ -168,8 +168,13 @@ pub trait Rooms: Send + Sync {
     fn append(&self, append: &Append) -> impl Future<Output = Result<Appended>> + Send;
     /// Notes that jobs up to `through` are queued, unless somebody noted more or the epoch changed.
     fn mark_sent(&self, room: &RoomId, epoch: &Epoch, through: Sequence) -> impl Future<Output = Result<()>> + Send;
-    /// The last run of the log that a shard was given, as far as that was noted; read consistently.
-    fn delivered(&self, room: &RoomId, shard: Shard) -> impl Future<Output = Result<Option<Range>>> + Send;
+    /// The last run of an epoch's log that a shard was given, as far as that was noted; read consistently.
+    fn delivered(
+        &self,
+        room: &RoomId,
+        shard: Shard,
+        epoch: &Epoch,
+    ) -> impl Future<Output = Result<Option<Range>>> + Send;
     /// Notes that every member of a shard was given a run, or is late for it; unless more of its epoch was noted.
     fn mark_delivered(
         &self,

@@ -16,8 +16,8 @@ use crate::stack::{aws, binaries};
 
 /// Longer than a function behind a route may run: whom it has not reached by then it never reaches.
 const WITHIN: Duration = Duration::from_secs(32);
-/// After the last member has it, functions still write things down.
-const SETTLES: Duration = Duration::from_millis(300);
+/// After the last member has it, functions still write things down, and what an account may post at once fills up again.
+const SETTLES: Duration = Duration::from_millis(1_500);
 /// Requests that one `BatchWriteItem` takes.
 const WRITES_PER_BATCH: usize = 25;
 

@@ -4,4 +4,5 @@
 mod dead;
 mod delivery;
 mod once;
+mod progress;
 mod scene;

@@ -25,6 +25,9 @@ impl Scene {
         let room = samples::room("lobby");
         let head = world.store.create(&room, &samples::epoch("k7Qf")).await.unwrap();
         let data: Vec<_> = (0..count).map(|n| samples::data(&n.to_string())).collect();
+        if data.is_empty() {
+            return Self { world, head };
+        }
         let append = samples::append(&room, &head, &data, world.clock.now());
         world.store.append(&append).await.unwrap();
         Self { world, head: append.head_after() }

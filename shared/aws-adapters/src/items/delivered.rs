@@ -1,4 +1,4 @@
-//! `ROOM#<room>#<shard>` / `DELIVERED`: the last run of the log that a shard was given.
+//! `ROOM#<room>#<shard>` / `DELIVERED#<epoch>`: the last run of the log that a shard was given.
 
 use domain::{Epoch, Range, RoomId, Sequence, Shard, Timestamp, limits};
 
@@ -6,7 +6,7 @@ use crate::attributes::{Item, ItemBuilder, Read, Unreadable, n, s};
 use crate::keys;
 
 /// Of which life of the room.
-pub(crate) const EPOCH: &str = "epoch";
+const EPOCH: &str = "epoch";
 /// Its end, inclusive.
 pub(crate) const THROUGH: &str = "through";
 const AFTER: &str = "after";
@@ -19,7 +19,7 @@ pub(crate) fn to_item(room: &RoomId, shard: Shard, range: &Range, now: Timestamp
         .set(THROUGH, n(range.through.get()))
         .set(keys::TTL, n(now.plus(limits::RETENTION).as_s()));
     let mut item = item.build();
-    item.extend(keys::delivered(room, shard));
+    item.extend(keys::delivered(room, shard, &range.epoch));
     item
 }
 

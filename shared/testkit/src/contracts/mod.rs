@@ -166,7 +166,7 @@ macro_rules! contract_tests {
             the_log_backwards_is_read_latest_first
             the_log_of_another_epoch_is_empty
             how_far_a_shard_is_is_noted_and_never_taken_back
-            how_far_a_shard_is_says_nothing_of_another_and_a_new_epoch_begins_anew
+            how_far_a_shard_is_says_nothing_of_another_shard_or_epoch
             what_has_expired_is_not_read
         ] $(, $make)? }
     };

@@ -133,8 +133,8 @@ impl<P: Rooms, F: Decide> Rooms for Faulty<P, F> {
         self.call_at_once(Operation::MarkSent, self.port.mark_sent(room, epoch, through)).await
     }
 
-    async fn delivered(&self, room: &RoomId, shard: Shard) -> Result<Option<Range>> {
-        self.call_at_once(Operation::Delivered, self.port.delivered(room, shard)).await
+    async fn delivered(&self, room: &RoomId, shard: Shard, epoch: &Epoch) -> Result<Option<Range>> {
+        self.call_at_once(Operation::Delivered, self.port.delivered(room, shard, epoch)).await
     }
 
     async fn mark_delivered(&self, room: &RoomId, shard: Shard, range: &Range, now: Timestamp) -> Result<()> {

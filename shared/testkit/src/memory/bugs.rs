@@ -69,11 +69,15 @@ pub enum Bug {
     PoisonForgotten,
     /// A job is queued once more under another name.
     JobsQueuedTwice,
+    /// A shard is taken to be further than it is.
+    DeliveredOverstated,
+    /// How far a shard is is not noted.
+    DeliveredForgotten,
 }
 
 impl Bug {
     /// Every one of them.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 35] = [
         Self::AcceptBeforeEnqueue,
         Self::ForgetOnAny410,
         Self::NoPaging,
@@ -107,5 +111,7 @@ impl Bug {
         Self::EchoForced,
         Self::PoisonForgotten,
         Self::JobsQueuedTwice,
+        Self::DeliveredOverstated,
+        Self::DeliveredForgotten,
     ];
 }

@@ -17,7 +17,7 @@ use super::store::{State, Store};
 pub(super) struct Room {
     pub(super) head: Head,
     log: HashMap<Epoch, BTreeMap<Sequence, Publication>>,
-    delivered: BTreeMap<Shard, Range>,
+    delivered: HashMap<(Shard, Epoch), Range>,
 }
 
 impl Rooms for Store {
@@ -43,7 +43,7 @@ impl Rooms for Store {
 
     async fn create(&self, room: &RoomId, epoch: &Epoch) -> Result<Head> {
         let mut state = self.lock();
-        let created = || Room { head: Head::new(room, epoch.clone()), log: HashMap::new(), delivered: BTreeMap::new() };
+        let created = || Room { head: Head::new(room, epoch.clone()), log: HashMap::new(), delivered: HashMap::new() };
         Ok(state.rooms.entry(room.clone()).or_insert_with(created).head.clone())
     }
 
@@ -79,16 +79,22 @@ impl Rooms for Store {
         Ok(())
     }
 
-    async fn delivered(&self, room: &RoomId, shard: Shard) -> Result<Option<Range>> {
-        Ok(self.lock().rooms.get(room).and_then(|room| room.delivered.get(&shard)).cloned())
+    async fn delivered(&self, room: &RoomId, shard: Shard, epoch: &Epoch) -> Result<Option<Range>> {
+        let delivered =
+            self.lock().rooms.get(room).and_then(|room| room.delivered.get(&(shard, epoch.clone()))).cloned();
+        if self.has(Bug::DeliveredOverstated) {
+            return Ok(delivered.map(|range| Range { through: range.through.next(), ..range }));
+        }
+        Ok(delivered)
     }
 
     async fn mark_delivered(&self, room: &RoomId, shard: Shard, range: &Range, _: Timestamp) -> Result<()> {
         let mut state = self.lock();
-        let delivered = state.rooms.get_mut(room).map(|room| &mut room.delivered);
-        let Some(delivered) = delivered else { return Ok(()) };
-        if delivered.get(&shard).is_none_or(|stands| stands.epoch != range.epoch || stands.through < range.through) {
-            delivered.insert(shard, range.clone());
+        let room = state.rooms.get_mut(room).filter(|_| !self.has(Bug::DeliveredForgotten));
+        let Some(Room { delivered, .. }) = room else { return Ok(()) };
+        let key = (shard, range.epoch.clone());
+        if delivered.get(&key).is_none_or(|stands| stands.through < range.through) {
+            delivered.insert(key, range.clone());
         }
         Ok(())
     }
