@@ -4,7 +4,7 @@
 //! cargo run --example posting
 //! ```
 //!
-//! Three ways to post one frame to 500 connections, 30 at a time, into a sink that is a process of its own: a loop over
+//! Three ways to post one frame to 500 connections, 60 at a time, into a sink that is a process of its own: a loop over
 //! hyper that signs nothing; the fan-out itself, from the job to the last post, over tables in memory; a loop over the AWS
 //! SDK. Each pair of ways runs as A B B A, and what is printed is the median of the ratios: CPU time of this process (user
 //! and system, of its only thread), not wall-clock time.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use aws_adapters::{Account, Management};
 use bytes::Bytes;
 use domain::ports::{Clock, Receipt, Rooms};
-use domain::{Connection, Endpoint, Job, Shards, limits};
+use domain::{Connection, Endpoint, Job, Range, Shards, limits};
 use fanout::Fanout;
 use futures::{StreamExt, stream};
 use http_body_util::{BodyExt, Full};
@@ -16,11 +16,11 @@ use lambda_kit::batch::Message;
 use lambda_kit::start::Batches;
 use lambda_kit::{Deadline, SystemChance, SystemClock};
 use telemetry::{Summary, metric};
-use testkit::memory::{Queues, Store};
 use testkit::{World, samples};
 
 /// Connections that hear it: a full shard.
 pub(crate) const MEMBERS: usize = 500;
+const ROOM: &str = "lobby";
 const KEY: &str = "AKIDEXAMPLE";
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
 
@@ -97,51 +97,59 @@ impl Way for Sdk {
     }
 }
 
-/// The fan-out function as it is deployed, over tables in memory.
+/// The fan-out function as it is deployed, over tables in memory: a process that has rested for each broadcast, so that its rate
+/// lets all of it through at once.
 pub(crate) struct Fanned {
-    fanout: Fanout<Store, Queues, Management, SystemClock, SystemChance>,
-    message: Message,
+    world: World,
+    gateway: Management,
 }
 
 impl Fanned {
     pub(crate) async fn new(url: &str) -> Self {
-        let world = World::new();
-        let room = samples::room("lobby");
-        let head = world.store.create(&room, &samples::epoch("k7Qf")).await.expect("a head");
+        let (world, room) = (World::new(), samples::room(ROOM));
+        world.store.create(&room, &samples::epoch("k7Qf")).await.expect("a head");
         let now = SystemClock.now();
-        let append = samples::append(&room, &head, &[samples::data(r#"{"text":"hi"}"#)], now);
-        world.store.append(&append).await.expect("a log");
         for id in ids() {
             let endpoint = Endpoint::new(url);
             let connection = world.open(Connection { endpoint, ..samples::connection(&id, "ada", now) }).await;
-            world.join(&connection, "lobby").await;
+            world.join(&connection, ROOM).await;
         }
-        let range = samples::range(&head.epoch, 0, 1);
-        let job = Job::for_shards(&room, &range, Shards::new(1)).remove(0);
-        let message = Message {
-            id: "m".to_owned(),
-            receipt: Receipt { queue: "deliveries.fifo".to_owned(), handle: "h".to_owned() },
-            group: job.group(),
-            receives: 1,
-            attributes: BTreeMap::new(),
-            body: protocol::queue::encode(&job).expect("a job"),
-        };
         let environment = [("AWS_REGION", "us-east-1"), ("AWS_ACCESS_KEY_ID", KEY), ("AWS_SECRET_ACCESS_KEY", SECRET)];
         let lookup = |wanted: &str| {
             let found = environment.iter().find(|(name, _)| *name == wanted);
             found.map(|(_, value)| (*value).to_owned())
         };
         let gateway = Management::new(&Account::from_environment(lookup).expect("an account"));
-        let fanout = Fanout::new(world.store.clone(), world.queues.clone(), gateway, SystemClock, SystemChance);
-        Self { fanout, message }
+        Self { world, gateway }
+    }
+
+    /// Something new is published; the job for it.
+    async fn publish(&self) -> Message {
+        let room = samples::room(ROOM);
+        let head = self.world.store.head(&room).await.expect("a store").expect("a head");
+        let append = samples::append(&room, &head, &[samples::data(r#"{"text":"hi"}"#)], SystemClock.now());
+        self.world.store.append(&append).await.expect("a log");
+        let range = Range { epoch: head.epoch, after: head.sequence, through: head.sequence.next() };
+        let job = Job::for_shards(&room, &range, Shards::new(1)).remove(0);
+        Message {
+            id: "m".to_owned(),
+            receipt: Receipt { queue: "deliveries.fifo".to_owned(), handle: "h".to_owned() },
+            group: job.group(),
+            receives: 1,
+            attributes: BTreeMap::new(),
+            body: protocol::queue::encode(&job).expect("a job"),
+        }
     }
 }
 
 impl Way for Fanned {
     async fn broadcast(&self) -> u64 {
+        let message = self.publish().await;
+        let (tables, queues) = (self.world.store.clone(), self.world.queues.clone());
+        let fanout = Fanout::new(tables, queues, self.gateway.clone(), SystemClock, SystemChance);
         let mut summary = Summary::new("fanout");
         let deadline = Deadline::at(SystemClock.now().plus(Duration::from_secs(60)));
-        let failed = self.fanout.handle(vec![vec![self.message.clone()]], deadline, &mut summary).await;
+        let failed = fanout.handle(vec![vec![message]], deadline, &mut summary).await;
         assert!(failed.is_empty(), "{failed:?}");
         summary.counted(metric::POSTS_DELIVERED)
     }
