@@ -2,6 +2,7 @@
 
 mod budget;
 mod drive;
+mod interrupts;
 mod outputs;
 
 use std::ffi::OsString;
