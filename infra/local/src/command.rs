@@ -4,18 +4,14 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
-use std::time::Duration;
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use tokio::process::{Child, Command};
-use tokio_util::sync::CancellationToken;
 
 use crate::SUPERVISE;
 use crate::compile::variables_of_the_package;
-
-/// How long a command may take to end when it is asked to.
-const GRACE: Duration = Duration::from_secs(2);
+use crate::signals::Stop;
 
 /// What a shell reports for a command that was ended by a signal, before the signal's number is added.
 const SIGNALLED: u8 = 128;
@@ -25,9 +21,11 @@ const SIGNALLED: u8 = 128;
 /// The command runs through the supervisor, so that it does not outlive a runner that is killed. Call this on the main
 /// thread: the kernel counts the death of the thread that started it.
 ///
+/// Asked to stop, it asks the command, and waits for it: a load test drains and reports. Whoever cannot wait asks again.
+///
 /// # Errors
 /// The command could not be started.
-pub async fn run(command: &str, variables: &BTreeMap<String, String>, stop: &CancellationToken) -> std::io::Result<u8> {
+pub async fn run(command: &str, variables: &BTreeMap<String, String>, stop: &Stop) -> std::io::Result<u8> {
     let arguments: [OsString; 5] =
         [SUPERVISE.into(), std::process::id().to_string().into(), "sh".into(), "-c".into(), command.into()];
     let mut supervised = Command::new(std::env::current_exe()?);
@@ -37,32 +35,33 @@ pub async fn run(command: &str, variables: &BTreeMap<String, String>, stop: &Can
     let mut child = supervised.args(arguments).envs(variables).process_group(own_group()).kill_on_drop(true).spawn()?;
     let status = tokio::select! {
         status = child.wait() => status?,
-        () = stop.cancelled() => end(&mut child).await?,
+        asked = stop.asked() => end(&mut child, asked).await?,
     };
     Ok(exit_code(status))
 }
 
 /// On a terminal the command stays in the runner's group, so that it can read keys and hears Ctrl-C by itself.
 fn own_group() -> i32 {
-    let on_terminal = std::io::IsTerminal::is_terminal(&std::io::stdin());
-    if on_terminal { nix::unistd::getpgrp().as_raw() } else { 0 }
+    if on_terminal() { nix::unistd::getpgrp().as_raw() } else { 0 }
 }
 
-async fn end(child: &mut Child) -> std::io::Result<ExitStatus> {
-    signal(child, Signal::SIGTERM);
-    match tokio::time::timeout(GRACE, child.wait()).await {
-        Ok(status) => status,
-        Err(_) => {
-            signal(child, Signal::SIGKILL);
-            child.wait().await
-        }
+fn on_terminal() -> bool {
+    std::io::IsTerminal::is_terminal(&std::io::stdin())
+}
+
+async fn end(child: &mut Child, asked: Signal) -> std::io::Result<ExitStatus> {
+    // Asked twice, a command would take the second for impatience.
+    let heard_it = on_terminal() && asked != Signal::SIGTERM;
+    if !heard_it {
+        signal(child, asked);
     }
+    child.wait().await
 }
 
 /// What has ended already needs no signal.
 fn signal(child: &Child, signal: Signal) {
     let Some(pid) = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw) else { return };
-    let sent = if own_group() == 0 { killpg(pid, signal) } else { nix::sys::signal::kill(pid, signal) };
+    let sent = if on_terminal() { nix::sys::signal::kill(pid, signal) } else { killpg(pid, signal) };
     if let Err(error) = sent {
         tracing::debug!(%error, "the command ended by itself");
     }

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use local::cli::Cli;
-use local::{Error, SUPERVISE, Stack, banner, command, compile, signals};
-use tokio_util::sync::CancellationToken;
+use local::signals::Stop;
+use local::{Error, SUPERVISE, Stack, banner, command, compile};
 use topology::Topology;
 
 fn main() -> ExitCode {
@@ -44,10 +44,10 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
 }
 
 async fn serve(cli: &Cli, binaries: std::path::PathBuf) -> Result<ExitCode, Error> {
-    let stop = signals::stop_requested()?;
+    let stop = Stop::listen()?;
     let stack = tokio::select! {
         stack = Stack::start(cli.options(binaries)) => stack?,
-        () = stop.cancelled() => return Ok(ExitCode::SUCCESS),
+        _ = stop.asked() => return Ok(ExitCode::SUCCESS),
     };
     announce(cli, &stack)?;
     let code = match &cli.run {
@@ -68,8 +68,8 @@ fn announce(cli: &Cli, stack: &Stack) -> Result<(), Error> {
     Ok(())
 }
 
-async fn wait(stop: &CancellationToken) -> std::io::Result<ExitCode> {
-    stop.cancelled().await;
+async fn wait(stop: &Stop) -> std::io::Result<ExitCode> {
+    stop.asked().await;
     eprintln!("stopping");
     Ok(ExitCode::SUCCESS)
 }

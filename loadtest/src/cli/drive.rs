@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::budget::{keep_budget, may_cost};
+use super::interrupts::Interrupts;
 use super::{Error, Load, outputs};
 use crate::cost::{self, Cost, Prices, dollars};
 use crate::counters::{Usage, cloudwatch, local};
@@ -83,31 +84,43 @@ async fn run(checked: Checked, load: &Load) -> Result<Report, Error> {
         choose_tls();
     }
     let before = count(load, paid).await;
+    let mut interrupts = Interrupts::listen().map_err(|error| Error::Internal(error.to_string()))?;
     // Its clock begins now.
     let world = Arc::new(World::new(target, scenario, &run_id(), &load.room, Patience::default()));
     let aside = [
         tokio::spawn(progress::tell(Arc::clone(&world))),
-        tokio::spawn(obey_signals(Arc::clone(&world))),
         tokio::spawn(keep_budget(Arc::clone(&world), prices.clone(), load.max_usd.filter(|_| paid))),
     ];
-    let ended = crate::run::run(&world).await.map_err(|error| Error::Usage(error.to_string()))?;
+    let ended = tokio::select! {
+        ended = crate::run::run(&world) => ended.map_err(|error| Error::Usage(error.to_string()))?,
+        never = interrupts.obey(&world) => match never {},
+    };
     aside.iter().for_each(tokio::task::JoinHandle::abort);
     progress::end();
-    let usage = match (&load.cloudwatch, before) {
-        (Some(deployment), _) => from_cloudwatch(deployment, &world).await,
-        (None, Some(before)) => count(load, paid).await.unwrap_or_default().since(&before),
-        (None, None) => Usage::unknown("nobody: run it beside `cargo dev`, or with --cloudwatch"),
+    let usage = tokio::select! {
+        usage = counted(load, before, &world, paid) => usage,
+        // What was measured is told all the same.
+        _ = interrupts.next() => Usage::unknown("nobody: nobody waited for it"),
     };
     let minutes = world.clock.now() as f64 / 60e6 * read(&world.counts.joined) as f64;
     let cost = Cost::of(&usage, minutes, predicted_usd, &prices, paid);
     Ok(collect(&world, &ended, usage, cost))
 }
 
+/// What the server did for this run, by whoever counts there.
+async fn counted(load: &Load, before: Option<Usage>, world: &World, paid: bool) -> Usage {
+    match (&load.cloudwatch, before) {
+        (Some(deployment), _) => from_cloudwatch(deployment, world).await,
+        (None, Some(before)) => count(load, paid).await.unwrap_or_default().since(&before),
+        (None, None) => Usage::unknown("nobody: run it beside `cargo dev`, or with --cloudwatch"),
+    }
+}
+
 /// What CloudWatch has counted of this run, once it has counted everything.
 async fn from_cloudwatch(deployment: &cloudwatch::Deployment, world: &World) -> Usage {
     let seconds = |at: u64| i64::try_from(at).unwrap_or(i64::MAX);
     let (from, took) = (seconds(world.clock.began_at_s()), world.clock.now() / crate::ledger::SECOND);
-    eprintln!("waiting {} s for CloudWatch", cloudwatch::SETTLES_WITHIN.as_secs());
+    eprintln!("waiting {} s for CloudWatch; Ctrl-C to report without it", cloudwatch::SETTLES_WITHIN.as_secs());
     tokio::time::sleep(cloudwatch::SETTLES_WITHIN).await;
     cloudwatch::read(deployment, from, from + took, read(&world.counts.requests)).await
 }
@@ -122,26 +135,6 @@ async fn count(load: &Load, paid: bool) -> Option<Usage> {
             None
         }
     }
-}
-
-/// The first Ctrl-C ends the phases, the second one the process.
-async fn obey_signals(world: Arc<World>) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return;
-    };
-    let mut next = async || {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    };
-    next().await;
-    eprintln!("\nstopping: what is on its way is waited for; once more to give up");
-    world.stop_because("it was interrupted");
-    next().await;
-    std::process::exit(130);
 }
 
 /// A name that no other run has: the time, to the millisecond, in few letters.

@@ -2,6 +2,7 @@
 
 mod budget;
 mod drive;
+mod interrupts;
 mod outputs;
 
 use std::ffi::OsString;
@@ -81,6 +82,9 @@ struct Load {
     /// Publications into each room, in one phase that is as long as they take
     #[arg(long)]
     publications: Option<usize>,
+    /// Seconds of all phases together: each takes its part of it, and as many members come and go
+    #[arg(long)]
+    seconds: Option<f64>,
     /// The ways in, taken in turn: client, events (SNS), outbox (DynamoDB)
     #[arg(long, value_delimiter = ',', value_parser = door, value_name = "DOORS")]
     doors: Vec<Door>,
@@ -186,6 +190,7 @@ impl Load {
             members: self.members,
             rate: self.rate,
             publications: self.publications,
+            seconds: self.seconds,
             doors: self.doors.clone(),
             connect_rate: self.connect_rate,
             drain_s: self.drain,

@@ -12,15 +12,16 @@ use crate::ledger::SECOND;
 /// How often a line is written where lines stay.
 const PLAIN_EVERY: u32 = 5;
 
-/// Tells how far a run is, each second, until it is over.
+/// Tells how far a run is, until it is over: each second, or, where lines stay, every few seconds and when it goes on.
 pub async fn tell(world: Arc<World>) {
     let in_place = std::io::stderr().is_terminal();
-    let stage = world.stage();
+    let mut stage = world.stage();
     let mut ticks = interval(Duration::from_secs(1));
     let (mut seen, mut seconds) = (0, 0);
     loop {
         ticks.tick().await;
-        let now = *stage.borrow();
+        let goes_on = stage.has_changed().is_ok_and(|changed| changed);
+        let now = *stage.borrow_and_update();
         let delivered = read(&world.counts.delivered);
         let connected = read(&world.counts.connected);
         world.recorder().connected(world.clock.now(), connected);
@@ -33,7 +34,7 @@ pub async fn tell(world: Arc<World>) {
             eprint!("\r\x1b[2K{line}");
             // If nobody can be told, nobody is.
             let _ = std::io::stderr().flush();
-        } else if seconds % PLAIN_EVERY == 0 {
+        } else if goes_on || seconds % PLAIN_EVERY == 0 {
             eprintln!("{line}");
         }
         seconds += 1;

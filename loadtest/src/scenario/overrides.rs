@@ -12,6 +12,8 @@ pub struct Overrides {
     pub rate: Option<f64>,
     /// Publications into each room, all in all: one phase that is as long as they take.
     pub publications: Option<usize>,
+    /// Seconds of all phases together.
+    pub seconds: Option<f64>,
     /// The ways in.
     pub doors: Vec<Door>,
     /// New connections a second.
@@ -41,11 +43,22 @@ impl Overrides {
             let seconds = publications as f64 / rate;
             scenario.phases = vec![Phase { name: "steady".to_owned(), seconds, rate: 1.0, measured: true }];
         }
+        if let Some(seconds) = self.seconds {
+            hurry(&mut scenario, seconds);
+        }
         scenario.ramp.per_second = self.connect_rate.unwrap_or(scenario.ramp.per_second);
         scenario.drain_s = self.drain_s.unwrap_or(scenario.drain_s);
         check(&scenario)?;
         Ok(scenario)
     }
+}
+
+/// The same in another time: phases keep their parts of it, and as many members come and go.
+fn hurry(scenario: &mut Scenario, seconds: f64) {
+    let planned: f64 = scenario.phases.iter().map(|phase| phase.seconds).sum();
+    let factor = seconds / planned.max(f64::MIN_POSITIVE);
+    scenario.phases.iter_mut().for_each(|phase| phase.seconds *= factor);
+    scenario.churn.iter_mut().for_each(|churn| churn.every_s *= factor);
 }
 
 #[cfg(test)]
@@ -75,6 +88,15 @@ seconds = 600
         let scenario = overrides.apply(parse(TWO, "x").unwrap()).unwrap();
         assert_eq!(scenario.rooms.iter().map(|rooms| rooms.members).collect::<Vec<_>>(), [10, 300]);
         assert_eq!((scenario.phases.len(), scenario.phases[0].seconds), (1, 15.0));
+    }
+
+    #[test]
+    fn in_less_time_everything_keeps_its_part_of_it() {
+        let churn = "[[phases]]\nname = \"spike\"\nseconds = 200\n[[churn]]\nkind = \"close\"\nshare = 0.1\nevery_s = 80\naway_s = 10\n";
+        let overrides = Overrides { seconds: Some(80.0), ..Overrides::default() };
+        let scenario = overrides.apply(parse(&format!("{TWO}{churn}"), "x").unwrap()).unwrap();
+        assert_eq!(scenario.phases.iter().map(|phase| phase.seconds).collect::<Vec<_>>(), [60.0, 20.0]);
+        assert_eq!((scenario.churn[0].every_s, scenario.churn[0].away_s), (8.0, 10.0));
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! It tells the truth: every planted fault is found and named, and clean runs raise no alarm.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod clean;
 mod faults;

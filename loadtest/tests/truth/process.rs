@@ -1,19 +1,28 @@
 //! The program itself: its exit codes, and what it writes.
 
 use std::path::Path;
-use std::process::Output;
+use std::process::{Output, Stdio};
+use std::time::Duration;
 
-use tokio::process::Command;
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStderr, Command};
 
 use crate::{Fault, Server};
 
-/// Runs the program with nothing of this environment that it would listen to.
 pub(crate) async fn load(arguments: &[&str]) -> Output {
+    command(arguments).output().await.unwrap()
+}
+
+/// The program with nothing of this environment that it would listen to.
+fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_roomcast-load"));
     for variable in ["ROOMCAST_WS_URL", "ROOMCAST_TOKEN", "AWS_ENDPOINT_URL"] {
         command.env_remove(variable);
     }
-    command.args(arguments).output().await.unwrap()
+    command.args(arguments);
+    command
 }
 
 async fn small(url: &str, more: &[&str]) -> Output {
@@ -63,4 +72,81 @@ async fn what_cannot_be_run_exits_with_2_and_a_sentence() {
     assert!(told(&elsewhere).contains("say what it may cost with --max-usd"), "{}", told(&elsewhere));
     let door = load(&["--doors", "window"]).await;
     assert_eq!(door.status.code(), Some(2));
+}
+
+/// A run that would take minutes, of which each line that it writes to stderr is waited for.
+struct Running {
+    child: Child,
+    told: Lines<BufReader<ChildStderr>>,
+}
+
+impl Running {
+    async fn start(url: &str, more: &[&str]) -> Self {
+        let long = ["--url", url, "--members", "5", "--publications", "4000", "--rate", "20", "--drain", "60"];
+        let mut child = command(&[long.as_slice(), more].concat())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let told = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut running = Self { child, told };
+        running.hear("publishing").await;
+        running
+    }
+
+    async fn hear(&mut self, word: &str) {
+        let heard = async { while !self.told.next_line().await.unwrap().expect("it has ended").contains(word) {} };
+        soon(heard).await;
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id().unwrap()).unwrap();
+        nix::sys::signal::kill(Pid::from_raw(pid), signal).unwrap();
+    }
+
+    async fn end(self) -> Output {
+        soon(self.child.wait_with_output()).await.unwrap()
+    }
+}
+
+async fn soon<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(60), future).await.expect("it did not happen")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_interrupted_drains_and_still_reports() {
+    let server = Server::start(Fault::None).await;
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name).display().to_string();
+        let (json, html) = (at("result.json"), at("report.html"));
+        let mut running = Running::start(&server.url, &["--json-out", &json, "--html", &html]).await;
+        running.signal(signal);
+        running.hear("stopping").await;
+        let output = running.end().await;
+        assert!(matches!(output.status.code(), Some(0 | 5)), "{signal}: {}", told(&output));
+        assert!(told(&output).contains("stopped before its end: it was interrupted"), "{}", told(&output));
+        let report = loadtest::report::read(Path::new(&json)).unwrap();
+        let account = &report.account;
+        assert!((1..4_000).contains(&account.publications), "{}", told(&output));
+        assert_eq!((account.missing, account.unknown, account.excused.all()), (0, 0, 0), "{}", told(&output));
+        assert_eq!(account.tally.delivered, 5 * account.publications);
+        assert!(std::fs::read_to_string(html).unwrap().contains("it was interrupted"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_interrupt_ends_it_at_once() {
+    // Publications that are never answered would be waited for for a minute.
+    let server = Server::start(Fault::DoesNotAnswer).await;
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        let mut running = Running::start(&server.url, &[]).await;
+        running.signal(signal);
+        running.hear("stopping").await;
+        running.signal(signal);
+        let output = running.end().await;
+        assert_eq!(output.status.code(), Some(128 + signal as i32), "{}", told(&output));
+        assert!(output.stdout.is_empty(), "{}", told(&output));
+    }
 }

@@ -47,8 +47,10 @@ where
 
     async fn open(&self, call: &Call, summary: &mut Summary) -> Result<(), Refused> {
         let now = self.clock.now();
-        let context = call.connected_as().map_err(|reject| (403, reject.message))?;
-        context.identity.check_expiry(now).map_err(|reject| (403, reject.message))?;
+        // A deployment at fault, and not the client: 403 would end it for good.
+        let context = call.connected_as().map_err(|reject| (500, reject.message))?;
+        // Expired since the authorizer looked: as if it had been refused there, another token will do.
+        context.identity.check_expiry(now).map_err(|reject| (401, reject.message))?;
         let room = first_room(call, context)?;
         let connection = self.connection(call, context, now);
         match self.store(&connection, room, now, summary).await? {

@@ -1,6 +1,8 @@
 //! Whoever is connected is stored, and nobody else.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+use std::time::Duration;
+
 use connect::Connect;
 use domain::ports::{Connections, Memberships};
 use domain::{Endpoint, Format, Identity, Permissions};
@@ -69,6 +71,24 @@ async fn a_handshake_that_asks_for_what_is_not_or_may_not_be_is_refused() {
         assert_eq!(answer.status, status, "{query:?}: {:?}", answer.body);
     }
     assert!(world.store.find(&samples::connection_id("c1")).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_token_that_has_expired_since_the_authorizer_looked_is_refused_as_there_and_another_one_may_come() {
+    let world = World::new();
+    let mut late = call(Format::RoomsV1, &[]);
+    late.context.as_mut().unwrap().identity.expires_at = Some(samples::NOW);
+    assert_eq!(connect(&world, late).await.status, 401);
+    assert!(world.store.find(&samples::connection_id("c1")).await.unwrap().is_none());
+    let mut renewed = call(Format::RoomsV1, &[]);
+    renewed.context.as_mut().unwrap().identity.expires_at = Some(samples::NOW.plus(Duration::from_millis(1)));
+    assert_eq!(connect(&world, renewed).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_deployment_without_its_authorizer_ends_no_client_for_good() {
+    let missing = Call { context: Err("the authorizer's context is missing".to_owned()), ..call(Format::RoomsV1, &[]) };
+    assert_eq!(connect(&World::new(), missing).await.status, 500);
 }
 
 #[tokio::test]

@@ -1,14 +1,12 @@
 //! A token is renewed on a live connection: by whom, and what becomes of the memberships.
 
-use std::time::Duration;
-
 use crate::identity::Identity;
 use crate::name::RoomId;
 use crate::reject::{Code, Reject};
 use crate::timestamp::Timestamp;
 
-/// By how much tokens that expire together are told apart.
-const MOMENT: Duration = Duration::from_millis(1);
+/// So many renewals in a row are told apart: a request judged before the first of them is answered long before the last.
+const TOLD_APART: u64 = 1_000;
 
 /// A connection's place in a room, as a renewal looks at it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,17 +43,23 @@ pub fn may_renew(current: &Identity, renewed: &Identity) -> Result<(), Reject> {
     Ok(())
 }
 
-/// A renewed identity that can be told from the one it replaces. Requests on their way were judged by the one before, and are
-/// refused since it expires at another moment: so a token that expires in the very same second does so a millisecond sooner.
+/// A renewed identity that can be told from those before it. Requests on their way were judged by one of them, and are refused since
+/// it expires at another moment: so with each renewal a connection's tokens expire a millisecond earlier in their second, whatever
+/// second that is, and none later than it says.
 #[must_use]
 pub fn told_apart(current: &Identity, renewed: Identity) -> Identity {
     let expires_at = match (current.expires_at, renewed.expires_at) {
-        (Some(before), Some(after)) if before.as_s() == after.minus(MOMENT).as_s() || before == after => {
-            Some(before.minus(MOMENT))
-        }
+        (Some(before), Some(after)) => Some(a_moment_earlier(before.as_ms(), after.as_ms())),
         (_, after) => after,
     };
     Identity { expires_at, ..renewed }
+}
+
+/// The last moment until `after` that stands in its second where `before` does, but for a millisecond.
+fn a_moment_earlier(before: u64, after: u64) -> Timestamp {
+    let wanted = (before % TOLD_APART + TOLD_APART - 1) % TOLD_APART;
+    let too_late = (after % TOLD_APART + TOLD_APART - wanted) % TOLD_APART;
+    Timestamp::from_ms(after.saturating_sub(too_late))
 }
 
 /// Decides what a renewed identity does to the memberships of its connection. The same again changes nothing more.
@@ -115,7 +119,15 @@ mod tests {
         let third = told_apart(&second, at(60_000));
         let ends = [&first, &second, &third].map(|one| one.expires_at.unwrap().as_ms());
         assert_eq!(ends, [60_000, 59_999, 59_998]);
-        assert_eq!(told_apart(&first, at(120_000)), at(120_000));
+    }
+
+    #[test]
+    fn a_token_that_comes_back_after_another_is_another() {
+        let at = |ms| identity("ada", &["*"], ms);
+        let first = at(60_000);
+        let second = told_apart(&first, at(120_000));
+        let again = told_apart(&second, at(60_000));
+        assert_eq!((second, again), (at(119_999), at(59_998)));
     }
 
     #[test]
@@ -144,6 +156,20 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn no_two_of_many_renewals_expire_together_and_none_later_or_much_sooner_than_it_says(
+            said in prop::collection::vec(100_000_u64..103_000, 1..1_000)
+        ) {
+            let mut expiries = std::collections::BTreeSet::from([100_500]);
+            let mut current = identity("ada", &["*"], 100_500);
+            for said in &said {
+                current = told_apart(&current, identity("ada", &["*"], *said));
+                let expires = current.expires_at.unwrap().as_ms();
+                prop_assert!((said - 999..=*said).contains(&expires));
+                prop_assert!(expiries.insert(expires));
+            }
+        }
+
         #[test]
         fn what_is_left_was_not_allowed_and_what_stays_hears_until_the_new_token_expires(
             holdings in prop::collection::vec(holding(), 0..9), pattern in "[ab*]:[0-3*]", at in 0_u64..4

@@ -32,6 +32,8 @@ pub struct Client {
     pub(super) chance: Chance,
     /// Whether tokens can be renewed.
     pub(super) renews: bool,
+    /// Tokens in a row that handshakes were refused with.
+    pub(super) tokens_refused: u32,
     online: bool,
     ended: bool,
     next_link: u64,
@@ -63,6 +65,7 @@ impl Client {
             attempts: 0,
             chance: Chance::new(seed),
             renews: false,
+            tokens_refused: 0,
             online: false,
             ended: false,
             next_link: 1,
@@ -202,6 +205,7 @@ impl Client {
             return self.output(Output::CloseSocket(link));
         }
         self.opening = None;
+        self.tokens_refused = 0;
         let replaced = self.primary.replace(Link::new(link, now_ms, &mut self.chance));
         if let Some(replaced) = replaced
             && let Some((older, _)) = self.retiring.replace((replaced.retired(), None))
@@ -286,7 +290,7 @@ impl Client {
             if let Some(primary) = &mut self.primary {
                 primary.rotate_at_ms = now_ms + retry;
             }
-        } else if because.is_final() {
+        } else if self.is_refused_for_good(&because) {
             self.end(because);
         } else {
             self.go_offline(because, Pause::Usual, now_ms);

@@ -211,12 +211,6 @@ impl Loss {
     pub(super) fn is_expiry(&self) -> bool {
         matches!(self, Self::Told { code } if code == "expired")
     }
-
-    /// Whether another attempt with the same token is in vain (HTTP 401 and 403).
-    #[must_use]
-    pub fn is_final(&self) -> bool {
-        matches!(self, Self::Refused { status: 401 | 403 })
-    }
 }
 
 /// Why a question has no answer.

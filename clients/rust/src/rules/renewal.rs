@@ -4,11 +4,11 @@ use domain::limits;
 use protocol::reply::Renewed;
 
 use super::client::Client;
-use super::event::{LinkId, Output};
+use super::event::{LinkId, Loss, Output};
 use super::link::{Asked, Link};
 use super::request::Request;
 use super::room::Ask;
-use super::times::{RENEW_APART_MS, RENEW_BEFORE_MS};
+use super::times::{REFUSED_TOKENS, RENEW_APART_MS, RENEW_BEFORE_MS};
 
 /// A refused or failed renewal is repeated after a pause as if it were that many tries later: there is still time.
 const RENEW_TRIES: u32 = 4;
@@ -16,8 +16,8 @@ const RENEW_TRIES: u32 = 4;
 const _: () = assert!(limits::CLOCKS_DIFFER.as_millis() < RENEW_BEFORE_MS as u128);
 
 impl Client {
-    /// With tokens that can be renewed: [`Output::Renew`] asks for them, and after `bye` `expired` another connection is
-    /// opened instead of ending.
+    /// With tokens that can be renewed: [`Output::Renew`] asks for them, and every connection is opened with another one. So
+    /// after `bye` `expired`, or a handshake that was refused with 401, one is tried instead of ending.
     #[must_use]
     pub fn with_renewals(mut self) -> Self {
         self.renews = true;
@@ -47,6 +47,19 @@ impl Client {
     pub fn not_renewed(&mut self, link: LinkId, now_ms: u64) {
         if self.primary.as_ref().is_some_and(|primary| primary.id == link) {
             self.renew_later(None, now_ms);
+        }
+    }
+
+    /// Whether no other attempt is made after this one: it is not allowed (HTTP 403), or its token is no good (401). That may have
+    /// expired on its way, so whoever can get another one tries with that, a few times.
+    pub(super) fn is_refused_for_good(&mut self, because: &Loss) -> bool {
+        match because {
+            Loss::Refused { status: 403 } => true,
+            Loss::Refused { status: 401 } => {
+                self.tokens_refused += 1;
+                !self.renews || self.tokens_refused >= REFUSED_TOKENS
+            }
+            _ => false,
         }
     }
 

@@ -38,6 +38,9 @@ pub const ROTATE_RETRY_MS: u64 = 60_000;
 pub const RENEW_BEFORE_MS: u64 = 60_000;
 /// Renewals are so far apart at least, if the tokens that are got do not last.
 pub const RENEW_APART_MS: u64 = 1_000;
+/// So many tokens in a row are refused before a client that can get another one stops: the first may have expired on its
+/// way, and the second found keys that had just been exchanged.
+pub const REFUSED_TOKENS: u32 = 3;
 /// The replaced connection is heard this long after its successor is whole: until the first settling pong.
 pub const OVERLAP_MS: u64 = 3_000;
 

@@ -122,6 +122,20 @@ async fn a_refused_token_ends_the_client_and_everything_asked_of_it() {
 }
 
 #[tokio::test]
+async fn a_client_that_can_get_another_token_comes_back_with_it() {
+    let peer = Peer::listen().await;
+    let got = AtomicU32::new(0);
+    let renew = move || std::future::ready(Some(format!("a.{}.c", got.fetch_add(1, Ordering::Relaxed))));
+    let (_handle, mut events) = connect(peer.options().with_token(Token::renewed(renew))).unwrap();
+    peer.refuse("401 Unauthorized").await;
+    let Some(Event::Offline { because, .. }) = soon(events.next()).await else { panic!() };
+    assert_eq!(because, Loss::Refused { status: 401 });
+    let guest = peer.accept().await;
+    assert_eq!(guest.headers["sec-websocket-protocol"], "rooms.v1, token.a.1.c");
+    assert_eq!(soon(events.next()).await, Some(Event::Online));
+}
+
+#[tokio::test]
 async fn a_server_in_trouble_is_tried_again() {
     let peer = Peer::listen().await;
     let (_handle, mut events) = connect(peer.options()).unwrap();

@@ -48,8 +48,8 @@ impl Bench {
     }
 
     /// A client whose tokens can be renewed.
-    pub(crate) fn renewing() -> Self {
-        Self::with_client(Client::new(1, 0).with_renewals())
+    pub(crate) fn renewing(seed: u64) -> Self {
+        Self::with_client(Client::new(seed, 0).with_renewals())
     }
 
     fn with_client(client: Client) -> Self {

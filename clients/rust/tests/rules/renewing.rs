@@ -9,7 +9,7 @@ const MINUTE_MS: u64 = 60_000;
 
 /// In the lobby, with a token that lasts ten minutes and can be renewed.
 fn bench() -> Bench {
-    let mut bench = Bench::renewing();
+    let mut bench = Bench::renewing(1);
     bench.join("lobby");
     bench.open();
     bench.token_lasts(10 * MINUTE_MS);
@@ -150,4 +150,37 @@ fn a_token_that_never_says_when_it_expires_is_not_renewed_on_the_way() {
         bench.answer_pings();
     }
     assert!(bench.renewals.is_empty(), "this client has no other token");
+}
+
+#[test]
+fn a_token_that_is_refused_may_have_expired_on_its_way_and_another_one_is_tried() {
+    let refused = || Loss::Refused { status: 401 };
+    let mut bench = Bench::renewing(1);
+    for _ in 1..times::REFUSED_TOKENS {
+        bench.fail(refused());
+        assert!(matches!(&bench.events()[..], [Event::Offline { because, .. }] if *because == refused()));
+        bench.pass(times::BACKOFF_CAP_MS);
+    }
+    bench.open();
+    assert_eq!(bench.events(), [Event::Online]);
+    bench.reset();
+    for _ in 1..times::REFUSED_TOKENS {
+        bench.pass(times::BACKOFF_CAP_MS);
+        bench.fail(refused());
+    }
+    bench.pass(times::BACKOFF_CAP_MS);
+    bench.events();
+    bench.fail(refused());
+    assert_eq!(
+        bench.events(),
+        [Event::Ended { because: refused() }],
+        "a connection in between has begun the count anew"
+    );
+}
+
+#[test]
+fn another_token_is_of_no_use_where_it_is_not_allowed() {
+    let mut bench = Bench::renewing(1);
+    bench.fail(Loss::Refused { status: 403 });
+    assert_eq!(bench.events(), [Event::Ended { because: Loss::Refused { status: 403 } }]);
 }

@@ -1,6 +1,6 @@
 //! The test vectors of PROTOCOL.md, which any client can run.
 
-use roomcast_client::rules::{Event, LinkId};
+use roomcast_client::rules::{Event, LinkId, Loss};
 use serde_json::{Value, json};
 
 use crate::bench::Bench;
@@ -49,6 +49,7 @@ fn take(bench: &mut Bench, step: &Value, id: &mut Value, closed: &mut Vec<LinkId
             bench.publish(publish["room"].as_str().unwrap(), publish["pid"].as_str().unwrap());
         }
         "open" => drop(bench.open()),
+        "refuse" => bench.fail(Loss::Refused { status: u16::try_from(argument.as_u64().unwrap()).unwrap() }),
         "lose" => bench.reset(),
         "receive" => bench.receive(&filled(argument, id)),
         "pass_ms" => {
@@ -77,11 +78,12 @@ fn this_client_passes_every_vector() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/protocol/vectors");
     let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
     files.sort();
-    assert!(files.len() >= 12);
+    assert!(files.len() >= 14);
     for file in files {
         let vector: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
         for seed in 0..20 {
-            let (mut bench, mut id, mut closed) = (Bench::with_seed(seed), Value::Null, Vec::new());
+            let mut bench = if vector["renews"] == true { Bench::renewing(seed) } else { Bench::with_seed(seed) };
+            let (mut id, mut closed) = (Value::Null, Vec::new());
             for step in vector["steps"].as_array().unwrap() {
                 println!("{} seed {seed}: {step}", file.display());
                 take(&mut bench, step, &mut id, &mut closed);

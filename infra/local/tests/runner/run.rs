@@ -69,6 +69,44 @@ fn a_command_that_does_not_end_is_ended_with_the_stack() {
     wait_until_gone(&children);
 }
 
+/// A command that, asked to stop, says so and has something left to do: until somebody writes into the pipe.
+fn busy(pipe: &std::path::Path) -> String {
+    nix::unistd::mkfifo(pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let last = format!("echo asked >&2; read -r word < {}; echo $word; exit 5", pipe.display());
+    format!("trap '{last}' INT TERM; echo started >&2; while :; do sleep 0.05; done")
+}
+
+#[test]
+fn a_command_that_is_asked_to_stop_finishes_what_it_does_beside_a_stack_that_still_runs() {
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        let mut runner = Runner::start(&["--run", &busy(&pipe)]);
+        runner.hear("started");
+        let functions = runner.children();
+        runner.signal(signal);
+        runner.hear("asked");
+        assert_eq!(runner.children(), functions, "the stack serves it to its end");
+        std::fs::write(&pipe, "reported\n").unwrap();
+        let (status, stdout, _) = runner.end();
+        assert_eq!((status.code(), stdout.as_str()), (Some(5), "reported\n"), "{signal}");
+    }
+}
+
+#[test]
+fn whoever_asks_twice_does_not_wait_for_the_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut runner = Runner::start(&["--run", &busy(&folder.path().join("pipe"))]);
+    runner.hear("started");
+    let children = runner.children();
+    runner.signal(Signal::SIGINT);
+    runner.hear("asked");
+    runner.signal(Signal::SIGINT);
+    let (status, _, _) = runner.end();
+    assert_eq!(status.code(), Some(130));
+    wait_until_gone(&children);
+}
+
 #[test]
 fn a_command_does_not_outlive_a_runner_that_is_killed() {
     let mut runner = Runner::start(&["--run", "echo started >&2; exec sleep 1000"]);
