@@ -1,5 +1,7 @@
 //! What a run will cost, before it is run: from above, since ranges of several publications in one post are not foreseen.
 
+use domain::limits;
+
 use super::Prices;
 use crate::scenario::schedule::{due, length};
 use crate::scenario::{Door, Scenario};
@@ -15,6 +17,8 @@ pub struct Work {
     pub events: f64,
     /// Deliveries: publications times members, room by room.
     pub deliveries: f64,
+    /// Posts that tell members who is there: each change is told at once, as far as the room's pace allows.
+    pub told: f64,
     /// Units of 32 KB that a delivery takes.
     pub units: f64,
     /// Minutes of all connections together.
@@ -53,6 +57,9 @@ const ENVELOPE_BYTES: f64 = 300.0;
 #[must_use]
 pub fn planned(scenario: &Scenario) -> Work {
     let mut work = Work { units: 1.0, ..Work::default() };
+    let seconds = crate::run::expected_length(scenario) as f64 / 1e6 + scenario.drain_s;
+    let phases_s = length(&scenario.phases) as f64 / 1e6;
+    let returns: f64 = scenario.churn.iter().map(|churn| churn.share * phases_s / churn.every_s).sum();
     for rooms in &scenario.rooms {
         let count = rooms.count as f64;
         let publications = due(&scenario.phases, rooms.rate, 0.0).count() as f64 * count;
@@ -61,13 +68,20 @@ pub fn planned(scenario: &Scenario) -> Work {
         work.publications += publications;
         work.events += publications * events / rooms.doors.len() as f64;
         work.deliveries += publications * rooms.members as f64;
+        work.told += count * announcements(rooms.members as f64, returns, seconds) * rooms.members as f64;
         work.units = work.units.max(((rooms.payload_bytes as f64 + ENVELOPE_BYTES) / 32_768.0).ceil());
     }
-    let seconds = crate::run::expected_length(scenario) as f64 / 1e6 + scenario.drain_s;
-    let phases_s = length(&scenario.phases) as f64 / 1e6;
     work.connection_minutes = work.members * (seconds / 60.0).ceil();
-    work.returns = scenario.churn.iter().map(|churn| work.members * churn.share * phases_s / churn.every_s).sum();
+    work.returns = work.members * returns;
     work
+}
+
+/// How often the members of a room are told who is there, of whom each returns so often.
+fn announcements(members: f64, returns: f64, seconds: f64) -> f64 {
+    let is_small = members <= limits::PRESENCE_NAMED_MEMBERS as f64;
+    let pace = if is_small { limits::PRESENCE_PACE } else { limits::PRESENCE_PACE_OF_A_LARGE_ROOM };
+    let changes = members * (1.0 + 2.0 * returns);
+    changes.min((seconds / pace.as_secs_f64()).ceil() + 1.0)
 }
 
 /// What that costs, in US dollars.
@@ -76,13 +90,14 @@ pub fn estimate(work: &Work, prices: &Prices) -> f64 {
     let comings = work.members + work.returns;
     let shards = (work.deliveries / work.publications.max(1.0) / SHARD).ceil();
     // Each request is answered: both are metered.
-    let units = work.deliveries * work.units + 2.0 * (comings + work.publications) + work.connection_minutes;
+    let units =
+        work.deliveries * work.units + work.told + 2.0 * (comings + work.publications) + work.connection_minutes;
     let invocations = comings * INVOCATIONS_PER_MEMBER + work.publications * (INVOCATIONS_PER_PUBLICATION + shards);
-    let seconds = (invocations * MS_PER_INVOCATION + work.deliveries * MS_PER_DELIVERY) / 1_000.0;
+    let seconds = (invocations * MS_PER_INVOCATION + (work.deliveries + work.told) * MS_PER_DELIVERY) / 1_000.0;
     let writes = comings * WRITES_PER_MEMBER + work.publications * (WRITES_PER_PUBLICATION + shards * WRITES_PER_SHARD);
     let reads = comings * READS_PER_MEMBER
         + work.publications * (READS_PER_PUBLICATION + shards * READS_PER_SHARD)
-        + work.deliveries * READS_PER_DELIVERY;
+        + (work.deliveries + work.told) * READS_PER_DELIVERY;
     let queue_calls = work.publications * (QUEUE_CALLS_PER_PUBLICATION + 3.0 * shards);
     let millions = units * prices.websocket_units_per_million
         + work.connection_minutes * prices.connection_minutes_per_million
@@ -103,6 +118,13 @@ mod tests {
         let work = Work { members: 1_000.0, publications: 1_000.0, deliveries: 1e6, units: 1.0, ..Work::default() };
         let usd = estimate(&work, &Prices::default());
         assert!((1.0..1.3).contains(&usd), "{usd}");
+    }
+
+    #[test]
+    fn who_is_there_is_told_at_a_pace() {
+        assert_eq!(announcements(20.0, 0.0, 60.0), 20.0);
+        assert_eq!(announcements(20.0, 50.0, 60.0), 61.0);
+        assert_eq!(announcements(2_000.0, 0.0, 60.0), 13.0);
     }
 
     #[test]
