@@ -19,6 +19,10 @@ pub enum Mistake {
     CloseIgnored,
     /// Every frame is posted twice.
     PostedTwice,
+    /// What fails in a batch fails all of it.
+    WholeBatchFails,
+    /// The events function is not told which messages are of one group.
+    GroupForgotten,
 }
 
 impl Mistake {
@@ -32,6 +36,8 @@ impl Mistake {
             Self::EverybodyAdmitted,
             Self::CloseIgnored,
             Self::PostedTwice,
+            Self::WholeBatchFails,
+            Self::GroupForgotten,
         ];
         Bug::ALL.into_iter().map(Self::Memory).chain(others).collect()
     }

@@ -11,6 +11,7 @@ use crate::due::Due;
 use crate::faults::Fault;
 use crate::run::Run;
 use crate::sources::{self, describe};
+use crate::stake::Stake;
 
 /// Records of one invocation.
 const RECORDS: usize = 10;
@@ -57,6 +58,11 @@ impl Run {
                 self.belonged.entry((connection.clone(), room.clone())).or_default().joins(*shard, now);
             }
             Change::Left { room, connection, .. } => {
+                let mut core = self.shared.lock();
+                if core.sockets.get(connection).is_some_and(|socket| socket.open) {
+                    core.weigh(Stake::Left);
+                }
+                drop(core);
                 self.belonged.entry((connection.clone(), room.clone())).or_default().left = Some(now);
             }
             Change::Closed { connection, .. } => self.check_forgotten(connection),
@@ -67,6 +73,7 @@ impl Run {
     /// Who is forgotten must be gone.
     fn check_forgotten(&self, connection: &ConnectionId) {
         let mut core = self.shared.lock();
+        core.weigh(Stake::Forgotten);
         let Some(socket) = core.sockets.get(connection) else { return };
         if socket.open && socket.held && !socket.black_hole && !socket.closed_by_us {
             core.broke(crate::kind::Kind::LiveReaped, format!("{connection} is open, and was forgotten"));

@@ -69,11 +69,23 @@ pub enum Bug {
     PoisonForgotten,
     /// A job is queued once more under another name.
     JobsQueuedTwice,
+    /// All jobs wait in one line.
+    JobsInOneLine,
+    /// Who could not be reached at once is tried again in the line of everybody else.
+    LateOnMainLine,
+    /// Jobs of wide rooms wait among those of narrow ones.
+    WideThroughNarrow,
+    /// A page of a shard looks at the members of every room.
+    PageScans,
+    /// Publications are let in, however many.
+    RateIgnored,
+    /// Who is too fast is told half the pause.
+    PauseTooShort,
 }
 
 impl Bug {
     /// Every one of them.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 39] = [
         Self::AcceptBeforeEnqueue,
         Self::ForgetOnAny410,
         Self::NoPaging,
@@ -107,5 +119,11 @@ impl Bug {
         Self::EchoForced,
         Self::PoisonForgotten,
         Self::JobsQueuedTwice,
+        Self::JobsInOneLine,
+        Self::LateOnMainLine,
+        Self::WideThroughNarrow,
+        Self::PageScans,
+        Self::RateIgnored,
+        Self::PauseTooShort,
     ];
 }
