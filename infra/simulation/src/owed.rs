@@ -39,6 +39,9 @@ impl Run {
         let next = match self.feeds.checked {
             Checked::Nothing => {
                 self.check_heads(false);
+                if self.shared.lock().faults.is_calm() {
+                    self.check_counts();
+                }
                 if !self.lost_silently {
                     self.check_deliveries();
                 }
@@ -178,7 +181,6 @@ impl Run {
 
     /// Nobody is stored who is gone, everybody who is there is, and counts are true.
     fn check_the_end(&mut self) {
-        use domain::ports::Presences;
         let store = self.pipeline.store.clone();
         let stored: BTreeSet<ConnectionId> = store.connections().into_iter().map(|one| one.id).collect();
         let open: BTreeSet<ConnectionId> = {
@@ -197,6 +199,14 @@ impl Run {
                 self.broke(Kind::GhostLeft, format!("{connection} is gone, and still a member of {}", membership.room));
             }
         }
+        self.check_counts();
+    }
+
+    /// What is counted of each room is how many are in it; and what its members were last told, where nothing goes wrong.
+    fn check_counts(&self) {
+        use domain::ports::Presences;
+        let store = &self.pipeline.store;
+        let memberships = store.memberships();
         for name in ROOMS {
             let room = samples::room(name);
             let there = memberships.iter().filter(|one| one.room == room).count() as u64;

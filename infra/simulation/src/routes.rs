@@ -77,6 +77,7 @@ impl Run {
             }
         }
         let said = serde_json::from_str::<serde_json::Value>(&text).unwrap_or_default();
+        self.notes_request(connection, &said);
         let shown = said["token"].as_str().and_then(|text| self.issued.get(text)).cloned();
         let shown = shown.and_then(|token| {
             let mut core = self.shared.lock();
@@ -159,6 +160,7 @@ impl Run {
         }
         if let Some(body) = body {
             self.check_reply(connection, &body);
+            self.notes_answer(connection, &body);
             self.shared.lock().send(connection, body);
         }
     }

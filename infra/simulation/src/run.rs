@@ -16,6 +16,7 @@ use crate::executor::{Executor, TaskId};
 use crate::faults::{Fault, Faults};
 use crate::feeds::Feeds;
 use crate::flood::Flood;
+use crate::leaves::Leaves;
 use crate::members::Member;
 use crate::mistake::Mistake;
 use crate::pipeline::Pipeline;
@@ -59,6 +60,8 @@ pub struct Run {
     pub(crate) said_gone: BTreeSet<ConnectionId>,
     /// Who publishes as fast as it can.
     pub(crate) flood: Flood,
+    /// Who was told that it has left.
+    pub(crate) leaves: Leaves,
     /// What one room or one member is up to.
     pub(crate) trouble: Option<Trouble>,
     /// Whether something was lost that only a keep-alive finds.

@@ -15,6 +15,7 @@ use crate::executor::Executor;
 use crate::faults::{Fault, Faults};
 use crate::feeds::Feeds;
 use crate::flood::Flood;
+use crate::leaves::Leaves;
 use crate::members::Member;
 use crate::mistake::Mistake;
 use crate::pipeline::Pipeline;
@@ -94,6 +95,7 @@ impl Run {
             no_tokens_until: samples::NOW,
             said_gone: BTreeSet::new(),
             flood: Flood::default(),
+            leaves: Leaves::default(),
             trouble: script.trouble,
             lost_silently: false,
             order: Dice::new(seed, 6),

@@ -30,7 +30,7 @@ stakes! {
     Positioned = "Accepted publications whose positions were counted.";
     Replayed = "Replays that were said to be whole, and had something in them.";
     Behind = "Pongs that named rooms that had moved on.";
-    Left = "Rooms that were left by a connection that stayed.";
+    Left = "Connections that were told that they have left a room.";
     Lapsed = "Connections that were closed because their token had expired.";
     Forgotten = "Connections that were forgotten.";
     Kept = "Connections that were there in the end.";

@@ -58,11 +58,6 @@ impl Run {
                 self.belonged.entry((connection.clone(), room.clone())).or_default().joins(*shard, now);
             }
             Change::Left { room, connection, .. } => {
-                let mut core = self.shared.lock();
-                if core.sockets.get(connection).is_some_and(|socket| socket.open) {
-                    core.weigh(Stake::Left);
-                }
-                drop(core);
                 self.belonged.entry((connection.clone(), room.clone())).or_default().left = Some(now);
             }
             Change::Closed { connection, .. } => self.check_forgotten(connection),

@@ -110,6 +110,7 @@ impl Run {
             };
             self.check_rights_to_hear(connection, &room, text);
             self.check_belongs(connection, &room, now, text);
+            self.check_left(connection, &room, HEARD_AFTER_LEAVE_MS, text);
         }
     }
 
