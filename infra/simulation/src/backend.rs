@@ -133,7 +133,9 @@ impl Run {
         let lag = Duration::from_secs(if self.shared.lock().faults.could(Fault::IndexLags) { 5 } else { 0 });
         let inbox = RoomId::inbox(&user);
         let known = self.belonged.iter().filter(|((_, room), belonging)| {
-            *room == inbox && belonging.left.is_none() && belonging.since.plus(lag) < began
+            // Who is closed has left by then.
+            let there = belonging.left.is_none_or(|left| left >= began);
+            *room == inbox && there && belonging.since.plus(lag) < began
         });
         let connections: Vec<ConnectionId> = known.map(|((connection, _), _)| connection.clone()).collect();
         for connection in connections {

@@ -23,6 +23,10 @@ pub enum Mistake {
     WholeBatchFails,
     /// The events function is not told which messages are of one group.
     GroupForgotten,
+    /// Pongs name no room that has moved on.
+    PongsSilent,
+    /// The last publication of a replay is left out of it.
+    ReplayCut,
 }
 
 impl Mistake {
@@ -38,6 +42,8 @@ impl Mistake {
             Self::PostedTwice,
             Self::WholeBatchFails,
             Self::GroupForgotten,
+            Self::PongsSilent,
+            Self::ReplayCut,
         ];
         Bug::ALL.into_iter().map(Self::Memory).chain(others).collect()
     }

@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use domain::{ConnectionId, Epoch, RoomId, Shards, Timestamp};
+use protocol::stream::Record;
 use testkit::memory::Store;
 use testkit::samples;
 
 use crate::chance::Dice;
 use crate::faults::Faults;
+use crate::kind::Kind;
 use crate::run::Run;
+use crate::stake::Stake;
 use crate::step::{PLAZA, ROOMS, Step};
 
 /// What one room, or one member, is up to, beside the ordinary life of the others.
@@ -92,6 +95,8 @@ impl Trouble {
             Self::Failing => {
                 steps.push((begins, 0, Step::Fail));
                 steps.push((begins + dice.within(4_000, 8_000), 0, Step::Mend));
+                let goes = |member: usize| (begins + 500 + dice.below(2_000), member, Step::Leave(PLAZA));
+                steps.extend((0..members).filter(|member| member % 2 == 1).map(goes));
             }
             Self::Slow => steps.push((dice.below(3_000), members, Step::Join(0))),
             Self::Flood => {
@@ -168,12 +173,22 @@ impl Run {
         }
         let within = if core.faults.knows_poison() { TOLD_WITHIN } else { UNDISTURBED };
         let age = core.now.since(self.said_at.get(id).copied().unwrap_or(accepted_at));
-        core.weigh(crate::stake::Stake::Timely);
+        core.weigh(Stake::Timely);
         if !self.pipeline.queues.deliveries_wide.is_empty() {
-            core.weigh(crate::stake::Stake::BesideWide);
+            core.weigh(Stake::BesideWide);
         }
         if age > within {
-            core.broke(crate::kind::Kind::Delayed, format!("{connection} hears {id} of {room} after {age:?}"));
+            core.broke(Kind::Delayed, format!("{connection} hears {id} of {room} after {age:?}"));
+        }
+    }
+
+    /// The same of the stream that tells who came and went: one room that cannot be looked at does not hold it up.
+    pub(crate) fn check_the_stream(&self, done: &[Record]) {
+        let mut core = self.shared.lock();
+        let within = if core.faults.knows_poison() { TOLD_WITHIN } else { UNDISTURBED };
+        let late = done.iter().map(|record| core.now.since(record.at)).find(|age| *age > within);
+        if let Some(age) = late.filter(|_| core.faults.is_calm()) {
+            core.broke(Kind::Delayed, format!("who came and went is looked at after {age:?}"));
         }
     }
 

@@ -103,6 +103,10 @@ impl Run {
             Some(number) => records.iter().position(|record| record.sequence_number == *number).unwrap_or(0),
         };
         line.waiting.drain(..done);
+        if function_of(at) == "presence" {
+            self.check_the_stream(&records[..done]);
+        }
+        let line = &mut self.feeds.lanes[at];
         if failed.is_none() {
             (line.tries, line.at_most) = (0, 0);
             return;

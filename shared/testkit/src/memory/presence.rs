@@ -30,6 +30,7 @@ impl Rosters for Store {
 
 impl Presences for Store {
     async fn presence(&self, room: &RoomId) -> Result<Presence> {
+        self.answers(room, "GetItem (presence)")?;
         self.reads_keys(1);
         Ok(self.lock().presences.get(room).cloned().unwrap_or_default())
     }
