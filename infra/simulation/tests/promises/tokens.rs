@@ -8,7 +8,7 @@ use crate::proof::Promise;
 fn a_connection_whose_token_expired_hears_and_says_nothing_more_and_is_closed() {
     Promise {
         lives: |life| life.has(Fault::TokenExpires),
-        stakes: &[(Stake::Lapsed, 5)],
+        stakes: &[(Stake::Lapsed, 2)],
         kinds: &[Kind::HeardExpired, Kind::NotClosed],
         mistakes: &["ExpiredTold", "ExpiredNotClosed"],
     }
@@ -19,7 +19,7 @@ fn a_connection_whose_token_expired_hears_and_says_nothing_more_and_is_closed() 
 fn a_token_that_was_renewed_keeps_its_connection_and_its_permissions_take_effect() {
     Promise {
         lives: |_| true,
-        stakes: &[(Stake::Renewed, 20)],
+        stakes: &[(Stake::Renewed, 10)],
         kinds: &[Kind::NotAllowed, Kind::Refused],
         mistakes: &["RenewalKeepsRooms", "RenewalForgotten"],
     }
