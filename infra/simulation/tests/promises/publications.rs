@@ -19,7 +19,7 @@ fn every_member_hears_each_publication_of_its_rooms_once_in_one_order_without_a_
 fn a_fanout_process_killed_in_the_middle_loses_nothing() {
     Promise {
         lives: |life| !life.calm,
-        stakes: &[(Stake::Owed, 200), (Stake::Positioned, 1_000)],
+        stakes: &[(Stake::Owed, 100), (Stake::Positioned, 500)],
         kinds: &[Kind::Lost],
         mistakes: &["AcceptBeforeEnqueue", "WholeBatchDone", "SentBeforeJobs", "JobsNotResent", "HeadBeforeMembership"],
     }
