@@ -1,6 +1,8 @@
 //! What is promised to members beside the main path.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
+use std::time::{Duration, Instant};
+
 use e2e::{Member, aws, everything, received, start};
 use local::Stack;
 use serde_json::{Value, json};
@@ -64,6 +66,49 @@ async fn poison(stack: &Stack, room: &str, body: &str) {
     let submission = samples::submission(room, "ada", &["p"]);
     let message = queues.send_message().queue_url(url).message_body(body).message_group_id(submission.group());
     message.message_deduplication_id(body.replace(' ', "-")).send().await.unwrap();
+}
+
+/// What others hear while a member reads nothing, and somebody says what nobody can read, they hear within this.
+const PROMISED: Duration = Duration::from_secs(10);
+
+/// A member of two rooms reads nothing: backends say more in one of them than its buffers hold, and poison comes with it.
+/// Everybody else goes on talking in both, and waits for nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_waits_for_poison_or_for_a_slow_member() {
+    let (stack, url) = start(everything()).await;
+    let mut slow = Member::connect(&url, "slow").await;
+    let mut ada = Member::connect(&url, "ada").await;
+    let mut bob = Member::connect(&url, "bob").await;
+    for room in ["lobby", "den"] {
+        slow.join(room).await;
+        ada.join(room).await;
+        bob.join(room).await;
+    }
+    let topic = &stack.variables()["ROOMCAST_EVENTS_TOPIC_ARN"];
+    let (backend, much) = (aws(&stack).sns, "x".repeat(20 * 1024));
+    let full = || stack.statistics()["gateway"]["posts_buffer_full"].as_u64().unwrap();
+    let (mut said, mut slowest) = (0, Duration::ZERO);
+    while said < 60 || full() == 0 {
+        assert!(said < 600, "its buffers hold whatever is said");
+        for _ in 0..10 {
+            let event = json!({ "room": "lobby", "id": format!("e{said}"), "data": much });
+            backend.publish().topic_arn(topic).message(event.to_string()).send().await.unwrap();
+            said += 1;
+        }
+        poison(&stack, "lobby", &format!("this is no submission {said}")).await;
+        for room in ["lobby", "den"] {
+            let (began, before) = (Instant::now(), bob.heard("den").len());
+            ada.publish(room, &format!("p{said}")).await;
+            match room {
+                "den" => bob.hear(room, before + 1).await,
+                _ => bob.hear(room, said + said / 10).await,
+            }
+            slowest = slowest.max(began.elapsed());
+        }
+    }
+    assert!(slowest < PROMISED, "{slowest:?}");
+    drop(slow);
+    stack.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

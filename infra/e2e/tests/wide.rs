@@ -13,8 +13,9 @@ use testkit::samples;
 /// How long ten small rooms may take for what they chat, with a wide room beside them: promised are 10 s for each.
 const PROMISED: Duration = Duration::from_secs(10);
 
+/// The wide room has 3,000 members, the small ones are ten.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wide_room_of_3_000_is_served_while_ten_small_rooms_chat_undisturbed() {
+async fn a_wide_room_is_served_while_small_rooms_chat_undisturbed() {
     let (stack, url) = start(everything()).await;
     let tables = tables(&stack);
     // More than 16 shards: through the wide queue, as a room of 10,000 would be.

@@ -8,8 +8,10 @@ use crate::due::Due;
 use crate::faults::Fault;
 use crate::feeds::Loose;
 use crate::kind::Kind;
+use crate::ordered::Ordered;
 use crate::run::Run;
 use crate::sources;
+use crate::stake::Stake;
 
 /// The topic whose messages may carry commands.
 pub(crate) const COMMANDS: &str = "commands";
@@ -21,6 +23,8 @@ const OBEYED_WITHIN: Duration = Duration::from_secs(2);
 pub(crate) struct Backend {
     /// Events and rows: where, and under which id.
     pub(crate) published: Vec<(RoomId, String)>,
+    /// Of the events those of ordered groups, as they were said.
+    pub(crate) in_order: Vec<Ordered>,
     /// What can never be published: a word of it.
     pub(crate) poison: Vec<String>,
     /// What it wanted done.
@@ -129,10 +133,13 @@ impl Run {
         let lag = Duration::from_secs(if self.shared.lock().faults.could(Fault::IndexLags) { 5 } else { 0 });
         let inbox = RoomId::inbox(&user);
         let known = self.belonged.iter().filter(|((_, room), belonging)| {
-            *room == inbox && belonging.left.is_none() && belonging.since.plus(lag) < began
+            // Who is closed has left by then.
+            let there = belonging.left.is_none_or(|left| left >= began);
+            *room == inbox && there && belonging.since.plus(lag) < began
         });
         let connections: Vec<ConnectionId> = known.map(|((connection, _), _)| connection.clone()).collect();
         for connection in connections {
+            self.shared.lock().weigh(Stake::Obeyed);
             if let Some(how) = self.is_disobeyed(&connection, &what, began) {
                 self.shared.lock().broke(Kind::NotObeyed, format!("{user} was ordered {what:?}: {connection} {how}"));
             }
@@ -163,6 +170,7 @@ impl Run {
     pub(crate) fn check_dead_letters(&self) {
         let dead = self.pipeline.queues.dead.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
         for poison in &self.backend.poison {
+            self.shared.lock().weigh(Stake::Buried);
             if !dead.iter().any(|letter| letter.body.contains(poison) && !letter.reason.is_empty()) {
                 self.shared.lock().broke(Kind::NotBuried, format!("{poison} is no dead letter"));
             }

@@ -9,6 +9,7 @@ use crate::faults::Fault;
 use crate::mistake::Mistake;
 use crate::report::{Options, Report};
 use crate::run::run;
+use crate::stake::Stake;
 
 /// Every point at which a function can be killed, one a line; kept up by `--points`.
 const POINTS: &str = include_str!("points.txt");
@@ -24,6 +25,8 @@ pub struct Campaign {
     pub fired: BTreeMap<Fault, u64>,
     /// How often invocations came to each point, and how often they were killed there.
     pub points: BTreeMap<String, (u64, u64)>,
+    /// How often something was looked at that a promise is about.
+    pub stakes: BTreeMap<Stake, u64>,
     /// Pairs of a publication and a member that was told of it.
     pub deliveries: u64,
     /// Publications that got a position.
@@ -87,6 +90,9 @@ impl Campaign {
         for (fault, times) in &report.fired {
             *self.fired.entry(*fault).or_default() += times;
         }
+        for (stake, times) in &report.stakes {
+            *self.stakes.entry(*stake).or_default() += times;
+        }
         for (point, (seen, killed)) in &report.points {
             let (all_seen, all_killed) = self.points.entry(point.clone()).or_default();
             *all_seen += seen;
@@ -107,6 +113,8 @@ impl Campaign {
                 uncovered.push(format!("{fault} fired {fired} times: {}", fault.describe()));
             }
         }
+        let stakes = Stake::ALL.iter().filter(|stake| !self.stakes.contains_key(stake));
+        uncovered.extend(stakes.map(|stake| format!("{stake} never was at stake: {}", stake.describe())));
         for point in points() {
             match self.points.get(point) {
                 None => uncovered.push(format!("nobody came to the point {point}")),

@@ -13,6 +13,7 @@ use crate::mistake::Mistake;
 use crate::report::{Options, Report};
 use crate::run::run;
 use crate::shrink::shrink;
+use crate::stake::Stake;
 
 /// Runs the whole pipeline in one process, under every fault and in every order, and checks what is promised.
 ///
@@ -145,6 +146,11 @@ fn coverage(sum: &Campaign) {
     for fault in Fault::ALL {
         let fired = sum.fired.get(fault).copied().unwrap_or_default();
         println!("{:<5} {fired:>12}  {}", fault.to_string(), fault.describe());
+    }
+    println!("at stake                times");
+    for stake in Stake::ALL {
+        let times = sum.stakes.get(stake).copied().unwrap_or_default();
+        println!("{:<14} {times:>14}  {}", stake.to_string(), stake.describe());
     }
     println!("point                                    came by      killed");
     for point in points() {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use domain::{ConnectionId, Timestamp};
 use testkit::clock::TurnedClock;
 use testkit::faults::Operation;
+use testkit::memory::Meter;
 
 use crate::chance::Dice;
 use crate::due::Due;
@@ -15,6 +16,8 @@ use crate::faults::{Fault, Faults};
 use crate::kind::{Broken, Kind};
 use crate::pipeline::Outcome;
 use crate::socket::Socket;
+use crate::stake::Stake;
+use crate::trouble::{Slow, Trouble};
 use crate::wire::Wire;
 
 /// Where a function can be killed: it waits for a call, before or after that takes effect.
@@ -80,6 +83,14 @@ pub(crate) struct Core {
     pub(crate) wire: Wire,
     /// What broke a promise while the run went on.
     pub(crate) broken: Vec<Broken>,
+    /// What each invocation reads.
+    pub(crate) meters: BTreeMap<TaskId, Meter>,
+    /// How often something was looked at that a promise is about.
+    pub(crate) stakes: BTreeMap<Stake, u64>,
+    /// Who takes what it is posted slowly, for its whole life, and how.
+    pub(crate) slow: Option<(usize, Slow)>,
+    /// What one room or one member is up to.
+    pub(crate) trouble: Option<Trouble>,
     /// The story, if it is told.
     pub(crate) story: Option<Vec<String>>,
     agenda: BTreeMap<(Timestamp, u64, u64), Due>,
@@ -106,6 +117,10 @@ impl Shared {
             forbidden_until: began,
             wire: Wire::default(),
             broken: Vec::new(),
+            meters: BTreeMap::new(),
+            stakes: BTreeMap::new(),
+            slow: None,
+            trouble: None,
             story: told.then(Vec::new),
             agenda: BTreeMap::new(),
             next: 0,
@@ -180,6 +195,18 @@ impl Core {
             (true, true) => Duration::from_millis(500),
             (true, false) => Duration::from_secs(25),
         }
+    }
+
+    /// Something was looked at that a promise is about.
+    pub(crate) fn weigh(&mut self, stake: Stake) {
+        *self.stakes.entry(stake).or_default() += 1;
+    }
+
+    /// Whether a connection is of somebody who takes what it is posted slowly.
+    #[must_use]
+    pub(crate) fn is_slow(&self, connection: &ConnectionId) -> bool {
+        let member = self.sockets.get(connection).map(|socket| socket.member);
+        self.slow.is_some_and(|(slow, _)| member == Some(slow))
     }
 
     /// A promise was broken.

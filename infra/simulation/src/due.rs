@@ -39,6 +39,8 @@ pub(crate) enum Due {
     Deadline(TaskId),
     /// An order of a backend, and when it was given.
     Ordered(usize, Timestamp),
+    /// It was too fast: whether it still is connected.
+    Flooded(ConnectionId),
     /// The reaper's schedule.
     Reap,
     /// An application begins anew.

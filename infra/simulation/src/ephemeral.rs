@@ -5,6 +5,7 @@ use roomcast_client::rules::Event;
 
 use crate::kind::{Broken, Kind};
 use crate::run::Run;
+use crate::stake::Stake;
 use crate::step::PLACES;
 
 /// What the id of a publication begins with that its author asked not to hear.
@@ -46,6 +47,7 @@ impl Run {
             self.loud.extend(ids);
             return text;
         }
+        ids.iter().for_each(|_| self.shared.lock().weigh(Stake::Silent));
         self.quiet.extend(ids.into_iter().map(|id| (connection.clone(), id)));
         said["echo"] = false.into();
         said.to_string()
@@ -62,6 +64,7 @@ impl Run {
     /// What an application is told that is not stored was said, there and by whom it is said to be, and not by itself.
     pub(crate) fn check_said(&self, at: usize, event: &Event) -> Option<Broken> {
         let Event::Ephemeral { room, by, from, data, .. } = event else { return None };
+        self.shared.lock().weigh(Stake::Said);
         let said = self.said.get(data.as_json());
         let what = format!("member {at}: {data:?} by {by} in {room}");
         if said != Some(&(room.clone(), by.clone())) {

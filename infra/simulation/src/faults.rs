@@ -114,7 +114,7 @@ impl Faults {
     pub fn of(seed: u64, without: &BTreeSet<Fault>) -> Self {
         let dice = Dice::new(seed, 1);
         let mut rates = BTreeMap::new();
-        let calm = dice.happens(0.1);
+        let calm = dice.happens(0.15);
         for &fault in Fault::ALL {
             // Drawn for every one, so that leaving one out changes nothing about the others.
             let (chosen, share) = (dice.happens(0.4), 0.1 + 0.9 * dice.fraction());
@@ -147,6 +147,12 @@ impl Faults {
     #[must_use]
     pub fn is_calm(&self) -> bool {
         self.calm
+    }
+
+    /// Whether there is anything in this run that nobody can read.
+    #[must_use]
+    pub fn knows_poison(&self) -> bool {
+        self.could(Fault::Poison) || self.could(Fault::PoisonRecord)
     }
 
     /// Whether it may happen in this run at all.
@@ -184,6 +190,12 @@ impl Faults {
     /// From now on nothing goes wrong any more.
     pub fn heal(&mut self) {
         self.healed = true;
+    }
+
+    /// Whether everything has healed.
+    #[must_use]
+    pub fn is_healed(&self) -> bool {
+        self.healed
     }
 
     /// How often each has happened.

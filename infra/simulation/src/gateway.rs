@@ -11,6 +11,8 @@ use crate::due::Due;
 use crate::executor::TaskId;
 use crate::faults::Fault;
 use crate::mistake::Mistake;
+use crate::stake::Stake;
+use crate::trouble::{SLOW_MS, Slow};
 use crate::wire::Posted;
 
 /// API Gateway cuts a connection without traffic after this.
@@ -34,6 +36,8 @@ pub(crate) struct Management {
 enum Fate {
     At(Delivery),
     Hangs,
+    /// Delivered at once, and answered as late as a post may be.
+    Crawls(Duration),
     /// Delivered after so long, by then nobody waits for the answer.
     Slow(Duration),
     AnswerLost,
@@ -54,9 +58,9 @@ impl Management {
 impl ports::Gateway for Management {
     async fn post(&self, _: &Endpoint, connection: &ConnectionId, frame: Bytes) -> Delivery {
         let text = String::from_utf8_lossy(&frame).into_owned();
-        let fate = self.shared.lock().fate(connection);
+        let fate = self.shared.lock().fate(connection, &text);
         let posted = match &fate {
-            Fate::At(Delivery::Delivered) => Posted::Known,
+            Fate::At(Delivery::Delivered) | Fate::Crawls(_) => Posted::Known,
             Fate::AnswerLost | Fate::Slow(_) => Posted::Unknown,
             Fate::At(_) | Fate::Hangs => Posted::Not,
         };
@@ -64,6 +68,11 @@ impl ports::Gateway for Management {
         match fate {
             Fate::At(Delivery::Delivered) => {
                 self.shared.lock().send(connection, text);
+                Delivery::Delivered
+            }
+            Fate::Crawls(answered) => {
+                self.shared.lock().send(connection, text);
+                self.shared.clock.sleep(answered).await;
                 Delivery::Delivered
             }
             Fate::At(other) => other,
@@ -107,7 +116,22 @@ impl ports::Gateway for Management {
 }
 
 impl Core {
-    fn fate(&mut self, connection: &ConnectionId) -> Fate {
+    /// What becomes of a post to somebody who takes it slowly, for their whole life or because of the room it is about.
+    fn slow_fate(&mut self, connection: &ConnectionId, text: &str) -> Option<Fate> {
+        let slow = self.slow.filter(|_| self.is_slow(connection)).map(|(_, slow)| slow);
+        let crawls = self.trouble.is_some_and(|trouble| trouble.slows(text));
+        match slow {
+            _ if self.faults.is_healed() => None,
+            Some(Slow::Full) => Some(Fate::At(Delivery::Throttled)),
+            Some(Slow::Hangs) => Some(Fate::Hangs),
+            None if !crawls => None,
+            Some(Slow::Crawls) | None => {
+                Some(Fate::Crawls(Duration::from_millis(self.dice.within(SLOW_MS.0, SLOW_MS.1))))
+            }
+        }
+    }
+
+    fn fate(&mut self, connection: &ConnectionId, text: &str) -> Fate {
         let name = || format!("post to {connection}");
         let now = self.now;
         if self.throttled_until > now {
@@ -134,6 +158,9 @@ impl Core {
         }
         if full {
             return Fate::At(Delivery::Throttled);
+        }
+        if let Some(fate) = self.slow_fate(connection, text) {
+            return fate;
         }
         if self.fires(Fault::BufferFull, name) {
             let until = now.plus(Duration::from_millis(self.dice.within(1, 20_000)));
@@ -182,8 +209,12 @@ impl Core {
         let Some(socket) = self.sockets.get_mut(connection).filter(|socket| socket.open) else { return };
         socket.open = false;
         socket.closed_by_us = true;
+        let lapsed = socket.rights.expires_at <= self.now;
         let (black_hole, arrives) = (socket.black_hole, socket.arrives_at);
         let at = self.now.plus(Duration::from_millis(latency_ms)).max(arrives);
+        if lapsed {
+            self.weigh(Stake::Lapsed);
+        }
         if !black_hole {
             self.at(at, Due::ClosedTo(connection.clone()));
         }

@@ -6,7 +6,7 @@ use domain::ports::Clock;
 use lambda_kit::Deadline;
 use testkit::chance::Seeded;
 use testkit::faults::Faulty;
-use testkit::memory::{Queues, Store, Topic};
+use testkit::memory::{Meter, Queues, Store, Topic};
 
 use crate::due::Due;
 use crate::executor::TaskId;
@@ -36,8 +36,10 @@ impl Pipeline {
     pub(crate) fn hands(&self, task: TaskId, function: &'static str) -> Hands {
         let hand = Hand { shared: self.shared.clone(), task, function };
         let timeout = if function == "reaper" { REAPER_TIMEOUT } else { TIMEOUT };
+        let meter = Meter::default();
         let (clock, ends_at) = {
             let mut core = self.shared.lock();
+            core.meters.insert(task, meter.clone());
             let ends_at = core.now.plus(timeout);
             core.at(ends_at, Due::Deadline(task));
             let (mut ahead, mut behind) = (Duration::ZERO, Duration::ZERO);
@@ -52,7 +54,7 @@ impl Pipeline {
         // Its own clock tells it when its time is up.
         let own_end = clock.now().plus(ends_at.since(self.shared.clock.now()));
         Hands {
-            tables: Faulty::new(self.store.with_bug(self.bug), hand.clone()),
+            tables: Faulty::new(self.store.with_bug(self.bug).metered(&meter), hand.clone()),
             queues: Faulty::new(self.queues.clone().with_bug(self.bug), hand.clone()),
             gateway: Faulty::new(Management { shared: self.shared.clone(), task, mistake: self.mistake }, hand.clone()),
             topic: Faulty::new(self.topic.clone(), hand.clone()),

@@ -29,8 +29,14 @@ pub enum Kind {
     NotAllowed,
     /// Something came more often on the wire than there is cause for.
     Repeated,
-    /// Something came later than poison may delay it.
+    /// Something came later than poison, or what others are up to, may delay it.
     Delayed,
+    /// A call read more than its room has, or more than it was asked for.
+    Scanned,
+    /// What a backend said in an ordered group has its place before what was said earlier.
+    Overtaken,
+    /// Somebody published faster than anybody may, or was told a wrong moment to try again.
+    TooFast,
     /// Something that was for those who are there is in a log.
     Stored,
     /// Somebody heard what it had said itself, and asked not to.

@@ -19,6 +19,14 @@ pub enum Mistake {
     CloseIgnored,
     /// Every frame is posted twice.
     PostedTwice,
+    /// What fails in a batch fails all of it.
+    WholeBatchFails,
+    /// The events function is not told which messages are of one group.
+    GroupForgotten,
+    /// Pongs name no room that has moved on.
+    PongsSilent,
+    /// The last publication of a replay is left out of it.
+    ReplayCut,
 }
 
 impl Mistake {
@@ -32,6 +40,10 @@ impl Mistake {
             Self::EverybodyAdmitted,
             Self::CloseIgnored,
             Self::PostedTwice,
+            Self::WholeBatchFails,
+            Self::GroupForgotten,
+            Self::PongsSilent,
+            Self::ReplayCut,
         ];
         Bug::ALL.into_iter().map(Self::Memory).chain(others).collect()
     }

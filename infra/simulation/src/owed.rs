@@ -11,6 +11,7 @@ use crate::due::Due;
 use crate::kind::{Broken, Kind};
 use crate::members::Member;
 use crate::run::Run;
+use crate::stake::Stake;
 use crate::step::{PLACES, ROOMS};
 
 /// After everything has healed, what is owed is there within this: a killed function's messages come back after 30 s.
@@ -38,6 +39,9 @@ impl Run {
         let next = match self.feeds.checked {
             Checked::Nothing => {
                 self.check_heads(false);
+                if self.shared.lock().faults.is_calm() {
+                    self.check_counts();
+                }
                 if !self.lost_silently {
                     self.check_deliveries();
                 }
@@ -48,6 +52,7 @@ impl Run {
                 self.check_heads(true);
                 self.check_told_ends();
                 self.check_dead_letters();
+                self.check_the_order();
                 self.check_the_repeats();
                 self.check_nothing_said_is_stored();
                 self.check_deliveries();
@@ -76,6 +81,10 @@ impl Run {
                 let head = futures::executor::block_on(self.pipeline.store.head(room)).ok().flatten();
                 let head = head.map(|head| head.position());
                 let heard = member.heard().position(room);
+                if head.as_ref().is_some_and(|head| head.sequence.get() > 0) {
+                    let inbox = room.inbox_owner().is_some();
+                    self.shared.lock().weigh(if inbox { Stake::Inbox } else { Stake::Owed });
+                }
                 if heard.is_none() || heard != head.as_ref() {
                     let what = format!("member {at} ({}) has heard {room} through {heard:?}", member.user);
                     self.broke(Kind::Lost, format!("{what}, it stands at {head:?}"));
@@ -106,6 +115,10 @@ impl Run {
         if calm && !told && self.members.iter().any(|member| is_in(&member)) {
             self.broke(Kind::WrongCount, "nobody was ever told who is there".to_owned());
         }
+    }
+
+    fn weigh(&self, stake: Stake) {
+        self.shared.lock().weigh(stake);
     }
 
     fn broke(&self, kind: Kind, what: String) {
@@ -139,6 +152,7 @@ impl Run {
             }
         }
         for (room, id) in &self.backend.published {
+            self.weigh(Stake::FromBackend);
             let publications = store.publications(room);
             let positions = publications.iter().filter(|one| one.id.as_ref() == id).count() as u64;
             self.check_positions(positions, &format!("event {id} in {room}"));
@@ -147,6 +161,7 @@ impl Run {
 
     fn check_what_was_told(&self, name: &str, heard: &Heard, truths: &BTreeMap<RoomId, Truth>) {
         for message in heard.messages() {
+            self.weigh(Stake::Heard);
             let differs = truths.get(&message.room).and_then(|truth| truth.differs(message));
             let restored = self.restored.contains(&message.room);
             if let Some(Broken { kind, what }) = differs.filter(|_| !restored) {
@@ -156,6 +171,7 @@ impl Run {
     }
 
     fn check_positions(&self, positions: u64, what: &str) {
+        self.weigh(Stake::Positioned);
         match positions {
             0 => self.broke(Kind::Lost, format!("{what} never got a position")),
             1 => {}
@@ -165,7 +181,6 @@ impl Run {
 
     /// Nobody is stored who is gone, everybody who is there is, and counts are true.
     fn check_the_end(&mut self) {
-        use domain::ports::Presences;
         let store = self.pipeline.store.clone();
         let stored: BTreeSet<ConnectionId> = store.connections().into_iter().map(|one| one.id).collect();
         let open: BTreeSet<ConnectionId> = {
@@ -173,6 +188,7 @@ impl Run {
             let open = core.sockets.iter().filter(|(_, socket)| socket.open && socket.held && !socket.black_hole);
             open.map(|(id, _)| id.clone()).collect()
         };
+        stored.intersection(&open).for_each(|_| self.weigh(Stake::Kept));
         for ghost in stored.difference(&open) {
             self.broke(Kind::GhostLeft, format!("{ghost} is gone, and still stored"));
         }
@@ -183,18 +199,31 @@ impl Run {
                 self.broke(Kind::GhostLeft, format!("{connection} is gone, and still a member of {}", membership.room));
             }
         }
+        self.check_counts();
+    }
+
+    /// What is counted of each room is how many are in it; and what its members were last told, where nothing goes wrong.
+    fn check_counts(&self) {
+        use domain::ports::Presences;
+        let store = &self.pipeline.store;
+        let memberships = store.memberships();
         for name in ROOMS {
             let room = samples::room(name);
             let there = memberships.iter().filter(|one| one.room == room).count() as u64;
             let counted = futures::executor::block_on(store.presence(&room)).map(|presence| presence.members());
+            if there > 0 {
+                self.weigh(Stake::Counted);
+            }
             if counted.as_ref().is_ok_and(|counted| *counted != there) {
                 self.broke(Kind::WrongCount, format!("{room} has {there} members, and {counted:?} were counted"));
             }
             // What members are told of it is posted once: whom a fault kept from it is not told again.
-            let calm = self.shared.lock().faults.is_calm();
+            // Nor whom it kept from it that it is slow, or that the room has trouble.
+            let slow = self.shared.lock().slow.map(|(slow, _)| slow);
+            let calm = self.shared.lock().faults.is_calm() && !self.has_trouble(&room);
             for (at, member) in self.members.iter().enumerate().filter(|(_, member)| calm && member.is_up()) {
                 let told = member.heard().counts.get(&room);
-                if member.wanted().contains(&room) && told.is_some_and(|told| *told != there) {
+                if slow != Some(at) && member.wanted().contains(&room) && told.is_some_and(|told| *told != there) {
                     self.broke(Kind::WrongCount, format!("member {at} was told {told:?} of {room}, there are {there}"));
                 }
             }

@@ -6,6 +6,7 @@ use protocol::server::ServerFrame;
 
 use crate::kind::Kind;
 use crate::run::Run;
+use crate::stake::Stake;
 use crate::tokens::Token;
 
 impl Run {
@@ -25,7 +26,11 @@ impl Run {
         }
         match (ServerFrame::parse(body), shown) {
             (Ok(ServerFrame::Answer(Reply { outcome: Ok(_), .. })), Some((token, number))) => {
+                let denies = !token.denied.is_empty();
                 socket.rights.counts(&token, number, now);
+                if denies {
+                    core.weigh(Stake::Renewed);
+                }
             }
             (Ok(ServerFrame::Answer(Reply { outcome: Err(failure), .. })), _)
                 if failure.code == Code::TokenExpired && socket.rights.is_good_for(began, now.plus(slack)) =>
@@ -44,6 +49,9 @@ impl Run {
             Err(_) => Reply::done::<Joined>(&raw).into_iter().collect(),
         };
         for one in joined.into_iter().filter(|one| one.recovered == Some(true)) {
+            if !one.b.is_empty() {
+                self.shared.lock().weigh(Stake::Replayed);
+            }
             let mut next = None;
             for block in &one.b {
                 if next.is_some_and(|next| next != block.seq.get()) {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::faults::Fault;
 use crate::kind::Broken;
 use crate::mistake::Mistake;
+use crate::stake::Stake;
 
 /// How a run differs from what its seed says.
 #[derive(Debug, Clone, Default)]
@@ -32,6 +33,8 @@ pub struct Report {
     pub fired: BTreeMap<Fault, u64>,
     /// The points that invocations came to, and how often they were killed there.
     pub points: BTreeMap<String, (u64, u64)>,
+    /// How often something was looked at that a promise is about.
+    pub stakes: BTreeMap<Stake, u64>,
     /// Pairs of a publication and a member that was told of it.
     pub deliveries: u64,
     /// Publications that got a position.

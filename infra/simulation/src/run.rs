@@ -15,6 +15,8 @@ use crate::ephemeral::Author;
 use crate::executor::{Executor, TaskId};
 use crate::faults::{Fault, Faults};
 use crate::feeds::Feeds;
+use crate::flood::Flood;
+use crate::leaves::Leaves;
 use crate::members::Member;
 use crate::mistake::Mistake;
 use crate::pipeline::Pipeline;
@@ -22,6 +24,7 @@ use crate::report::{Options, Report};
 use crate::script::Script;
 use crate::step::PLACES;
 use crate::tokens::Token;
+use crate::trouble::Trouble;
 /// How often the reaper runs.
 pub(crate) const REAPER_EVERY_MS: u64 = 60_000;
 
@@ -55,6 +58,12 @@ pub struct Run {
     pub(crate) no_tokens_until: Timestamp,
     /// Whose end `$disconnect` has told.
     pub(crate) said_gone: BTreeSet<ConnectionId>,
+    /// Who publishes as fast as it can.
+    pub(crate) flood: Flood,
+    /// Who was told that it has left.
+    pub(crate) leaves: Leaves,
+    /// What one room or one member is up to.
+    pub(crate) trouble: Option<Trouble>,
     /// Whether something was lost that only a keep-alive finds.
     pub(crate) lost_silently: bool,
     pub(crate) order: Dice,
@@ -66,7 +75,8 @@ pub struct Run {
 pub fn run(seed: u64, options: &Options) -> Report {
     let faults = Faults::of(seed, &options.without);
     let chosen = faults.chosen();
-    let script = Script::of(seed, &faults);
+    let trouble = Trouble::of(seed, &faults);
+    let script = Script::of(seed, &faults, trouble);
     let steps = script.steps.len();
     let mut run = Run::new(seed, faults, &script, options);
     run.go();
@@ -83,6 +93,7 @@ pub fn run(seed: u64, options: &Options) -> Report {
         points: std::mem::take(&mut core.points),
         deliveries: run.members.iter().map(|member| member.heard_in_all()).sum(),
         publications: rooms.iter().sum(),
+        stakes: std::mem::take(&mut core.stakes),
         chosen,
         steps,
         story: core.story.take().unwrap_or_default(),
@@ -125,6 +136,7 @@ impl Run {
         let times = [
             agenda,
             self.shared.clock.next_wakeup(),
+            queues.events_ordered.next_visible_at(),
             queues.publications.next_visible_at(),
             queues.deliveries.next_visible_at(),
             queues.deliveries_wide.next_visible_at(),
@@ -184,6 +196,7 @@ impl Run {
                 }
             }
             Due::Ordered(number, began) => self.check_obeyed(number, began),
+            Due::Flooded(connection) => self.check_flooder_stays(&connection),
             Due::Reap => self.reap(),
             Due::Heal => self.heal(),
             Due::Owed => self.check_what_is_owed(),

@@ -2,8 +2,9 @@
 
 use crate::chance::Dice;
 use crate::faults::{Fault, Faults};
-use crate::step::{PLACES, Poison, ROOMS, Step};
+use crate::step::{PLACES, PLAZA, Poison, ROOMS, Step};
 use crate::tokens::Stranger;
+use crate::trouble::{Slow, Steps, Trouble};
 
 /// Names of users.
 const NAMES: [&str; 5] = ["ada", "bob", "cyn", "dee", "eve"];
@@ -17,6 +18,10 @@ pub(crate) struct Script {
     pub(crate) strangers: Vec<(u64, Stranger)>,
     /// Milliseconds after the beginning, who, what.
     pub(crate) steps: Vec<(u64, usize, Step)>,
+    /// What one room or one member is up to.
+    pub(crate) trouble: Option<Trouble>,
+    /// Who takes what it is posted slowly, and how.
+    pub(crate) slow: Option<(usize, Slow)>,
     /// When everything heals, milliseconds after the beginning.
     pub(crate) heals_ms: u64,
 }
@@ -24,15 +29,15 @@ pub(crate) struct Script {
 impl Script {
     /// Of a seed.
     #[must_use]
-    pub(crate) fn of(seed: u64, faults: &Faults) -> Self {
+    pub(crate) fn of(seed: u64, faults: &Faults, trouble: Option<Trouble>) -> Self {
         let dice = Dice::new(seed, 4);
         let members = usize::try_from(dice.within(2, 7)).unwrap_or(2);
-        let users = (0..members).map(|at| NAMES[at % NAMES.len()]).collect();
+        let mut users: Vec<&'static str> = (0..members).map(|at| NAMES[at % NAMES.len()]).collect();
         // One in forty lives for longer than a connection may.
         let long = dice.happens(0.025);
         let heals_ms = if long { 8_100_000 } else { dice.within(15_000, 70_000) };
         let mut steps = Vec::new();
-        let rooms = dice.within(1, ROOMS.len() as u64);
+        let rooms = dice.within(1, PLAZA as u64);
         let room = || usize::try_from(dice.below(rooms)).unwrap_or_default();
         for member in 0..members {
             for at in 0..usize::try_from(rooms).unwrap_or(1) {
@@ -101,10 +106,34 @@ impl Script {
                 steps.push((at + dice.below(30_000), member, Step::Join(room)));
             }
         }
+        Self::in_order(seed, rooms, members, heals_ms, faults, &mut steps);
+        let slow = trouble.filter(|trouble| *trouble == Trouble::Slow).map(|_| (members, Slow::of(seed)));
+        if let Some(trouble) = trouble {
+            users.extend(trouble.user());
+            steps.extend(trouble.steps(seed, members, rooms, faults.is_calm()));
+        }
         let stranger = |_| Stranger::ALL[usize::try_from(dice.below(4)).unwrap_or_default()];
         let strangers = (0..dice.below(3)).map(|n| (dice.below(heals_ms), stranger(n))).collect();
         steps.sort_by_key(|(at, member, _)| (*at, *member));
-        Self { users, strangers, steps, heals_ms }
+        Self { users, strangers, steps, trouble, slow, heals_ms }
+    }
+
+    /// What backends say in an order of their own: some at a time, in one group or two that mix.
+    fn in_order(seed: u64, rooms: u64, members: usize, heals_ms: u64, faults: &Faults, steps: &mut Steps) {
+        let dice = Dice::new(seed, 12);
+        let index = |number: u64| usize::try_from(number).unwrap_or_default();
+        let bursts = if dice.happens(0.35) { dice.within(1, 3) } else { 0 };
+        for _ in 0..bursts {
+            let (begins, groups) = (dice.within(500, heals_ms), dice.within(1, 2));
+            for n in 0..dice.within(3, 14) {
+                let (at, group) = (begins + n * dice.within(1, 60), dice.below(groups));
+                let step = match dice.below(10) {
+                    0 if faults.has(Fault::Poison) => Step::PoisonInOrder(group),
+                    _ => Step::Ordered(group, index(dice.below(rooms))),
+                };
+                steps.push((at.min(heals_ms), index(dice.below(members as u64)), step));
+            }
+        }
     }
 
     /// What is said through other doors and to other places, and what backends order.
@@ -143,7 +172,7 @@ impl Script {
                 7..9 if !PLACES[to].starts_with('*') => Step::Publish(to, 1),
                 9..12 => Step::Say(room()),
                 12..15 => Step::PublishQuietly(room()),
-                15..17 if orders => Step::Bring(index(dice.below(ROOMS.len() as u64))),
+                15..17 if orders => Step::Bring(index(dice.below(PLAZA as u64))),
                 17..19 if orders => Step::Remove(room()),
                 19 if orders => Step::Kick,
                 _ if faults.has(Fault::Poison) => Step::Poison(room(), Poison::Row),

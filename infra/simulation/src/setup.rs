@@ -14,6 +14,8 @@ use crate::due::Due;
 use crate::executor::Executor;
 use crate::faults::{Fault, Faults};
 use crate::feeds::Feeds;
+use crate::flood::Flood;
+use crate::leaves::Leaves;
 use crate::members::Member;
 use crate::mistake::Mistake;
 use crate::pipeline::Pipeline;
@@ -45,6 +47,8 @@ impl Run {
         {
             let mut core = shared.lock();
             core.targets.clone_from(&options.targets);
+            core.trouble = script.trouble;
+            core.slow = script.slow;
             if lags {
                 core.faults.note(Fault::IndexLags);
                 store.set_lag(Lag::Time(Duration::from_millis(core.dice.below(4_000))));
@@ -62,6 +66,7 @@ impl Run {
             core.after_ms(script.heals_ms, Due::Heal);
             core.after_ms(REAPER_EVERY_MS, Due::Reap);
         }
+        script.trouble.into_iter().for_each(|trouble| trouble.prepares(&store));
         let mut members: Vec<Member> =
             script.users.iter().enumerate().map(|(at, user)| Member::new(at, user, seed)).collect();
         for (at_ms, stranger) in &script.strangers {
@@ -89,6 +94,9 @@ impl Run {
             issued: BTreeMap::new(),
             no_tokens_until: samples::NOW,
             said_gone: BTreeSet::new(),
+            flood: Flood::default(),
+            leaves: Leaves::default(),
+            trouble: script.trouble,
             lost_silently: false,
             order: Dice::new(seed, 6),
             ended: false,

@@ -8,7 +8,6 @@ use lambda_kit::batch;
 use lambda_kit::websocket::Call;
 use protocol::context::Context;
 use protocol::stream::{Attribute, Event, Image, Record};
-use serde::Serialize;
 use testkit::memory::Message;
 
 /// The text of a body that nobody can read.
@@ -18,15 +17,14 @@ pub(crate) const POISON: &str = "\u{1}this is no message";
 pub(crate) const ENDPOINT: &str = "https://gateway.invalid/simulation";
 
 /// A message as Lambda hands it over.
-pub(crate) fn message<T: Serialize>(taken: &Message<T>, poisonous: bool) -> batch::Message {
-    let body = protocol::queue::encode(&taken.body).unwrap_or_default();
+pub(crate) fn message<T>(taken: &Message<T>, body: String) -> batch::Message {
     batch::Message {
         id: taken.id.clone(),
         receipt: taken.receipt.clone(),
         group: taken.group.clone(),
         receives: taken.receive_count,
         attributes: BTreeMap::new(),
-        body: if poisonous { POISON.to_owned() } else { body },
+        body,
     }
 }
 

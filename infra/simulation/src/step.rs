@@ -1,10 +1,13 @@
 //! What somebody does in a run.
 
-/// Rooms that people are in.
-pub(crate) const ROOMS: [&str; 3] = ["lobby", "team:7", "den"];
+/// Rooms that people are in; the last only where it has trouble.
+pub(crate) const ROOMS: [&str; 4] = ["lobby", "team:7", "den", "plaza"];
+
+/// The room that has trouble, where one has, and how many others there are.
+pub(crate) const PLAZA: usize = 3;
 
 /// The inboxes, and everybody, in the order of [`NAMES`].
-pub(crate) const PLACES: [&str; 9] = ["lobby", "team:7", "den", "@ada", "@bob", "@cyn", "@dee", "@eve", "*"];
+pub(crate) const PLACES: [&str; 10] = ["lobby", "team:7", "den", "plaza", "@ada", "@bob", "@cyn", "@dee", "@eve", "*"];
 
 /// What nobody can read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +39,8 @@ pub(crate) enum Step {
     Event(usize),
     /// A backend writes a row of the outbox.
     Row(usize),
+    /// A backend publishes an event after those that it has published in that group.
+    Ordered(u64, usize),
     /// Says something to those who are in a room.
     Say(usize),
     /// Publishes what it does not want to hear itself.
@@ -64,6 +69,14 @@ pub(crate) enum Step {
     Restore(usize, u64),
     /// Something that nobody can read is in a queue, of a room if it is one of rooms.
     Poison(usize, Poison),
+    /// A backend says what nobody can read in the middle of a group.
+    PoisonInOrder(u64),
     /// A record that nobody can read is in the stream.
     PoisonRecord,
+    /// Publishes to a room as fast as it can.
+    Flood(usize),
+    /// The room that has trouble does not answer any more.
+    Fail,
+    /// It does again.
+    Mend,
 }

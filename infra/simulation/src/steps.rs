@@ -25,6 +25,11 @@ impl Run {
             Step::PublishSameId(at) => self.publish(member, room(at), Some("same")),
             Step::Event(at) => self.event_of_a_backend(room(at)),
             Step::Row(at) => self.row_of_a_backend(room(at)),
+            Step::Ordered(group, at) => self.event_in_order(*group, room(at)),
+            Step::PoisonInOrder(group) => self.poison_in_order(*group),
+            Step::Flood(at) => self.flood(member, &room(at)),
+            Step::Fail => self.set_failing(true),
+            Step::Mend => self.set_failing(false),
             Step::Say(at) => self.say(member, &room(at)),
             Step::PublishQuietly(at) => self.publish_quietly(member, room(at)),
             Step::Bring(at) => self.order(self.members[member].user_id(), What::Join(room(at))),
@@ -108,6 +113,7 @@ impl Run {
         }
         self.pipeline.store.set_lag(Lag::None);
         self.pipeline.store.set_empty_pages(false);
+        self.set_failing(false);
         self.feeds.heal();
     }
 

@@ -14,6 +14,9 @@ use telemetry::{Summary, field, metric};
 use crate::look::Tally;
 use crate::{AT_ONCE, Keeper};
 
+/// A look that failed and may succeed is made again after this.
+const LOOKS_AGAIN: Duration = Duration::from_secs(1);
+
 /// What the records of one event ask for, each with the place of its first record: that is where a repeat begins.
 #[derive(Debug, Default)]
 struct Asked {
@@ -113,16 +116,17 @@ where
         (failed, all)
     }
 
-    /// A room that no look will help does not hold up the stream: the look becomes a check, and after some more tries a
-    /// dead letter that names the room and its shards.
+    /// A room that cannot be looked at does not hold up the stream, whether or not the next look will help: the look becomes a
+    /// check, and after some more tries a dead letter that names the room and its shards.
     async fn look_or_put_off(&self, room: &RoomId, changed: BTreeSet<Shard>, tally: &mut Tally) -> Result<(), Error> {
         match self.look(room, changed.clone(), None, tally).await {
-            Err(error) if !error.is_transient() => {
+            Err(error) => {
                 tracing::error!({ field::ROOM_ID.0 } = %room, { field::ERROR.0 } = %error, "a look is put off");
                 let check = Check { room: room.clone(), at: self.clock.now(), changed };
-                self.queues.check_after(&check, Duration::ZERO).await
+                let pause = if error.is_transient() { LOOKS_AGAIN } else { Duration::ZERO };
+                self.queues.check_after(&check, pause).await
             }
-            looked => looked,
+            Ok(()) => Ok(()),
         }
     }
 }

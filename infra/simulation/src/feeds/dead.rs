@@ -48,7 +48,8 @@ impl Run {
     /// What is dead and can be read is queued again, so many times.
     pub(crate) fn redrive(&mut self, times: u32) {
         let queues = self.pipeline.queues.clone();
-        let (publications, jobs, loose) = (
+        let (ordered, publications, jobs, loose) = (
+            std::mem::take(&mut self.feeds.dead_ordered),
             std::mem::take(&mut self.feeds.dead_publications),
             std::mem::take(&mut self.feeds.dead_deliveries),
             std::mem::take(&mut self.feeds.dead_loose),
@@ -57,9 +58,15 @@ impl Run {
         let publications: Vec<_> = publications.into_iter().filter(|one| can_be_read(&one.deduplication_id)).collect();
         let jobs: Vec<_> = jobs.into_iter().filter(|one| can_be_read(&one.deduplication_id)).collect();
         let written = self.letters();
-        let letters = written.len() + publications.len() + jobs.len() + loose.len();
+        for letter in &written {
+            if let Letter::Submission(_, submission) = letter {
+                self.feeds.overtaken.extend(submission.items.iter().map(|item| item.id.to_string()));
+            }
+        }
+        let letters = written.len() + ordered.len() + publications.len() + jobs.len() + loose.len();
         for time in 0..times {
             written.iter().for_each(|letter| letter.queue(&queues, time));
+            ordered.iter().for_each(|message| queues.events_ordered.repeat(message));
             publications.iter().for_each(|message| queues.publications.repeat(message));
             jobs.iter().for_each(|message| queues.line(message.body.line).repeat(message));
             for message in &loose {

@@ -4,37 +4,38 @@ use std::time::Duration;
 
 use domain::{Job, Submission};
 use lambda_kit::batch::Failed;
-use serde::Serialize;
 use testkit::memory::{Fifo, Message};
 
-use super::{AT_ONCE, Feeds, Work};
+use super::{Feeds, Work, batch_size};
 use crate::core::Core;
 use crate::executor::TaskId;
 use crate::faults::Fault;
 use crate::mistake::Mistake;
 use crate::run::Run;
-use crate::sources;
+use crate::sources::{self, POISON};
 use crate::wire::Wire;
 
 impl Run {
-    pub(super) fn feed_fifo<T: Clone + Serialize + Dead>(
+    pub(super) fn feed_fifo<T: Clone + Dead>(
         &mut self,
         name: &'static str,
         queue: &Fifo<T>,
         work: impl Fn(Vec<Message<T>>) -> Work,
     ) -> bool {
         let mut fed = false;
-        while self.feeds.in_flight(name) < AT_ONCE && !queue.is_empty() && !self.is_paused(name) {
-            let taken = queue.take();
+        while self.feeds.has_room(name) && !queue.is_empty() && !self.is_paused(name) {
+            let taken = queue.take_at_most(batch_size(name));
             if taken.is_empty() {
                 break;
             }
             fed = true;
+            self.polls_again_soon(name);
             let (dead, alive): (Vec<_>, Vec<_>) =
                 taken.into_iter().partition(|message| message.receive_count > self.feeds.most_receives);
             for message in dead {
                 queue.finish(&message.receipt);
                 self.shared.lock().tell(|| format!("a message of {name} is dead"));
+                self.feeds.overtaken.extend(T::ids(&message));
                 if self.feeds.healed && !self.feeds.poisonous.contains(&message.deduplication_id) {
                     // Whoever operates it redrives what can be read.
                     queue.repeat(&message);
@@ -58,10 +59,18 @@ impl Run {
                 T::comes_twice(&alive, &mut self.shared.lock().wire);
             }
             let poisonous = |message: &Message<T>| self.feeds.poisonous.contains(&message.deduplication_id);
-            let messages = alive.iter().map(|message| sources::message(message, poisonous(message))).collect();
+            let text = |message: &Message<T>| if poisonous(message) { POISON.to_owned() } else { message.body.text() };
+            let mut messages: Vec<_> = alive.iter().map(|message| sources::message(message, text(message))).collect();
+            if self.mistake == Some(Mistake::GroupForgotten) && name == "events-ordered" {
+                messages.iter_mut().for_each(|message| message.group.clear());
+            }
             let task = self.executor.reserve();
             self.feeds.begins(task, work(alive));
-            let function = if name == "publications" { "sequencer" } else { "fanout" };
+            let function = match name {
+                "events-ordered" => "events",
+                "publications" => "sequencer",
+                _ => "fanout",
+            };
             self.pipeline.batch(&mut self.executor, task, function, messages);
         }
         fed
@@ -84,10 +93,11 @@ impl Run {
         if self.shared.lock().fires(Fault::ResponseLost, || name.to_owned()) {
             return self.shared.lock().interrupts(task, &messages);
         }
-        let (back, _): (Vec<_>, Vec<_>) =
-            messages.iter().cloned().partition(|message| failed.iter().any(|failed| failed.message.id == message.id));
+        let fails_all = self.mistake == Some(Mistake::WholeBatchFails) && !failed.is_empty();
+        let comes_back =
+            |message: &Message<T>| fails_all || failed.iter().any(|failed| failed.message.id == message.id);
+        let back: Vec<_> = messages.iter().filter(|message| comes_back(message)).cloned().collect();
         self.shared.lock().interrupts(task, &back);
-        let comes_back = |message: &Message<T>| failed.iter().any(|failed| failed.message.id == message.id);
         let all_done = self.mistake == Some(Mistake::WholeBatchDone);
         for message in messages {
             if comes_back(&message) && !all_done {
@@ -112,12 +122,42 @@ impl Core {
 pub(super) trait Dead: Sized {
     fn bury(feeds: &mut Feeds, message: Message<Self>);
     fn is_of_the_log(&self) -> bool;
+    /// As it is queued.
+    fn text(&self) -> String;
+    /// What it would publish.
+    fn ids(_: &Message<Self>) -> Vec<String> {
+        Vec::new()
+    }
     /// What is told of the wire: these are handed to a worker,
     fn handed(messages: &[Message<Self>], wire: &mut Wire);
     /// these may be worked on twice,
     fn comes_twice(messages: &[Message<Self>], wire: &mut Wire);
     /// and these were not finished.
     fn come_back(messages: &[Message<Self>], task: TaskId, wire: &mut Wire);
+}
+
+impl Dead for String {
+    fn bury(feeds: &mut Feeds, message: Message<Self>) {
+        feeds.dead_ordered.push(message);
+    }
+
+    fn is_of_the_log(&self) -> bool {
+        false
+    }
+
+    fn text(&self) -> String {
+        self.clone()
+    }
+
+    fn ids(message: &Message<Self>) -> Vec<String> {
+        vec![message.deduplication_id.clone()]
+    }
+
+    fn handed(_: &[Message<Self>], _: &mut Wire) {}
+
+    fn comes_twice(_: &[Message<Self>], _: &mut Wire) {}
+
+    fn come_back(_: &[Message<Self>], _: TaskId, _: &mut Wire) {}
 }
 
 impl Dead for Submission {
@@ -127,6 +167,14 @@ impl Dead for Submission {
 
     fn is_of_the_log(&self) -> bool {
         false
+    }
+
+    fn text(&self) -> String {
+        protocol::queue::encode(self).unwrap_or_default()
+    }
+
+    fn ids(message: &Message<Self>) -> Vec<String> {
+        message.body.items.iter().map(|item| item.id.to_string()).collect()
     }
 
     fn handed(_: &[Message<Self>], _: &mut Wire) {}
@@ -147,6 +195,10 @@ impl Dead for Job {
 
     fn is_of_the_log(&self) -> bool {
         self.work.range().is_some()
+    }
+
+    fn text(&self) -> String {
+        protocol::queue::encode(self).unwrap_or_default()
     }
 
     fn handed(messages: &[Message<Self>], wire: &mut Wire) {

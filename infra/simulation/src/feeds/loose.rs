@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::{Check, Timestamp};
 use lambda_kit::batch::Failed;
 
-use super::{AT_ONCE, Work};
+use super::Work;
 use crate::executor::TaskId;
 use crate::faults::Fault;
 use crate::run::Run;
@@ -51,7 +51,7 @@ impl Loose {
 impl Run {
     pub(super) fn feed_loose(&mut self, queue: &'static str) -> bool {
         let now = self.now();
-        if self.feeds.in_flight(queue) >= AT_ONCE {
+        if !self.feeds.has_room(queue) {
             return false;
         }
         let due = |message: &Loose| message.queue == queue && message.visible_at <= now;

@@ -5,7 +5,7 @@ mod fifo;
 mod loose;
 mod streams;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use domain::{ConnectionId, Job, Line, Submission, Timestamp};
@@ -23,8 +23,23 @@ use crate::run::Run;
 use crate::sources;
 use crate::tokens::Token;
 
-/// Batches of one queue that are worked on at the same time.
-const AT_ONCE: usize = 3;
+/// Batches of each queue that are worked on at the same time, and messages in each, as the topology says.
+pub const AT_ONCE: [(&str, usize, usize); 6] = [
+    ("events", 10, 10),
+    ("events-ordered", 10, 10),
+    ("publications", 20, 10),
+    ("deliveries", 6, 3),
+    ("deliveries-wide", 2, 3),
+    ("presence", 10, 10),
+];
+
+/// A queue is polled again so soon after it gave something.
+const POLLED_WITHIN_MS: u64 = 30;
+
+/// Messages in a batch of a queue.
+fn batch_size(queue: &str) -> usize {
+    AT_ONCE.iter().find(|(name, ..)| *name == queue).map_or(1, |(.., batch)| *batch)
+}
 
 /// What an invocation works on.
 #[derive(Debug)]
@@ -42,6 +57,8 @@ pub(crate) enum Work {
     },
     /// The handshake of a connection.
     Authorize(ConnectionId),
+    /// What backends say in an order of their own.
+    Ordered(Vec<Message<String>>),
     /// Messages for the sequencer.
     Publications(Vec<Message<Submission>>),
     /// Messages for the fan-out.
@@ -65,9 +82,12 @@ pub(crate) struct Feeds {
     messages: u64,
     poisonous: Vec<String>,
     healed: bool,
+    dead_ordered: Vec<Message<String>>,
     dead_publications: Vec<Message<Submission>>,
     dead_deliveries: Vec<Message<Job>>,
     dead_loose: Vec<Loose>,
+    /// What was a dead letter on its way, by id: what came after it need not wait.
+    overtaken: BTreeSet<String>,
     /// Receives after which a message is dead.
     most_receives: u32,
     /// How far the end has been checked.
@@ -126,23 +146,34 @@ impl Feeds {
         self.paused_until.clear();
     }
 
-    fn in_flight(&self, queue: &str) -> usize {
+    /// Whether something was a dead letter on its way.
+    #[must_use]
+    pub(crate) fn was_overtaken(&self, id: &str) -> bool {
+        self.overtaken.contains(id)
+    }
+
+    /// Whether a queue may have another batch worked on.
+    fn has_room(&self, queue: &str) -> bool {
+        let most = AT_ONCE.iter().find(|(name, ..)| *name == queue).map_or(1, |(_, most, _)| *most);
         let of = |work: &&Work| match work {
+            Work::Ordered(_) => queue == "events-ordered",
             Work::Publications(_) => queue == "publications",
             Work::Deliveries(Line::Narrow, _) => queue == "deliveries",
             Work::Deliveries(Line::Wide, _) => queue == "deliveries-wide",
             Work::Loose(of, ..) => *of == queue,
             Work::Records(..) | Work::Call { .. } | Work::Authorize(_) | Work::Reap(_) => false,
         };
-        self.at_work.values().filter(of).count()
+        self.at_work.values().filter(of).count() < most
     }
 }
 
 impl Run {
     /// Invokes for whatever waits. Whether there was anything.
     pub(crate) fn feed(&mut self) -> bool {
-        let publications = self.pipeline.queues.publications.clone();
-        let mut fed = self.feed_fifo("publications", &publications, Work::Publications);
+        let (ordered, publications) =
+            (self.pipeline.queues.events_ordered.clone(), self.pipeline.queues.publications.clone());
+        let mut fed = self.feed_fifo("events-ordered", &ordered, Work::Ordered);
+        fed |= self.feed_fifo("publications", &publications, Work::Publications);
         for (line, name) in [(Line::Narrow, "deliveries"), (Line::Wide, "deliveries-wide")] {
             let queue = self.pipeline.queues.line(line).clone();
             fed |= self.feed_fifo(name, &queue, |messages| Work::Deliveries(line, messages));
@@ -173,15 +204,27 @@ impl Run {
         paused
     }
 
+    /// Whoever polls a queue comes back a moment later: what was sent meanwhile is one batch.
+    fn polls_again_soon(&mut self, queue: &'static str) {
+        let pause_ms = self.shared.lock().dice.below(POLLED_WITHIN_MS);
+        let until = self.now().plus(Duration::from_millis(pause_ms));
+        self.feeds.paused_until.insert(queue, until);
+    }
+
     /// An invocation has ended by itself.
     pub(crate) fn ended(&mut self, task: TaskId, outcome: Outcome) {
         let Some(work) = self.feeds.at_work.remove(&task) else { return };
+        self.check_reads(task, &work);
         match (work, outcome) {
             (Work::Authorize(connection), Outcome::Authorized(decided)) => self.authorized(&connection, decided),
             (Work::Reap(began), Outcome::Run) => self.check_expired_are_closed(task, began),
             (Work::Call { function, connection, began, shown }, Outcome::Answered(answer)) => {
                 self.check_rights(&connection, began, shown, answer.body.as_deref().unwrap_or_default());
                 self.answered(function, &connection, answer.status, answer.body);
+            }
+            (Work::Ordered(messages), Outcome::Batch(failed)) => {
+                let queue = self.pipeline.queues.events_ordered.clone();
+                self.worked_off(task, "events-ordered", &queue, messages, &failed);
             }
             (Work::Publications(messages), Outcome::Batch(failed)) => {
                 let queue = self.pipeline.queues.publications.clone();
@@ -206,7 +249,9 @@ impl Run {
 
     /// An invocation was killed, or never got an answer.
     pub(crate) fn came_to_nothing(&mut self, task: TaskId) {
-        match self.feeds.at_work.remove(&task) {
+        let work = self.feeds.at_work.remove(&task);
+        work.iter().for_each(|work| self.check_reads(task, work));
+        match work {
             Some(Work::Authorize(connection)) => self.authorized(&connection, Err(500)),
             Some(Work::Call { function, connection, began, shown }) => {
                 self.check_rights(&connection, began, shown, "");

@@ -11,6 +11,7 @@ use crate::due::Due;
 use crate::faults::Fault;
 use crate::run::Run;
 use crate::sources::{self, describe};
+use crate::stake::Stake;
 
 /// Records of one invocation.
 const RECORDS: usize = 10;
@@ -67,6 +68,7 @@ impl Run {
     /// Who is forgotten must be gone.
     fn check_forgotten(&self, connection: &ConnectionId) {
         let mut core = self.shared.lock();
+        core.weigh(Stake::Forgotten);
         let Some(socket) = core.sockets.get(connection) else { return };
         if socket.open && socket.held && !socket.black_hole && !socket.closed_by_us {
             core.broke(crate::kind::Kind::LiveReaped, format!("{connection} is open, and was forgotten"));
@@ -101,6 +103,10 @@ impl Run {
             Some(number) => records.iter().position(|record| record.sequence_number == *number).unwrap_or(0),
         };
         line.waiting.drain(..done);
+        if function_of(at) == "presence" {
+            self.check_the_stream(&records[..done]);
+        }
+        let line = &mut self.feeds.lanes[at];
         if failed.is_none() {
             (line.tries, line.at_most) = (0, 0);
             return;

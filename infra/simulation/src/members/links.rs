@@ -190,6 +190,8 @@ impl Run {
         let member = &self.members[at];
         let brought = self.backend.ordered(&member.user_id(), &What::Join(room.clone()));
         let judged_anew = self.now_ms() < member.judged_anew_until_ms || member.ever_denied.contains(&room);
-        said["action"] == "join" && !said["since"].is_null() && !brought && !judged_anew
+        let slow = self.shared.lock().slow.is_some_and(|(slow, _)| slow == at);
+        let excused = slow || self.has_trouble(&room);
+        said["action"] == "join" && !said["since"].is_null() && !brought && !judged_anew && !excused
     }
 }

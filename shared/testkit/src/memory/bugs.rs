@@ -73,11 +73,23 @@ pub enum Bug {
     DeliveredOverstated,
     /// How far a shard is is not noted.
     DeliveredForgotten,
+    /// All jobs wait in one line.
+    JobsInOneLine,
+    /// Who could not be reached at once is tried again in the line of everybody else.
+    LateOnMainLine,
+    /// Jobs of wide rooms wait among those of narrow ones.
+    WideThroughNarrow,
+    /// A page of a shard looks at the members of every room.
+    PageScans,
+    /// Publications are let in, however many.
+    RateIgnored,
+    /// Who is too fast is told half the pause.
+    PauseTooShort,
 }
 
 impl Bug {
     /// Every one of them.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 41] = [
         Self::AcceptBeforeEnqueue,
         Self::ForgetOnAny410,
         Self::NoPaging,
@@ -113,5 +125,11 @@ impl Bug {
         Self::JobsQueuedTwice,
         Self::DeliveredOverstated,
         Self::DeliveredForgotten,
+        Self::JobsInOneLine,
+        Self::LateOnMainLine,
+        Self::WideThroughNarrow,
+        Self::PageScans,
+        Self::RateIgnored,
+        Self::PauseTooShort,
     ];
 }

@@ -7,6 +7,7 @@ use domain::{
 
 use super::bugs::Bug;
 use super::index::Change;
+use super::meter::Asked;
 use super::renewals::expiry;
 use super::store::{Slot, State, Store};
 
@@ -22,6 +23,7 @@ impl Connections for Store {
     }
 
     async fn find(&self, connection: &ConnectionId) -> Result<Option<Connection>> {
+        self.reads_keys(1);
         let found = self.lock().living(connection).cloned();
         if self.has(Bug::BlindReaping) {
             return Ok(found.map(|found| Connection { last_seen_at: Timestamp::default(), ..found }));
@@ -74,6 +76,7 @@ impl Connections for Store {
         }
         let mut silent = self.lock().index.silent(shard, before, now);
         silent.truncate(limit);
+        self.reads(Asked::Watched(limit), silent.len());
         Ok(silent)
     }
 }

@@ -78,8 +78,13 @@ impl<T: Clone> Fifo<T> {
     /// in order. They are invisible for [`VISIBILITY`].
     #[must_use]
     pub fn take(&self) -> Vec<Message<T>> {
+        self.take_at_most(MESSAGES_PER_RECEIVE)
+    }
+
+    /// The same, but no more than `most`.
+    pub fn take_at_most(&self, most: usize) -> Vec<Message<T>> {
         let now = self.clock.now();
-        self.lock().take(now)
+        self.lock().take(most.min(MESSAGES_PER_RECEIVE), now)
     }
 
     /// Finishes a message. Whether the receipt was still good: the last one, and not run out.
@@ -167,11 +172,11 @@ impl<T: Clone> State<T> {
         true
     }
 
-    fn take(&mut self, now: Timestamp) -> Vec<Message<T>> {
+    fn take(&mut self, most: usize, now: Timestamp) -> Vec<Message<T>> {
         let in_flight = self.entries.iter().filter(|entry| entry.visible_at > now);
         let locked: HashSet<String> = in_flight.map(|entry| entry.message.group.clone()).collect();
         let free = |entry: &&mut Entry<T>| !locked.contains(&entry.message.group);
-        let taken = self.entries.iter_mut().filter(free).take(MESSAGES_PER_RECEIVE);
+        let taken = self.entries.iter_mut().filter(free).take(most);
         taken.map(|entry| entry.take(now)).collect()
     }
 

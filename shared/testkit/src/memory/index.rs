@@ -73,6 +73,11 @@ impl Index {
         members.filter(move |(id, _)| after.is_none_or(|after| *id > after)).map(|(_, member)| member)
     }
 
+    /// How many members there are, in whatever room.
+    pub(super) fn everybody(&self) -> usize {
+        self.by_room.values().map(BTreeMap::len).sum()
+    }
+
     pub(super) fn count(&mut self, room: &RoomId, shard: Shard, now: Timestamp) -> usize {
         self.learn(now);
         self.by_room.get(&(room.clone(), shard)).map_or(0, BTreeMap::len)

@@ -6,6 +6,7 @@ use domain::{Change as Happened, Connection, ConnectionId, Member, Membership, R
 use super::bugs::Bug;
 use super::connections::membership_change;
 use super::index::Change;
+use super::meter::Asked;
 use super::store::{State, Store};
 use super::unavailable;
 
@@ -49,10 +50,13 @@ impl Memberships for Store {
     async fn rooms_of(&self, connection: &ConnectionId) -> Result<Vec<RoomId>> {
         let state = self.lock();
         let rooms = state.memberships.get(connection).map(|rooms| rooms.keys());
-        Ok(rooms.into_iter().flatten().cloned().collect())
+        let rooms: Vec<RoomId> = rooms.into_iter().flatten().cloned().collect();
+        self.reads(Asked::RoomsOf(connection.clone()), rooms.len());
+        Ok(rooms)
     }
 
     async fn page(&self, room: &RoomId, shard: Shard, after: Option<&ConnectionId>) -> Result<Page> {
+        self.answers(room, "Query (page)")?;
         let now = self.now();
         let mut state = self.lock();
         if state.empty_pages
@@ -62,6 +66,8 @@ impl Memberships for Store {
         }
         let size = state.page_size;
         let mut members: Vec<Member> = state.index.members(room, shard, after, now).take(size).cloned().collect();
+        let evaluated = if self.has(Bug::PageScans) { state.index.everybody() } else { members.len() };
+        self.reads(Asked::Members(room.clone()), evaluated);
         match self.bug() {
             Some(Bug::NoPaging) => return Ok(Page { members, next: None }),
             Some(Bug::ForgetOnAny410) => {
@@ -77,11 +83,15 @@ impl Memberships for Store {
     }
 
     async fn count(&self, room: &RoomId, shard: Shard) -> Result<u64> {
+        self.answers(room, "Query (count)")?;
         let now = self.now();
-        Ok(self.lock().index.count(room, shard, now) as u64)
+        let members = self.lock().index.count(room, shard, now);
+        self.reads(Asked::Members(room.clone()), members);
+        Ok(members as u64)
     }
 
     async fn members_among(&self, room: &RoomId, connections: &[ConnectionId]) -> Result<Vec<Member>> {
+        self.reads_keys(connections.len());
         let state = self.lock();
         let member = |id| state.member(room, id);
         Ok(connections.iter().filter_map(member).collect())

@@ -10,6 +10,7 @@ use super::store::Store;
 
 impl Rosters for Store {
     async fn occupants(&self, room: &RoomId, connections: &[ConnectionId]) -> Result<Vec<Occupant>> {
+        self.reads_keys(connections.len());
         let state = self.lock();
         let occupant = |connection: &ConnectionId| {
             let membership = state.memberships.get(connection)?.get(room)?;
@@ -20,6 +21,7 @@ impl Rosters for Store {
     }
 
     async fn devices(&self, connections: &[ConnectionId]) -> Result<HashMap<ConnectionId, Device>> {
+        self.reads_keys(connections.len());
         let state = self.lock();
         let device = |id: &ConnectionId| Some((id.clone(), state.living(id)?.device.clone()?));
         Ok(connections.iter().filter_map(device).collect())
@@ -28,6 +30,8 @@ impl Rosters for Store {
 
 impl Presences for Store {
     async fn presence(&self, room: &RoomId) -> Result<Presence> {
+        self.answers(room, "GetItem (presence)")?;
+        self.reads_keys(1);
         Ok(self.lock().presences.get(room).cloned().unwrap_or_default())
     }
 
@@ -50,6 +54,7 @@ impl Presences for Store {
     }
 
     async fn members_counted(&self, room: &RoomId) -> Result<Option<u64>> {
+        self.reads_keys(1);
         Ok(self.lock().presences.get(room).map(Presence::members))
     }
 }

@@ -14,12 +14,15 @@ use super::refused;
 use crate::clock::TurnedClock;
 
 const PUBLICATIONS: &str = "publications.fifo";
+const EVENTS_ORDERED: &str = "events-ordered.fifo";
 const DELIVERIES: &str = "deliveries.fifo";
 const DELIVERIES_WIDE: &str = "deliveries-wide.fifo";
 
 /// The queues between the functions, in memory. Clones are the same queues.
 #[derive(Debug, Clone)]
 pub struct Queues {
+    /// What backends say in an order of their own, as they say it.
+    pub events_ordered: Fifo<String>,
     /// The way to the sequencer.
     pub publications: Fifo<Submission>,
     /// The way to the fan-out, for rooms of few shards.
@@ -39,6 +42,7 @@ impl Queues {
     #[must_use]
     pub fn new(clock: TurnedClock) -> Self {
         Self {
+            events_ordered: Fifo::new(EVENTS_ORDERED, clock.clone()),
             publications: Fifo::new(PUBLICATIONS, clock.clone()),
             deliveries: Fifo::new(DELIVERIES, clock.clone()),
             deliveries_wide: Fifo::new(DELIVERIES_WIDE, clock.clone()),
@@ -87,11 +91,26 @@ impl Queues {
         };
         let reused = late && self.bug == Some(Bug::ReusedDeduplicationId);
         let deduplication_id = if reused { "late".to_owned() } else { job.deduplication_id() };
+        let queue = self.line(if self.bug == Some(Bug::WideThroughNarrow) { Line::Narrow } else { job.line });
         if self.bug == Some(Bug::JobsQueuedTwice) && matches!(job.work, Work::Shard { .. }) {
-            self.line(job.line).send(job.group(), format!("{deduplication_id}.again"), job.clone());
+            queue.send(job.group(), format!("{deduplication_id}.again"), job.clone());
         }
         if !lost {
-            self.line(job.line).send(job.group(), deduplication_id, job.clone());
+            let (group, deduplication_id) = self.line_of(job, deduplication_id);
+            queue.send(group, deduplication_id, job.clone());
+        }
+    }
+
+    /// The group of a job, or the one that a mistake puts it into; and what makes it a repeat there.
+    fn line_of(&self, job: &Job, deduplication_id: String) -> (String, String) {
+        let group = job.group();
+        match (self.bug, &job.work) {
+            (Some(Bug::JobsInOneLine), _) => ("everything".to_owned(), format!("{group}.{deduplication_id}")),
+            (Some(Bug::LateOnMainLine), Work::Late { range, .. }) => {
+                let main = Job { work: Work::Shard { range: range.clone() }, ..job.clone() };
+                (main.group(), deduplication_id)
+            }
+            _ => (group, deduplication_id),
         }
     }
 
@@ -142,6 +161,7 @@ impl Checks for Queues {
 impl Retries for Queues {
     async fn retry_after(&self, receipt: &Receipt, pause: Duration) -> Result<()> {
         let shown = match receipt.queue.as_str() {
+            EVENTS_ORDERED => self.events_ordered.show_after(receipt, pause),
             PUBLICATIONS => self.publications.show_after(receipt, pause),
             DELIVERIES => self.deliveries.show_after(receipt, pause),
             DELIVERIES_WIDE => self.deliveries_wide.show_after(receipt, pause),

@@ -6,6 +6,7 @@ use domain::{Connection, ConnectionId, Holding, Identity, RoomId, Timestamp};
 use super::bugs::Bug;
 use super::connections::membership_change;
 use super::index::Change;
+use super::meter::Asked;
 use super::store::{Slot, Store};
 
 impl Renewals for Store {
@@ -44,7 +45,9 @@ impl Renewals for Store {
             granted: membership.granted || self.has(Bug::RenewalKeepsRooms),
             expires_at: membership.member.expires_at,
         };
-        Ok(held.map(holding).collect())
+        let held: Vec<Holding> = held.map(holding).collect();
+        self.reads(Asked::RoomsOf(connection.clone()), held.len());
+        Ok(held)
     }
 
     async fn extend(&self, connection: &ConnectionId, rooms: &[RoomId], expires_at: Option<Timestamp>) -> Result<()> {
@@ -73,6 +76,7 @@ impl Expiries for Store {
         }
         let mut lapsed = self.lock().index.expired(shard, now, asked_at);
         lapsed.truncate(limit);
+        self.reads(Asked::Watched(limit), lapsed.len());
         Ok(lapsed)
     }
 }

@@ -9,6 +9,7 @@ use domain::{
 };
 
 use super::bugs::Bug;
+use super::meter::Asked;
 use super::refused;
 use super::store::{State, Store};
 
@@ -22,6 +23,8 @@ pub(super) struct Room {
 
 impl Rooms for Store {
     async fn head(&self, room: &RoomId) -> Result<Option<Head>> {
+        self.answers(room, "GetItem (head)")?;
+        self.reads_keys(1);
         let head = self.lock().rooms.get(room).map(|room| room.head.clone());
         if self.has(Bug::JobsNotResent) {
             return Ok(head.map(|head| Head { sent: head.sequence, ..head }));
@@ -36,6 +39,7 @@ impl Rooms for Store {
     }
 
     async fn heads(&self, rooms: &[RoomId]) -> Result<HashMap<RoomId, Head>> {
+        self.reads_keys(rooms.len());
         let state = self.lock();
         let head = |room: &RoomId| Some((room.clone(), state.rooms.get(room)?.head.clone()));
         Ok(rooms.iter().filter_map(head).collect())
@@ -56,6 +60,7 @@ impl Rooms for Store {
     }
 
     async fn known(&self, keys: &[DedupeKey]) -> Result<HashSet<DedupeKey>> {
+        self.reads_keys(keys.len());
         let state = self.lock();
         let known = keys.iter().filter(|key| state.knows(key, self.bug()));
         Ok(known.cloned().collect())
@@ -68,6 +73,7 @@ impl Rooms for Store {
             let why = format!("{count} publications in one transaction; 1 to {most} are allowed");
             return Err(refused("memory append", why));
         }
+        self.answers(&append.room, "TransactWriteItems (append)")?;
         Ok(self.lock().append(append, self.bug()))
     }
 
@@ -80,6 +86,8 @@ impl Rooms for Store {
     }
 
     async fn delivered(&self, room: &RoomId, shard: Shard, epoch: &Epoch) -> Result<Option<Range>> {
+        self.answers(room, "GetItem (delivered)")?;
+        self.reads(Asked::Keys(1), 1);
         let delivered =
             self.lock().rooms.get(room).and_then(|room| room.delivered.get(&(shard, epoch.clone()))).cloned();
         if self.has(Bug::DeliveredOverstated) {
@@ -89,6 +97,7 @@ impl Rooms for Store {
     }
 
     async fn mark_delivered(&self, room: &RoomId, shard: Shard, range: &Range, _: Timestamp) -> Result<()> {
+        self.answers(room, "PutItem (delivered)")?;
         let mut state = self.lock();
         let room = state.rooms.get_mut(room).filter(|_| !self.has(Bug::DeliveredForgotten));
         let Some(Room { delivered, .. }) = room else { return Ok(()) };
@@ -100,11 +109,13 @@ impl Rooms for Store {
     }
 
     async fn log(&self, room: &RoomId, range: &Range, limit: usize, now: Timestamp) -> Result<Vec<Publication>> {
+        self.answers(room, "Query (log)")?;
         let Range { epoch, after, through } = range;
         let state = self.lock();
         let rows = state.log(room, epoch);
         let rows = rows.filter(|row| (after.next()..=*through).contains(&row.position.sequence));
         let mut rows: Vec<Publication> = rows.filter(|row| lives(row, now)).take(limit).cloned().collect();
+        self.reads(Asked::Rows(limit), rows.len());
         if self.has(Bug::ResumePartly) && rows.len() > 1 {
             rows.pop();
         }
@@ -122,7 +133,9 @@ impl Rooms for Store {
         let state = self.lock();
         let rows = state.log(room, epoch).rev();
         let rows = rows.filter(|row| row.position.sequence <= through && lives(row, now));
-        Ok(rows.take(limit).cloned().collect())
+        let rows: Vec<Publication> = rows.take(limit).cloned().collect();
+        self.reads(Asked::Rows(limit), rows.len());
+        Ok(rows)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use domain::ports::Clock;
+use domain::ports::{Clock, Result};
 use domain::{
     Change, Connection, ConnectionId, DedupeKey, Epoch, Head, Identity, Membership, Presence, Publication, RoomId,
     Shard, Timestamp, limits,
@@ -11,7 +11,9 @@ use domain::{
 
 use super::bugs::Bug;
 use super::index::{Index, Lag};
+use super::meter::{Asked, Meter};
 use super::rooms::Room;
+use super::unavailable;
 use crate::clock::TurnedClock;
 
 /// Members in one page of an index unless the test says otherwise.
@@ -25,6 +27,7 @@ pub struct Store {
     clock: TurnedClock,
     state: Arc<Mutex<State>>,
     bug: Option<Bug>,
+    meter: Option<Meter>,
     /// Of whoever reads a head before it writes a membership, by mistake.
     pub(super) remembered: Arc<Mutex<BTreeMap<RoomId, Head>>>,
 }
@@ -43,6 +46,8 @@ pub(super) struct State {
     pub(super) page_size: usize,
     pub(super) empty_pages: bool,
     pub(super) conditions_failed: u64,
+    /// The room of which nothing can be read or written.
+    failing: Option<RoomId>,
 }
 
 /// What stands under a connection's key.
@@ -77,14 +82,45 @@ impl Store {
             page_size: PAGE_SIZE,
             empty_pages: false,
             conditions_failed: 0,
+            failing: None,
         };
-        Self { clock, state: Arc::new(Mutex::new(state)), bug: None, remembered: Arc::default() }
+        Self { clock, state: Arc::new(Mutex::new(state)), bug: None, meter: None, remembered: Arc::default() }
     }
 
     /// The same store, used by somebody new, with this mistake.
     #[must_use]
     pub fn with_bug(&self, bug: Option<Bug>) -> Self {
         Self { bug, remembered: Arc::default(), ..self.clone() }
+    }
+
+    /// The same store, used by somebody whose reads are counted.
+    #[must_use]
+    pub fn metered(&self, meter: &Meter) -> Self {
+        Self { meter: Some(meter.clone()), ..self.clone() }
+    }
+
+    /// Lets every call for one room fail from now on, or none.
+    pub fn set_failing(&self, room: Option<RoomId>) {
+        self.lock().failing = room;
+    }
+
+    /// Whether a room answers at all.
+    pub(super) fn answers(&self, room: &RoomId, operation: &'static str) -> Result<()> {
+        match &self.lock().failing {
+            Some(failing) if failing == room => Err(unavailable(operation, "the room fails")),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn reads(&self, asked: Asked, evaluated: usize) {
+        if let Some(meter) = &self.meter {
+            meter.read(asked, evaluated);
+        }
+    }
+
+    /// Items by their keys: as many are looked at as are asked for.
+    pub(super) fn reads_keys(&self, count: usize) {
+        self.reads(Asked::Keys(count), count);
     }
 
     pub(super) fn bug(&self) -> Option<Bug> {

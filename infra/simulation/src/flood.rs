@@ -1,0 +1,143 @@
+//! Somebody who publishes as fast as it can: what it is told, and whether that is so.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use domain::limits::CONNECTION_RATE;
+use domain::{Code, ConnectionId, RoomId, Timestamp};
+use protocol::reply::{Answer, Failure};
+use protocol::server::ServerFrame;
+
+use crate::due::Due;
+use crate::faults::Fault;
+use crate::kind::Kind;
+use crate::run::Run;
+use crate::stake::Stake;
+
+/// Requests at once, and publications in each: more than a burst.
+const REQUESTS: u64 = 6;
+const ITEMS: u32 = 10;
+/// Ids of its requests are above all that a client gives.
+const FIRST_ID: u64 = 1_000_000_000;
+/// Requests that are judged at the same time may have begun so far apart.
+const AT_THE_SAME_TIME: Duration = Duration::from_millis(250);
+/// So long after it began it looks whether it still is connected.
+const LOOKS_AFTER_MS: u64 = 2_500;
+
+/// What is known of it.
+#[derive(Debug, Default)]
+pub(crate) struct Flood {
+    connection: Option<ConnectionId>,
+    requests: u64,
+    /// What has no answer yet, and whether it repeats what was refused.
+    asked: BTreeMap<u64, (String, bool)>,
+    began: Timestamp,
+    let_in: u64,
+    /// What was refused last, and when it may be repeated.
+    refused: Option<(String, Duration)>,
+}
+
+impl Run {
+    /// A member publishes more at once than anybody may, past the rules of its client.
+    pub(crate) fn flood(&mut self, at: usize, room: &RoomId) {
+        let Some(connection) = self.members[at].links.values().next_back().cloned() else { return };
+        let mut core = self.shared.lock();
+        if !core.sockets.get(&connection).is_some_and(|socket| socket.open && socket.answered) {
+            return;
+        }
+        let requests = self.flood.requests;
+        self.flood = Flood { connection: Some(connection.clone()), requests, began: core.now, ..Flood::default() };
+        for _ in 0..REQUESTS {
+            self.flood.requests += 1;
+            let id = FIRST_ID + self.flood.requests;
+            let item = |n| serde_json::json!({ "pid": format!("flood{}-{n}", self.flood.requests), "data": n });
+            let items: Vec<_> = (0..ITEMS).map(item).collect();
+            let text = serde_json::json!({ "action": "publish", "id": id, "room": room, "items": items }).to_string();
+            self.flood.asked.insert(id, (text.clone(), false));
+            let latency_ms = core.dice.within(1, 30);
+            core.after_ms(latency_ms, Due::FromClient(connection.clone(), text));
+        }
+        core.after_ms(LOOKS_AFTER_MS, Due::Flooded(connection));
+    }
+
+    /// An answer to it, if this is one: its client has not asked.
+    pub(crate) fn floods_hears(&mut self, connection: &ConnectionId, text: &str) -> bool {
+        if self.flood.connection.as_ref() != Some(connection) {
+            return false;
+        }
+        let Ok(ServerFrame::Answer(Answer { id: Some(id), outcome })) = ServerFrame::parse(text) else { return false };
+        let Some((said, repeats)) = self.flood.asked.remove(&id) else { return id > FIRST_ID };
+        match outcome {
+            Ok(_) => self.flood_let_in(&said),
+            Err(failure) if failure.code == Code::RateLimited => self.flood_refused(said, repeats, &failure),
+            Err(_) => {}
+        }
+        if repeats {
+            self.shared.lock().weigh(Stake::LetIn);
+        }
+        self.repeat_what_was_refused(connection);
+        true
+    }
+
+    /// No more than the rate and a burst are let in, whatever the moment.
+    fn flood_let_in(&mut self, said: &str) {
+        let said = serde_json::from_str::<serde_json::Value>(said).unwrap_or_default();
+        let Some(Ok(room)) = said["room"].as_str().map(|room| RoomId::parse(room.to_owned())) else { return };
+        let ids = said["items"].as_array().into_iter().flatten().filter_map(|item| item["pid"].as_str());
+        self.backend.published.extend(ids.map(|id| (room.clone(), id.to_owned())));
+        self.flood.let_in += u64::from(ITEMS);
+        let mut core = self.shared.lock();
+        let elapsed_ms = u64::try_from(core.now.since(self.flood.began).as_millis()).unwrap_or(u64::MAX);
+        let most = u64::from(CONNECTION_RATE.burst()) + CONNECTION_RATE.count_per_second() * elapsed_ms / 1_000;
+        if self.flood.let_in > most && !core.faults.could(Fault::ClocksDiffer) {
+            let what =
+                format!("{} publications of one connection were let in after {elapsed_ms} ms", self.flood.let_in);
+            core.broke(Kind::TooFast, format!("{what}; {most} may be"));
+        }
+    }
+
+    /// A refusal names a moment: later than now, and not later than it would take if a whole burst had just been let in.
+    fn flood_refused(&mut self, said: String, repeats: bool, failure: &Failure) {
+        let mut core = self.shared.lock();
+        if core.faults.could(Fault::ClocksDiffer) || failure.field.is_some() {
+            return;
+        }
+        core.weigh(Stake::TooFast);
+        let most = CONNECTION_RATE.takes(ITEMS) + AT_THE_SAME_TIME;
+        let pause = Duration::from_millis(failure.after_ms.unwrap_or_default());
+        if pause.is_zero() || pause > most {
+            core.broke(
+                Kind::TooFast,
+                format!("{ITEMS} publications may be repeated after {pause:?}, at most {most:?}"),
+            );
+        }
+        if repeats && core.faults.is_calm() {
+            core.broke(Kind::TooFast, format!("what was repeated at the moment named is refused for {pause:?} more"));
+        }
+        self.flood.refused = Some((said, pause));
+    }
+
+    /// Once everything has its answer, what was refused last is repeated at the very moment that it was told.
+    fn repeat_what_was_refused(&mut self, connection: &ConnectionId) {
+        if !self.flood.asked.is_empty() {
+            return;
+        }
+        let Some((said, pause)) = self.flood.refused.take() else { return };
+        let Some(id) = serde_json::from_str::<serde_json::Value>(&said).unwrap_or_default()["id"].as_u64() else {
+            return;
+        };
+        self.flood.asked.insert(id, (said.clone(), true));
+        let mut core = self.shared.lock();
+        let then = core.now.plus(pause);
+        core.at(then, Due::FromClient(connection.clone(), said));
+    }
+
+    /// Nobody is put out for being fast.
+    pub(crate) fn check_flooder_stays(&self, connection: &ConnectionId) {
+        let mut core = self.shared.lock();
+        let open = core.sockets.get(connection).is_some_and(|socket| socket.open && socket.held);
+        if core.faults.is_calm() && !open {
+            core.broke(Kind::TooFast, format!("{connection} was too fast, and has lost its connection"));
+        }
+    }
+}

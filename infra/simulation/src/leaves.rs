@@ -1,0 +1,78 @@
+//! Who was told that it has left a room hears no more of it, whatever the tables say.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use domain::{ConnectionId, RoomId, Timestamp};
+use protocol::reply::Answer;
+use protocol::server::ServerFrame;
+
+use crate::backend::What;
+use crate::kind::Kind;
+use crate::run::Run;
+use crate::stake::Stake;
+
+/// The gateway may run two messages of one client at once: a join that was sent so soon before may count after the leave.
+const CLOSE_TOGETHER: Duration = Duration::from_secs(10);
+
+/// What clients asked for, and were told.
+#[derive(Debug, Default)]
+pub(crate) struct Leaves {
+    /// When somebody last asked to be in a room.
+    asked: BTreeMap<(ConnectionId, RoomId), Timestamp>,
+    /// Leaves without an answer: of which room, and when they were sent.
+    leaving: BTreeMap<(ConnectionId, u64), (RoomId, Timestamp)>,
+    /// Since when somebody knows that it has left.
+    left: BTreeMap<(ConnectionId, RoomId), Timestamp>,
+}
+
+impl Run {
+    /// A request that may be about being in a room has arrived.
+    pub(crate) fn notes_request(&mut self, connection: &ConnectionId, said: &serde_json::Value) {
+        let now = self.now();
+        let named = said["room"].as_str().into_iter();
+        let rooms =
+            named.chain(said["rooms"].as_object().into_iter().flat_map(|rooms| rooms.keys().map(String::as_str)));
+        let rooms: Vec<RoomId> = rooms.filter_map(|room| RoomId::parse(room.to_owned()).ok()).collect();
+        match (said["action"].as_str(), said["id"].as_u64()) {
+            (Some("join" | "sync"), _) => {
+                for room in rooms {
+                    let place = (connection.clone(), room);
+                    self.leaves.left.remove(&place);
+                    self.leaves.asked.insert(place, now);
+                }
+            }
+            (Some("leave"), Some(id)) => {
+                let leaves = rooms.into_iter().map(|room| ((connection.clone(), id), (room, now)));
+                self.leaves.leaving.extend(leaves);
+            }
+            _ => {}
+        }
+    }
+
+    /// A request was answered: whoever asked to leave has left now.
+    pub(crate) fn notes_answer(&mut self, connection: &ConnectionId, body: &str) {
+        let Ok(ServerFrame::Answer(Answer { id: Some(id), outcome })) = ServerFrame::parse(body) else { return };
+        let Some((room, since)) = self.leaves.leaving.remove(&(connection.clone(), id)) else { return };
+        let place = (connection.clone(), room);
+        let asked = self.leaves.asked.get(&place);
+        if outcome.is_ok() && asked.is_none_or(|asked| asked.plus(CLOSE_TOGETHER) < since) {
+            let now = self.now();
+            self.leaves.left.insert(place, now);
+            self.shared.lock().weigh(Stake::Left);
+        }
+    }
+
+    /// Nothing more of a room comes to who has left it, unless a backend brought it back: but for what was on its way.
+    pub(crate) fn check_left(&self, connection: &ConnectionId, room: &RoomId, lingers_ms: u64, text: &str) {
+        let Some(left) = self.leaves.left.get(&(connection.clone(), room.clone())) else { return };
+        let mut core = self.shared.lock();
+        let user = core.sockets.get(connection).and_then(|socket| socket.context.as_ref());
+        let user = user.map(|context| context.identity.user.clone());
+        let ago = core.now.since(*left);
+        let brought = user.is_some_and(|user| self.backend.ordered(&user, &What::Join(room.clone())));
+        if !brought && ago.as_millis() > u128::from(lingers_ms) {
+            core.broke(Kind::LateAfterLeave, format!("{connection} was told {ago:?} ago that it has left: {text}"));
+        }
+    }
+}

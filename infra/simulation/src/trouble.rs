@@ -1,0 +1,206 @@
+//! Trouble that one room has, or one member makes, so that others can be seen not to wait for it.
+
+use std::time::Duration;
+
+use domain::{ConnectionId, Epoch, RoomId, Shards, Timestamp};
+use protocol::stream::Record;
+use testkit::memory::Store;
+use testkit::samples;
+
+use crate::chance::Dice;
+use crate::faults::Faults;
+use crate::kind::Kind;
+use crate::run::Run;
+use crate::stake::Stake;
+use crate::step::{PLAZA, ROOMS, Step};
+
+/// What one room, or one member, is up to, beside the ordinary life of the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Trouble {
+    /// A room of 128 shards is told more than its queue carries, and its members answer slowly.
+    Wide,
+    /// A room is told a hundred things at once, and its members answer slowly.
+    Hot,
+    /// Whatever is read or written of a room fails, for some seconds.
+    Failing,
+    /// A member takes what it is posted slowly, or not at all, for its whole life.
+    Slow,
+    /// A member publishes as fast as it can.
+    Flood,
+}
+
+/// How a slow member takes what it is posted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Slow {
+    /// Its buffer is full.
+    Full,
+    /// It never answers.
+    Hangs,
+    /// It answers when patience is about to end.
+    Crawls,
+}
+
+/// Shards of a room that is wide.
+const WIDE: u16 = 128;
+/// For how long others go on talking while there is trouble.
+const TALK_MS: u64 = 12_000;
+/// How long a member that answers slowly takes for it: not as long as a post waits.
+pub(crate) const SLOW_MS: (u64, u64) = (250, 380);
+
+/// What happens in a run, step by step: when, who, what.
+pub(crate) type Steps = Vec<(u64, usize, Step)>;
+
+impl Trouble {
+    /// Every kind of it.
+    pub const ALL: [Self; 5] = [Self::Wide, Self::Hot, Self::Failing, Self::Slow, Self::Flood];
+
+    /// Of a seed. Where nothing else goes wrong there mostly is some: there it shows whom it keeps waiting.
+    #[must_use]
+    pub fn of(seed: u64, faults: &Faults) -> Option<Self> {
+        let dice = Dice::new(seed, 9);
+        let (which, there_is) = (dice.below(5), dice.happens(if faults.is_calm() { 0.75 } else { 0.12 }));
+        let which = usize::try_from(which).unwrap_or_default();
+        there_is.then(|| Self::ALL[which])
+    }
+
+    /// The user who makes it, beside everybody else.
+    #[must_use]
+    pub(crate) fn user(self) -> Option<&'static str> {
+        match self {
+            Self::Slow => Some("hal"),
+            Self::Flood => Some("gus"),
+            Self::Wide | Self::Hot | Self::Failing => None,
+        }
+    }
+
+    /// What it adds to a run of so many members, in so many rooms.
+    #[must_use]
+    pub(crate) fn steps(self, seed: u64, members: usize, rooms: u64, calm: bool) -> Steps {
+        let dice = Dice::new(seed, 10);
+        let index = |number: u64| usize::try_from(number).unwrap_or_default();
+        let mut steps = Vec::new();
+        let begins = dice.within(5_000, 7_000);
+        let mut events = |count: u64, every_ms: u64, from: u64| {
+            steps.extend((0..count).map(|n| (from + n * every_ms, 0, Step::Event(PLAZA))));
+        };
+        match self {
+            // So far apart that each is sequenced by itself: a job for each shard.
+            Self::Wide => events(if calm { 40 } else { 3 }, 100, begins),
+            Self::Hot => (0..3).for_each(|n| events(if calm { 60 } else { 10 }, 5, begins + n * 2_000)),
+            Self::Failing => events(if calm { 50 } else { 10 }, 120, begins),
+            Self::Slow | Self::Flood => {}
+        }
+        match self {
+            Self::Wide | Self::Hot => {}
+            Self::Failing => {
+                steps.push((begins, 0, Step::Fail));
+                steps.push((begins + dice.within(4_000, 8_000), 0, Step::Mend));
+                let goes = |member: usize| (begins + 500 + dice.below(2_000), member, Step::Leave(PLAZA));
+                steps.extend((0..members).filter(|member| member % 2 == 1).map(goes));
+            }
+            Self::Slow => steps.push((dice.below(3_000), members, Step::Join(0))),
+            Self::Flood => {
+                steps.push((dice.below(3_000), members, Step::Join(0)));
+                steps.extend((0..3).map(|n| (begins + n * 3_000, members, Step::Flood(0))));
+            }
+        }
+        if self.user().is_none() {
+            steps.extend((0..members).map(|member| (dice.below(3_000), member, Step::Join(PLAZA))));
+        }
+        // Others talk meanwhile, in rooms that have nothing to do with it.
+        let many = match self {
+            _ if !calm => 8,
+            Self::Failing => 120,
+            _ => 40,
+        };
+        for n in 0..many {
+            let at = begins + n * TALK_MS / many;
+            let (member, room) = (index(dice.below(members as u64)), index(dice.below(rooms)));
+            steps.push((at, member, Step::Publish(room, 1)));
+        }
+        steps
+    }
+
+    /// The room that it is about.
+    #[must_use]
+    pub(crate) fn room(self) -> Option<RoomId> {
+        self.user().is_none().then(|| samples::room(ROOMS[PLAZA]))
+    }
+
+    /// How long a post to somebody takes because of it, beside what it takes anyway.
+    #[must_use]
+    pub(crate) fn slows(self, text: &str) -> bool {
+        matches!(self, Self::Wide | Self::Hot) && text.contains(&format!("\"{}\"", ROOMS[PLAZA]))
+    }
+
+    /// How the room stands before anybody comes.
+    pub(crate) fn prepares(self, store: &Store) {
+        use domain::ports::Rooms;
+        let Some(room) = self.room().filter(|_| self == Self::Wide) else { return };
+        let grown = async {
+            let head = store.create(&room, &Epoch::from_random(9)).await?;
+            store.grow(&room, head.shards, Shards::new(WIDE)).await
+        };
+        // The memory does what it is asked.
+        let _ = futures::executor::block_on(grown);
+    }
+}
+
+impl Slow {
+    /// Of a seed.
+    #[must_use]
+    pub(crate) fn of(seed: u64) -> Self {
+        match Dice::new(seed, 11).below(3) {
+            0 => Self::Full,
+            1 => Self::Hangs,
+            _ => Self::Crawls,
+        }
+    }
+}
+
+/// Poison delays others by this at the most.
+const TOLD_WITHIN: Duration = Duration::from_secs(10);
+/// Whatever else others are up to delays nobody by more than this.
+const UNDISTURBED: Duration = Duration::from_secs(3);
+
+impl Run {
+    /// Where nothing goes wrong but what nobody can read, and what one room or one member is up to, everybody else is told
+    /// everything in time.
+    pub(crate) fn check_age(&self, connection: &ConnectionId, room: &RoomId, id: &str, accepted_at: Timestamp) {
+        let mut core = self.shared.lock();
+        if !core.faults.is_calm() || self.has_trouble(room) || core.is_slow(connection) {
+            return;
+        }
+        let within = if core.faults.knows_poison() { TOLD_WITHIN } else { UNDISTURBED };
+        let age = core.now.since(self.said_at.get(id).copied().unwrap_or(accepted_at));
+        core.weigh(Stake::Timely);
+        if !self.pipeline.queues.deliveries_wide.is_empty() {
+            core.weigh(Stake::BesideWide);
+        }
+        if age > within {
+            core.broke(Kind::Delayed, format!("{connection} hears {id} of {room} after {age:?}"));
+        }
+    }
+
+    /// The same of the stream that tells who came and went: one room that cannot be looked at does not hold it up.
+    pub(crate) fn check_the_stream(&self, done: &[Record]) {
+        let mut core = self.shared.lock();
+        let within = if core.faults.knows_poison() { TOLD_WITHIN } else { UNDISTURBED };
+        let late = done.iter().map(|record| core.now.since(record.at)).find(|age| *age > within);
+        if let Some(age) = late.filter(|_| core.faults.is_calm()) {
+            core.broke(Kind::Delayed, format!("who came and went is looked at after {age:?}"));
+        }
+    }
+
+    /// Whether a room is the one that has trouble.
+    #[must_use]
+    pub(crate) fn has_trouble(&self, room: &RoomId) -> bool {
+        self.trouble.and_then(Trouble::room).is_some_and(|troubled| troubled == *room)
+    }
+
+    /// A room does not answer from now on, or does again.
+    pub(crate) fn set_failing(&self, failing: bool) {
+        let room = self.trouble.and_then(Trouble::room).filter(|_| failing);
+        self.pipeline.store.set_failing(room);
+    }
+}
