@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use domain::limits::POST_RATE;
+use domain::limits::{POST_RATE, SHARDS_OF_A_NARROW_ROOM};
 use topology::{Topology, Trigger};
 
 /// The account's posts a second; shared with everything on API Gateway.
@@ -46,6 +46,18 @@ fn fan_out_stays_under_80_percent_of_the_accounts_posts() {
     let posts_per_s = concurrency * POST_RATE.count_per_second();
     assert!(posts_per_s * 100 <= ACCOUNT_POSTS_PER_S * 80, "{posts_per_s} posts a second");
     assert!(2 * u64::from(POST_RATE.burst()) <= ACCOUNT_POSTS_AT_ONCE);
+}
+
+#[test]
+fn a_room_of_the_narrow_line_leaves_places_to_others() {
+    let topology = topology();
+    let deliveries = topology.triggers().find_map(|(_, trigger)| match trigger {
+        Trigger::Queue(queue) if queue.queue == "deliveries" => Some(queue),
+        _ => None,
+    });
+    let deliveries = deliveries.unwrap();
+    let taken = u32::from(SHARDS_OF_A_NARROW_ROOM).div_ceil(deliveries.batch_size);
+    assert!(taken < deliveries.maximum_concurrency.unwrap(), "{taken} batches at once");
 }
 
 #[test]

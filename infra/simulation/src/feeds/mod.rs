@@ -28,8 +28,8 @@ pub const AT_ONCE: [(&str, usize, usize); 6] = [
     ("events", 10, 10),
     ("events-ordered", 10, 10),
     ("publications", 20, 10),
-    ("deliveries", 6, 3),
-    ("deliveries-wide", 2, 3),
+    ("deliveries", 6, 4),
+    ("deliveries-wide", 2, 4),
     ("presence", 10, 10),
 ];
 
