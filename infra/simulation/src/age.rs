@@ -12,7 +12,7 @@ use crate::stake::Stake;
 /// Poison delays others by this at the most.
 const TOLD_WITHIN: Duration = Duration::from_secs(10);
 /// Whatever else others are up to delays nobody by more than this.
-const UNDISTURBED: Duration = Duration::from_secs(3);
+const UNDISTURBED: Duration = Duration::from_millis(4_500);
 
 impl Run {
     /// Everybody is told everything in time, but for the room and the member that have the trouble.
