@@ -4,6 +4,7 @@
 //! memory; the clients are the real ones. One thread, one turned clock, one seed: whatever happens, happens again. What each
 //! member must hear, and may, is checked by a model too simple to be wrong ([`check`]).
 
+mod age;
 mod backend;
 mod belonging;
 pub mod campaign;
