@@ -126,7 +126,9 @@ mod tests {
         let mut pacer = pacer();
         let (now, before) = (Timestamp::from_ms(9_000_000), Timestamp::from_ms(1_000));
         (0..3).for_each(|_| pacer.learn(Delivery::Throttled, now, 1.0));
-        (0..2_000).for_each(|_| drop(pacer.turn(now)));
+        for _ in 0..2_000 {
+            let _ = pacer.turn(now);
+        }
         let pause = pacer.turn(before).unwrap_or_default();
         assert!(pause <= 2 * LONGEST_PAUSE, "{pause:?}");
     }
