@@ -4,11 +4,11 @@
 //! that came back (a worker that died, or could not go on) of a job that covers it, or that stands before it and went on to it,
 //! one more, each pass that could not note how far it went one more, and each post whose outcome was unknown one more. A
 //! shard has one such job, but for those that were delivered again, and those that a sequencer queued again after it had
-//! been interrupted. A dead letter that is redriven is one frame more.
+//! been interrupted; and one more while its room passes from the narrow line to the wide one. A dead letter that is redriven is one frame more.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::{ConnectionId, Job, Range, RoomId, Sequence, Shard, Work};
+use domain::{ConnectionId, Job, Line, Range, RoomId, Sequence, Shard, Work};
 use protocol::block::AnyBlock;
 use protocol::server::ServerFrame;
 use testkit::memory::Message;
@@ -111,8 +111,11 @@ impl Wire {
         let late_repeats = (late.len() - late.iter().collect::<BTreeSet<_>>().len()) as u64;
         let reaching = self.jobs.values().filter(|handed| !handed.covers(place) && handed.reaches(place, shards));
         let again: u64 = ours.values().copied().chain(reaching).map(|handed| handed.again).sum();
+        // A room that outgrows the narrow line has two lines for a while, and neither knows of the other's.
+        let has = |line: Line| self.jobs.values().any(|handed| handed.job.line == line && handed.is_of(place, shards));
+        let crossed = u64::from(has(Line::Narrow) && has(Line::Wide));
         let redriven = late.iter().filter(|id| id.starts_with(REDRIVEN)).count() as u64;
-        main.max(1) + late_repeats + redriven + again + passes_back + not_noted + unknown
+        main.max(1) + late_repeats + redriven + again + passes_back + not_noted + crossed + unknown
     }
 
     /// Jobs of a shard that cover the same position under different names, beyond the first: queued again by a sequencer.
@@ -136,11 +139,16 @@ impl Handed {
             })
     }
 
-    /// Whether a pass of it may go on to a position behind it.
-    fn reaches(&self, (room, epoch, sequence): &Place, shards: &BTreeSet<Shard>) -> bool {
-        let before = |range: &Range| range.epoch.to_string() == *epoch && range.after < *sequence;
+    /// Whether it is of the main line of one of these shards, in the life of the room that a position is of.
+    fn is_of(&self, (room, epoch, _): &Place, shards: &BTreeSet<Shard>) -> bool {
+        let same_epoch = |range: &Range| range.epoch.to_string() == *epoch;
         let ours = self.is_main() && self.job.room == *room && shards.contains(&self.job.shard);
-        ours && self.job.work.range().is_some_and(before)
+        ours && self.job.work.range().is_some_and(same_epoch)
+    }
+
+    /// Whether a pass of it may go on to a position behind it.
+    fn reaches(&self, place: &Place, shards: &BTreeSet<Shard>) -> bool {
+        self.is_of(place, shards) && self.job.work.range().is_some_and(|range| range.after < place.2)
     }
 
     fn is_for(&self, connection: &ConnectionId, place: &Place, shards: &BTreeSet<Shard>) -> bool {

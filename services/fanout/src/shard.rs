@@ -127,8 +127,7 @@ where
     /// What a shard is owed of a range, with the beginning of it from the log; `None` if that has been done. The log is read
     /// before the members are: whoever joins later finds there what is delivered now.
     async fn due(&self, job: &Job, range: &Range) -> ports::Result<Option<Due>> {
-        let (done, rows) =
-            try_join(self.tables.delivered(&job.room, job.shard, &range.epoch), self.read_on(job, range)).await?;
+        let (done, rows) = try_join(self.how_far(job, range), self.read_on(job, range)).await?;
         let rest = match &done {
             Some(done) => range.without(done),
             None => Some(range.clone()),
@@ -139,6 +138,22 @@ where
         let own = rows.iter().take_while(|row| row.position.sequence <= rest.through).count();
         let owed = if may_go_on { fills_a_frame(&job.room, &rows, own) } else { own };
         Ok(Some(Due { rest, rows: rows.into_iter().take(owed).collect(), done }))
+    }
+
+    /// How far a shard is. If nobody can read it, that must not keep its members from anything: it only saves posts.
+    async fn how_far(&self, job: &Job, range: &Range) -> ports::Result<Option<Range>> {
+        match self.tables.delivered(&job.room, job.shard, &range.epoch).await {
+            Err(error) if !error.is_transient() => {
+                tracing::warn!(
+                    { field::ROOM_ID.0 } = %job.room,
+                    { field::ROOM_SHARD.0 } = job.shard.get(),
+                    { field::ERROR.0 } = %error,
+                    "not known how far a shard is"
+                );
+                Ok(None)
+            }
+            done => done,
+        }
     }
 
     /// The log from where a range begins, beyond its end; what stands there must not keep the range from being read.

@@ -5,7 +5,7 @@ use simulation::campaign::options;
 use simulation::{Kind, Life, Mistake, Report, Stake, run};
 
 /// Lives that are lived as they are.
-const LIVES: usize = 30;
+const LIVES: usize = 60;
 /// Lives after which a mistake should have been found.
 const MISTAKEN_LIVES: usize = 800;
 

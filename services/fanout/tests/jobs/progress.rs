@@ -78,6 +78,19 @@ async fn what_could_not_be_noted_comes_again_and_nothing_is_lost() {
 }
 
 #[tokio::test]
+async fn if_nobody_can_read_how_far_a_shard_is_its_members_are_told_all_the_same() {
+    let scene = Scene::with(3).await;
+    let members = scene.members(1).await;
+    scene.queue(0, 3).await;
+    let plan = Plan::new()
+        .always(Operation::Delivered, Fault::Before(How::Refused))
+        .always(Operation::MarkDelivered, Fault::Before(How::Refused));
+    let (failed, _) = scene.run_with(plan).await;
+    assert!(failed.is_empty() && scene.letters().is_empty());
+    assert_eq!(heard(&scene.world, &members[0].id), [(1, 3)]);
+}
+
+#[tokio::test]
 async fn what_follows_and_cannot_be_read_does_not_hold_up_a_job() {
     let scene = Scene::with(3).await;
     let members = scene.members(1).await;
