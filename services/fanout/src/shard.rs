@@ -20,6 +20,8 @@ use crate::{Fanout, RESERVE, Shift};
 
 /// Log rows delivered at a time: what a function's memory holds even if each is as large as can be.
 const ROWS_AT_ONCE: usize = 256;
+/// Log rows read beyond a job's own, to fill its frame: even the largest are one page of a query.
+const ROWS_ALONG: u64 = 32;
 /// Connections forgotten at the same time.
 const FORGOTTEN_AT_ONCE: usize = 8;
 
@@ -158,8 +160,8 @@ where
 
     /// The log from where a range begins, beyond its end; what stands there must not keep the range from being read.
     async fn read_on(&self, job: &Job, range: &Range) -> ports::Result<Vec<Publication>> {
-        let (all, now) = (range.and_all_that_follows(), self.clock.now());
-        match self.tables.log(&job.room, &all, ROWS_AT_ONCE, now).await {
+        let (more, now) = (range.and_more(ROWS_ALONG), self.clock.now());
+        match self.tables.log(&job.room, &more, ROWS_AT_ONCE, now).await {
             Err(error) if !error.is_transient() => self.tables.log(&job.room, range, ROWS_AT_ONCE, now).await,
             rows => rows,
         }

@@ -23,8 +23,11 @@ pub struct Pacer {
 
 /// 429s without a success in between from which on the account is taken for throttled.
 const ACCOUNT: u32 = 3;
-/// The longest pause for an account that is throttled; before it is spread.
-const LONGEST_PAUSE: Duration = Duration::from_millis(200);
+/// The shortest pause for an account that is throttled; before it is spread.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(25);
+/// So often it is doubled.
+const DOUBLINGS: u32 = 3;
+const LONGEST_PAUSE: Duration = Duration::from_millis(25 << DOUBLINGS);
 
 impl Pacer {
     /// Starts with as many as are allowed at the most, and a whole burst.
@@ -72,7 +75,7 @@ impl Pacer {
             return;
         }
         self.allowed = (self.allowed / 2.0).max(1.0);
-        let doubled = Duration::from_millis(25 << (self.throttled_in_a_row - ACCOUNT).min(3)).min(LONGEST_PAUSE);
+        let doubled = SHORTEST_PAUSE * (1 << (self.throttled_in_a_row - ACCOUNT).min(DOUBLINGS));
         self.paused_until = now.plus(doubled.mul_f64(1.0 + jitter.clamp(0.0, 1.0)));
     }
 }

@@ -38,10 +38,10 @@ impl Range {
         done.epoch != self.epoch || done.through <= self.through
     }
 
-    /// The same and everything that follows.
+    /// The same, and so many positions that follow.
     #[must_use]
-    pub fn and_all_that_follows(&self) -> Self {
-        Self { through: Sequence::new(u64::MAX), ..self.clone() }
+    pub fn and_more(&self, count: u64) -> Self {
+        Self { through: Sequence::new(self.through.get().saturating_add(count)), ..self.clone() }
     }
 
     /// What has been delivered, once this has been too: both if they touch. Of a hole between them nobody can say more than
