@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use domain::ports::{self, Chance, Clock, Connections, DeadLetter, DeadLetters, Gateway, Jobs, Memberships, Rooms};
-use domain::{ConnectionId, Job, LateMember, Work, limits};
+use domain::{ConnectionId, Job, LateMember, Work};
 use lambda_kit::batch::{Failed, Message};
 
 use crate::tally::Tally;
@@ -72,7 +72,7 @@ where
         let members: Vec<LateMember> = members.into_iter().map(LateMember::new).collect();
         let not_before = self.clock.now();
         members
-            .chunks(limits::MEMBERS_PER_LATE_JOB)
+            .chunks(self.limits.members_per_late_job)
             .map(|members| Work::Late { range: range.clone(), attempt: 1, not_before, members: members.to_vec() })
             .map(|work| Job { work, ..job.clone() })
             .collect()

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use domain::{ConnectionId, Format, Member, Publication, RoomId, limits};
+use domain::{ConnectionId, Format, Member, Publication, RoomId};
 use protocol::block::{Block, runs};
 use protocol::classic;
 use protocol::server::blocks_frame;
@@ -25,9 +25,9 @@ struct Silent {
 }
 
 impl Frames {
-    /// One frame for as many publications as fit; one for each, in the classic format.
-    pub(crate) fn of(room: &RoomId, rows: &[Publication]) -> Self {
-        let runs = runs(room, rows, limits::FRAME_BYTES);
+    /// One frame for as many publications as fit `frame_bytes`; one for each, in the classic format.
+    pub(crate) fn of(room: &RoomId, rows: &[Publication], frame_bytes: usize) -> Self {
+        let runs = runs(room, rows, frame_bytes);
         let silent = rows.iter().filter(|row| !row.echo).filter_map(|row| row.sender.clone());
         Self {
             blocks: runs.iter().map(|run| blocks_frame(&Block::of(room, run))).collect(),

@@ -1,19 +1,14 @@
 //! The late line of a shard: members that are owed a range and could not be given it at once.
 
 use domain::ports::{self, Chance, Clock, Connections, DeadLetters, Gateway, Jobs, Memberships, Rooms};
-use domain::{
-    ConnectionId, Delivery, Job, LateMember, Member, Probe, Publication, Range, Strike, Timestamp, Work, limits,
-};
+use domain::{ConnectionId, Delivery, Job, LateMember, Member, Probe, Publication, Range, Strike, Timestamp, Work};
 use futures::{StreamExt, stream};
 use lambda_kit::batch::{Failed, Message};
 use telemetry::field;
 
 use crate::frames::Frames;
 use crate::tally::Tally;
-use crate::{Fanout, RESERVE, Shift};
-
-/// Log rows a late member is given at the most; one that has missed more is closed, returns and syncs.
-const ROWS_AT_ONCE: usize = 256;
+use crate::{Fanout, Shift};
 
 impl<T, Q, G, C, R> Fanout<T, Q, G, C, R>
 where
@@ -60,7 +55,7 @@ where
         let now = self.clock.now();
         let current = self.tables.members_among(&job.room, &ids).await?;
         let current: Vec<Member> = current.into_iter().filter(|member| !member.is_expired(now)).collect();
-        let rows = self.tables.log(&job.room, range, ROWS_AT_ONCE, now).await?;
+        let rows = self.tables.log(&job.room, range, self.limits.log_page_rows, now).await?;
         let strikes = self.try_all(current, members, &rows, job, shift, tally).await;
         let (mut again, mut gone) = (Vec::new(), Vec::new());
         for (member, strike) in strikes {
@@ -89,14 +84,14 @@ where
         shift: &Shift<'_>,
         tally: &mut Tally,
     ) -> Vec<(Member, Strike)> {
-        let frames = &Frames::of(&job.room, rows);
+        let frames = &Frames::of(&job.room, rows, self.limits.frame_bytes);
         let late = |id: &ConnectionId| members.iter().find(|late| late.connection == *id).cloned();
         let owed = current.into_iter().filter_map(|member| late(&member.connection).map(|late| (member, late)));
         let tries = stream::iter(owed.collect::<Vec<_>>()).map(|(member, late)| async move {
             let (delivery, probe) = self.try_one(&member, frames, shift).await;
             (member, delivery, late.after(delivery, probe))
         });
-        let done: Vec<_> = tries.buffer_unordered(limits::POSTS_IN_FLIGHT).collect().await;
+        let done: Vec<_> = tries.buffer_unordered(self.limits.posts_in_flight).collect().await;
         let mut strikes = Vec::with_capacity(done.len());
         for (member, delivery, strike) in done {
             tally.post(delivery);
@@ -108,7 +103,7 @@ where
     /// All frames once; after a 429, a look that tells whose fault it was.
     async fn try_one(&self, member: &Member, frames: &Frames, shift: &Shift<'_>) -> (Delivery, Option<Probe>) {
         for frame in frames.for_member(member) {
-            if shift.deadline.left(self.clock.now(), RESERVE).is_zero() {
+            if shift.deadline.left(self.clock.now(), self.limits.hand_over).is_zero() {
                 return (Delivery::Throttled, None);
             }
             match shift.posts.post(&self.gateway, &self.clock, &self.chance, member, frame).await {

@@ -14,10 +14,8 @@ mod posts;
 mod shard;
 mod tally;
 
-use std::time::Duration;
-
 use domain::ports::{self, Chance, Clock, Connections, DeadLetters, Gateway, Jobs, Memberships, Rooms};
-use domain::{Job, Work};
+use domain::{Job, Limits, Work};
 use futures::future::join_all;
 use lambda_kit::batch::{Failed, Message};
 use lambda_kit::deadline::Deadline;
@@ -30,9 +28,6 @@ pub use config::Config;
 use crate::posts::Posts;
 use crate::tally::Tally;
 
-/// What is kept of the deadline for handing over who could not be reached in time.
-const RESERVE: Duration = Duration::from_millis(900);
-
 /// Delivers.
 #[derive(Debug)]
 pub struct Fanout<T, Q, G, C, R> {
@@ -42,6 +37,7 @@ pub struct Fanout<T, Q, G, C, R> {
     clock: C,
     chance: R,
     posts: Posts,
+    limits: Limits,
 }
 
 /// What the work of one invocation shares.
@@ -61,7 +57,14 @@ where
     /// Over these ports.
     #[must_use]
     pub fn new(tables: T, queues: Q, gateway: G, clock: C, chance: R) -> Self {
-        Self { tables, queues, gateway, clock, chance, posts: Posts::new() }
+        let limits = Limits::default();
+        Self { tables, queues, gateway, clock, chance, posts: Posts::new(limits), limits }
+    }
+
+    /// With other limits than those of [`domain::limits`].
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { posts: Posts::new(limits), limits, ..self }
     }
 
     /// Works off one group: a shard's main line, or its late line.

@@ -14,7 +14,7 @@ use protocol::block::{EphemeralBlock, EphemeralMessage, PresenceBlock};
 use protocol::server::{ephemeral_frame, presence_frame};
 
 use crate::tally::Tally;
-use crate::{Fanout, RESERVE, Shift, come_back};
+use crate::{Fanout, Shift, come_back};
 
 impl<T, Q, G, C, R> Fanout<T, Q, G, C, R>
 where
@@ -38,7 +38,7 @@ where
             }
         }
         let Some((_, job)) = messages.first().cloned() else { return Vec::new() };
-        match self.post_once(&job, &waiting.into_words(&job.room), shift, tally).await {
+        match self.post_once(&job, &waiting.into_words(&job.room, self.limits.frame_bytes), shift, tally).await {
             Ok(()) => Vec::new(),
             Err(error) => come_back(&job, messages.into_iter().map(|(message, _)| message), &error),
         }
@@ -52,7 +52,7 @@ where
             let now = self.clock.now();
             let hears = |member: &Member| member.format == Format::RoomsV1 && !member.is_expired(now);
             let posts = stream::iter(page.members.into_iter().filter(hears)).map(|member| async move {
-                if shift.deadline.left(self.clock.now(), RESERVE).is_zero() {
+                if shift.deadline.left(self.clock.now(), self.limits.hand_over).is_zero() {
                     return (member.connection, None);
                 }
                 let mut delivery = None;
@@ -64,7 +64,7 @@ where
                 }
                 (member.connection, delivery)
             });
-            let mut posts = posts.buffer_unordered(limits::POSTS_IN_FLIGHT);
+            let mut posts = posts.buffer_unordered(self.limits.posts_in_flight);
             while let Some((connection, delivery)) = posts.next().await {
                 delivery.into_iter().for_each(|delivery| tally.post(delivery));
                 if delivery == Some(Delivery::Gone) {
@@ -105,18 +105,18 @@ impl Waiting {
         }
     }
 
-    fn into_words(self, room: &RoomId) -> Words {
+    fn into_words(self, room: &RoomId, frame_bytes: usize) -> Words {
         let said = latest(self.said);
         let told = self.told.map(|told| presence_frame(&PresenceBlock { room: room.clone(), p: told }));
         let silent = said.iter().filter(|said| !said.echo).filter_map(|said| said.from.clone());
         let silent = silent
             .map(|reader| {
                 let heard = said.iter().filter(|said| said.echo || said.from.as_ref() != Some(&reader));
-                let frames = ephemeral_frames(room, heard).into_iter().chain(told.clone()).collect();
+                let frames = ephemeral_frames(room, heard, frame_bytes).into_iter().chain(told.clone()).collect();
                 (reader, frames)
             })
             .collect();
-        let frames = ephemeral_frames(room, said.iter()).into_iter().chain(told).collect();
+        let frames = ephemeral_frames(room, said.iter(), frame_bytes).into_iter().chain(told).collect();
         Words { frames, silent }
     }
 }
@@ -138,8 +138,8 @@ impl Words {
 /// What an ephemeral publication takes in a frame beside its data: its author, key, sender, and their names.
 const OVERHEAD_BYTES: usize = 512;
 
-/// As many as fit into each frame.
-fn ephemeral_frames<'a>(room: &RoomId, said: impl Iterator<Item = &'a Said>) -> Vec<Bytes> {
+/// As many as fit `frame_bytes` into each frame.
+fn ephemeral_frames<'a>(room: &RoomId, said: impl Iterator<Item = &'a Said>, frame_bytes: usize) -> Vec<Bytes> {
     let (mut frames, mut e, mut bytes): (Vec<Bytes>, Vec<EphemeralMessage>, usize) = (Vec::new(), Vec::new(), 0);
     let mut close = |e: &mut Vec<EphemeralMessage>| {
         if !e.is_empty() {
@@ -148,7 +148,7 @@ fn ephemeral_frames<'a>(room: &RoomId, said: impl Iterator<Item = &'a Said>) -> 
     };
     for one in said {
         let size = one.data.as_json().len() + OVERHEAD_BYTES;
-        if bytes + size > limits::FRAME_BYTES {
+        if bytes + size > frame_bytes {
             close(&mut e);
             bytes = 0;
         }

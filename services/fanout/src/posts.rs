@@ -3,8 +3,9 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use domain::limits::POST_RATE;
 use domain::ports::{Chance, Clock, Gateway};
-use domain::{Delivery, Member, Next, Pacer, Timestamp, limits};
+use domain::{Delivery, Limits, Member, Next, Pacer, Timestamp};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::tally::Outcomes;
@@ -15,6 +16,7 @@ use crate::tally::Outcomes;
 pub(crate) struct Posts {
     permits: Semaphore,
     pace: Mutex<Pace>,
+    limits: Limits,
 }
 
 #[derive(Debug)]
@@ -31,10 +33,10 @@ pub(crate) struct Reached {
 }
 
 impl Posts {
-    pub(crate) fn new() -> Self {
-        let pace =
-            Pace { pacer: Pacer::new(limits::POSTS_IN_FLIGHT, limits::POST_RATE), permits: limits::POSTS_IN_FLIGHT };
-        Self { permits: Semaphore::new(limits::POSTS_IN_FLIGHT), pace: Mutex::new(pace) }
+    pub(crate) fn new(limits: Limits) -> Self {
+        let in_flight = limits.posts_in_flight;
+        let pace = Pace { pacer: Pacer::new(in_flight, POST_RATE), permits: in_flight };
+        Self { permits: Semaphore::new(in_flight), pace: Mutex::new(pace), limits }
     }
 
     /// Posts a member's frames in order, each with the tries and the time of the main line.
@@ -54,7 +56,8 @@ impl Posts {
                 tries += 1;
                 let delivery = self.post(gateway, clock, chance, member, frame).await;
                 posts.add(delivery);
-                match Next::after(delivery, tries, clock.now().since(begun), chance.fraction()) {
+                let (spent, time) = (clock.now().since(begun), self.limits.time_on_the_main_line);
+                match Next::after(delivery, tries, spent, time, chance.fraction()) {
                     Next::Retry { after } => clock.sleep(after).await,
                     Next::Done | Next::GiveUp => break,
                     next @ (Next::Forget | Next::Late) => return Reached { next, posts },

@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use domain::flow::forget;
 use domain::ports::{self, Chance, Clock, Connections, DeadLetters, Gateway, Jobs, Memberships, Rooms};
-use domain::{
-    ConnectionId, Job, LateMember, Member, Next, Publication, Range, RoomId, Work, coalesce, late_pause, limits,
-};
+use domain::{ConnectionId, Job, LateMember, Member, Next, Publication, Range, RoomId, Work, coalesce, late_pause};
 use futures::future::try_join;
 use futures::{StreamExt, stream};
 use lambda_kit::batch::{Failed, Message};
@@ -16,12 +14,8 @@ use telemetry::field;
 use crate::dead::Stopped;
 use crate::frames::Frames;
 use crate::tally::Tally;
-use crate::{Fanout, RESERVE, Shift};
+use crate::{Fanout, Shift};
 
-/// Log rows delivered at a time: what a function's memory holds even if each is as large as can be.
-const ROWS_AT_ONCE: usize = 256;
-/// Log rows read beyond a job's own, to fill its frame: even the largest are one page of a query.
-const ROWS_ALONG: u64 = 32;
 /// Connections forgotten at the same time.
 const FORGOTTEN_AT_ONCE: usize = 8;
 
@@ -45,9 +39,9 @@ struct Due {
 }
 
 /// How many rows fill the frame in which the last of the first `own` goes: a post of it costs the same.
-fn fills_a_frame(room: &RoomId, rows: &[Publication], own: usize) -> usize {
+fn fills_a_frame(room: &RoomId, rows: &[Publication], own: usize, frame_bytes: usize) -> usize {
     let mut end = 0;
-    for run in runs(room, rows, limits::FRAME_BYTES) {
+    for run in runs(room, rows, frame_bytes) {
         if end >= own {
             break;
         }
@@ -122,7 +116,7 @@ where
                 return Ok(());
             }
             (rest.after, done) = (through, Some(range));
-            rows = self.tables.log(&job.room, &rest, ROWS_AT_ONCE, self.clock.now()).await?;
+            rows = self.tables.log(&job.room, &rest, self.limits.log_page_rows, self.clock.now()).await?;
         }
     }
 
@@ -138,7 +132,7 @@ where
         let rows = if rest.after == range.after { rows } else { self.read_on(job, &rest).await? };
         let may_go_on = done.as_ref().is_none_or(|done| rest.is_last_after(done));
         let own = rows.iter().take_while(|row| row.position.sequence <= rest.through).count();
-        let owed = if may_go_on { fills_a_frame(&job.room, &rows, own) } else { own };
+        let owed = if may_go_on { fills_a_frame(&job.room, &rows, own, self.limits.frame_bytes) } else { own };
         Ok(Some(Due { rest, rows: rows.into_iter().take(owed).collect(), done }))
     }
 
@@ -160,9 +154,11 @@ where
 
     /// The log from where a range begins, beyond its end; what stands there must not keep the range from being read.
     async fn read_on(&self, job: &Job, range: &Range) -> ports::Result<Vec<Publication>> {
-        let (more, now) = (range.and_more(ROWS_ALONG), self.clock.now());
-        match self.tables.log(&job.room, &more, ROWS_AT_ONCE, now).await {
-            Err(error) if !error.is_transient() => self.tables.log(&job.room, range, ROWS_AT_ONCE, now).await,
+        let (more, now) = (range.and_more(self.limits.log_rows_along), self.clock.now());
+        match self.tables.log(&job.room, &more, self.limits.log_page_rows, now).await {
+            Err(error) if !error.is_transient() => {
+                self.tables.log(&job.room, range, self.limits.log_page_rows, now).await
+            }
             rows => rows,
         }
     }
@@ -188,7 +184,7 @@ where
         leftover: &mut Leftover,
         tally: &mut Tally,
     ) -> ports::Result<()> {
-        let frames = Frames::of(&job.room, rows);
+        let frames = Frames::of(&job.room, rows, self.limits.frame_bytes);
         let mut after: Option<ConnectionId> = None;
         loop {
             let page = self.tables.page(&job.room, job.shard, after.as_ref()).await?;
@@ -215,14 +211,14 @@ where
         let now = self.clock.now();
         let owed = members.into_iter().filter(|member| !member.is_expired(now));
         let posts = stream::iter(owed).map(|member| async move {
-            if shift.deadline.left(self.clock.now(), RESERVE).is_zero() {
+            if shift.deadline.left(self.clock.now(), self.limits.hand_over).is_zero() {
                 return (member.connection, None);
             }
             let frames = frames.for_member(&member);
             let reached = shift.posts.deliver(&self.gateway, &self.clock, &self.chance, &member, frames).await;
             (member.connection, Some(reached))
         });
-        let mut posts = posts.buffer_unordered(limits::POSTS_IN_FLIGHT);
+        let mut posts = posts.buffer_unordered(self.limits.posts_in_flight);
         while let Some((connection, reached)) = posts.next().await {
             let Some(reached) = reached else {
                 leftover.late.push(connection);
@@ -270,7 +266,7 @@ where
         let pause: Duration = late_pause(attempt, self.chance.fraction());
         let not_before = self.clock.now().plus(pause);
         let jobs: Vec<Job> = members
-            .chunks(limits::MEMBERS_PER_LATE_JOB)
+            .chunks(self.limits.members_per_late_job)
             .map(|members| Work::Late { range: range.clone(), attempt, not_before, members: members.to_vec() })
             .map(|work| Job { work, ..job.clone() })
             .collect();

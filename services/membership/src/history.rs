@@ -1,7 +1,7 @@
 //! History: a page of what was published, latest first to find, in order to read.
 
 use domain::ports::{Chance, Clock};
-use domain::{Code, Epoch, Publication, Reject, RoomId, Sequence, limits};
+use domain::{Code, Epoch, Publication, Reject, RoomId, Sequence};
 use protocol::block::{Block, Message};
 use protocol::reply::History;
 
@@ -30,7 +30,7 @@ impl<P: Ports, C: Clock, R: Chance> Membership<P, C, R> {
         let through = before.map_or(head.sequence, |before| Sequence::new(before.get().saturating_sub(1)));
         let rows = self.ports.log_backwards(room, &head.epoch, through, limit, asked.now).await.map_err(unavailable)?;
         let found = rows.len();
-        let mut page = first_that_fit(rows);
+        let mut page = first_that_fit(rows, self.limits.replay_bytes);
         let more = found == limit || page.len() < found;
         page.reverse();
         let first = page.first().map(|row| row.position.sequence);
@@ -44,11 +44,11 @@ impl<P: Ports, C: Clock, R: Chance> Membership<P, C, R> {
     }
 }
 
-fn first_that_fit(mut rows: Vec<Publication>) -> Vec<Publication> {
+fn first_that_fit(mut rows: Vec<Publication>, budget_bytes: usize) -> Vec<Publication> {
     let mut bytes = 0;
     let fitting = rows.iter().take_while(|row| {
         bytes += Message::size_bytes(row);
-        bytes <= limits::REPLAY_BYTES
+        bytes <= budget_bytes
     });
     let fitting = fitting.count();
     rows.truncate(fitting);

@@ -25,7 +25,7 @@ impl<P: Ports, C: Clock, R: Chance> Membership<P, C, R> {
         let held = self.held(asked).await?;
         let beyond = too_many(held.keys(), [room]).contains(room);
         let entered = self.enter(asked, room, held.get(room), beyond).await?;
-        let mut budget_bytes = limits::REPLAY_BYTES;
+        let mut budget_bytes = self.limits.replay_bytes;
         self.joined(asked, room, since, entered, &mut budget_bytes, summary).await
     }
 
@@ -47,7 +47,7 @@ impl<P: Ports, C: Clock, R: Chance> Membership<P, C, R> {
             (room, since, entered)
         });
         let entered: Vec<_> = entering.buffered(ROOMS_AT_ONCE).collect().await;
-        let mut budget_bytes = limits::REPLAY_BYTES;
+        let mut budget_bytes = self.limits.replay_bytes;
         let mut synced = BTreeMap::new();
         for (room, since, entered) in entered {
             let joined = match entered {

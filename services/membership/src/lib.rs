@@ -14,7 +14,7 @@ mod who;
 
 use domain::flow::Joiner;
 use domain::ports::{self, Chance, Clock, Connections, Memberships, Presences, Renewals, Rooms, Rosters, Standing};
-use domain::{Code, Endpoint, Identity, Member, Reject, RoomId, Timestamp, limits};
+use domain::{Code, Endpoint, Identity, Limits, Member, Reject, RoomId, Timestamp, limits};
 use lambda_kit::start::Routes;
 use lambda_kit::websocket::{Answer, Call};
 use protocol::reply::{Done, Reply};
@@ -42,6 +42,7 @@ pub struct Membership<P, C, R> {
     chance: R,
     endpoint: Option<Endpoint>,
     room_members: u64,
+    limits: Limits,
 }
 
 /// What a request came to.
@@ -63,13 +64,20 @@ impl<P: Ports, C: Clock, R: Chance> Membership<P, C, R> {
     /// Over these ports. `endpoint` is where members are posted to; without it, where each event says.
     #[must_use]
     pub fn new(ports: P, verifier: Verifier, clock: C, chance: R, endpoint: Option<Endpoint>) -> Self {
-        Self { ports, verifier, clock, chance, endpoint, room_members: limits::ROOM_MEMBERS }
+        let (room_members, limits) = (limits::ROOM_MEMBERS, Limits::default());
+        Self { ports, verifier, clock, chance, endpoint, room_members, limits }
     }
 
     /// A room takes so many connections.
     #[must_use]
     pub fn with_room_members(self, room_members: u64) -> Self {
         Self { room_members, ..self }
+    }
+
+    /// With other limits than those of [`domain::limits`].
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
     }
 
     async fn serve(&self, call: &Call, action: Action, summary: &mut Summary) -> Result<Outcome, Reject> {

@@ -6,9 +6,6 @@ use protocol::block::{Block, Message};
 
 use crate::{Asked, Membership, Ports, unavailable};
 
-/// Rows read at a time: about what one reply carries of small publications.
-const ROWS_AT_ONCE: usize = 64;
-
 /// What a reply carries of a room's log.
 #[derive(Debug, Default)]
 pub(crate) struct Replay {
@@ -63,7 +60,8 @@ impl<P: Ports, C: Clock, R: Chance> Membership<P, C, R> {
                 return Ok(Some(run));
             }
             let range = Range { epoch: head.epoch.clone(), after, through: head.sequence };
-            let rows = self.ports.log(room, &range, ROWS_AT_ONCE, asked.now).await.map_err(unavailable)?;
+            let rows = self.ports.log(room, &range, self.limits.replay_page_rows, asked.now).await;
+            let rows = rows.map_err(unavailable)?;
             let fitting = fit(&rows, after, *budget_bytes, Message::size_bytes).filter(|_| !rows.is_empty());
             let Some(taken) = fitting else {
                 return Ok((!run.is_empty()).then_some(run));

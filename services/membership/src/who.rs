@@ -103,7 +103,7 @@ impl<P: Ports, C: Clock, R: Chance> Membership<P, C, R> {
             let device = |one: &Occupant| devices.get(&one.connection).cloned();
             let user = present(user, occupants, occupants.iter().filter_map(device).collect());
             bytes += user.size_bytes();
-            if bytes > limits::REPLAY_BYTES {
+            if bytes > self.limits.replay_bytes {
                 break;
             }
             users.push(user);

@@ -9,7 +9,7 @@ mod config;
 use std::time::Duration;
 
 use domain::ports::{Appended, Chance, Charges, Clock, DeadLetter, DeadLetters, Error, Jobs, Rooms};
-use domain::{Append, DedupeKey, Epoch, Head, Job, RoomId, Submission, Whisper, Work, plan, whisper};
+use domain::{Append, DedupeKey, Epoch, Head, Job, Limits, RoomId, Submission, Whisper, Work, plan, whisper};
 use futures::future::join_all;
 use lambda_kit::batch::{Failed, Message};
 use lambda_kit::deadline::Deadline;
@@ -31,6 +31,7 @@ pub struct Sequencer<T, Q, C, R> {
     queues: Q,
     clock: C,
     chance: R,
+    limits: Limits,
 }
 
 /// Somebody else was always faster.
@@ -59,7 +60,13 @@ where
     /// Over these ports.
     #[must_use]
     pub fn new(tables: T, queues: Q, clock: C, chance: R) -> Self {
-        Self { tables, queues, clock, chance }
+        Self { tables, queues, clock, chance, limits: Limits::default() }
+    }
+
+    /// With other limits than those of [`domain::limits`].
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
     }
 
     async fn group(&self, messages: Vec<Message>) -> (Vec<Failed>, Tally) {
@@ -177,7 +184,8 @@ where
         for _ in 0..RACES {
             let head = self.head(room).await?;
             let known = self.tables.known(keys).await?;
-            let appends = plan(&head, &known, submissions, self.clock.now());
+            let per_transaction = self.limits.publications_per_transaction;
+            let appends = plan(&head, &known, submissions, self.clock.now(), per_transaction);
             if let Some(head) = self.append_all(head, &appends, tally).await? {
                 tally.deduped += (keys.len() as u64).saturating_sub(tally.sequenced);
                 return Ok(head);

@@ -77,25 +77,21 @@ pub enum Next {
 }
 
 impl Next {
-    /// Decides after the `tries`-th try, `spent` after the first began. `jitter` in 0..1 spreads the pauses.
+    /// Decides after the `tries`-th try, `spent` after the first began, with `time` for all of them. `jitter` in 0..1 spreads the pauses.
     #[must_use]
-    pub fn after(delivery: Delivery, tries: u32, spent: Duration, jitter: f64) -> Self {
+    pub fn after(delivery: Delivery, tries: u32, spent: Duration, time: Duration, jitter: f64) -> Self {
         match delivery {
             Delivery::Delivered => Self::Done,
             Delivery::Gone => Self::Forget,
             Delivery::TooLarge => Self::GiveUp,
             Delivery::NotReady => Self::Late,
-            Delivery::Throttled | Delivery::Failed => Self::retry(tries, spent, jitter),
+            Delivery::Throttled | Delivery::Failed => Self::retry(tries, spent, time, jitter),
         }
     }
 
-    fn retry(tries: u32, spent: Duration, jitter: f64) -> Self {
+    fn retry(tries: u32, spent: Duration, time: Duration, jitter: f64) -> Self {
         let after = Duration::from_millis(50).mul_f64(1.0 + jitter.clamp(0.0, 1.0));
-        if tries < limits::TRIES_ON_THE_MAIN_LINE && spent + after < limits::TIME_ON_THE_MAIN_LINE {
-            Self::Retry { after }
-        } else {
-            Self::Late
-        }
+        if tries < limits::TRIES_ON_THE_MAIN_LINE && spent + after < time { Self::Retry { after } } else { Self::Late }
     }
 }
 
@@ -107,7 +103,10 @@ mod tests {
     #[test]
     fn a_member_gets_two_tries_and_500_ms() {
         let retries = |tries, ms| {
-            matches!(Next::after(Delivery::Failed, tries, Duration::from_millis(ms), 0.5), Next::Retry { .. })
+            matches!(
+                Next::after(Delivery::Failed, tries, Duration::from_millis(ms), limits::TIME_ON_THE_MAIN_LINE, 0.5),
+                Next::Retry { .. }
+            )
         };
         assert!(retries(1, 0) && retries(1, 400));
         assert!(!retries(2, 0) && !retries(1, 450));
@@ -117,9 +116,9 @@ mod tests {
         #[test]
         fn only_a_410_forgets_a_connection(tries in 0_u32..9, ms in 0_u64..9_999, jitter in 0.0..1.0) {
             for delivery in [Delivery::Delivered, Delivery::NotReady, Delivery::Throttled, Delivery::TooLarge, Delivery::Failed] {
-                prop_assert_ne!(Next::after(delivery, tries, Duration::from_millis(ms), jitter), Next::Forget);
+                prop_assert_ne!(Next::after(delivery, tries, Duration::from_millis(ms), limits::TIME_ON_THE_MAIN_LINE, jitter), Next::Forget);
             }
-            prop_assert_eq!(Next::after(Delivery::Gone, tries, Duration::from_millis(ms), jitter), Next::Forget);
+            prop_assert_eq!(Next::after(Delivery::Gone, tries, Duration::from_millis(ms), limits::TIME_ON_THE_MAIN_LINE, jitter), Next::Forget);
         }
     }
 }

@@ -41,6 +41,7 @@ pub use ephemeral::{Said, Whisper, latest, whisper};
 pub use identity::{Identity, Pattern, Permissions};
 pub use job::{Job, Line, Work};
 pub use late::{LateMember, Strike, late_pause};
+pub use limits::Limits;
 pub use membership::{Membership, too_many};
 pub use name::{ConnectionId, Device, Key, PublicationId, RoomId, UserId};
 pub use pacing::Pacer;

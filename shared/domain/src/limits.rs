@@ -84,6 +84,15 @@ pub const NOT_READY: Duration = Duration::from_secs(30);
 pub const POST_RATE: Rate = Rate::per_second(1_000, 2_500);
 /// Posts in flight of one process of the fan-out: its rate, even if a post takes 60 ms (20 to 100 were seen).
 pub const POSTS_IN_FLIGHT: usize = 60;
+/// Log rows that the fan-out reads and delivers at a time: the memory of a function holds them even if each is as large as
+/// it can be.
+pub const LOG_PAGE_ROWS: usize = 256;
+/// Log rows that the fan-out reads beyond a job's own, to fill its frame: even the largest are one page of a query.
+pub const LOG_ROWS_ALONG: u64 = 32;
+/// Log rows that a replay reads at a time: about what one reply carries of small publications.
+pub const REPLAY_PAGE_ROWS: usize = 64;
+/// Time that the fan-out keeps of its deadline, to hand over the members that it did not reach.
+pub const HAND_OVER: Duration = Duration::from_millis(900);
 /// How long a log row is kept.
 pub const RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long a publication id is remembered: longer than any queue holds a message (14 days).
@@ -137,6 +146,52 @@ pub const WHO_USERS_UNLESS_ASKED: usize = 50;
 /// Devices of one user that a reply to `who` names.
 pub const WHO_DEVICES: usize = 10;
 
+/// The limits that a use case takes as an argument. [`Limits::default`] has the constants of this module, and functions run
+/// with it. Simulation scales them down, so that few members and publications reach the end of every page, frame and deadline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// [`FRAME_BYTES`].
+    pub frame_bytes: usize,
+    /// [`REPLAY_BYTES`].
+    pub replay_bytes: usize,
+    /// [`REPLAY_PAGE_ROWS`].
+    pub replay_page_rows: usize,
+    /// [`LOG_PAGE_ROWS`].
+    pub log_page_rows: usize,
+    /// [`LOG_ROWS_ALONG`].
+    pub log_rows_along: u64,
+    /// [`PUBLICATIONS_PER_TRANSACTION`].
+    pub publications_per_transaction: usize,
+    /// [`MEMBERS_PER_LATE_JOB`].
+    pub members_per_late_job: usize,
+    /// [`POSTS_IN_FLIGHT`].
+    pub posts_in_flight: usize,
+    /// [`POST_TIMEOUT`].
+    pub post_timeout: Duration,
+    /// [`TIME_ON_THE_MAIN_LINE`].
+    pub time_on_the_main_line: Duration,
+    /// [`HAND_OVER`].
+    pub hand_over: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            frame_bytes: FRAME_BYTES,
+            replay_bytes: REPLAY_BYTES,
+            replay_page_rows: REPLAY_PAGE_ROWS,
+            log_page_rows: LOG_PAGE_ROWS,
+            log_rows_along: LOG_ROWS_ALONG,
+            publications_per_transaction: PUBLICATIONS_PER_TRANSACTION,
+            members_per_late_job: MEMBERS_PER_LATE_JOB,
+            posts_in_flight: POSTS_IN_FLIGHT,
+            post_timeout: POST_TIMEOUT,
+            time_on_the_main_line: TIME_ON_THE_MAIN_LINE,
+            hand_over: HAND_OVER,
+        }
+    }
+}
+
 const _: () = assert!(1 < RECEIVES_IF_REFUSED && RECEIVES_IF_REFUSED < RECEIVES);
 const _: () = assert!(PRESENCE_PACE.as_secs() <= PRESENCE_PACE_OF_A_LARGE_ROOM.as_secs());
 const _: () = assert!(
@@ -172,5 +227,7 @@ const _: () = assert!(PROOF_OF_DEATH.as_secs() > GATEWAY_CONNECTION_LIFE.as_secs
 const _: () = assert!(CONNECTION_TTL.as_secs() > PROOF_OF_DEATH.as_secs());
 const _: () = assert!(TOMBSTONE.as_secs() > PROOF_OF_DEATH.as_secs());
 const _: () = assert!(DEDUPE.as_secs() > 14 * 24 * 60 * 60, "longer than any queue holds a message");
+const _: () = assert!(LOG_ROWS_ALONG < LOG_PAGE_ROWS as u64 && REPLAY_PAGE_ROWS < LOG_PAGE_ROWS);
+const _: () = assert!(POST_TIMEOUT.as_millis() < HAND_OVER.as_millis(), "a post that was begun in time ends in time");
 const _: () = assert!(POST_TIMEOUT.as_millis() < TIME_ON_THE_MAIN_LINE.as_millis());
 const _: () = assert!(SHARDS_OF_EVERYONE <= SHARDS_OF_A_NARROW_ROOM && SHARDS_OF_A_NARROW_ROOM < SHARDS_PER_ROOM);

@@ -104,13 +104,14 @@ impl Append {
 }
 
 /// Gives positions to whatever in `submissions` (of one room, in the queue's order) is neither `known` nor a repeat
-/// inside the batch. Each transaction builds on the one before.
+/// inside the batch, at most `per_transaction` in one transaction. Each transaction builds on the one before.
 #[must_use]
 pub fn plan<'a>(
     head: &Head,
     known: &HashSet<DedupeKey>,
     submissions: impl IntoIterator<Item = &'a Submission>,
     now: Timestamp,
+    per_transaction: usize,
 ) -> Vec<Append> {
     let mut seen = known.clone();
     let mut appends: Vec<Append> = Vec::new();
@@ -119,7 +120,7 @@ pub fn plan<'a>(
             if !seen.insert(key.clone()) {
                 continue;
             }
-            let append = open(&mut appends, head, submission);
+            let append = open(&mut appends, head, submission, per_transaction);
             let sequence = append.head_after().sequence.next();
             let publication = Publication {
                 position: Position { epoch: head.epoch.clone(), sequence },
@@ -138,9 +139,14 @@ pub fn plan<'a>(
 }
 
 /// The transaction with room for one more, a new one if need be.
-fn open<'a>(appends: &'a mut Vec<Append>, head: &Head, submission: &Submission) -> &'a mut Append {
+fn open<'a>(
+    appends: &'a mut Vec<Append>,
+    head: &Head,
+    submission: &Submission,
+    per_transaction: usize,
+) -> &'a mut Append {
     let next = match appends.last() {
-        Some(last) if last.publications.len() < limits::PUBLICATIONS_PER_TRANSACTION => None,
+        Some(last) if last.publications.len() < per_transaction => None,
         Some(last) => Some(last.head_after()),
         None => Some(head.clone()),
     };
@@ -183,7 +189,8 @@ mod tests {
     #[test]
     fn the_same_id_of_another_publisher_is_no_repeat() {
         let batch = [submission("ada", &[1]), submission("bob", &[1]), submission("ada", &[1])];
-        let appends = plan(&head(0), &HashSet::new(), &batch, Timestamp::from_ms(2));
+        let appends =
+            plan(&head(0), &HashSet::new(), &batch, Timestamp::from_ms(2), limits::PUBLICATIONS_PER_TRANSACTION);
         assert_eq!(appends[0].publications.len(), 2);
     }
 
@@ -191,7 +198,7 @@ mod tests {
     fn nothing_new_is_no_transaction() {
         let batch = [submission("ada", &[1])];
         let known = DedupeKey::of(&batch[0]).collect();
-        assert!(plan(&head(3), &known, &batch, Timestamp::from_ms(2)).is_empty());
+        assert!(plan(&head(3), &known, &batch, Timestamp::from_ms(2), limits::PUBLICATIONS_PER_TRANSACTION).is_empty());
     }
 
     proptest! {
@@ -215,7 +222,7 @@ mod tests {
                     expected.push(key);
                 }
             }
-            let appends = plan(&head(start), &known, &batch, Timestamp::from_ms(2));
+            let appends = plan(&head(start), &known, &batch, Timestamp::from_ms(2), limits::PUBLICATIONS_PER_TRANSACTION);
             let mut at = head(start);
             for append in &appends {
                 prop_assert_eq!(&append.head, &at);
