@@ -1,0 +1,29 @@
+// Bundles the tests (TypeScript) and runs them: `node scripts/test.mjs unit [file…]`.
+import { build } from "esbuild";
+import { spawnSync } from "node:child_process";
+import { readdirSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const [kind = "unit", ...only] = process.argv.slice(2);
+const folder = `${root}test/${kind}`;
+const names = readdirSync(folder)
+  .filter((name) => /\.test\.tsx?$/.test(name))
+  .filter((name) => !only.length || only.some((part) => name.includes(part)));
+await build({
+  entryPoints: names.map((name) => `${folder}/${name}`),
+  outdir: `${root}build/test/${kind}`,
+  outExtension: { ".js": ".mjs" },
+  bundle: true,
+  platform: "node",
+  format: "esm",
+  target: "node20",
+  jsx: "automatic",
+  packages: "external",
+  sourcemap: "inline",
+  logLevel: "warning",
+});
+const outputs = names.map((name) => `${root}build/test/${kind}/${name.replace(/\.tsx?$/, ".mjs")}`);
+const flags = ["--enable-source-maps", "--test", "--test-concurrency=2"];
+const { status } = spawnSync(process.execPath, [...flags, ...outputs], { stdio: "inherit", cwd: root });
+process.exit(status ?? 1);

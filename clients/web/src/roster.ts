@@ -1,0 +1,65 @@
+/** Who is in a room: `who` once, then the changes that presence blocks name (PROTOCOL.md, client rule 13). */
+
+import type { Presence, Who } from "./room.js";
+
+/** Names are asked for again at most this often. */
+const APART_MS = 5_000;
+
+export interface Roster {
+  /** Asks who is in the room. */
+  refresh(): void;
+  change(members: number, users: number | undefined, came: string[], went: string[]): void;
+}
+
+export function createRoster(ask: () => Promise<Who>, emit: (presence: Presence) => void): Roster {
+  let names: Set<string> | undefined;
+  let members = 0;
+  /** Changes since `who` was asked. */
+  let changes: [string[], string[]][] | undefined;
+  let askedAt = -Infinity;
+  let again = false;
+
+  const apply = ([came, went]: [string[], string[]]): void => {
+    for (const name of came) names?.add(name);
+    for (const name of went) names?.delete(name);
+  };
+  const report = (): void => emit({ members, users: names && [...names].sort() });
+
+  const refresh = (): void => {
+    if (changes) {
+      again = true;
+      return;
+    }
+    again = false;
+    changes = [];
+    askedAt = Date.now();
+    ask()
+      .then(
+        (who) => {
+          members = who.members;
+          names = who.users && members <= 100 ? new Set(who.users.map(({ user }) => user)) : undefined;
+          changes?.forEach(apply);
+          report();
+        },
+        // The token may not allow it, or there is no connection: the counts of the blocks are reported.
+        () => {},
+      )
+      .finally(() => {
+        changes = undefined;
+        if (again) refresh();
+      });
+  };
+
+  return {
+    refresh,
+    change(count, users, came, went) {
+      members = count;
+      if (users === undefined) names = undefined;
+      changes?.push([came, went]);
+      apply([came, went]);
+      report();
+      const differs = users !== undefined && names?.size !== users;
+      if (differs && !changes && Date.now() - askedAt > APART_MS) refresh();
+    },
+  };
+}

@@ -1,0 +1,113 @@
+/** One connection: its open questions, its pings, and when it is replaced. */
+
+import { around } from "./chance.js";
+import {
+  KEEP_ALIVE_JITTER_MS,
+  KEEP_ALIVE_MS,
+  PONG_TIMEOUT_MS,
+  REQUEST_TIMEOUT_MS,
+  ROTATE_JITTER_MS,
+  ROTATE_MS,
+  SETTLE_APART_MS,
+  SETTLE_MS,
+} from "./times.js";
+import type { Chance, Position } from "./types.js";
+
+/** What a request asked for. */
+export type Asked =
+  | { type: "rooms"; rooms: [string, Position | undefined][]; sync: boolean }
+  | { type: "leave"; room: string }
+  | { type: "publish"; room: string }
+  | { type: "history" | "who"; ticket: number }
+  | { type: "auth"; lastsMs: number | undefined };
+
+interface Deadline {
+  at: number;
+  /** Whether the deadline was extended because it was noticed late. */
+  extended?: boolean;
+}
+
+export interface Link {
+  readonly id: number;
+  /** When to open the successor. */
+  rotateAt: number;
+  /** When to get another token. */
+  renewAt: number | undefined;
+  /** Whether a renewal has an unknown outcome: the server may have left rooms without a word. */
+  renewalInDoubt: boolean;
+  /** Rooms of the first sync that are not whole. */
+  unsettled: Set<string>;
+  pending: Map<number, Deadline & { asked: Asked }>;
+  ping: (Deadline & { request: number }) | undefined;
+  keepAliveAt: number;
+  settleAt: number[];
+}
+
+export function newLink(id: number, now: number, ageMs: number, chance: Chance): Link {
+  return {
+    id,
+    rotateAt: now + around(chance, ROTATE_MS, ROTATE_JITTER_MS) - ageMs,
+    renewAt: undefined,
+    renewalInDoubt: false,
+    unsettled: new Set(),
+    pending: new Map(),
+    ping: undefined,
+    keepAliveAt: now + around(chance, KEEP_ALIVE_MS, KEEP_ALIVE_JITTER_MS),
+    settleAt: [],
+  };
+}
+
+/** Nothing is asked on the link any more. */
+export function retire(link: Link): Link {
+  return { ...link, pending: new Map(), ping: undefined, settleAt: [] };
+}
+
+export function markSent(link: Link, request: number, asked: Asked, now: number): void {
+  link.pending.set(request, { asked, at: now + REQUEST_TIMEOUT_MS });
+}
+
+/** Removes the requests that have waited long enough for their answer. */
+export function giveUp(link: Link, now: number): Asked[] {
+  const given: Asked[] = [];
+  for (const [request, { asked, at }] of link.pending) {
+    if (at <= now) {
+      link.pending.delete(request);
+      given.push(asked);
+    }
+  }
+  return given;
+}
+
+/** Checks the position twice from now on. */
+export function settle(link: Link, now: number): void {
+  for (const after of SETTLE_MS) {
+    const due = now + after;
+    if (!link.settleAt.some((at) => at >= due - SETTLE_APART_MS && at <= due)) link.settleAt.push(due);
+  }
+}
+
+export function markPinged(link: Link, request: number, now: number, chance: Chance, timeoutMs = PONG_TIMEOUT_MS): void {
+  link.ping = { request, at: now + timeoutMs };
+  link.keepAliveAt = now + around(chance, KEEP_ALIVE_MS, KEEP_ALIVE_JITTER_MS);
+  link.settleAt = link.settleAt.filter((at) => at > now);
+}
+
+export function pingDueAt(link: Link): number {
+  return Math.min(link.keepAliveAt, ...link.settleAt);
+}
+
+/** When the link is checked again, its rotation left out. */
+export function linkDueAt(link: Link): number {
+  let due = Math.min(link.ping ? link.ping.at : pingDueAt(link), link.renewAt ?? Infinity);
+  for (const { at } of link.pending.values()) due = Math.min(due, at);
+  return due;
+}
+
+/** Extends each deadline once: the process was late, and the answers may be queued. */
+export function extendDeadlines(link: Link, until: number, again = false): void {
+  for (const deadline of link.ping ? [link.ping, ...link.pending.values()] : link.pending.values()) {
+    if (again || !deadline.extended) deadline.at = Math.max(deadline.at, until);
+    deadline.extended = true;
+  }
+}
+

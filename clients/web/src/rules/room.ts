@@ -1,0 +1,193 @@
+/**
+ * One room, as the application reads it: each publication at most once, in order, and no gap that is not reported.
+ *
+ * Live blocks, replays and held blocks follow one rule. A message at or below the position is dropped. The message after
+ * the position is delivered. A message beyond is held until the gap is filled, by a late block or by the log.
+ */
+
+import { clearHeld, dropThrough, emptyHeld, hold, removeHeld, type Held } from "./held.js";
+import { BEHIND_MS, HOLD_JITTER_MS, HOLD_MS } from "./times.js";
+import type { Block, Chance, Emit, Joined, Message, Position, WireMessage } from "./types.js";
+
+export function toMessage(room: string, position: Position, { id, by, at, data, from }: WireMessage): Message<any> {
+  return { type: "message", room, position, pid: id, by, at, data, from };
+}
+
+/** No question to the server is due. Times are at least 0. */
+export const NO = -1;
+/** The question was sent and has no answer. */
+export const SENT = -2;
+
+export interface Room {
+  readonly name: string;
+  /** Whether the application wants the room; if not, the room is being left. */
+  wanted: boolean;
+  /** When to ask the server (join or catch up while wanted, leave otherwise), or NO, or SENT. */
+  ask: number;
+  /** Failed tries in a row. */
+  tries: number;
+  /** Everything through this position was delivered. */
+  at: Position | undefined;
+  /** How far the room is known to go. */
+  known: Position | undefined;
+  held: Held;
+  /** When to ask, if the room is still behind. */
+  syncAt: number | undefined;
+  announced: boolean;
+  /** Number of publications replayed after an absence, until the room is whole. */
+  replayed: number | undefined;
+}
+
+export type Step = "whole" | "advanced" | "stuck";
+
+export function newRoom(name: string, since: Position | undefined, now: number): Room {
+  return {
+    name,
+    wanted: true,
+    ask: now,
+    tries: 0,
+    at: since,
+    known: undefined,
+    held: emptyHeld(),
+    syncAt: undefined,
+    announced: false,
+    replayed: since && 0,
+  };
+}
+
+/** A room that a backend has joined for this connection: it is read from this position on. */
+export function roomJoined(name: string, at: Position, now: number): Room {
+  return { ...newRoom(name, at, now), ask: NO, announced: true, replayed: undefined };
+}
+
+/** When the gap, or the heads of a pong, are checked again. */
+export function syncDueAt(room: Room): number {
+  return (room.wanted && room.ask === NO && room.syncAt) || Infinity;
+}
+
+/** The question is being sent: later news is newer than its answer. */
+export function markAsked(room: Room): void {
+  room.ask = SENT;
+  room.syncAt = undefined;
+  room.known = room.at;
+}
+
+/** The connection was lost, with the question. */
+export function interrupt(room: Room): void {
+  room.ask = NO;
+  room.syncAt = undefined;
+  if (room.at) room.replayed ??= 0;
+}
+
+/** Reads a live block. */
+export function readBlock(room: Room, block: Block, now: number, chance: Chance, emit: Emit): void {
+  note(room, { ep: block.ep, seq: block.seq + block.m.length + (block.skip ?? 0) - 1 });
+  take(room, block, emit);
+  watch(room, now, chance);
+}
+
+/** Reads the answer to a question that was asked from `since`. */
+export function readReply(
+  room: Room,
+  since: Position | undefined,
+  reply: Joined,
+  now: number,
+  chance: Chance,
+  emit: Emit,
+): Step {
+  room.ask = NO;
+  const head = { ep: reply.ep, seq: reply.seq };
+  if (!room.announced) {
+    room.announced = true;
+    emit({ type: "joined", room: room.name, position: head, members: reply.members ?? undefined });
+  }
+  note(room, head);
+  const before = room.at;
+  const sameEpoch = before?.ep === head.ep;
+  const recovered = reply.recovered === true && sameEpoch;
+  if (recovered) {
+    for (const block of reply.b ?? []) take(room, block, emit);
+  } else if (!since && sameEpoch) {
+    // Asked before there was a position, answered after another question: the rest is asked for from here.
+  } else if (!hasAll(room, since, head)) {
+    rebase(room, head, emit);
+  }
+  const advanced = before && room.at && before.ep === room.at.ep ? room.at.seq - before.seq : 0;
+  if (recovered && room.replayed !== undefined) room.replayed += advanced;
+  if (recovered && reply.next != null) return advanced > 0 ? "advanced" : "stuck";
+  room.tries = 0;
+  if (room.replayed !== undefined && room.at) {
+    emit({ type: "resumed", room: room.name, position: room.at, replayed: room.replayed });
+  }
+  room.replayed = undefined;
+  watch(room, now, chance);
+  return "whole";
+}
+
+/** A pong stated that the room goes on. */
+export function readHead(room: Room, head: Position, now: number): void {
+  note(room, head);
+  if (isBehind(room) && room.ask === NO) {
+    room.syncAt = Math.min(room.syncAt ?? Infinity, now + BEHIND_MS);
+  }
+}
+
+/** Whether a reply without a replay leaves nothing out: everything arrived live meanwhile. */
+function hasAll({ at }: Room, since: Position | undefined, head: Position): boolean {
+  return (
+    !!at && !!since && at.ep === head.ep && since.ep === head.ep && since.seq <= head.seq && head.seq <= at.seq
+  );
+}
+
+/** Begins again where the room stands. */
+function rebase(room: Room, head: Position, emit: Emit): void {
+  const from = room.at;
+  room.at = head;
+  if (from) {
+    room.replayed = undefined;
+    emit({ type: "missed", room: room.name, from, to: head });
+  }
+  if (room.held.ep !== head.ep) clearHeld(room.held);
+  drain(room, emit);
+}
+
+function take(room: Room, block: Block, emit: Emit): void {
+  const { at } = room;
+  if (!at || at.ep !== block.ep || block.seq > at.seq + 1) return hold(room.held, block);
+  const end = block.m.length + (block.skip ?? 0);
+  // Messages at or below the position are skipped without a look.
+  for (let n = Math.max(0, at.seq + 1 - block.seq); n < end; n++) deliver(room, block.seq + n, block.m[n], emit);
+  drain(room, emit);
+}
+
+/** Moves to the next position; a position that is left out moves it too. */
+function deliver(room: Room, seq: number, message: WireMessage | undefined, emit: Emit): void {
+  if (!room.at) return;
+  const at = (room.at = { ep: room.at.ep, seq });
+  // The room moves: what is still missing gets its full time.
+  room.syncAt = undefined;
+  if (message) emit(toMessage(room.name, at, message));
+}
+
+function drain(room: Room, emit: Emit): void {
+  const { held } = room;
+  while (room.at && held.ep === room.at.ep && held.messages.has(room.at.seq + 1)) {
+    const seq = room.at.seq + 1;
+    deliver(room, seq, removeHeld(held, seq), emit);
+  }
+  if (room.at) dropThrough(held, room.at);
+}
+
+function note(room: Room, at: Position): void {
+  if (room.known?.ep !== at.ep || room.known.seq < at.seq) room.known = at;
+}
+
+function isBehind({ at, known }: Room): boolean {
+  return !!at && !!known && (known.ep !== at.ep || known.seq > at.seq);
+}
+
+/** Schedules the question for a gap, and none without a gap. */
+function watch(room: Room, now: number, chance: Chance): void {
+  if (!isBehind(room)) room.syncAt = undefined;
+  else if (room.syncAt === undefined && room.ask === NO) room.syncAt = now + HOLD_MS + chance(HOLD_JITTER_MS);
+}
