@@ -4,6 +4,7 @@ import { createDriver, type DriverEvent, type Options } from "./driver.js";
 import { createEmitter, type Emitter } from "./emitter.js";
 import { errorOfFailure, errorOfLoss, errorOfNotTaken, RoomcastError } from "./error.js";
 import { createHandle, type Handle, type Host, type Room, type Who } from "./room.js";
+import { newId } from "./random.js";
 import { createRoster, type Roster } from "./roster.js";
 import type { Question } from "./rules/questions.js";
 import { byteLength } from "./rules/text.js";
@@ -57,14 +58,6 @@ function promise<T>(start: (settle: Settle<T>) => void): Promise<T> {
   const result = new Promise<T>((resolve, reject) => start({ resolve, reject }));
   result.catch(() => {});
   return result;
-}
-
-/** 128 random bits. */
-function newId(): string {
-  const bytes = new Uint8Array(16);
-  if (typeof crypto === "object") crypto.getRandomValues(bytes);
-  else bytes.forEach((_, n) => (bytes[n] = Math.random() * 256));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 function levels(value: unknown): number {

@@ -3,6 +3,7 @@
 import { createClock } from "./clock.js";
 import { lossOfToken } from "./error.js";
 import { watchPage } from "./page.js";
+import { newId } from "./random.js";
 import { createRules, type Rules } from "./rules/rules.js";
 import type { Event, Loss } from "./rules/types.js";
 import { type Handshake, openSocket, type Socket, type SocketClass, type Transport } from "./socket.js";
@@ -23,8 +24,13 @@ export type Token = string | null | undefined;
 export interface Options {
   /** A token, or a function that gets one; nothing for guests. It is never called twice at once. Throw `Denied` to end. */
   token?: Token | (() => Token | Promise<Token>);
-  /** Which of the user's devices this is. */
+  /** Which of the user's devices this is, with a token. */
   device?: string;
+  /**
+   * The secret of a guest: 22 to 128 of A-Z a-z 0-9 - _, at least 128 random bits. Whoever has it is this guest. Without it a
+   * page draws one and keeps it in `localStorage`; elsewhere each client is another guest.
+   */
+  guest?: string;
   /** Rest while the page is hidden for longer than 60 s, or than this many milliseconds. */
   rest?: boolean | number;
   /** The class to open sockets with, where there is none built in: `ws` for Node 20. */
@@ -51,8 +57,18 @@ function lastsMs(token: string): number | undefined {
   }
 }
 
+/** The secret of this page's guest, drawn once. */
+function guestSecret(): string {
+  try {
+    if (typeof document === "object") return (localStorage["roomcast:guest"] ||= newId());
+  } catch {
+    // The page may not store anything.
+  }
+  return newId();
+}
+
 export function createDriver(url: string, options: Options, handle: (event: DriverEvent) => void): Driver {
-  const { token, device, rest, transport = openSocket } = options;
+  const { token, rest, transport = openSocket } = options;
   const sockets = new Map<number, Socket>();
   let rules: Rules | undefined;
   let now: () => number = () => 0;
@@ -62,6 +78,7 @@ export function createDriver(url: string, options: Options, handle: (event: Driv
   let flushing = false;
   let fetching: Promise<Token> | undefined;
   let heardAt = 0;
+  let guest: string | undefined;
 
   /** One call of the option `token` at a time. */
   function getToken(): Promise<Token> {
@@ -72,8 +89,9 @@ export function createDriver(url: string, options: Options, handle: (event: Driv
 
   async function dial(): Promise<Handshake> {
     const jwt = await getToken();
+    const [name, value] = jwt ? ["device", options.device] : ["guest", (guest ??= options.guest ?? guestSecret())];
     return {
-      url: device ? `${url}${url.includes("?") ? "&" : "?"}device=${encodeURIComponent(device)}` : url,
+      url: value ? `${url}${url.includes("?") ? "&" : "?"}${name}=${encodeURIComponent(value)}` : url,
       protocols: jwt ? ["rooms.v1", `token.${jwt}`] : ["rooms.v1"],
       lastsMs: jwt ? lastsMs(jwt) : undefined,
       WebSocket: (options.WebSocket ?? globalThis.WebSocket) as SocketClass | undefined,

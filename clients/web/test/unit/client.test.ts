@@ -35,7 +35,7 @@ test("nothing happens before the first join", async () => {
 });
 
 test("a room is joined, read and published to", async () => {
-  const room = start({ device: "a b" }).join<{ text: string }>("lobby");
+  const room = start({ token: "a.b.c", device: "a b" }).join<{ text: string }>("lobby");
   const read: string[] = [];
   room.on("message", (message) => read.push(`${message.by}: ${message.data.text}`));
   const published = room.publish({ text: "hi" }, { pid: "p1" });
@@ -48,7 +48,43 @@ test("a room is joined, read and published to", async () => {
   assert.deepEqual(room.position, { ep: "e0", seq: 2 });
   assert.equal(room.state, "joined");
   assert.equal(server.sockets[0]!.url, "ws://host/stage?device=a%20b");
-  assert.deepEqual(server.sockets[0]!.protocols, ["rooms.v1"]);
+  assert.deepEqual(server.sockets[0]!.protocols, ["rooms.v1", "token.a.b.c"]);
+});
+
+test("a guest keeps its secret over connections, and has another one in each client", async () => {
+  const secrets = new Set<string>();
+  for (let n = 0; n < 2; n++) {
+    start().join("lobby");
+    await pass(50);
+    server.open[0]!.end();
+    await pass(1_000);
+    for (const { url } of server.sockets.splice(0)) secrets.add(url);
+    client.close();
+  }
+  assert.equal(secrets.size, 2);
+  for (const url of secrets) assert.match(url, /^ws:\/\/host\/stage\?guest=[0-9a-f]{32}$/);
+  start({ guest: "A".repeat(22) }).join("lobby");
+  await pass(50);
+  assert.equal(server.sockets[0]!.url, `ws://host/stage?guest=${"A".repeat(22)}`);
+});
+
+test("a page keeps the secret of its guest", async () => {
+  const globals = globalThis as Record<string, unknown>;
+  const stored: Record<string, string> = {};
+  globals.document = new EventTarget();
+  globals.localStorage = stored;
+  try {
+    for (let n = 0; n < 2; n++) {
+      start().join("lobby");
+      await pass(50);
+      client.close();
+    }
+    assert.equal(new Set(server.sockets.map(({ url }) => url)).size, 1);
+    assert.ok(server.sockets[0]!.url.endsWith(stored["roomcast:guest"]!));
+  } finally {
+    delete globals.document;
+    delete globals.localStorage;
+  }
 });
 
 test("publications made offline wait, and are sent in order", async () => {
