@@ -44,6 +44,7 @@ async fn witness(clients: &Clients, table: &str, event: LambdaEvent<Value>) -> R
         request = request.item("topic", said(refused));
     }
     request.send().await.map_err(|error| DisplayErrorContext(error).to_string())?;
+    println!("witnessed a message");
     Ok(Value::Null)
 }
 

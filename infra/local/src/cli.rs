@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::styling::{AnsiColor, Styles};
-use clap::{Args, Parser, ValueEnum};
+use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, ValueEnum};
 use local_faults::Spec;
 use local_gateway::{Limits, Rate};
 
@@ -24,13 +24,14 @@ use crate::options::{AWS_PORT, Logs, Options, PROCESSES, Speed, WEBSOCKET_PORT};
         cargo dev -- --data .roomcast           keep rooms and history over restarts\n  \
         cargo dev -- --run 'npx wscat -c $ROOMCAST_WS_URL'   start, run one command, stop, exit with its status\n  \
         cargo dev -- --topology loadtest/baseline/topology.yaml   run something else\n\n\
-        While it runs, GET /_local/stats on the AWS port has its counters as JSON; GET /_local/faults the faults on \
-        demand, and PUT changes them: curl -X PUT -d F33=0.02 localhost:4566/_local/faults"
+        Wherever an option sets a limit, 0 is no limit.\n\n\
+        While it runs, /_local/ on the AWS port is a page that looks inside; GET /_local/stats has its counters as JSON; \
+        GET /_local/faults the faults on demand, and PUT changes them: curl -X PUT -d F33=0.02 localhost:4566/_local/faults"
 )]
 pub struct Cli {
-    /// The topology to run
-    #[arg(long, value_name = "FILE", default_value = "infra/topology.yaml")]
-    topology: PathBuf,
+    /// The topology to run [default: infra/topology.yaml, here or in a folder above]
+    #[arg(long, value_name = "FILE")]
+    topology: Option<PathBuf>,
 
     /// Values of the topology's parameters on this machine [default: local.yaml beside the topology, if there is one]
     #[arg(long, value_name = "FILE")]
@@ -98,9 +99,9 @@ struct Build {
     bin_dir: Option<PathBuf>,
 }
 
-/// Where things listen: always on 127.0.0.1.
+/// Where things listen: always on the loopback addresses.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Addresses (on 127.0.0.1)")]
+#[command(next_help_heading = "Addresses (on 127.0.0.1 and ::1)")]
 struct Addresses {
     /// Port of the WebSocket API; 0 takes a free one
     #[arg(long, value_name = "PORT", default_value_t = WEBSOCKET_PORT)]
@@ -109,6 +110,10 @@ struct Addresses {
     /// Port of the AWS endpoint; 0 takes a free one
     #[arg(long, value_name = "PORT", default_value_t = AWS_PORT)]
     aws_port: u16,
+
+    /// Answers to this name of the machine too, such as host.docker.internal; other names are refused with 403
+    #[arg(long, value_name = "NAME")]
+    allow_host: Vec<String>,
 
     /// Uses another endpoint for DynamoDB, SQS and SNS; what the topology names is created there
     #[arg(long, value_name = "URL")]
@@ -130,44 +135,47 @@ struct FaultArguments {
 
 /// What the gateway enforces. The defaults are those of API Gateway.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Limits of the gateway")]
+#[command(next_help_heading = "Limits of the gateway (0 is no limit)")]
 struct LimitArguments {
-    /// Closes a connection without traffic after this time
+    /// Closes a connection without traffic after this time; 0 is no limit
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = parse_time)]
     idle_timeout: Duration,
 
-    /// Closes a connection at this age
+    /// Closes a connection at this age; 0 is no limit
     #[arg(long, value_name = "TIME", default_value = "2h", value_parser = parse_time)]
     max_duration: Duration,
 
-    /// Gives up waiting for a function behind a route after this time
+    /// Gives up waiting for a function behind a route after this time; 0 is no limit
     #[arg(long, value_name = "TIME", default_value = "29s", value_parser = parse_time)]
     integration_timeout: Duration,
 
-    /// Requests of the account per second, posts included; 0 is unlimited
+    /// Requests of the account per second, posts included; 0 is no limit
     #[arg(long, value_name = "NUMBER", default_value_t = 10_000)]
     account_rate: u32,
 
-    /// Requests of the account at once
+    /// Requests of the account at once; 0 is no limit
     #[arg(long, value_name = "NUMBER", default_value_t = 5_000)]
     account_burst: u32,
 
-    /// New connections per second; 0 is unlimited
+    /// New connections per second; 0 is no limit
     #[arg(long, value_name = "NUMBER", default_value_t = 500)]
     connect_rate: u32,
 
-    /// New connections at once
+    /// New connections at once; 0 is no limit
     #[arg(long, value_name = "NUMBER", default_value_t = 500)]
     connect_burst: u32,
 
-    /// Lets each call of the management API take this time, as on AWS, where 20ms to 100ms are seen
+    /// Lets each call of the management API take this time, as on AWS, where 20ms to 100ms are seen; 0 is no delay
     #[arg(long, value_name = "TIME", default_value = "0ms", value_parser = parse_time)]
     call_latency: Duration,
 
-    /// Bytes kept for a client that does not read
+    /// Bytes kept for a client that does not read; 0 is no limit
     #[arg(long, value_name = "BYTES", default_value_t = local_gateway::limits::OUTBOUND_BUFFER_BYTES)]
     client_buffer: usize,
 }
+
+/// The topology that is run unless another one is named.
+const TOPOLOGY: &str = "infra/topology.yaml";
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum LogArgument {
@@ -201,7 +209,19 @@ impl Cli {
     /// type `cargo dev -- --run …` all the same: a leading `--` is skipped.
     #[must_use]
     pub fn from_process() -> Self {
-        Self::parse_from(without_leading_separator(std::env::args_os()))
+        let arguments: Vec<OsString> = without_leading_separator(std::env::args_os()).collect();
+        let is_plain = arguments.iter().any(|argument| argument == "--no-color");
+        let command = Self::command().color(if is_plain { ColorChoice::Never } else { ColorChoice::Auto });
+        let matches = command.get_matches_from(arguments);
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+
+    /// Whether what is written to standard error may have colours: on a terminal, unless `--no-color` or `NO_COLOR`
+    /// says otherwise.
+    #[must_use]
+    pub fn has_colours(&self) -> bool {
+        let no_colours = self.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        !no_colours && std::io::IsTerminal::is_terminal(&std::io::stderr())
     }
 
     /// Where the binaries come from.
@@ -218,11 +238,11 @@ impl Cli {
     /// The stack's options, with the binaries in `folder`.
     #[must_use]
     pub fn options(&self, folder: PathBuf) -> Options {
-        let no_colours = self.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         Options {
             local: self.local.clone(),
             websocket_port: self.addresses.ws_port,
             aws_port: self.addresses.aws_port,
+            hosts: self.addresses.allow_host.clone(),
             data: self.data.clone(),
             aws_endpoint: self.addresses.aws_endpoint.clone(),
             speed: if self.fast { Speed::Fast } else { Speed::Aws },
@@ -232,9 +252,9 @@ impl Cli {
             faults: self.faults.spec.clone(),
             fault_seed: self.faults.seed,
             logs: self.logs(),
-            colours: !no_colours && std::io::IsTerminal::is_terminal(&std::io::stderr()),
+            colours: self.has_colours(),
             supervisor: std::env::current_exe().ok(),
-            ..Options::new(&self.topology, folder)
+            ..Options::new(self.topology(), folder)
         }
     }
 
@@ -249,24 +269,34 @@ impl Cli {
         }
     }
 
-    /// The topology to run.
+    /// The topology to run: the one that is named, or the workspace's, wherever in the workspace this runs.
     #[must_use]
-    pub fn topology(&self) -> &std::path::Path {
-        &self.topology
+    pub fn topology(&self) -> PathBuf {
+        self.topology.clone().unwrap_or_else(|| {
+            let here = std::env::current_dir().unwrap_or_default();
+            let found = here.ancestors().map(|folder| folder.join(TOPOLOGY)).find(|file| file.is_file());
+            match found {
+                // As short as it can be said.
+                Some(file) if file == here.join(TOPOLOGY) => PathBuf::from(TOPOLOGY),
+                Some(file) => file,
+                None => PathBuf::from(TOPOLOGY),
+            }
+        })
     }
 }
 
 impl LimitArguments {
     fn limits(&self) -> Limits {
-        let rate = |per_second, burst| (per_second > 0).then_some(Rate { per_second, burst });
+        let rate = |per_second, burst| (per_second > 0 && burst > 0).then_some(Rate { per_second, burst });
+        let limit = |time: Duration| if time.is_zero() { Duration::MAX } else { time };
         Limits {
-            idle_timeout: self.idle_timeout,
-            connection_duration: self.max_duration,
-            integration_timeout: self.integration_timeout,
+            idle_timeout: limit(self.idle_timeout),
+            connection_duration: limit(self.max_duration),
+            integration_timeout: limit(self.integration_timeout),
             account_rate: rate(self.account_rate, self.account_burst),
             connect_rate: rate(self.connect_rate, self.connect_burst),
             call_latency: self.call_latency,
-            outbound_buffer_bytes: self.client_buffer,
+            outbound_buffer_bytes: if self.client_buffer == 0 { usize::MAX } else { self.client_buffer },
             ..Limits::default()
         }
     }
@@ -276,8 +306,11 @@ fn without_leading_separator(arguments: impl Iterator<Item = OsString>) -> impl 
     arguments.enumerate().filter(|(index, argument)| *index != 1 || argument != "--").map(|(_, argument)| argument)
 }
 
-/// Reads `500ms`, `90s`, `10m` or `2h`.
+/// Reads `500ms`, `90s`, `10m`, `2h` or `0`.
 fn parse_time(text: &str) -> Result<Duration, String> {
+    if text == "0" {
+        return Ok(Duration::ZERO);
+    }
     let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
     let value: u64 = digits.parse().map_err(|_| format!("{text} is no time: write 500ms, 90s, 10m or 2h"))?;
     match &text[digits.len()..] {
@@ -291,8 +324,6 @@ fn parse_time(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     fn parse(arguments: &[&str]) -> Cli {
@@ -319,9 +350,18 @@ mod tests {
         assert_eq!(parse_time("90s"), Ok(Duration::from_secs(90)));
         assert_eq!(parse_time("10m"), Ok(Duration::from_secs(600)));
         assert_eq!(parse_time("2h"), Ok(Duration::from_secs(7_200)));
+        assert_eq!((parse_time("0"), parse_time("0s")), (Ok(Duration::ZERO), Ok(Duration::ZERO)));
         for wrong in ["", "5", "s", "5d", "-1s", "1.5h"] {
             assert!(parse_time(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn the_topology_of_the_workspace_is_found_from_every_folder_of_it() {
+        // Tests run in the folder of their package.
+        let found = parse(&[]).topology();
+        assert!(found.is_file() && found.ends_with(TOPOLOGY), "{}", found.display());
+        assert_eq!(parse(&["--topology", "x.yaml"]).topology(), PathBuf::from("x.yaml"));
     }
 
     #[test]
@@ -330,6 +370,38 @@ mod tests {
         let (chosen, documented) = (options.limits, Limits::default());
         assert_eq!(format!("{chosen:?}"), format!("{documented:?}"));
         assert_eq!((options.websocket_port, options.aws_port, options.speed), (3001, 4566, Speed::Aws));
+    }
+
+    #[test]
+    fn zero_is_no_limit_wherever_there_is_one_and_the_help_says_so() {
+        let zeros: [&str; 14] = [
+            "--idle-timeout",
+            "0",
+            "--max-duration",
+            "0s",
+            "--integration-timeout",
+            "0ms",
+            "--account-burst",
+            "0",
+            "--connect-burst",
+            "0",
+            "--call-latency",
+            "0",
+            "--client-buffer",
+            "0",
+        ];
+        let limits = parse(&zeros).options(PathBuf::new()).limits;
+        assert_eq!((limits.idle_timeout, limits.connection_duration), (Duration::MAX, Duration::MAX));
+        assert_eq!((limits.integration_timeout, limits.call_latency), (Duration::MAX, Duration::ZERO));
+        assert_eq!((limits.account_rate, limits.connect_rate), (None, None));
+        assert_eq!(limits.outbound_buffer_bytes, usize::MAX);
+        let command = Cli::command();
+        let of_gateway =
+            |argument: &&clap::Arg| argument.get_help_heading().is_some_and(|heading| heading.contains("Limits"));
+        for argument in command.get_arguments().filter(of_gateway) {
+            let help = argument.get_help().unwrap().to_string();
+            assert!(help.contains("; 0 is no "), "{help}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The AWS endpoint's life: opened, served, tended, closed. Or somebody else's, of which only the address is known.
 
-use std::fs::File;
+use std::fs::{DirBuilder, File, Permissions};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,6 @@ use futures::future::join_all;
 use local_faults::Faults;
 use local_queues::{Config, Keeper, Service};
 use nix::fcntl::{Flock, FlockArg};
-use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -17,10 +17,12 @@ use tokio_util::sync::CancellationToken;
 use crate::Error;
 use crate::aws::caller::Callers;
 use crate::aws::grants::Grants;
-use crate::aws::{self, Calls, Database, Dynamo, Endpoint, Statistics};
+use crate::aws::{self, Calls, Database, Dynamo, Endpoint, Trouble};
+use crate::inspector::Inspector;
 use crate::kept::keep;
 use crate::options::Options;
 use crate::place::{ACCOUNT, REGION};
+use crate::ports::Port;
 
 /// How long open connections of the endpoint may take to end: their callers are gone by then.
 const CLOSES_WITHIN: Duration = Duration::from_millis(300);
@@ -33,7 +35,6 @@ pub(crate) struct Cloud {
 
 /// The endpoint of this process.
 struct Embedded {
-    endpoint: Arc<Endpoint>,
     messaging: Service,
     calls: Arc<Calls>,
     stop: CancellationToken,
@@ -46,29 +47,37 @@ impl Cloud {
     /// Opens and serves the embedded endpoint, or takes the address of the other one.
     pub(crate) async fn start(
         options: &Options,
-        listener: Option<TcpListener>,
-        callers: Arc<Callers>,
-        grants: Arc<Grants>,
+        port: Option<Port>,
+        (callers, grants): (Arc<Callers>, Arc<Grants>),
         faults: &Faults,
+        inspector: &Inspector,
+        stop: CancellationToken,
     ) -> Result<Self, Error> {
-        let Some(listener) = listener else {
+        let Some(Port { address, listeners, hosts }) = port else {
             let url = options.aws_endpoint.as_deref().unwrap_or_default();
             return Ok(Self { url: url.trim_end_matches('/').to_owned(), embedded: None });
         };
-        let url = format!("http://{}", listener.local_addr()?);
+        let url = format!("http://{address}");
         let folder = options.data.as_deref().map(Folder::take).transpose()?;
         let database = Database::open(folder.as_ref().map(|folder| folder.file("dynamodb.sqlite")).as_deref())?;
         let (messaging, keeper) = messaging(&url, folder.as_ref())?;
-        let (stop, calls) = (CancellationToken::new(), Arc::new(Calls::default()));
-        let dynamo = Dynamo::start(database.clone(), stop.clone()).await?;
-        let endpoint =
-            Arc::new(Endpoint::new(dynamo, messaging.clone(), callers, grants, Arc::clone(&calls), faults.clone()));
-        let mut tasks = vec![
-            tokio::spawn(aws::serve(Arc::clone(&endpoint), listener, stop.clone())),
-            tokio::spawn(tend(database, options.speed.tending_period(), stop.clone())),
-        ];
+        inspector.watch_queues(&messaging);
+        let calls = Arc::new(Calls::default());
+        let endpoint = Arc::new(Endpoint {
+            dynamo: Dynamo::new(database.clone()),
+            messaging: messaging.clone(),
+            callers,
+            grants,
+            calls: Arc::clone(&calls),
+            trouble: Trouble::new(faults.clone()),
+            hosts,
+            inspector: inspector.clone(),
+        });
+        let mut tasks = vec![tokio::spawn(tend(database, options.speed.tending_period(), stop.clone()))];
+        let serve = |listener| tokio::spawn(aws::serve(Arc::clone(&endpoint), listener, stop.clone()));
+        tasks.extend(listeners.into_iter().map(serve));
         tasks.extend(keeper.map(|keeper| tokio::spawn(keep(keeper, stop.clone()))));
-        Ok(Self { url, embedded: Some(Embedded { endpoint, messaging, calls, stop, tasks, _folder: folder }) })
+        Ok(Self { url, embedded: Some(Embedded { messaging, calls, stop, tasks, _folder: folder }) })
     }
 
     /// Without a trailing slash.
@@ -84,13 +93,6 @@ impl Cloud {
     /// Queues and topics; unknown of somebody else's endpoint.
     pub(crate) fn messaging(&self) -> Option<Service> {
         self.embedded.as_ref().map(|embedded| embedded.messaging.clone())
-    }
-
-    /// Says where statistics come from.
-    pub(crate) fn set_statistics(&self, statistics: Statistics) {
-        if let Some(embedded) = &self.embedded {
-            embedded.endpoint.set_statistics(statistics);
-        }
     }
 
     /// Closes the endpoint; what is kept in files is whole afterwards.
@@ -113,7 +115,9 @@ struct Folder {
 impl Folder {
     fn take(path: &Path) -> Result<Self, Error> {
         let refused = |error: std::io::Error| unusable(path, error.to_string());
-        std::fs::create_dir_all(path).map_err(refused)?;
+        // What is kept is for its owner alone.
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(refused)?;
+        std::fs::set_permissions(path, Permissions::from_mode(0o700)).map_err(refused)?;
         let file = File::create(path.join("lock")).map_err(refused)?;
         let in_use = "another runner uses it; stop that one, or choose another folder with --data";
         let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| unusable(path, in_use.to_owned()))?;

@@ -27,16 +27,17 @@ pub enum Error {
     },
 }
 
-/// Builds what has to be built, and gives the folder with every binary of the topology.
+/// Builds what has to be built, and gives the folder with every binary of the topology. Cargo's own output has colours
+/// only if `has_colours`.
 ///
 /// # Errors
 /// See [`Error`].
-pub fn folder(binaries: &Binaries, topology: &Topology) -> Result<PathBuf, Error> {
+pub fn folder(binaries: &Binaries, topology: &Topology, has_colours: bool) -> Result<PathBuf, Error> {
     let folder = match binaries {
         Binaries::In(folder) => folder.clone(),
         Binaries::OfProfile { profile } => target_folder().join(profile_folder(profile)),
         Binaries::Built { profile } => {
-            build(topology, profile)?;
+            build(topology, profile, has_colours)?;
             target_folder().join(profile_folder(profile))
         }
     };
@@ -59,9 +60,12 @@ pub(crate) fn check(folder: &Path, topology: &Topology) -> Result<(), Error> {
 }
 
 /// One cargo for all: it shares what they have in common. Its progress is the terminal's.
-fn build(topology: &Topology, profile: &str) -> Result<(), Error> {
+fn build(topology: &Topology, profile: &str, has_colours: bool) -> Result<(), Error> {
     let mut command = cargo();
     command.args(["build", "--profile", profile, "--workspace"]);
+    if !has_colours {
+        command.args(["--color", "never"]);
+    }
     let mut names: Vec<&str> = topology.functions.iter().map(|function| function.binary.as_str()).collect();
     names.sort_unstable();
     names.dedup();

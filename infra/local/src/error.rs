@@ -1,6 +1,7 @@
 //! Why there is no stack: one sentence, for a person.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use crate::{aws, compile, provision, settings};
 
@@ -33,6 +34,14 @@ pub enum Error {
         what: &'static str,
         /// Where.
         address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file that is asked for cannot be written.
+    #[error("cannot write {}: {source}", file.display())]
+    Unwritable {
+        /// The file.
+        file: PathBuf,
         /// What the system said.
         source: std::io::Error,
     },

@@ -1,7 +1,6 @@
 //! The WebSocket gateway of the stack.
 
-use local_gateway::{Authorizer, Config, Gateway, Route, Stats};
-use tokio::net::TcpListener;
+use local_gateway::{Authorizer, Config, Gateway, Hosts, Route, Stats};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use topology::{Topology, Trigger};
@@ -11,6 +10,7 @@ use crate::account::Account;
 use crate::hooks::Granted;
 use crate::options::Options;
 use crate::place::{ACCOUNT, API_ID, REGION, STAGE};
+use crate::ports::Port;
 
 /// A gateway that serves.
 pub(crate) struct Front {
@@ -24,16 +24,17 @@ impl Front {
     pub(crate) fn start(
         topology: &Topology,
         options: &Options,
-        listener: TcpListener,
+        port: Port,
         account: Account,
         hooks: Granted,
     ) -> Result<Self, Error> {
-        let config = config(topology, options, listener.local_addr()?.to_string());
+        let Port { address, listeners, hosts } = port;
+        let config = config(topology, options, address.to_string(), hosts);
         let gateway = Gateway::with_hooks(config, account, hooks)?;
         let stop = CancellationToken::new();
         let (serves, stopped) = (gateway.clone(), stop.clone());
         let serving = tokio::spawn(async move {
-            serves.serve(listener, stopped.cancelled_owned()).await;
+            serves.serve_all(listeners, stopped.cancelled_owned()).await;
         });
         Ok(Self { gateway, stop, serving })
     }
@@ -57,7 +58,7 @@ impl Front {
     }
 }
 
-fn config(topology: &Topology, options: &Options, domain_name: String) -> Config {
+fn config(topology: &Topology, options: &Options, domain_name: String, hosts: Hosts) -> Config {
     let mut routes = Vec::new();
     let mut authorizer = None;
     for (function, trigger) in topology.triggers() {
@@ -85,6 +86,7 @@ fn config(topology: &Topology, options: &Options, domain_name: String) -> Config
         routes,
         authorizer,
         allow_binary: false,
+        hosts: Some(hosts),
         limits: options.limits.clone(),
     }
 }

@@ -9,6 +9,7 @@ use topology::Topology;
 use crate::aws::caller::Callers;
 use crate::clients::developer_credentials;
 use crate::environment::{Values, of_function};
+use crate::inspector::Inspector;
 use crate::lines::Lines;
 use crate::options::Options;
 use crate::place::{ACCOUNT, REGION};
@@ -20,6 +21,7 @@ pub(crate) fn start(
     options: &Options,
     values: &Values<'_>,
     callers: &Callers,
+    inspector: &Inspector,
 ) -> Result<Lambda, Error> {
     let functions = topology
         .functions
@@ -27,7 +29,7 @@ pub(crate) fn start(
         .map(|function| local_function(function, options, values, callers))
         .collect::<std::io::Result<Vec<_>>>()?;
     let names = topology.functions.iter().map(|function| function.name.as_str());
-    let mut config = Config::new(functions, Arc::new(Lines::new(names, options)));
+    let mut config = Config::new(functions, Arc::new(Lines::new(names, options, inspector.functions())));
     REGION.clone_into(&mut config.region);
     ACCOUNT.clone_into(&mut config.account);
     config.fresh_process_per_invocation = options.fresh_process_per_invocation;

@@ -4,16 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use local_faults::{Fault, Faults};
-use local_gateway::{Access, CallFault, DisconnectFault, Hooks, ManagementCall, ManagementMethod};
+use local_gateway::{Access, CallFault, DisconnectFault, Happening, Hooks, ManagementCall, ManagementMethod};
 
-use crate::aws::caller::Callers;
+use crate::aws::DEVELOPER;
+use crate::aws::caller::{Caller, Callers};
 use crate::aws::grants::Grants;
+use crate::inspector::Inspector;
 
 /// The management API asks the same grants as the AWS endpoint.
 pub(crate) struct Granted {
     pub(crate) callers: Arc<Callers>,
     pub(crate) grants: Arc<Grants>,
     pub(crate) faults: Faults,
+    pub(crate) inspector: Inspector,
 }
 
 /// F32: a connection is fresh for this long.
@@ -36,12 +39,8 @@ const OF_CALLS: [(Fault, CallFault); 7] = [
 
 impl Hooks for Granted {
     fn authorize(&self, call: &ManagementCall<'_>) -> Access {
-        let method = match call.method {
-            ManagementMethod::Post => "POST",
-            ManagementMethod::Get => "GET",
-            ManagementMethod::Delete => "DELETE",
-        };
-        match self.grants.denial_of_connections(&self.callers.of_key(call.access_key_id), method) {
+        let caller = self.callers.of_key(call.access_key_id);
+        match self.grants.denial_of_connections(&caller, call.method.name()) {
             None => Access::Allow,
             Some(sentence) => {
                 tracing::warn!("{sentence}");
@@ -69,9 +68,25 @@ impl Hooks for Granted {
             if share < 0.5 { DisconnectFault::Delay(later) } else { DisconnectFault::Repeat(later) }
         })
     }
+
+    fn is_observing(&self) -> bool {
+        self.inspector.is_recording()
+    }
+
+    fn observe(&self, happening: Happening<'_>) {
+        self.inspector.record_of_gateway(happening, |access_key_id| self.name_of(access_key_id));
+    }
 }
 
 impl Granted {
+    /// The function that has this access key, or the developer.
+    fn name_of(&self, access_key_id: &str) -> String {
+        match self.callers.of_key(access_key_id) {
+            Caller::Function(function) => function.to_string(),
+            Caller::Developer | Caller::Nobody => DEVELOPER.to_owned(),
+        }
+    }
+
     /// What can go wrong with a post to a client that is there.
     fn fault_of_post(&self, age: &dyn Fn() -> Option<Duration>) -> Option<CallFault> {
         if self.faults.fires(Fault::BufferFull) {
@@ -91,7 +106,10 @@ impl Granted {
 
 #[cfg(test)]
 mod tests {
+    use tokio_util::sync::CancellationToken;
+
     use super::*;
+    use crate::inspector::Pages;
 
     const POST: ManagementCall<'static> =
         ManagementCall { access_key_id: "test", method: ManagementMethod::Post, connection_id: "AAAA1234=" };
@@ -99,7 +117,9 @@ mod tests {
     fn hooks(spec: &str) -> Granted {
         let topology = topology::Topology::parse("version: 1\nname: x\nfunctions: {}");
         let grants = Arc::new(Grants::new(&topology.unwrap()));
-        Granted { callers: Arc::default(), grants, faults: Faults::new(&spec.parse().unwrap(), 7) }
+        let faults = Faults::new(&spec.parse().unwrap(), 7);
+        let inspector = Inspector::new(faults.clone(), Pages::default(), CancellationToken::new());
+        Granted { callers: Arc::default(), grants, faults, inspector }
     }
 
     fn young() -> Option<Duration> {

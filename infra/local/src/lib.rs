@@ -13,6 +13,7 @@ mod error;
 mod front;
 mod functions;
 mod hooks;
+mod inspector;
 mod kept;
 mod lines;
 pub mod options;

@@ -8,6 +8,7 @@ use local_lambda::{Record, Sink, Status};
 use serde_json::{Map, Value};
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::inspector::Functions;
 use crate::options::{Line, Logs, Options};
 
 /// Bright enough on black and dark enough on white; red is kept for failures.
@@ -31,10 +32,15 @@ pub(crate) struct Lines {
     width: usize,
     styles: HashMap<String, Style>,
     failure: Style,
+    inspector: Functions,
 }
 
 impl Lines {
-    pub(crate) fn new<'a>(functions: impl Iterator<Item = &'a str> + Clone, options: &Options) -> Self {
+    pub(crate) fn new<'a>(
+        functions: impl Iterator<Item = &'a str> + Clone,
+        options: &Options,
+        inspector: Functions,
+    ) -> Self {
         let (logs, colours) = (options.logs, options.colours);
         let style = |index: usize| {
             let colour = COLOURS[index % COLOURS.len()];
@@ -47,6 +53,7 @@ impl Lines {
             width: functions.clone().map(str::len).max().unwrap_or_default(),
             styles: functions.enumerate().map(|(index, name)| (name.to_owned(), style(index))).collect(),
             failure,
+            inspector,
         }
     }
 
@@ -71,7 +78,8 @@ impl Lines {
 }
 
 impl Sink for Lines {
-    fn record(&self, function: &str, _process: u64, record: Record<'_>) {
+    fn record(&self, function: &str, process: u64, record: Record<'_>) {
+        self.inspector.record(function, process, &record);
         match record {
             Record::Line { text, .. } => {
                 self.tell(function, text);

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use local::cli::Cli;
 use local::signals::Stop;
-use local::{Error, SUPERVISE, Stack, banner, command, compile};
+use local::{Error, SUPERVISE, Stack, banner, command, compile, place};
 use topology::Topology;
 
 fn main() -> ExitCode {
@@ -12,8 +12,8 @@ fn main() -> ExitCode {
     if arguments.next_if(|first| first == SUPERVISE).is_some() {
         return local_lambda::supervise_main(arguments);
     }
-    listen_to_ourselves();
     let cli = Cli::from_process();
+    log_to_stderr(cli.has_colours());
     match run(&cli) {
         Ok(code) => code,
         Err(error) => {
@@ -23,19 +23,24 @@ fn main() -> ExitCode {
     }
 }
 
-/// What the runner itself has to say: warnings, unless `RUST_LOG` asks for more.
-fn listen_to_ourselves() {
+/// The runner's own messages: warnings, unless `RUST_LOG` asks for more.
+fn log_to_stderr(has_colours: bool) {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,dynoxide=error"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(std::io::stderr).init();
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_ansi(has_colours);
+    lines.with_writer(std::io::stderr).init();
 }
 
 fn run(cli: &Cli) -> Result<ExitCode, Error> {
-    let topology = Topology::read(cli.topology())?;
+    let file = cli.topology();
+    let topology = Topology::read(&file)?;
     for finding in &topology.findings {
-        eprintln!("note: {}:{finding}", cli.topology().display());
+        eprintln!("note: {}:{finding}", file.display());
     }
-    let binaries = compile::folder(&cli.binaries(), &topology)?;
+    if let Some(ready_file) = &cli.ready_file {
+        place::check_writable(ready_file)?;
+    }
+    let binaries = compile::folder(&cli.binaries(), &topology, cli.has_colours())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let code = runtime.block_on(serve(cli, binaries));
     // What still blocks somewhere does not keep anybody waiting.
@@ -64,7 +69,7 @@ fn announce(cli: &Cli, stack: &Stack) -> Result<(), Error> {
     if let Some(file) = &cli.ready_file {
         std::fs::write(file, stack.addresses().to_json().to_string())?;
     }
-    eprintln!("{}", banner::text(&stack.topology().name, stack.addresses(), &stack.settings().banner, stack.took()));
+    eprintln!("{}", banner::text(&stack.topology().name, stack.addresses(), stack.settings(), stack.took()));
     Ok(())
 }
 

@@ -16,10 +16,12 @@ pub struct Options {
     pub local: Option<PathBuf>,
     /// The folder with the functions' binaries.
     pub binaries: PathBuf,
-    /// Port of the WebSocket API on the loopback interface; 0 takes a free one.
+    /// Port of the WebSocket API on the loopback addresses; 0 takes a free one.
     pub websocket_port: u16,
-    /// Port of the AWS endpoint on the loopback interface; 0 takes a free one.
+    /// Port of the AWS endpoint on the loopback addresses; 0 takes a free one.
     pub aws_port: u16,
+    /// Names of this machine, beside those of the loopback addresses, that its ports answer to.
+    pub hosts: Vec<String>,
     /// Where data is kept over restarts; memory without it.
     pub data: Option<PathBuf>,
     /// Somebody else's endpoint for DynamoDB, SQS and SNS instead of the embedded one. Grants are not enforced there.
@@ -97,6 +99,7 @@ impl Options {
             binaries: binaries.into(),
             websocket_port: WEBSOCKET_PORT,
             aws_port: AWS_PORT,
+            hosts: Vec::new(),
             data: None,
             aws_endpoint: None,
             speed: Speed::default(),

@@ -1,5 +1,10 @@
 //! Where the local stack pretends to be: one account in one Region, with one API and one stage.
 
+use std::fs::OpenOptions;
+use std::path::Path;
+
+use crate::Error;
+
 /// The Region of every ARN and of every credential scope.
 pub const REGION: &str = "us-east-1";
 /// The account of every ARN.
@@ -8,6 +13,21 @@ pub const ACCOUNT: &str = "000000000000";
 pub const STAGE: &str = "local";
 /// The id of the WebSocket API.
 pub const API_ID: &str = "local";
+
+/// A file that is written when the stack is ready can be written. Its content stays as it is.
+///
+/// # Errors
+/// [`Error::Unwritable`].
+pub fn check_writable(file: &Path) -> Result<(), Error> {
+    let existed = file.exists();
+    let opened = OpenOptions::new().create(true).append(true).open(file);
+    opened.map_err(|source| Error::Unwritable { file: file.to_owned(), source })?;
+    if !existed {
+        // It was made by the check.
+        drop(std::fs::remove_file(file));
+    }
+    Ok(())
+}
 
 /// A table's ARN; an index's is this, `/index/` and the index.
 pub(crate) fn table_arn(table: &str) -> String {

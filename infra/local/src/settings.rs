@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use topology::Topology;
 
 /// Values for the topology's parameters, and what the banner says beside the addresses.
@@ -13,9 +13,30 @@ pub struct Settings {
     /// Values by name of parameter.
     #[serde(default)]
     pub parameters: BTreeMap<String, String>,
-    /// Lines for the banner, such as a development token. `{ws_url}` is replaced by the URL of the WebSocket API.
+    /// Lines for the banner, such as a development token. `{ws_url}` is replaced by the URL of the WebSocket API,
+    /// `{aws_endpoint}` by that of the AWS endpoint.
     #[serde(default)]
     pub banner: Vec<String>,
+    /// Folders of static pages by the first segment of their URL: `app: ../pages` is `http://127.0.0.1:4566/app/`.
+    /// Paths are relative to the file.
+    #[serde(default)]
+    pub pages: BTreeMap<String, PathBuf>,
+    /// Values that pages read from `GET /_local/config`, by name. `{parameter: NAME}` is a parameter's value.
+    #[serde(default)]
+    pub page_config: BTreeMap<String, PageValue>,
+}
+
+/// A value for pages: any text, or the value of a parameter of the topology.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(untagged)]
+pub enum PageValue {
+    /// The value itself.
+    Text(String),
+    /// The value of the parameter, until the settings are read.
+    Parameter {
+        /// The parameter's name.
+        parameter: String,
+    },
 }
 
 /// What is wrong with the settings.
@@ -30,7 +51,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The file is not what it should be.
-    #[error("{} is wrong: {message}; it has `parameters`, a mapping, and `banner`, a list", file.display())]
+    #[error("{} is wrong: {message}; it has the mappings `parameters`, `pages` and `page_config`, and the list `banner`", file.display())]
     Malformed {
         /// The file.
         file: PathBuf,
@@ -44,6 +65,22 @@ pub enum Error {
         file: PathBuf,
         /// The name.
         parameter: String,
+    },
+    /// The configuration of pages names a parameter that the topology does not have.
+    #[error("{} gives pages the value of the parameter `{parameter}`, which the topology does not have", file.display())]
+    UnknownPageParameter {
+        /// The file.
+        file: PathBuf,
+        /// The name.
+        parameter: String,
+    },
+    /// The name of a page cannot be the first segment of its URL.
+    #[error("{} names a page `{page}`: it needs one or more of a-z A-Z 0-9 - _, and no underscore in front", file.display())]
+    PageName {
+        /// The file.
+        file: PathBuf,
+        /// The name.
+        page: String,
     },
     /// A parameter without a value and without a default.
     #[error(
@@ -102,6 +139,26 @@ impl Settings {
             };
             self.parameters.insert(parameter.name.clone(), default.clone());
         }
+        self.complete_pages(file)
+    }
+
+    fn complete_pages(&mut self, file: &Path) -> Result<(), Error> {
+        let folder = file.parent().unwrap_or_else(|| Path::new(""));
+        for (page, path) in &mut self.pages {
+            let is_allowed = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
+            if page.is_empty() || page.starts_with('_') || !page.chars().all(is_allowed) {
+                return Err(Error::PageName { file: file.to_owned(), page: page.clone() });
+            }
+            *path = folder.join(&*path);
+        }
+        for value in self.page_config.values_mut() {
+            if let PageValue::Parameter { parameter } = value {
+                let Some(known) = self.parameters.get(parameter) else {
+                    return Err(Error::UnknownPageParameter { file: file.to_owned(), parameter: parameter.clone() });
+                };
+                *value = PageValue::Text(known.clone());
+            }
+        }
         Ok(())
     }
 }
@@ -149,6 +206,24 @@ functions:
         );
         let unknown = read("parameter: {}").unwrap_err();
         assert!(unknown.starts_with("local.yaml is wrong: ") && unknown.contains("line 1"), "{unknown}");
+    }
+
+    #[test]
+    fn pages_have_folders_relative_to_the_file_and_values_of_parameters() {
+        let settings = read(
+            "parameters: { keys: secret }\npages: { app: ../pages }\npage_config: { keys: { parameter: keys }, a: b }",
+        )
+        .unwrap();
+        assert!(settings.pages["app"].ends_with("../pages") && settings.pages["app"].is_absolute());
+        assert_eq!(settings.page_config["keys"], PageValue::Text("secret".to_owned()));
+        assert_eq!(settings.page_config["a"], PageValue::Text("b".to_owned()));
+        let mistake = |text: &str| read(&format!("parameters: {{ keys: a }}\n{text}")).unwrap_err();
+        assert_eq!(
+            mistake("page_config: { keys: { parameter: key } }"),
+            "local.yaml gives pages the value of the parameter `key`, which the topology does not have"
+        );
+        assert!(mistake("pages: { _local: x }").contains("no underscore in front"));
+        assert!(mistake("pages: { a/b: x }").contains("names a page `a/b`"));
     }
 
     #[test]

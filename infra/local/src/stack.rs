@@ -8,6 +8,7 @@ use futures::future::try_join_all;
 use local_faults::Faults;
 use local_lambda::Lambda;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 use topology::Topology;
 
 use crate::account::Account;
@@ -18,6 +19,7 @@ use crate::cloud::Cloud;
 use crate::environment::Values;
 use crate::front::Front;
 use crate::hooks::Granted;
+use crate::inspector::{Inspected, Inspector, Pages};
 use crate::options::Options;
 use crate::ports::Ports;
 use crate::provision::{Resources, provision};
@@ -38,6 +40,7 @@ pub struct Stack {
     addresses: Addresses,
     clients: Clients,
     took: Duration,
+    started: Instant,
     front: Option<Front>,
     triggers: Triggers,
     lambda: Lambda,
@@ -52,6 +55,8 @@ pub struct Addresses {
     pub websocket: Option<Websocket>,
     /// DynamoDB, Streams, SQS and SNS.
     pub aws_endpoint: String,
+    /// Whether the endpoint is the stack's own, which has the inspector.
+    pub is_embedded: bool,
     /// What the topology names, as it is called there.
     pub resources: Resources,
 }
@@ -80,21 +85,25 @@ impl Stack {
         let grants = Arc::new(Grants::new(&topology));
         let websocket = ports.websocket();
         let faults = Faults::new(&options.faults, options.fault_seed);
-        let cloud = Cloud::start(&options, ports.aws, Arc::clone(&callers), Arc::clone(&grants), &faults).await?;
+        let (stop, pages) = (CancellationToken::new(), Pages::new(settings.pages.clone()));
+        let inspector = Inspector::new(faults.clone(), pages, stop.clone());
+        let doors = (Arc::clone(&callers), Arc::clone(&grants));
+        let cloud = Cloud::start(&options, ports.aws, doors, &faults, &inspector, stop).await?;
         let clients = Clients::new(cloud.url(), &clients::developer_credentials());
         let resources = provision(&topology, &clients, cloud.url()).await?;
-        let addresses = Addresses { websocket, aws_endpoint: cloud.url().to_owned(), resources };
+        let is_embedded = options.aws_endpoint.is_none();
+        let addresses = Addresses { websocket, aws_endpoint: cloud.url().to_owned(), is_embedded, resources };
         let values = addresses.values(&settings);
-        let lambda = functions::start(&topology, &options, &values, &callers)?;
+        let lambda = functions::start(&topology, &options, &values, &callers, &inspector)?;
         try_join_all(topology.functions.iter().map(|function| lambda.warm_up(&function.name))).await?;
         let account = Account::new(lambda.clone(), &topology, options.processes, faults.clone());
         let triggers = Triggers::start(&topology, &options, &addresses.resources, &clients, account.clone(), &faults)?;
-        let hooks = Granted { callers, grants, faults: faults.clone() };
-        let front =
-            ports.gateway.map(|listener| Front::start(&topology, &options, listener, account, hooks)).transpose()?;
+        let hooks = Granted { callers, grants, faults: faults.clone(), inspector: inspector.clone() };
+        let front = ports.gateway.map(|port| Front::start(&topology, &options, port, account, hooks)).transpose()?;
         let took = started.elapsed();
-        let stack = Self { topology, settings, addresses, clients, took, front, triggers, lambda, cloud, faults };
-        stack.publish_statistics(started);
+        let stack =
+            Self { topology, settings, addresses, clients, took, started, front, triggers, lambda, cloud, faults };
+        inspector.attach(stack.inspected());
         Ok(stack)
     }
 
@@ -175,13 +184,25 @@ impl Stack {
         cloud.stop().await;
     }
 
-    fn publish_statistics(&self, started: Instant) {
-        let counters = self.counters();
-        self.cloud.set_statistics(Box::new(move || {
-            let mut read = counters.read();
-            read["uptime_s"] = json!(started.elapsed().as_secs());
-            read
-        }));
+    fn inspected(&self) -> Inspected {
+        Inspected {
+            counters: self.counters(),
+            lambda: self.lambda.clone(),
+            messaging: self.cloud.messaging(),
+            gateway: self.front.as_ref().map(Front::counters),
+            config: self.config(),
+            variables: self.variables(),
+        }
+    }
+
+    /// What a page has to know: every address, the functions, and what the settings say for pages.
+    fn config(&self) -> Value {
+        let mut config = self.addresses.to_json();
+        config["name"] = json!(self.topology.name);
+        config["functions"] = self.topology.functions.iter().map(|function| json!(function.name)).collect();
+        config["pages"] = self.settings.pages.keys().map(|name| json!(format!("/{name}/"))).collect();
+        config["page_config"] = json!(self.settings.page_config);
+        config
     }
 
     fn counters(&self) -> Counters {
@@ -192,6 +213,7 @@ impl Stack {
             triggers: self.triggers.clone(),
             messaging: self.cloud.messaging(),
             faults: self.faults.clone(),
+            started: self.started,
         }
     }
 }

@@ -1,9 +1,10 @@
 //! The counters of everything, as one JSON object.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use local_event_sources::SourceStats;
-use local_faults::Faults;
+use local_faults::{Count, Fault, Faults};
 use local_gateway::Gateway;
 use local_lambda::{FunctionStats, Lambda};
 use serde_json::{Map, Value, json};
@@ -20,6 +21,8 @@ pub(crate) struct Counters {
     pub(crate) triggers: Triggers,
     pub(crate) messaging: Option<local_queues::Service>,
     pub(crate) faults: Faults,
+    /// When the stack began to start.
+    pub(crate) started: Instant,
 }
 
 impl Counters {
@@ -36,8 +39,9 @@ impl Counters {
             "gateway": self.gateway.as_ref().map(|gateway| of_gateway(&gateway.stats())),
             "functions": functions,
             "triggers": self.triggers.stats().iter().map(trigger).collect::<Vec<_>>(),
-            "faults": self.faults.counts_by_number(),
+            "faults": self.faults.counts().into_iter().map(fault).collect::<Map<String, Value>>(),
             "messaging": self.messaging.as_ref().map(local_queues::Service::stats),
+            "uptime_s": self.started.elapsed().as_secs(),
         })
     }
 }
@@ -56,6 +60,11 @@ fn function(stats: &FunctionStats, pids: &[u32]) -> Value {
         "waiting": stats.waiting,
         "pids": pids,
     })
+}
+
+fn fault((fault, count): (Fault, Count)) -> (String, Value) {
+    let (number, what) = fault.describe();
+    (number.to_owned(), json!({ "what": what, "occasions": count.occasions, "fired": count.fired }))
 }
 
 fn trigger(stats: &SourceStats) -> Value {
@@ -93,6 +102,8 @@ fn of_gateway(stats: &local_gateway::Stats) -> Value {
         "posts_buffer_full": stats.posts_buffer_full,
         "posts_too_large": stats.posts_too_large,
         "calls_forbidden": stats.calls_forbidden,
+        "calls_unavailable": stats.calls_unavailable,
+        "calls_unanswered": stats.calls_unanswered,
         "gets": stats.gets,
         "deletes": stats.deletes,
     })

@@ -1,8 +1,9 @@
 //! The handle that is asked at each occasion.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -23,6 +24,17 @@ struct Shared {
     /// Whether anything is set.
     armed: AtomicBool,
     switches: [Switch; Fault::ALL.len()],
+    listener: Listener,
+}
+
+/// Receives each fault that happens, once it is set.
+#[derive(Default)]
+struct Listener(OnceLock<Box<dyn Fn(Fault) + Send + Sync>>);
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Listener").field(&self.0.get().is_some()).finish()
+    }
 }
 
 /// One fault. Numbers that are read at different moments need not fit each other: a change takes effect soon.
@@ -130,6 +142,14 @@ impl Faults {
     /// The fault has happened.
     pub fn happened(&self, fault: Fault) {
         self.switch(fault).fired.fetch_add(1, Ordering::Relaxed);
+        if let Some(listener) = self.shared.listener.0.get() {
+            listener(fault);
+        }
+    }
+
+    /// Calls `listener` for each fault that happens from now on. Only the first listener counts.
+    pub fn set_listener(&self, listener: impl Fn(Fault) + Send + Sync + 'static) {
+        drop(self.shared.listener.0.set(Box::new(listener)));
     }
 
     /// What was counted, by number, in the order of the numbers; only of those that had an occasion.

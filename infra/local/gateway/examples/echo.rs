@@ -69,6 +69,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         routes: vec![Route { key: "$default".to_owned(), function: "echo".to_owned(), responds: true }],
         authorizer: None,
         allow_binary: lifted,
+        hosts: None,
         limits: if lifted { lifted_limits() } else { in_order(Limits::default()) },
     };
     let stop = async { tokio::signal::ctrl_c().await.unwrap_or_default() };

@@ -80,6 +80,7 @@ fn start_gateway(ids: mpsc::Sender<String>) -> Result<SocketAddr, Failure> {
         routes: vec![route("$connect"), route("$default")],
         authorizer: None,
         allow_binary: false,
+        hosts: None,
         limits: Limits { account_rate: None, connect_rate: None, ..Limits::default() },
     };
     let gateway = Gateway::new(config, Door(ids))?;

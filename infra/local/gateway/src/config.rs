@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::limits::Limits;
+use crate::origin::Hosts;
 use crate::route::Selection;
 
 /// One WebSocket API with one stage.
@@ -31,6 +32,8 @@ pub struct Config {
     /// Whether binary messages are passed on, base64-encoded, and base64-encoded answers sent as binary. API Gateway
     /// does neither (it closes with 1003): for conformance suites only.
     pub allow_binary: bool,
+    /// The hosts that the port answers to: 403 to everything else, and to web pages of other origins. Any if absent.
+    pub hosts: Option<Hosts>,
     /// What is enforced.
     pub limits: Limits,
 }
@@ -97,6 +100,7 @@ pub(crate) struct Api {
     pub(crate) disconnect: Option<Arc<str>>,
     pub(crate) authorizer: Option<CheckedAuthorizer>,
     pub(crate) allow_binary: bool,
+    pub(crate) hosts: Option<Hosts>,
     pub(crate) limits: Limits,
     selection: Selection,
     messages: HashMap<String, MessageRoute>,
@@ -133,7 +137,7 @@ impl Api {
     /// # Errors
     /// The first thing that is wrong with it.
     pub(crate) fn check(config: Config) -> Result<Self, Error> {
-        let Config { api_id, region, account_id, stage, domain_name, allow_binary, limits, .. } = config;
+        let Config { api_id, region, account_id, stage, domain_name, allow_binary, hosts, limits, .. } = config;
         check_stage(&stage)?;
         let selection = Selection::parse(&config.route_selection_expression).map_err(|reason| {
             Error::RouteSelection { expression: config.route_selection_expression.clone(), reason }
@@ -151,6 +155,7 @@ impl Api {
             disconnect,
             authorizer: config.authorizer.map(CheckedAuthorizer::check).transpose()?,
             allow_binary,
+            hosts,
             limits,
             selection,
             messages,
@@ -222,6 +227,7 @@ mod tests {
             routes: Vec::new(),
             authorizer: None,
             allow_binary: false,
+            hosts: None,
             limits: Limits::default(),
         }
     }

@@ -97,6 +97,16 @@ impl Registry {
         self.shard(id).read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
     }
 
+    /// At most `most` open connections, in no order.
+    pub(crate) fn some(&self, most: usize) -> Vec<Arc<Connection>> {
+        let mut found = Vec::new();
+        for shard in &self.shards {
+            let left = most - found.len();
+            found.extend(shard.read().unwrap_or_else(PoisonError::into_inner).values().take(left).cloned());
+        }
+        found
+    }
+
     /// How many are open.
     pub(crate) fn len(&self) -> usize {
         self.shards.iter().map(|shard| shard.read().unwrap_or_else(PoisonError::into_inner).len()).sum()

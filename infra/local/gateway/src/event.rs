@@ -41,6 +41,16 @@ pub(crate) enum Body {
     Binary(Bytes),
 }
 
+impl Body {
+    /// The bytes of the message.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Binary(bytes) => bytes,
+        }
+    }
+}
+
 /// The event of the authorizer: headers complete, empty collections present, no body.
 pub(crate) fn authorizer(api: &Api, connection: &Connection, request: &Request, stamp: RequestStamp) -> Bytes {
     let headers = request.authorizer_headers();

@@ -1,5 +1,6 @@
 //! The gateway as its owner sees it: make, serve, watch, stop.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::IpAddr;
@@ -7,7 +8,11 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use local_invoke::Invoke;
+use serde::Serialize;
+use serde_json::value::RawValue;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -15,6 +20,7 @@ use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
 use crate::config::{Api, Config, Error};
+use crate::connection::Connection;
 use crate::core::Core;
 use crate::hooks::{Hooks, NoHooks};
 use crate::server;
@@ -36,6 +42,38 @@ pub struct Drained {
     /// Whether every connection was closed and every `$disconnect` answered within the drain timeout. What had not
     /// ended by then is abandoned with the runtime.
     pub complete: bool,
+}
+
+/// One open connection, as it is now.
+#[derive(Debug, Clone, Serialize)]
+pub struct OpenConnection {
+    /// As in events and in the management API.
+    pub connection_id: String,
+    /// Milliseconds since 1970.
+    pub connected_at_ms: i64,
+    /// When data last went either way: milliseconds since 1970.
+    pub last_active_at_ms: i64,
+    /// The client's address.
+    pub source_ip: IpAddr,
+    /// The client's `User-Agent` header.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_agent: Option<String>,
+    /// What the authorizer said of the client: `requestContext.authorizer`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authorizer: Option<Box<RawValue>>,
+}
+
+impl OpenConnection {
+    fn of(connection: &Connection) -> Self {
+        Self {
+            connection_id: connection.id.to_string(),
+            connected_at_ms: connection.connected_at_ms,
+            last_active_at_ms: connection.last_active_at_ms(),
+            source_ip: connection.source_ip,
+            user_agent: connection.user_agent.as_deref().map(str::to_owned),
+            authorizer: connection.authorizer.clone(),
+        }
+    }
 }
 
 impl<I> Clone for Gateway<I> {
@@ -64,21 +102,36 @@ impl<I: Invoke> Gateway<I> {
 
     /// Accepts clients and callers until `shutdown` is ready, then [drains](Self::drain).
     pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Drained {
+        self.serve_all(vec![listener], shutdown).await
+    }
+
+    /// The same on several addresses.
+    pub async fn serve_all(self, listeners: Vec<TcpListener>, shutdown: impl Future<Output = ()>) -> Drained {
         let mut shutdown = pin!(shutdown);
-        loop {
+        {
+            let mut accepting: FuturesUnordered<_> =
+                listeners.into_iter().map(|listener| self.accept(listener)).collect();
             tokio::select! {
-                () = &mut shutdown => break,
-                accepted = listener.accept() => match accepted {
-                    Ok((stream, peer)) => self.welcome(stream, peer.ip()),
-                    Err(error) => {
-                        warn!(%error, "a connection could not be accepted");
-                        sleep(ACCEPT_RETRY).await;
-                    }
+                () = &mut shutdown => {}
+                never = accepting.next() => match never {
+                    Some(never) => match never {},
+                    None => shutdown.await,
                 },
             }
         }
-        drop(listener);
         self.drain().await
+    }
+
+    async fn accept(&self, listener: TcpListener) -> Infallible {
+        loop {
+            match listener.accept().await {
+                Ok((stream, peer)) => self.welcome(stream, peer.ip()),
+                Err(error) => {
+                    warn!(%error, "a connection could not be accepted");
+                    sleep(ACCEPT_RETRY).await;
+                }
+            }
+        }
     }
 
     /// Serves HTTP and WebSocket on one stream, as if `source_ip` had connected through TCP. Returns when HTTP ends
@@ -99,6 +152,13 @@ impl<I: Invoke> Gateway<I> {
             warn!("stopped before every connection had closed and every $disconnect had answered");
         }
         Drained { closed, complete }
+    }
+
+    /// At most `most` open connections, the oldest first.
+    pub fn connections(&self, most: usize) -> Vec<OpenConnection> {
+        let mut open: Vec<_> = self.core.registry.some(most).iter().map(|open| OpenConnection::of(open)).collect();
+        open.sort_by_key(|open| open.connected_at_ms);
+        open
     }
 
     /// What was counted so far.

@@ -1,13 +1,13 @@
 //! Identifiers as API Gateway makes them.
 //!
-//! Connection, request and message ids are 11 bytes, written as 16 characters of base64 that end in `=`. They may hold
-//! `+` and `/`, so whoever puts one in a URL without percent-encoding finds out here and not in production.
+//! Connection, request and message ids are 11 bytes, written as 16 characters of base64 that end in `=`. The alphabet is
+//! that of URLs, with `-` and `_`, as in ids of AWS such as `DBNjmfOmSwMCJiA=`; the `=` still needs percent-encoding.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::URL_SAFE;
 use serde::{Serialize, Serializer};
 
 const ID_BYTES: usize = 11;
@@ -28,7 +28,7 @@ impl Id {
         raw[8..].copy_from_slice(&rand::random::<[u8; 3]>());
         let mut text = [b'='; ID_CHARACTERS];
         // Eleven bytes always fill sixteen characters, so there is nothing to handle.
-        let _ = STANDARD.encode_slice(raw, &mut text);
+        let _ = URL_SAFE.encode_slice(raw, &mut text);
         Self(text)
     }
 
@@ -94,8 +94,16 @@ mod tests {
         let id = Id::at(1_707_502_303_419).to_string();
         assert_eq!(id.len(), 16);
         assert!(id.ends_with('='));
-        assert_eq!(STANDARD.decode(&id).unwrap().len(), 11);
+        assert_eq!(URL_SAFE.decode(&id).unwrap().len(), 11);
         assert!(is_connection_id(&id));
+    }
+
+    #[test]
+    fn ids_have_the_alphabet_of_aws_which_is_that_of_urls() {
+        let ids: Vec<String> = (0..10_000).map(|_| Id::at(1_707_502_303_419).to_string()).collect();
+        let is_allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+        assert!(ids.iter().all(|id| id.strip_suffix('=').is_some_and(|id| id.bytes().all(is_allowed))));
+        assert!(ids.iter().any(|id| id.contains('-')) && ids.iter().any(|id| id.contains('_')));
     }
 
     #[test]

@@ -41,6 +41,7 @@ mod lifecycle;
 pub mod limits;
 mod management;
 mod message;
+mod origin;
 mod outbox;
 mod policy;
 mod proxy;
@@ -54,7 +55,10 @@ mod throttle;
 mod upgrade;
 
 pub use crate::config::{Authorizer, Config, Error, Route};
-pub use crate::gateway::{Drained, Gateway};
-pub use crate::hooks::{Access, CallFault, DisconnectFault, Hooks, ManagementCall, ManagementMethod, NoHooks};
+pub use crate::gateway::{Drained, Gateway, OpenConnection};
+pub use crate::hooks::{
+    Access, CallFault, CallOutcome, DisconnectFault, Happening, Hooks, ManagementCall, ManagementMethod, NoHooks,
+};
 pub use crate::limits::{Limits, Rate};
+pub use crate::origin::{Foreign, Hosts};
 pub use crate::stats::Stats;

@@ -20,7 +20,7 @@ use crate::event::{self, RequestStamp};
 use crate::fields::Request;
 use crate::handshake::{self, Admission};
 use crate::head::Recorded;
-use crate::hooks::DisconnectFault;
+use crate::hooks::{DisconnectFault, Happening};
 use crate::ids::Id;
 use crate::replies::HttpResponse;
 use crate::session::Session;
@@ -54,13 +54,13 @@ where
         Some((stream, early)) => {
             let mut session = Session::new(Arc::clone(&core), Arc::clone(&connection), stream, early).await;
             let ending = session.run().await;
-            forget(&core, &connection);
+            forget(&core, &connection, &ending);
             tokio::join!(session.finish(&ending), disconnect(&core, &connection, &ending));
             ending
         }
         None => {
-            forget(&core, &connection);
             let ending = Ending::lost();
+            forget(&core, &connection, &ending);
             disconnect(&core, &connection, &ending).await;
             ending
         }
@@ -84,20 +84,33 @@ async fn open<I: Invoke>(
             core.counters.connections_accepted.add_one();
             let connection = Arc::new(connection);
             core.register(&connection);
+            if core.hooks.is_observing() {
+                let (connection_id, user_agent) = (connection.id.as_str(), connection.user_agent.as_deref());
+                core.hooks.observe(Happening::Opened { connection_id, source_ip: connection.source_ip, user_agent });
+            }
             Ok((connection, upgrade::switching_protocols(&key, subprotocol.as_deref())))
         }
         Err(refusal) => {
             core.counters.connections_refused.add_one();
-            Err(refusal.response(id, stamp.request_id))
+            let response = refusal.response(id, stamp.request_id);
+            if core.hooks.is_observing() {
+                let (status, source_ip) = (response.status().as_u16(), request.source_ip);
+                core.hooks.observe(Happening::Refused { status, source_ip });
+            }
+            Err(response)
         }
     };
     (opened, upgrade)
 }
 
 /// From here on posts to the connection are answered with 410.
-fn forget<I: Invoke>(core: &Core<I>, connection: &Connection) {
+fn forget<I: Invoke>(core: &Core<I>, connection: &Connection, ending: &Ending) {
     connection.outbox.close();
     core.registry.remove(connection.id);
+    if core.hooks.is_observing() {
+        let (connection_id, code, reason) = (connection.id.as_str(), ending.status(), ending.reason());
+        core.hooks.observe(Happening::Closed { connection_id, code, reason });
+    }
 }
 
 /// Invokes `$disconnect`: best effort, as on AWS, and nobody hears whether it worked.

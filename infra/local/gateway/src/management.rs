@@ -17,7 +17,7 @@ use tokio::time::{sleep, timeout};
 use crate::clock;
 use crate::core::Core;
 use crate::ending::CloseRequest;
-use crate::hooks::{Access, CallFault, ManagementCall, ManagementMethod};
+use crate::hooks::{Access, CallFault, CallOutcome, Happening, ManagementCall, ManagementMethod};
 use crate::ids::{self, Id};
 use crate::message;
 use crate::outbox::{Frame, Posted};
@@ -59,12 +59,15 @@ pub(crate) async fn answer<I: Invoke>(
         Ok(access_key_id) => access_key_id,
         Err(unsigned) => {
             core.counters.calls_forbidden.add_one();
+            let call = ManagementCall { access_key_id: "", method, connection_id: id };
+            report(core, &call, body.as_ref(), CallOutcome::Forbidden);
             return Ok(unsigned.response());
         }
     };
     let call = ManagementCall { access_key_id, method, connection_id: id };
     if let Access::Deny(sentence) = core.hooks.authorize(&call) {
         core.counters.calls_forbidden.add_one();
+        report(core, &call, body.as_ref(), CallOutcome::Forbidden);
         return Ok(replies::access_denied(&sentence));
     }
     let latency = core.api.limits.call_latency;
@@ -73,8 +76,8 @@ pub(crate) async fn answer<I: Invoke>(
     }
     let age = || age(core, id);
     match core.hooks.fault_of_call(&call, &age) {
-        None => Ok(perform(core, &call, body)),
-        Some(fault) => suffer(core, &call, body, fault).await,
+        None => Ok(perform(core, &call, body.as_ref())),
+        Some(fault) => suffer(core, &call, body.as_ref(), fault).await,
     }
 }
 
@@ -108,14 +111,24 @@ async fn read(mut body: Incoming, limit_bytes: usize) -> Result<Option<Bytes>, C
     Ok(Some(if more.is_empty() { Bytes::copy_from_slice(&first) } else { more.freeze() }))
 }
 
-/// The call itself: everything is in memory, so nothing waits.
-fn perform<I: Invoke>(core: &Core<I>, call: &ManagementCall<'_>, body: Option<Bytes>) -> HttpResponse {
+/// Performs a call and reports it: everything is in memory, so nothing waits.
+fn perform<I: Invoke>(core: &Core<I>, call: &ManagementCall<'_>, body: Option<&Bytes>) -> HttpResponse {
+    let (response, outcome) = perform_unreported(core, call, body);
+    report(core, call, body, outcome);
+    response
+}
+
+fn perform_unreported<I: Invoke>(
+    core: &Core<I>,
+    call: &ManagementCall<'_>,
+    body: Option<&Bytes>,
+) -> (HttpResponse, CallOutcome) {
     if !admits(core.account.as_ref()) {
         core.counters.calls_throttled.add_one();
-        return too_many_requests();
+        return (too_many_requests(), CallOutcome::Throttled);
     }
     if !ids::is_connection_id(call.connection_id) {
-        return invalid_id(call.connection_id);
+        return (invalid_id(call.connection_id), CallOutcome::Invalid);
     }
     match call.method {
         ManagementMethod::Post => post(core, call.connection_id, body),
@@ -124,27 +137,34 @@ fn perform<I: Invoke>(core: &Core<I>, call: &ManagementCall<'_>, body: Option<By
     }
 }
 
-fn post<I: Invoke>(core: &Core<I>, id: &str, body: Option<Bytes>) -> HttpResponse {
+fn report<I: Invoke>(core: &Core<I>, call: &ManagementCall<'_>, body: Option<&Bytes>, outcome: CallOutcome) {
+    if core.hooks.is_observing() {
+        let body = body.filter(|_| call.method == ManagementMethod::Post).map(|body| &**body);
+        core.hooks.observe(Happening::Called { call: *call, outcome, body });
+    }
+}
+
+fn post<I: Invoke>(core: &Core<I>, id: &str, body: Option<&Bytes>) -> (HttpResponse, CallOutcome) {
     let Some(body) = body else {
         core.counters.posts_too_large.add_one();
-        return too_large();
+        return (too_large(), CallOutcome::TooLarge);
     };
     let length = body.len();
     let connection = Id::parse(id).and_then(|id| core.registry.get(id));
-    let posted = connection.map(|connection| connection.outbox.post(Frame::Text(message::text(&body))));
+    let posted = connection.map(|connection| connection.outbox.post(Frame::Text(message::text(body))));
     match posted {
         Some(Posted::Accepted) => {
             core.counters.posts_delivered.add_one();
             core.counters.sent(length);
-            tagged(StatusCode::OK, Bytes::new())
+            (tagged(StatusCode::OK, Bytes::new()), CallOutcome::Done)
         }
         Some(Posted::Full) => {
             core.counters.posts_buffer_full.add_one();
-            too_many_requests()
+            (too_many_requests(), CallOutcome::BufferFull)
         }
         Some(Posted::Closed) | None => {
             core.counters.posts_gone.add_one();
-            gone()
+            (gone(), CallOutcome::Gone)
         }
     }
 }
@@ -165,9 +185,9 @@ struct Identity<'a> {
     user_agent: &'a str,
 }
 
-fn get<I: Invoke>(core: &Core<I>, id: &str) -> HttpResponse {
+fn get<I: Invoke>(core: &Core<I>, id: &str) -> (HttpResponse, CallOutcome) {
     let Some(connection) = Id::parse(id).and_then(|id| core.registry.get(id)) else {
-        return gone();
+        return (gone(), CallOutcome::Gone);
     };
     core.counters.gets.add_one();
     let info = ConnectionInfo {
@@ -179,56 +199,78 @@ fn get<I: Invoke>(core: &Core<I>, id: &str) -> HttpResponse {
         last_active_at: clock::iso8601(connection.last_active_at_ms()),
     };
     // Strings only: there is nothing that could fail.
-    json(StatusCode::OK, serde_json::to_string(&info).unwrap_or_default())
+    (json(StatusCode::OK, serde_json::to_string(&info).unwrap_or_default()), CallOutcome::Done)
 }
 
-fn delete<I: Invoke>(core: &Core<I>, id: &str) -> HttpResponse {
+fn delete<I: Invoke>(core: &Core<I>, id: &str) -> (HttpResponse, CallOutcome) {
     let connection = Id::parse(id).and_then(|id| core.registry.get(id));
     if !connection.is_some_and(|connection| connection.outbox.request_close(CloseRequest::Deleted)) {
-        return gone();
+        return (gone(), CallOutcome::Gone);
     }
     core.counters.deletes.add_one();
-    tagged(StatusCode::NO_CONTENT, Bytes::new())
+    (tagged(StatusCode::NO_CONTENT, Bytes::new()), CallOutcome::Done)
 }
 
 async fn suffer<I: Invoke>(
     core: &Core<I>,
     call: &ManagementCall<'_>,
-    body: Option<Bytes>,
+    body: Option<&Bytes>,
     fault: CallFault,
 ) -> Result<HttpResponse, Cut> {
-    Ok(match fault {
-        CallFault::Gone => gone(),
-        CallFault::Throttled => too_many_requests(),
-        CallFault::Unavailable => {
-            json(StatusCode::INTERNAL_SERVER_ERROR, r#"{"message":"Internal server error"}"#.to_owned())
+    let (response, outcome) = match fault {
+        CallFault::Gone => {
+            core.counters.posts_gone.add_one();
+            (gone(), CallOutcome::Gone)
         }
-        CallFault::Forbidden => forbid(core),
-        CallFault::TooLarge => too_large(),
-        CallFault::Hang => std::future::pending().await,
+        CallFault::Throttled => {
+            core.counters.calls_throttled.add_one();
+            (too_many_requests(), CallOutcome::Throttled)
+        }
+        CallFault::Unavailable => {
+            core.counters.calls_unavailable.add_one();
+            let body = r#"{"message":"Internal server error"}"#.to_owned();
+            (json(StatusCode::INTERNAL_SERVER_ERROR, body), CallOutcome::Unavailable)
+        }
+        CallFault::Forbidden => (forbid(core), CallOutcome::Forbidden),
+        CallFault::TooLarge => {
+            core.counters.posts_too_large.add_one();
+            (too_large(), CallOutcome::TooLarge)
+        }
+        CallFault::Hang => {
+            core.counters.calls_unanswered.add_one();
+            report(core, call, body, CallOutcome::Hung);
+            std::future::pending().await
+        }
         CallFault::Delay(delay) => {
             sleep(delay).await;
-            perform(core, call, body)
+            perform_unreported(core, call, body)
         }
         CallFault::LoseResponse => {
-            perform(core, call, body);
+            let (_, outcome) = perform_unreported(core, call, body);
+            let lost = if outcome == CallOutcome::Done { CallOutcome::AnswerLost } else { outcome };
+            core.counters.calls_unanswered.add_one();
+            report(core, call, body, lost);
             return Err(Cut);
         }
         CallFault::CloseAfter => {
-            let mut response = perform(core, call, body);
+            let (mut response, outcome) = perform_unreported(core, call, body);
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-            response
+            (response, outcome)
         }
         CallFault::Cut => cut(core, call.connection_id),
-    })
+    };
+    report(core, call, body, outcome);
+    Ok(response)
 }
 
 /// The connection reaches its two hours in the very moment of a post.
-fn cut<I: Invoke>(core: &Core<I>, id: &str) -> HttpResponse {
+fn cut<I: Invoke>(core: &Core<I>, id: &str) -> (HttpResponse, CallOutcome) {
     let connection = Id::parse(id).and_then(|id| core.registry.get(id));
     match connection {
-        Some(connection) if connection.outbox.request_close(CloseRequest::Aged) => tagged(StatusCode::OK, Bytes::new()),
-        _ => gone(),
+        Some(connection) if connection.outbox.request_close(CloseRequest::Aged) => {
+            (tagged(StatusCode::OK, Bytes::new()), CallOutcome::Done)
+        }
+        _ => (gone(), CallOutcome::Gone),
     }
 }
 

@@ -11,6 +11,7 @@ use crate::config::MessageRoute;
 use crate::connection::Connection;
 use crate::core::{CallError, Core};
 use crate::event::{self, Body, RequestStamp};
+use crate::hooks::Happening;
 use crate::outbox::Frame;
 use crate::proxy::Answer;
 use crate::replies::Trouble;
@@ -24,6 +25,14 @@ pub(crate) async fn handle<I: Invoke>(core: Arc<Core<I>>, connection: Arc<Connec
         Body::Text(text) => core.api.route(text),
         Body::Binary(_) => core.api.route(""),
     };
+    if core.hooks.is_observing() {
+        core.hooks.observe(Happening::Received {
+            connection_id: connection.id.as_str(),
+            request_id: stamp.request_id.as_str(),
+            route: route.map(|route| &*route.key),
+            body: body.as_bytes(),
+        });
+    }
     let Some(route) = route else {
         core.counters.messages_unrouted.add_one();
         return trouble(Trouble::Forbidden);

@@ -55,6 +55,14 @@ const FRAME_OVERHEAD_BYTES: usize = 64;
 const KEPT_FRAMES: usize = 64;
 
 impl Frame {
+    /// The payload.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Binary(bytes) => bytes,
+        }
+    }
+
     /// Payload bytes.
     pub(crate) fn len(&self) -> usize {
         match self {

@@ -9,7 +9,7 @@ use hyper::body::{Bytes, Incoming};
 use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, StatusCode};
+use hyper::{HeaderMap, Request, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use local_invoke::Invoke;
 use percent_encoding::percent_decode_str;
@@ -25,6 +25,7 @@ use crate::head::{Head, Recorded};
 use crate::ids;
 use crate::lifecycle::{self, Opening};
 use crate::management::{self, Cut};
+use crate::origin::Foreign;
 use crate::replies::{HttpResponse, forbidden, json, tagged};
 use crate::upgrade;
 
@@ -108,7 +109,12 @@ where
     if let Some(refused) = check_size(&core, &request) {
         return Ok(refused);
     }
-    match target(request.uri().path(), &core.api.stage) {
+    let target = target(request.uri().path(), &core.api.stage);
+    if let Err(foreign) = check_hosts(&core, &target, request.headers()) {
+        debug!(%foreign, "a request was refused");
+        return Ok(forbidden());
+    }
+    match target {
         Target::Socket => {
             peer.is_opening.store(true, Ordering::Relaxed);
             let stop = core.stop.clone();
@@ -163,6 +169,15 @@ fn check_size<I: Invoke>(core: &Core<I>, request: &Request<Incoming>) -> Option<
         return Some(json(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, body));
     }
     None
+}
+
+/// The authorizer decides on the `Origin` of a WebSocket, as on AWS.
+fn check_hosts<I: Invoke>(core: &Core<I>, target: &Target, headers: &HeaderMap) -> Result<(), Foreign> {
+    match (&core.api.hosts, target) {
+        (None, _) => Ok(()),
+        (Some(hosts), Target::Socket) => hosts.check_host(headers),
+        (Some(hosts), _) => hosts.check(headers),
+    }
 }
 
 fn target(path: &str, stage: &str) -> Target {

@@ -21,6 +21,7 @@ use crate::connection::Connection;
 use crate::core::Core;
 use crate::ending::{CloseRequest, Ending, Manner};
 use crate::event::{Body, RequestStamp};
+use crate::hooks::Happening;
 use crate::message;
 use crate::outbox::Frame;
 use crate::replies::Trouble;
@@ -217,6 +218,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin, I: Invoke> Session<S, I> {
 
     fn reply(&self, frame: Frame) {
         self.core.counters.sent(frame.len());
+        if self.core.hooks.is_observing() {
+            let (connection_id, body) = (self.connection.id.as_str(), frame.as_bytes());
+            self.core.hooks.observe(Happening::Replied { connection_id, body });
+        }
         self.connection.outbox.reply(frame);
     }
 

@@ -33,7 +33,7 @@ pub struct Stats {
     pub posts_delivered: u64,
     /// Posts answered with 410.
     pub posts_gone: u64,
-    /// Calls answered with 429 because the account's bucket was empty.
+    /// Calls answered with 429 because the account's bucket was empty, or a fault demanded it.
     pub calls_throttled: u64,
     /// Posts answered with 429 because the client does not read.
     pub posts_buffer_full: u64,
@@ -41,6 +41,10 @@ pub struct Stats {
     pub posts_too_large: u64,
     /// Calls answered with 403.
     pub calls_forbidden: u64,
+    /// Calls answered with 500: faults only.
+    pub calls_unavailable: u64,
+    /// Calls whose answer never reached the caller: faults only.
+    pub calls_unanswered: u64,
     /// `GetConnection` calls answered with 200.
     pub gets: u64,
     /// `DeleteConnection` calls answered with 204.
@@ -85,6 +89,8 @@ pub(crate) struct Counters {
     pub(crate) posts_buffer_full: Counter,
     pub(crate) posts_too_large: Counter,
     pub(crate) calls_forbidden: Counter,
+    pub(crate) calls_unavailable: Counter,
+    pub(crate) calls_unanswered: Counter,
     pub(crate) gets: Counter,
     pub(crate) deletes: Counter,
 }
@@ -122,6 +128,8 @@ impl Counters {
             posts_buffer_full: self.posts_buffer_full.get(),
             posts_too_large: self.posts_too_large.get(),
             calls_forbidden: self.calls_forbidden.get(),
+            calls_unavailable: self.calls_unavailable.get(),
+            calls_unanswered: self.calls_unanswered.get(),
             gets: self.gets.get(),
             deletes: self.deletes.get(),
         }

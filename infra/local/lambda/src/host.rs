@@ -49,7 +49,7 @@ struct State {
 
 /// What the sink hears when the lock is released.
 enum Note {
-    Start(ProcessId, Arc<str>),
+    Start(ProcessId, Arc<str>, Bytes),
     Report(ProcessId, Report),
 }
 

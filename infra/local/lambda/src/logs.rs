@@ -24,6 +24,8 @@ pub enum Record<'a> {
     Start {
         /// The invocation.
         request_id: &'a str,
+        /// Its event: JSON.
+        event: &'a [u8],
     },
     /// The process wrote a line of at most 256 KiB.
     Line {

@@ -4,11 +4,12 @@
 //! only, and not here.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_TYPE, HeaderMap};
+use http::header::{CONTENT_TYPE, HOST, HeaderMap, ORIGIN};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -30,9 +31,10 @@ const ERROR_TYPE: &str = "lambda-runtime-function-error-type";
 pub(crate) async fn serve(host: Arc<Host>, id: ProcessId, stream: TcpStream) {
     // Small requests that wait for each other: never delay them.
     let _unsupported = stream.set_nodelay(true);
+    let Ok(address) = stream.local_addr() else { return };
     let service = service_fn(|request| {
         let host = Arc::clone(&host);
-        async move { Ok::<_, Infallible>(answer(&host, id, request).await) }
+        async move { Ok::<_, Infallible>(answer(&host, id, address, request).await) }
     });
     // A process is silent for as long as it works.
     let connection = http1::Builder::new().header_read_timeout(None).serve_connection(TokioIo::new(stream), service);
@@ -70,8 +72,16 @@ impl<'a> Call<'a> {
     }
 }
 
-async fn answer(host: &Arc<Host>, id: ProcessId, request: Request<Incoming>) -> Response<Full<Bytes>> {
+async fn answer(
+    host: &Arc<Host>,
+    id: ProcessId,
+    address: SocketAddr,
+    request: Request<Incoming>,
+) -> Response<Full<Bytes>> {
     let (parts, body) = request.into_parts();
+    if is_foreign(&parts.headers, address) {
+        return error(StatusCode::FORBIDDEN, "Forbidden", "the Runtime API answers to the function's process alone");
+    }
     let answered = match Call::of(&parts.method, parts.uri.path()) {
         Call::Next => return next(host, id).await,
         Call::Response(request_id) => respond(host, id, request_id, body).await,
@@ -83,6 +93,13 @@ async fn answer(host: &Arc<Host>, id: ProcessId, request: Request<Incoming>) -> 
         Ok(()) => reply(StatusCode::ACCEPTED, Bytes::from_static(br#"{"status":"OK"}"#)),
         Err(refusal) => refuse(refusal),
     }
+}
+
+/// A browser sends the request, or a name that somebody made resolve to this machine: a web page must not take an
+/// invocation away. Runtimes send neither header, and the address as it stands in their environment.
+fn is_foreign(headers: &HeaderMap, address: SocketAddr) -> bool {
+    let is_browser = headers.contains_key(ORIGIN) || headers.contains_key("sec-fetch-site");
+    is_browser || headers.get(HOST).is_none_or(|host| host != address.to_string().as_str())
 }
 
 async fn next(host: &Arc<Host>, id: ProcessId) -> Response<Full<Bytes>> {
@@ -200,6 +217,22 @@ mod tests {
         assert_eq!(call(Method::POST, "/2018-06-01/runtime/invocation/a-b/response"), Call::Response("a-b"));
         assert_eq!(call(Method::POST, "/2018-06-01/runtime/invocation/a-b/error"), Call::Error("a-b"));
         assert_eq!(call(Method::POST, "/2018-06-01/runtime/init/error"), Call::InitError);
+    }
+
+    #[test]
+    fn a_web_page_and_a_foreign_name_are_refused() {
+        let address = SocketAddr::from(([127, 0, 0, 1], 9_001));
+        let foreign = |lines: &[(&'static str, &'static str)]| {
+            let line = |(name, value): &(&'static str, &'static str)| {
+                (http::HeaderName::from_static(name), http::HeaderValue::from_static(value))
+            };
+            is_foreign(&lines.iter().map(line).collect(), address)
+        };
+        let own = ("host", "127.0.0.1:9001");
+        assert!(!foreign(&[own]));
+        assert!(foreign(&[]) && foreign(&[("host", "evil.example:9001")]) && foreign(&[("host", "127.0.0.1")]));
+        assert!(foreign(&[own, ("origin", "http://evil.example")]));
+        assert!(foreign(&[own, ("sec-fetch-site", "cross-site")]));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::dedupe::{Accepted, Dedupe};
 use crate::error::Error;
 use crate::limits;
 use crate::message::Message;
+use crate::observer::{Happening, Watch};
 use crate::order::Order;
 use crate::receipt::Receipt;
 use crate::stats::QueueCounters;
@@ -28,6 +29,7 @@ pub(crate) struct Core {
     pub(crate) next_receipt: u64,
     pub(crate) entries: HashMap<u64, Entry>,
     pub(crate) changes: Changes,
+    pub(crate) watch: Watch,
     order: Order,
     timers: Timers,
     in_flight: usize,
@@ -85,6 +87,7 @@ impl Core {
             next_receipt: DELAYED + 1,
             entries: HashMap::new(),
             changes: Changes::default(),
+            watch: Watch::default(),
             timers: Timers::default(),
             in_flight: 0,
             delayed: 0,
@@ -123,6 +126,7 @@ impl Core {
         self.next_sequence += 1;
         message.sequence = sequence;
         self.order.add(message.group.as_deref(), sequence, delayed_until.is_some());
+        self.watch.report(&self.name, || Happening::Sent { message: message.label(), body: &message.body });
         self.entries.insert(sequence, Entry { message, hidden: None });
         self.changes.note(|| Change::Added { sequence });
         if let Some(until) = delayed_until {
@@ -190,11 +194,14 @@ impl Core {
         let is_dead = most_receives.is_some_and(|most| entry.message.receive_count >= most);
         if is_expired {
             self.counters.expired += 1;
+            self.watch.report(&self.name, || Happening::Expired { message: entry.message.label() });
             self.order.remove(entry.message.group.as_deref());
             return self.forget(sequence);
         }
         if is_dead {
             self.counters.dead_lettered += 1;
+            let to = self.attributes.redrive.as_ref().map_or("", |redrive| &redrive.target_name);
+            self.watch.report(&self.name, || Happening::DeadLettered { message: entry.message.label(), to });
             received.dead.extend(self.begin_move(sequence, now.instant));
             return;
         }
@@ -202,6 +209,7 @@ impl Core {
         let first_received_ms = *entry.message.first_received_ms.get_or_insert(now.epoch_ms);
         let (receive, receive_count) = (self.next_receipt, entry.message.receive_count);
         let receipt = Receipt { sequence, receive };
+        self.watch.report(&self.name, || Happening::Received { message: entry.message.label(), receive_count });
         received.deliveries.push((entry.message.clone(), receipt));
         self.next_receipt += 1;
         self.in_flight += 1;
@@ -225,6 +233,7 @@ impl Core {
             self.order.remove(entry.message.group.as_deref());
         }
         self.counters.deleted += 1;
+        self.watch.report(&self.name, || Happening::Deleted { message: entry.message.label() });
         self.forget(receipt.sequence);
         Ok(())
     }
@@ -273,7 +282,11 @@ impl Core {
             if taken.is_empty() {
                 return leaving;
             }
+            let begun = leaving.len();
             leaving.extend(taken.into_iter().filter_map(|sequence| self.begin_move(sequence, now)));
+            for message in &leaving[begun..] {
+                self.watch.report(&self.name, || Happening::Redriven { message: message.label() });
+            }
         }
     }
 

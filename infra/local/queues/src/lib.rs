@@ -40,6 +40,7 @@
 //! | `draft`, `message`, `md5` | a message before and after it is accepted, and its checksums |
 //! | `attributes`, `limits`, `config` | what can be set, what cannot be exceeded, where it pretends to be |
 //! | `sqs`, `sns` | the two protocols, one file per family of calls |
+//! | `observer`, `peek` | what happens to messages and what is in a queue, for a program that watches |
 //! | `change`, `kept` | what happened, and how it outlives the process |
 //! | `stats`, `error`, `clock` | what was counted, how calls are refused, what time it is |
 
@@ -56,7 +57,9 @@ mod kept;
 pub mod limits;
 mod md5;
 mod message;
+mod observer;
 mod order;
+mod peek;
 mod provision;
 mod queue;
 mod receipt;
@@ -70,6 +73,8 @@ mod timers;
 pub use crate::config::Config;
 pub use crate::error::Error;
 pub use crate::kept::{KeepError, Keeper};
+pub use crate::observer::{Happening, Label, Observer};
+pub use crate::peek::{Peeked, Place};
 pub use crate::provision::{sns_resource, sqs_resource};
 pub use crate::service::Service;
 pub use crate::stats::{QueueCounters, QueueStats, Stats, TopicStats};

@@ -14,6 +14,7 @@ use crate::core::{Core, Received};
 use crate::error::Error;
 use crate::kept::{Journal, Record};
 use crate::message::Message;
+use crate::observer::Watch;
 use crate::receipt::Receipt;
 
 /// A queue, shared by all who know its name.
@@ -60,7 +61,9 @@ impl Queue {
         clock: Clock,
         created_ms: u64,
         journal: Option<Arc<Journal>>,
+        watch: Watch,
     ) -> Self {
+        core.watch = watch;
         if journal.is_some() {
             core.changes.keep();
         }
@@ -70,8 +73,8 @@ impl Queue {
     }
 
     /// A new queue.
-    pub(crate) fn create(id: u64, core: Core, clock: Clock, journal: Option<Arc<Journal>>) -> Self {
-        let queue = Self::restored(id, core, clock, clock.now().epoch_ms, journal);
+    pub(crate) fn create(id: u64, core: Core, clock: Clock, journal: Option<Arc<Journal>>, watch: Watch) -> Self {
+        let queue = Self::restored(id, core, clock, clock.now().epoch_ms, journal, watch);
         queue.with(|core, _| core.changes.note(|| Change::Settings));
         queue
     }

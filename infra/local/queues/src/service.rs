@@ -15,6 +15,8 @@ use crate::error::Error;
 use crate::kept::Journal;
 use crate::limits;
 use crate::message::Message;
+use crate::observer::{Observer, Watch};
+use crate::peek::Peeked;
 use crate::queue::{Queue, Redriving};
 use crate::sns::{Topic, TopicState, Topics};
 use crate::sqs;
@@ -35,6 +37,7 @@ struct Inner {
     /// Numbers for queues and topics, each used once.
     next_id: AtomicU64,
     journal: Option<Arc<Journal>>,
+    watch: Watch,
 }
 
 impl Service {
@@ -47,8 +50,22 @@ impl Service {
     /// No queues, no topics yet; changes are written into the journal.
     pub(crate) fn kept_in(config: Config, journal: Option<Arc<Journal>>) -> Self {
         let (clock, next_id) = (Clock::start(), AtomicU64::new(1));
-        let inner = Inner { config, clock, queues: RwLock::default(), topics: Topics::default(), next_id, journal };
+        let (queues, topics, watch) = (RwLock::default(), Topics::default(), Watch::default());
+        let inner = Inner { config, clock, queues, topics, next_id, journal, watch };
         Self { inner: Arc::new(inner) }
+    }
+
+    /// Reports what happens to messages from now on to `observer`. Only the first observer counts.
+    pub fn set_observer(&self, observer: Arc<dyn Observer>) {
+        self.inner.watch.set(observer);
+    }
+
+    /// The messages of a queue as they are, without receiving them: at most `most`, the oldest first.
+    ///
+    /// Nothing if there is no queue of this name.
+    #[must_use]
+    pub fn peek(&self, name: &str, most: usize) -> Option<Vec<Peeked>> {
+        Some(self.queue(name)?.with(|core, _| core.peek(most)))
     }
 
     /// Answers a call of SQS in AWS JSON 1.0: `action` is what follows `AmazonSQS.` in the header `x-amz-target`.
@@ -81,7 +98,7 @@ impl Service {
         let mut queues = self.inner.queues.write().unwrap_or_else(PoisonError::into_inner);
         match queues.get(name).map(Arc::clone) {
             None => {
-                let queue = Queue::create(self.next_id(), Core::new(name, wanted), clock, self.journal());
+                let queue = Queue::create(self.next_id(), Core::new(name, wanted), clock, self.journal(), self.watch());
                 queues.insert(name.to_owned(), Arc::new(queue));
             }
             Some(existing) => {
@@ -153,6 +170,10 @@ impl Service {
         self.inner.next_id.fetch_add(1, Ordering::Relaxed)
     }
 
+    fn watch(&self) -> Watch {
+        self.inner.watch.clone()
+    }
+
     pub(crate) fn journal(&self) -> Option<Arc<Journal>> {
         self.inner.journal.clone()
     }
@@ -160,7 +181,7 @@ impl Service {
     /// Adds a queue that was there before, in place of one of the same name.
     pub(crate) fn install_queue(&self, id: u64, name: &str, created_ms: u64, core: Core) {
         self.inner.next_id.fetch_max(id + 1, Ordering::Relaxed);
-        let queue = Queue::restored(id, core, self.inner.clock, created_ms, self.journal());
+        let queue = Queue::restored(id, core, self.inner.clock, created_ms, self.journal(), self.watch());
         let mut queues = self.inner.queues.write().unwrap_or_else(PoisonError::into_inner);
         queues.insert(name.to_owned(), Arc::new(queue));
     }

@@ -23,6 +23,11 @@ pub(crate) fn with_type(status: StatusCode, content_type: HeaderValue, body: imp
     answer
 }
 
+/// A sentence for a person.
+pub(crate) fn plain(status: StatusCode, text: &str) -> Answer {
+    with_type(status, HeaderValue::from_static("text/plain; charset=utf-8"), format!("{text}\n"))
+}
+
 /// An error of AWS JSON 1.0.
 pub(crate) fn error_body(code: &str, message: &str) -> String {
     serde_json::json!({ "__type": format!("com.amazon.coral.service#{code}"), "Message": message }).to_string()

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::caller::Caller;
 
 /// The name under which calls that are not a function's are counted.
-const DEVELOPER: &str = "developer";
+pub(crate) const DEVELOPER: &str = "developer";
 
 /// Counts of one action of one caller.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]

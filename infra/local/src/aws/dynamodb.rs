@@ -13,7 +13,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::answer::{self, Answer, JSON};
 use super::capacity::{self, Units};
@@ -44,7 +44,6 @@ const ITEM_CALLS: [&str; 14] = [
 /// Serves the calls of DynamoDB and DynamoDB Streams.
 pub(crate) struct Dynamo {
     database: Database,
-    server: SocketAddr,
     client: Client<HttpConnector, Full<Bytes>>,
 }
 
@@ -58,18 +57,26 @@ enum Outcome {
 }
 
 impl Dynamo {
-    /// Starts dynoxide's server on a free port of the loopback interface, until `stop`.
-    pub(crate) async fn start(database: Database, stop: CancellationToken) -> std::io::Result<Self> {
+    /// Serves the tables of a database.
+    pub(crate) fn new(database: Database) -> Self {
+        let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build_http();
+        Self { database, client }
+    }
+
+    /// Starts dynoxide's server on a free port of the loopback interface for as long as the guard lives.
+    ///
+    /// It answers to every web page (`access-control-allow-origin: *`), so it is there for one call at a time.
+    async fn open_server(&self) -> std::io::Result<(SocketAddr, DropGuard)> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let server = listener.local_addr()?;
-        let serving = dynoxide::server::serve_with_shutdown(listener, database.shared(), stop.cancelled_owned());
+        let (address, stop) = (listener.local_addr()?, CancellationToken::new());
+        let stopped = stop.clone().cancelled_owned();
+        let serving = dynoxide::server::serve_with_shutdown(listener, self.database.shared(), stopped);
         tokio::spawn(async move {
             if let Err(error) = serving.await {
                 tracing::error!(%error, "dynoxide's server ended");
             }
         });
-        let client = Client::builder(TokioExecutor::new()).build_http();
-        Ok(Self { database, server, client })
+        Ok((address, stop.drop_guard()))
     }
 
     /// Runs `operation`, such as `PutItem`.
@@ -111,7 +118,8 @@ impl Dynamo {
         local_arn: Option<&str>,
     ) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
         let body = local_arn.map_or(body.clone(), |local_arn| replaced(body, local_arn, FOREIGN_ARN));
-        let mut request = Request::post(format!("http://{}/", self.server)).body(Full::new(body))?;
+        let (address, _open) = self.open_server().await?;
+        let mut request = Request::post(format!("http://{address}/")).body(Full::new(body))?;
         for name in ["authorization", "content-type", "x-amz-date", "x-amz-target"] {
             if let Some(value) = headers.get(name) {
                 request.headers_mut().insert(name, value.clone());

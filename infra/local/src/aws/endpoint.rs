@@ -1,80 +1,73 @@
 //! One request: who calls, what it is, whether it is granted, who answers.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full, Limited};
+use http::{HeaderValue, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Either, Full, Limited};
 use hyper::body::Incoming;
-use local_faults::Faults;
+use local_gateway::Hosts;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::actions;
-use super::answer::{self, Answer};
+use super::answer::{Answer, plain};
 use super::caller::{Caller, Callers};
 use super::calls::{Calls, Ending};
 use super::capacity::Units;
 use super::dynamodb::Dynamo;
 use super::grants::{Grants, denial};
 use super::protocol::Call;
-use super::switches;
 use super::trouble::Trouble;
+use crate::inspector::{self, Inspector};
 
 /// DynamoDB takes 16 MB, the others less: whatever is larger is nobody's call.
 const LARGEST_BODY: usize = 16 * 1024 * 1024 + 64 * 1024;
 
-/// Where the counters are served as JSON.
-const STATISTICS_PATH: &str = "/_local/stats";
-/// Where faults on demand are shown, counted and changed.
-const FAULTS_PATH: &str = "/_local/faults";
-
-/// Whoever can say what was counted in the whole stack.
-pub(crate) type Statistics = Box<dyn Fn() -> serde_json::Value + Send + Sync>;
+/// How long a body may take to arrive: loopback is fast, and a caller that stops in the middle must not hold memory.
+const BODY_WITHIN: Duration = Duration::from_secs(30);
 
 /// The AWS endpoint of one stack.
 pub(crate) struct Endpoint {
-    dynamo: Dynamo,
-    messaging: local_queues::Service,
-    callers: Arc<Callers>,
-    grants: Arc<Grants>,
-    calls: Arc<Calls>,
-    statistics: OnceLock<Statistics>,
-    trouble: Trouble,
+    pub(crate) dynamo: Dynamo,
+    /// SQS and SNS.
+    pub(crate) messaging: local_queues::Service,
+    pub(crate) callers: Arc<Callers>,
+    pub(crate) grants: Arc<Grants>,
+    pub(crate) calls: Arc<Calls>,
+    pub(crate) trouble: Trouble,
+    /// Only requests to these hosts are answered, and only to pages of theirs.
+    pub(crate) hosts: Hosts,
+    pub(crate) inspector: Inspector,
 }
 
 impl Endpoint {
-    /// SQS and SNS are `messaging`.
-    pub(crate) fn new(
-        dynamo: Dynamo,
-        messaging: local_queues::Service,
-        callers: Arc<Callers>,
-        grants: Arc<Grants>,
-        calls: Arc<Calls>,
-        faults: Faults,
-    ) -> Self {
-        let (statistics, trouble) = (OnceLock::new(), Trouble::new(faults));
-        Self { dynamo, messaging, callers, grants, calls, statistics, trouble }
-    }
-
-    /// Says where statistics come from, once the stack is whole.
-    pub(crate) fn set_statistics(&self, statistics: Statistics) {
-        drop(self.statistics.set(statistics));
-    }
-
     /// Answers one request.
-    pub(crate) async fn handle(&self, request: Request<Incoming>) -> Answer {
+    pub(crate) async fn handle(&self, request: Request<Incoming>) -> Response<inspector::Body> {
         let (head, body) = request.into_parts();
-        if head.method == Method::GET && head.uri.path() == STATISTICS_PATH {
-            return self.statistics();
+        if let Err(foreign) = self.hosts.check(&head.headers) {
+            return plain(StatusCode::FORBIDDEN, &foreign.to_string()).map(Either::Left);
         }
-        let body = match Limited::new(body, LARGEST_BODY).collect().await {
-            Ok(body) => body.to_bytes(),
-            Err(error) => return plain(StatusCode::PAYLOAD_TOO_LARGE, &format!("the body cannot be read: {error}")),
+        let body = match timeout(BODY_WITHIN, Limited::new(body, LARGEST_BODY).collect()).await {
+            Ok(Ok(body)) => body.to_bytes(),
+            Err(_) => {
+                let sentence = format!("the body did not arrive within {} s", BODY_WITHIN.as_secs());
+                return plain(StatusCode::REQUEST_TIMEOUT, &sentence).map(Either::Left);
+            }
+            Ok(Err(error)) => {
+                let sentence = format!("the body cannot be read: {error}");
+                return plain(StatusCode::PAYLOAD_TOO_LARGE, &sentence).map(Either::Left);
+            }
         };
-        if head.uri.path() == FAULTS_PATH {
-            return switches::answer(self.trouble.faults(), &head.method, &body);
+        match inspector::answer(&self.inspector, &head, &body).await {
+            Some(answer) => answer,
+            None => self.call(&head, body).await.map(Either::Left),
         }
+    }
+
+    async fn call(&self, head: &Parts, body: Bytes) -> Answer {
         let Some(call) = Call::of(&head.headers, &body) else {
             return plain(StatusCode::NOT_FOUND, "this is DynamoDB, DynamoDB Streams, SQS and SNS, and nothing else");
         };
@@ -82,7 +75,7 @@ impl Endpoint {
         let (mut answer, ending) = match self.refuse(&caller, &call, &body) {
             Some(answer) => (answer, Ending::Denied),
             None => {
-                let answer = self.perform_as(&caller, &call, &head, body.clone()).await;
+                let answer = self.perform_as(&caller, &call, head, body.clone()).await;
                 let ending = if answer.status().is_success() { Ending::Done } else { Ending::Failed };
                 (answer, ending)
             }
@@ -110,11 +103,6 @@ impl Endpoint {
         Some(call.denied(&sentence))
     }
 
-    fn statistics(&self) -> Answer {
-        let statistics = self.statistics.get().map_or(serde_json::Value::Null, |statistics| statistics());
-        answer::with_type(StatusCode::OK, HeaderValue::from_static("application/json"), statistics.to_string())
-    }
-
     /// What goes wrong on demand does so for functions, and for nobody else.
     async fn perform_as(&self, caller: &Caller, call: &Call<'_>, head: &Parts, body: Bytes) -> Answer {
         if !self.trouble.faults().armed() || !matches!(caller, Caller::Function(_)) {
@@ -138,10 +126,4 @@ fn identify(answer: &mut Answer) {
     if let Ok(id) = HeaderValue::from_str(&id) {
         answer.headers_mut().entry("x-amzn-requestid").or_insert(id);
     }
-}
-
-fn plain(status: StatusCode, text: &str) -> Answer {
-    let mut answer = Response::new(Full::new(Bytes::from(format!("{text}\n"))));
-    *answer.status_mut() = status;
-    answer
 }

@@ -1,7 +1,7 @@
 //! The AWS endpoint: DynamoDB, DynamoDB Streams, SQS and SNS on one address.
 
 mod actions;
-mod answer;
+pub(crate) mod answer;
 pub(crate) mod caller;
 mod calls;
 mod capacity;
@@ -11,12 +11,12 @@ mod endpoint;
 pub(crate) mod grants;
 mod protocol;
 mod server;
-mod switches;
 mod trouble;
 
-pub(crate) use calls::Calls;
+pub(crate) use calls::{Calls, DEVELOPER};
 pub(crate) use database::Database;
 pub(crate) use database::Error as DatabaseError;
 pub(crate) use dynamodb::Dynamo;
-pub(crate) use endpoint::{Endpoint, Statistics};
+pub(crate) use endpoint::Endpoint;
 pub(crate) use server::serve;
+pub(crate) use trouble::Trouble;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -16,6 +16,10 @@ use super::endpoint::Endpoint;
 
 /// Out of file descriptors, usually: somebody has to close something first.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
+
+/// How long a request head may take to arrive, and how long a kept-alive connection may rest. A client that connects and
+/// does not speak must not hold a connection for ever.
+const HEAD_WITHIN: Duration = Duration::from_secs(60);
 
 /// Serves until `stop`; returns when every connection has ended.
 pub(crate) async fn serve(endpoint: Arc<Endpoint>, listener: TcpListener, stop: CancellationToken) {
@@ -47,7 +51,8 @@ async fn serve_connection(endpoint: Arc<Endpoint>, stream: TcpStream, stop: Canc
         let endpoint = Arc::clone(&endpoint);
         async move { Ok::<_, Infallible>(endpoint.handle(request).await) }
     });
-    let mut connection = pin!(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+    let builder = http1::Builder::new().timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).clone();
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = stop.cancelled() => {

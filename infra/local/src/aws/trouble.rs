@@ -33,13 +33,13 @@ const WRITES: [&str; 5] = ["BatchWriteItem", "DeleteItem", "PutItem", "TransactW
 const REMEMBERED: usize = 1_024;
 
 /// Stands between a call and who performs it.
-pub(super) struct Trouble {
+pub(crate) struct Trouble {
     faults: Faults,
     index: Index,
 }
 
 impl Trouble {
-    pub(super) fn new(faults: Faults) -> Self {
+    pub(crate) fn new(faults: Faults) -> Self {
         Self { faults, index: Index::default() }
     }
 

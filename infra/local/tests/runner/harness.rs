@@ -95,6 +95,11 @@ impl Runner {
         serde_json::from_slice(&std::fs::read(&self.ready_file).unwrap()).unwrap()
     }
 
+    /// The lines so far.
+    pub(crate) fn heard(&self) -> &[String] {
+        &self.heard
+    }
+
     /// Waits for a line on standard error that contains `text`.
     pub(crate) fn hear(&mut self, text: &str) -> String {
         let deadline = Instant::now() + PATIENCE;
@@ -168,13 +173,18 @@ pub(crate) fn wait_until_gone(pids: &[i32]) {
 
 /// A GET of the AWS endpoint, as JSON.
 pub(crate) fn get(ready: &Value, path: &str) -> Value {
+    serde_json::from_str(&get_text(ready, path)).unwrap()
+}
+
+/// The body of a GET of the AWS endpoint.
+pub(crate) fn get_text(ready: &Value, path: &str) -> String {
     let address = ready["aws_endpoint"].as_str().unwrap().trim_start_matches("http://").to_owned();
     let mut stream = TcpStream::connect(&address).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     let (_, body) = answer.split_once("\r\n\r\n").unwrap();
-    serde_json::from_str(body).unwrap()
+    body.to_owned()
 }
 
 /// A WebSocket client.

@@ -57,6 +57,14 @@ fn a_parameter_without_a_value_is_named_with_the_file_it_belongs_to() {
 }
 
 #[test]
+fn a_ready_file_that_cannot_be_written_is_named_before_anything_is_built() {
+    let topology = recipe();
+    let stderr = refused(&["--topology", topology.to_str().unwrap(), "--ready-file", "no/such/folder/ready.json"]);
+    assert!(stderr.contains("cannot write no/such/folder/ready.json: "), "{stderr}");
+    assert!(!stderr.contains("Compiling") && !stderr.contains("Finished"), "{stderr}");
+}
+
+#[test]
 fn functions_that_do_not_compile_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let text = std::fs::read_to_string(recipe()).unwrap().replace("binary: baseline", "binary: no-such-binary");

@@ -59,6 +59,47 @@ fn the_banner_names_every_address_what_to_try_and_how_to_stop() {
 }
 
 #[test]
+fn every_line_of_the_banner_works_as_printed() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = folder.path().join("local.yaml");
+    std::fs::write(&settings, "banner: [\"say hello to {ws_url} and {aws_endpoint}\"]\n").unwrap();
+    let mut runner = Runner::start(&["--local", settings.to_str().unwrap()]);
+    let ready = runner.ready();
+    let (ws_url, aws_endpoint) = (ready["ws_url"].as_str().unwrap(), ready["aws_endpoint"].as_str().unwrap());
+    let banner = runner.heard().join("\n");
+    assert!(banner.contains(&format!("say hello to {ws_url} and {aws_endpoint}")), "{banner}");
+    let first = banner.lines().find(|line| line.contains("://")).unwrap();
+    assert!(first.ends_with(&format!(" {aws_endpoint}/_local/")), "the inspector is first: {banner}");
+    assert!(crate::harness::get_text(&ready, "/_local/").starts_with("<!doctype html>"));
+    // The line for aws and SDKs, as a person pastes it.
+    let eval = banner.lines().find_map(|line| line.find("eval ").map(|at| &line[at..])).unwrap();
+    let script = format!("{eval} && echo $AWS_ENDPOINT_URL $AWS_DEFAULT_REGION $ROOMCAST_WS_URL $AWS_ACCESS_KEY_ID");
+    let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(said.trim_end(), format!("{aws_endpoint} us-east-1 {ws_url} local"));
+}
+
+#[test]
+fn nothing_has_escape_codes_unless_it_is_for_a_terminal() {
+    let topology = crate::harness::recipe();
+    let binaries = crate::harness::binaries();
+    for (name, arguments) in [("NO_COLOR", &[][..]), ("UNUSED", &["--no-color"][..]), ("UNUSED", &[][..])] {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_roomcast-local"))
+            .args(["--topology", topology.to_str().unwrap(), "--bin-dir", binaries.to_str().unwrap()])
+            .args(["--ws-port", "0", "--aws-port", "0", "--log", "all", "--run", "true"])
+            .args(arguments)
+            .env(name, "1")
+            // The runner's own lines too.
+            .env("RUST_LOG", "info")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.contains("Ctrl-C"), "{said}");
+        assert!(!said.contains('\u{1b}'), "{said:?}");
+    }
+}
+
+#[test]
 fn a_command_that_does_not_end_is_ended_with_the_stack() {
     let mut runner = Runner::start(&["--run", "echo $$; exec sleep 1000"]);
     runner.ready();

@@ -87,8 +87,9 @@ async fn a_refusal_has_the_words_of_aws() {
 async fn a_call_that_is_not_signed_is_refused() {
     let running = start(THINGS).await;
     let address = running.stack.addresses().aws_endpoint.trim_start_matches("http://").to_owned();
-    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
-    let head = "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Amz-Target: DynamoDB_20120810.ListTables\r\n";
+    let mut stream = tokio::net::TcpStream::connect(&address).await.unwrap();
+    let target = "X-Amz-Target: DynamoDB_20120810.ListTables";
+    let head = format!("POST / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{target}\r\n");
     stream.write_all(format!("{head}Content-Length: 2\r\n\r\n{{}}").as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use local::Error;
 use local::faults::Fault;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::harness::{PATIENCE, Running, start_with, text};
@@ -114,8 +114,9 @@ async fn request(running: &Running, method: &str, body: &str) -> (u16, String) {
     let address = running.stack.addresses().aws_endpoint.trim_start_matches("http://").to_owned();
     let mut stream = tokio::net::TcpStream::connect(&address).await.unwrap();
     let length = body.len();
-    let head =
-        format!("{method} /_local/faults HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n");
+    let head = format!(
+        "{method} /_local/faults HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
+    );
     stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
@@ -127,7 +128,8 @@ async fn request(running: &Running, method: &str, body: &str) -> (u16, String) {
 async fn faults_are_changed_and_counted_over_http_while_everything_runs() {
     let running = start_under("").await.unwrap();
     let (status, shown) = request(&running, "GET", "").await;
-    assert_eq!((status, shown.as_str()), (200, r#"{"spec":"","seed":7,"counts":{}}"#));
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!((status, &shown["spec"], &shown["seed"], &shown["counts"]), (200, &"".into(), &7.into(), &json!({})));
     assert_eq!(request(&running, "PUT", "F7=1").await.0, 200);
     send(&running, "hello").await;
     until_fired(&running, Fault::InvocationThrottled).await;

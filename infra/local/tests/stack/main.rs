@@ -7,5 +7,6 @@ mod dynamodb;
 mod environment;
 mod faults;
 mod harness;
+mod inspector;
 mod provisioning;
 mod triggers;

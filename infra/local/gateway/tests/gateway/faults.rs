@@ -6,7 +6,7 @@ use std::time::Duration;
 use aws_sdk_apigatewaymanagement::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_apigatewaymanagement::operation::post_to_connection::PostToConnectionError;
 use aws_smithy_types::timeout::TimeoutConfig;
-use local_gateway::{CallFault, DisconnectFault, Hooks, ManagementCall};
+use local_gateway::{CallFault, DisconnectFault, Hooks, ManagementCall, Stats};
 
 use crate::support::*;
 
@@ -32,7 +32,7 @@ async fn with_hooks() -> (Running, Next, Client, String) {
     (running, next, client, id)
 }
 
-async fn post_under(fault: CallFault) -> (Result<(), SdkError<PostToConnectionError>>, Client) {
+async fn post_under(fault: CallFault) -> (Result<(), SdkError<PostToConnectionError>>, Client, Stats) {
     let (running, next, client, id) = with_hooks().await;
     next.0.lock().unwrap().0 = Some(fault);
     let timeouts = TimeoutConfig::builder().operation_attempt_timeout(Duration::from_millis(500)).build();
@@ -41,34 +41,39 @@ async fn post_under(fault: CallFault) -> (Result<(), SdkError<PostToConnectionEr
     let post = sdk.post_to_connection().connection_id(&id).data(b"hi".to_vec().into());
     let result = soon(post.send()).await.map(|_| ());
     running.post(&id, "afterwards").await;
-    (result, client)
+    (result, client, running.gateway.stats())
 }
 
 #[tokio::test]
 async fn a_call_can_be_refused_in_every_way_without_being_done() {
-    for (fault, code) in [
-        (CallFault::Gone, Some("GoneException")),
-        (CallFault::Throttled, Some("LimitExceededException")),
-        (CallFault::Forbidden, Some("ForbiddenException")),
-        (CallFault::TooLarge, Some("PayloadTooLargeException")),
-        (CallFault::Unavailable, None),
-    ] {
-        let (result, mut client) = post_under(fault).await;
+    type Counter = fn(&Stats) -> u64;
+    let cases: [(CallFault, Option<&str>, Counter); 5] = [
+        (CallFault::Gone, Some("GoneException"), |stats| stats.posts_gone),
+        (CallFault::Throttled, Some("LimitExceededException"), |stats| stats.calls_throttled),
+        (CallFault::Forbidden, Some("ForbiddenException"), |stats| stats.calls_forbidden),
+        (CallFault::TooLarge, Some("PayloadTooLargeException"), |stats| stats.posts_too_large),
+        (CallFault::Unavailable, None, |stats| stats.calls_unavailable),
+    ];
+    for (fault, code, counter) in cases {
+        let (result, mut client, stats) = post_under(fault).await;
         assert_eq!(result.unwrap_err().into_service_error().code(), code);
+        assert_eq!(counter(&stats), 1, "{fault:?} is counted");
         assert_eq!(text(&mut client).await, "afterwards");
     }
 }
 
 #[tokio::test]
 async fn a_call_can_be_accepted_and_never_answered() {
-    let (result, mut client) = post_under(CallFault::Hang).await;
+    let (result, mut client, stats) = post_under(CallFault::Hang).await;
+    assert_eq!(stats.calls_unanswered, 1);
     assert!(matches!(result, Err(SdkError::TimeoutError(_))), "{result:?}");
     assert_eq!(text(&mut client).await, "afterwards");
 }
 
 #[tokio::test]
 async fn a_call_can_be_done_and_its_answer_lost() {
-    let (result, mut client) = post_under(CallFault::LoseResponse).await;
+    let (result, mut client, stats) = post_under(CallFault::LoseResponse).await;
+    assert_eq!(stats.calls_unanswered, 1);
     assert!(matches!(result, Err(SdkError::DispatchFailure(_))), "{result:?}");
     assert_eq!(text(&mut client).await, "hi");
 }
@@ -76,7 +81,7 @@ async fn a_call_can_be_done_and_its_answer_lost() {
 #[tokio::test]
 async fn a_call_can_be_late_and_its_connection_closed_after_it() {
     for fault in [CallFault::Delay(Duration::from_millis(50)), CallFault::CloseAfter] {
-        let (result, mut client) = post_under(fault).await;
+        let (result, mut client, _) = post_under(fault).await;
         result.unwrap();
         assert_eq!(text(&mut client).await, "hi");
     }

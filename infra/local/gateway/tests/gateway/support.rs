@@ -48,6 +48,7 @@ pub(crate) fn config() -> Config {
         ],
         authorizer: None,
         allow_binary: false,
+        hosts: None,
         limits: Limits::default(),
     }
 }

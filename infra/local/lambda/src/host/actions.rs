@@ -51,9 +51,10 @@ impl Host {
         if invocation.given.replace((id, now)).is_none() {
             state.stats.invocations += 1;
         }
-        let task = Task::new(invocation_id, Arc::clone(&request_id), invocation.payload.clone(), timeout);
+        let event = invocation.payload.clone();
+        let task = Task::new(invocation_id, Arc::clone(&request_id), event.clone(), timeout);
         process.take_on(task, now + timeout);
-        Some(Note::Start(id, request_id))
+        Some(Note::Start(id, request_id, event))
     }
 
     fn throttle(&self, state: &mut State, id: InvocationId) {
@@ -123,8 +124,8 @@ impl Host {
         let (sink, function) = (&self.config.sink, &self.function.name);
         for note in notes {
             match note {
-                Note::Start(process, request_id) => {
-                    sink.record(function, process.0, Record::Start { request_id: &request_id });
+                Note::Start(process, request_id, event) => {
+                    sink.record(function, process.0, Record::Start { request_id: &request_id, event: &event });
                 }
                 Note::Report(process, report) => sink.record(function, process.0, Record::Report(&report)),
             }

@@ -70,7 +70,7 @@ impl Sink for Ear {
     fn record(&self, _function: &str, process: u64, record: Record<'_>) {
         let heard = match record {
             Record::ProcessStarted { pid } => Heard::Born(process, pid),
-            Record::Start { request_id } => Heard::Start(request_id.to_owned()),
+            Record::Start { request_id, .. } => Heard::Start(request_id.to_owned()),
             Record::Line { output, text } => Heard::Line(output, text.to_owned()),
             Record::Report(report) => Heard::Report(report.clone()),
             Record::ProcessEnded { reason } => Heard::Ended(process, reason.to_owned()),

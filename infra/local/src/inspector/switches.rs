@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
-use local_faults::{Count, Fault, Faults, Spec};
+use local_faults::{Count, Fault, Faults, Kind, Spec};
 use serde::Serialize;
 
-use super::answer::{self, Answer};
+use crate::aws::answer::{self, Answer, plain};
 
 #[derive(Serialize)]
 struct Shown {
@@ -15,14 +15,28 @@ struct Shown {
     spec: String,
     seed: u64,
     /// Of those that had an occasion so far.
-    counts: BTreeMap<&'static str, Counted>,
+    counts: BTreeMap<&'static str, Count>,
+    /// Every fault that can be set, in the order of the numbers.
+    known: Vec<Known>,
 }
 
 #[derive(Serialize)]
-struct Counted {
+struct Known {
+    fault: &'static str,
     what: &'static str,
-    #[serde(flatten)]
-    count: Count,
+    /// `rate`: a chance from 0 to 1; `delay`: a range such as `0..2000ms`.
+    kind: &'static str,
+}
+
+impl Known {
+    fn of(fault: Fault) -> Self {
+        let (number, what) = fault.describe();
+        let kind = match fault.kind() {
+            Kind::Rate => "rate",
+            Kind::Delay => "delay",
+        };
+        Self { fault: number, what, kind }
+    }
 }
 
 /// GET shows; PUT sets what its body says, an empty one nothing at all, and shows.
@@ -48,16 +62,12 @@ pub(super) fn answer(faults: &Faults, method: &Method, body: &Bytes) -> Answer {
 }
 
 fn show(faults: &Faults) -> Answer {
-    let counted = |(fault, count): (Fault, Count)| (fault.number(), Counted { what: fault.describe().1, count });
-    let counts = faults.counts().into_iter().map(counted).collect();
-    let shown = Shown { spec: faults.spec().to_string(), seed: faults.seed(), counts };
+    let known = Fault::ALL.into_iter().map(Known::of).collect();
+    let shown =
+        Shown { spec: faults.spec().to_string(), seed: faults.seed(), counts: faults.counts_by_number(), known };
     // Texts and numbers only: there is nothing that could fail.
     let body = serde_json::to_string(&shown).unwrap_or_default();
     answer::with_type(StatusCode::OK, HeaderValue::from_static("application/json"), body)
-}
-
-fn plain(status: StatusCode, text: &str) -> Answer {
-    answer::with_type(status, HeaderValue::from_static("text/plain; charset=utf-8"), format!("{text}\n"))
 }
 
 #[cfg(test)]
@@ -77,8 +87,11 @@ mod tests {
     async fn faults_are_shown_with_their_counts_and_changed_by_a_put() {
         let faults = Faults::new(&"F33=1".parse().unwrap(), 7);
         assert!(faults.fires(Fault::AccountThrottled));
-        let shown = r#"{"spec":"F33=1","seed":7,"counts":{"F33":{"what":"the account is throttled (429)","occasions":1,"fired":1}}}"#;
-        assert_eq!(asked(&faults, Method::GET, "").await, (200, shown.to_owned()));
+        let (status, shown) = asked(&faults, Method::GET, "").await;
+        let begins =
+            r#"{"spec":"F33=1","seed":7,"counts":{"F33":{"occasions":1,"fired":1}},"known":[{"fault":"F1","what":"#;
+        assert!(status == 200 && shown.starts_with(begins), "{status} {shown}");
+        assert!(shown.contains(r#"{"fault":"F19","what":"an index lags, by milliseconds","kind":"delay"}"#), "{shown}");
         let (status, changed) = asked(&faults, Method::PUT, "F19=0..5ms\n").await;
         assert!(status == 200 && changed.starts_with(r#"{"spec":"F19=0..5ms","#), "{status} {changed}");
         assert_eq!(asked(&faults, Method::PUT, "").await.0, 200);

@@ -1,0 +1,121 @@
+//! By which names a port of this machine may be addressed, and from which web pages.
+//!
+//! A web page of any site can send requests to loopback ports, and can make a name of its own resolve to 127.0.0.1.
+//! Both show in the request: the page in `Origin`, the name in `Host`.
+
+use hyper::HeaderMap;
+use hyper::header::{HOST, HeaderName, HeaderValue, ORIGIN};
+
+/// Set by browsers, and not by scripts in them: `same-origin`, `same-site`, `cross-site`, or `none` for a person.
+///
+/// Source: <https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header>
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// The hosts, with their ports, that a port answers to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hosts(Vec<String>);
+
+/// Why a request is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Foreign {
+    /// `Host` is absent, repeated, or the name of another machine.
+    #[error("this port answers only to Host localhost, 127.0.0.1 or [::1], with the port")]
+    Host,
+    /// A web page of another origin sent the request.
+    #[error("this port answers to no web page but its own")]
+    Origin,
+}
+
+impl Hosts {
+    /// The names of the loopback addresses, and `more` names of this machine, such as `host.docker.internal`.
+    #[must_use]
+    pub fn loopback(port: u16, more: &[String]) -> Self {
+        let names = ["localhost", "127.0.0.1", "[::1]"].into_iter().chain(more.iter().map(String::as_str));
+        Self(names.map(|name| format!("{}:{port}", name.to_ascii_lowercase())).collect())
+    }
+
+    /// Checks `Host` alone: for WebSocket handshakes, whose `Origin` the authorizer decides on.
+    ///
+    /// # Errors
+    /// [`Foreign::Host`].
+    pub fn check_host(&self, headers: &HeaderMap) -> Result<(), Foreign> {
+        let host = only(headers, &HOST).ok_or(Foreign::Host)?;
+        if self.contains(host) { Ok(()) } else { Err(Foreign::Host) }
+    }
+
+    /// Checks `Host`, and that no web page of another origin sends the request.
+    ///
+    /// # Errors
+    /// What is foreign.
+    pub fn check(&self, headers: &HeaderMap) -> Result<(), Foreign> {
+        self.check_host(headers)?;
+        if headers.contains_key(ORIGIN) {
+            let origin = only(headers, &ORIGIN).and_then(|origin| origin.strip_prefix("http://"));
+            return if origin.is_some_and(|host| self.contains(host)) { Ok(()) } else { Err(Foreign::Origin) };
+        }
+        // A form or an image of another site sends no Origin where its method is GET.
+        let is_foreign = |site: &HeaderValue| site == "cross-site" || site == "same-site";
+        if headers.get_all(FETCH_SITE).iter().any(is_foreign) { Err(Foreign::Origin) } else { Ok(()) }
+    }
+
+    fn contains(&self, host: &str) -> bool {
+        self.0.iter().any(|own| own.eq_ignore_ascii_case(host))
+    }
+}
+
+/// The value of a header that stands there once.
+fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next()?;
+    if values.next().is_some() { None } else { value.to_str().ok() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(lines: &[(&str, &str)]) -> Result<(), Foreign> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
+        }
+        Hosts::loopback(4566, &["Host.docker.internal".to_owned()]).check(&headers)
+    }
+
+    #[test]
+    fn programs_reach_a_port_by_every_name_of_the_loopback_addresses_and_by_the_names_that_were_added() {
+        for host in ["localhost:4566", "LOCALHOST:4566", "127.0.0.1:4566", "[::1]:4566", "host.docker.internal:4566"] {
+            assert_eq!(checked(&[("host", host)]), Ok(()), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_somebody_made_resolve_to_this_machine_is_foreign() {
+        for host in
+            ["evil.example:4566", "localhost", "localhost:80", "127.0.0.1.evil.example:4566", "", "127.0.0.2:4566"]
+        {
+            assert_eq!(checked(&[("host", host)]), Err(Foreign::Host), "{host}");
+        }
+        assert_eq!(checked(&[]), Err(Foreign::Host));
+        assert_eq!(checked(&[("host", "localhost:4566"), ("host", "localhost:4566")]), Err(Foreign::Host));
+    }
+
+    #[test]
+    fn only_pages_of_the_port_itself_may_ask() {
+        let with = |origin| checked(&[("host", "localhost:4566"), ("origin", origin)]);
+        assert_eq!(with("http://localhost:4566"), Ok(()));
+        assert_eq!(with("http://127.0.0.1:4566"), Ok(()));
+        for origin in ["http://evil.example", "http://localhost:3000", "https://localhost:4566", "null", "file://"] {
+            assert_eq!(with(origin), Err(Foreign::Origin), "{origin}");
+        }
+        let own = ("origin", "http://localhost:4566");
+        assert_eq!(checked(&[("host", "localhost:4566"), own, own]), Err(Foreign::Origin));
+    }
+
+    #[test]
+    fn a_request_that_a_browser_marks_as_of_another_site_is_foreign_without_an_origin_too() {
+        let with = |site| checked(&[("host", "localhost:4566"), ("sec-fetch-site", site)]);
+        assert_eq!((with("none"), with("same-origin")), (Ok(()), Ok(())));
+        assert_eq!((with("cross-site"), with("same-site")), (Err(Foreign::Origin), Err(Foreign::Origin)));
+    }
+}
