@@ -89,6 +89,50 @@ fn the_page_needs_no_network_is_small_and_shows_no_token() {
 }
 
 #[test]
+fn the_page_fits_small_and_large_screens_and_its_numbers_can_be_read() {
+    let mut result = report(false);
+    result.account.expected = 3_000_000;
+    let page = html::page(&result);
+    assert_eq!(
+        page.matches("<table>").count(),
+        page.matches("<div class=wide><table>").count(),
+        "each table scrolls alone"
+    );
+    assert!(!page.contains("<pre") && page.contains("@media (max-width: 640px)"), "no line is wider than the page");
+    for class in ["large", "small"] {
+        assert_eq!(
+            page.matches(&format!("<svg class={class} ")).count(),
+            5,
+            "each chart has a drawing for {class} screens"
+        );
+    }
+    for axis in [
+        ">milliseconds</text>",
+        ">deliveries a second</text>",
+        ">connections</text>",
+        ">seconds since the run began</text>",
+    ] {
+        assert!(page.contains(axis), "{axis}");
+    }
+    assert!(page.contains("<td class=n>3,000,000"), "thousands stand apart");
+    // 2,000 deliveries do not tell p99.99 from the longest, and 1,000 publications just tell p99.9.
+    assert!(page.contains(">p99.9</text>") && !page.contains(">p99.99</text>"), "no percentile without samples for it");
+}
+
+#[test]
+fn a_run_under_faults_names_those_that_fired_and_the_calls_that_failed() {
+    let mut result = report(false);
+    result.usage.faults.insert("F33 the account is throttled (429)".to_owned(), 1_412.0);
+    result.usage.failed_calls.insert("@connections 429 (account)".to_owned(), 1_412.0);
+    let text = verdict::text(&result);
+    assert!(text.contains("  fault on demand         F33 the account is throttled (429): 1,412 times\n"), "{text}");
+    assert!(text.contains("failed: @connections 429 (account)    1,412\n"), "{text}");
+    let page = html::page(&result);
+    assert!(page.contains("<tr><td>F33 the account is throttled (429)<td class=n>1,412"), "{page}");
+    assert!(page.contains("<h2>Calls that failed</h2>"));
+}
+
+#[test]
 fn the_verdict_names_what_is_lost_and_by_whom() {
     let text = verdict::text(&report(true));
     assert!(text.starts_with("NOT CORRECT\n"), "{text}");

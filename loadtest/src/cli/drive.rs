@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::budget::{keep_budget, may_cost};
 use super::interrupts::Interrupts;
-use super::{Error, Load, outputs};
+use super::{Error, Load, names, outputs};
 use crate::cost::{self, Cost, Prices, dollars};
 use crate::counters::{Usage, cloudwatch, local};
 use crate::member::Patience;
@@ -13,6 +13,7 @@ use crate::report::{Report, collect};
 use crate::run::world::{World, read};
 use crate::run::{descriptors, progress};
 use crate::scenario::{self, Overrides, Scenario, Thresholds};
+use crate::wire::preflight;
 use crate::wire::socket::choose_tls;
 use crate::wire::target::Target;
 
@@ -34,6 +35,11 @@ pub(super) async fn drive(load: Load) -> Result<u8, Error> {
     if load.dry_run {
         return Ok(0);
     }
+    outputs::check(load.json_out.as_deref(), &load.outputs)?;
+    if checked.target.secure {
+        choose_tls();
+    }
+    preflight::check(&checked.target).await.map_err(|refusal| Error::Usage(refusal.to_string()))?;
     let report = run(checked, &load).await?;
     outputs::write(&report, load.json_out.as_deref(), &load.outputs)?;
     Ok(report.judgement.verdict.exit_code())
@@ -43,7 +49,7 @@ fn check(load: &Load) -> Result<Checked, Error> {
     let usage = |error: &dyn std::fmt::Display| Error::Usage(error.to_string());
     let target = Target::parse(&load.url, load.token.clone()).map_err(|error| usage(&error))?;
     let scenario = match &load.scenario {
-        Some(path) => scenario::read(path),
+        Some(name) => scenario::read(&names::file(name)),
         None => scenario::parse(BROADCAST, "broadcast.toml"),
     };
     let mut scenario = scenario.map_err(|error| usage(&error))?;
@@ -80,15 +86,12 @@ fn announce(checked: &Checked, load: &Load) {
 async fn run(checked: Checked, load: &Load) -> Result<Report, Error> {
     let Checked { target, scenario, prices, predicted_usd } = checked;
     let paid = !target.is_loopback();
-    if target.secure {
-        choose_tls();
-    }
     let before = count(load, paid).await;
     let mut interrupts = Interrupts::listen().map_err(|error| Error::Internal(error.to_string()))?;
     // Its clock begins now.
     let world = Arc::new(World::new(target, scenario, &run_id(), &load.room, Patience::default()));
     let aside = [
-        tokio::spawn(progress::tell(Arc::clone(&world))),
+        tokio::spawn(progress::tell(Arc::clone(&world), load.may_redraw())),
         tokio::spawn(keep_budget(Arc::clone(&world), prices.clone(), load.max_usd.filter(|_| paid))),
     ];
     let ended = tokio::select! {
@@ -96,7 +99,7 @@ async fn run(checked: Checked, load: &Load) -> Result<Report, Error> {
         never = interrupts.obey(&world) => match never {},
     };
     aside.iter().for_each(tokio::task::JoinHandle::abort);
-    progress::end();
+    progress::end(load.may_redraw());
     let usage = tokio::select! {
         usage = counted(load, before, &world, paid) => usage,
         // What was measured is told all the same.

@@ -3,13 +3,14 @@
 mod budget;
 mod drive;
 mod interrupts;
+mod names;
 mod outputs;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::counters::cloudwatch::Deployment;
 use crate::report;
@@ -29,6 +30,9 @@ pub struct Cli {
     #[command(flatten)]
     load: Load,
 }
+
+/// Printed plainly, whatever the terminal can do.
+const NO_COLOR: &str = "--no-color";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -62,7 +66,7 @@ enum Command {
 /// A load test.
 #[derive(Debug, Args)]
 struct Load {
-    /// What to do: a file of loadtest/scenarios, or your own [default: loadtest/scenarios/broadcast.toml]
+    /// What to do: the name of a scenario of loadtest/scenarios, or a file of your own [default: broadcast]
     scenario: Option<PathBuf>,
     /// Where to connect
     #[arg(long, env = "ROOMCAST_WS_URL", default_value = "ws://127.0.0.1:3001/local")]
@@ -76,22 +80,22 @@ struct Load {
     /// Members of all rooms together, instead of the scenario's
     #[arg(long)]
     members: Option<usize>,
-    /// Publications a second into each room, instead of the scenario's
+    /// Publications a second into each room, instead of the scenario's; 0 publishes nothing
     #[arg(long)]
     rate: Option<f64>,
     /// Publications into each room, in one phase that is as long as they take
     #[arg(long)]
     publications: Option<usize>,
-    /// Seconds of all phases together: each takes its part of it, and as many members come and go
+    /// Seconds of all phases together, more than 0: each takes its part of it, and as many members come and go
     #[arg(long)]
     seconds: Option<f64>,
     /// The ways in, taken in turn: client, events (SNS), outbox (DynamoDB)
     #[arg(long, value_delimiter = ',', value_parser = door, value_name = "DOORS")]
     doors: Vec<Door>,
-    /// New connections a second, instead of the scenario's
+    /// New connections a second, instead of the scenario's; 0 is no limit
     #[arg(long)]
     connect_rate: Option<f64>,
-    /// Seconds to wait for the last delivery, instead of the scenario's
+    /// Seconds to wait for the last delivery, instead of the scenario's; 0 is no limit, which is an hour
     #[arg(long)]
     drain: Option<f64>,
     /// Where the local stack, or an endpoint of your own, counts: http://127.0.0.1:4566
@@ -114,6 +118,9 @@ struct Load {
     json_out: Option<PathBuf>,
     #[command(flatten)]
     outputs: Outputs,
+    /// Prints without escape codes (so does the environment variable NO_COLOR)
+    #[arg(long)]
+    no_color: bool,
 }
 
 /// What is written for others.
@@ -140,7 +147,16 @@ enum Error {
 
 /// Runs the command line, and gives what to exit with.
 pub async fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    let cli = Cli::parse_from(arguments);
+    let arguments: Vec<OsString> = arguments.collect();
+    let known = Cli::command();
+    let commands = known.get_subcommands().map(clap::Command::get_name);
+    if let Some(sentence) = names::mistake(arguments.get(1), commands) {
+        eprintln!("cargo load: {sentence}");
+        return ExitCode::from(2);
+    }
+    let is_plain = arguments.iter().any(|argument| argument == NO_COLOR);
+    let command = Cli::command().color(if is_plain { ColorChoice::Never } else { ColorChoice::Auto });
+    let cli = Cli::from_arg_matches(&command.get_matches_from(arguments)).unwrap_or_else(|error| error.exit());
     let ended = match cli.command {
         Some(Command::Compare { a, b }) => compare(&a, &b),
         Some(Command::Merge { results, json_out, outputs }) => merge(&results, &json_out, &outputs),
@@ -163,6 +179,7 @@ fn compare(a: &std::path::Path, b: &std::path::Path) -> Result<u8, Error> {
 }
 
 fn merge(results: &[PathBuf], json_out: &std::path::Path, outputs: &Outputs) -> Result<u8, Error> {
+    outputs::check(Some(json_out), outputs)?;
     let reports: Vec<_> = results.iter().map(|path| report::read(path)).collect::<Result<_, _>>()?;
     let merged = report::merge::merge(reports).map_err(|error| Error::Usage(error.to_string()))?;
     outputs::write(&merged, Some(json_out), outputs)?;
@@ -172,8 +189,14 @@ fn merge(results: &[PathBuf], json_out: &std::path::Path, outputs: &Outputs) -> 
 /// It runs two whole stacks, of which this crate knows nothing: so it is a program of its own.
 fn compare_baseline(options: &[OsString]) -> Result<u8, Error> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let workspace = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
     let mut run = std::process::Command::new(cargo);
-    let status = run.args(["run", "--quiet", "--bin", "roomcast-compare", "--"]).args(options).status();
+    run.args(["run", "--quiet", "--manifest-path", workspace, "--bin", "roomcast-compare", "--"]);
+    let (plain, options): (Vec<_>, Vec<_>) = options.iter().partition(|option| *option == NO_COLOR);
+    if !plain.is_empty() {
+        run.env("NO_COLOR", "1");
+    }
+    let status = run.args(options).status();
     let status = status.map_err(|error| Error::Internal(format!("cargo does not start: {error}")))?;
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
 }
@@ -185,6 +208,11 @@ impl From<report::Error> for Error {
 }
 
 impl Load {
+    /// Whether a line of progress may be written over the one before.
+    fn may_redraw(&self) -> bool {
+        !self.no_color && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    }
+
     fn overrides(&self) -> Overrides {
         Overrides {
             members: self.members,
@@ -209,8 +237,6 @@ fn door(name: &str) -> Result<Door, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

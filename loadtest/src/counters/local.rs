@@ -1,5 +1,7 @@
 //! The counters of the local stack, `GET /_local/stats` on its AWS port.
 
+use std::collections::BTreeMap;
+
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
 use hyper_util::client::legacy::Client;
@@ -17,6 +19,16 @@ const WRITES: [&str; 5] = [
     "dynamodb:DeleteItem",
     "dynamodb:BatchWriteItem",
     "dynamodb:TransactWriteItems",
+];
+/// Calls of `@connections` that did not succeed, by their counter.
+const OF_CONNECTIONS: [(&str, &str); 7] = [
+    ("posts_gone", "@connections 410"),
+    ("calls_throttled", "@connections 429 (account)"),
+    ("posts_buffer_full", "@connections 429 (client reads too slowly)"),
+    ("posts_too_large", "@connections 413"),
+    ("calls_forbidden", "@connections 403"),
+    ("calls_unavailable", "@connections 500"),
+    ("calls_unanswered", "@connections without an answer"),
 ];
 /// Who counts.
 const COUNTED_BY: &str = "the local stack";
@@ -67,6 +79,8 @@ pub fn usage(stats: &Value) -> Usage {
         topic_publishes: calls(stats, &["sns:Publish"]),
         invocations: functions(stats, "invocations"),
         invocation_ms: functions(stats, "busy_ms"),
+        faults: faults(stats),
+        failed_calls: failed_calls(stats),
     }
 }
 
@@ -82,6 +96,31 @@ fn numbers(stats: &Value, prefixes: &[&str], field: &str) -> Option<f64> {
     Some(ours.filter_map(|(_, count)| count[field].as_f64()).sum())
 }
 
+fn faults(stats: &Value) -> BTreeMap<String, f64> {
+    let faults = stats["faults"].as_object().into_iter().flatten();
+    let fired = faults.filter_map(|(number, fault)| {
+        let what = fault["what"].as_str().unwrap_or_default();
+        Some((format!("{number} {what}").trim().to_owned(), fault["fired"].as_f64()?))
+    });
+    fired.filter(|(_, fired)| *fired > 0.0).collect()
+}
+
+/// Of AWS APIs by caller and operation, and of `@connections` by what came of them.
+fn failed_calls(stats: &Value) -> BTreeMap<String, f64> {
+    let callers = stats["calls"].as_object().into_iter().flatten();
+    let of_caller = callers.flat_map(|(caller, operations)| {
+        let operations = operations.as_object().into_iter().flatten();
+        operations.map(move |(operation, count)| {
+            let failed = count["failed"].as_f64().unwrap_or_default() + count["denied"].as_f64().unwrap_or_default();
+            (format!("{caller} {operation}"), failed)
+        })
+    });
+    let of_gateway = OF_CONNECTIONS
+        .iter()
+        .map(|(counter, name)| ((*name).to_owned(), stats["gateway"][counter].as_f64().unwrap_or_default()));
+    of_caller.chain(of_gateway).filter(|(_, failed)| *failed > 0.0).collect()
+}
+
 fn functions(stats: &Value, field: &str) -> Option<f64> {
     let functions = stats["functions"].as_object()?;
     Some(functions.values().filter_map(|function| function[field].as_f64()).sum())
@@ -92,6 +131,27 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn faults_that_fired_and_calls_that_failed_have_their_names() {
+        let stats = json!({
+            "calls": {
+                "fanout": { "dynamodb:Query": { "calls": 7, "failed": 3, "denied": 0 } },
+                "ingest": { "sqs:SendMessage": { "calls": 7, "failed": 0, "denied": 0 } },
+            },
+            "gateway": { "posts_delivered": 40, "calls_throttled": 412, "calls_unavailable": 9 },
+            "faults": {
+                "F17": { "what": "DynamoDB throttles a call", "occasions": 30, "fired": 3 },
+                "F35": { "what": "@connections answers 500", "occasions": 0, "fired": 0 },
+            },
+        });
+        let usage = usage(&stats);
+        assert_eq!(usage.faults, BTreeMap::from([("F17 DynamoDB throttles a call".to_owned(), 3.0)]));
+        let failed: Vec<(&str, f64)> = usage.failed_calls.iter().map(|(name, count)| (name.as_str(), *count)).collect();
+        let expected =
+            [("@connections 429 (account)", 412.0), ("@connections 500", 9.0), ("fanout dynamodb:Query", 3.0)];
+        assert_eq!((failed.as_slice(), usage.posts_throttled), (expected.as_slice(), None));
+    }
 
     #[test]
     fn calls_of_all_callers_are_added_and_what_is_not_counted_is_unknown() {

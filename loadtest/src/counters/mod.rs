@@ -3,9 +3,37 @@
 pub mod cloudwatch;
 pub mod local;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::Account;
+
+/// A whole number with its thousands apart: `1,234,567`.
+#[must_use]
+pub fn grouped(number: f64) -> String {
+    let digits = format!("{:.0}", number.abs());
+    let mut text = if number <= -0.5 { "-".to_owned() } else { String::new() };
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Combines the numbers of every name that one of both has; what is zero then is left out.
+fn by_name(
+    ours: &BTreeMap<String, f64>,
+    theirs: &BTreeMap<String, f64>,
+    how: impl Fn(f64, f64) -> f64,
+) -> BTreeMap<String, f64> {
+    let names: BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
+    let of = |numbers: &BTreeMap<String, f64>, name: &String| numbers.get(name).copied().unwrap_or_default();
+    let combined = names.into_iter().map(|name| (name.clone(), how(of(ours, name), of(theirs, name))));
+    combined.filter(|(_, number)| *number != 0.0).collect()
+}
 
 /// What the server did. `None` is unknown.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -39,6 +67,13 @@ pub struct Usage {
     pub invocations: Option<f64>,
     /// How long they ran together, in milliseconds.
     pub invocation_ms: Option<f64>,
+    /// Faults on demand that fired, by number and description.
+    #[serde(default)]
+    pub faults: BTreeMap<String, f64>,
+    /// Calls that were answered with an error or not at all, by caller and operation. A condition of a write that did
+    /// not hold is one of them.
+    #[serde(default)]
+    pub failed_calls: BTreeMap<String, f64>,
 }
 
 impl Usage {
@@ -77,6 +112,8 @@ impl Usage {
             topic_publishes: both(self.topic_publishes, other.topic_publishes),
             invocations: both(self.invocations, other.invocations),
             invocation_ms: both(self.invocation_ms, other.invocation_ms),
+            faults: by_name(&self.faults, &other.faults, &how),
+            failed_calls: by_name(&self.failed_calls, &other.failed_calls, &how),
         }
     }
 
@@ -90,7 +127,7 @@ impl Usage {
     #[must_use]
     pub fn lines(&self, account: &Account) -> Vec<(&'static str, String)> {
         let per = |number: Option<f64>, count: u64| number.filter(|_| count > 0).map(|number| number / count as f64);
-        let whole = |number: Option<f64>| number.map_or_else(|| "unknown".to_owned(), |number| format!("{number:.0}"));
+        let whole = |number: Option<f64>| number.map_or_else(|| "unknown".to_owned(), grouped);
         let part = |number: Option<f64>| number.map_or_else(|| "unknown".to_owned(), |number| format!("{number:.3}"));
         let (delivered, publications) = (account.tally.delivered, account.publications);
         vec![
@@ -107,5 +144,27 @@ impl Usage {
             ("invocations per publication", part(per(self.invocations, publications))),
             ("invocation milliseconds", whole(self.invocation_ms)),
         ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_stand_apart() {
+        let shown = [0.0, 7.0, 999.0, 1_000.0, 1_234_567.4, -12_345.0].map(grouped);
+        assert_eq!(shown, ["0", "7", "999", "1,000", "1,234,567", "-12,345"]);
+    }
+
+    #[test]
+    fn what_a_run_added_is_told_by_name_and_what_it_did_not_is_left_out() {
+        let counted = |numbers: &[(&str, f64)]| Usage {
+            faults: numbers.iter().map(|(name, number)| ((*name).to_owned(), *number)).collect(),
+            ..Usage::default()
+        };
+        let before = counted(&[("F33", 5.0), ("F35", 2.0)]);
+        let after = counted(&[("F33", 9.0), ("F35", 2.0), ("F17", 1.0)]);
+        assert_eq!(after.since(&before).faults, counted(&[("F33", 4.0), ("F17", 1.0)]).faults);
     }
 }

@@ -65,6 +65,18 @@ impl Times {
         (self.count() > 0).then(|| self.histogram.value_at_quantile(quantile) as f64 / 1_000.0)
     }
 
+    /// The same, where there are enough times for it: a percentile of 99.9 needs 1,000. The longest is always there.
+    #[must_use]
+    pub fn resolved(&self, quantile: f64) -> Option<f64> {
+        self.at(quantile).filter(|_| quantile >= 1.0 || quantile <= self.deepest())
+    }
+
+    /// The highest quantile that these times tell from the longest one: one of them lies above it.
+    fn deepest(&self) -> f64 {
+        // A tenth of a millionth for the binary digits of quantiles.
+        1.0 - 1.0 / self.count().max(1) as f64 + 1e-7
+    }
+
     /// How many.
     #[must_use]
     pub fn count(&self) -> u64 {
@@ -79,6 +91,7 @@ impl Times {
         }
         self.histogram
             .iter_quantiles(4)
+            .filter(|step| step.quantile_iterated_to() <= self.deepest())
             .map(|step| (step.quantile_iterated_to(), step.value_iterated_to() as f64 / 1_000.0))
             .collect()
     }
@@ -130,6 +143,20 @@ mod tests {
         assert_eq!((read.count(), read.negative), (1_000, 1));
         assert_eq!(read.at(0.99), times.at(0.99));
         assert!((read.at(0.5).unwrap() - 500.0).abs() < 1.0);
+    }
+
+    #[test]
+    fn a_percentile_needs_as_many_times_as_tell_it_from_the_longest() {
+        let of = |count: i64| {
+            let mut times = Times::default();
+            (1..=count).for_each(|n| times.record(n * 1_000));
+            times
+        };
+        assert_eq!((of(40).resolved(0.99), of(40).resolved(0.9).is_some()), (None, true));
+        assert_eq!((of(100).resolved(0.99).is_some(), of(100).resolved(0.999)), (true, None));
+        assert!(of(1_000).resolved(0.999).is_some() && of(1).resolved(1.0).is_some());
+        assert!(of(40).curve().iter().all(|(quantile, _)| *quantile < 0.976));
+        assert!(of(10_000).curve().iter().any(|(quantile, _)| *quantile > 0.999));
     }
 
     #[test]

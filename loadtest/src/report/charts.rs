@@ -11,7 +11,7 @@ pub(super) fn charts(report: &Report) -> Vec<Chart> {
             title: "Latency over time",
             about: "How long deliveries took, by when they were meant to be sent. A hill is a time when something was slow.",
             x: "seconds since the run began",
-            y: "ms",
+            y: "milliseconds",
             series: vec![
                 over_time(report, "p50", |bucket| bucket.p50_ms),
                 over_time(report, "p99", |bucket| bucket.p99_ms),
@@ -23,6 +23,7 @@ pub(super) fn charts(report: &Report) -> Vec<Chart> {
             title: "Deliveries a second",
             about: "What members heard, all together.",
             x: "seconds since the run began",
+            y: "deliveries a second",
             series: vec![over_time(report, "deliveries a second", |bucket| Some(bucket.deliveries_per_s))],
             ..Chart::default()
         },
@@ -30,6 +31,7 @@ pub(super) fn charts(report: &Report) -> Vec<Chart> {
             title: "Connections",
             about: "Members that were connected. A dent is churn, or an accident.",
             x: "seconds since the run began",
+            y: "connections",
             series: vec![over_time(report, "connections", |bucket| Some(bucket.connected as f64))],
             ..Chart::default()
         },
@@ -37,7 +39,7 @@ pub(super) fn charts(report: &Report) -> Vec<Chart> {
             title: "Time to the last member",
             about: "Each dot is a publication: how long its last member waited for it.",
             x: "seconds since the run began",
-            y: "ms",
+            y: "milliseconds",
             series: vec![Series {
                 name: "publications",
                 points: report.last_members.iter().map(|point| (point.at_s, point.ms)).collect(),
@@ -68,8 +70,8 @@ fn percentiles(report: &Report) -> Chart {
     Chart {
         title: "Percentiles",
         about: "What part of all times stayed below which value. A line that rises at the right end has a long tail.",
-        x: "",
-        y: "ms",
+        x: "part of all times, by its percentile",
+        y: "milliseconds",
         series: vec![
             curve("to each member", &report.times.each),
             curve("to the last member", &report.times.last),

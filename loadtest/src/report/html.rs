@@ -5,6 +5,7 @@ use std::fmt::Write;
 use super::charts::charts;
 use super::judge::Verdict;
 use super::{Report, verdict};
+use crate::counters::grouped;
 
 /// The page.
 #[must_use]
@@ -30,11 +31,11 @@ fn write_page(report: &Report, out: &mut String) -> std::fmt::Result {
     write!(out, "<p class=\"verdict{bad}\">{}</p>", verdict::headline(report))?;
     write!(
         out,
-        "<p class=soft>{} members in {} rooms, connected to {}, on {}; {:.0} s in all, {:.0} s of publishing. Roomcast broadcasts \
+        "<p class=soft>{} members in {} rooms, connected to <span class=break>{}</span>, on {}; {:.0} s in all, {:.0} s of publishing. Roomcast broadcasts \
          publications to the members of rooms; this test published to rooms and looked, for every publication and every member, \
          whether it came, once and in order.</p>",
-        report.account.members,
-        scenario.room_count(),
+        whole(report.account.members),
+        whole(scenario.room_count() as u64),
         escape(&run.url),
         escape(&run.began),
         run.seconds,
@@ -45,11 +46,9 @@ fn write_page(report: &Report, out: &mut String) -> std::fmt::Result {
     times(report, out)?;
     charts(report).iter().try_for_each(|chart| out.write_str(&chart.draw()))?;
     calls(report, out)?;
-    write!(
-        out,
-        "<h2>All of it in text</h2><pre>{}</pre><p class=soft>result.json has every number, histograms included.</p></html>",
-        escape(&verdict::text(report))
-    )
+    trouble(report, out)?;
+    generator(report, out)?;
+    write!(out, "<p class=soft>--json-out writes every number, histograms included.</p></html>")
 }
 
 fn findings(report: &Report, out: &mut String) -> std::fmt::Result {
@@ -60,22 +59,22 @@ fn findings(report: &Report, out: &mut String) -> std::fmt::Result {
         if findings.is_empty() {
             continue;
         }
-        write!(out, "<h2>{title}</h2><table>")?;
+        write!(out, "<h2>{title}</h2><div class=wide><table>")?;
         for finding in findings {
             write!(out, "<tr><td>{}<td>{}", escape(&finding.what), escape(&finding.told))?;
         }
-        write!(out, "</table>")?;
+        write!(out, "</table></div>")?;
     }
     if judgement.thresholds.is_empty() {
         return Ok(());
     }
-    write!(out, "<h2>Thresholds</h2><table><tr><th>threshold<th class=n>at most<th class=n>was<th>")?;
+    write!(out, "<h2>Thresholds</h2><div class=wide><table><tr><th>threshold<th class=n>at most<th class=n>was<th>")?;
     for threshold in &judgement.thresholds {
         let was = threshold.was.map_or_else(|| "not measured".to_owned(), |was| format!("{was:.2}"));
         let held = if threshold.held() { "held" } else { "failed" };
         write!(out, "<tr><td>{}<td class=n>{}<td class=n>{was}<td>{held}", threshold.name, threshold.at_most)?;
     }
-    write!(out, "</table>")
+    write!(out, "</table></div>")
 }
 
 fn account(report: &Report, out: &mut String) -> std::fmt::Result {
@@ -94,36 +93,84 @@ fn account(report: &Report, out: &mut String) -> std::fmt::Result {
             "did not come live, and were got from the log",
         ),
     ];
-    write!(out, "<h2>Account</h2><p class=soft>expected = delivered + missing + excused, exactly.</p><table>")?;
+    write!(
+        out,
+        "<h2>Account</h2><p class=soft>expected = delivered + missing + excused, exactly.</p><div class=wide><table>"
+    )?;
     for (name, count, about) in rows {
-        write!(out, "<tr><td>{name}<td class=n>{count}<td>{about}")?;
+        write!(out, "<tr><td>{name}<td class=n>{}<td>{about}", whole(count))?;
     }
-    write!(out, "</table>")
+    write!(out, "</table></div>")
 }
 
 fn times(report: &Report, out: &mut String) -> std::fmt::Result {
     write!(
         out,
         "<h2>Times, in milliseconds</h2><p class=soft>From the moment something was meant to be sent, whether it was sent then or \
-         not. p99: 99 of 100 took at most this.</p>\
-         <table><tr><th>until<th class=n>count<th class=n>p50<th class=n>p90<th class=n>p99<th class=n>p99.9<th class=n>max"
+         not. p99: 99 of 100 took at most this; a dash where there are too few for that.</p>\
+         <div class=wide><table><tr><th>until<th class=n>count<th class=n>p50<th class=n>p90<th class=n>p99<th class=n>p99.9<th class=n>max"
     )?;
     for (name, times) in report.times.named() {
-        write!(out, "<tr><td>{name}<td class=n>{}", times.count())?;
+        write!(out, "<tr><td>{name}<td class=n>{}", whole(times.count()))?;
         for quantile in [0.5, 0.9, 0.99, 0.999, 1.0] {
-            let ms = times.at(quantile).map_or_else(|| "–".to_owned(), |ms| format!("{ms:.0}"));
+            let ms = times.resolved(quantile).map_or_else(|| "–".to_owned(), grouped);
             write!(out, "<td class=n>{ms}")?;
         }
     }
-    write!(out, "</table>")
+    write!(out, "</table></div>")
 }
 
 fn calls(report: &Report, out: &mut String) -> std::fmt::Result {
-    write!(out, "<h2>Calls and cost</h2><p class=soft>As counted by {}.</p><table>", escape(&report.usage.counted_by))?;
+    write!(
+        out,
+        "<h2>Calls and cost</h2><p class=soft>As counted by {}.</p><div class=wide><table>",
+        escape(&report.usage.counted_by)
+    )?;
     for (name, value) in report.usage.lines(&report.account) {
         write!(out, "<tr><td>{name}<td class=n>{value}")?;
     }
-    write!(out, "<tr><td>cost<td>{}</table>", escape(&report.cost.to_string()))
+    write!(out, "<tr><td>cost<td>{}</table></div>", escape(&report.cost.to_string()))
+}
+
+/// The faults that fired, and the calls that failed.
+fn trouble(report: &Report, out: &mut String) -> std::fmt::Result {
+    let usage = &report.usage;
+    let lists = [
+        ("Faults on demand", "What the stack was asked to let go wrong, and how often it did.", &usage.faults),
+        (
+            "Calls that failed",
+            "Answered with an error or not at all, by caller. A condition of a write that did not hold is one of them.",
+            &usage.failed_calls,
+        ),
+    ];
+    for (title, about, numbers) in lists.into_iter().filter(|(_, _, numbers)| !numbers.is_empty()) {
+        write!(out, "<h2>{title}</h2><p class=soft>{about}</p><div class=wide><table>")?;
+        for (name, number) in numbers {
+            write!(out, "<tr><td>{}<td class=n>{}", escape(name), grouped(*number))?;
+        }
+        write!(out, "</table></div>")?;
+    }
+    Ok(())
+}
+
+fn generator(report: &Report, out: &mut String) -> std::fmt::Result {
+    let generator = &report.generator;
+    let number =
+        |number: Option<f64>, unit: &str| number.map_or_else(|| "unknown".to_owned(), |n| format!("{n:.1} {unit}"));
+    let rows = [
+        ("late by, p99", number(generator.lag.resolved(0.99), "ms")),
+        ("of a processor", number(generator.cpu_share.map(|share| share * 100.0), "%")),
+        ("memory at most", number(generator.memory_bytes.map(|bytes| bytes as f64 / 1_048_576.0), "MiB")),
+    ];
+    write!(out, "<h2>The load test itself</h2><div class=wide><table>")?;
+    for (name, value) in rows {
+        write!(out, "<tr><td>{name}<td class=n>{value}")?;
+    }
+    write!(out, "</table></div>")
+}
+
+fn whole(number: u64) -> String {
+    grouped(number as f64)
 }
 
 /// Text that is not ours to trust.

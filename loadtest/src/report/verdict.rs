@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::Report;
 use super::judge::Verdict;
+use crate::counters::grouped;
 
 /// The verdict, with the numbers that matter.
 #[must_use]
@@ -45,6 +46,9 @@ fn write(report: &Report, text: &mut String) -> std::fmt::Result {
     for threshold in report.judgement.thresholds.iter().filter(|threshold| !threshold.held()) {
         let was = threshold.was.map_or_else(|| "not measured".to_owned(), |was| format!("{was:.3}"));
         writeln!(text, "  {:<24}{was}, and at most {} was allowed", threshold.name, threshold.at_most)?;
+    }
+    for (fault, fired) in &report.usage.faults {
+        writeln!(text, "  fault on demand         {fault}: {} times", grouped(*fired))?;
     }
     writeln!(
         text,
@@ -106,10 +110,10 @@ fn times(report: &Report, text: &mut String) -> std::fmt::Result {
         if times.count() == 0 {
             continue;
         }
-        let ms = |quantile| times.at(quantile).unwrap_or(0.0);
+        let ms = |quantile| times.resolved(quantile).map_or_else(|| "-".to_owned(), |ms| format!("{ms:.0}"));
         writeln!(
             text,
-            "  {name:<22}  p50 {:.0} ms  p90 {:.0}  p99 {:.0}  p99.9 {:.0}  max {:.0}",
+            "  {name:<22}  p50 {} ms  p90 {}  p99 {}  p99.9 {}  max {}",
             ms(0.5),
             ms(0.9),
             ms(0.99),
@@ -125,6 +129,9 @@ fn calls(report: &Report, text: &mut String) -> std::fmt::Result {
     writeln!(text, "  calls, as counted by    {}", usage.counted_by)?;
     for (name, value) in usage.lines(&report.account) {
         writeln!(text, "    {name:<38}{value}")?;
+    }
+    for (call, failed) in &usage.failed_calls {
+        writeln!(text, "    failed: {call:<30}{}", grouped(*failed))?;
     }
     writeln!(text, "  cost                    {}", report.cost)
 }

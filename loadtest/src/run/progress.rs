@@ -13,8 +13,8 @@ use crate::ledger::SECOND;
 const PLAIN_EVERY: u32 = 5;
 
 /// Tells how far a run is, until it is over: each second, or, where lines stay, every few seconds and when it goes on.
-pub async fn tell(world: Arc<World>) {
-    let in_place = std::io::stderr().is_terminal();
+pub async fn tell(world: Arc<World>, may_redraw: bool) {
+    let in_place = is_in_place(may_redraw);
     let mut stage = world.stage();
     let mut ticks = interval(Duration::from_secs(1));
     let (mut seen, mut seconds) = (0, 0);
@@ -42,8 +42,13 @@ pub async fn tell(world: Arc<World>) {
 }
 
 /// Leaves the line to whoever writes next.
-pub fn end() {
-    clear(std::io::stderr().is_terminal());
+pub fn end(may_redraw: bool) {
+    clear(is_in_place(may_redraw));
+}
+
+/// A line is written over the one before on a terminal, unless escape codes are not wanted.
+fn is_in_place(may_redraw: bool) -> bool {
+    may_redraw && std::io::stderr().is_terminal()
 }
 
 fn clear(in_place: bool) {

@@ -32,6 +32,11 @@ pub enum Wrong {
 /// What a run may hold in all.
 const MEMBERS: RangeInclusive<f64> = 1.0..=1_000_000.0;
 
+/// New connections a second.
+pub(super) const CONNECT_RATES: RangeInclusive<f64> = 0.1..=100_000.0;
+/// Seconds that the last deliveries may take.
+pub(super) const DRAINS_S: RangeInclusive<f64> = 0.1..=3_600.0;
+
 pub(super) fn check(scenario: &Scenario) -> Result<(), Wrong> {
     let name = &scenario.name;
     let fits = (1..=40).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
@@ -50,9 +55,9 @@ pub(super) fn check(scenario: &Scenario) -> Result<(), Wrong> {
         check_churn(churn, n + 1)?;
     }
     number("members of all rooms", scenario.members() as f64, MEMBERS, "")?;
-    number("ramp.per_second", scenario.ramp.per_second, 0.1..=100_000.0, "")?;
+    number("ramp.per_second", scenario.ramp.per_second, CONNECT_RATES, "")?;
     number("ramp.step_s", scenario.ramp.step_s, 0.1..=3_600.0, "")?;
-    number("drain_s", scenario.drain_s, 0.1..=3_600.0, "")
+    number("drain_s", scenario.drain_s, DRAINS_S, "")
 }
 
 fn check_rooms(rooms: &Rooms, n: usize) -> Result<(), Wrong> {

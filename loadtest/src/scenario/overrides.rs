@@ -1,6 +1,6 @@
 //! What the command line says instead of the scenario.
 
-use super::check::{Wrong, check};
+use super::check::{CONNECT_RATES, DRAINS_S, Wrong, check};
 use super::{Door, Phase, Scenario};
 
 /// What the command line says instead of the scenario.
@@ -46,10 +46,19 @@ impl Overrides {
         if let Some(seconds) = self.seconds {
             hurry(&mut scenario, seconds);
         }
-        scenario.ramp.per_second = self.connect_rate.unwrap_or(scenario.ramp.per_second);
-        scenario.drain_s = self.drain_s.unwrap_or(scenario.drain_s);
+        scenario.ramp.per_second = limit(self.connect_rate, scenario.ramp.per_second, *CONNECT_RATES.end());
+        scenario.drain_s = limit(self.drain_s, scenario.drain_s, *DRAINS_S.end());
         check(&scenario)?;
         Ok(scenario)
+    }
+}
+
+/// A limit of the command line, or the scenario's; 0 is no limit, which is the highest that there is.
+fn limit(chosen: Option<f64>, planned: f64, highest: f64) -> f64 {
+    match chosen {
+        None => planned,
+        Some(0.0) => highest,
+        Some(chosen) => chosen,
     }
 }
 
@@ -97,6 +106,17 @@ seconds = 600
         let scenario = overrides.apply(parse(&format!("{TWO}{churn}"), "x").unwrap()).unwrap();
         assert_eq!(scenario.phases.iter().map(|phase| phase.seconds).collect::<Vec<_>>(), [60.0, 20.0]);
         assert_eq!((scenario.churn[0].every_s, scenario.churn[0].away_s), (8.0, 10.0));
+    }
+
+    #[test]
+    fn a_limit_of_zero_is_no_limit_and_no_time_at_all_is_refused() {
+        let overrides = Overrides { connect_rate: Some(0.0), drain_s: Some(0.0), ..Overrides::default() };
+        let scenario = overrides.apply(parse(TWO, "x").unwrap()).unwrap();
+        assert_eq!((scenario.ramp.per_second, scenario.drain_s), (100_000.0, 3_600.0));
+        let quiet = Overrides { rate: Some(0.0), ..Overrides::default() };
+        assert_eq!(quiet.apply(parse(TWO, "x").unwrap()).unwrap().rooms[0].rate, 0.0);
+        let overrides = Overrides { seconds: Some(0.0), ..Overrides::default() };
+        assert!(overrides.apply(parse(TWO, "x").unwrap()).unwrap_err().to_string().contains("seconds of phase"));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub mod frame;
 pub mod pid;
+pub mod preflight;
 pub mod request;
 pub mod socket;
 pub mod target;

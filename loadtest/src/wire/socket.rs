@@ -88,7 +88,7 @@ async fn connect(target: &Target, connection: usize) -> Result<TcpStream, Error>
     Ok(socket.connect(address).await?)
 }
 
-fn request(target: &Target, device: &str) -> Result<tungstenite::handshake::client::Request, Error> {
+pub(super) fn request(target: &Target, device: &str) -> Result<tungstenite::handshake::client::Request, Error> {
     let separator = if target.url.contains('?') { '&' } else { '?' };
     let url = format!("{}{separator}device={device}", target.url);
     let mut request = url.into_client_request().map_err(|error| translate(&error))?;

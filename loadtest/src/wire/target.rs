@@ -46,6 +46,12 @@ impl Target {
         Ok(Self { url: url.to_owned(), host, port, secure, token })
     }
 
+    /// The path of the URL.
+    #[must_use]
+    pub fn path(&self) -> String {
+        self.url.parse::<Uri>().map_or_else(|_| String::new(), |uri| uri.path().to_owned())
+    }
+
     /// Whether it is this machine: then nothing costs money.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
