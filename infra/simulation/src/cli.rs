@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use clap::Parser;
+use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser};
 
 use crate::campaign::{Campaign, campaign, options, points};
 use crate::faults::Fault;
@@ -19,7 +19,7 @@ use crate::stake::Stake;
 ///
 /// Exit status 0 only if everything held, and everything was covered that should have been.
 #[derive(Debug, Parser)]
-#[command(name = "simulation")]
+#[command(name = "simulation", bin_name = "cargo simulation")]
 struct Arguments {
     /// Tells the story of one seed
     #[arg(long, value_name = "N", conflicts_with = "seeds")]
@@ -39,6 +39,18 @@ struct Arguments {
     /// Leaves the story of a failing seed as it is
     #[arg(long)]
     whole: bool,
+    /// Prints without colours (so does the environment variable NO_COLOR)
+    #[arg(long)]
+    no_color: bool,
+}
+
+impl Arguments {
+    /// Parses the arguments of the process, or ends it with a message.
+    fn from_process() -> Self {
+        let is_plain = std::env::args_os().any(|argument| argument == "--no-color");
+        let command = Self::command().color(if is_plain { ColorChoice::Never } else { ColorChoice::Auto });
+        Self::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+    }
 }
 
 fn range(text: &str) -> Result<Range<u64>, String> {
@@ -51,7 +63,7 @@ fn range(text: &str) -> Result<Range<u64>, String> {
 /// Runs what the command line asks for.
 #[must_use]
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = Arguments::from_process();
     match &arguments.mistake {
         Some(name) if name == "all" => every_mistake(&arguments.seeds),
         Some(name) => match Mistake::all().into_iter().find(|mistake| mistake.name() == *name) {
@@ -109,7 +121,7 @@ fn tell(report: &Report) {
 
 fn many(arguments: &Arguments) -> ExitCode {
     let begun = Instant::now();
-    let live = std::io::stderr().is_terminal();
+    let live = std::io::stderr().is_terminal() && !arguments.no_color;
     let all = arguments.seeds.end - arguments.seeds.start;
     let sum = campaign(arguments.seeds.clone(), None, 10, |seeds| {
         if live && seeds.is_multiple_of(20) {
@@ -126,7 +138,7 @@ fn many(arguments: &Arguments) -> ExitCode {
     coverage(&sum);
     for report in &sum.failed {
         let first = &report.broken[0];
-        println!("seed {} FAILED: {first}\n  cargo run -p simulation -- --seed {}", report.seed, report.seed);
+        println!("seed {} FAILED: {first}\n  cargo simulation --seed {}", report.seed, report.seed);
     }
     let uncovered = if sum.failed.is_empty() { sum.uncovered(arguments.at_least) } else { Vec::new() };
     uncovered.iter().for_each(|what| println!("NOT COVERED: {what}"));

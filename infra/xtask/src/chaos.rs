@@ -13,7 +13,15 @@ pub(crate) struct Arguments {
 }
 
 /// Runs it and gives its status.
-pub(crate) fn run(arguments: &Arguments) -> std::io::Result<ExitStatus> {
+pub(crate) fn run(arguments: &Arguments, no_color: bool) -> std::io::Result<ExitStatus> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    Command::new(cargo).args(["run", "--quiet", "--bin", "roomcast-chaos", "--"]).args(&arguments.options).status()
+    let workspace = concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml");
+    let mut run = Command::new(cargo);
+    run.args(["run", "--quiet", "--manifest-path", workspace, "--bin", "roomcast-chaos", "--"]);
+    // clap does not see it behind the command.
+    let (plain, options): (Vec<_>, Vec<_>) = arguments.options.iter().partition(|option| *option == "--no-color");
+    if no_color || !plain.is_empty() {
+        run.env("NO_COLOR", "1");
+    }
+    run.args(options).status()
 }

@@ -1,33 +1,52 @@
 //! Chores of the workspace: `cargo xtask COMMAND`.
 
 mod chaos;
+mod env;
 mod token;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 #[derive(Debug, Parser)]
 #[command(name = "xtask", bin_name = "cargo xtask", about = "Chores of the workspace", disable_help_subcommand = true)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
+    /// Prints without colours (so does the environment variable NO_COLOR).
+    #[arg(long, global = true)]
+    no_color: bool,
+}
+
+impl Arguments {
+    /// Parses the arguments of the process, or ends it with a message.
+    fn from_process() -> Self {
+        let is_plain = std::env::args_os().any(|argument| argument == "--no-color");
+        let command = Self::command().color(if is_plain { ColorChoice::Never } else { ColorChoice::Auto });
+        Self::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+    }
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Prints a token that the local stack takes, signed with the development key of infra/local.yaml.
     Token(token::Arguments),
+    /// Prints variables that point aws and every AWS SDK at the local stack: eval "$(cargo xtask env)".
+    Env(env::Arguments),
     /// Lets everything go wrong, heals it, and accounts for every pair of a publication and a member that was owed it.
     Chaos(chaos::Arguments),
 }
 
 fn main() -> ExitCode {
-    let result = match Arguments::parse().command {
+    let Arguments { command, no_color } = Arguments::from_process();
+    let result = match command {
         Command::Token(arguments) => {
             token::print(&arguments).map(|()| ExitCode::SUCCESS).map_err(|error| error.to_string())
         }
-        Command::Chaos(arguments) => chaos::run(&arguments).map(status).map_err(|error| error.to_string()),
+        Command::Env(arguments) => {
+            env::print(&arguments).map(|()| ExitCode::SUCCESS).map_err(|error| error.to_string())
+        }
+        Command::Chaos(arguments) => chaos::run(&arguments, no_color).map(status).map_err(|error| error.to_string()),
     };
     result.unwrap_or_else(|error| {
         eprintln!("{error}");
@@ -43,7 +62,6 @@ fn status(status: std::process::ExitStatus) -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_sound() {

@@ -36,8 +36,8 @@ pub(crate) struct Arguments {
     /// Which of the user's devices it is for.
     #[arg(long, value_name = "NAME", value_parser = device)]
     device: Option<Device>,
-    /// How long it is good: a number with s, m, h or d.
-    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "1h")]
+    /// How long it is good: a number above 0 with s, m, h or d.
+    #[arg(long, value_name = "TIME", value_parser = lifetime, default_value = "1h")]
     expires: Duration,
     /// Which key signs it; the first, unless named.
     #[arg(long, value_name = "ID")]
@@ -81,6 +81,16 @@ fn user(text: &str) -> Result<UserId, String> {
 
 fn device(text: &str) -> Result<Device, String> {
     Device::parse(text).map_err(|reject| reject.message)
+}
+
+/// A token always expires, so no number stands for "without a limit".
+fn lifetime(text: &str) -> Result<Duration, String> {
+    let lifetime = duration(text)?;
+    if lifetime.is_zero() {
+        Err("a token that is good for no time has expired; take 1s or more".to_owned())
+    } else {
+        Ok(lifetime)
+    }
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -135,6 +145,7 @@ mod tests {
         for (text, seconds) in [("0s", 0), ("90s", 90), ("15m", 900), ("1h", 3_600), ("7d", 604_800)] {
             assert_eq!(duration(text), Ok(Duration::from_secs(seconds)));
         }
+        assert!(lifetime("0s").unwrap_err().contains("take 1s or more"));
         for text in ["", "h", "1", "1 h", "-1h", "1.5h", "1w", "99999999999h", "1é"] {
             assert!(duration(text).unwrap_err().contains("such as 90s, 15m, 1h or 7d"), "{text}");
         }

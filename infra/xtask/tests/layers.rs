@@ -38,6 +38,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("roomcast-client", &["domain", "protocol"]),
     ("loadtest", &["domain", "protocol", "roomcast-client"]),
     ("baseline", &[]),
+    ("launch", &[]),
     ("xtask", &["domain", "protocol", "roomcast-client", "topology"]),
     (
         "simulation",

@@ -1,5 +1,6 @@
 //! One socket: opened, read and written by a task of its own, so that a slow one holds up nothing else.
 
+use std::io;
 use std::time::{Duration, SystemTime};
 
 use domain::limits;
@@ -92,16 +93,33 @@ async fn open(options: &Options) -> Result<(Socket, Option<Duration>), Loss> {
     if request.uri().scheme_str() == Some("wss") {
         choose_tls();
     }
+    let host = request.uri().authority().map_or_else(String::new, |host| host.as_str().to_owned());
     let largest = Some(limits::GATEWAY_MESSAGE_BYTES);
     let config = WebSocketConfig::default().max_message_size(largest).max_frame_size(largest);
     match timeout(options.connect_timeout, connect_async_tls_with_config(request, Some(config), true, None)).await {
         Ok(Ok((socket, _))) => Ok((socket, token_lasts)),
         Ok(Err(tungstenite::Error::Http(response))) => Err(Loss::Refused { status: response.status().as_u16() }),
+        Ok(Err(tungstenite::Error::Io(error))) => Err(unreachable(&host, &error)),
         Ok(Err(error)) => Err(failed(&error)),
         Err(_) => {
             Err(Loss::Failed(format!("the server did not answer the handshake within {:?}", options.connect_timeout)))
         }
     }
+}
+
+/// Why there is no connection to a host, in words for a person.
+fn unreachable(host: &str, error: &io::Error) -> Loss {
+    Loss::Unreachable(match error.kind() {
+        io::ErrorKind::ConnectionRefused => format!("nothing listens at {host}"),
+        io::ErrorKind::TimedOut => format!("{host} does not answer"),
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => format!("there is no route to {host}"),
+        io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof => format!("{host} closed the connection"),
+        // The resolver has no kind of its own: "failed to lookup address information: Name or service not known".
+        _ => match error.to_string().split_once("lookup address information: ") {
+            Some((_, why)) => format!("the name {host} cannot be resolved ({why})"),
+            None => format!("{host}: {error}"),
+        },
+    })
 }
 
 /// TLS is done by rustls over ring, unless the application has chosen another provider for the whole process.
@@ -177,4 +195,20 @@ async fn close(mut socket: Socket) -> Option<Loss> {
     // Whoever does not answer is left without an answer.
     let _ = timeout(CLOSE_TIMEOUT, goodbye).await;
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_cannot_be_reached_is_explained_without_numbers_of_the_system() {
+        let explained = |error| unreachable("127.0.0.1:3001", &error).to_string();
+        let refused = io::Error::from_raw_os_error(111);
+        assert_eq!(explained(refused), "nothing listens at 127.0.0.1:3001");
+        let unresolved = io::Error::other("failed to lookup address information: Name or service not known");
+        assert_eq!(explained(unresolved), "the name 127.0.0.1:3001 cannot be resolved (Name or service not known)");
+        let other = io::Error::other("no file descriptor is left");
+        assert_eq!(explained(other), "127.0.0.1:3001: no file descriptor is left");
+    }
 }

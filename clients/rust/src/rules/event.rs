@@ -186,6 +186,9 @@ pub enum Loss {
         /// The HTTP status.
         status: u16,
     },
+    /// No connection could be made to the server's address.
+    #[error("{0}")]
+    Unreachable(String),
     /// The network failed.
     #[error("{0}")]
     Failed(String),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use clap::Parser;
+use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser};
 use domain::{Device, RoomId, UserId, limits};
 use protocol::token::Claims;
 use roomcast_client::connection::{Options, Token};
@@ -28,7 +28,7 @@ pub(crate) struct Arguments {
     pub(crate) user: Option<UserId>,
     /// Where to connect to.
     #[arg(long, env = "ROOMCAST_WS_URL", default_value = "ws://127.0.0.1:3001/local")]
-    url: String,
+    pub(crate) url: String,
     /// A token to use as it is, instead of --user.
     #[arg(long, env = "ROOMCAST_TOKEN", hide_env_values = true)]
     token: Option<String>,
@@ -38,9 +38,24 @@ pub(crate) struct Arguments {
     /// How many earlier lines to show (0 to 100).
     #[arg(long, value_name = "LINES", default_value_t = 20, value_parser = clap::value_parser!(u8).range(0..=limits::HISTORY_PUBLICATIONS as i64))]
     pub(crate) history: u8,
+    /// Prints without colours (so does the environment variable NO_COLOR).
+    #[arg(long)]
+    no_color: bool,
 }
 
 impl Arguments {
+    /// Parses the arguments of the process, or ends it with a message.
+    pub(crate) fn from_process() -> Self {
+        let is_plain = std::env::args_os().any(|argument| argument == "--no-color");
+        let command = Self::command().color(if is_plain { ColorChoice::Never } else { ColorChoice::Auto });
+        Self::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+    }
+
+    /// Whether lines may have colours; without a terminal they have none in any case.
+    pub(crate) fn has_colours(&self) -> bool {
+        !self.no_color && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    }
+
     /// How to connect.
     pub(crate) fn options(&self) -> Result<Options, development::Error> {
         Ok(Options::new(&self.url).with_token(self.token()?).with_device(self.device.clone()))
@@ -81,7 +96,6 @@ fn device(text: &str) -> Result<Device, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_sound() {

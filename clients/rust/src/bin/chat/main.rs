@@ -10,7 +10,6 @@ mod view;
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use roomcast_client::connection::connect;
 
 use crate::arguments::Arguments;
@@ -19,7 +18,7 @@ use crate::terminal::Terminal;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    match chat(Arguments::parse()).await {
+    match chat(Arguments::from_process()).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -32,7 +31,9 @@ async fn main() -> ExitCode {
 /// Whether everything that was typed was accepted.
 async fn chat(arguments: Arguments) -> Result<bool, Box<dyn std::error::Error>> {
     let options = arguments.options()?;
-    let terminal = Terminal::open()?;
+    let terminal = Terminal::open(arguments.has_colours())?;
     let (handle, events) = connect(options)?;
-    Ok(Session::new(handle, terminal, arguments.history, arguments.user).run(arguments.room, events).await)
+    Ok(Session::new(handle, terminal, arguments.url, arguments.history, arguments.user)
+        .run(arguments.room, events)
+        .await)
 }

@@ -44,6 +44,9 @@ pub(crate) struct Session {
     /// Rooms whose earlier lines are being fetched: what comes live waits until those have been shown.
     opening: BTreeMap<RoomId, Vec<Message>>,
     fetched: mpsc::Sender<Fetched>,
+    url: String,
+    /// Why there is no connection, as it was shown.
+    offline: Option<Line>,
     /// Lines of our own that have not come back yet.
     not_back: BTreeSet<PublicationId>,
     all_accepted: bool,
@@ -62,7 +65,7 @@ enum Typed {
 }
 
 impl Session {
-    pub(crate) fn new(handle: Handle, terminal: Terminal, history: u8, user: Option<UserId>) -> Self {
+    pub(crate) fn new(handle: Handle, terminal: Terminal, url: String, history: u8, user: Option<UserId>) -> Self {
         let (fetched, _) = mpsc::channel(1);
         let zone = TimeZone::system();
         Self {
@@ -75,6 +78,8 @@ impl Session {
             entering: BTreeSet::new(),
             opening: BTreeMap::new(),
             fetched,
+            url,
+            offline: None,
             not_back: BTreeSet::new(),
             all_accepted: true,
         }
@@ -217,7 +222,18 @@ impl Session {
                     self.terminal.show(&line);
                 }
             }
+            Event::Offline { because, .. } => {
+                // An attempt that fails like the one before is no news.
+                let line = view::offline(&because, &self.url);
+                if self.offline.as_ref() != Some(&line) {
+                    self.terminal.show(&line);
+                    self.offline = Some(line);
+                }
+            }
             other => {
+                if other == Event::Online {
+                    self.offline = None;
+                }
                 if let Some(line) = view::status(&other) {
                     self.terminal.show(&line);
                 }

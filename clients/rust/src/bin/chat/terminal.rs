@@ -6,7 +6,7 @@ use std::thread::{self, JoinHandle};
 
 use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
-use rustyline::{Config, Editor, ExternalPrinter};
+use rustyline::{ColorMode, Config, Editor, ExternalPrinter};
 use tokio::sync::mpsc;
 
 use crate::view::Line;
@@ -36,6 +36,8 @@ enum Shown {
         /// Lets the editor ask for the next line.
         next: threads::Sender<()>,
         threads: Vec<JoinHandle<()>>,
+        /// Whether statuses are dimmed.
+        has_colours: bool,
     },
     /// To standard output, as they are.
     Plain,
@@ -43,13 +45,14 @@ enum Shown {
 
 impl Terminal {
     /// Reads lines from now on.
-    pub(crate) fn open() -> Result<Self, ReadlineError> {
+    pub(crate) fn open(has_colours: bool) -> Result<Self, ReadlineError> {
         let (lines, typed) = mpsc::channel(LINES);
         if !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
             thread::spawn(move || read_plain(&lines));
             return Ok(Self { typed, shown: Shown::Plain });
         }
-        let config = Config::builder().auto_add_history(true).build();
+        let colours = if has_colours { ColorMode::Enabled } else { ColorMode::Disabled };
+        let config = Config::builder().auto_add_history(true).color_mode(colours).build();
         let mut editor = LineEditor::with_history(config, MemHistory::new())?;
         let mut above = editor.create_external_printer()?;
         let (printer, printed) = threads::channel::<String>();
@@ -59,15 +62,16 @@ impl Terminal {
             // The editor takes a moment to take a line: nobody else waits for it.
             thread::spawn(move || printed.into_iter().for_each(|line| drop(above.print(line)))),
         ];
-        Ok(Self { typed, shown: Shown::Edited { printer, next, threads } })
+        Ok(Self { typed, shown: Shown::Edited { printer, next, threads, has_colours } })
     }
 
     /// Shows a line.
     pub(crate) fn show(&self, line: &Line) {
         match (&self.shown, line) {
             (Shown::Edited { printer, .. }, Line::Said(text)) => drop(printer.send(format!("{text}\n"))),
-            (Shown::Edited { printer, .. }, Line::Status(text)) => {
-                drop(printer.send(format!("{DIM}· {text}{PLAIN}\n")));
+            (Shown::Edited { printer, has_colours, .. }, Line::Status(text)) => {
+                let (dim, plain) = if *has_colours { (DIM, PLAIN) } else { ("", "") };
+                drop(printer.send(format!("{dim}· {text}{plain}\n")));
             }
             (Shown::Plain, line) => {
                 let text = match line {
@@ -97,7 +101,7 @@ impl Terminal {
     /// [`Terminal::go_on`].
     pub(crate) fn close(self) {
         drop(self.typed);
-        if let Shown::Edited { printer, next, threads } = self.shown {
+        if let Shown::Edited { printer, next, threads, .. } = self.shown {
             drop((printer, next));
             for thread in threads {
                 // A thread that panicked has said so.

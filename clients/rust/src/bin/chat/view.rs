@@ -26,14 +26,31 @@ pub(crate) fn said(message: &Message, current: Option<&RoomId>, zone: &TimeZone)
     Line::Said(format!("{time} {room}{}: {}", message.by, plain(&text(message.data.as_json()))))
 }
 
-/// What an event means for whoever sits here; `None` if nothing.
+/// Why there is no connection to `url`, and what to do. One line: the chat tries again by itself.
+pub(crate) fn offline(because: &Loss, url: &str) -> Line {
+    let place = url.split('?').next().unwrap_or_default();
+    let why = plain(&because.to_string());
+    Line::Status(match because {
+        Loss::Unreachable(_) if is_loopback(place) => {
+            format!(
+                "cannot connect to {place}: {why}; start the stack with `cargo dev`, the chat tries again until then"
+            )
+        }
+        Loss::Unreachable(_) => format!("cannot connect to {place}: {why}; the chat tries again until it can"),
+        _ => format!("no connection: {why}; the chat tries again"),
+    })
+}
+
+fn is_loopback(url: &str) -> bool {
+    let host = url.split("://").nth(1).unwrap_or_default();
+    ["localhost", "127.", "[::1]"].iter().any(|own| host.starts_with(own))
+}
+
+/// What an event means for whoever sits here; `None` if nothing. [`offline`] has the words for a lost connection.
 pub(crate) fn status(event: &Event) -> Option<Line> {
     Some(Line::Status(match event {
         Event::Online => "connected".to_owned(),
-        Event::Offline { because, retry_in_ms } => {
-            let retry_s = (retry_in_ms.div_ceil(100)) as f64 / 10.0;
-            format!("no connection: {}; trying again in {retry_s} s", plain(&because.to_string()))
-        }
+        Event::Offline { .. } => return None,
         Event::Joined { room, members: Some(1), .. } => format!("in {room}, alone"),
         Event::Joined { room, members: Some(members), .. } => format!("in {room}, with {} others", members - 1),
         Event::Joined { room, .. } => format!("in {room}"),
@@ -214,6 +231,25 @@ mod tests {
         assert_eq!(told(json), Line::Status("in lobby: ada (phone, 2 connections), bob".to_owned()));
         let large = r#"{"room":"lobby","members":4812}"#;
         assert_eq!(told(large), Line::Status("in lobby: 4812 connections".to_owned()));
+    }
+
+    #[test]
+    fn a_stack_that_does_not_run_is_one_line_that_says_how_to_start_it() {
+        let nothing = Loss::Unreachable("nothing listens at 127.0.0.1:3001".to_owned());
+        assert_eq!(
+            offline(&nothing, "ws://127.0.0.1:3001/local?token=secret"),
+            Line::Status(
+                "cannot connect to ws://127.0.0.1:3001/local: nothing listens at 127.0.0.1:3001; start the stack with \
+                 `cargo dev`, the chat tries again until then"
+                    .to_owned()
+            )
+        );
+        let Line::Status(elsewhere) = offline(&nothing, "wss://example.com/prod") else { panic!() };
+        assert!(!elsewhere.contains("cargo dev"), "{elsewhere}");
+        let Line::Status(closed) = offline(&Loss::Closed { code: Some(1001) }, "ws://[::1]:3001/local") else {
+            panic!()
+        };
+        assert_eq!(closed, "no connection: the server closed the connection with code 1001; the chat tries again");
     }
 
     #[test]
