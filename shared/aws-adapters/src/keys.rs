@@ -48,7 +48,7 @@ pub(crate) fn parse_connection_pk(item: &Item, name: &'static str) -> Result<Con
     ConnectionId::parse(id).map_err(|error| Unreadable::Invalid(name, error.to_string()))
 }
 
-/// `ROOM#<room>`: sort key of a membership, partition key of a room.
+/// `ROOM#<room>`: sort key of a membership, partition key of a room's log.
 pub(crate) fn room_key(room: &RoomId) -> String {
     format!("ROOM#{room}")
 }
@@ -95,14 +95,21 @@ pub(crate) fn membership(connection: &ConnectionId, room: &RoomId) -> Item {
     key(connection_pk(connection), sort)
 }
 
-/// Key of a room's head.
+/// Key of a room's head: a partition of its own, because every join, publication and ping reads the head while
+/// resumes and history read the log.
 pub(crate) fn head(room: &RoomId) -> Item {
-    key(room_key(room), HEAD)
+    key(format!("{HEAD}#{room}"), HEAD)
 }
 
-/// Key of what is known of who is in a room.
+/// Parses the room of a head's partition key, `HEAD#<room>`.
+pub(crate) fn parse_head_pk(item: &Item) -> Result<RoomId, Unreadable> {
+    let room = item.text(PK)?.strip_prefix("HEAD#").ok_or(Unreadable::Missing(PK))?;
+    RoomId::parse(room).map_err(|error| Unreadable::Invalid(PK, error.to_string()))
+}
+
+/// Key of a room's presence: a partition of its own, because joins read it while resumes read the log.
 pub(crate) fn presence(room: &RoomId) -> Item {
-    key(room_key(room), PRESENCE)
+    key(format!("{PRESENCE}#{room}"), PRESENCE)
 }
 
 /// Key of how far a shard of a room is: a partition of its own, for every job of every shard writes one.

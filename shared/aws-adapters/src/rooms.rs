@@ -23,7 +23,7 @@ impl Rooms for Tables {
     async fn heads(&self, rooms: &[RoomId]) -> Result<HashMap<RoomId, Head>> {
         const OPERATION: &str = "DynamoDB BatchGetItem (heads)";
         let wanted = rooms.iter().map(keys::head).collect();
-        let read = |item: &Item| Ok((keys::parse_room_key(item, keys::PK)?, head_item::from_item(item)?));
+        let read = |item: &Item| Ok((keys::parse_head_pk(item)?, head_item::from_item(item)?));
         let items = self.batch_get(OPERATION, &self.rooms, wanted).await?;
         let heads: std::result::Result<_, crate::attributes::Unreadable> = items.iter().map(read).collect();
         heads.map_err(|error| unreadable(OPERATION, error))

@@ -1,4 +1,4 @@
-//! `ROOM#<room>` / `HEAD`: where a room's log stands.
+//! `HEAD#<room>` / `HEAD`: where a room's log stands.
 
 use domain::{Epoch, Head, RoomId, Sequence, Shards, Timestamp};
 

@@ -1,4 +1,4 @@
-//! `ROOM#<room>` / `PRESENCE`: who was last seen in a room, and what its members are owed for it.
+//! `PRESENCE#<room>` / `PRESENCE`: who was last seen in a room, and what its members are owed for it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
