@@ -7,6 +7,7 @@
 pub mod chaos;
 pub mod compare;
 mod member;
+pub mod restore;
 mod stack;
 
 pub use member::{Member, members, token};

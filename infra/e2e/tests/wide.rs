@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use domain::ports::Rooms;
+use domain::ports::{Clock, Rooms};
 use domain::{Epoch, Shards};
 use e2e::{Member, everything, members, start, tables};
 use futures::future::join_all;
@@ -20,7 +20,7 @@ async fn a_wide_room_is_served_while_small_rooms_chat_undisturbed() {
     let tables = tables(&stack);
     // More than 16 shards: through the wide queue, as a room of 10,000 would be.
     let wide = samples::room("wide");
-    let head = tables.create(&wide, &Epoch::from_random(7)).await.unwrap();
+    let head = tables.create(&wide, &Epoch::from_random(7), lambda_kit::SystemClock.now()).await.unwrap();
     tables.grow(&wide, head.shards, Shards::new(32)).await.unwrap();
     let mut crowd = members(&url, "crowd", 3_000, &["wide"]).await;
     let mut chats = Vec::new();

@@ -96,7 +96,7 @@ impl Pipeline {
         let answer = async move {
             let mut summary = Summary::new(function);
             match function {
-                "connect" => Connect::new(tables, clock, chance, endpoint).handle(call, &mut summary).await,
+                "connect" => Connect::new(tables, clock, endpoint).handle(call, &mut summary).await,
                 "disconnect" => Disconnect::new(tables, clock).handle(call, &mut summary).await,
                 "ingest" => Ingest::new(tables, queues, clock).handle(call, &mut summary).await,
                 _ => {

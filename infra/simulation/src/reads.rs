@@ -27,7 +27,7 @@ impl Run {
         }
     }
 
-    fn check_read(&self, Read { asked, evaluated }: &Read) {
+    fn check_read(&self, Read { asked, evaluated, .. }: &Read) {
         let most = match asked {
             Asked::Keys(count) | Asked::Rows(count) | Asked::Watched(count) => *count,
             Asked::Members(room) => self.members_of(room),

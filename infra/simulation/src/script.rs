@@ -69,7 +69,7 @@ impl Script {
                 91..93 if faults.has(Fault::Cut) => Step::Cut,
                 93..94 if faults.has(Fault::Storm) => Step::Storm,
                 94..96 => Step::Grow(room()),
-                96..97 if faults.has(Fault::Restored) => Step::Restore(room(), dice.below(3)),
+                96..97 if faults.has(Fault::Restored) => Step::Restore(room(), dice.below(9)),
                 97..98 if faults.has(Fault::Poison) => Step::Poison(room(), poison()),
                 98..99 if faults.has(Fault::PoisonRecord) => Step::PoisonRecord,
                 _ => Step::Publish(room(), 1),

@@ -65,7 +65,7 @@ pub(crate) enum Step {
     Storm,
     /// The room grows: somebody joins a full shard.
     Grow(usize),
-    /// The room is restored from a backup that lacks so many publications.
+    /// The room is restored from a backup, in one of nine ways.
     Restore(usize, u64),
     /// Something that nobody can read is in a queue, of a room if it is one of rooms.
     Poison(usize, Poison),

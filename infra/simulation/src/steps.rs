@@ -87,9 +87,18 @@ impl Run {
         }
     }
 
-    fn restore(&mut self, room: &RoomId, lost: u64) {
-        let epoch = domain::Epoch::from_random(self.order.bits());
-        self.pipeline.store.restore(room, lost, epoch);
+    /// Restores a room: up to two publications ago in a new generation; or, in the same one, its head alone, which then is
+    /// behind its log or gone.
+    fn restore(&mut self, room: &RoomId, way: u64) {
+        use domain::ports::Rooms;
+        let store = &self.pipeline.store;
+        let head = futures::executor::block_on(store.head(room)).ok().flatten();
+        let has_grown = head.is_some_and(|head| head.shards > domain::Shards::initial(room));
+        match way {
+            0..=4 => store.restore(room, way % 3),
+            5 if !has_grown => store.restore_head(room, None),
+            _ => store.restore_head(room, Some(way % 3)),
+        }
         self.shared.lock().faults.note(Fault::Restored);
         self.restored.insert(room.clone());
         // Whoever is in it learns of it with the next publication, or keep-alive.

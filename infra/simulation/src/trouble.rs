@@ -133,7 +133,7 @@ impl Trouble {
         use domain::ports::Rooms;
         let Some(room) = self.room().filter(|_| self == Self::Wide) else { return };
         let grown = async {
-            let head = store.create(&room, &Epoch::from_random(9)).await?;
+            let head = store.create(&room, &Epoch::from_random(9), samples::NOW).await?;
             store.grow(&room, head.shards, Shards::new(WIDE)).await
         };
         // The memory does what it is asked.

@@ -1,4 +1,4 @@
-//! `cargo xtask chaos`: the binary of `infra/e2e` that does it, built like everything else.
+//! `cargo xtask chaos` and `cargo xtask restore-drill`: binaries of `infra/e2e`, built like everything else.
 
 use std::ffi::OsString;
 use std::process::{Command, ExitStatus};
@@ -12,12 +12,12 @@ pub(crate) struct Arguments {
     options: Vec<OsString>,
 }
 
-/// Runs it and gives its status.
-pub(crate) fn run(arguments: &Arguments, no_color: bool) -> std::io::Result<ExitStatus> {
+/// Runs a binary of `infra/e2e` and gives its status.
+pub(crate) fn run(binary: &str, arguments: &Arguments, no_color: bool) -> std::io::Result<ExitStatus> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let workspace = concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml");
     let mut run = Command::new(cargo);
-    run.args(["run", "--quiet", "--manifest-path", workspace, "--bin", "roomcast-chaos", "--"]);
+    run.args(["run", "--quiet", "--manifest-path", workspace, "--bin", binary, "--"]);
     // clap does not see it behind the command.
     let (plain, options): (Vec<_>, Vec<_>) = arguments.options.iter().partition(|option| *option == "--no-color");
     if no_color || !plain.is_empty() {

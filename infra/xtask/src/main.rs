@@ -35,6 +35,8 @@ enum Command {
     Env(env::Arguments),
     /// Lets everything go wrong, heals it, and accounts for every pair of a publication and a member that was owed it.
     Chaos(chaos::Arguments),
+    /// Restores the rooms table while members are connected, and accounts for what each member was given.
+    RestoreDrill(chaos::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -46,7 +48,12 @@ fn main() -> ExitCode {
         Command::Env(arguments) => {
             env::print(&arguments).map(|()| ExitCode::SUCCESS).map_err(|error| error.to_string())
         }
-        Command::Chaos(arguments) => chaos::run(&arguments, no_color).map(status).map_err(|error| error.to_string()),
+        Command::Chaos(arguments) => {
+            chaos::run("roomcast-chaos", &arguments, no_color).map(status).map_err(|error| error.to_string())
+        }
+        Command::RestoreDrill(arguments) => {
+            chaos::run("roomcast-restore-drill", &arguments, no_color).map(status).map_err(|error| error.to_string())
+        }
     };
     result.unwrap_or_else(|error| {
         eprintln!("{error}");

@@ -4,7 +4,7 @@
 mod config;
 
 use domain::flow::{Place, place};
-use domain::ports::{Chance, Clock, Connections, Error, Memberships, Opened, Presences, Rooms};
+use domain::ports::{Clock, Connections, Error, Memberships, Opened, Presences, Rooms};
 use domain::{Connection, Endpoint, Format, Membership, RoomId, Timestamp, limits};
 use lambda_kit::start::Routes;
 use lambda_kit::websocket::{Answer, Call};
@@ -16,10 +16,9 @@ pub use config::Config;
 
 /// Lets connections in.
 #[derive(Debug)]
-pub struct Connect<P, C, R> {
+pub struct Connect<P, C> {
     ports: P,
     clock: C,
-    chance: R,
     endpoint: Option<Endpoint>,
     room_members: u64,
 }
@@ -27,16 +26,15 @@ pub struct Connect<P, C, R> {
 /// A refused handshake: its status, and why.
 type Refused = (u16, String);
 
-impl<P, C, R> Connect<P, C, R>
+impl<P, C> Connect<P, C>
 where
     P: Connections + Memberships + Rooms + Presences,
     C: Clock,
-    R: Chance,
 {
     /// Over these ports. `endpoint` is where connections are posted to; without it, where each event says.
     #[must_use]
-    pub fn new(ports: P, clock: C, chance: R, endpoint: Option<Endpoint>) -> Self {
-        Self { ports, clock, chance, endpoint, room_members: limits::ROOM_MEMBERS }
+    pub fn new(ports: P, clock: C, endpoint: Option<Endpoint>) -> Self {
+        Self { ports, clock, endpoint, room_members: limits::ROOM_MEMBERS }
     }
 
     /// A room takes so many connections.
@@ -82,7 +80,7 @@ where
         let inbox = RoomId::inbox(&connection.user);
         let mut memberships = Vec::new();
         for room in [Some(RoomId::everyone()), Some(inbox), room].into_iter().flatten() {
-            let place = place(&self.ports, &self.chance, &room, &connection.member()).await.map_err(unavailable)?;
+            let place = place(&self.ports, &room, &connection.member(), now).await.map_err(unavailable)?;
             self.check_size(&room, &place).await?;
             let Place { shard, grown, .. } = place;
             summary.add(metric::ROOMS_GROWN, u64::from(grown));
@@ -108,11 +106,10 @@ where
     }
 }
 
-impl<P, C, R> Routes for Connect<P, C, R>
+impl<P, C> Routes for Connect<P, C>
 where
     P: Connections + Memberships + Rooms + Presences,
     C: Clock,
-    R: Chance,
 {
     async fn handle(&self, call: Call, summary: &mut Summary) -> Answer {
         match self.open(&call, summary).await {

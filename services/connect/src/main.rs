@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use aws_adapters::{Account, Tables};
 use connect::{Config, Connect};
-use lambda_kit::{SystemChance, SystemClock, env, start};
+use lambda_kit::{SystemClock, env, start};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -12,7 +12,7 @@ async fn main() -> ExitCode {
         let config = Config::from_environment().map_err(|error| error.to_string())?;
         let account = Account::from_environment(env::optional).map_err(|error| error.to_string())?;
         let tables = Tables::new(&account, &config.connections_table, &config.rooms_table);
-        let connect = Connect::new(tables, SystemClock, SystemChance, config.management_endpoint);
+        let connect = Connect::new(tables, SystemClock, config.management_endpoint);
         Ok(connect.with_room_members(config.room_members))
     };
     start::routes("connect", wire).await

@@ -35,7 +35,7 @@ fn call(format: Format, query: &[(&str, &str)]) -> Call {
 }
 
 async fn connect(world: &World, call: Call) -> Answer {
-    let function = Connect::new(world.store.clone(), world.clock.clone(), world.chance.clone(), None);
+    let function = Connect::new(world.store.clone(), world.clock.clone(), None);
     function.handle(call, &mut Summary::new("connect")).await
 }
 
@@ -117,7 +117,7 @@ async fn a_room_that_is_full_refuses_the_handshake_for_now() {
     let world = World::new();
     let there = world.connect("c0", "eve").await;
     world.join(&there, "den").await;
-    let function = Connect::new(world.store.clone(), world.clock.clone(), world.chance.clone(), None);
+    let function = Connect::new(world.store.clone(), world.clock.clone(), None);
     let function = function.with_room_members(1);
     let answer = function.handle(call(Format::RoomsV1, &[("room", "den")]), &mut Summary::new("connect")).await;
     assert_eq!((answer.status, answer.body.as_deref()), (503, Some("room den is full: it takes 1 connections")));

@@ -1,5 +1,6 @@
 //! What the events function is told by its environment.
 
+use domain::Generation;
 use lambda_kit::env;
 
 /// What the events function is told by its environment.
@@ -9,6 +10,8 @@ pub struct Config {
     pub connections_table: String,
     /// `ROOMS_TABLE`.
     pub rooms_table: String,
+    /// `GENERATION` of the deployment: grows with each restore of the rooms table; 0 if not set.
+    pub generation: Generation,
     /// `PUBLICATIONS_QUEUE_URL`.
     pub publications_queue: String,
     /// `EVENTS_QUEUE_URL`.
@@ -32,6 +35,7 @@ impl Config {
         Ok(Self {
             connections_table: env::required("CONNECTIONS_TABLE", "the name of the connections table")?,
             rooms_table: env::required("ROOMS_TABLE", "the name of the rooms table")?,
+            generation: env::parsed("GENERATION", "a whole number")?.unwrap_or_default(),
             publications_queue: env::required("PUBLICATIONS_QUEUE_URL", "the URL of the publications queue")?,
             events_queue: env::required("EVENTS_QUEUE_URL", "the URL of the events queue")?,
             events_ordered_queue: env::required("EVENTS_ORDERED_QUEUE_URL", "the URL of the events-ordered queue")?,

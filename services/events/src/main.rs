@@ -11,7 +11,8 @@ async fn main() -> ExitCode {
     let wire = || {
         let config = Config::from_environment().map_err(|error| error.to_string())?;
         let account = Account::from_environment(env::optional).map_err(|error| error.to_string())?;
-        let tables = Tables::new(&account, &config.connections_table, &config.rooms_table);
+        let tables =
+            Tables::new(&account, &config.connections_table, &config.rooms_table).in_generation(config.generation);
         let own = vec![config.events_queue, config.events_ordered_queue];
         let queues = Queues::new(&account).with_publications(config.publications_queue);
         let queues = queues.with_dead(config.dead_queue).with_own(own);

@@ -107,7 +107,7 @@ async fn another_device_of_the_same_user_has_a_rate_of_its_own() {
 async fn a_room_that_is_full_refuses_everybody_until_it_has_worked_it_off() {
     let world = connected().await;
     let room = samples::room("lobby");
-    let head = world.store.create(&room, &samples::epoch("k7Qf")).await.unwrap();
+    let head = world.store.create(&room, &samples::epoch("k7Qf"), samples::NOW).await.unwrap();
     let mut head = head;
     for _ in 0..5 {
         let append = samples::append(&room, &head, &vec![samples::data("1"); 20], world.clock.now());

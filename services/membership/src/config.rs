@@ -1,6 +1,6 @@
 //! What the membership function is told by its environment.
 
-use domain::{Endpoint, limits};
+use domain::{Endpoint, Generation, limits};
 use lambda_kit::env;
 use tokens::Verifier;
 
@@ -15,6 +15,8 @@ pub struct Config {
     pub verifier: Verifier,
     /// `MANAGEMENT_ENDPOINT`; without it the endpoint is derived from each event.
     pub management_endpoint: Option<Endpoint>,
+    /// `GENERATION` of the deployment: grows with each restore of the rooms table; 0 if not set.
+    pub generation: Generation,
     /// `ROOM_MEMBERS`: connections that a room takes; [`limits::ROOM_MEMBERS`] if not set.
     pub room_members: u64,
 }
@@ -28,7 +30,9 @@ impl Config {
         let text = |error: env::Error| error.to_string();
         let required = |name, hint| env::required(name, hint).map_err(text);
         let room_members = env::parsed("ROOM_MEMBERS", "a whole number of connections").map_err(text)?;
+        let generation = env::parsed("GENERATION", "a whole number").map_err(text)?;
         Ok(Self {
+            generation: generation.unwrap_or_default(),
             connections_table: required("CONNECTIONS_TABLE", "the name of the connections table")?,
             rooms_table: required("ROOMS_TABLE", "the name of the rooms table")?,
             verifier: Verifier::from_environment(env::optional).map_err(|error| error.to_string())?,

@@ -1,7 +1,8 @@
 //! History: a page of what was published, latest first to find, in order to read.
 
+use domain::flow::read_run_backwards;
 use domain::ports::{Chance, Clock};
-use domain::{Code, Epoch, Publication, Reject, RoomId, Sequence};
+use domain::{Budget, Code, Epoch, Head, Publication, Reject, RoomId, Sequence};
 use protocol::block::{Block, Message};
 use protocol::reply::History;
 
@@ -20,18 +21,9 @@ impl<P: Ports, C: Clock, R: Chance> Membership<P, C, R> {
             let message = format!("the history of room {room} may not be read with this token");
             return Err(Reject::new(Code::Forbidden, message).of("room"));
         }
-        let head = match self.ports.head(room).await.map_err(unavailable)? {
-            Some(head) => head,
-            None => {
-                let epoch = Epoch::from_random(self.chance.bits());
-                self.ports.create(room, &epoch).await.map_err(unavailable)?
-            }
-        };
-        let through = before.map_or(head.sequence, |before| Sequence::new(before.get().saturating_sub(1)));
-        let rows = self.ports.log_backwards(room, &head.epoch, through, limit, asked.now).await.map_err(unavailable)?;
-        let found = rows.len();
-        let mut page = first_that_fit(rows, self.limits.replay_bytes);
-        let more = found == limit || page.len() < found;
+        let head = self.ports.head(room).await.map_err(unavailable)?.unwrap_or_else(|| Head::none(room));
+        let through = before.map_or(head.sequence, |before| before.before().min(head.sequence));
+        let (mut page, more) = self.page(asked, room, &head.epoch, through, limit).await?;
         page.reverse();
         let first = page.first().map(|row| row.position.sequence);
         Ok(History {
@@ -42,15 +34,33 @@ impl<P: Ports, C: Clock, R: Chance> Membership<P, C, R> {
             history: Block::of(room, &page),
         })
     }
-}
 
-fn first_that_fit(mut rows: Vec<Publication>, budget_bytes: usize) -> Vec<Publication> {
-    let mut bytes = 0;
-    let fitting = rows.iter().take_while(|row| {
-        bytes += Message::size_bytes(row);
-        bytes <= budget_bytes
-    });
-    let fitting = fitting.count();
-    rows.truncate(fitting);
-    rows
+    /// The rows at or before `through` that fit one reply, latest first, and whether others may stand before them.
+    async fn page(
+        &self,
+        asked: &Asked<'_>,
+        room: &RoomId,
+        epoch: &Epoch,
+        mut through: Sequence,
+        limit: usize,
+    ) -> Result<(Vec<Publication>, bool), Reject> {
+        let (mut page, mut budget) = (Vec::new(), Budget::new(self.limits.replay_bytes));
+        while page.len() < limit && through > Sequence::ZERO {
+            let count = budget.rows_to_read().min(limit - page.len()).min(self.limits.replay_page_rows);
+            if count == 0 {
+                break;
+            }
+            let reading = read_run_backwards(&self.ports, room, epoch, through, count, asked.now);
+            let mut rows = reading.await.map_err(unavailable)?;
+            let found = rows.len();
+            budget.take(&mut rows, Message::size_bytes);
+            let fit = rows.len();
+            page.append(&mut rows);
+            if fit == found && found < count {
+                return Ok((page, false));
+            }
+            through = page.last().map_or(through, |row| row.position.sequence.before());
+        }
+        Ok((page, true))
+    }
 }

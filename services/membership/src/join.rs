@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use domain::flow::{Entered, enter, place, take_place};
 use domain::ports::{Chance, Clock};
-use domain::{Code, Holding, Member, Position, Reject, RoomId, limits, too_many};
+use domain::{Budget, Code, Holding, Member, Position, Reject, RoomId, limits, too_many};
 use futures::{StreamExt, stream};
 use protocol::reply::{Joined, Synced, SyncedRooms};
 use telemetry::{Summary, metric};
@@ -25,8 +25,8 @@ impl<P: Ports, C: Clock, R: Chance> Membership<P, C, R> {
         let held = self.held(asked).await?;
         let beyond = too_many(held.keys(), [room]).contains(room);
         let entered = self.enter(asked, room, held.get(room), beyond).await?;
-        let mut budget_bytes = self.limits.replay_bytes;
-        self.joined(asked, room, since, entered, &mut budget_bytes, summary).await
+        let mut budget = Budget::new(self.limits.replay_bytes);
+        self.joined(asked, room, since, entered, &mut budget, summary).await
     }
 
     /// All rooms are joined before anything is replayed, and the replays share one reply: what does not fit any more
@@ -47,11 +47,11 @@ impl<P: Ports, C: Clock, R: Chance> Membership<P, C, R> {
             (room, since, entered)
         });
         let entered: Vec<_> = entering.buffered(ROOMS_AT_ONCE).collect().await;
-        let mut budget_bytes = self.limits.replay_bytes;
+        let mut budget = Budget::new(self.limits.replay_bytes);
         let mut synced = BTreeMap::new();
         for (room, since, entered) in entered {
             let joined = match entered {
-                Ok(entered) => self.joined(asked, &room, since.as_ref(), entered, &mut budget_bytes, summary).await,
+                Ok(entered) => self.joined(asked, &room, since.as_ref(), entered, &mut budget, summary).await,
                 Err(reject) => Err(reject),
             };
             let outcome = joined.map_or_else(|reject| Synced::Refused { err: reject.into() }, Synced::Joined);
@@ -105,7 +105,7 @@ impl<P: Ports, C: Clock, R: Chance> Membership<P, C, R> {
 
     /// Joins a room unless it is full and not `held` yet, by the count at hand: of the room's one shard, or the last that presence took.
     async fn enter_counted(&self, asked: &Asked<'_>, room: &RoomId, held: bool) -> Result<Option<Entered>, Reject> {
-        let place = place(&self.ports, &self.chance, room, &asked.joiner.member).await.map_err(unavailable)?;
+        let place = place(&self.ports, room, &asked.joiner.member, asked.now).await.map_err(unavailable)?;
         let members = match place.members {
             Some(members) => Some(members),
             None => self.ports.members_counted(room).await.map_err(unavailable)?,
@@ -125,13 +125,13 @@ impl<P: Ports, C: Clock, R: Chance> Membership<P, C, R> {
         room: &RoomId,
         since: Option<&Position>,
         entered: Entered,
-        budget_bytes: &mut usize,
+        budget: &mut Budget,
         summary: &mut Summary,
     ) -> Result<Joined, Reject> {
         let Entered { head, new, members, grown } = entered;
         summary.add(metric::MEMBERS_JOINED, u64::from(new));
         summary.add(metric::ROOMS_GROWN, u64::from(grown));
-        let replay = self.replay(asked, room, since, &head, budget_bytes).await?;
+        let replay = self.replay(asked, room, since, &head, budget).await?;
         summary.add(metric::RESUMES_LOST, u64::from(replay.recovered == Some(false)));
         summary.add(metric::PUBLICATIONS_REPLAYED, replay.blocks.iter().map(|block| block.m.len() as u64).sum());
         Ok(Joined {

@@ -16,14 +16,13 @@ impl<P: Ports, C: Clock, R: Chance> Membership<P, C, R> {
         let heads = self.heads(&at).await?;
         let mut behind = BTreeMap::new();
         for (room, at) in at {
-            if let Some(head) = heads.get(&room).filter(|head| head.epoch != at.epoch || head.sequence > at.sequence) {
-                behind.insert(room, head.position());
+            if let Some(position) = to_ask_for(at, heads.get(&room)) {
+                behind.insert(room, position);
             }
         }
-        // It believes to be in a room that it was taken out of, and has not heard so: if it asks, it is refused. Where the
-        // room stands is not said.
-        let elsewhere = |at: Position| Position { sequence: at.sequence.next(), ..at };
-        behind.extend(lost.into_iter().map(|(room, at)| (room, elsewhere(at))));
+        // The client still lists rooms that it was taken out of, because it missed the `left` message. It asks for them and is
+        // refused; where they stand is not shown.
+        behind.extend(lost.into_iter().map(|(room, at)| (room, beyond(at))));
         Ok(System::Pong { behind })
     }
 
@@ -47,4 +46,19 @@ impl<P: Ports, C: Clock, R: Chance> Membership<P, C, R> {
         let rooms: Vec<RoomId> = at.iter().map(|(room, _)| room.clone()).collect();
         self.ports.heads(&rooms).await.map_err(unavailable)
     }
+}
+
+/// The position that a pong names for a room, so that the client asks for the room; `None` if the client stands at the head.
+/// A client that is ahead of the head, or whose room has none, saw a log that a restore took back.
+fn to_ask_for(at: Position, head: Option<&Head>) -> Option<Position> {
+    match head.map(Head::position) {
+        Some(head) if head == at => None,
+        Some(head) if head.epoch != at.epoch || head.sequence > at.sequence => Some(head),
+        _ => Some(beyond(at)),
+    }
+}
+
+/// A position that the client takes for a reason to ask, whatever the room holds.
+fn beyond(at: Position) -> Position {
+    Position { sequence: at.sequence.next(), ..at }
 }

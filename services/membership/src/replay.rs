@@ -1,7 +1,8 @@
-//! What somebody who comes back is given of what they missed.
+//! The part of a room's log that a member that returns has missed.
 
+use domain::flow::read_run;
 use domain::ports::{Chance, Clock};
-use domain::{Head, Position, Publication, Range, Reject, Resume, RoomId, Sequence, fit, resume};
+use domain::{Budget, Head, Position, Publication, Range, Reject, Resume, RoomId, Sequence, resume};
 use protocol::block::{Block, Message};
 
 use crate::{Asked, Membership, Ports, unavailable};
@@ -18,22 +19,23 @@ pub(crate) struct Replay {
 }
 
 impl<P: Ports, C: Clock, R: Chance> Membership<P, C, R> {
-    /// Fills the reply, within its budget, with an unbroken run of the log after `since`. Says `recovered` only of what
-    /// it gives: a row that is not there any more means that something was missed, and then nothing is given.
+    /// Fills the reply, within its budget, with an unbroken run of the log after `since`. `recovered` is true only of what
+    /// the reply carries: a row that is not there any more was missed, and then the reply carries nothing. Where the budget
+    /// is spent, nothing is read.
     pub(crate) async fn replay(
         &self,
         asked: &Asked<'_>,
         room: &RoomId,
         since: Option<&Position>,
         head: &Head,
-        budget_bytes: &mut usize,
+        budget: &mut Budget,
     ) -> Result<Replay, Reject> {
         let after = match resume(since, head) {
             Resume::Fresh => return Ok(Replay::default()),
             Resume::Lost => return Ok(Replay { recovered: Some(false), ..Replay::default() }),
             Resume::After(after) => after,
         };
-        let Some(rows) = self.run(asked, room, head, after, budget_bytes).await? else {
+        let Some(rows) = self.run(asked, room, head, after, budget).await? else {
             return Ok(Replay { recovered: Some(false), ..Replay::default() });
         };
         let through = rows.last().map_or(after, |row| row.position.sequence);
@@ -51,27 +53,24 @@ impl<P: Ports, C: Clock, R: Chance> Membership<P, C, R> {
         room: &RoomId,
         head: &Head,
         after: Sequence,
-        budget_bytes: &mut usize,
+        budget: &mut Budget,
     ) -> Result<Option<Vec<Publication>>, Reject> {
         let mut run: Vec<Publication> = Vec::new();
-        loop {
-            let after = run.last().map_or(after, |row| row.position.sequence);
-            if after >= head.sequence {
-                return Ok(Some(run));
+        let mut rest = Range { epoch: head.epoch.clone(), after, through: head.sequence };
+        while rest.after < rest.through {
+            let limit = budget.rows_to_read().min(self.limits.replay_page_rows);
+            if limit == 0 {
+                break;
             }
-            let range = Range { epoch: head.epoch.clone(), after, through: head.sequence };
-            let rows = self.ports.log(room, &range, self.limits.replay_page_rows, asked.now).await;
-            let rows = rows.map_err(unavailable)?;
-            let fitting = fit(&rows, after, *budget_bytes, Message::size_bytes).filter(|_| !rows.is_empty());
-            let Some(taken) = fitting else {
+            let mut rows = read_run(&self.ports, room, &rest, limit, asked.now).await.map_err(unavailable)?;
+            if rows.is_empty() {
                 return Ok((!run.is_empty()).then_some(run));
-            };
-            *budget_bytes -= rows[..taken].iter().map(Message::size_bytes).sum::<usize>().min(*budget_bytes);
-            let full = taken < rows.len();
-            run.extend(rows.into_iter().take(taken));
-            if full {
-                return Ok(Some(run));
             }
+            budget.take(&mut rows, Message::size_bytes);
+            let Some(last) = rows.last() else { break };
+            rest.after = last.position.sequence;
+            run.append(&mut rows);
         }
+        Ok(Some(run))
     }
 }

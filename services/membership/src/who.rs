@@ -50,7 +50,8 @@ impl<P: Ports, C: Clock, R: Chance> Membership<P, C, R> {
     }
 
     async fn listed(&self, room: &RoomId) -> ports::Result<Listed> {
-        let Some(Head { shards, .. }) = self.ports.head(room).await? else { return Ok(Listed::All(Vec::new())) };
+        // Connections may be in a room before it has a head.
+        let Head { shards, .. } = self.ports.head(room).await?.unwrap_or_else(|| Head::none(room));
         let shards: Vec<Shard> = if u64::from(shards.get()) <= SHARDS_LISTED {
             shards.iter().collect()
         } else {

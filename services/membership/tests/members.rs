@@ -6,10 +6,12 @@ use domain::{Connection, Data, Endpoint, Format, Identity, Pattern, Permissions}
 use lambda_kit::start::Routes;
 use lambda_kit::websocket::Call;
 use membership::Membership;
+use protocol::block::Block;
 use protocol::context::Context;
 use protocol::reply::{Answer, History, Joined, Synced, SyncedRooms};
 use protocol::server::{Return, ServerFrame, System};
 use telemetry::Summary;
+use testkit::memory::Meter;
 use testkit::{World, samples};
 use tokens::Verifier;
 
@@ -62,7 +64,7 @@ async fn publish(world: &World, room: &str, sizes: &[usize]) {
     let room = samples::room(room);
     let mut head = match world.store.head(&room).await.unwrap() {
         Some(head) => head,
-        None => world.store.create(&room, &samples::epoch("k7Qf")).await.unwrap(),
+        None => world.store.create(&room, &samples::epoch("k7Qf"), samples::NOW).await.unwrap(),
     };
     for chunk in sizes.chunks(49) {
         let data: Vec<Data> = chunk.iter().map(|size| Data::text(&"x".repeat(*size)).unwrap()).collect();
@@ -265,4 +267,207 @@ async fn a_connection_may_be_in_100_rooms_and_ask_again_where_it_is() {
     let _: Joined = done(ask(&world, &ada, r#"{"action":"join","id":3,"room":"r7"}"#).await);
     ask(&world, &ada, r#"{"action":"leave","id":4,"room":"r7"}"#).await;
     let _: Joined = done(ask(&world, &ada, r#"{"action":"join","id":5,"room":"new2"}"#).await);
+}
+
+/// A world in which a meter counts what the function reads. Replicas have everything that was published before.
+fn metered(world: World) -> (World, Meter) {
+    let meter = Meter::default();
+    world.clock.advance(std::time::Duration::from_secs(1));
+    let store = world.store.metered(&meter);
+    (World { store, ..world }, meter)
+}
+
+fn log_bytes_read(meter: &Meter) -> usize {
+    meter.take().iter().map(|read| read.bytes).sum()
+}
+
+fn bytes_given(blocks: &[Block]) -> usize {
+    serde_json::to_string(blocks).unwrap().len()
+}
+
+#[tokio::test]
+async fn a_resume_reads_at_most_1_3_times_the_bytes_it_gives() {
+    let world = World::new();
+    publish(&world, "lobby", &[4_096; 1_000]).await;
+    let ada = world.connect("c1", "ada").await;
+    let (world, meter) = metered(world);
+    let (mut since, mut rows, mut given, mut read) = (0, 0, 0, 0);
+    loop {
+        let body = format!(r#"{{"action":"join","id":2,"room":"lobby","since":{{"ep":"k7Qf","seq":{since}}}}}"#);
+        let joined: Joined = done(ask(&world, &ada, &body).await);
+        assert_eq!(joined.recovered, Some(true));
+        rows += joined.b.iter().map(|block| block.m.len()).sum::<usize>();
+        given += bytes_given(&joined.b);
+        read += log_bytes_read(&meter);
+        match joined.next {
+            Some(next) => since = next.get(),
+            None => break,
+        }
+    }
+    assert_eq!(rows, 1_000);
+    assert!(read * 10 <= given * 13, "{read} bytes read for {given} given");
+}
+
+#[tokio::test]
+async fn a_sync_of_a_hundred_rooms_reads_at_most_1_5_times_the_bytes_it_gives() {
+    let world = World::new();
+    let names: Vec<String> = (0..100).map(|n| format!("room{n}")).collect();
+    for name in &names {
+        publish(&world, name, &[500; 64]).await;
+    }
+    let ada = world.connect("c1", "ada").await;
+    let (world, meter) = metered(world);
+    let mut since: std::collections::BTreeMap<String, u64> = names.iter().map(|name| (name.clone(), 0)).collect();
+    let (mut rows, mut given, mut read) = (0, 0, 0);
+    while !since.is_empty() {
+        let rooms: Vec<String> =
+            since.iter().map(|(room, seq)| format!(r#""{room}":{{"ep":"k7Qf","seq":{seq}}}"#)).collect();
+        let body = format!(r#"{{"action":"sync","id":1,"rooms":{{{}}}}}"#, rooms.join(","));
+        let synced: SyncedRooms = done(ask(&world, &ada, &body).await);
+        let (now_given, now_read) = (given, read);
+        for (room, outcome) in synced.rooms {
+            let Synced::Joined(joined) = outcome else { panic!("{room} was refused") };
+            assert_eq!(joined.recovered, Some(true));
+            rows += joined.b.iter().map(|block| block.m.len()).sum::<usize>();
+            given += bytes_given(&joined.b);
+            match joined.next {
+                Some(next) => since.insert(room.to_string(), next.get()),
+                None => since.remove(&room.to_string()),
+            };
+        }
+        read += log_bytes_read(&meter);
+        let (given, read) = (given - now_given, read - now_read);
+        assert!(read * 10 <= given * 15, "{read} bytes read for {given} given by one sync");
+    }
+    assert_eq!(rows, 6_400);
+}
+
+#[tokio::test]
+async fn history_reads_at_most_1_5_times_the_bytes_it_gives() {
+    let world = World::new();
+    publish(&world, "lobby", &[4_096; 300]).await;
+    let ada = world.connect("c1", "ada").await;
+    let (world, meter) = metered(world);
+    let body = r#"{"action":"history","id":4,"room":"lobby","limit":100}"#;
+    let page: History = done(ask(&world, &ada, body).await);
+    let (read, given) = (log_bytes_read(&meter), bytes_given(&page.history));
+    assert!(given > 20_000 && read * 10 <= given * 15, "{read} bytes read for {given} given");
+}
+
+#[tokio::test]
+async fn a_publication_that_no_replica_has_yet_is_replayed_all_the_same() {
+    let world = World::new();
+    publish(&world, "lobby", &[1; 5]).await;
+    world.clock.advance(std::time::Duration::from_secs(1));
+    publish(&world, "lobby", &[1; 2]).await;
+    let ada = world.connect("c1", "ada").await;
+    for (since, missed) in [(3, 4), (5, 2), (6, 1)] {
+        let body = format!(r#"{{"action":"join","id":2,"room":"lobby","since":{{"ep":"k7Qf","seq":{since}}}}}"#);
+        let joined: Joined = done(ask(&world, &ada, &body).await);
+        assert_eq!((joined.recovered, joined.next), (Some(true), None), "since {since}");
+        assert_eq!(joined.b.iter().map(|block| block.m.len()).sum::<usize>(), missed);
+    }
+    let page: History = done(ask(&world, &ada, r#"{"action":"history","id":4,"room":"lobby","limit":7}"#).await);
+    assert_eq!(page.history.iter().map(|block| block.m.len()).sum::<usize>(), 7);
+}
+
+#[tokio::test]
+async fn what_only_reads_writes_no_head() {
+    let world = World::new();
+    let ada = world.connect("c1", "ada").await;
+    for body in [
+        r#"{"action":"history","id":4,"room":"made:up"}"#,
+        r#"{"action":"who","id":5,"room":"made:up"}"#,
+        r#"{"action":"ping","at":{"made:up":{"ep":"k7Qf","seq":1}}}"#,
+        r#"{"action":"sync","id":1,"rooms":{"@bob":null}}"#,
+    ] {
+        ask(&world, &ada, body).await;
+        for room in ["made:up", "@bob", "@ada"] {
+            assert_eq!(world.store.head(&samples::room(room)).await.unwrap(), None, "{room} after {body}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_join_of_a_room_without_a_head_states_the_epoch_of_its_first_publication() {
+    let world = World::new();
+    let ada = world.connect("c1", "ada").await;
+    let joined: Joined = done(ask(&world, &ada, r#"{"action":"join","id":2,"room":"new"}"#).await);
+    assert_eq!(joined.seq.get(), 0);
+    publish(&world, "new", &[1]).await;
+    let head = world.store.head(&samples::room("new")).await.unwrap().unwrap();
+    assert_eq!((head.epoch, head.sequence.get()), (joined.ep, 1));
+}
+
+#[tokio::test]
+async fn a_head_outlives_a_member_that_joins_and_is_written_only_when_less_than_half_of_its_life_is_left() {
+    let world = World::new();
+    publish(&world, "lobby", &[1]).await;
+    let room = samples::room("lobby");
+    let ends = async || world.store.head(&room).await.unwrap().unwrap().expires_at;
+    let first = ends().await;
+    for (id, days, moves) in [("c1", 3, false), ("c2", 2, true), ("c3", 3, false)] {
+        world.clock.advance(std::time::Duration::from_secs(days * 24 * 60 * 60));
+        let before = ends().await;
+        let member = world.connect(id, "ada").await;
+        done::<Joined>(ask(&world, &member, r#"{"action":"join","id":2,"room":"lobby"}"#).await);
+        assert_eq!(ends().await > before, moves, "{id}");
+    }
+    assert!(ends().await > first);
+}
+
+#[tokio::test]
+async fn a_room_that_comes_back_after_its_head_expired_has_another_epoch_and_tells_who_knew_the_older_one() {
+    let world = World::new();
+    publish(&world, "lobby", &[1; 3]).await;
+    world.clock.advance(domain::limits::HEAD_LIFE);
+    world.store.sweep_expired();
+    let ada = world.connect("c1", "ada").await;
+    let pong = ask(&world, &ada, r#"{"action":"ping","at":{"lobby":{"ep":"k7Qf","seq":3}}}"#).await;
+    assert!(matches!(pong, ServerFrame::System(System::Pong { behind }) if behind.len() == 1));
+    let body = r#"{"action":"join","id":2,"room":"lobby","since":{"ep":"k7Qf","seq":3}}"#;
+    let joined: Joined = done(ask(&world, &ada, body).await);
+    assert_eq!((joined.recovered, joined.seq.get()), (Some(false), 0));
+    assert_ne!(joined.ep.as_str(), "k7Qf");
+}
+
+#[tokio::test]
+async fn whoever_is_ahead_of_a_restored_room_is_told_in_a_pong_and_by_a_resume() {
+    let world = World::new();
+    publish(&world, "lobby", &[1; 7]).await;
+    let room = samples::room("lobby");
+    let ada = world.connect("c1", "ada").await;
+    let before = world.store.head(&room).await.unwrap().unwrap();
+    world.store.restore(&room, 3);
+    let after = world.store.head(&room).await.unwrap().unwrap();
+    assert!(after.epoch != before.epoch && after.sequence.get() == 4 && after.unsent().is_none());
+    let ServerFrame::System(System::Pong { behind }) =
+        ask(&world, &ada, r#"{"action":"ping","at":{"lobby":{"ep":"k7Qf","seq":7}}}"#).await
+    else {
+        panic!("no pong")
+    };
+    assert_eq!(behind[&room], after.position());
+    let body = r#"{"action":"join","id":2,"room":"lobby","since":{"ep":"k7Qf","seq":3}}"#;
+    let joined: Joined = done(ask(&world, &ada, body).await);
+    assert_eq!((joined.recovered, joined.ep.clone(), joined.seq.get()), (Some(false), after.epoch, 4));
+    // The first publication follows the position that was stated, and nobody wrote the epoch before.
+    publish(&world, "lobby", &[1]).await;
+    let head = world.store.head(&room).await.unwrap().unwrap();
+    assert_eq!((head.epoch, head.sequence.get()), (joined.ep, 5));
+}
+
+#[tokio::test]
+async fn a_client_ahead_of_its_room_in_the_same_epoch_is_told_to_ask() {
+    let world = World::new();
+    publish(&world, "lobby", &[1; 4]).await;
+    let ada = world.connect("c1", "ada").await;
+    let ServerFrame::System(System::Pong { behind }) =
+        ask(&world, &ada, r#"{"action":"ping","at":{"lobby":{"ep":"k7Qf","seq":9}}}"#).await
+    else {
+        panic!("no pong")
+    };
+    assert_eq!(behind[&samples::room("lobby")].sequence.get(), 10, "beyond its own position: it asks");
+    let body = r#"{"action":"join","id":2,"room":"lobby","since":{"ep":"k7Qf","seq":9}}"#;
+    let joined: Joined = done(ask(&world, &ada, body).await);
+    assert_eq!((joined.recovered, joined.seq.get()), (Some(false), 4));
 }

@@ -61,7 +61,7 @@ fn refused(frame: ServerFrame) -> String {
 }
 
 async fn room(world: &World, name: &str, shards: u16) {
-    let head = world.store.create(&samples::room(name), &samples::epoch("k7Qf")).await.unwrap();
+    let head = world.store.create(&samples::room(name), &samples::epoch("k7Qf"), samples::NOW).await.unwrap();
     world.store.grow(&samples::room(name), head.shards, Shards::new(shards)).await.unwrap();
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use domain::ports::{
     Activities, Chance, Checks, Clock, Error, Jobs, Memberships, Presences, Result, Rooms, Rosters, Written,
 };
-use domain::{Activity, Check, Job, Owed, Presence, RoomId, Shard, Step, Timestamp, Work};
+use domain::{Activity, Check, Head, Job, Owed, Presence, RoomId, Shard, Step, Timestamp, Work};
 use telemetry::{Summary, field, metric};
 
 use crate::Keeper;
@@ -137,7 +137,9 @@ where
 
     /// Tells the members, and the backends that want to know.
     async fn pay(&self, room: &RoomId, known: &Presence, owed: &Owed, tally: &mut Tally) -> Result<()> {
-        if let Some(head) = self.tables.head(room).await?.filter(|_| owed.told.members > 0) {
+        if owed.told.members > 0 {
+            // Connections may be in a room before it has a head.
+            let head = self.tables.head(room).await?.unwrap_or_else(|| Head::none(room));
             let Owed { version, at, told, .. } = owed.clone();
             let mut jobs = Job::for_each_shard(room, head.shards, &Work::Presence { version, at, told });
             jobs.retain(|job| known.census.contains_key(&job.shard));

@@ -1,5 +1,6 @@
 //! What the sequencer is told by its environment.
 
+use domain::Generation;
 use lambda_kit::env;
 
 /// What the sequencer is told by its environment.
@@ -7,6 +8,8 @@ use lambda_kit::env;
 pub struct Config {
     /// `ROOMS_TABLE`.
     pub rooms_table: String,
+    /// `GENERATION` of the deployment: grows with each restore of the rooms table; 0 if not set.
+    pub generation: Generation,
     /// `PUBLICATIONS_QUEUE_URL`: the queue it works off.
     pub publications_queue: String,
     /// `PUBLICATIONS_DEAD_QUEUE_URL`.
@@ -25,6 +28,7 @@ impl Config {
     pub fn from_environment() -> Result<Self, env::Error> {
         Ok(Self {
             rooms_table: env::required("ROOMS_TABLE", "the name of the rooms table")?,
+            generation: env::parsed("GENERATION", "a whole number")?.unwrap_or_default(),
             publications_queue: env::required("PUBLICATIONS_QUEUE_URL", "the URL of the publications queue")?,
             publications_dead_queue: env::required(
                 "PUBLICATIONS_DEAD_QUEUE_URL",

@@ -157,7 +157,8 @@ where
     async fn whisper(&self, room: &RoomId, submissions: &[Submission], tally: &mut Tally) {
         let Some(Whisper { id, at, said }) = whisper(submissions) else { return };
         let told = async {
-            let Some(head) = self.tables.head(room).await? else { return Ok(0) };
+            // Connections may be in a room before it has a head.
+            let head = self.tables.head(room).await?.unwrap_or_else(|| Head::none(room));
             let jobs = Job::for_each_shard(room, head.shards, &Work::Ephemeral { id, at, said });
             self.queues.dispatch(&jobs).await?;
             // No transaction moves the head for these: without this they would take up nothing of the room's rate.
@@ -212,11 +213,10 @@ where
         Ok(Some(head))
     }
 
+    /// The head of a room. The first append creates that of a room without one.
     async fn head(&self, room: &RoomId) -> Result<Head, Error> {
-        match self.tables.head(room).await? {
-            Some(head) => Ok(head),
-            None => self.tables.create(room, &Epoch::from_random(self.chance.bits())).await,
-        }
+        let head = self.tables.head(room).await?;
+        Ok(head.unwrap_or_else(|| Head::new(room, Epoch::from_random(self.chance.bits()))))
     }
 }
 

@@ -15,7 +15,7 @@ async fn main() -> ExitCode {
             .with_deliveries(config.deliveries_queue, config.deliveries_wide_queue)
             .with_dead_of(&config.publications_queue, config.publications_dead_queue)
             .with_own(vec![config.publications_queue]);
-        let tables = Tables::new(&account, "", config.rooms_table);
+        let tables = Tables::new(&account, "", config.rooms_table).in_generation(config.generation);
         Ok((Sequencer::new(tables, queues.clone(), SystemClock, SystemChance), queues))
     };
     start::batches("sequencer", wire).await

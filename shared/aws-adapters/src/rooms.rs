@@ -5,9 +5,9 @@ use std::collections::{HashMap, HashSet};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
 use domain::ports::{Appended, Result, Rooms};
-use domain::{Append, DedupeKey, Epoch, Head, Publication, Range, RoomId, Sequence, Shard, Shards, Timestamp};
+use domain::{Append, DedupeKey, Epoch, Head, Origin, Publication, Range, RoomId, Sequence, Shard, Shards, Timestamp};
 
-use crate::attributes::{Item, Read, n, s};
+use crate::attributes::{Item, Read, Unreadable, n, s};
 use crate::errors::{translate, undone, unreadable};
 use crate::items::{dedupe, delivered as delivered_item, head as head_item, log_row};
 use crate::keys;
@@ -17,21 +17,21 @@ impl Rooms for Tables {
     async fn head(&self, room: &RoomId) -> Result<Option<Head>> {
         const OPERATION: &str = "DynamoDB GetItem (head)";
         let item = self.get(OPERATION, &self.rooms, keys::head(room)).await?;
-        item.map(|item| head_item::from_item(&item).map_err(|error| unreadable(OPERATION, error))).transpose()
+        item.map(|item| self.read_head(&item).map_err(|error| unreadable(OPERATION, error))).transpose()
     }
 
     async fn heads(&self, rooms: &[RoomId]) -> Result<HashMap<RoomId, Head>> {
         const OPERATION: &str = "DynamoDB BatchGetItem (heads)";
         let wanted = rooms.iter().map(keys::head).collect();
-        let read = |item: &Item| Ok((keys::parse_head_pk(item)?, head_item::from_item(item)?));
+        let read = |item: &Item| Ok((keys::parse_head_pk(item)?, self.read_head(item)?));
         let items = self.batch_get(OPERATION, &self.rooms, wanted).await?;
-        let heads: std::result::Result<_, crate::attributes::Unreadable> = items.iter().map(read).collect();
+        let heads: std::result::Result<_, Unreadable> = items.iter().map(read).collect();
         heads.map_err(|error| unreadable(OPERATION, error))
     }
 
-    async fn create(&self, room: &RoomId, epoch: &Epoch) -> Result<Head> {
+    async fn create(&self, room: &RoomId, epoch: &Epoch, now: Timestamp) -> Result<Head> {
         const OPERATION: &str = "DynamoDB PutItem (head)";
-        let head = Head::new(room, epoch.clone());
+        let head = Head::new(room, epoch.clone()).created(self.generation, now);
         let call = self
             .client
             .put_item()
@@ -44,6 +44,23 @@ impl Rooms for Tables {
                 self.head(room).await?.ok_or_else(|| undone(OPERATION, "the head was there and is gone"))
             }
             Err(error) => Err(translate(OPERATION, &error)),
+        }
+    }
+
+    async fn keep(&self, room: &RoomId, now: Timestamp) -> Result<()> {
+        let call = self
+            .client
+            .update_item()
+            .table_name(&self.rooms)
+            .set_key(Some(keys::head(room)))
+            .update_expression("SET #ttl = :ttl")
+            .condition_expression("attribute_exists(pk) AND #ttl < :ttl")
+            .expression_attribute_names("#ttl", keys::TTL)
+            .expression_attribute_values(":ttl", n(Head::life_from(now).as_s()));
+        match call.send().await {
+            Ok(_) => Ok(()),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => Ok(()),
+            Err(error) => Err(translate("DynamoDB UpdateItem (keep)", &error)),
         }
     }
 
@@ -74,7 +91,7 @@ impl Rooms for Tables {
 
     async fn append(&self, append: &Append) -> Result<Appended> {
         const OPERATION: &str = "DynamoDB TransactWriteItems (append)";
-        let mut actions = vec![self.move_head(append).map_err(|error| undone(OPERATION, error))?];
+        let mut actions = vec![self.write_head(append).map_err(|error| undone(OPERATION, error))?];
         for (publication, key) in &append.publications {
             let row = log_row::to_item(&append.room, publication);
             let remembered = dedupe::to_item(key, publication.sequenced_at);
@@ -128,12 +145,17 @@ impl Rooms for Tables {
     }
 
     async fn log(&self, room: &RoomId, range: &Range, limit: usize, now: Timestamp) -> Result<Vec<Publication>> {
-        let (first, last) = (range.after.next(), range.through);
-        if last < first {
-            return Ok(Vec::new());
-        }
-        self.log_rows(room, [keys::log_sk(&range.epoch, first), keys::log_sk(&range.epoch, last)], true, limit, now)
-            .await
+        self.log_rows(&LogQuery { limit, ..LogQuery::forwards(room, range) }, now).await
+    }
+
+    async fn replica_log(
+        &self,
+        room: &RoomId,
+        range: &Range,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Vec<Publication>> {
+        self.log_rows(&LogQuery { limit, is_consistent: false, ..LogQuery::forwards(room, range) }, now).await
     }
 
     async fn log_backwards(
@@ -144,8 +166,44 @@ impl Rooms for Tables {
         limit: usize,
         now: Timestamp,
     ) -> Result<Vec<Publication>> {
-        let span = [keys::log_sk(epoch, Sequence::ZERO), keys::log_sk(epoch, through)];
-        self.log_rows(room, span, false, limit, now).await
+        self.log_rows(&LogQuery { limit, ..LogQuery::backwards(room, epoch, through) }, now).await
+    }
+
+    async fn replica_log_backwards(
+        &self,
+        room: &RoomId,
+        epoch: &Epoch,
+        through: Sequence,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Vec<Publication>> {
+        let query = LogQuery { limit, is_consistent: false, ..LogQuery::backwards(room, epoch, through) };
+        self.log_rows(&query, now).await
+    }
+}
+
+/// One reading of a room's log.
+#[derive(Debug)]
+struct LogQuery<'a> {
+    room: &'a RoomId,
+    epoch: &'a Epoch,
+    first: Sequence,
+    last: Sequence,
+    is_forward: bool,
+    is_consistent: bool,
+    limit: usize,
+}
+
+impl<'a> LogQuery<'a> {
+    fn forwards(room: &'a RoomId, range: &'a Range) -> Self {
+        let Range { epoch, after, through } = range;
+        let (first, last) = (after.next(), *through);
+        Self { room, epoch, first, last, is_forward: true, is_consistent: true, limit: usize::MAX }
+    }
+
+    fn backwards(room: &'a RoomId, epoch: &'a Epoch, last: Sequence) -> Self {
+        let first = Sequence::ZERO;
+        Self { room, epoch, first, last, is_forward: false, is_consistent: true, limit: usize::MAX }
     }
 }
 
@@ -165,23 +223,44 @@ fn lost_a_race(error: Option<&TransactWriteItemsError>) -> bool {
 }
 
 impl Tables {
-    fn move_head(
+    /// Moves the head on, conditioned on how it was read; or creates it, if it was not there.
+    fn write_head(
         &self,
         append: &Append,
     ) -> std::result::Result<TransactWriteItem, aws_sdk_dynamodb::error::BuildError> {
-        let Head { epoch, sequence, shards, .. } = &append.head;
+        let Head { origin, generation, epoch, sequence, shards, .. } = &append.head;
         let after = append.head_after();
+        let generation = self.generation.max(*generation);
+        let stored = match origin {
+            Origin::Absent => return self.put_new(head_item::to_item(&append.room, &Head { generation, ..after })),
+            Origin::Stored => epoch,
+            Origin::Renewed(stored) => stored,
+        };
         let update = Update::builder()
             .table_name(&self.rooms)
             .set_key(Some(keys::head(&append.room)))
-            .update_expression("SET seq = :next, busy_until = :busy")
-            .condition_expression("epoch = :epoch AND seq = :seq AND shards = :shards")
-            .expression_attribute_values(":epoch", s(epoch.as_str()))
+            .condition_expression("epoch = :stored AND seq = :seq AND shards = :shards")
+            .expression_attribute_names("#ttl", keys::TTL)
+            .expression_attribute_values(":stored", s(stored.as_str()))
             .expression_attribute_values(":seq", n(sequence.get()))
             .expression_attribute_values(":shards", n(shards.get()))
             .expression_attribute_values(":next", n(after.sequence.get()))
-            .expression_attribute_values(":busy", n(after.busy_until.as_ms()));
+            .expression_attribute_values(":busy", n(after.busy_until.as_ms()))
+            .expression_attribute_values(":ttl", n(after.expires_at.as_s()));
+        const MOVE: &str = "SET seq = :next, busy_until = :busy, #ttl = :ttl";
+        let update = match origin {
+            Origin::Renewed(_) => update
+                .update_expression(format!("{MOVE}, epoch = :epoch, generation = :generation, sent = :seq"))
+                .expression_attribute_values(":epoch", s(epoch.as_str()))
+                .expression_attribute_values(":generation", n(generation.get())),
+            _ => update.update_expression(MOVE),
+        };
         Ok(TransactWriteItem::builder().update(update.build()?).build())
+    }
+
+    /// The head of an item, in the deployment's generation.
+    fn read_head(&self, item: &Item) -> std::result::Result<Head, Unreadable> {
+        head_item::from_item(item).map(|head| head.in_generation(self.generation))
     }
 
     fn put_new(&self, item: Item) -> std::result::Result<TransactWriteItem, aws_sdk_dynamodb::error::BuildError> {
@@ -192,29 +271,22 @@ impl Tables {
         Ok(TransactWriteItem::builder().put(put.build()?).build())
     }
 
-    async fn log_rows(
-        &self,
-        room: &RoomId,
-        [first, last]: [String; 2],
-        forward: bool,
-        limit: usize,
-        now: Timestamp,
-    ) -> Result<Vec<Publication>> {
+    async fn log_rows(&self, log: &LogQuery<'_>, now: Timestamp) -> Result<Vec<Publication>> {
         const OPERATION: &str = "DynamoDB Query (log)";
         let mut rows = Vec::new();
         let mut start: Option<HashMap<String, AttributeValue>> = None;
-        while rows.len() < limit {
-            let rest = i32::try_from(limit - rows.len()).unwrap_or(i32::MAX);
+        while rows.len() < log.limit && log.first <= log.last {
+            let rest = i32::try_from(log.limit - rows.len()).unwrap_or(i32::MAX);
             let call = self
                 .client
                 .query()
                 .table_name(&self.rooms)
                 .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
-                .expression_attribute_values(":pk", s(keys::room_key(room)))
-                .expression_attribute_values(":first", s(&first))
-                .expression_attribute_values(":last", s(&last))
-                .consistent_read(true)
-                .scan_index_forward(forward)
+                .expression_attribute_values(":pk", s(keys::room_key(log.room)))
+                .expression_attribute_values(":first", s(keys::log_sk(log.epoch, log.first)))
+                .expression_attribute_values(":last", s(keys::log_sk(log.epoch, log.last)))
+                .consistent_read(log.is_consistent)
+                .scan_index_forward(log.is_forward)
                 .limit(rest)
                 .set_exclusive_start_key(start);
             let answer = call.send().await.map_err(|error| translate(OPERATION, &error))?;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::KeysAndAttributes;
+use domain::Generation;
 use domain::ports::Result;
 
 use crate::account::{Account, one_retry, service_config, time_limits};
@@ -27,6 +28,7 @@ pub struct Tables {
     pub(crate) client: Client,
     pub(crate) connections: String,
     pub(crate) rooms: String,
+    pub(crate) generation: Generation,
 }
 
 impl Tables {
@@ -36,7 +38,13 @@ impl Tables {
         let limits = time_limits(TABLE_TIMEOUT, ATTEMPT_TIMEOUT);
         let config = service_config!(aws_sdk_dynamodb, account, account.endpoint(), limits, one_retry());
         let client = Client::from_conf(config);
-        Self { client, connections: connections.into(), rooms: rooms.into() }
+        Self { client, connections: connections.into(), rooms: rooms.into(), generation: Generation::default() }
+    }
+
+    /// The same in a generation of the deployment: heads of older ones are read in another epoch.
+    #[must_use]
+    pub fn in_generation(self, generation: Generation) -> Self {
+        Self { generation, ..self }
     }
 
     pub(crate) async fn get(&self, operation: &'static str, table: &str, key: Item) -> Result<Option<Item>> {

@@ -67,7 +67,7 @@ async fn every_call_to_a_table_gives_up_within_its_limit() {
         gives_up("members_among", limit, t.members_among(&room, std::slice::from_ref(id))),
         gives_up("head", limit, t.head(&room)),
         gives_up("heads", limit, t.heads(std::slice::from_ref(&room))),
-        gives_up("create", limit, t.create(&room, &head.epoch)),
+        gives_up("create", limit, t.create(&room, &head.epoch, samples::NOW)),
         gives_up("grow", limit, t.grow(&room, Shards::new(1), Shards::new(2))),
         gives_up("append", limit, t.append(&append)),
         gives_up("mark_sent", limit, t.mark_sent(&room, &head.epoch, Sequence::new(1))),

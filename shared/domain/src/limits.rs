@@ -95,6 +95,9 @@ pub const REPLAY_PAGE_ROWS: usize = 64;
 pub const HAND_OVER: Duration = Duration::from_millis(900);
 /// How long a log row is kept.
 pub const RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long a head is kept after its room's last publication, or a join: a member that returns to a quiet room within half
+/// of it finds the epoch that it knows.
+pub const HEAD_LIFE: Duration = Duration::from_secs(8 * 24 * 60 * 60);
 /// How long a publication id is remembered: longer than any queue holds a message (14 days).
 pub const DEDUPE: Duration = Duration::from_secs(15 * 24 * 60 * 60);
 /// How long a tombstone keeps a late connect or join from reviving a connection.
@@ -226,6 +229,10 @@ const _: () = assert!(2 * KEEP_ALIVE.as_secs() < STALE.as_secs(), "two keep-aliv
 const _: () = assert!(PROOF_OF_DEATH.as_secs() > GATEWAY_CONNECTION_LIFE.as_secs() + 10 * 60, "clocks differ");
 const _: () = assert!(CONNECTION_TTL.as_secs() > PROOF_OF_DEATH.as_secs());
 const _: () = assert!(TOMBSTONE.as_secs() > PROOF_OF_DEATH.as_secs());
+const _: () = assert!(
+    HEAD_LIFE.as_secs() / 2 > RETENTION.as_secs() + PROOF_OF_DEATH.as_secs(),
+    "a head outlives its log rows and its members"
+);
 const _: () = assert!(DEDUPE.as_secs() > 14 * 24 * 60 * 60, "longer than any queue holds a message");
 const _: () = assert!(LOG_ROWS_ALONG < LOG_PAGE_ROWS as u64 && REPLAY_PAGE_ROWS < LOG_PAGE_ROWS);
 const _: () = assert!(POST_TIMEOUT.as_millis() < HAND_OVER.as_millis(), "a post that was begun in time ends in time");

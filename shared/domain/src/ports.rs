@@ -154,13 +154,15 @@ pub enum Appended {
 
 /// The rooms' heads, logs and dedupe rows, and how far their shards are.
 pub trait Rooms: Send + Sync {
-    /// The head, read consistently.
+    /// The head, read consistently, in the deployment's generation.
     fn head(&self, room: &RoomId) -> impl Future<Output = Result<Option<Head>>> + Send;
-    /// The heads of several rooms, read consistently; rooms without one are left out.
+    /// The heads of several rooms, read consistently, in the deployment's generation; rooms without one are left out.
     fn heads(&self, rooms: &[RoomId]) -> impl Future<Output = Result<HashMap<RoomId, Head>>> + Send;
     /// Creates the head with this epoch unless there is one; the one that stands afterwards.
-    fn create(&self, room: &RoomId, epoch: &Epoch) -> impl Future<Output = Result<Head>> + Send;
-    /// Grows the room from `from` to `to` shards, unless somebody else has changed their number.
+    fn create(&self, room: &RoomId, epoch: &Epoch, now: Timestamp) -> impl Future<Output = Result<Head>> + Send;
+    /// Lets the head live on for [`crate::limits::HEAD_LIFE`]. One that is not there is no error.
+    fn keep(&self, room: &RoomId, now: Timestamp) -> impl Future<Output = Result<()>> + Send;
+    /// Grows the room from `from` to `to` shards, unless their number has changed. A room without a head does not grow.
     fn grow(&self, room: &RoomId, from: Shards, to: Shards) -> impl Future<Output = Result<()>> + Send;
     /// Those of `keys` that are remembered.
     fn known(&self, keys: &[DedupeKey]) -> impl Future<Output = Result<HashSet<DedupeKey>>> + Send;
@@ -191,8 +193,25 @@ pub trait Rooms: Send + Sync {
         limit: usize,
         now: Timestamp,
     ) -> impl Future<Output = Result<Vec<Publication>>> + Send;
-    /// The log rows of an epoch at or before `through`, latest first, at most `limit`.
+    /// The same as one replica of the table has it: at half the price, and rows of the last moments may be missing.
+    fn replica_log(
+        &self,
+        room: &RoomId,
+        range: &Range,
+        limit: usize,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Vec<Publication>>> + Send;
+    /// The log rows of an epoch at or before `through`, latest first, read consistently; at most `limit`.
     fn log_backwards(
+        &self,
+        room: &RoomId,
+        epoch: &Epoch,
+        through: Sequence,
+        limit: usize,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Vec<Publication>>> + Send;
+    /// The same as one replica of the table has it.
+    fn replica_log_backwards(
         &self,
         room: &RoomId,
         epoch: &Epoch,

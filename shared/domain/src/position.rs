@@ -3,8 +3,35 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::reject::Reject;
+
+/// How many times the deployment's rooms table was restored, or any other number that grows with each restore. It is
+/// configuration, so a restored table cannot bring an old one back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Generation(u64);
+
+impl Generation {
+    /// From a number.
+    #[must_use]
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// As a number.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl std::str::FromStr for Generation {
+    type Err = std::num::ParseIntError;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
+    }
+}
 
 /// Which life of a room a sequence belongs to: 1 to 16 letters and digits, chosen at random when the head is created.
 /// Another epoch means that sequences restarted and nothing can be said about what was missed.
@@ -26,6 +53,20 @@ impl Epoch {
             random /= 62;
         }
         Self(text)
+    }
+
+    /// The epoch of rooms that have no head. [`Self::from_random`] gives no such one.
+    #[must_use]
+    pub fn none() -> Self {
+        Self("0".to_owned())
+    }
+
+    /// The epoch that takes the place of this one in a later generation. Every function computes the same one, so readers
+    /// need not write it.
+    #[must_use]
+    pub fn in_generation(&self, generation: Generation) -> Self {
+        let digest = Sha256::digest(format!("{self}#{}", generation.get()));
+        Self::from_random(digest.iter().take(8).fold(0, |number, byte| (number << 8) | u64::from(*byte)))
     }
 
     /// Parses an epoch.
@@ -97,6 +138,12 @@ impl Sequence {
     #[must_use]
     pub const fn next(self) -> Self {
         self.plus(1)
+    }
+
+    /// The one before; before the first publication there is none.
+    #[must_use]
+    pub const fn before(self) -> Self {
+        Self(self.0.saturating_sub(1))
     }
 
     /// How many places this is beyond `other`; 0 if it is not.

@@ -26,28 +26,53 @@ pub fn resume(since: Option<&Position>, head: &Head) -> Resume {
     if lost { Resume::Lost } else { Resume::After(since.sequence) }
 }
 
-/// How many of `rows` make up an unbroken run after `after` whose sizes stay within `budget_bytes`.
-/// `None` if the run does not even begin: its first row has expired or was never there.
-#[must_use]
-pub fn fit(
-    rows: &[Publication],
-    after: Sequence,
-    budget_bytes: usize,
-    size_bytes: impl Fn(&Publication) -> usize,
-) -> Option<usize> {
-    let (mut taken, mut bytes, mut expected) = (0, 0, after.next());
-    for row in rows {
-        bytes += size_bytes(row);
-        if row.position.sequence != expected {
-            return (taken > 0).then_some(taken);
-        }
-        if bytes > budget_bytes {
-            break;
-        }
-        taken += 1;
-        expected = expected.next();
+/// Rows of a log read first, when their size is not known: two of the largest are little more than a reply.
+const ROWS_OF_UNKNOWN_SIZE: usize = 2;
+/// Rows read next for each row read so far: rows may become larger than those before.
+const ROWS_FOR_EACH_READ: usize = 4;
+
+/// The bytes left of a reply that carries log rows, and how large its rows are so far. It says how many rows to read, so
+/// that a reply reads little more than it carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Budget {
+    left_bytes: usize,
+    rows: usize,
+    row_bytes: usize,
+}
+
+impl Budget {
+    /// For a reply of so many bytes.
+    #[must_use]
+    pub const fn new(bytes: usize) -> Self {
+        Self { left_bytes: bytes, rows: 0, row_bytes: 0 }
     }
-    Some(taken)
+
+    /// How many rows to read next; none if the next one is not expected to fit.
+    #[must_use]
+    pub fn rows_to_read(&self) -> usize {
+        if self.rows == 0 {
+            return ROWS_OF_UNKNOWN_SIZE;
+        }
+        let average = self.row_bytes.div_ceil(self.rows).max(1);
+        (self.left_bytes / average).min(self.rows * ROWS_FOR_EACH_READ)
+    }
+
+    /// Keeps of the rows that were read those that fit. A row that does not fit ends the reply.
+    pub fn take(&mut self, rows: &mut Vec<Publication>, size_bytes: impl Fn(&Publication) -> usize) {
+        let mut taken = 0;
+        for row in rows.iter() {
+            let bytes = size_bytes(row);
+            self.rows += 1;
+            self.row_bytes += bytes;
+            if bytes > self.left_bytes {
+                self.left_bytes = 0;
+                break;
+            }
+            self.left_bytes -= bytes;
+            taken += 1;
+        }
+        rows.truncate(taken);
+    }
 }
 
 #[cfg(test)]
@@ -89,20 +114,46 @@ mod tests {
         assert_eq!(resume(Some(&at("e", 0)), &head(1_001)), Resume::Lost);
     }
 
+    /// Fills a reply from rows of this size; how many rows were read, and how many it carries.
+    fn filled(budget: usize, sizes: &[usize]) -> (usize, usize) {
+        let mut budget = Budget::new(budget);
+        let (mut read, mut carried) = (0, 0);
+        loop {
+            let count = budget.rows_to_read().min(sizes.len() - carried);
+            if count == 0 {
+                return (read, carried);
+            }
+            read += count;
+            let mut rows: Vec<_> = (1..).take(count).map(|n| row(carried as u64 + n)).collect();
+            budget.take(&mut rows, |row| sizes[row.position.sequence.get() as usize - 1]);
+            carried += rows.len();
+        }
+    }
+
     #[test]
-    fn a_run_whose_first_row_is_gone_is_no_run() {
-        assert_eq!(fit(&[row(7)], Sequence::new(5), 1_000, |_| 1), None);
-        assert_eq!(fit(&[row(6), row(8)], Sequence::new(5), 1_000, |_| 1), Some(1));
-        assert_eq!(fit(&[], Sequence::new(5), 1_000, |_| 1), Some(0));
+    fn a_reply_reads_as_many_rows_as_it_carries_where_they_are_of_one_size() {
+        assert_eq!(filled(30_720, &[4_200; 1_000]), (7, 7));
+        assert_eq!(filled(30_720, &[300; 64]), (64, 64));
+        assert_eq!(filled(30_720, &[24_700; 10]), (2, 1));
+        assert_eq!(filled(30_720, &[]), (0, 0));
+    }
+
+    #[test]
+    fn rows_that_become_larger_are_not_all_read() {
+        let mut sizes = vec![100; 2];
+        sizes.extend([24_700; 300]);
+        let (read, carried) = filled(30_720, &sizes);
+        assert!(read <= 10 && carried == 3, "{read} rows read, {carried} carried");
     }
 
     proptest! {
         #[test]
-        fn what_fits_is_unbroken_and_within_the_budget(count in 0_u64..50, budget in 0_usize..60, size in 1_usize..9) {
-            let rows: Vec<_> = (1..=count).map(row).collect();
-            let taken = fit(&rows, Sequence::ZERO, budget, |_| size).unwrap();
-            prop_assert!(taken * size <= budget);
-            prop_assert!(taken == rows.len() || (taken + 1) * size > budget);
+        fn what_a_reply_carries_is_within_its_bytes_and_it_carries_something(
+            sizes in prop::collection::vec(1_usize..25_000, 1..80),
+        ) {
+            let (read, carried) = filled(30_720, &sizes);
+            prop_assert!(carried >= 1 && carried <= read);
+            prop_assert!(sizes[..carried].iter().sum::<usize>() <= 30_720);
         }
     }
 }

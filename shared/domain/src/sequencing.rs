@@ -4,15 +4,30 @@ use std::collections::HashSet;
 
 use crate::limits;
 use crate::name::{PublicationId, RoomId};
-use crate::position::{Epoch, Position, Sequence};
+use crate::position::{Epoch, Generation, Position, Sequence};
 use crate::publication::{Publication, Publisher, Submission};
 use crate::shard::Shards;
 use crate::timestamp::Timestamp;
 use crate::{Job, Range};
 
+/// What stands in the table where a head was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// The head itself.
+    Stored,
+    /// A head of this other epoch. The next append replaces it.
+    Renewed(Epoch),
+    /// Nothing. The next append creates the head.
+    Absent,
+}
+
 /// The head of a room's log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head {
+    /// What stands in the table.
+    pub origin: Origin,
+    /// Of the deployment, when the epoch began.
+    pub generation: Generation,
     /// Which life of the room.
     pub epoch: Epoch,
     /// The last position given away.
@@ -23,14 +38,70 @@ pub struct Head {
     pub shards: Shards,
     /// Until when what was published takes up the room's rate.
     pub busy_until: Timestamp,
+    /// When it may be removed. Appends and joins move this on.
+    pub expires_at: Timestamp,
 }
 
 impl Head {
-    /// The head of a room that has just come into being.
+    /// The head of a room that has none yet.
     #[must_use]
     pub fn new(room: &RoomId, epoch: Epoch) -> Self {
-        let (shards, busy_until) = (Shards::initial(room), Timestamp::default());
-        Self { epoch, sequence: Sequence::ZERO, sent: Sequence::ZERO, shards, busy_until }
+        Self {
+            origin: Origin::Absent,
+            generation: Generation::default(),
+            epoch,
+            sequence: Sequence::ZERO,
+            sent: Sequence::ZERO,
+            shards: Shards::initial(room),
+            busy_until: Timestamp::default(),
+            expires_at: Timestamp::default(),
+        }
+    }
+
+    /// The head of a room that has none, for a function that only reads. Its epoch is no room's, so whoever resumes from it
+    /// is told that it missed something.
+    #[must_use]
+    pub fn none(room: &RoomId) -> Self {
+        Self::new(room, Epoch::none())
+    }
+
+    /// The head as it stands once it was created.
+    #[must_use]
+    pub fn created(self, generation: Generation, now: Timestamp) -> Self {
+        Self { origin: Origin::Stored, generation, expires_at: Self::life_from(now), ..self }
+    }
+
+    /// When a head expires that is written now. DynamoDB counts whole seconds.
+    #[must_use]
+    pub fn life_from(now: Timestamp) -> Timestamp {
+        Timestamp::from_ms(now.plus(limits::HEAD_LIFE).as_s() * 1_000)
+    }
+
+    /// The head as a deployment of this generation reads it. One of an older generation comes from a backup: its sequences
+    /// were given to other publications since, so it goes on in another epoch.
+    #[must_use]
+    pub fn in_generation(self, generation: Generation) -> Self {
+        if self.generation >= generation {
+            return self;
+        }
+        let epoch = self.epoch.in_generation(generation);
+        Self { generation, ..self.renewed(epoch) }
+    }
+
+    /// The head goes on in another epoch, from where it is. Whatever the older epoch owes is not delivered any more.
+    #[must_use]
+    pub fn renewed(self, epoch: Epoch) -> Self {
+        let origin = match self.origin {
+            Origin::Stored => Origin::Renewed(self.epoch),
+            origin => origin,
+        };
+        Self { origin, epoch, sent: self.sequence, ..self }
+    }
+
+    /// Whether less than half of its life is left, so that a join has to move its end.
+    #[must_use]
+    pub fn expires_soon(&self, now: Timestamp) -> bool {
+        self.expires_at < now.plus(limits::HEAD_LIFE / 2)
     }
 
     /// Where the room stands.
@@ -99,7 +170,8 @@ impl Append {
         let sequence = self.head.sequence.plus(self.publications.len() as u64);
         let now = self.publications.last().map_or(self.head.busy_until, |(publication, _)| publication.sequenced_at);
         let count = u32::try_from(self.publications.len()).unwrap_or(u32::MAX);
-        Head { sequence, busy_until: self.head.busy_after(count, now), ..self.head.clone() }
+        let busy_until = self.head.busy_after(count, now);
+        Head { sequence, busy_until, ..self.head.clone().created(self.head.generation, now) }
     }
 }
 

@@ -50,10 +50,10 @@ async fn a_call_that_fails_before_its_effect_has_none() {
     let room = samples::room("lobby");
     let plan = Plan::new().nth(Operation::Create, 1, Fault::Before(How::Unavailable));
     let rooms = Faulty::new(world.store.clone(), plan);
-    let error = rooms.create(&room, &samples::epoch("a")).await.unwrap_err();
+    let error = rooms.create(&room, &samples::epoch("a"), samples::NOW).await.unwrap_err();
     assert!(matches!(error, Error::Unavailable { operation: "faulty Rooms::Create", .. }), "{error}");
     assert_eq!(world.store.head(&room).await.unwrap(), None);
-    assert_eq!(rooms.create(&room, &samples::epoch("b")).await.unwrap().epoch, samples::epoch("b"));
+    assert_eq!(rooms.create(&room, &samples::epoch("b"), samples::NOW).await.unwrap().epoch, samples::epoch("b"));
     assert_eq!(rooms.calls(Operation::Create), 2);
 }
 
@@ -63,7 +63,7 @@ async fn a_call_that_fails_after_its_effect_has_it() {
     let room = samples::room("lobby");
     let plan = Plan::new().nth(Operation::Append, 1, Fault::After(How::Throttled));
     let rooms = Faulty::new(world.store.clone(), plan);
-    let head = rooms.create(&room, &samples::epoch("a")).await.unwrap();
+    let head = rooms.create(&room, &samples::epoch("a"), samples::NOW).await.unwrap();
     let append = samples::append(&room, &head, &[samples::data("1")], samples::NOW);
     let error = rooms.append(&append).await.unwrap_err();
     assert!(matches!(error, Error::Throttled { .. }), "{error}");

@@ -107,7 +107,7 @@ pub(crate) struct Fanned {
 impl Fanned {
     pub(crate) async fn new(url: &str) -> Self {
         let (world, room) = (World::new(), samples::room(ROOM));
-        world.store.create(&room, &samples::epoch("k7Qf")).await.expect("a head");
+        world.store.create(&room, &samples::epoch("k7Qf"), samples::NOW).await.expect("a head");
         let now = SystemClock.now();
         for id in ids() {
             let endpoint = Endpoint::new(url);

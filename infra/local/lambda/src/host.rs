@@ -3,7 +3,7 @@
 //! Everything that happens comes in here and becomes an event of the [`Pool`]; [`actions`] carries out what it
 //! decides. Nothing under the lock waits, and the sink is told after it is released.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -36,6 +36,8 @@ pub(crate) struct Host {
     pub(crate) spawner: Spawner,
     /// The tasks that look after processes: when they are done, every process is gone.
     pub(crate) tasks: TaskTracker,
+    /// Variables that were changed since the start: they win over the function's own.
+    variables: Mutex<BTreeMap<String, String>>,
     state: Mutex<State>,
 }
 
@@ -66,7 +68,18 @@ impl Host {
         let stats = FunctionStats { function: function.name.clone(), ..FunctionStats::default() };
         let (processes, invocations) = (HashMap::new(), HashMap::new());
         let state = State { pool: Pool::new(rules), processes, invocations, invoked: 0, stats };
-        Self { function, config, spawner, tasks, state: Mutex::new(state) }
+        let variables = Mutex::default();
+        Self { function, config, spawner, tasks, variables, state: Mutex::new(state) }
+    }
+
+    /// Every process that starts from now on has this variable.
+    pub(crate) fn set_variable(&self, name: &str, value: &str) {
+        let mut variables = self.variables.lock().unwrap_or_else(PoisonError::into_inner);
+        variables.insert(name.to_owned(), value.to_owned());
+    }
+
+    pub(crate) fn variables(&self) -> BTreeMap<String, String> {
+        self.variables.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Somebody invokes: what comes of it is sent to `reply`, whether or not anybody still listens.
@@ -215,6 +228,17 @@ impl Host {
             Some(Event::Doomed(victim))
         });
         pid
+    }
+
+    /// Kills every process.
+    pub(crate) fn kill_all(self: &Arc<Self>) {
+        let processes: Vec<ProcessId> = self.lock().processes.keys().copied().collect();
+        for id in processes {
+            self.happen(|state| {
+                state.processes.get(&id)?.order(Signal::SIGKILL);
+                Some(Event::Doomed(id))
+            });
+        }
     }
 
     /// Ends an invocation before its time, if a process works on it; says whether.

@@ -177,6 +177,14 @@ impl Lambda {
         self.hosts.get(function)?.kill()
     }
 
+    /// Changes a variable of `function`, as a change of its configuration does. Processes that start from now on have it; those
+    /// that run are killed, and their invocations fail.
+    pub fn set_variable(&self, function: &str, name: &str, value: &str) {
+        let Some(host) = self.hosts.get(function) else { return };
+        host.set_variable(name, value);
+        host.kill_all();
+    }
+
     /// The process ids of `function`.
     #[must_use]
     pub fn pids(&self, function: &str) -> Vec<u32> {

@@ -157,6 +157,7 @@ fn command(host: &Host, runtime_api: SocketAddr) -> Command {
     };
     command.args(&function.args);
     command.env_clear().envs(environment::of(config, function, runtime_api, &log_stream()));
+    command.envs(host.variables());
     command.current_dir(environment::task_root(&function.program));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     // A group of its own: the terminal's Ctrl-C is for the runner, and whatever it starts can be killed with it.

@@ -52,6 +52,18 @@ async fn a_function_sees_what_aws_sets_and_its_own_and_nothing_of_the_runner() {
 }
 
 #[tokio::test]
+async fn a_variable_that_is_changed_is_seen_by_every_later_invocation() {
+    let own = ("TABLE".to_owned(), "rooms".to_owned());
+    let fixture = Fixture::of(with("f", |f| f.environment.push(own)));
+    for (name, value) in [("TABLE", "restored"), ("GENERATION", "1")] {
+        variables(&fixture).await;
+        fixture.lambda.set_variable("f", name, value);
+        let (seen, _) = variables(&fixture).await;
+        assert_eq!(seen.get(name).map(String::as_str), Some(value));
+    }
+}
+
+#[tokio::test]
 async fn log_format_and_level_are_set_when_configured() {
     let fixture = Fixture::new(vec![function("f")], |config| {
         config.log_format = Some("JSON".to_owned());

@@ -10,7 +10,7 @@ fn every_member_hears_each_publication_of_its_rooms_once_in_one_order_without_a_
         lives: |_| true,
         stakes: &[(Stake::Heard, 3_000)],
         kinds: &[Kind::Misordered, Kind::Phantom, Kind::Lost, Kind::CrossRoom],
-        mistakes: &["HoldDropped", "ForeignRoom", "EpochIgnored"],
+        mistakes: &["HoldDropped", "ForeignRoom", "GenerationIgnored"],
     }
     .holds();
 }
@@ -43,7 +43,18 @@ fn a_member_whose_socket_was_reset_returns_and_gets_exactly_what_it_missed() {
         lives: |_| true,
         stakes: &[(Stake::Replayed, 50)],
         kinds: &[Kind::FalseRecovered],
-        mistakes: &["ReplayCut"],
+        mistakes: &["ReplayCut", "ShortRunBelieved"],
+    }
+    .holds();
+}
+
+#[test]
+fn members_that_stay_connected_during_a_restore_end_at_the_head_with_an_honest_gap() {
+    Promise {
+        lives: |life| life.has(Fault::Restored),
+        stakes: &[(Stake::Owed, 150)],
+        kinds: &[Kind::Lost, Kind::Misordered, Kind::FalseRecovered],
+        mistakes: &["GenerationIgnored", "OccupiedIgnored"],
     }
     .holds();
 }

@@ -23,7 +23,7 @@ impl Scene {
     pub(crate) async fn with(count: usize) -> Self {
         let world = World::new();
         let room = samples::room("lobby");
-        let head = world.store.create(&room, &samples::epoch("k7Qf")).await.unwrap();
+        let head = world.store.create(&room, &samples::epoch("k7Qf"), samples::NOW).await.unwrap();
         let data: Vec<_> = (0..count).map(|n| samples::data(&n.to_string())).collect();
         if data.is_empty() {
             return Self { world, head };

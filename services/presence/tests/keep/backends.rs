@@ -13,7 +13,7 @@ fn story(told: &[Activity]) -> Vec<(Kind, Option<&str>, Option<u64>)> {
 #[tokio::test]
 async fn backends_are_told_the_story_of_a_room_from_occupied_to_vacated() {
     let scene = Scene::new();
-    scene.world.store.create(&samples::room("lobby"), &samples::epoch("e")).await.unwrap();
+    scene.world.store.create(&samples::room("lobby"), &samples::epoch("e"), samples::NOW).await.unwrap();
     let ada = scene.joined("c1", "ada", "lobby").await;
     scene.settle().await;
     let bob = scene.joined("c2", "bob", "lobby").await;

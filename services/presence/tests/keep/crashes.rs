@@ -29,7 +29,7 @@ async fn whichever_call_fails_the_last_word_is_true_and_everybody_is_told() {
     for (operation, number) in CALLS.into_iter().flat_map(|call| (1..=6).map(move |number| (call, number))) {
         for how in [Fault::Before(How::Unavailable), Fault::Halfway(How::Throttled), Fault::After(How::Unavailable)] {
             let world = World::new();
-            world.store.create(&samples::room("lobby"), &samples::epoch("e")).await.unwrap();
+            world.store.create(&samples::room("lobby"), &samples::epoch("e"), samples::NOW).await.unwrap();
             let scene = Scene::with(world, Plan::new().nth(operation, number, how));
             let ada = scene.joined("c1", "ada", "lobby").await;
             scene.settle().await;
@@ -56,7 +56,7 @@ async fn whichever_call_fails_the_last_word_is_true_and_everybody_is_told() {
 async fn one_rooms_failure_does_not_hold_up_the_stream_and_the_others_are_done() {
     let world = World::new();
     for room in ["a", "b", "c"] {
-        world.store.create(&samples::room(room), &samples::epoch("e")).await.unwrap();
+        world.store.create(&samples::room(room), &samples::epoch("e"), samples::NOW).await.unwrap();
     }
     let scene = Scene::with(world, Plan::new().nth(Operation::WritePresence, 1, Fault::Before(How::Unavailable)));
     let connection = scene.world.connect("c1", "ada").await;
@@ -76,7 +76,7 @@ async fn one_rooms_failure_does_not_hold_up_the_stream_and_the_others_are_done()
 async fn a_room_that_no_look_helps_does_not_hold_up_the_stream_and_is_looked_at_again() {
     let world = World::new();
     for room in ["a", "b"] {
-        world.store.create(&samples::room(room), &samples::epoch("e")).await.unwrap();
+        world.store.create(&samples::room(room), &samples::epoch("e"), samples::NOW).await.unwrap();
     }
     let scene = Scene::with(world, Plan::new().nth(Operation::WritePresence, 1, Fault::Before(How::Refused)));
     let connection = scene.world.connect("c1", "ada").await;

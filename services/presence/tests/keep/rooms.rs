@@ -18,7 +18,7 @@ use telemetry::Summary;
 async fn world_with_room(room: &str, shards: u16) -> World {
     let world = World::new();
     let room = samples::room(room);
-    let head = world.store.create(&room, &samples::epoch("k7Qf")).await.unwrap();
+    let head = world.store.create(&room, &samples::epoch("k7Qf"), samples::NOW).await.unwrap();
     world.store.grow(&room, head.shards, Shards::new(shards)).await.unwrap();
     world
 }

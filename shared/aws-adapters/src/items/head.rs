@@ -1,6 +1,6 @@
 //! `HEAD#<room>` / `HEAD`: where a room's log stands.
 
-use domain::{Epoch, Head, RoomId, Sequence, Shards, Timestamp};
+use domain::{Epoch, Generation, Head, Origin, RoomId, Sequence, Shards, Timestamp};
 
 use crate::attributes::{Item, Read, Unreadable, n, s};
 use crate::keys;
@@ -16,10 +16,15 @@ pub(crate) const SHARDS: &str = "shards";
 /// Until when what was published takes up the room's rate, milliseconds.
 pub(crate) const BUSY_UNTIL: &str = "busy_until";
 
-/// The item. It never expires.
+/// Of the deployment, when the epoch began.
+pub(crate) const GENERATION: &str = "generation";
+
+/// The item. Its `ttl` moves on with appends and joins.
 pub(crate) fn to_item(room: &RoomId, head: &Head) -> Item {
     let mut item = keys::head(room);
     let mut set = |name: &str, value| item.insert(name.to_owned(), value);
+    set(GENERATION, n(head.generation.get()));
+    set(keys::TTL, n(head.expires_at.as_s()));
     set(EPOCH, s(head.epoch.as_str()));
     set(SEQ, n(head.sequence.get()));
     set(SENT, n(head.sent.get()));
@@ -32,6 +37,9 @@ pub(crate) fn to_item(room: &RoomId, head: &Head) -> Item {
 pub(crate) fn from_item(item: &Item) -> Result<Head, Unreadable> {
     let shards = u16::try_from(item.number(SHARDS)?);
     Ok(Head {
+        origin: Origin::Stored,
+        generation: Generation::new(item.number(GENERATION)?),
+        expires_at: Timestamp::from_ms(item.number(keys::TTL)?.saturating_mul(1_000)),
         epoch: item.parsed(EPOCH, Epoch::parse)?,
         sequence: Sequence::new(item.number(SEQ)?),
         sent: Sequence::new(item.number(SENT)?),
@@ -54,6 +62,9 @@ mod tests {
         #[test]
         fn a_head_survives_its_item(seq in any::<u64>(), sent in any::<u64>(), shards in 1_u16.., busy in any::<u64>(), random in any::<u64>()) {
             let head = Head {
+                origin: Origin::Stored,
+                generation: Generation::new(busy),
+                expires_at: Timestamp::from_ms(u64::from(shards) * 1_000),
                 epoch: Epoch::from_random(random),
                 sequence: Sequence::new(seq),
                 sent: Sequence::new(sent),

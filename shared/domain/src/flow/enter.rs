@@ -7,7 +7,7 @@
 use crate::connection::Member;
 use crate::membership::Membership;
 use crate::name::{RoomId, UserId};
-use crate::ports::{Chance, Connections, Error, Joined, Memberships, Result, Rooms};
+use crate::ports::{Chance, Connections, Joined, Memberships, Result, Rooms};
 use crate::position::Epoch;
 use crate::sequencing::Head;
 use crate::shard::{Growth, Shard, growth};
@@ -48,15 +48,16 @@ pub struct Entered {
     pub grown: bool,
 }
 
-/// Finds a place for a new member, making room first if the shard is full. Creates the head of a room that has none.
+/// Finds a place for a new member, making room first if the shard is full. A room without a head has its initial shards
+/// and gets no head by this. A head that is there outlives the member.
 ///
 /// # Errors
 /// Those of the ports.
-pub async fn place<P>(ports: &P, chance: &impl Chance, room: &RoomId, joiner: &Member) -> Result<Place>
+pub async fn place<P>(ports: &P, room: &RoomId, joiner: &Member, now: Timestamp) -> Result<Place>
 where
     P: Memberships + Rooms,
 {
-    let head = head_of(ports, chance, room).await?;
+    let head = kept_head(ports, room, now).await?;
     let Growth::Count(shard) = growth(room, head.shards, &joiner.connection) else {
         return Ok(Place { shard: head.shards.place_new(room, &joiner.connection), members: None, grown: false });
     };
@@ -66,8 +67,8 @@ where
         return Ok(Place { shard, members, grown: false });
     };
     ports.grow(room, head.shards, shards).await?;
-    // Somebody else may have changed it meanwhile: what counts is what stands there.
-    let head = head_of(ports, chance, room).await?;
+    // Another joiner may have changed it meanwhile: what counts is what stands there.
+    let head = kept_head(ports, room, now).await?;
     Ok(Place { shard: head.shards.place_new(room, &joiner.connection), members, grown: true })
 }
 
@@ -86,9 +87,9 @@ where
     P: Connections + Memberships + Rooms,
 {
     if room.is_everyone() {
-        return enter_everyone(ports, chance, joiner).await;
+        return enter_everyone(ports, chance, joiner, now).await;
     }
-    let place = place(ports, chance, room, &joiner.member).await?;
+    let place = place(ports, room, &joiner.member, now).await?;
     take_place(ports, chance, room, joiner, place, now).await
 }
 
@@ -120,29 +121,37 @@ where
         Joined::New => true,
         Joined::Already => false,
     };
-    let head = head_of(ports, chance, room).await?;
+    let head = head_of(ports, chance, room, now).await?;
     Ok(Some(Entered { head, new, members: members.map(|others| others + u64::from(new)), grown }))
 }
 
 /// Every connection is a member of `*` from connect on.
-async fn enter_everyone<P>(ports: &P, chance: &impl Chance, joiner: &Joiner) -> Result<Option<Entered>>
+async fn enter_everyone<P>(ports: &P, chance: &impl Chance, joiner: &Joiner, now: Timestamp) -> Result<Option<Entered>>
 where
     P: Connections + Rooms,
 {
     if ports.find(&joiner.member.connection).await?.is_none() {
         return Ok(None);
     }
-    let head = head_of(ports, chance, &RoomId::everyone()).await?;
+    let head = head_of(ports, chance, &RoomId::everyone(), now).await?;
     Ok(Some(Entered { head, new: false, members: None, grown: false }))
 }
 
-/// The head of a room, created if it has none.
-///
-/// # Errors
-/// Those of the port.
-async fn head_of(ports: &impl Rooms, chance: &impl Chance, room: &RoomId) -> std::result::Result<Head, Error> {
+/// The head of a room, read so that it outlives a member that joins now; of a room without one, [`Head::none`].
+async fn kept_head(ports: &impl Rooms, room: &RoomId, now: Timestamp) -> Result<Head> {
+    let Some(head) = ports.head(room).await? else { return Ok(Head::none(room)) };
+    if !head.expires_soon(now) {
+        return Ok(head);
+    }
+    ports.keep(room, now).await?;
+    // It may have been removed before it was kept.
+    Ok(ports.head(room).await?.unwrap_or_else(|| Head::none(room)))
+}
+
+/// The head of a room, created if there is none: a reply names its epoch, and the first publication must follow it.
+async fn head_of(ports: &impl Rooms, chance: &impl Chance, room: &RoomId, now: Timestamp) -> Result<Head> {
     match ports.head(room).await? {
         Some(head) => Ok(head),
-        None => ports.create(room, &Epoch::from_random(chance.bits())).await,
+        None => ports.create(room, &Epoch::from_random(chance.bits()), now).await,
     }
 }

@@ -2,6 +2,8 @@
 
 mod enter;
 mod forget;
+mod read_log;
 
 pub use enter::{Entered, Joiner, Place, enter, place, take_place};
 pub use forget::{forget, leave_all};
+pub use read_log::{read_run, read_run_backwards};

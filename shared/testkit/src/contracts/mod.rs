@@ -142,13 +142,16 @@ macro_rules! contract_tests {
         $crate::contract_tests! { @list rooms, [
             a_room_has_no_head_until_it_is_created
             a_room_is_created_once_and_keeps_its_first_epoch
+            a_head_that_is_kept_expires_later_and_is_otherwise_the_same
             creators_at_the_same_moment_agree
             the_heads_of_a_hundred_rooms_are_read_at_once
             a_room_grows_only_from_the_size_expected
             a_room_that_is_not_there_does_not_grow
             an_append_moves_the_head_and_stands_in_the_log
             an_append_may_not_know_how_far_jobs_are_queued
-            an_append_to_a_room_without_a_head_is_stale
+            an_append_to_a_room_without_a_head_creates_it
+            an_append_in_another_epoch_replaces_the_one_it_read
+            an_append_to_a_head_that_is_gone_is_stale
             an_append_that_read_another_sequence_stores_nothing
             an_append_that_read_another_epoch_stores_nothing
             an_append_that_read_another_size_stores_nothing

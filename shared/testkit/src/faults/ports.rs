@@ -113,8 +113,12 @@ impl<P: Rooms, F: Decide> Rooms for Faulty<P, F> {
         self.call_at_once(Operation::Heads, self.port.heads(rooms)).await
     }
 
-    async fn create(&self, room: &RoomId, epoch: &Epoch) -> Result<Head> {
-        self.call_at_once(Operation::Create, self.port.create(room, epoch)).await
+    async fn create(&self, room: &RoomId, epoch: &Epoch, now: Timestamp) -> Result<Head> {
+        self.call_at_once(Operation::Create, self.port.create(room, epoch, now)).await
+    }
+
+    async fn keep(&self, room: &RoomId, now: Timestamp) -> Result<()> {
+        self.call_at_once(Operation::Keep, self.port.keep(room, now)).await
     }
 
     async fn grow(&self, room: &RoomId, from: Shards, to: Shards) -> Result<()> {
@@ -143,6 +147,28 @@ impl<P: Rooms, F: Decide> Rooms for Faulty<P, F> {
 
     async fn log(&self, room: &RoomId, range: &Range, limit: usize, now: Timestamp) -> Result<Vec<Publication>> {
         self.call_at_once(Operation::Log, self.port.log(room, range, limit, now)).await
+    }
+
+    async fn replica_log(
+        &self,
+        room: &RoomId,
+        range: &Range,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Vec<Publication>> {
+        self.call_at_once(Operation::Log, self.port.replica_log(room, range, limit, now)).await
+    }
+
+    async fn replica_log_backwards(
+        &self,
+        room: &RoomId,
+        epoch: &Epoch,
+        through: Sequence,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Vec<Publication>> {
+        let call = self.port.replica_log_backwards(room, epoch, through, limit, now);
+        self.call_at_once(Operation::LogBackwards, call).await
     }
 
     async fn log_backwards(

@@ -21,8 +21,8 @@ pub enum Bug {
     HeadBeforeMembership,
     /// Positions are given whatever the number of shards has become.
     ShardsNotConditioned,
-    /// A room that was restored goes on in its old epoch.
-    EpochIgnored,
+    /// A room that was restored goes on in its old epoch, whatever the generation.
+    GenerationIgnored,
     /// A publication id is recognised whoever used it.
     DedupeWithoutPublisher,
     /// A publication id is never recognised.
@@ -45,6 +45,8 @@ pub enum Bug {
     BlindReaping,
     /// A replay ends one publication early, and says that it is whole.
     ResumePartly,
+    /// A log read that comes back short is believed, without the consistent look.
+    ShortRunBelieved,
     /// Who leaves is heard of no more, and hears on.
     LeaveIgnored,
     /// What is said in one room is heard in another.
@@ -89,7 +91,7 @@ pub enum Bug {
 
 impl Bug {
     /// Every one of them.
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 42] = [
         Self::AcceptBeforeEnqueue,
         Self::ForgetOnAny410,
         Self::NoPaging,
@@ -99,7 +101,7 @@ impl Bug {
         Self::JoinWithoutCheck,
         Self::HeadBeforeMembership,
         Self::ShardsNotConditioned,
-        Self::EpochIgnored,
+        Self::GenerationIgnored,
         Self::DedupeWithoutPublisher,
         Self::NoDedupe,
         Self::LateSkipped,
@@ -111,6 +113,7 @@ impl Bug {
         Self::AnnouncementsLost,
         Self::BlindReaping,
         Self::ResumePartly,
+        Self::ShortRunBelieved,
         Self::LeaveIgnored,
         Self::ForeignRoom,
         Self::ExpiredTold,

@@ -23,14 +23,14 @@ impl Charges for Store {
 
     async fn room_busy_until(&self, room: &RoomId) -> Result<Timestamp> {
         self.reads_keys(1);
-        Ok(self.lock().rooms.get(room).map(|room| room.head.busy_until).unwrap_or_default())
+        Ok(self.lock().head_mut(room).map(|head| head.busy_until).unwrap_or_default())
     }
 
     async fn note_room_busy(&self, room: &RoomId, until: Timestamp) -> Result<()> {
-        if let Some(room) = self.lock().rooms.get_mut(room) {
-            room.head.busy_until = room.head.busy_until.max(until);
+        if let Some(head) = self.lock().head_mut(room) {
+            head.busy_until = head.busy_until.max(until);
             if self.has(Bug::EphemeralMoves) {
-                room.head.sequence = room.head.sequence.next();
+                head.sequence = head.sequence.next();
             }
         }
         Ok(())

@@ -26,6 +26,8 @@ pub struct Read {
     pub asked: Asked,
     /// Items that were looked at to answer it: what DynamoDB charges for.
     pub evaluated: usize,
+    /// Their size, of log rows only.
+    pub bytes: usize,
 }
 
 /// Counts what somebody reads. Clones are the same meter.
@@ -39,7 +41,7 @@ impl Meter {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(super) fn read(&self, asked: Asked, evaluated: usize) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Read { asked, evaluated });
+    pub(super) fn read(&self, asked: Asked, evaluated: usize, bytes: usize) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Read { asked, evaluated, bytes });
     }
 }

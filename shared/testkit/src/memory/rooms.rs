@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use domain::ports::{Appended, Result, Rooms};
 use domain::{
-    Append, DedupeKey, Epoch, Head, Position, Publication, Range, RoomId, Sequence, Shard, Shards, Timestamp, limits,
+    Append, DedupeKey, Epoch, Generation, Head, Origin, Position, Publication, Range, RoomId, Sequence, Shard, Shards,
+    Timestamp, limits,
 };
 
 use super::bugs::Bug;
@@ -13,10 +15,18 @@ use super::meter::Asked;
 use super::refused;
 use super::store::{State, Store};
 
-/// One room: where it stands, and what was said in each of its lives.
-#[derive(Debug)]
+/// A replica of the table does not have the rows of the last moments: mostly it has them within a second.
+const REPLICA_LAGS: Duration = Duration::from_millis(500);
+/// Keys, names and numbers of a log row, beside its data.
+const ROW_OVERHEAD_BYTES: usize = 200;
+
+/// One room: where it stands, and what was published in each of its epochs.
+#[derive(Debug, Default)]
 pub(super) struct Room {
-    pub(super) head: Head,
+    /// As it is stored: of whichever generation wrote it.
+    pub(super) head: Option<Head>,
+    /// Of a restore that brought back this room alone.
+    generation: Generation,
     log: HashMap<Epoch, BTreeMap<Sequence, Publication>>,
     delivered: HashMap<(Shard, Epoch), Range>,
 }
@@ -25,7 +35,7 @@ impl Rooms for Store {
     async fn head(&self, room: &RoomId) -> Result<Option<Head>> {
         self.answers(room, "GetItem (head)")?;
         self.reads_keys(1);
-        let head = self.lock().rooms.get(room).map(|room| room.head.clone());
+        let head = self.read_head(&self.lock(), room);
         if self.has(Bug::JobsNotResent) {
             return Ok(head.map(|head| Head { sent: head.sequence, ..head }));
         }
@@ -41,20 +51,27 @@ impl Rooms for Store {
     async fn heads(&self, rooms: &[RoomId]) -> Result<HashMap<RoomId, Head>> {
         self.reads_keys(rooms.len());
         let state = self.lock();
-        let head = |room: &RoomId| Some((room.clone(), state.rooms.get(room)?.head.clone()));
+        let head = |room: &RoomId| Some((room.clone(), self.read_head(&state, room)?));
         Ok(rooms.iter().filter_map(head).collect())
     }
 
-    async fn create(&self, room: &RoomId, epoch: &Epoch) -> Result<Head> {
+    async fn create(&self, room: &RoomId, epoch: &Epoch, now: Timestamp) -> Result<Head> {
         let mut state = self.lock();
-        let created = || Room { head: Head::new(room, epoch.clone()), log: HashMap::new(), delivered: HashMap::new() };
-        Ok(state.rooms.entry(room.clone()).or_insert_with(created).head.clone())
+        let generation = state.generation;
+        let created = || Head::new(room, epoch.clone()).created(generation, now);
+        Ok(state.rooms.entry(room.clone()).or_default().head.get_or_insert_with(created).clone())
+    }
+
+    async fn keep(&self, room: &RoomId, now: Timestamp) -> Result<()> {
+        if let Some(head) = self.lock().head_mut(room) {
+            head.expires_at = head.expires_at.max(Head::life_from(now));
+        }
+        Ok(())
     }
 
     async fn grow(&self, room: &RoomId, from: Shards, to: Shards) -> Result<()> {
-        let mut state = self.lock();
-        if let Some(room) = state.rooms.get_mut(room).filter(|room| room.head.shards == from) {
-            room.head.shards = to;
+        if let Some(head) = self.lock().head_mut(room).filter(|head| head.shards == from) {
+            head.shards = to;
         }
         Ok(())
     }
@@ -78,9 +95,8 @@ impl Rooms for Store {
     }
 
     async fn mark_sent(&self, room: &RoomId, epoch: &Epoch, through: Sequence) -> Result<()> {
-        let mut state = self.lock();
-        if let Some(room) = state.rooms.get_mut(room).filter(|room| room.head.epoch == *epoch) {
-            room.head.sent = room.head.sent.max(through);
+        if let Some(head) = self.lock().head_mut(room).filter(|head| head.epoch == *epoch) {
+            head.sent = head.sent.max(through);
         }
         Ok(())
     }
@@ -109,17 +125,19 @@ impl Rooms for Store {
     }
 
     async fn log(&self, room: &RoomId, range: &Range, limit: usize, now: Timestamp) -> Result<Vec<Publication>> {
-        self.answers(room, "Query (log)")?;
-        let Range { epoch, after, through } = range;
-        let state = self.lock();
-        let rows = state.log(room, epoch);
-        let rows = rows.filter(|row| (after.next()..=*through).contains(&row.position.sequence));
-        let mut rows: Vec<Publication> = rows.filter(|row| lives(row, now)).take(limit).cloned().collect();
-        self.reads(Asked::Rows(limit), rows.len());
-        if self.has(Bug::ResumePartly) && rows.len() > 1 {
-            rows.pop();
-        }
-        Ok(rows)
+        let lag = if self.has(Bug::ShortRunBelieved) { REPLICA_LAGS } else { Duration::ZERO };
+        let seen_until = if lag.is_zero() { Timestamp::from_ms(u64::MAX) } else { now.minus(lag) };
+        self.log_forwards(room, range, limit, now, seen_until)
+    }
+
+    async fn replica_log(
+        &self,
+        room: &RoomId,
+        range: &Range,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Vec<Publication>> {
+        self.log_forwards(room, range, limit, now, now.minus(REPLICA_LAGS))
     }
 
     async fn log_backwards(
@@ -130,16 +148,76 @@ impl Rooms for Store {
         limit: usize,
         now: Timestamp,
     ) -> Result<Vec<Publication>> {
-        let state = self.lock();
-        let rows = state.log(room, epoch).rev();
-        let rows = rows.filter(|row| row.position.sequence <= through && lives(row, now));
-        let rows: Vec<Publication> = rows.take(limit).cloned().collect();
-        self.reads(Asked::Rows(limit), rows.len());
+        let rows = |state: &State| {
+            let rows = state.log(room, epoch).rev();
+            let rows = rows.filter(|row| row.position.sequence <= through && lives(row, now));
+            rows.take(limit).cloned().collect()
+        };
+        self.read_rows(limit, rows)
+    }
+
+    async fn replica_log_backwards(
+        &self,
+        room: &RoomId,
+        epoch: &Epoch,
+        through: Sequence,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Vec<Publication>> {
+        let seen_until = now.minus(REPLICA_LAGS);
+        let rows = |state: &State| {
+            let rows = state.log(room, epoch).rev().filter(|row| row.sequenced_at <= seen_until);
+            let rows = rows.filter(|row| row.position.sequence <= through && lives(row, now));
+            rows.take(limit).cloned().collect()
+        };
+        self.read_rows(limit, rows)
+    }
+}
+
+impl Store {
+    /// Rows of a range that were sequenced by `seen_until`.
+    fn log_forwards(
+        &self,
+        room: &RoomId,
+        range: &Range,
+        limit: usize,
+        now: Timestamp,
+        seen_until: Timestamp,
+    ) -> Result<Vec<Publication>> {
+        self.answers(room, "Query (log)")?;
+        let Range { epoch, after, through } = range;
+        let mut rows = self.read_rows(limit, |state| {
+            let rows = state.log(room, epoch).filter(|row| row.sequenced_at <= seen_until);
+            let rows = rows.filter(|row| (after.next()..=*through).contains(&row.position.sequence));
+            rows.filter(|row| lives(row, now)).take(limit).cloned().collect()
+        })?;
+        if self.has(Bug::ResumePartly) && rows.len() > 1 {
+            rows.pop();
+        }
         Ok(rows)
+    }
+
+    /// Log rows, counted with their bytes.
+    fn read_rows(&self, limit: usize, read: impl FnOnce(&State) -> Vec<Publication>) -> Result<Vec<Publication>> {
+        let rows = read(&self.lock());
+        let bytes = rows.iter().map(|row| row.data.as_json().len() + ROW_OVERHEAD_BYTES).sum();
+        self.reads_bytes(Asked::Rows(limit), rows.len(), bytes);
+        Ok(rows)
+    }
+
+    /// A head in the deployment's generation.
+    fn read_head(&self, state: &State, room: &RoomId) -> Option<Head> {
+        let head = state.rooms.get(room)?.head.clone()?;
+        let generation = state.generation.max(state.rooms.get(room)?.generation);
+        Some(if self.has(Bug::GenerationIgnored) { head } else { head.in_generation(generation) })
     }
 }
 
 impl State {
+    pub(super) fn head_mut(&mut self, room: &RoomId) -> Option<&mut Head> {
+        self.rooms.get_mut(room)?.head.as_mut()
+    }
+
     fn knows(&self, key: &DedupeKey, bug: Option<Bug>) -> bool {
         match bug {
             Some(Bug::NoDedupe) => false,
@@ -152,16 +230,22 @@ impl State {
 
     fn append(&mut self, append: &Append, bug: Option<Bug>) -> Appended {
         let repeats = append.publications.iter().any(|(_, key)| self.knows(key, bug));
-        let stands = self.rooms.get(&append.room).is_some_and(|room| room.stands_at(&append.head, bug));
-        let Some(room) = self.rooms.get_mut(&append.room).filter(|_| stands && !repeats) else {
+        let deployed = self.generation;
+        let room = self.rooms.entry(append.room.clone()).or_default();
+        let generation = deployed.max(room.generation).max(append.head.generation);
+        if repeats || !room.stands_at(&append.head, bug) {
             self.conditions_failed += 1;
             return Appended::Stale;
-        };
-        let Head { sequence, busy_until, .. } = append.head_after();
-        (room.head.sequence, room.head.busy_until) = (sequence, busy_until);
-        if bug == Some(Bug::SentBeforeJobs) {
-            room.head.sent = sequence;
         }
+        let mut after = append.head_after();
+        // How far jobs are queued is not conditioned on; another epoch begins with what the head was read as.
+        if let (Origin::Stored, Some(head)) = (&append.head.origin, &room.head) {
+            after.sent = head.sent;
+        }
+        if bug == Some(Bug::SentBeforeJobs) {
+            after.sent = after.sequence;
+        }
+        room.head = Some(Head { generation, ..after });
         for (publication, key) in &append.publications {
             let Position { epoch, sequence } = publication.position.clone();
             let log = room.log.entry(epoch).or_default();
@@ -180,14 +264,22 @@ impl State {
 impl Room {
     /// Whether the head is still as it was read; how far jobs are queued does not matter.
     fn stands_at(&self, read: &Head, bug: Option<Bug>) -> bool {
-        let Head { epoch, sequence, shards, .. } = &self.head;
-        (epoch, sequence) == (&read.epoch, &read.sequence)
+        let stored = match &read.origin {
+            Origin::Absent => return self.head.is_none(),
+            Origin::Stored => &read.epoch,
+            Origin::Renewed(stored) => stored,
+        };
+        let Some(Head { epoch, sequence, shards, .. }) = &self.head else { return false };
+        (epoch, sequence) == (stored, &read.sequence)
             && (shards == &read.shards || bug == Some(Bug::ShardsNotConditioned))
     }
 
-    pub(super) fn restore(&mut self, lost: u64, epoch: Epoch) {
-        let sequence = Sequence::new(self.head.sequence.get().saturating_sub(lost));
-        self.head = Head { epoch, sequence, sent: sequence, ..self.head.clone() };
+    pub(super) fn restore(&mut self, lost: u64, generation: Generation) {
+        self.generation = Generation::new(self.generation.max(generation).get() + 1);
+        if let Some(head) = &mut self.head {
+            head.sequence = Sequence::new(head.sequence.get().saturating_sub(lost));
+            head.sent = head.sent.min(head.sequence);
+        }
     }
 
     pub(super) fn publications(&self) -> Vec<Publication> {
@@ -195,6 +287,7 @@ impl Room {
     }
 
     pub(super) fn sweep_expired(&mut self, now: Timestamp) {
+        self.head.take_if(|head| head.expires_at <= now);
         for log in self.log.values_mut() {
             log.retain(|_, publication| lives(publication, now));
         }

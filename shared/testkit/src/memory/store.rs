@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::ports::{Clock, Result};
 use domain::{
-    Change, Connection, ConnectionId, DedupeKey, Epoch, Head, Identity, Membership, Presence, Publication, RoomId,
+    Change, Connection, ConnectionId, DedupeKey, Generation, Head, Identity, Membership, Presence, Publication, RoomId,
     Shard, Timestamp, limits,
 };
 
@@ -46,6 +46,8 @@ pub(super) struct State {
     pub(super) page_size: usize,
     pub(super) empty_pages: bool,
     pub(super) conditions_failed: u64,
+    /// Of the deployment.
+    pub(super) generation: Generation,
     /// The room of which nothing can be read or written.
     failing: Option<RoomId>,
 }
@@ -82,6 +84,7 @@ impl Store {
             page_size: PAGE_SIZE,
             empty_pages: false,
             conditions_failed: 0,
+            generation: Generation::default(),
             failing: None,
         };
         Self { clock, state: Arc::new(Mutex::new(state)), bug: None, meter: None, remembered: Arc::default() }
@@ -113,8 +116,12 @@ impl Store {
     }
 
     pub(super) fn reads(&self, asked: Asked, evaluated: usize) {
+        self.reads_bytes(asked, evaluated, 0);
+    }
+
+    pub(super) fn reads_bytes(&self, asked: Asked, evaluated: usize, bytes: usize) {
         if let Some(meter) = &self.meter {
-            meter.read(asked, evaluated);
+            meter.read(asked, evaluated, bytes);
         }
     }
 
@@ -143,12 +150,18 @@ impl Store {
         self.lock().all_memberships().cloned().collect()
     }
 
-    /// Restores a room from a backup, in which `lost` publications less have a position, in a new epoch.
-    pub fn restore(&self, room: &RoomId, lost: u64, epoch: Epoch) {
-        let keeps_epoch = self.has(Bug::EpochIgnored);
-        if let Some(room) = self.lock().rooms.get_mut(room) {
-            room.restore(lost, if keeps_epoch { room.head.epoch.clone() } else { epoch });
+    /// Restores a room from a backup, in which `lost` publications less have a position, and begins a generation for it.
+    pub fn restore(&self, room: &RoomId, lost: u64) {
+        let mut state = self.lock();
+        let generation = state.generation;
+        if let Some(room) = state.rooms.get_mut(room) {
+            room.restore(lost, generation);
         }
+    }
+
+    /// The generation of every function from now on: heads of older ones are read in another epoch.
+    pub fn set_generation(&self, generation: Generation) {
+        self.lock().generation = generation;
     }
 
     /// How many conditional writes came too late.

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use domain::ports::{Appended, Clock, Rooms};
-use domain::{Append, DedupeKey, Head, RoomId, Sequence, Shards, limits};
+use domain::{Append, DedupeKey, Generation, Head, RoomId, Sequence, Shards, limits};
 use futures::future::join_all;
 
 use super::{
@@ -32,9 +32,33 @@ pub async fn an_append_may_not_know_how_far_jobs_are_queued(fixture: &impl Store
     assert_eq!(fixture.store().head(&room).await.unwrap(), Some(expected));
 }
 
-pub async fn an_append_to_a_room_without_a_head_is_stale(fixture: &impl StoreFixture) {
+pub async fn an_append_to_a_room_without_a_head_creates_it(fixture: &impl StoreFixture) {
     let room = unique_room();
-    let append = append_to(fixture, &room, &Head::new(&room, epoch()), 1);
+    let append = append_new(fixture, &room, &Head::new(&room, epoch()), 2).await;
+    stands(fixture, &append).await;
+    let mut again = append_to(fixture, &room, &Head::new(&room, other_epoch()), 2);
+    rename(&mut again, "again");
+    is_stale(fixture, &again, &append).await;
+}
+
+pub async fn an_append_in_another_epoch_replaces_the_one_it_read(fixture: &impl StoreFixture) {
+    let (room, head) = created(fixture).await;
+    let first = append_new(fixture, &room, &head, 3).await;
+    let renewed = first.head_after().renewed(other_epoch());
+    let mut append = append_to(fixture, &room, &renewed, 2);
+    rename(&mut append, "renewed");
+    assert_eq!(fixture.store().append(&append).await.unwrap(), Appended::Stored);
+    let expected = append.head_after();
+    assert_eq!((expected.sequence.get(), expected.sent.get()), (5, 3), "nothing of the older epoch is owed");
+    assert_eq!(fixture.store().head(&room).await.unwrap(), Some(expected));
+    rename(&mut append, "again");
+    assert_eq!(fixture.store().append(&append).await.unwrap(), Appended::Stale, "it is replaced once");
+}
+
+pub async fn an_append_to_a_head_that_is_gone_is_stale(fixture: &impl StoreFixture) {
+    let room = unique_room();
+    let gone = Head::new(&room, epoch()).created(Generation::default(), fixture.clock().now());
+    let append = append_to(fixture, &room, &gone, 1);
     assert_eq!(fixture.store().append(&append).await.unwrap(), Appended::Stale);
     assert_eq!(fixture.store().head(&room).await.unwrap(), None);
     assert_eq!(known(fixture, &keys(&append)).await, HashSet::new());

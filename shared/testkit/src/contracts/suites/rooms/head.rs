@@ -1,7 +1,7 @@
 //! The head: created once, grown from a known size, how far jobs are queued.
 
-use domain::ports::Rooms;
-use domain::{Epoch, Head, RoomId, Sequence, Shards, limits};
+use domain::ports::{Clock, Rooms};
+use domain::{Epoch, Generation, Head, RoomId, Sequence, Shards, limits};
 use futures::future::join_all;
 
 use super::{append_new, created, epoch, other_epoch};
@@ -11,8 +11,9 @@ use crate::contracts::scene::{insist, unique_room};
 pub async fn a_room_has_no_head_until_it_is_created(fixture: &impl StoreFixture) {
     let room = unique_room();
     assert_eq!(fixture.store().head(&room).await.unwrap(), None);
-    let expected = Head::new(&room, epoch());
-    assert_eq!(fixture.store().create(&room, &epoch()).await.unwrap(), expected);
+    let now = fixture.clock().now();
+    let expected = Head::new(&room, epoch()).created(Generation::default(), now);
+    assert_eq!(fixture.store().create(&room, &epoch(), now).await.unwrap(), expected);
     assert_eq!(fixture.store().head(&room).await.unwrap(), Some(expected));
 }
 
@@ -20,14 +21,15 @@ pub async fn a_room_is_created_once_and_keeps_its_first_epoch(fixture: &impl Sto
     let (room, first) = created(fixture).await;
     fixture.store().grow(&room, first.shards, Shards::new(2)).await.unwrap();
     let expected = Head { shards: Shards::new(2), ..first };
-    assert_eq!(fixture.store().create(&room, &other_epoch()).await.unwrap(), expected);
+    assert_eq!(fixture.store().create(&room, &other_epoch(), fixture.clock().now()).await.unwrap(), expected);
     assert_eq!(fixture.store().head(&room).await.unwrap(), Some(expected));
 }
 
 pub async fn creators_at_the_same_moment_agree(fixture: &impl StoreFixture) {
     let room = unique_room();
     let epochs: Vec<Epoch> = (0..4).map(Epoch::from_random).collect();
-    let create = async |epoch| insist(fixture.clock(), async || fixture.store().create(&room, epoch).await).await;
+    let now = fixture.clock().now();
+    let create = async |epoch| insist(fixture.clock(), async || fixture.store().create(&room, epoch, now).await).await;
     let heads = join_all(epochs.iter().map(create)).await;
     let stands = fixture.store().head(&room).await.unwrap().unwrap();
     assert!(epochs.contains(&stands.epoch));
@@ -37,13 +39,15 @@ pub async fn creators_at_the_same_moment_agree(fixture: &impl StoreFixture) {
 pub async fn the_heads_of_a_hundred_rooms_are_read_at_once(fixture: &impl StoreFixture) {
     let rooms: Vec<RoomId> = (0..limits::ROOMS_PER_CONNECTION).map(|_| unique_room()).collect();
     let (with_head, without) = rooms.split_at(97);
+    let now = fixture.clock().now();
     for (n, room) in with_head.iter().enumerate() {
-        fixture.store().create(room, &Epoch::from_random(n as u64)).await.unwrap();
+        fixture.store().create(room, &Epoch::from_random(n as u64), now).await.unwrap();
     }
     let heads = fixture.store().heads(&rooms).await.unwrap();
     assert_eq!(heads.len(), with_head.len());
     for (n, room) in with_head.iter().enumerate() {
-        assert_eq!(heads[room], Head::new(room, Epoch::from_random(n as u64)));
+        let epoch = Epoch::from_random(n as u64);
+        assert_eq!(heads[room], Head::new(room, epoch).created(Generation::default(), now));
     }
     assert!(without.iter().all(|room| !heads.contains_key(room)));
     assert!(fixture.store().heads(&[]).await.unwrap().is_empty());
@@ -85,4 +89,17 @@ pub async fn jobs_sent_in_another_epoch_are_not_noted(fixture: &impl StoreFixtur
     let expected = append_new(fixture, &room, &head, 2).await.head_after();
     fixture.store().mark_sent(&room, &other_epoch(), Sequence::new(2)).await.unwrap();
     assert_eq!(fixture.store().head(&room).await.unwrap(), Some(expected));
+}
+
+pub async fn a_head_that_is_kept_expires_later_and_is_otherwise_the_same(fixture: &impl StoreFixture) {
+    let (room, head) = created(fixture).await;
+    let later = fixture.clock().now().plus(limits::HEAD_LIFE);
+    fixture.store().keep(&room, later).await.unwrap();
+    let expected = Head { expires_at: Head::life_from(later), ..head };
+    assert_eq!(fixture.store().head(&room).await.unwrap().as_ref(), Some(&expected));
+    fixture.store().keep(&room, fixture.clock().now()).await.unwrap();
+    assert_eq!(fixture.store().head(&room).await.unwrap(), Some(expected), "never earlier");
+    let nowhere = unique_room();
+    fixture.store().keep(&nowhere, later).await.unwrap();
+    assert_eq!(fixture.store().head(&nowhere).await.unwrap(), None, "no room comes of it");
 }

@@ -29,7 +29,7 @@ fn other_epoch() -> Epoch {
 
 async fn created(fixture: &impl StoreFixture) -> (RoomId, Head) {
     let room = unique_room();
-    let head = fixture.store().create(&room, &epoch()).await.unwrap();
+    let head = fixture.store().create(&room, &epoch(), fixture.clock().now()).await.unwrap();
     (room, head)
 }
 

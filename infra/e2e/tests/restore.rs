@@ -1,0 +1,10 @@
+//! The rooms table is restored while members are connected.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+
+use e2e::restore::drill;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_that_stay_connected_during_a_restore_end_at_the_head_with_an_honest_gap() {
+    let report = drill(50).await;
+    assert!(report.holds(), "{report}");
+}

@@ -1,0 +1,75 @@
+//! Runs of the log for a reply: read from a replica, and consistently where the replica does not have them.
+//!
+//! A row never changes, so an unbroken run from a replica is as good as a consistent read of it, at half the price. A run
+//! that ends early proves nothing: the replica may be late. Only the consistent look that follows decides that a row is missing.
+
+use crate::name::RoomId;
+use crate::ports::{Result, Rooms};
+use crate::position::{Epoch, Sequence};
+use crate::publication::Publication;
+use crate::range::Range;
+use crate::timestamp::Timestamp;
+
+/// The rows of a range without a hole, from its first on, at most `limit`. Fewer mean that the next row is not in the log.
+///
+/// # Errors
+/// Those of the port.
+pub async fn read_run(
+    ports: &impl Rooms,
+    room: &RoomId,
+    range: &Range,
+    limit: usize,
+    now: Timestamp,
+) -> Result<Vec<Publication>> {
+    let wanted = limit.min(usize::try_from(range.through.beyond(range.after)).unwrap_or(limit));
+    if wanted == 0 {
+        return Ok(Vec::new());
+    }
+    let mut run = ports.replica_log(room, range, wanted, now).await?;
+    truncate_at_hole(&mut run, range.after.next(), Sequence::next);
+    if run.len() < wanted {
+        let after = run.last().map_or(range.after, |row| row.position.sequence);
+        let rest = Range { after, ..range.clone() };
+        run.extend(ports.log(room, &rest, wanted - run.len(), now).await?);
+        truncate_at_hole(&mut run, range.after.next(), Sequence::next);
+    }
+    Ok(run)
+}
+
+/// The rows of an epoch from `through` back without a hole, latest first, at most `limit`. Fewer mean that the one before is
+/// not in the log.
+///
+/// # Errors
+/// Those of the port.
+pub async fn read_run_backwards(
+    ports: &impl Rooms,
+    room: &RoomId,
+    epoch: &Epoch,
+    through: Sequence,
+    limit: usize,
+    now: Timestamp,
+) -> Result<Vec<Publication>> {
+    let wanted = limit.min(usize::try_from(through.get()).unwrap_or(limit));
+    if wanted == 0 {
+        return Ok(Vec::new());
+    }
+    let mut run = ports.replica_log_backwards(room, epoch, through, wanted, now).await?;
+    truncate_at_hole(&mut run, through, Sequence::before);
+    if run.len() < wanted {
+        let through_rest = run.last().map_or(through, |row| row.position.sequence.before());
+        run.extend(ports.log_backwards(room, epoch, through_rest, wanted - run.len(), now).await?);
+        truncate_at_hole(&mut run, through, Sequence::before);
+    }
+    Ok(run)
+}
+
+fn truncate_at_hole(rows: &mut Vec<Publication>, first: Sequence, next: impl Fn(Sequence) -> Sequence) {
+    let mut expected = first;
+    let unbroken = rows.iter().take_while(|row| {
+        let follows = row.position.sequence == expected;
+        expected = next(expected);
+        follows
+    });
+    let unbroken = unbroken.count();
+    rows.truncate(unbroken);
+}
