@@ -450,8 +450,13 @@ async fn whoever_is_ahead_of_a_restored_room_is_told_in_a_pong_and_by_a_resume()
     let body = r#"{"action":"join","id":2,"room":"lobby","since":{"ep":"k7Qf","seq":3}}"#;
     let joined: Joined = done(ask(&world, &ada, body).await);
     assert_eq!((joined.recovered, joined.ep.clone(), joined.seq.get()), (Some(false), after.epoch, 4));
-    // The first publication follows the position that was stated, and nobody wrote the epoch before.
-    publish(&world, "lobby", &[1]).await;
+    // The first publication follows the position that was stated, although nothing wrote the epoch before.
+    let restored = world.store.head(&room).await.unwrap().unwrap();
+    let mut append = samples::append(&room, &restored, &[samples::data("1")], world.clock.now());
+    let (publication, key) = &mut append.publications[0];
+    publication.id = samples::publication_id("after");
+    key.id = publication.id.clone();
+    assert_eq!(world.store.append(&append).await.unwrap(), domain::ports::Appended::Stored);
     let head = world.store.head(&room).await.unwrap().unwrap();
     assert_eq!((head.epoch, head.sequence.get()), (joined.ep, 5));
 }

@@ -18,10 +18,7 @@ where
 {
     /// What is to be seen in the shards of a room that changed.
     pub(crate) async fn census(&self, room: &RoomId, known: &Presence) -> Result<BTreeMap<Shard, Census>> {
-        let dirty: Vec<Shard> = known.dirty.keys().copied().collect();
-        let counting =
-            stream::iter(dirty).map(|shard| async move { Ok((shard, self.tables.count(room, shard).await?)) });
-        let counts: BTreeMap<Shard, u64> = counting.buffer_unordered(AT_ONCE).try_collect().await?;
+        let counts = self.counts(room, known.dirty.keys().copied()).await?;
         let naming = known.to_name(&counts);
         let naming = stream::iter(naming).map(|shard| async move { Ok((shard, self.names(room, shard).await?)) });
         let named: BTreeMap<Shard, Census> = naming.buffer_unordered(AT_ONCE).try_collect().await?;
@@ -29,6 +26,18 @@ where
         let mut census: BTreeMap<Shard, Census> = counts.into_iter().map(counted).collect();
         census.extend(named);
         Ok(census)
+    }
+
+    /// How many members shards have, as the index knows it.
+    pub(crate) async fn counts(
+        &self,
+        room: &RoomId,
+        shards: impl Iterator<Item = Shard>,
+    ) -> Result<BTreeMap<Shard, u64>> {
+        let shards: Vec<Shard> = shards.collect();
+        let counting =
+            stream::iter(shards).map(|shard| async move { Ok((shard, self.tables.count(room, shard).await?)) });
+        counting.buffer_unordered(AT_ONCE).try_collect().await
     }
 
     /// Who is in a shard: those of whom the index knows and who are there right now. Whom it does not know of yet is seen

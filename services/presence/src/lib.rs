@@ -67,9 +67,14 @@ where
     async fn checks_of(&self, room: RoomId, checks: Vec<(Message, Check)>) -> (Vec<Failed>, Tally) {
         let (mut failed, mut tally) = (Vec::new(), Tally::default());
         for (message, check) in checks {
-            // One that brings changes is a look by itself, and nobody waits for it by name.
-            let due = Some(check.at).filter(|_| check.changed.is_empty());
-            if let Err(error) = self.look(&room, check.changed, due, &mut tally).await {
+            let done = if check.compared.is_empty() {
+                // One that brings changes is a look by itself, and the room does not wait for it by its moment.
+                let due = Some(check.at).filter(|_| check.changed.is_empty());
+                self.look(&room, check.changed, due, &mut tally).await
+            } else {
+                self.compare(&room, &check.compared, &mut tally).await
+            };
+            if let Err(error) = done {
                 tracing::error!({ field::ROOM_ID.0 } = %room, { field::ERROR.0 } = %error, "a check comes back");
                 failed.push(message.retry_soon());
             }

@@ -103,7 +103,9 @@ where
             Step::Count if woken => {
                 tally.counted += 1;
                 let fresh = self.census(room, &known).await?;
-                known.counted(fresh, now)
+                let next = known.counted(fresh, now);
+                self.compare_later(room, &known, &next, now, tally).await?;
+                next
             }
             Step::Wait(_) if woken => known,
             // Nothing has changed but what was owed, or waited for.
@@ -113,10 +115,38 @@ where
         self.write(room, &mut next, now, tally).await
     }
 
+    /// Queues comparisons of the shards that this look has settled. Two looks at the same moment may queue them twice.
+    async fn compare_later(
+        &self,
+        room: &RoomId,
+        before: &Presence,
+        next: &Presence,
+        now: Timestamp,
+        tally: &mut Tally,
+    ) -> Result<()> {
+        for (at, compared) in next.comparisons(before, now) {
+            let check = Check { compared, ..Check::at(room, at) };
+            self.queues.check_after(&check, at.since(self.clock.now())).await?;
+            tally.checks += 1;
+        }
+        Ok(())
+    }
+
+    /// Compares shards with what was last seen of them, and looks at those that differ. Where nothing differs, nothing is
+    /// written.
+    pub(crate) async fn compare(&self, room: &RoomId, shards: &BTreeSet<Shard>, tally: &mut Tally) -> Result<()> {
+        let counts = self.counts(room, shards.iter().copied()).await?;
+        let differing = self.tables.presence(room).await?.differing(&counts);
+        if differing.is_empty() {
+            return Ok(());
+        }
+        self.look(room, differing, None, tally).await
+    }
+
     /// Queues the check that must follow, writes, and pays.
     async fn write(&self, room: &RoomId, next: &mut Presence, now: Timestamp, tally: &mut Tally) -> Result<Written> {
         if let Some(at) = next.ask_for_check(now) {
-            let check = Check { room: room.clone(), at, changed: BTreeSet::new() };
+            let check = Check::at(room, at);
             self.queues.check_after(&check, at.since(self.clock.now())).await?;
             tally.checks += 1;
         }

@@ -122,7 +122,7 @@ where
         match self.look(room, changed.clone(), None, tally).await {
             Err(error) => {
                 tracing::error!({ field::ROOM_ID.0 } = %room, { field::ERROR.0 } = %error, "a look is put off");
-                let check = Check { room: room.clone(), at: self.clock.now(), changed };
+                let check = Check { changed, ..Check::at(room, self.clock.now()) };
                 let pause = if error.is_transient() { LOOKS_AGAIN } else { Duration::ZERO };
                 self.queues.check_after(&check, pause).await
             }

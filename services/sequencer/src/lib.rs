@@ -6,10 +6,13 @@
 
 mod config;
 
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use domain::ports::{Appended, Chance, Charges, Clock, DeadLetter, DeadLetters, Error, Jobs, Rooms};
-use domain::{Append, DedupeKey, Epoch, Head, Job, Limits, RoomId, Submission, Whisper, Work, plan, whisper};
+use domain::{
+    Append, DedupeKey, Epoch, Head, Job, Limits, Position, Remembered, RoomId, Submission, Whisper, Work, plan, whisper,
+};
 use futures::future::join_all;
 use lambda_kit::batch::{Failed, Message};
 use lambda_kit::deadline::Deadline;
@@ -38,6 +41,16 @@ pub struct Sequencer<T, Q, C, R> {
 #[derive(Debug, thiserror::Error)]
 #[error("somebody else moved the head of the room {RACES} times in a row")]
 struct Raced;
+
+/// How far the transactions of a batch came.
+enum Progress {
+    /// All are stored; the head as it then stands.
+    Done(Head),
+    /// The head has changed.
+    Raced,
+    /// The log has rows beyond this position of the head.
+    Occupied(Position),
+}
 
 /// What one room's batch came to.
 #[derive(Debug, Default)]
@@ -182,14 +195,29 @@ where
         keys: &[DedupeKey],
         tally: &mut Tally,
     ) -> Result<Head, Error> {
+        let mut occupied: Option<Position> = None;
         for _ in 0..RACES {
-            let head = self.head(room).await?;
-            let known = self.tables.known(keys).await?;
+            let mut head = self.head(room).await?;
+            // Where the head has moved on meanwhile, another sequencer was faster.
+            if occupied.as_ref() == Some(&head.position()) {
+                head = head.renewed(Epoch::from_random(self.chance.bits()));
+            }
+            let known = self.known(room, keys).await?;
             let per_transaction = self.limits.publications_per_transaction;
             let appends = plan(&head, &known, submissions, self.clock.now(), per_transaction);
-            if let Some(head) = self.append_all(head, &appends, tally).await? {
-                tally.deduped += (keys.len() as u64).saturating_sub(tally.sequenced);
-                return Ok(head);
+            match self.append_all(head, &appends, tally).await? {
+                Progress::Done(head) => {
+                    tally.deduped += (keys.len() as u64).saturating_sub(tally.sequenced);
+                    return Ok(head);
+                }
+                Progress::Raced => {}
+                Progress::Occupied(at) => {
+                    tracing::error!(
+                        { field::ROOM_ID.0 } = %room,
+                        "the log has rows beyond the head, as after a restore; the room goes on in another epoch"
+                    );
+                    occupied = Some(at);
+                }
             }
             tally.conflicts += 1;
             self.clock.sleep(RACE_PAUSE.mul_f64(self.chance.fraction())).await;
@@ -197,12 +225,40 @@ where
         Err(Error::Unavailable { operation: "sequencing", source: Raced.into() })
     }
 
-    /// `None` if somebody else moved the head: what was stored is known by then, the rest is planned anew.
-    async fn append_all(&self, head: Head, appends: &[Append], tally: &mut Tally) -> Result<Option<Head>, Error> {
+    /// Those of the ids that were used. An id whose publication is not in the log, though it should be, came back from a
+    /// restore without it: it counts as new.
+    async fn known(&self, room: &RoomId, keys: &[DedupeKey]) -> Result<HashSet<DedupeKey>, Error> {
+        let mut known = self.tables.known(keys).await?;
+        let now = self.clock.now();
+        let expected = known.values().filter(|remembered| remembered.must_be_in_log(now));
+        let expected: Vec<Position> = expected.map(|remembered| remembered.position.clone()).collect();
+        if !expected.is_empty() {
+            let logged = self.tables.logged(room, &expected).await?;
+            let is_lost = |_: &DedupeKey, remembered: &mut Remembered| {
+                remembered.must_be_in_log(now) && !logged.contains(&remembered.position)
+            };
+            let lost: HashMap<DedupeKey, Remembered> = known.extract_if(is_lost).collect();
+            if !lost.is_empty() {
+                tracing::error!(
+                    { field::ROOM_ID.0 } = %room,
+                    "{} publication ids have no row in the log, as after a restore; their repeats are published again",
+                    lost.len()
+                );
+                self.tables.forget_ids(&lost).await?;
+            }
+        }
+        Ok(known.into_keys().collect())
+    }
+
+    /// Stores the transactions one after the other. What was stored before one that is not is known by then, and the rest is
+    /// planned anew.
+    async fn append_all(&self, head: Head, appends: &[Append], tally: &mut Tally) -> Result<Progress, Error> {
         let mut head = head;
         for append in appends {
-            if let Appended::Stale = self.tables.append(append).await? {
-                return Ok(None);
+            match self.tables.append(append).await? {
+                Appended::Stored => {}
+                Appended::Stale => return Ok(Progress::Raced),
+                Appended::Occupied => return Ok(Progress::Occupied(head.position())),
             }
             head = append.head_after();
             tally.sequenced += append.publications.len() as u64;
@@ -210,7 +266,7 @@ where
             let slowest = append.publications.iter().map(|(publication, _)| took(publication)).max();
             tally.slowest_ms = tally.slowest_ms.max(slowest.unwrap_or_default().as_millis() as u64);
         }
-        Ok(Some(head))
+        Ok(Progress::Done(head))
     }
 
     /// The head of a room. The first append creates that of a room without one.

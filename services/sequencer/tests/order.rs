@@ -265,3 +265,63 @@ async fn what_is_stored_and_what_is_ephemeral_takes_up_the_rate_of_the_room() {
     run(&world, Plan::new()).await;
     assert_eq!(busy_until().await, takes(5), "a repeat takes up nothing");
 }
+
+async fn publish(world: &World, id: &str) {
+    submit(world, samples::submission("lobby", "ada", &[id])).await;
+    let (failed, _) = run(world, Plan::new()).await;
+    assert!(failed.is_empty());
+}
+
+/// A room of three publications that were sequenced an hour ago.
+async fn old_room(world: &World) -> domain::RoomId {
+    for id in ["a", "b", "c"] {
+        publish(world, id).await;
+    }
+    world.clock.advance(std::time::Duration::from_secs(3_600));
+    samples::room("lobby")
+}
+
+#[tokio::test]
+async fn a_head_behind_its_log_goes_on_in_another_epoch_and_kills_no_room() {
+    for lost in [Some(2), None] {
+        let world = World::new();
+        let room = old_room(&world).await;
+        let before = world.store.head(&room).await.unwrap().unwrap();
+        world.store.restore_head(&room, lost);
+        publish(&world, "d").await;
+        let after = world.store.head(&room).await.unwrap().unwrap();
+        let jobs = world.queues.deliveries.bodies();
+        let last = jobs.last().and_then(|job| job.work.range()).unwrap();
+        assert!(after.epoch != before.epoch && after.unsent().is_none(), "{lost:?}");
+        assert_eq!((&last.epoch, last.through), (&after.epoch, after.sequence), "it is delivered in the new epoch");
+        assert_eq!(world.store.log(&room, last, 9, samples::NOW).await.unwrap().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn an_id_without_its_log_row_is_published_again_and_one_with_it_is_not() {
+    let world = World::new();
+    let room = old_room(&world).await;
+    world.store.lose_rows(&room, 1);
+    for _ in 0..2 {
+        publish(&world, "b").await;
+        publish(&world, "c").await;
+        let head = world.store.head(&room).await.unwrap().unwrap();
+        assert_eq!(head.sequence.get(), 4, "c alone is new, and only once");
+        // The queue itself recognises an id for five minutes.
+        world.clock.advance(std::time::Duration::from_secs(3_600));
+    }
+}
+
+#[tokio::test]
+async fn an_id_whose_row_may_not_be_seen_yet_is_a_repeat() {
+    let world = World::new();
+    let room = samples::room("lobby");
+    submit(&world, samples::submission("lobby", "ada", &["a"])).await;
+    let (failed, _) = run(&world, Plan::new().nth(Operation::Dispatch, 1, Fault::Before(How::Unavailable))).await;
+    assert_eq!(failed.len(), 1);
+    world.store.lose_rows(&room, 1);
+    let (failed, _) = run(&world, Plan::new()).await;
+    assert!(failed.is_empty());
+    assert_eq!(world.store.head(&room).await.unwrap().unwrap().sequence.get(), 1);
+}

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use domain::{ConnectionId, DedupeKey, Epoch, RoomId, Sequence, Shard};
+use domain::{ConnectionId, DedupeKey, Epoch, Position, RoomId, Sequence, Shard};
 
 use crate::attributes::{Item, ItemBuilder, Read, Unreadable, s};
 
@@ -120,6 +120,11 @@ pub(crate) fn delivered(room: &RoomId, shard: Shard, epoch: &Epoch) -> Item {
 /// Sort key of a log row: `PUB#<epoch>#<sequence, 20 digits>`, so that text order is the log's.
 pub(crate) fn log_sk(epoch: &Epoch, sequence: Sequence) -> String {
     format!("PUB#{epoch}#{:020}", sequence.get())
+}
+
+/// Key of a log row.
+pub(crate) fn log(room: &RoomId, position: &Position) -> Item {
+    key(room_key(room), log_sk(&position.epoch, position.sequence))
 }
 
 /// Parses the sort key of a log row.

@@ -5,7 +5,10 @@ use std::collections::{HashMap, HashSet};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
 use domain::ports::{Appended, Result, Rooms};
-use domain::{Append, DedupeKey, Epoch, Head, Origin, Publication, Range, RoomId, Sequence, Shard, Shards, Timestamp};
+use domain::{
+    Append, DedupeKey, Epoch, Head, Origin, Position, Publication, Range, Remembered, RoomId, Sequence, Shard, Shards,
+    Timestamp,
+};
 
 use crate::attributes::{Item, Read, Unreadable, n, s};
 use crate::errors::{translate, undone, unreadable};
@@ -81,12 +84,45 @@ impl Rooms for Tables {
         }
     }
 
-    async fn known(&self, keys: &[DedupeKey]) -> Result<HashSet<DedupeKey>> {
+    async fn known(&self, keys: &[DedupeKey]) -> Result<HashMap<DedupeKey, Remembered>> {
+        const OPERATION: &str = "DynamoDB BatchGetItem (dedupe)";
         let by_pk: HashMap<AttributeText, &DedupeKey> =
             keys.iter().map(|key| (pk_text(&keys::dedupe(key)), key)).collect();
         let wanted = by_pk.values().map(|key| keys::dedupe(key)).collect();
-        let items = self.batch_get("DynamoDB BatchGetItem (dedupe)", &self.rooms, wanted).await?;
-        Ok(items.iter().filter_map(|item| by_pk.get(&pk_text(item)).map(|key| (*key).clone())).collect())
+        let items = self.batch_get(OPERATION, &self.rooms, wanted).await?;
+        let known = items.iter().filter_map(|item| Some(((*by_pk.get(&pk_text(item))?).clone(), item)));
+        let read = known.map(|(key, item)| dedupe::from_item(item).map(|remembered| (key, remembered)));
+        let known: std::result::Result<_, Unreadable> = read.collect();
+        known.map_err(|error| unreadable(OPERATION, error))
+    }
+
+    async fn logged(&self, room: &RoomId, positions: &[Position]) -> Result<HashSet<Position>> {
+        const OPERATION: &str = "DynamoDB BatchGetItem (logged)";
+        let wanted: HashMap<String, &Position> =
+            positions.iter().map(|position| (keys::log_sk(&position.epoch, position.sequence), position)).collect();
+        let keys = wanted.values().map(|position| keys::log(room, position)).collect();
+        let items = self.batch_get(OPERATION, &self.rooms, keys).await?;
+        let position = |item: &Item| wanted.get(item.maybe_text(keys::SK)?).map(|position| (*position).clone());
+        Ok(items.iter().filter_map(position).collect())
+    }
+
+    async fn forget_ids(&self, ids: &HashMap<DedupeKey, Remembered>) -> Result<()> {
+        for (key, Remembered { position, .. }) in ids {
+            let call = self
+                .client
+                .delete_item()
+                .table_name(&self.rooms)
+                .set_key(Some(keys::dedupe(key)))
+                .condition_expression("epoch = :epoch AND seq = :seq")
+                .expression_attribute_values(":epoch", s(position.epoch.as_str()))
+                .expression_attribute_values(":seq", n(position.sequence.get()));
+            match call.send().await {
+                Ok(_) => {}
+                Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {}
+                Err(error) => return Err(translate("DynamoDB DeleteItem (dedupe)", &error)),
+            }
+        }
+        Ok(())
     }
 
     async fn append(&self, append: &Append) -> Result<Appended> {
@@ -94,15 +130,15 @@ impl Rooms for Tables {
         let mut actions = vec![self.write_head(append).map_err(|error| undone(OPERATION, error))?];
         for (publication, key) in &append.publications {
             let row = log_row::to_item(&append.room, publication);
-            let remembered = dedupe::to_item(key, publication.sequenced_at);
+            let (position, sequenced_at) = (publication.position.clone(), publication.sequenced_at);
+            let remembered = dedupe::to_item(key, &Remembered { position, sequenced_at });
             for item in [row, remembered] {
                 actions.push(self.put_new(item).map_err(|error| undone(OPERATION, error))?);
             }
         }
         match self.client.transact_write_items().set_transact_items(Some(actions)).send().await {
             Ok(_) => Ok(Appended::Stored),
-            Err(error) if lost_a_race(error.as_service_error()) => Ok(Appended::Stale),
-            Err(error) => Err(translate(OPERATION, &error)),
+            Err(error) => found_instead(error.as_service_error()).ok_or_else(|| translate(OPERATION, &error)),
         }
     }
 
@@ -213,13 +249,21 @@ fn pk_text(item: &Item) -> AttributeText {
     item.maybe_text(keys::PK).unwrap_or_default().to_owned()
 }
 
-/// A condition that did not hold, or another transaction at the same moment: read again.
-fn lost_a_race(error: Option<&TransactWriteItemsError>) -> bool {
+/// What a cancelled append found: a condition that did not hold, or another transaction at the same moment. The reasons stand
+/// in the order of the actions: the head, then a log row and a dedupe row for each publication.
+fn found_instead(error: Option<&TransactWriteItemsError>) -> Option<Appended> {
+    const FAILED: &str = "ConditionalCheckFailed";
     let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error else {
-        return false;
+        return None;
     };
-    let codes = cancelled.cancellation_reasons().iter().filter_map(|reason| reason.code());
-    codes.filter(|code| *code != "None").all(|code| matches!(code, "ConditionalCheckFailed" | "TransactionConflict"))
+    let codes: Vec<&str> =
+        cancelled.cancellation_reasons().iter().map(|reason| reason.code().unwrap_or("None")).collect();
+    if !codes.iter().all(|code| matches!(*code, "None" | FAILED | "TransactionConflict")) {
+        return None;
+    }
+    let is_row = |at: usize| at % 2 == 1;
+    let is_occupied = codes.iter().enumerate().all(|(at, code)| *code == "None" || (*code == FAILED && is_row(at)));
+    Some(if is_occupied { Appended::Occupied } else { Appended::Stale })
 }
 
 impl Tables {

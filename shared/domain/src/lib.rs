@@ -53,7 +53,7 @@ pub use rate::Rate;
 pub use reject::{Code, Reject};
 pub use renewal::{Holding, Renewal, may_renew, renewal, told_apart};
 pub use resume::{Budget, Resume, resume};
-pub use sequencing::{Append, DedupeKey, Head, Origin, plan};
+pub use sequencing::{Append, DedupeKey, Head, Origin, Remembered, plan};
 pub use shard::{Growth, Shard, Shards, growth};
 pub use stale::{LIVENESS_SHARDS, Stale, Suspect, judge, liveness_shard};
 pub use timestamp::Timestamp;

@@ -89,12 +89,15 @@ pub const POSTS_IN_FLIGHT: usize = 60;
 pub const LOG_PAGE_ROWS: usize = 256;
 /// Log rows that the fan-out reads beyond a job's own, to fill its frame: even the largest are one page of a query.
 pub const LOG_ROWS_ALONG: u64 = 32;
-/// Log rows that a replay reads at a time: about what one reply carries of small publications.
+/// Log rows that a replay or a page of history reads at a time at the most.
 pub const REPLAY_PAGE_ROWS: usize = 64;
 /// Time that the fan-out keeps of its deadline, to hand over the members that it did not reach.
 pub const HAND_OVER: Duration = Duration::from_millis(900);
 /// How long a log row is kept.
 pub const RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
+/// A log row is in the table, or not yet expired, for certain only so long after, or before: a transaction is seen item by
+/// item while it is carried out, and clocks differ.
+pub const ROW_IS_VISIBLE: Duration = Duration::from_secs(60);
 /// How long a head is kept after its room's last publication, or a join: a member that returns to a quiet room within half
 /// of it finds the epoch that it knows.
 pub const HEAD_LIFE: Duration = Duration::from_secs(8 * 24 * 60 * 60);
@@ -134,6 +137,9 @@ pub const PRESENCE_PACE: Duration = Duration::from_secs(1);
 pub const PRESENCE_PACE_OF_A_LARGE_ROOM: Duration = Duration::from_secs(5);
 /// A shard that changed is counted again after this: the index knows by then.
 pub const PRESENCE_SETTLES: Duration = Duration::from_secs(5);
+/// A shard that has settled is compared with the index again after each of these: an index may lag longer than
+/// [`PRESENCE_SETTLES`].
+pub const PRESENCE_COMPARED: [Duration; 2] = [Duration::from_secs(25), Duration::from_secs(5 * 60)];
 /// Counts are true this long after the last change.
 pub const PRESENCE_TRUE: Duration = Duration::from_secs(10);
 /// What the stream, its window, and a queue that counts whole seconds may take of that.

@@ -14,9 +14,9 @@ use crate::connection::{Connection, Member};
 use crate::delivery::{Delivery, Probe};
 use crate::membership::Membership;
 use crate::name::{ConnectionId, RoomId};
-use crate::position::{Epoch, Sequence};
+use crate::position::{Epoch, Position, Sequence};
 use crate::publication::{Publication, Submission};
-use crate::sequencing::{Append, DedupeKey, Head};
+use crate::sequencing::{Append, DedupeKey, Head, Remembered};
 use crate::shard::{Shard, Shards};
 use crate::stale::Suspect;
 use crate::timestamp::Timestamp;
@@ -150,6 +150,9 @@ pub enum Appended {
     Stored,
     /// The head is not what it was read as, or a dedupe row stands already: read again.
     Stale,
+    /// The head is as it was read, and a log row stands where one was to be put: a restore brought back items of different
+    /// moments. The epoch cannot go on.
+    Occupied,
 }
 
 /// The rooms' heads, logs and dedupe rows, and how far their shards are.
@@ -164,8 +167,12 @@ pub trait Rooms: Send + Sync {
     fn keep(&self, room: &RoomId, now: Timestamp) -> impl Future<Output = Result<()>> + Send;
     /// Grows the room from `from` to `to` shards, unless their number has changed. A room without a head does not grow.
     fn grow(&self, room: &RoomId, from: Shards, to: Shards) -> impl Future<Output = Result<()>> + Send;
-    /// Those of `keys` that are remembered.
-    fn known(&self, keys: &[DedupeKey]) -> impl Future<Output = Result<HashSet<DedupeKey>>> + Send;
+    /// Those of `keys` that are remembered, read consistently.
+    fn known(&self, keys: &[DedupeKey]) -> impl Future<Output = Result<HashMap<DedupeKey, Remembered>>> + Send;
+    /// Those of `positions` that have a row in the room's log, expired or not, read consistently.
+    fn logged(&self, room: &RoomId, positions: &[Position]) -> impl Future<Output = Result<HashSet<Position>>> + Send;
+    /// Forgets ids, each unless it was used for another position since.
+    fn forget_ids(&self, ids: &HashMap<DedupeKey, Remembered>) -> impl Future<Output = Result<()>> + Send;
     /// One transaction: the head moves on, the publications stand in the log, their ids are remembered.
     fn append(&self, append: &Append) -> impl Future<Output = Result<Appended>> + Send;
     /// Notes that jobs up to `through` are queued, unless somebody noted more or the epoch changed.

@@ -86,6 +86,17 @@ pub struct Check {
     /// Shards that changed, of a look that could not be made when the stream told of them.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub changed: BTreeSet<Shard>,
+    /// Shards whose count has settled and is compared with the index once more.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub compared: BTreeSet<Shard>,
+}
+
+impl Check {
+    /// A look at a room that is due at a moment.
+    #[must_use]
+    pub fn at(room: &RoomId, at: Timestamp) -> Self {
+        Self { room: room.clone(), at, changed: BTreeSet::new(), compared: BTreeSet::new() }
+    }
 }
 
 /// What is next for a room.
@@ -174,6 +185,26 @@ impl Presence {
             told,
         });
         next
+    }
+
+    /// The comparisons that must be queued before this is written, where it comes of a look at `before`: of the shards that
+    /// have settled, with the moments at which they are due. An index that lags longer than a shard takes to settle has hidden
+    /// a change from every look so far.
+    #[must_use]
+    pub fn comparisons(&self, before: &Self, now: Timestamp) -> Vec<(Timestamp, BTreeSet<Shard>)> {
+        let settled: BTreeSet<Shard> =
+            before.dirty.keys().filter(|shard| !self.dirty.contains_key(shard)).copied().collect();
+        if settled.is_empty() {
+            return Vec::new();
+        }
+        limits::PRESENCE_COMPARED.iter().map(|pause| (now.plus(*pause), settled.clone())).collect()
+    }
+
+    /// Those of the shards whose fresh counts are not what was last seen.
+    #[must_use]
+    pub fn differing(&self, counts: &BTreeMap<Shard, u64>) -> BTreeSet<Shard> {
+        let seen = |shard: &Shard| self.census.get(shard).map_or(0, |census| census.members);
+        counts.iter().filter(|(shard, members)| seen(shard) != **members).map(|(shard, _)| *shard).collect()
     }
 
     /// The check that must be queued before this is written, if no earlier one is on its way. Notes that it is.

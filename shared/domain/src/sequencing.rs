@@ -152,6 +152,25 @@ impl DedupeKey {
     }
 }
 
+/// What is remembered of a publication id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remembered {
+    /// Where its publication stands.
+    pub position: Position,
+    /// Since when.
+    pub sequenced_at: Timestamp,
+}
+
+impl Remembered {
+    /// Whether a log without the publication shows that a restore brought back the id alone. A younger row may be on its way
+    /// into the table, and an older one has expired.
+    #[must_use]
+    pub fn must_be_in_log(&self, now: Timestamp) -> bool {
+        let age = now.since(self.sequenced_at);
+        limits::ROW_IS_VISIBLE < age && age + limits::ROW_IS_VISIBLE < limits::RETENTION
+    }
+}
+
 /// One transaction: the head moves on from `head`, and these publications stand in the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Append {

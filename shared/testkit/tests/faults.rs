@@ -9,6 +9,7 @@ use testkit::faults::{Call, Decide, Fault, Faulty, How, Operation, Plan, Sometim
 use testkit::samples;
 
 mod wrapped {
+    use domain::{Generation, RoomId};
     use testkit::contracts::StoreFixture;
     use testkit::faults::{Call, Fault, Faulty};
     use testkit::{World, clock, contract_tests, memory};
@@ -28,6 +29,15 @@ mod wrapped {
 
         fn clock(&self) -> &Self::Clock {
             &self.world.clock
+        }
+
+        fn in_generation(&self, generation: Generation) -> Self::Store {
+            self.world.store.set_generation(generation);
+            self.store.clone()
+        }
+
+        async fn remove_head(&self, room: &RoomId) {
+            self.world.store.restore_head(room, None);
         }
     }
 

@@ -117,6 +117,39 @@ async fn a_count_that_the_index_did_not_know_is_corrected_when_it_has_settled() 
 }
 
 #[tokio::test]
+async fn a_count_that_the_index_did_not_know_for_longer_is_corrected_after_30_s_or_five_minutes() {
+    for (lag_s, corrected_within_s) in [(20, 31), (200, 311)] {
+        let scene = scene().await;
+        let ada = scene.joined("c1", "ada", "lobby").await;
+        scene.settle().await;
+        scene.world.store.set_lag(Lag::Time(Duration::from_secs(lag_s)));
+        scene.joined("c2", "bob", "lobby").await;
+        scene.leave(&ada, "lobby").await;
+        let changed = scene.world.clock.now();
+        scene.settle().await;
+        assert!(scene.believed().1.is_empty(), "the index does not list bob yet, and ada has left");
+        while scene.world.clock.now() < changed.plus(Duration::from_secs(corrected_within_s)) {
+            scene.world.clock.advance(Duration::from_secs(1));
+            scene.checks().await;
+            scene.stream().await;
+        }
+        assert_eq!(scene.believed(), (1, ["bob".to_owned()].into()), "the index lags {lag_s} s");
+    }
+}
+
+#[tokio::test]
+async fn a_comparison_that_finds_nothing_writes_nothing() {
+    let scene = scene().await;
+    scene.joined("c1", "ada", "lobby").await;
+    scene.settle().await;
+    let room = samples::room("lobby");
+    let version = scene.world.store.presence(&room).await.unwrap().version;
+    assert_eq!(scene.world.queues.checks.waiting().len(), limits::PRESENCE_COMPARED.len());
+    scene.settle_and_compare().await;
+    assert_eq!(scene.world.store.presence(&room).await.unwrap().version, version);
+}
+
+#[tokio::test]
 async fn many_changes_at_once_are_one_block_and_changes_in_a_row_at_most_one_a_second() {
     let scene = scene().await;
     for n in 0..50 {
@@ -133,6 +166,7 @@ async fn many_changes_at_once_are_one_block_and_changes_in_a_row_at_most_one_a_s
     assert!(scene.announced().len() <= 1 + 5 + 1, "{} blocks in 5 s", scene.announced().len());
     scene.settle().await;
     assert_eq!(scene.believed().0, 100);
+    scene.settle_and_compare().await;
     assert!(scene.world.queues.checks.waiting().is_empty());
 }
 
@@ -221,7 +255,7 @@ async fn a_check_that_comes_twice_or_is_poison_does_no_harm() {
     let scene = scene().await;
     scene.joined("c1", "ada", "lobby").await;
     scene.settle().await;
-    let check = message(&Check { room: samples::room("lobby"), at: samples::NOW, changed: BTreeSet::new() });
+    let check = message(&Check::at(&samples::room("lobby"), samples::NOW));
     let poison = lambda_kit::batch::Message { body: "{}".to_owned(), ..check.clone() };
     let mut summary = Summary::new("presence");
     let failed = scene.function.handle(vec![vec![check, poison.clone()]], scene.deadline(), &mut summary).await;

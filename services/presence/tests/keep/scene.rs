@@ -93,11 +93,24 @@ impl Scene {
         }
     }
 
-    /// Lets time pass until no check waits any more; how long that took.
+    /// Lets time pass until every shard has settled; how long that took. Comparisons that are due later wait.
     pub(crate) async fn settle(&self) -> Duration {
+        self.pass_time(|check| check.compared.is_empty()).await
+    }
+
+    /// The same until no check waits any more.
+    pub(crate) async fn settle_and_compare(&self) -> Duration {
+        self.pass_time(|_| true).await
+    }
+
+    async fn pass_time(&self, waits_for: impl Fn(&Check) -> bool) -> Duration {
         let begun = self.world.clock.now();
         self.stream().await;
-        while let Some(next) = self.world.queues.checks.waiting().iter().map(|(at, _)| *at).min() {
+        let next = || {
+            let waiting = self.world.queues.checks.waiting();
+            waiting.iter().filter(|(_, check)| waits_for(check)).map(|(at, _)| *at).min()
+        };
+        while let Some(next) = next() {
             self.world.clock.set(next.max(self.world.clock.now()));
             self.checks().await;
             self.stream().await;

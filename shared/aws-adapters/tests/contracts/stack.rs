@@ -6,7 +6,7 @@ use std::time::Duration;
 use aws_adapters::{Account, Queues, Tables, Topics};
 use aws_sdk_sqs::types::Message;
 use domain::ports::Receipt;
-use domain::{Activity, Check, Job, Line, Submission};
+use domain::{Activity, Check, Generation, Job, Line, RoomId, Submission};
 use lambda_kit::SystemClock;
 use local::{Options, Stack};
 use protocol::queue::decode;
@@ -129,6 +129,17 @@ impl StoreFixture for Embedded {
 
     fn clock(&self) -> &SystemClock {
         &SystemClock
+    }
+
+    fn in_generation(&self, generation: Generation) -> Tables {
+        self.tables.clone().in_generation(generation)
+    }
+
+    async fn remove_head(&self, room: &RoomId) {
+        let delete = self.stack.clients().dynamodb.delete_item().table_name("rooms");
+        let key = |name: &str, value: String| (name.to_owned(), aws_sdk_dynamodb::types::AttributeValue::S(value));
+        let key = [key("pk", format!("HEAD#{room}")), key("sk", "HEAD".to_owned())].into();
+        delete.set_key(Some(key)).send().await.unwrap();
     }
 }
 

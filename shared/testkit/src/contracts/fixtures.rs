@@ -9,7 +9,7 @@ use domain::ports::{
     Activities, Charges, Checks, Clock, Connections, Expiries, Gateway, Jobs, Memberships, Receipt, Renewals, Retries,
     Rooms, Submissions,
 };
-use domain::{Activity, Check, ConnectionId, Endpoint, Job, Line, Submission};
+use domain::{Activity, Check, ConnectionId, Endpoint, Generation, Job, Line, RoomId, Submission};
 
 /// The tables. They may be shared with other tests.
 pub trait StoreFixture: Sync {
@@ -22,6 +22,10 @@ pub trait StoreFixture: Sync {
     fn store(&self) -> &Self::Store;
     /// The time it lives in: real where it is real.
     fn clock(&self) -> &Self::Clock;
+    /// The same store, as a deployment of another generation has it.
+    fn in_generation(&self, generation: Generation) -> Self::Store;
+    /// Removes the head of a room and leaves everything else, as a restore of items of different moments may.
+    fn remove_head(&self, room: &RoomId) -> impl Future<Output = ()> + Send;
 }
 
 /// The queues. They are the fixture's own: no other test sends to them or takes from them.

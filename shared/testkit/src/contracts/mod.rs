@@ -152,6 +152,10 @@ macro_rules! contract_tests {
             an_append_to_a_room_without_a_head_creates_it
             an_append_in_another_epoch_replaces_the_one_it_read
             an_append_to_a_head_that_is_gone_is_stale
+            an_append_to_a_position_that_has_a_row_finds_it_occupied
+            an_id_remembers_its_position_and_whether_that_is_in_the_log
+            ids_are_forgotten_unless_they_were_used_for_another_position
+            a_head_of_an_older_generation_goes_on_in_another_epoch
             an_append_that_read_another_sequence_stores_nothing
             an_append_that_read_another_epoch_stores_nothing
             an_append_that_read_another_size_stores_nothing

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use domain::ports::Receipt;
-use domain::{Check, Endpoint, Job, Line, Submission};
+use domain::{Check, Endpoint, Generation, Job, Line, RoomId, Submission};
 
 use super::fixtures::{ChecksFixture, GatewayFixture, Peer, QueuesFixture, StoreFixture, Taken, Told, TopicFixture};
 use super::scene::unique;
@@ -22,6 +22,15 @@ impl StoreFixture for World {
 
     fn clock(&self) -> &TurnedClock {
         &self.clock
+    }
+
+    fn in_generation(&self, generation: Generation) -> memory::Store {
+        self.store.set_generation(generation);
+        self.store.clone()
+    }
+
+    async fn remove_head(&self, room: &RoomId) {
+        self.store.restore_head(room, None);
     }
 }
 

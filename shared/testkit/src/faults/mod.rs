@@ -120,7 +120,7 @@ operations! {
     Memberships { Join Leave RoomsOf Page Count MembersAmong }
     Renewals { Standing Renew Holdings Extend }
     Expiries { Expired }
-    Rooms { Head Heads Create Keep Grow Known Append MarkSent Delivered MarkDelivered Log LogBackwards }
+    Rooms { Head Heads Create Keep Grow Known Logged ForgetIds Append MarkSent Delivered MarkDelivered Log LogBackwards }
     Submissions { Submit }
     DeadLetters { BuryLetter }
     Jobs { Dispatch }

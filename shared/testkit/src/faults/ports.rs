@@ -11,7 +11,8 @@ use domain::ports::{
 };
 use domain::{
     Append, Connection, ConnectionId, DedupeKey, Delivery, Endpoint, Epoch, Head, Holding, Identity, Job, Member,
-    Membership, Probe, Publication, Range, RoomId, Sequence, Shard, Shards, Submission, Suspect, Timestamp,
+    Membership, Position, Probe, Publication, Range, Remembered, RoomId, Sequence, Shard, Shards, Submission, Suspect,
+    Timestamp,
 };
 
 use super::{Decide, Fault, Faulty, How, Operation};
@@ -125,8 +126,16 @@ impl<P: Rooms, F: Decide> Rooms for Faulty<P, F> {
         self.call_at_once(Operation::Grow, self.port.grow(room, from, to)).await
     }
 
-    async fn known(&self, keys: &[DedupeKey]) -> Result<HashSet<DedupeKey>> {
+    async fn known(&self, keys: &[DedupeKey]) -> Result<HashMap<DedupeKey, Remembered>> {
         self.call_at_once(Operation::Known, self.port.known(keys)).await
+    }
+
+    async fn logged(&self, room: &RoomId, positions: &[Position]) -> Result<HashSet<Position>> {
+        self.call_at_once(Operation::Logged, self.port.logged(room, positions)).await
+    }
+
+    async fn forget_ids(&self, ids: &HashMap<DedupeKey, Remembered>) -> Result<()> {
+        self.call_at_once(Operation::ForgetIds, self.port.forget_ids(ids)).await
     }
 
     async fn append(&self, append: &Append) -> Result<Appended> {

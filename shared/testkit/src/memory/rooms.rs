@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use domain::ports::{Appended, Result, Rooms};
 use domain::{
-    Append, DedupeKey, Epoch, Generation, Head, Origin, Position, Publication, Range, RoomId, Sequence, Shard, Shards,
-    Timestamp, limits,
+    Append, DedupeKey, Epoch, Generation, Head, Origin, Position, Publication, Range, Remembered, RoomId, Sequence,
+    Shard, Shards, Timestamp, limits,
 };
 
 use super::bugs::Bug;
@@ -76,11 +76,28 @@ impl Rooms for Store {
         Ok(())
     }
 
-    async fn known(&self, keys: &[DedupeKey]) -> Result<HashSet<DedupeKey>> {
+    async fn known(&self, keys: &[DedupeKey]) -> Result<HashMap<DedupeKey, Remembered>> {
         self.reads_keys(keys.len());
         let state = self.lock();
-        let known = keys.iter().filter(|key| state.knows(key, self.bug()));
-        Ok(known.cloned().collect())
+        let known = keys.iter().filter_map(|key| Some((key.clone(), state.remembered(key, self.bug())?.clone())));
+        Ok(known.collect())
+    }
+
+    async fn logged(&self, room: &RoomId, positions: &[Position]) -> Result<HashSet<Position>> {
+        self.reads_keys(positions.len());
+        let state = self.lock();
+        let is_logged = |at: &&Position| state.rooms.get(room).is_some_and(|room| room.has_row(at));
+        Ok(positions.iter().filter(is_logged).cloned().collect())
+    }
+
+    async fn forget_ids(&self, ids: &HashMap<DedupeKey, Remembered>) -> Result<()> {
+        let mut state = self.lock();
+        for (key, Remembered { position, .. }) in ids {
+            if state.dedupe.get(key).is_some_and(|stands| stands.position == *position) {
+                state.dedupe.remove(key);
+            }
+        }
+        Ok(())
     }
 
     async fn append(&self, append: &Append) -> Result<Appended> {
@@ -218,24 +235,29 @@ impl State {
         self.rooms.get_mut(room)?.head.as_mut()
     }
 
-    fn knows(&self, key: &DedupeKey, bug: Option<Bug>) -> bool {
+    fn remembered(&self, key: &DedupeKey, bug: Option<Bug>) -> Option<&Remembered> {
         match bug {
-            Some(Bug::NoDedupe) => false,
+            Some(Bug::NoDedupe) => None,
             Some(Bug::DedupeWithoutPublisher) => {
-                self.dedupe.keys().any(|known| known.room == key.room && known.id == key.id)
+                let same = |(known, _): &(&DedupeKey, _)| known.room == key.room && known.id == key.id;
+                self.dedupe.iter().find(same).map(|(_, remembered)| remembered)
             }
-            _ => self.dedupe.contains_key(key),
+            _ => self.dedupe.get(key),
         }
     }
 
     fn append(&mut self, append: &Append, bug: Option<Bug>) -> Appended {
-        let repeats = append.publications.iter().any(|(_, key)| self.knows(key, bug));
+        let repeats = append.publications.iter().any(|(_, key)| self.remembered(key, bug).is_some());
         let deployed = self.generation;
         let room = self.rooms.entry(append.room.clone()).or_default();
         let generation = deployed.max(room.generation).max(append.head.generation);
         if repeats || !room.stands_at(&append.head, bug) {
             self.conditions_failed += 1;
             return Appended::Stale;
+        }
+        if append.publications.iter().any(|(publication, _)| room.has_row(&publication.position)) {
+            self.conditions_failed += 1;
+            return if bug == Some(Bug::OccupiedIgnored) { Appended::Stale } else { Appended::Occupied };
         }
         let mut after = append.head_after();
         // How far jobs are queued is not conditioned on; another epoch begins with what the head was read as.
@@ -248,9 +270,9 @@ impl State {
         room.head = Some(Head { generation, ..after });
         for (publication, key) in &append.publications {
             let Position { epoch, sequence } = publication.position.clone();
-            let log = room.log.entry(epoch).or_default();
-            log.insert(sequence, publication.clone());
-            self.dedupe.insert(key.clone(), publication.sequenced_at);
+            room.log.entry(epoch).or_default().insert(sequence, publication.clone());
+            let (position, sequenced_at) = (publication.position.clone(), publication.sequenced_at);
+            self.dedupe.insert(key.clone(), Remembered { position, sequenced_at });
         }
         Appended::Stored
     }
@@ -279,6 +301,30 @@ impl Room {
         if let Some(head) = &mut self.head {
             head.sequence = Sequence::new(head.sequence.get().saturating_sub(lost));
             head.sent = head.sent.min(head.sequence);
+        }
+    }
+
+    fn has_row(&self, Position { epoch, sequence }: &Position) -> bool {
+        self.log.get(epoch).is_some_and(|log| log.contains_key(sequence))
+    }
+
+    /// Moves the head back by so many positions, or removes it, and leaves everything else as it is, in the same generation.
+    pub(super) fn restore_head(&mut self, lost: Option<u64>) {
+        match (&mut self.head, lost) {
+            (Some(head), Some(lost)) => {
+                head.sequence = Sequence::new(head.sequence.get().saturating_sub(lost));
+                head.sent = head.sent.min(head.sequence);
+            }
+            (head, None) => *head = None,
+            (None, Some(_)) => {}
+        }
+    }
+
+    /// Removes the last rows of the log, and leaves everything else as it is.
+    pub(super) fn lose_rows(&mut self, lost: u64) {
+        let Some(Head { epoch, sequence, .. }) = &self.head else { return };
+        if let Some(log) = self.log.get_mut(epoch) {
+            log.retain(|at, _| at.get() + lost <= sequence.get());
         }
     }
 

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::ports::{Clock, Result};
 use domain::{
-    Change, Connection, ConnectionId, DedupeKey, Generation, Head, Identity, Membership, Presence, Publication, RoomId,
-    Shard, Timestamp, limits,
+    Change, Connection, ConnectionId, DedupeKey, Generation, Head, Identity, Membership, Presence, Publication,
+    Remembered, RoomId, Shard, Timestamp, limits,
 };
 
 use super::bugs::Bug;
@@ -37,8 +37,7 @@ pub(super) struct State {
     pub(super) connections: BTreeMap<ConnectionId, Slot>,
     pub(super) memberships: BTreeMap<ConnectionId, BTreeMap<RoomId, Membership>>,
     pub(super) rooms: HashMap<RoomId, Room>,
-    /// What is remembered, since when.
-    pub(super) dedupe: HashMap<DedupeKey, Timestamp>,
+    pub(super) dedupe: HashMap<DedupeKey, Remembered>,
     pub(super) presences: HashMap<RoomId, Presence>,
     /// What the stream of the connections has not told yet.
     pub(super) changes: Vec<Change>,
@@ -159,6 +158,20 @@ impl Store {
         }
     }
 
+    /// Restores the head of a room alone, `lost` publications ago, or not at all: its log stands beyond it.
+    pub fn restore_head(&self, room: &RoomId, lost: Option<u64>) {
+        if let Some(room) = self.lock().rooms.get_mut(room) {
+            room.restore_head(lost);
+        }
+    }
+
+    /// Restores a room without the last rows of its log: their ids are remembered, and the head is beyond them.
+    pub fn lose_rows(&self, room: &RoomId, lost: u64) {
+        if let Some(room) = self.lock().rooms.get_mut(room) {
+            room.lose_rows(lost);
+        }
+    }
+
     /// The generation of every function from now on: heads of older ones are read in another epoch.
     pub fn set_generation(&self, generation: Generation) {
         self.lock().generation = generation;
@@ -263,7 +276,7 @@ impl State {
             self.remove_membership(&membership.member.connection, &membership.room, now);
         }
         self.rooms.values_mut().for_each(|room| room.sweep_expired(now));
-        self.dedupe.retain(|_, since| lives(*since, limits::DEDUPE));
+        self.dedupe.retain(|_, remembered| lives(remembered.sequenced_at, limits::DEDUPE));
     }
 
     pub(super) fn all_memberships(&self) -> impl Iterator<Item = &Membership> {

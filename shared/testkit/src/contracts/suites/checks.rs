@@ -1,6 +1,5 @@
 //! Promises of [`Checks`]: a check comes, and not before it is due.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use domain::ports::{Checks, Clock};
@@ -40,7 +39,7 @@ pub async fn a_part_of_a_second_is_a_second(fixture: &impl ChecksFixture) {
 }
 
 fn check(room: RoomId) -> Check {
-    Check { room, at: samples::NOW, changed: BTreeSet::new() }
+    Check::at(&room, samples::NOW)
 }
 
 async fn take(fixture: &impl ChecksFixture, count: usize) -> Vec<Check> {

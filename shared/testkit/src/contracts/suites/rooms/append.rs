@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use domain::ports::{Appended, Clock, Rooms};
-use domain::{Append, DedupeKey, Generation, Head, RoomId, Sequence, Shards, limits};
+use domain::{Append, DedupeKey, Generation, Head, Position, RoomId, Sequence, Shards, limits};
 use futures::future::join_all;
 
 use super::{
@@ -87,6 +87,68 @@ pub async fn an_append_that_read_another_size_stores_nothing(fixture: &impl Stor
     let first = append_new(fixture, &room, &head, 3).await;
     let read = Head { shards: Shards::new(2), ..first.head_after() };
     is_stale(fixture, &append_to(fixture, &room, &read, 2), &first).await;
+}
+
+pub async fn an_append_to_a_position_that_has_a_row_finds_it_occupied(fixture: &impl StoreFixture) {
+    let (room, head) = created(fixture).await;
+    let first = append_new(fixture, &room, &head, 3).await;
+    fixture.remove_head(&room).await;
+    let head = fixture.store().create(&room, &epoch(), fixture.clock().now()).await.unwrap();
+    let mut append = append_to(fixture, &room, &head, 2);
+    rename(&mut append, "again");
+    assert_eq!(fixture.store().append(&append).await.unwrap(), Appended::Occupied);
+    assert_eq!(fixture.store().head(&room).await.unwrap(), Some(head.clone()));
+    assert_eq!(known(fixture, &keys(&append)).await, HashSet::new());
+    assert_eq!(whole_log(fixture, &room).await, publications(&[first]));
+    let mut renewed = append_to(fixture, &room, &head.renewed(other_epoch()), 2);
+    rename(&mut renewed, "renewed");
+    assert_eq!(fixture.store().append(&renewed).await.unwrap(), Appended::Stored);
+}
+
+pub async fn an_id_remembers_its_position_and_whether_that_is_in_the_log(fixture: &impl StoreFixture) {
+    let (room, head) = created(fixture).await;
+    let append = append_new(fixture, &room, &head, 2).await;
+    let known = fixture.store().known(&keys(&append)).await.unwrap();
+    let positions: Vec<Position> = append.publications.iter().map(|(row, _)| row.position.clone()).collect();
+    for ((publication, key), position) in append.publications.iter().zip(&positions) {
+        assert_eq!(known[key].position, *position);
+        assert_eq!(known[key].sequenced_at.as_s(), publication.sequenced_at.as_s());
+    }
+    let elsewhere = Position { epoch: other_epoch(), ..positions[0].clone() };
+    let beyond = Position { sequence: Sequence::new(3), ..positions[0].clone() };
+    let asked = [positions.clone(), vec![elsewhere, beyond]].concat();
+    let logged = fixture.store().logged(&room, &asked).await.unwrap();
+    assert_eq!(logged, positions.into_iter().collect());
+    assert!(fixture.store().logged(&room, &[]).await.unwrap().is_empty());
+}
+
+pub async fn ids_are_forgotten_unless_they_were_used_for_another_position(fixture: &impl StoreFixture) {
+    let (room, head) = created(fixture).await;
+    let append = append_new(fixture, &room, &head, 2).await;
+    let mut ids = fixture.store().known(&keys(&append)).await.unwrap();
+    let [forgotten, kept] = keys(&append).try_into().unwrap();
+    ids.get_mut(&kept).unwrap().position.epoch = other_epoch();
+    fixture.store().forget_ids(&ids).await.unwrap();
+    assert_eq!(known(fixture, &[forgotten, kept.clone()]).await, HashSet::from([kept]));
+    fixture.store().forget_ids(&ids).await.unwrap();
+}
+
+pub async fn a_head_of_an_older_generation_goes_on_in_another_epoch(fixture: &impl StoreFixture) {
+    let (room, head) = created(fixture).await;
+    let first = append_new(fixture, &room, &head, 3).await;
+    let restored = fixture.in_generation(Generation::new(2));
+    let read = restored.head(&room).await.unwrap().unwrap();
+    assert_eq!(read, first.head_after().in_generation(Generation::new(2)));
+    assert!(read.epoch != head.epoch && read.sequence.get() == 3 && read.unsent().is_none());
+    assert_eq!(restored.heads(std::slice::from_ref(&room)).await.unwrap()[&room], read);
+    let mut second = append_to(fixture, &room, &read, 2);
+    rename(&mut second, "restored");
+    assert_eq!(restored.append(&second).await.unwrap(), Appended::Stored);
+    // A function that still has the older generation follows as soon as anything was published.
+    for generation in [2, 0] {
+        let store = fixture.in_generation(Generation::new(generation));
+        assert_eq!(store.head(&room).await.unwrap(), Some(second.head_after()), "generation {generation}");
+    }
 }
 
 pub async fn an_append_that_repeats_an_id_stores_nothing(fixture: &impl StoreFixture) {

@@ -55,7 +55,7 @@ async fn whole_log(fixture: &impl StoreFixture, room: &RoomId) -> Vec<Publicatio
 }
 
 async fn known(fixture: &impl StoreFixture, keys: &[DedupeKey]) -> HashSet<DedupeKey> {
-    fixture.store().known(keys).await.unwrap()
+    fixture.store().known(keys).await.unwrap().into_keys().collect()
 }
 
 fn keys(append: &Append) -> Vec<DedupeKey> {
