@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::{Epoch, Sequence};
+use domain::{Epoch, Position, Sequence};
 use protocol::block::{Block, Message};
 
 use super::times::{HELD_BYTES, HELD_MESSAGES};
@@ -47,6 +47,16 @@ impl Held {
         let message = self.messages.remove(&sequence.get())?;
         self.bytes -= size_bytes(&message).min(self.bytes);
         Some(message)
+    }
+
+    /// The place before the first of the messages that are held one after the other up to `head`; none if `head` is not held.
+    pub(super) fn begins_after(&self, head: &Position) -> Option<Sequence> {
+        let is_held = |at: &u64| self.messages.contains_key(at);
+        if self.epoch.as_ref() != Some(&head.epoch) || !is_held(&head.sequence.get()) {
+            return None;
+        }
+        let below = (1..head.sequence.get()).rev().take_while(is_held).count();
+        Some(Sequence::new(head.sequence.get() - below as u64).before())
     }
 
     /// Lets go of what is at or below a position.

@@ -177,8 +177,10 @@ impl Room {
             && head.sequence <= at.sequence
     }
 
-    /// Begins anew where the room stands.
+    /// Begins anew where the room stands. What came live and is held up to there was not missed.
     fn rebase(&mut self, head: Position, events: &mut Vec<Event>) {
+        let begins_after = self.held.begins_after(&head).filter(|_| self.position.is_some());
+        let head = Position { sequence: begins_after.unwrap_or(head.sequence), ..head };
         if let Some(from) = self.position.replace(head.clone()) {
             self.replayed = None;
             events.push(Event::Missed { room: self.name.clone(), from, to: head.clone() });

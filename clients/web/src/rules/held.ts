@@ -38,6 +38,13 @@ export function hold(held: Held, block: Block): void {
   }
 }
 
+/** The place before the messages that are held one after the other up to `head`; `head` itself if it is not held. */
+export function beginsAfter(held: Held, head: Position): Position {
+  let { seq } = head;
+  if (held.ep === head.ep) while (held.messages.has(seq)) seq--;
+  return { ep: head.ep, seq };
+}
+
 /** Removes a held message. */
 export function removeHeld(held: Held, seq: number): WireMessage | undefined {
   const message = held.messages.get(seq);

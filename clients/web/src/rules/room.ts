@@ -5,7 +5,7 @@
  * the position is delivered. A message beyond is held until the gap is filled, by a late block or by the log.
  */
 
-import { clearHeld, dropThrough, emptyHeld, hold, removeHeld, type Held } from "./held.js";
+import { beginsAfter, clearHeld, dropThrough, emptyHeld, hold, removeHeld, type Held } from "./held.js";
 import { BEHIND_MS, HOLD_JITTER_MS, HOLD_MS } from "./times.js";
 import type { Block, Chance, Emit, Joined, Message, Position, WireMessage } from "./types.js";
 
@@ -139,13 +139,14 @@ function hasAll({ at }: Room, since: Position | undefined, head: Position): bool
   );
 }
 
-/** Begins again where the room stands. */
+/** Begins again where the room stands. What arrived live and is held up to there was not missed. */
 function rebase(room: Room, head: Position, emit: Emit): void {
   const from = room.at;
-  room.at = head;
+  const to = from ? beginsAfter(room.held, head) : head;
+  room.at = to;
   if (from) {
     room.replayed = undefined;
-    emit({ type: "missed", room: room.name, from, to: head });
+    emit({ type: "missed", room: room.name, from, to });
   }
   if (room.held.ep !== head.ep) clearHeld(room.held);
   drain(room, emit);

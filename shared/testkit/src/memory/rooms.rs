@@ -260,9 +260,9 @@ impl State {
             return if bug == Some(Bug::OccupiedIgnored) { Appended::Stale } else { Appended::Occupied };
         }
         let mut after = append.head_after();
-        // How far jobs are queued is not conditioned on; another epoch begins with what the head was read as.
+        // How far jobs are queued is not conditioned on; another epoch begins with the head as it was read.
         if let (Origin::Stored, Some(head)) = (&append.head.origin, &room.head) {
-            after.sent = head.sent;
+            (after.sent, after.shards) = (head.sent, head.shards);
         }
         if bug == Some(Bug::SentBeforeJobs) {
             after.sent = after.sequence;
