@@ -196,7 +196,7 @@ impl Member {
         findings.into_iter()
     }
 
-    /// Positions follow each other, but where the application was told of a gap; it was told of exactly one, into another epoch.
+    /// Positions follow each other, but where the client reported a gap. It must have reported exactly one, into another epoch.
     fn gaps(&self) -> Vec<String> {
         let (mut findings, mut at, mut began_anew) = (Vec::new(), None::<Position>, 0);
         for event in locked(&self.events).iter() {
@@ -220,7 +220,7 @@ impl Member {
             }
         }
         if began_anew != 1 {
-            findings.push(format!("was told {began_anew} times that the room began anew"));
+            findings.push(format!("got {began_anew} reports that the room began anew"));
         }
         findings
     }
@@ -277,7 +277,7 @@ impl std::fmt::Display for Report {
         match findings.as_slice() {
             [] => write!(
                 f,
-                "PASS: each member was told of one gap, has every publication after the restore once and in order, and stands at the head"
+                "PASS: each member got one report of a gap, has every publication after the restore once and in order, and stands at the head"
             ),
             _ => {
                 findings.iter().try_for_each(|finding| writeln!(f, "  {finding}"))?;

@@ -417,7 +417,7 @@ async fn a_head_outlives_a_member_that_joins_and_is_written_only_when_less_than_
 }
 
 #[tokio::test]
-async fn a_room_that_comes_back_after_its_head_expired_has_another_epoch_and_tells_who_knew_the_older_one() {
+async fn a_room_that_comes_back_after_its_head_expired_has_another_epoch_and_is_recovered_false() {
     let world = World::new();
     publish(&world, "lobby", &[1; 3]).await;
     world.clock.advance(domain::limits::HEAD_LIFE);
@@ -432,7 +432,7 @@ async fn a_room_that_comes_back_after_its_head_expired_has_another_epoch_and_tel
 }
 
 #[tokio::test]
-async fn whoever_is_ahead_of_a_restored_room_is_told_in_a_pong_and_by_a_resume() {
+async fn a_client_ahead_of_a_restored_room_learns_it_from_a_pong_and_from_a_resume() {
     let world = World::new();
     publish(&world, "lobby", &[1; 7]).await;
     let room = samples::room("lobby");
@@ -462,7 +462,7 @@ async fn whoever_is_ahead_of_a_restored_room_is_told_in_a_pong_and_by_a_resume()
 }
 
 #[tokio::test]
-async fn a_client_ahead_of_its_room_in_the_same_epoch_is_told_to_ask() {
+async fn a_pong_makes_a_client_ahead_of_its_room_ask() {
     let world = World::new();
     publish(&world, "lobby", &[1; 4]).await;
     let ada = world.connect("c1", "ada").await;

@@ -31,8 +31,8 @@ const ROWS_OF_UNKNOWN_SIZE: usize = 2;
 /// Rows read next for each row read so far: rows may become larger than those before.
 const ROWS_FOR_EACH_READ: usize = 4;
 
-/// The bytes left of a reply that carries log rows, and how large its rows are so far. It says how many rows to read, so
-/// that a reply reads little more than it carries.
+/// The bytes left of a reply that carries log rows, and how large its rows are so far. From both follows how many rows to
+/// read, so that a reply reads little more than it carries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Budget {
     left_bytes: usize,

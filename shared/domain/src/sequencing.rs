@@ -58,8 +58,8 @@ impl Head {
         }
     }
 
-    /// The head of a room that has none, for a function that only reads. Its epoch is no room's, so whoever resumes from it
-    /// is told that it missed something.
+    /// The head of a room that has none, for a function that only reads. Its epoch is no room's: a resume from it recovers
+    /// nothing.
     #[must_use]
     pub fn none(room: &RoomId) -> Self {
         Self::new(room, Epoch::none())

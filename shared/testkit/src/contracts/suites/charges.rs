@@ -78,7 +78,7 @@ pub async fn who_is_charged_is_alive_and_otherwise_as_before(fixture: &impl Stor
 pub async fn what_is_appended_takes_up_the_rate_of_its_room(fixture: &impl StoreFixture) {
     let (room, now) = (unique_room(), fixture.clock().now());
     assert_eq!(fixture.store().room_busy_until(&room).await.unwrap(), Timestamp::default());
-    let head = fixture.store().create(&room, &samples::epoch("k7QfA1"), samples::NOW).await.unwrap();
+    let head = fixture.store().create(&room, &samples::epoch("k7QfA1"), fixture.clock().now()).await.unwrap();
     let append = samples::append(&room, &head, &vec![samples::data("1"); 3], now);
     fixture.store().append(&append).await.unwrap();
     let until = now.plus(limits::ROOM_RATE.takes(3));
@@ -91,7 +91,7 @@ pub async fn what_is_not_stored_takes_up_the_rate_of_a_room_and_never_gives_it_b
     let later = now.plus(Duration::from_millis(5));
     fixture.store().note_room_busy(&room, now).await.unwrap();
     assert_eq!(fixture.store().head(&room).await.unwrap(), None, "no room comes of it");
-    let head = fixture.store().create(&room, &samples::epoch("k7QfA1"), samples::NOW).await.unwrap();
+    let head = fixture.store().create(&room, &samples::epoch("k7QfA1"), fixture.clock().now()).await.unwrap();
     for (until, noted) in [(now, now), (later, later), (now, later)] {
         fixture.store().note_room_busy(&room, until).await.unwrap();
         assert_eq!(fixture.store().head(&room).await.unwrap(), Some(Head { busy_until: noted, ..head.clone() }));
