@@ -216,8 +216,7 @@ impl Cli {
         Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
     }
 
-    /// Whether what is written to standard error may have colours: on a terminal, unless `--no-color` or `NO_COLOR`
-    /// says otherwise.
+    /// Whether standard error may have colours: on a terminal, without `--no-color` and without `NO_COLOR`.
     #[must_use]
     pub fn has_colours(&self) -> bool {
         let no_colours = self.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
@@ -276,7 +275,7 @@ impl Cli {
             let here = std::env::current_dir().unwrap_or_default();
             let found = here.ancestors().map(|folder| folder.join(TOPOLOGY)).find(|file| file.is_file());
             match found {
-                // As short as it can be said.
+                // The short form, for messages.
                 Some(file) if file == here.join(TOPOLOGY) => PathBuf::from(TOPOLOGY),
                 Some(file) => file,
                 None => PathBuf::from(TOPOLOGY),

@@ -42,7 +42,7 @@ pub enum Error {
     Unwritable {
         /// The file.
         file: PathBuf,
-        /// What the system said.
+        /// The system's reason.
         source: std::io::Error,
     },
     /// The data folder or the database in it cannot be used.

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use clap::Args;
 
-/// Loopback answers at once, or nobody is there.
+/// Loopback answers at once, or nothing listens.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
-/// Where the stack says which variables it gives to commands that run beside it.
+/// The address with the variables of commands that run beside the stack.
 const PATH: &str = "/_local/env";
 
 /// Which stack is asked.

@@ -40,7 +40,7 @@ pub async fn check(target: &Target) -> Result<(), Refusal> {
     let handshake = client_async_tls_with_config(request, stream, None, None);
     match timeout_at(deadline, handshake).await {
         Ok(Ok((mut socket, _))) => {
-            // Whether it closes in peace says nothing about a run.
+            // How the connection closes is of no consequence for a run.
             let _ = timeout_at(deadline, async {
                 socket.send(Message::Close(None)).await?;
                 while let Some(Ok(_)) = socket.next().await {}
@@ -208,7 +208,7 @@ mod tests {
                     let _ = stream.read(&mut buffer).await;
                     let _ = stream.write_all(answer).await;
                     if answer.is_empty() {
-                        // It listens, and never says anything.
+                        // It listens and never answers.
                         while stream.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
                     }
                 });

@@ -58,7 +58,7 @@ pub struct OpenConnection {
     /// The client's `User-Agent` header.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_agent: Option<String>,
-    /// What the authorizer said of the client: `requestContext.authorizer`.
+    /// The authorizer's context: `requestContext.authorizer`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub authorizer: Option<Box<RawValue>>,
 }

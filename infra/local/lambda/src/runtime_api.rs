@@ -95,8 +95,7 @@ async fn answer(
     }
 }
 
-/// A browser sends the request, or a name that somebody made resolve to this machine: a web page must not take an
-/// invocation away. Runtimes send neither header, and the address as it stands in their environment.
+/// A browser sends the request, or its `Host` is a foreign name: a web page must not take an invocation away. Runtimes send neither header, and the address as it stands in their environment.
 fn is_foreign(headers: &HeaderMap, address: SocketAddr) -> bool {
     let is_browser = headers.contains_key(ORIGIN) || headers.contains_key("sec-fetch-site");
     is_browser || headers.get(HOST).is_none_or(|host| host != address.to_string().as_str())

@@ -85,7 +85,7 @@ impl Inspector {
         watch::of_gateway(&self.shared.feed, happening, caller_of);
     }
 
-    /// Says what is to be looked into, once the stack is whole.
+    /// Sets what is looked into, once the stack is whole.
     pub(crate) fn attach(&self, inspected: Inspected) {
         drop(self.shared.stack.set(inspected));
     }

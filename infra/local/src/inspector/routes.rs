@@ -20,7 +20,7 @@ use crate::aws::answer::{Answer, plain, with_type};
 /// A whole answer, or one that goes on.
 pub(crate) type Body = Either<Full<Bytes>, UnsyncBoxBody<Bytes, Infallible>>;
 
-/// Messages, connections and lines of one answer, unless `limit` says otherwise.
+/// Messages, connections and lines of one answer, unless `limit` is another number.
 const LIMIT: usize = 100;
 /// The most that `limit` may ask for: one answer has some megabytes then.
 const LARGEST_LIMIT: usize = 10_000;
@@ -127,7 +127,8 @@ fn last_event_id(headers: &HeaderMap) -> Option<u64> {
     headers.get("last-event-id")?.to_str().ok()?.parse().ok()
 }
 
-/// Version 1 of the AWS CLI asks AWS itself for SQS, whatever `AWS_ENDPOINT_URL` says, unless the option is given.
+/// Version 1 of the AWS CLI sends calls of SQS to AWS itself, whatever `AWS_ENDPOINT_URL` is, unless the option names
+/// the endpoint.
 const CLI: &str = "aws() { command aws --endpoint-url \"$AWS_ENDPOINT_URL\" \"$@\"; }\n";
 
 /// The variables of a command beside the stack, for a shell.

@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 
 use crate::harness::{PATIENCE, Running, start, start_with};
 
-/// A function that writes down each message, and a queue that nobody reads.
+/// A function that writes down each message, and a queue without a reader.
 const WITNESSED: &str = "
 websocket:
   route_selection_expression: $request.body.action

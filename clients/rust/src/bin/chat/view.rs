@@ -46,7 +46,7 @@ fn is_loopback(url: &str) -> bool {
     ["localhost", "127.", "[::1]"].iter().any(|own| host.starts_with(own))
 }
 
-/// What an event means for whoever sits here; `None` if nothing. [`offline`] has the words for a lost connection.
+/// The line that an event adds to the screen; `None` if it adds none. [`offline`] has the words for a lost connection.
 pub(crate) fn status(event: &Event) -> Option<Line> {
     Some(Line::Status(match event {
         Event::Online => "connected".to_owned(),
