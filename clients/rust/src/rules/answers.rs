@@ -39,7 +39,9 @@ impl Client {
             Ok(ServerFrame::Answer(answer)) if primary => self.answer(answer, now_ms),
             Ok(ServerFrame::System(System::Pong { behind })) if primary => self.pong(behind, now_ms),
             Ok(ServerFrame::System(System::Bye { code, retry })) => self.bye(primary, code, retry, now_ms),
-            Ok(ServerFrame::System(System::Joined { room, at })) => self.joined_by_server(room, at, now_ms),
+            Ok(ServerFrame::System(System::Joined { room, at })) => {
+                self.joined_by_server(room, at, primary, now_ms);
+            }
             Ok(ServerFrame::System(System::Left { room, code })) => self.left_by_server(&room, code),
             // On the connection before: its successor has asked again.
             Ok(ServerFrame::Answer(_) | ServerFrame::System(_)) => {}
@@ -117,13 +119,19 @@ impl Client {
     }
 
     /// A backend has made this connection a member: the room is heard from there on, and nothing has to be asked. The
-    /// membership ends with the connection; whether the room can be joined again is for the token to say.
-    fn joined_by_server(&mut self, name: RoomId, at: Position, now_ms: u64) {
+    /// membership ends with the connection; whether the room can be joined again is for the token to say. If the connection
+    /// is being replaced, its successor asks at once, from that position.
+    fn joined_by_server(&mut self, name: RoomId, at: Position, primary: bool, now_ms: u64) {
         let known = self.rooms.contains_key(&name);
         if known || self.rooms.len() >= limits::ROOMS_PER_CONNECTION {
             return;
         }
-        self.rooms.insert(name.clone(), Room::joined(name.clone(), at.clone(), now_ms));
+        let mut room = Room::joined(name.clone(), at.clone(), now_ms);
+        if !primary {
+            room.ask = Ask::At(now_ms);
+            self.unsettle(name.clone());
+        }
+        self.rooms.insert(name.clone(), room);
         self.event(Event::Joined { room: name, head: at, members: None });
     }
 

@@ -1,14 +1,24 @@
-//! Chance from a seed: the same seed gives the same client.
+//! The random numbers of a client: from a seed, or from the caller. The same numbers give the same client.
+
+use std::fmt::Debug;
 
 use super::times::{BACKOFF_BASE_MS, BACKOFF_CAP_MS};
+
+/// Draws the random numbers of a client.
+pub trait Draw: Debug + Send + Sync {
+    /// A number from 0 to `most`, both included.
+    fn up_to(&mut self, most: u64) -> u64;
+}
 
 /// SplitMix64: small, and the same in every version.
 /// Source: Steele, Lea, Flood: Fast splittable pseudorandom number generators (OOPSLA 2014).
 #[derive(Debug, Clone)]
-pub(super) struct Chance(u64);
+pub struct Seeded(u64);
 
-impl Chance {
-    pub(super) fn new(seed: u64) -> Self {
+impl Seeded {
+    /// Draws the numbers of this seed.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
@@ -19,10 +29,26 @@ impl Chance {
         bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         bits ^ (bits >> 31)
     }
+}
 
-    /// From 0 to `most`, both included. The bias of the remainder is far below what a pause could show.
-    pub(super) fn up_to(&mut self, most: u64) -> u64 {
+impl Draw for Seeded {
+    // The bias of the remainder is far below what a pause could show.
+    fn up_to(&mut self, most: u64) -> u64 {
         self.bits() % most.saturating_add(1)
+    }
+}
+
+/// What the rules draw.
+#[derive(Debug)]
+pub(super) struct Chance(Box<dyn Draw>);
+
+impl Chance {
+    pub(super) fn new(draw: impl Draw + 'static) -> Self {
+        Self(Box::new(draw))
+    }
+
+    pub(super) fn up_to(&mut self, most: u64) -> u64 {
+        self.0.up_to(most)
     }
 
     /// `middle`, give or take.
@@ -43,7 +69,7 @@ mod tests {
 
     #[test]
     fn pauses_double_up_to_their_cap_and_use_their_whole_range() {
-        let mut chance = Chance::new(7);
+        let mut chance = Chance::new(Seeded::new(7));
         for (tries, longest) in [(0, 500), (1, 1_000), (5, 16_000), (6, 20_000), (60, 20_000)] {
             let pauses: Vec<_> = (0..1_000).map(|_| chance.backoff(tries)).collect();
             assert!(pauses.iter().all(|pause| *pause <= longest), "{tries}");

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use domain::{Data, Item, Key, Position, PublicationId, RoomId, Sequence, UserId, limits};
 
-use super::chance::Chance;
+use super::chance::{Chance, Draw, Seeded};
 use super::event::{Event, LinkId, Loss, NotTaken, Output, Ticket};
 use super::link::Link;
 use super::outbox::Outbox;
@@ -54,6 +54,12 @@ impl Client {
     /// A client that wants a connection now. The seed decides all its jitter.
     #[must_use]
     pub fn new(seed: u64, now_ms: u64) -> Self {
+        Self::drawing(Seeded::new(seed), now_ms)
+    }
+
+    /// A client that wants a connection now, and draws its random numbers from the caller.
+    #[must_use]
+    pub fn drawing(draw: impl Draw + 'static, now_ms: u64) -> Self {
         Self {
             rooms: BTreeMap::new(),
             outbox: Outbox::default(),
@@ -63,7 +69,7 @@ impl Client {
             opening: None,
             connect_at_ms: Some(now_ms),
             attempts: 0,
-            chance: Chance::new(seed),
+            chance: Chance::new(draw),
             renews: false,
             tokens_refused: 0,
             online: false,
@@ -245,6 +251,16 @@ impl Client {
         }
         self.settled(now_ms);
         self.pump(now_ms);
+    }
+
+    /// A room is not whole on the new connection yet: the one before stays open until it is.
+    pub(super) fn unsettle(&mut self, room: RoomId) {
+        if let Some(primary) = &mut self.primary {
+            primary.unsettled.insert(room);
+        }
+        if let Some((_, close_at_ms)) = &mut self.retiring {
+            *close_at_ms = None;
+        }
     }
 
     /// If everything is whole on the new connection, the one before is closed soon.

@@ -181,11 +181,12 @@ impl Link {
 
 #[cfg(test)]
 mod tests {
+    use super::super::chance::Seeded;
     use super::*;
 
     #[test]
     fn a_hundred_joins_at_once_are_settled_by_two_pings() {
-        let mut link = Link::new(LinkId(1), 0, &mut Chance::new(1));
+        let mut link = Link::new(LinkId(1), 0, &mut Chance::new(Seeded::new(1)));
         for at in 0..100 {
             link.settle(at);
         }

@@ -1,4 +1,4 @@
-//! The client rules of rooms.v1, without I/O, clock or randomness: time is an argument, chance comes from a seed.
+//! The client rules of rooms.v1, without I/O, clock or randomness: time is an argument, chance from a seed or the caller.
 //!
 //! A [`Client`] is told what happens (a connection opened, a text message came, the application wants to join) and says
 //! what to do ([`Client::poll_output`]) and when to come back ([`Client::next_wakeup_ms`], [`Client::tick`]). The
@@ -25,5 +25,6 @@ mod request;
 mod room;
 pub mod times;
 
+pub use chance::{Draw, Seeded};
 pub use client::Client;
 pub use event::{Event, LinkId, Loss, Message, NoAnswer, NotTaken, Output, Ticket};

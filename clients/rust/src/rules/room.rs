@@ -3,14 +3,16 @@
 //! There is one rule for live blocks, replays and held ones alike. What is at or below the position was heard; what
 //! follows it is heard; what is beyond is held until the gap before it is filled, by what was late or by the log.
 
-use domain::{Position, RoomId, Sequence};
+use std::collections::VecDeque;
+
+use domain::{Epoch, Position, RoomId, Sequence};
 use protocol::block::{Block, Message as WireMessage};
 use protocol::reply::Joined;
 
 use super::chance::Chance;
 use super::event::{Event, Message};
 use super::held::Held;
-use super::times::{BEHIND_MS, HOLD_JITTER_MS, HOLD_MS};
+use super::times::{BEHIND_MS, EPOCHS_LEFT, HOLD_JITTER_MS, HOLD_MS};
 
 /// A room that the application wants to hear, or has just asked to leave.
 #[derive(Debug)]
@@ -24,8 +26,12 @@ pub(super) struct Room {
     pub(super) tries: u32,
     /// Through which publication everything was heard. `None` until the first reply says where the room stands.
     position: Option<Position>,
-    /// How far the room is known to go.
-    known: Option<Position>,
+    /// How far the room is known to go in the epoch of its position.
+    known: Sequence,
+    /// The furthest position seen in another epoch since the last question: the room's history may have begun anew.
+    other: Option<Position>,
+    /// Epochs that the room has left, the last one at the end. Their blocks are late.
+    left: VecDeque<Epoch>,
     held: Held,
     /// When to ask, if it is still behind.
     sync_at_ms: Option<u64>,
@@ -65,7 +71,9 @@ impl Room {
             wanted: true,
             ask: Ask::At(now_ms),
             tries: 0,
-            known: None,
+            known: since.as_ref().map_or(Sequence::ZERO, |at| at.sequence),
+            other: None,
+            left: VecDeque::new(),
             held: Held::default(),
             sync_at_ms: None,
             announced: false,
@@ -97,7 +105,8 @@ impl Room {
     pub(super) fn asked(&mut self) {
         self.ask = Ask::Sent;
         self.sync_at_ms = None;
-        self.known.clone_from(&self.position);
+        self.known = self.position.as_ref().map_or(Sequence::ZERO, |at| at.sequence);
+        self.other = None;
     }
 
     /// The connection was lost, and what was asked with it.
@@ -111,6 +120,9 @@ impl Room {
 
     /// Live publications.
     pub(super) fn hear(&mut self, block: Block, now_ms: u64, chance: &mut Chance, events: &mut Vec<Event>) {
+        if self.left.contains(&block.ep) {
+            return;
+        }
         self.note(Position { epoch: block.ep.clone(), sequence: block.through() });
         self.take(block, events);
         self.watch(now_ms, chance);
@@ -153,6 +165,9 @@ impl Room {
 
     /// A pong said that the room goes on.
     pub(super) fn behind(&mut self, head: Position, now_ms: u64) {
+        if self.left.contains(&head.epoch) {
+            return;
+        }
         self.note(head);
         if self.is_behind() && self.ask == Ask::No {
             let due = now_ms + BEHIND_MS;
@@ -179,10 +194,17 @@ impl Room {
 
     /// Begins anew where the room stands. What came live and is held up to there was not missed.
     fn rebase(&mut self, head: Position, events: &mut Vec<Event>) {
+        self.left.retain(|epoch| *epoch != head.epoch);
+        if self.position.as_ref().is_none_or(|at| at.epoch != head.epoch) {
+            self.known = self.other.take_if(|other| other.epoch == head.epoch).map_or(head.sequence, |at| at.sequence);
+        }
         let begins_after = self.held.begins_after(&head).filter(|_| self.position.is_some());
         let head = Position { sequence: begins_after.unwrap_or(head.sequence), ..head };
         if let Some(from) = self.position.replace(head.clone()) {
             self.replayed = None;
+            if from.epoch != head.epoch {
+                self.leave_epoch(from.epoch.clone());
+            }
             events.push(Event::Missed { room: self.name.clone(), from, to: head.clone() });
         }
         self.held.keep_only(&head.epoch);
@@ -223,18 +245,27 @@ impl Room {
         }
     }
 
+    fn leave_epoch(&mut self, epoch: Epoch) {
+        self.left.push_back(epoch);
+        if self.left.len() > EPOCHS_LEFT {
+            self.left.pop_front();
+        }
+    }
+
+    /// The room stands at `at` or further. A late block of the position's epoch does not hide that another epoch was seen.
     fn note(&mut self, at: Position) {
-        match &mut self.known {
-            Some(known) if known.epoch == at.epoch => known.sequence = known.sequence.max(at.sequence),
-            known => *known = Some(at),
+        if self.position.as_ref().is_some_and(|here| here.epoch == at.epoch) {
+            self.known = self.known.max(at.sequence);
+            return;
+        }
+        match &mut self.other {
+            Some(other) if other.epoch == at.epoch => other.sequence = other.sequence.max(at.sequence),
+            other => *other = Some(at),
         }
     }
 
     fn is_behind(&self) -> bool {
-        match (&self.position, &self.known) {
-            (Some(at), Some(known)) => known.epoch != at.epoch || known.sequence > at.sequence,
-            _ => false,
-        }
+        self.position.as_ref().is_some_and(|at| self.other.is_some() || self.known > at.sequence)
     }
 
     /// Sees to it that a gap is asked for in time, and that none is not.

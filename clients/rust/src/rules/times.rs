@@ -48,6 +48,9 @@ pub const OVERLAP_MS: u64 = 3_000;
 pub const HELD_MESSAGES: usize = limits::RESUME_PUBLICATIONS as usize;
 /// Bytes of one room that are held above a gap.
 pub const HELD_BYTES: usize = 1024 * 1024;
+/// Epochs of one room that are remembered after the room has left them: a block of one of them is late. A room changes its
+/// epoch when it is restored or its log has been empty for long, and no block is late for longer than a few of those.
+pub const EPOCHS_LEFT: usize = 8;
 /// Publications that wait to be accepted, all rooms together.
 pub const WAITING_PUBLICATIONS: usize = 1_000;
 /// Bytes of data that wait to be accepted, all rooms together.

@@ -11,6 +11,8 @@ pub(crate) struct Bench {
     pub(crate) now_ms: u64,
     /// The newest connection.
     pub(crate) link: LinkId,
+    /// The connection that the newest one replaces.
+    pub(crate) replaced: Option<LinkId>,
     events: VecDeque<Event>,
     sent: VecDeque<(LinkId, Value)>,
     opened: VecDeque<LinkId>,
@@ -57,6 +59,7 @@ impl Bench {
             client,
             now_ms: 0,
             link: LinkId(0),
+            replaced: None,
             events: VecDeque::new(),
             sent: VecDeque::new(),
             opened: VecDeque::new(),
@@ -107,7 +110,8 @@ impl Bench {
 
     /// The connection that was asked for opens.
     pub(crate) fn open(&mut self) -> LinkId {
-        self.link = self.opened.pop_front().expect("no connection was asked for");
+        let link = self.opened.pop_front().expect("no connection was asked for");
+        self.replaced = Some(std::mem::replace(&mut self.link, link));
         self.client.connected(self.link, self.now_ms);
         self.drain();
         self.link
@@ -165,6 +169,26 @@ impl Bench {
             self.drain();
         }
         self.now_ms = until;
+    }
+
+    /// Lets time pass, each wake-up at its moment. Each ping gets an empty pong at once.
+    pub(crate) fn pass_answering_pings(&mut self, ms: u64) {
+        let until = self.now_ms + ms;
+        while let Some(at) = self.client.next_wakeup_ms().filter(|at| *at <= until) {
+            self.pass(at.saturating_sub(self.now_ms));
+            let is_ping = |(_, message): &(LinkId, Value)| message["action"] == "ping";
+            let (pings, others) = std::mem::take(&mut self.sent).into_iter().partition::<VecDeque<_>, _>(is_ping);
+            self.sent = others;
+            pings.into_iter().for_each(|_| self.pong(&json!({})));
+        }
+        self.now_ms = until;
+    }
+
+    /// Lets time pass without any wake-up; then what is due is done.
+    pub(crate) fn sleep(&mut self, ms: u64) {
+        self.now_ms += ms;
+        self.client.tick(self.now_ms);
+        self.drain();
     }
 
     /// Goes to the next wake-up, and says how long that took.

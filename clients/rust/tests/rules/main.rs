@@ -7,6 +7,7 @@ mod hearing;
 mod model;
 mod promises;
 mod publishing;
+mod recorded;
 mod renewing;
 mod rotating;
 mod vectors;

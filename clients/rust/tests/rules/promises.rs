@@ -13,6 +13,21 @@ const CHAOS_MS: u64 = 180_000;
 /// Long enough for a zombie to be noticed by the slowest keep-alive, and for all retries.
 const PEACE_MS: u64 = 600_000;
 
+/// A frame that changes nothing: of an unknown kind, of a room that the client is not in, or none at all.
+fn strange_frame() -> impl Strategy<Value = Step> {
+    let frames = [
+        r#"{"sys":"moved","to":"elsewhere"}"#,
+        r#"{"b":[{"room":"lobby","poll":{"options":2}},{"room":"elsewhere","ep":"e","seq":1,"m":[]}]}"#,
+        r#"{"id":123456789,"ok":{}}"#,
+        "no JSON",
+    ];
+    let oldest = prop::bool::ANY;
+    (prop::sample::select(frames.to_vec()), oldest).prop_map(|(frame, oldest)| {
+        let frame = frame.to_owned();
+        if oldest { Step::FrameOnTheOldest(frame) } else { Step::Frame(frame) }
+    })
+}
+
 fn steps(with_losses: bool) -> impl Strategy<Value = Vec<(u64, Step)>> {
     let room = 0..rooms().len();
     let usual = prop_oneof![
@@ -24,6 +39,7 @@ fn steps(with_losses: bool) -> impl Strategy<Value = Vec<(u64, Step)>> {
         1 => Just(Step::Freeze),
         1 => Just(Step::Forget),
         1 => room.clone().prop_map(Step::History),
+        1 => strange_frame(),
     ];
     let unusual = prop_oneof![room.clone().prop_map(Step::Restart), room.prop_map(Step::Expire)];
     let step = if with_losses { prop_oneof![12 => usual, 1 => unusual].boxed() } else { usual.boxed() };

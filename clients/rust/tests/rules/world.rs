@@ -4,9 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{Code, Data, PublicationId, RoomId};
-use roomcast_client::rules::{Client, Event, LinkId, Loss, Output, Ticket};
+use roomcast_client::rules::{Event, LinkId, Loss, Output, Ticket};
 
 use crate::model::{Sequenced, Server};
+use crate::recorded::Recorded;
 
 /// How bad the network and the server are: chances in a hundred, times in milliseconds.
 #[derive(Debug, Clone, Default)]
@@ -62,10 +63,14 @@ pub(crate) enum Step {
     /// The room's rows expire.
     Expire(usize),
     History(usize),
+    /// The server says this on the newest connection.
+    Frame(String),
+    /// The server says this on the oldest connection that is open.
+    FrameOnTheOldest(String),
 }
 
 pub(crate) struct World {
-    pub(crate) client: Client,
+    pub(crate) client: Recorded,
     pub(crate) server: Server,
     pub(crate) now_ms: u64,
     pub(crate) faults: Faults,
@@ -93,7 +98,7 @@ pub(crate) fn rooms() -> Vec<RoomId> {
 impl World {
     pub(crate) fn new(seed: u64, faults: Faults) -> Self {
         Self {
-            client: Client::new(seed, 0).with_renewals(),
+            client: Recorded::new(seed),
             server: Server::default(),
             now_ms: 0,
             faults,
@@ -164,7 +169,7 @@ impl World {
         let newest = self.open.last().copied();
         match step {
             Step::Join(room) => {
-                self.client.join(rooms[*room].clone(), None, self.now_ms).unwrap();
+                self.client.join(&rooms[*room], None, self.now_ms).unwrap();
                 self.wanted.insert(rooms[*room].clone());
             }
             Step::Leave(room) => {
@@ -173,7 +178,7 @@ impl World {
             }
             Step::Publish(room) => {
                 let (pid, data) = self.publication("own");
-                if self.client.publish(rooms[*room].clone(), pid.clone(), data, self.now_ms).is_ok() {
+                if self.client.publish(&rooms[*room], &pid, &data, self.now_ms).is_ok() {
                     self.published.push((rooms[*room].clone(), pid));
                 }
             }
@@ -204,10 +209,19 @@ impl World {
             Step::History(room) => {
                 self.count += 1;
                 let ticket = Ticket(self.count);
-                let taken = self.client.history(ticket, rooms[*room].clone(), None, 5, self.now_ms);
+                let taken = self.client.history(ticket, &rooms[*room], None, 5, self.now_ms);
                 self.questions += usize::from(taken.is_ok());
             }
+            Step::Frame(text) => newest.into_iter().for_each(|link| self.say(link, text)),
+            Step::FrameOnTheOldest(text) => {
+                self.open.first().copied().into_iter().for_each(|link| self.say(link, text));
+            }
         }
+    }
+
+    fn say(&mut self, link: LinkId, text: &str) {
+        let at = self.now_ms + 20 + self.up_to(self.faults.delay_ms);
+        self.at(at, Happening::Received(link, text.to_owned()));
     }
 
     fn publication(&mut self, prefix: &str) -> (PublicationId, Data) {
