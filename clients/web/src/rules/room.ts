@@ -6,7 +6,7 @@
  */
 
 import { beginsAfter, clearHeld, dropThrough, emptyHeld, hold, removeHeld, type Held } from "./held.js";
-import { BEHIND_MS, HOLD_JITTER_MS, HOLD_MS } from "./times.js";
+import { BEHIND_MS, EPOCHS_LEFT, HOLD_JITTER_MS, HOLD_MS } from "./times.js";
 import type { Block, Chance, Emit, Joined, Message, Position, WireMessage } from "./types.js";
 
 export function toMessage(room: string, position: Position, { id, by, at, data, from }: WireMessage): Message<any> {
@@ -28,8 +28,12 @@ export interface Room {
   tries: number;
   /** Everything through this position was delivered. */
   at: Position | undefined;
-  /** How far the room is known to go. */
-  known: Position | undefined;
+  /** How far the room is known to go in the epoch of its position. */
+  known: number;
+  /** The furthest position seen in another epoch since the last question: the room's history may have begun anew. */
+  otherHead: Position | undefined;
+  /** Epochs that the room has left, the last one at the end. Their blocks are late. */
+  pastEpochs: string[];
   held: Held;
   /** When to ask, if the room is still behind. */
   syncAt: number | undefined;
@@ -47,7 +51,9 @@ export function newRoom(name: string, since: Position | undefined, now: number):
     ask: now,
     tries: 0,
     at: since,
-    known: undefined,
+    known: since?.seq ?? 0,
+    otherHead: undefined,
+    pastEpochs: [],
     held: emptyHeld(),
     syncAt: undefined,
     announced: false,
@@ -69,7 +75,8 @@ export function syncDueAt(room: Room): number {
 export function markAsked(room: Room): void {
   room.ask = SENT;
   room.syncAt = undefined;
-  room.known = room.at;
+  room.known = room.at?.seq ?? 0;
+  room.otherHead = undefined;
 }
 
 /** The connection was lost, with the question. */
@@ -81,6 +88,7 @@ export function interrupt(room: Room): void {
 
 /** Reads a live block. */
 export function readBlock(room: Room, block: Block, now: number, chance: Chance, emit: Emit): void {
+  if (room.pastEpochs.includes(block.ep)) return;
   note(room, { ep: block.ep, seq: block.seq + block.m.length + (block.skip ?? 0) - 1 });
   take(room, block, emit);
   watch(room, now, chance);
@@ -126,6 +134,7 @@ export function readReply(
 
 /** A pong stated that the room goes on. */
 export function readHead(room: Room, head: Position, now: number): void {
+  if (room.pastEpochs.includes(head.ep)) return;
   note(room, head);
   if (isBehind(room) && room.ask === NO) {
     room.syncAt = Math.min(room.syncAt ?? Infinity, now + BEHIND_MS);
@@ -143,6 +152,12 @@ function hasAll({ at }: Room, since: Position | undefined, head: Position): bool
 function rebase(room: Room, head: Position, emit: Emit): void {
   const from = room.at;
   const to = from ? beginsAfter(room.held, head) : head;
+  if (from?.ep !== head.ep) {
+    const isSeen = room.otherHead?.ep === head.ep;
+    room.known = isSeen ? room.otherHead!.seq : head.seq;
+    if (isSeen) room.otherHead = undefined;
+    if (from) room.pastEpochs = [...room.pastEpochs, from.ep].filter((ep) => ep !== head.ep).slice(-EPOCHS_LEFT);
+  }
   room.at = to;
   if (from) {
     room.replayed = undefined;
@@ -179,12 +194,14 @@ function drain(room: Room, emit: Emit): void {
   if (room.at) dropThrough(held, room.at);
 }
 
+/** The room stands at `at` or further. A late block of the position's epoch does not hide that another epoch was seen. */
 function note(room: Room, at: Position): void {
-  if (room.known?.ep !== at.ep || room.known.seq < at.seq) room.known = at;
+  if (room.at?.ep === at.ep) room.known = Math.max(room.known, at.seq);
+  else if (room.otherHead?.ep !== at.ep || room.otherHead.seq < at.seq) room.otherHead = at;
 }
 
-function isBehind({ at, known }: Room): boolean {
-  return !!at && !!known && (known.ep !== at.ep || known.seq > at.seq);
+function isBehind({ at, known, otherHead }: Room): boolean {
+  return !!at && (!!otherHead || known > at.seq);
 }
 
 /** Schedules the question for a gap, and none without a gap. */

@@ -501,6 +501,12 @@ export function createRules(chance: Chance, renews: boolean, now: number) {
       if (!fits(frame, JOINED_WORD) || rooms.has(name) || rooms.size >= ROOMS_PER_CONNECTION) return;
       const { ep, seq } = frame as unknown as Position;
       const room = roomJoined(name, { ep, seq }, now);
+      if (!isPrimary) {
+        // The membership is that of the connection before: its successor asks at once, and the former stays until then.
+        room.ask = now;
+        primary?.unsettled.add(name);
+        if (retiring) retiring.closeAt = undefined;
+      }
       rooms.set(name, room);
       emit({ type: "joined", room: name, position: room.at!, members: undefined });
     } else if (Array.isArray(b)) readBlocks(b, isPrimary);

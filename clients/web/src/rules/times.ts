@@ -49,6 +49,8 @@ export const HELD_MESSAGES = 1_000;
 export const HELD_BYTES = 1_048_576;
 /** Size of a held message beside its data. */
 export const HELD_OVERHEAD_BYTES = 256;
+/** Epochs of one room that are remembered after the room has left them. */
+export const EPOCHS_LEFT = 8;
 /** Publications that wait to be accepted, all rooms together. */
 export const WAITING_PUBLICATIONS = 1_000;
 /** Bytes of data that wait to be accepted, all rooms together. */

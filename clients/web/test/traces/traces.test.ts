@@ -82,9 +82,13 @@ function ofEvent(event: Exclude<Output, { link: number }>): Json {
   }
 }
 
+/** What goes into the rules: a step has one of these, and its fields. */
+const INPUTS = ["tick", "connected", "token_lasts", "closed", "received", "renew", "not_renewed", "join", "leave", "publish", "history"];
+
 /** Puts a step into the rules. */
 function put(rules: Rules, input: Json): NotTaken | undefined | void {
-  const [[kind, of]] = Object.entries<Json>(input) as [[string, Json]];
+  const kind = INPUTS.find((name) => name in input);
+  const of = kind && input[kind];
   switch (kind) {
     case "tick":
       return rules.tick();

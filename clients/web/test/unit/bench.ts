@@ -21,6 +21,8 @@ export class Bench {
   rules: Rules;
   now = 0;
   link = 0;
+  /** The connection that the newest one replaces. */
+  replaced = 0;
   events: Event[] = [];
   sent: Json[] = [];
   opened: number[] = [];
@@ -50,6 +52,7 @@ export class Bench {
   open(): number {
     const link = this.opened.shift();
     assert.ok(link !== undefined, "no connection was asked for");
+    this.replaced = this.link;
     this.link = link;
     this.do((rules) => rules.connected(link));
     return link;
@@ -87,6 +90,18 @@ export class Bench {
     for (let at = this.rules.dueAt(); at !== undefined && at <= until; at = this.rules.dueAt()) {
       this.now = Math.max(this.now, at);
       this.do((rules) => rules.tick());
+    }
+    this.now = until;
+  }
+
+  /** The same, and each ping gets an empty pong at once. */
+  passAnsweringPings(ms: number): void {
+    const until = this.now + ms;
+    for (let at = this.rules.dueAt(); at !== undefined && at <= until; at = this.rules.dueAt()) {
+      this.pass(Math.max(0, at - this.now));
+      const pings = this.sent.filter((message) => message.action === "ping").length;
+      this.sent = this.sent.filter((message) => message.action !== "ping");
+      for (let n = 0; n < pings; n++) this.receive({ sys: "pong" });
     }
     this.now = until;
   }

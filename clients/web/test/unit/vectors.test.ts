@@ -27,6 +27,10 @@ function words(event: Event): Json {
       return { missed: { room: event.room, from: event.from.seq, to: event.to.seq } };
     case "accepted":
       return { accepted: event.pid };
+    case "left":
+    case "removed":
+    case "refused":
+      return { [event.type]: { room: event.room } };
     default:
       return undefined;
   }
@@ -49,7 +53,7 @@ class Run {
 
   step(step: Json): void {
     const { bench } = this;
-    const { answering_pings, ...rest } = step;
+    const { answering_pings, on, ...rest } = step;
     const [name, argument] = Object.entries<Json>(rest)[0]!;
     switch (name) {
       case "do":
@@ -63,11 +67,14 @@ class Run {
       case "lose":
         return bench.lose();
       case "receive":
-        return bench.receive(argument.id === "$id" ? { ...argument, id: this.id } : argument);
+        return bench.receive(
+          argument.id === "$id" ? { ...argument, id: this.id } : argument,
+          on === "replaced" ? bench.replaced : bench.link,
+        );
       case "pass_ms":
-        bench.pass(argument);
-        if (answering_pings) bench.answerPings();
-        return;
+        return answering_pings ? bench.passAnsweringPings(argument) : bench.pass(argument);
+      case "sleep_ms":
+        return bench.sleep(argument);
       case "sent": {
         const sent = bench.sent.shift();
         assert.ok(contains(sent, argument), `sent ${JSON.stringify(sent)}, expected ${JSON.stringify(argument)}`);
