@@ -87,17 +87,16 @@ impl Run {
         }
     }
 
-    /// Restores a room: up to two publications ago in a new generation; or, in the same one, its head alone, which then is
-    /// behind its log or gone.
+    /// Restores a room: up to two publications ago in a new generation; or, in the same one, without its head. A head that is
+    /// put back in its own generation gives positions of its epoch a second time: members would be right to complain.
     fn restore(&mut self, room: &RoomId, way: u64) {
         use domain::ports::Rooms;
         let store = &self.pipeline.store;
         let head = futures::executor::block_on(store.head(room)).ok().flatten();
         let has_grown = head.is_some_and(|head| head.shards > domain::Shards::initial(room));
         match way {
-            0..=4 => store.restore(room, way % 3),
-            5 if !has_grown => store.restore_head(room, None),
-            _ => store.restore_head(room, Some(way % 3)),
+            6.. if !has_grown => store.restore_head(room, None),
+            _ => store.restore(room, way % 3),
         }
         self.shared.lock().faults.note(Fault::Restored);
         self.restored.insert(room.clone());

@@ -11,7 +11,7 @@ use protocol::context::Context;
 use protocol::reply::{Answer, History, Joined, Synced, SyncedRooms};
 use protocol::server::{Return, ServerFrame, System};
 use telemetry::Summary;
-use testkit::memory::Meter;
+use testkit::memory::{Bug, Meter};
 use testkit::{World, samples};
 use tokens::Verifier;
 
@@ -369,6 +369,18 @@ async fn a_publication_that_no_replica_has_yet_is_replayed_all_the_same() {
     }
     let page: History = done(ask(&world, &ada, r#"{"action":"history","id":4,"room":"lobby","limit":7}"#).await);
     assert_eq!(page.history.iter().map(|block| block.m.len()).sum::<usize>(), 7);
+}
+
+/// The mistake that the test before is there to find.
+#[tokio::test]
+async fn a_short_run_that_is_believed_loses_what_no_replica_has_yet() {
+    let world = World::new();
+    publish(&world, "lobby", &[1; 5]).await;
+    let ada = world.connect("c1", "ada").await;
+    let world = World { store: world.store.with_bug(Some(Bug::ShortRunBelieved)), ..world };
+    let body = r#"{"action":"join","id":2,"room":"lobby","since":{"ep":"k7Qf","seq":3}}"#;
+    let joined: Joined = done(ask(&world, &ada, body).await);
+    assert_eq!(joined.recovered, Some(false));
 }
 
 #[tokio::test]

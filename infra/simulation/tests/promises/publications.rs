@@ -43,7 +43,7 @@ fn a_member_whose_socket_was_reset_returns_and_gets_exactly_what_it_missed() {
         lives: |_| true,
         stakes: &[(Stake::Replayed, 50)],
         kinds: &[Kind::FalseRecovered],
-        mistakes: &["ReplayCut", "ShortRunBelieved"],
+        mistakes: &["ReplayCut"],
     }
     .holds();
 }
@@ -54,7 +54,7 @@ fn members_that_stay_connected_during_a_restore_end_at_the_head_with_an_honest_g
         lives: |life| life.has(Fault::Restored),
         stakes: &[(Stake::Owed, 150)],
         kinds: &[Kind::Lost, Kind::Misordered, Kind::FalseRecovered],
-        mistakes: &["GenerationIgnored", "OccupiedIgnored"],
+        mistakes: &["GenerationIgnored"],
     }
     .holds();
 }

@@ -257,7 +257,7 @@ impl State {
         }
         if append.publications.iter().any(|(publication, _)| room.has_row(&publication.position)) {
             self.conditions_failed += 1;
-            return if bug == Some(Bug::OccupiedIgnored) { Appended::Stale } else { Appended::Occupied };
+            return Appended::Occupied;
         }
         let mut after = append.head_after();
         // How far jobs are queued is not conditioned on; another epoch begins with the head as it was read.
