@@ -72,7 +72,7 @@ impl Chart {
             self.draw_on(paper, out)?;
         }
         write!(out, "<p class=key>")?;
-        for (n, series) in self.series.iter().enumerate() {
+        for (n, series) in self.series.iter().enumerate().filter(|(_, series)| !series.points.is_empty()) {
             write!(out, "<span><span class=k{n}>&#9632;</span> {}</span> ", series.name)?;
         }
         write!(out, "</p></section>")
@@ -94,7 +94,8 @@ impl Chart {
         let points = || self.series.iter().flat_map(|series| &series.points);
         let x_from = points().map(|point| point.0).fold(f64::MAX, f64::min);
         let x_to = points().map(|point| point.0).fold(f64::MIN, f64::max).max(x_from + 1e-9);
-        let y_to = points().map(|point| point.1).fold(0.0, f64::max).max(1e-9) * 1.05;
+        let highest = points().map(|point| point.1).fold(0.0, f64::max);
+        let y_to = if highest > 0.0 { highest * 1.05 } else { 1.0 };
         Scale { paper, x_from, x_to, y_to }
     }
 
