@@ -1,5 +1,8 @@
 //! What the topology names is there, as it says, however often it is started.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+
 use aws_sdk_dynamodb::types::{ProjectionType, StreamViewType, TimeToLiveStatus};
 use aws_sdk_sqs::types::QueueAttributeName;
 
@@ -139,6 +142,22 @@ async fn messages_outlive_a_stack_that_keeps_its_data() {
         second.stack.clients().sqs.receive_message().queue_url(url).wait_time_seconds(5).send().await.unwrap();
     assert_eq!(received.messages()[0].body(), Some("hello"));
     second.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_data_folder_is_for_its_owner_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    for existed in [false, true] {
+        if existed {
+            std::fs::set_permissions(&data, Permissions::from_mode(0o755)).unwrap();
+        }
+        let kept = |options: &mut local::Options| options.data = Some(data.clone());
+        let running = start_with(EVERYTHING, kept).await.unwrap();
+        let mode = std::fs::metadata(&data).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700, "{mode:o}");
+        running.stop().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
