@@ -10,5 +10,5 @@ mod member;
 pub mod restore;
 mod stack;
 
-pub use member::{Member, members, token};
+pub use member::{Member, guest_secret, members, token};
 pub use stack::{aws, binaries, everything, received, start, tables, topology_with};

@@ -52,9 +52,9 @@ impl Member {
         Self::connect_with(&format!("{url}{join}token={}", token(claims)), Some("rooms.v1")).await
     }
 
-    /// Connects with `rooms.v1`, as a guest known by its device.
-    pub async fn connect(url: &str, device: &str) -> Self {
-        Self::connect_with(&format!("{url}?device={device}"), Some("rooms.v1")).await
+    /// Connects with `rooms.v1`, as the guest whose secret stands for this name: the same one each time.
+    pub async fn connect(url: &str, guest: &str) -> Self {
+        Self::connect_with(&format!("{url}?guest={}", guest_secret(guest)), Some("rooms.v1")).await
     }
 
     /// Connects; without a subprotocol as a client of the classic recipes does.
@@ -281,7 +281,13 @@ impl Member {
     }
 }
 
-/// Connects members and lets them join their rooms; devices are named by `prefix`.
+/// A secret of a guest that is told from others by its name. It is as long as the authorizer wants it, and no secret at all.
+#[must_use]
+pub fn guest_secret(name: &str) -> String {
+    format!("{name:-<24}")
+}
+
+/// Connects members and lets them join their rooms; guests are named by `prefix`.
 pub async fn members(url: &str, prefix: &str, count: usize, rooms: &[&str]) -> Vec<Member> {
     let join = |n: usize| async move {
         let mut member = Member::connect(url, &format!("{prefix}{n}")).await;
@@ -308,8 +314,8 @@ pub struct Absent {
 
 impl Absent {
     /// Comes back through a new connection; its rooms have still to be joined.
-    pub async fn return_to(self, url: &str, device: &str) -> Member {
-        self.return_as(Member::connect(url, device).await)
+    pub async fn return_to(self, url: &str, guest: &str) -> Member {
+        self.return_as(Member::connect(url, guest).await)
     }
 
     /// Comes back as this member, whose rooms have still to be joined.

@@ -63,6 +63,10 @@ pub struct Cli {
     #[arg(long, value_name = "NUMBER", default_value_t = PROCESSES, value_parser = clap::value_parser!(u32).range(1..=1_000), help_heading = "Behaviour")]
     processes: u32,
 
+    /// Lets a transaction of DynamoDB hold its items for this time, in which other calls on them are refused; 0ms: none is
+    #[arg(long, value_name = "TIME", default_value = "10ms", value_parser = parse_time, help_heading = "Behaviour")]
+    transaction_hold: Duration,
+
     #[command(flatten)]
     faults: FaultArguments,
 
@@ -247,6 +251,7 @@ impl Cli {
             speed: if self.fast { Speed::Fast } else { Speed::Aws },
             fresh_process_per_invocation: self.fresh_process_per_invocation,
             processes: self.processes,
+            transaction_hold: self.transaction_hold,
             limits: self.limits.limits(),
             faults: self.faults.spec.clone(),
             fault_seed: self.faults.seed,

@@ -64,7 +64,7 @@ impl Cloud {
         inspector.watch_queues(&messaging);
         let calls = Arc::new(Calls::default());
         let endpoint = Arc::new(Endpoint {
-            dynamo: Dynamo::new(database.clone()),
+            dynamo: Dynamo::new(database.clone(), options.transaction_hold),
             messaging: messaging.clone(),
             callers,
             grants,

@@ -32,6 +32,8 @@ pub struct Options {
     pub fresh_process_per_invocation: bool,
     /// Processes of a function without reserved concurrency; what comes beyond waits.
     pub processes: u32,
+    /// How long a transaction holds its items: other calls on them are refused meanwhile, as on AWS. Zero: not at all.
+    pub transaction_hold: Duration,
     /// What the gateway enforces.
     pub limits: Limits,
     /// What of the functions' output is shown.
@@ -87,6 +89,9 @@ pub const WEBSOCKET_PORT: u16 = 3001;
 /// Port of the AWS endpoint unless another one is chosen.
 pub const AWS_PORT: u16 = 4566;
 
+/// How long a transaction holds its items unless another time is chosen: transactions on AWS take 10 to 20 ms.
+pub const TRANSACTION_HOLD: Duration = Duration::from_millis(10);
+
 /// Processes of a function without reserved concurrency unless another number is chosen: enough to keep a laptop busy.
 pub const PROCESSES: u32 = 16;
 
@@ -105,6 +110,7 @@ impl Options {
             speed: Speed::default(),
             fresh_process_per_invocation: false,
             processes: PROCESSES,
+            transaction_hold: TRANSACTION_HOLD,
             limits: Limits::default(),
             logs: Logs::default(),
             colours: false,

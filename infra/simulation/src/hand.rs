@@ -90,7 +90,7 @@ impl Core {
         let transaction = matches!(operation, O::Append | O::Join | O::Open | O::Extend);
         let write = transaction
             || matches!(operation, O::Bury | O::Touch | O::Standing | O::Charge | O::Create | O::Grow | O::MarkSent)
-            || matches!(operation, O::WritePresence | O::Renew | O::NoteRoomBusy | O::MarkDelivered);
+            || matches!(operation, O::WritePresence | O::Renew | O::NoteRoomBusy | O::MarkDelivered | O::TakeBack);
         let read = matches!(operation, O::Find | O::RoomsOf | O::MembersAmong | O::Holdings | O::Head | O::Heads)
             || matches!(operation, O::Known | O::Log | O::LogBackwards | O::Occupants | O::Devices | O::Presence)
             || matches!(operation, O::MembersCounted | O::RoomBusyUntil | O::Delivered);

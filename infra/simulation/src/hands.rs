@@ -6,7 +6,7 @@ use domain::ports::Clock;
 use lambda_kit::Deadline;
 use testkit::chance::Seeded;
 use testkit::faults::Faulty;
-use testkit::memory::{Meter, Queues, Store, Topic};
+use testkit::memory::{Meter, Queues, Store, TRANSACTION_HOLD, Topic};
 
 use crate::due::Due;
 use crate::executor::TaskId;
@@ -53,8 +53,9 @@ impl Pipeline {
         };
         // Its own clock tells it when its time is up.
         let own_end = clock.now().plus(ends_at.since(self.shared.clock.now()));
+        let tables = self.store.with_bug(self.bug).with_transaction_hold(TRANSACTION_HOLD).metered(&meter);
         Hands {
-            tables: Faulty::new(self.store.with_bug(self.bug).metered(&meter), hand.clone()),
+            tables: Faulty::new(tables, hand.clone()),
             queues: Faulty::new(self.queues.clone().with_bug(self.bug), hand.clone()),
             gateway: Faulty::new(Management { shared: self.shared.clone(), task, mistake: self.mistake }, hand.clone()),
             topic: Faulty::new(self.topic.clone(), hand.clone()),

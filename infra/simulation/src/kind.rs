@@ -57,6 +57,8 @@ pub enum Kind {
     Unanswered,
     /// Somebody was refused what is allowed.
     Refused,
+    /// Where nothing went wrong, a request failed because of another one that was carried out at the same time.
+    Conflicted,
 }
 
 /// A broken promise.

@@ -1,13 +1,14 @@
 //! What replies say must be so.
 
 use domain::{Code, ConnectionId, Timestamp};
-use protocol::reply::{Answer as Reply, Joined, Synced, SyncedRooms};
+use protocol::reply::{Answer as Reply, Failure, Joined, Synced, SyncedRooms};
 use protocol::server::ServerFrame;
 
 use crate::kind::Kind;
 use crate::run::Run;
 use crate::stake::Stake;
 use crate::tokens::Token;
+use crate::trouble::Trouble;
 
 impl Run {
     /// A request has been answered: what that says of its token.
@@ -41,8 +42,31 @@ impl Run {
         }
     }
 
+    /// Where nothing goes wrong, no request fails because another one is carried out at the same time; but a token that is renewed
+    /// meanwhile sends it back to be judged anew.
+    fn check_beside(&self, connection: &ConnectionId, body: &str) {
+        let Ok(ServerFrame::Answer(Reply { outcome, .. })) = ServerFrame::parse(body) else { return };
+        let failures: Vec<Failure> = match outcome {
+            Err(failure) => vec![failure],
+            Ok(raw) => match Reply::done::<SyncedRooms>(&raw) {
+                Ok(synced) => synced.rooms.into_values().filter_map(only_refused).collect(),
+                Err(_) => Vec::new(),
+            },
+        };
+        let mut core = self.shared.lock();
+        if !core.faults.is_calm() || core.trouble == Some(Trouble::Failing) {
+            return;
+        }
+        core.weigh(Stake::Beside);
+        let conflicted = |failure: &Failure| failure.code == Code::Unavailable && !failure.message.contains("renewed");
+        if failures.iter().any(conflicted) {
+            core.broke(Kind::Conflicted, format!("a request of {connection} failed: {body}"));
+        }
+    }
+
     /// `recovered: true` means that what is replayed goes on without a gap, and ends where it says.
     pub(crate) fn check_reply(&self, connection: &ConnectionId, body: &str) {
+        self.check_beside(connection, body);
         let Ok(ServerFrame::Answer(Reply { outcome: Ok(raw), .. })) = ServerFrame::parse(body) else { return };
         let joined: Vec<Joined> = match Reply::done::<SyncedRooms>(&raw) {
             Ok(synced) => synced.rooms.into_values().filter_map(only_joined).collect(),
@@ -66,6 +90,13 @@ impl Run {
                 self.shared.lock().broke(Kind::FalseRecovered, what);
             }
         }
+    }
+}
+
+fn only_refused(synced: Synced) -> Option<Failure> {
+    match synced {
+        Synced::Refused { err } => Some(err),
+        Synced::Joined(_) => None,
     }
 }
 

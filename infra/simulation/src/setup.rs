@@ -30,7 +30,8 @@ impl Run {
         let most_receives = if faults.has(Fault::Redriven) { 2 } else { 10 };
         let (lags, small) = (faults.has(Fault::IndexLags), faults.has(Fault::SmallPages));
         let shared = Shared::new(clock.clone(), samples::NOW, seed, faults, options.told);
-        let store = Store::new(clock.clone());
+        // The run looks at the tables, and changes them, between any two steps of functions: it holds nothing up.
+        let store = Store::new(clock.clone()).with_transaction_hold(Duration::ZERO);
         let bug = match options.mistake {
             Some(Mistake::Memory(bug)) => Some(bug),
             _ => None,

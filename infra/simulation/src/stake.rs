@@ -47,6 +47,7 @@ stakes! {
     Silent = "Publications that their author asked not to hear.";
     TooFast = "Refusals of what came too fast.";
     LetIn = "Repeats at the very moment that a refusal had named.";
+    Beside = "Requests that were answered where nothing goes wrong, while others were carried out.";
     Renewed = "Tokens that came to count and allowed less than the one before.";
 }
 

@@ -90,7 +90,8 @@ async fn connect(target: &Target, connection: usize) -> Result<TcpStream, Error>
 
 pub(super) fn request(target: &Target, device: &str) -> Result<tungstenite::handshake::client::Request, Error> {
     let separator = if target.url.contains('?') { '&' } else { '?' };
-    let url = format!("{}{separator}device={device}", target.url);
+    // Without a token it is a guest, and the same one when it returns: 22 characters or more.
+    let url = format!("{}{separator}device={device}&guest={device:-<24}", target.url);
     let mut request = url.into_client_request().map_err(|error| translate(&error))?;
     request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
     if let Some(token) = &target.token {

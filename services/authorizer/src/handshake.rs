@@ -6,6 +6,11 @@ use lambda_kit::websocket::split_subprotocols;
 use protocol::{SUBPROTOCOL, TOKEN_SUBPROTOCOL};
 use sha2::{Digest, Sha256};
 
+use crate::credential::{guest_secret, token};
+
+/// Bytes of a guest's hash in its name: nobody finds a secret whose name is that of another guest.
+const GUEST_NAME_BYTES: usize = 16;
+
 /// What a client says of itself when it connects.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Handshake {
@@ -13,6 +18,10 @@ pub struct Handshake {
     pub origin: Option<String>,
     /// Its token, wherever it put it: subprotocol `token.<jwt>`, `Authorization: Bearer`, `?token=`, in that order.
     pub token: Option<String>,
+    /// The secret by which a guest is known: `?guest=`. Nobody else ever learns it.
+    pub guest: Option<String>,
+    /// Why its credential cannot be read, if it brings one in another place or form.
+    pub misplaced: Option<String>,
     /// `?device=`.
     pub device: Option<String>,
     /// `?room=`.
@@ -31,15 +40,22 @@ impl Handshake {
     pub fn from_event(event: &ApiGatewayCustomAuthorizerRequestTypeRequest) -> Self {
         let header = |name: &str| event.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let query = |name: &str| event.query_string_parameters.first(name).map(str::to_owned);
-        let offered = split_subprotocols(&header("sec-websocket-protocol").into_iter().collect::<Vec<_>>());
-        let (tokens, subprotocols): (Vec<_>, Vec<_>) =
-            offered.into_iter().partition(|name| name.starts_with(TOKEN_SUBPROTOCOL));
-        let offered = tokens.first().map(|name| name[TOKEN_SUBPROTOCOL.len()..].to_owned());
+        let offered = split_subprotocols(&texts(event, "sec-websocket-protocol"));
+        // Who brings a token is no guest, whatever else is there.
+        let credentials = token(event, &offered).and_then(|token| match token {
+            Some(token) => Ok((Some(token), None)),
+            None => guest_secret(event).map(|secret| (None, secret)),
+        });
+        let ((token, guest), misplaced) = match credentials {
+            Ok(credentials) => (credentials, None),
+            Err(misplaced) => ((None, None), Some(misplaced)),
+        };
+        let subprotocols = offered.into_iter().filter(|name| !name.starts_with(TOKEN_SUBPROTOCOL)).collect();
         Self {
             origin: header("origin"),
-            token: offered
-                .or_else(|| header("authorization").and_then(|header| bearer(&header)))
-                .or_else(|| query("token")),
+            token,
+            guest,
+            misplaced,
             device: query("device"),
             room: query("room"),
             format: query("format"),
@@ -56,12 +72,23 @@ impl Handshake {
     }
 }
 
-fn bearer(header: &str) -> Option<String> {
-    let (scheme, token) = header.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+/// The values of a header, as far as they are text.
+fn texts(event: &ApiGatewayCustomAuthorizerRequestTypeRequest, name: &str) -> Vec<String> {
+    let all: Vec<_> = event.multi_value_headers.get_all(name).iter().collect();
+    let all = if all.is_empty() { event.headers.get_all(name).iter().collect() } else { all };
+    all.into_iter().filter_map(|value| value.to_str().ok()).map(str::to_owned).collect()
 }
 
-/// Twelve hexadecimal digits that stand for a name.
-pub(crate) fn short_hash(name: &str) -> String {
-    Sha256::digest(name).iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+impl Handshake {
+    /// The name of the guest that makes this handshake: the same each time for the same secret, and without one the name of
+    /// this handshake alone. What others see of a guest leads to no secret, and no secret leads to the name of a handshake.
+    pub(crate) fn guest_name(&self) -> String {
+        let (kind, text) = match &self.guest {
+            Some(secret) => ("secret", secret),
+            None => ("handshake", &self.request_id),
+        };
+        let digest = Sha256::digest(format!("roomcast guest by {kind}: {text}"));
+        let digits: String = digest.iter().take(GUEST_NAME_BYTES).map(|byte| format!("{byte:02x}")).collect();
+        format!("guest:{digits}")
+    }
 }

@@ -5,6 +5,7 @@
 //! Source: <https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-lambda-auth.html>
 
 mod config;
+mod credential;
 mod handshake;
 mod origin;
 
@@ -85,6 +86,9 @@ impl<C: Clock> Authorizer<C> {
         if !self.config.origins.allow(handshake.origin.as_deref()) {
             return Err(Refusal::Forbidden("the page's Origin is not among ALLOWED_ORIGINS".to_owned()));
         }
+        if let Some(misplaced) = &handshake.misplaced {
+            return Err(Refusal::Unauthorized(misplaced.clone()));
+        }
         let identity = match &handshake.token {
             Some(token) => self.member(token, handshake)?,
             None => self.guest(handshake)?,
@@ -107,17 +111,16 @@ impl<C: Clock> Authorizer<C> {
         identity.map_err(|error| Refusal::Unauthorized(error.to_string()))
     }
 
-    /// A guest is known by the device it names, so that its repeats are recognised; otherwise by its handshake.
+    /// A guest is known by its secret, so that it is the same one when it returns; otherwise by its handshake. It has no device:
+    /// a device is one of several of a user that somebody vouches for.
     fn guest(&self, handshake: &Handshake) -> Result<Identity, Refusal> {
         if self.config.guests == Guests::Deny {
             return Err(Refusal::Unauthorized("no token, and guests are not admitted".to_owned()));
         }
-        let device = handshake.device.clone().and_then(|name| Device::parse(name).ok());
-        let name = device.as_ref().map_or(handshake.request_id.as_str(), |device| device.as_ref());
-        let user = UserId::parse(format!("guest:{}", handshake::short_hash(name)));
+        let user = UserId::parse(handshake.guest_name());
         Ok(Identity {
             user: user.map_err(|reject| Refusal::Unauthorized(reject.message))?,
-            device,
+            device: None,
             guest: true,
             admin: false,
             expires_at: None,

@@ -3,7 +3,7 @@
 
 mod config;
 
-use domain::flow::{Place, place};
+use domain::flow::{NotEntered, Place, place};
 use domain::ports::{Clock, Connections, Error, Memberships, Opened, Presences, Rooms};
 use domain::{Connection, Endpoint, Format, Membership, RoomId, Timestamp, limits};
 use lambda_kit::start::Routes;
@@ -78,31 +78,24 @@ where
         summary: &mut Summary,
     ) -> Result<Opened, Refused> {
         let inbox = RoomId::inbox(&connection.user);
+        let rooms: Vec<RoomId> = [Some(RoomId::everyone()), Some(inbox), room].into_iter().flatten().collect();
+        let member = connection.member();
+        let places = place(&self.ports, &member, &rooms, Some(self.room_members), now).await.map_err(unavailable)?;
         let mut memberships = Vec::new();
-        for room in [Some(RoomId::everyone()), Some(inbox), room].into_iter().flatten() {
-            let place = place(&self.ports, &room, &connection.member(), now).await.map_err(unavailable)?;
-            self.check_size(&room, &place).await?;
-            let Place { shard, grown, .. } = place;
+        for (room, place) in places {
+            let Place { shard, grown, .. } = place.map_err(|error| self.not_entered(&room, error))?;
             summary.add(metric::ROOMS_GROWN, u64::from(grown));
-            let (member, user) = (connection.member(), connection.user.clone());
+            let (member, user) = (member.clone(), connection.user.clone());
             memberships.push(Membership { room, shard, member, user, joined_at: now, granted: false });
         }
         self.ports.open(connection, &memberships).await.map_err(unavailable)
     }
 
-    /// Refuses a room that is full, by the count at hand: of the room's one shard, or the last that presence took.
-    async fn check_size(&self, room: &RoomId, place: &Place) -> Result<(), Refused> {
-        if !room.has_presence() {
-            return Ok(());
+    fn not_entered(&self, room: &RoomId, error: NotEntered) -> Refused {
+        match error {
+            NotEntered::Full => (503, format!("room {room} is full: it takes {} connections", self.room_members)),
+            NotEntered::Failed(error) => unavailable(error),
         }
-        let members = match place.members {
-            Some(members) => Some(members),
-            None => self.ports.members_counted(room).await.map_err(unavailable)?,
-        };
-        if members.is_some_and(|members| members >= self.room_members) {
-            return Err((503, format!("room {room} is full: it takes {} connections", self.room_members)));
-        }
-        Ok(())
     }
 }
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use connect::Connect;
-use domain::ports::{Connections, Memberships};
+use domain::ports::{Connections, Memberships, Rooms};
 use domain::{Endpoint, Format, Identity, Permissions};
 use lambda_kit::start::Routes;
 use lambda_kit::websocket::{Answer, Call};
@@ -122,4 +122,12 @@ async fn a_room_that_is_full_refuses_the_handshake_for_now() {
     let answer = function.handle(call(Format::RoomsV1, &[("room", "den")]), &mut Summary::new("connect")).await;
     assert_eq!((answer.status, answer.body.as_deref()), (503, Some("room den is full: it takes 1 connections")));
     assert!(world.store.find(&samples::connection_id("c1")).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn connecting_creates_no_head() {
+    let world = World::new();
+    assert_eq!(connect(&world, call(Format::Classic, &[("room", "den")])).await.status, 200);
+    let rooms = ["*", "@ada", "den", "lobby"].map(samples::room);
+    assert!(world.store.heads(&rooms).await.unwrap().is_empty());
 }

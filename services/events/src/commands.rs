@@ -1,7 +1,11 @@
 //! What backends do to members. All of it may be done twice: a command that was interrupted is carried out again.
 
-use domain::flow::{Joiner, enter, forget};
-use domain::ports::{Chance, Clock, Connections, DeadLetters, Error, Gateway, Memberships, Rooms, Submissions};
+use std::collections::HashMap;
+
+use domain::flow::{Entrance, Joiner, NotEntered, enter, forget};
+use domain::ports::{
+    Chance, Clock, Connections, DeadLetters, Error, Gateway, Memberships, Presences, Renewals, Rooms, Submissions,
+};
 use domain::{ConnectionId, Delivery, Format, Member, RoomId, Shard, UserId};
 use futures::{StreamExt, TryStreamExt, stream};
 use protocol::server::{Return, System, system_text};
@@ -14,7 +18,7 @@ const AT_ONCE: usize = 8;
 
 impl<T, Q, G, C, R> Events<T, Q, G, C, R>
 where
-    T: Connections + Memberships + Rooms,
+    T: Connections + Memberships + Rooms + Presences + Renewals,
     Q: Submissions + DeadLetters,
     G: Gateway,
     C: Clock,
@@ -29,11 +33,19 @@ where
         // The index may be behind a renewal of its token.
         let Some(connection) = self.tables.find(&member.connection).await? else { return Ok(()) };
         let joiner = Joiner { member: connection.member(), user: user.clone(), granted: true };
-        match enter(&self.tables, &self.chance, room, &joiner, self.clock.now()).await? {
-            None => Ok(()),
-            Some(entered) => {
+        let (tables, rooms, now) = (&self.tables, std::slice::from_ref(room), self.clock.now());
+        let Entrance::Rooms(mut entered) =
+            enter(tables, &self.chance, &joiner, rooms, &HashMap::new(), None, now).await?
+        else {
+            return Ok(());
+        };
+        match entered.remove(room) {
+            Some(Ok(entered)) => {
                 self.tell(&member, &System::Joined { room: room.clone(), at: entered.head.position() }).await
             }
+            Some(Err(NotEntered::Failed(error))) => Err(error),
+            // A backend lets in more than a room takes.
+            Some(Err(NotEntered::Full)) | None => Ok(()),
         }
     }
 

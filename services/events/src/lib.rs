@@ -10,7 +10,9 @@ mod config;
 use std::sync::Arc;
 
 use domain::Publisher;
-use domain::ports::{Chance, Clock, Connections, DeadLetters, Error, Gateway, Memberships, Rooms, Submissions};
+use domain::ports::{
+    Chance, Clock, Connections, DeadLetters, Error, Gateway, Memberships, Presences, Renewals, Rooms, Submissions,
+};
 use futures::{StreamExt, stream};
 use lambda_kit::batch::{Failed, Message};
 use lambda_kit::deadline::Deadline;
@@ -49,7 +51,7 @@ enum Outcome {
 
 impl<T, Q, G, C, R> Events<T, Q, G, C, R>
 where
-    T: Connections + Memberships + Rooms,
+    T: Connections + Memberships + Rooms + Presences + Renewals,
     Q: Submissions + DeadLetters,
     G: Gateway,
     C: Clock,
@@ -124,7 +126,7 @@ where
 
 impl<T, Q, G, C, R> Batches for Events<T, Q, G, C, R>
 where
-    T: Connections + Memberships + Rooms,
+    T: Connections + Memberships + Rooms + Presences + Renewals,
     Q: Submissions + DeadLetters,
     G: Gateway,
     C: Clock,

@@ -2,17 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use domain::flow::{Entered, enter, place, take_place};
+use domain::flow::{Entered, Entrance, NotEntered, enter};
 use domain::ports::{Chance, Clock};
-use domain::{Budget, Code, Holding, Member, Position, Reject, RoomId, limits, too_many};
-use futures::{StreamExt, stream};
+use domain::{Budget, Code, Holding, Position, Reject, RoomId, limits, too_many};
 use protocol::reply::{Joined, Synced, SyncedRooms};
 use telemetry::{Summary, metric};
 
-use crate::{Asked, Membership, Ports, not_connected, unavailable};
-
-/// Rooms of one sync that are joined at the same time.
-const ROOMS_AT_ONCE: usize = 16;
+use crate::{Asked, Membership, Ports, RETRY_MS, not_connected, unavailable};
 
 impl<P: Ports, C: Clock, R: Chance> Membership<P, C, R> {
     pub(crate) async fn join(
@@ -22,9 +18,8 @@ impl<P: Ports, C: Clock, R: Chance> Membership<P, C, R> {
         since: Option<&Position>,
         summary: &mut Summary,
     ) -> Result<Joined, Reject> {
-        let held = self.held(asked).await?;
-        let beyond = too_many(held.keys(), [room]).contains(room);
-        let entered = self.enter(asked, room, held.get(room), beyond).await?;
+        let mut entered = self.enter(asked, std::slice::from_ref(room)).await?;
+        let entered = entered.remove(room).unwrap_or_else(|| Err(Reject::unavailable(RETRY_MS)))?;
         let mut budget = Budget::new(self.limits.replay_bytes);
         self.joined(asked, room, since, entered, &mut budget, summary).await
     }
@@ -37,19 +32,12 @@ impl<P: Ports, C: Clock, R: Chance> Membership<P, C, R> {
         rooms: Vec<(RoomId, Option<Position>)>,
         summary: &mut Summary,
     ) -> Result<SyncedRooms, Reject> {
-        let held = &self.held(asked).await?;
-        // What it may not join anyway takes no place.
-        let allowed = rooms.iter().map(|(room, _)| room).filter(|room| asked.identity.may_join(room));
-        let beyond: HashSet<RoomId> = too_many(held.keys(), allowed).into_iter().cloned().collect();
-        let rooms: Vec<_> = rooms.into_iter().map(|(room, since)| (beyond.contains(&room), room, since)).collect();
-        let entering = stream::iter(rooms).map(|(beyond, room, since)| async move {
-            let entered = self.enter(asked, &room, held.get(&room), beyond).await;
-            (room, since, entered)
-        });
-        let entered: Vec<_> = entering.buffered(ROOMS_AT_ONCE).collect().await;
+        let names: Vec<RoomId> = rooms.iter().map(|(room, _)| room.clone()).collect();
+        let mut entered = self.enter(asked, &names).await?;
         let mut budget = Budget::new(self.limits.replay_bytes);
         let mut synced = BTreeMap::new();
-        for (room, since, entered) in entered {
+        for (room, since) in rooms {
+            let entered = entered.remove(&room).unwrap_or_else(|| Err(Reject::unavailable(RETRY_MS)));
             let joined = match entered {
                 Ok(entered) => self.joined(asked, &room, since.as_ref(), entered, &mut budget, summary).await,
                 Err(reject) => Err(reject),
@@ -67,56 +55,74 @@ impl<P: Ports, C: Clock, R: Chance> Membership<P, C, R> {
         Ok(holdings.into_iter().map(|held| (held.room.clone(), held)).collect())
     }
 
-    /// Joins a room, unless that is not allowed, or `beyond` what a connection may be in. What a backend gave may be resumed,
-    /// whatever the token says.
+    /// Joins these rooms, each unless that is not allowed, or the room is full, or beyond what a connection may be in. What a
+    /// backend gave may be resumed, whatever the token says.
     async fn enter(
         &self,
         asked: &Asked<'_>,
-        room: &RoomId,
-        held: Option<&Holding>,
-        beyond: bool,
-    ) -> Result<Entered, Reject> {
-        if !asked.identity.may_join(room) && !held.is_some_and(|held| held.granted) {
-            let message = format!("room {room} may not be joined with this token");
-            return Err(Reject::new(Code::Forbidden, message).of("room"));
-        }
-        if beyond {
-            let message =
-                format!("a connection may be in {} rooms; leave another one first", limits::ROOMS_PER_CONNECTION);
-            return Err(Reject::new(Code::LimitExceeded, message).of("room"));
-        }
-        let entered = if room.has_presence() {
-            self.enter_counted(asked, room, held.is_some()).await?
-        } else {
-            enter(&self.ports, &self.chance, room, &asked.joiner, asked.now).await.map_err(unavailable)?
-        };
-        let entered = entered.ok_or_else(not_connected)?;
-        if held.is_some_and(|held| held.expires_at != asked.identity.expires_at) {
-            self.catch_up(asked, room).await?;
-        }
-        Ok(entered)
+        rooms: &[RoomId],
+    ) -> Result<BTreeMap<RoomId, Result<Entered, Reject>>, Reject> {
+        let held = self.held(asked).await?;
+        let may_join = |room: &RoomId| asked.identity.may_join(room) || held.get(room).is_some_and(|held| held.granted);
+        let (allowed, forbidden): (Vec<RoomId>, Vec<RoomId>) = rooms.iter().cloned().partition(may_join);
+        self.leave_forbidden(asked, &forbidden, &held).await?;
+        // What it may not join anyway takes no place.
+        let beyond: HashSet<RoomId> = too_many(held.keys(), allowed.iter()).into_iter().cloned().collect();
+        let (beyond, allowed): (Vec<RoomId>, Vec<RoomId>) = allowed.into_iter().partition(|room| beyond.contains(room));
+        let mut outcomes = self.enter_allowed(asked, &allowed, &held).await?;
+        outcomes.extend(forbidden.into_iter().map(|room| (room.clone(), Err(not_allowed(&room)))));
+        outcomes.extend(beyond.into_iter().map(|room| (room, Err(too_many_rooms()))));
+        Ok(outcomes)
     }
 
-    /// A renewal that was interrupted has left a membership that expires with the old token.
-    async fn catch_up(&self, asked: &Asked<'_>, room: &RoomId) -> Result<(), Reject> {
-        let Member { connection, expires_at, .. } = &asked.joiner.member;
-        self.ports.extend(connection, std::slice::from_ref(room), *expires_at).await.map_err(unavailable)
+    async fn enter_allowed(
+        &self,
+        asked: &Asked<'_>,
+        rooms: &[RoomId],
+        held: &HashMap<RoomId, Holding>,
+    ) -> Result<BTreeMap<RoomId, Result<Entered, Reject>>, Reject> {
+        if rooms.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let (ports, most) = (&self.ports, Some(self.room_members));
+        let entrance = enter(ports, &self.chance, &asked.joiner, rooms, held, most, asked.now).await;
+        let entered = match entrance.map_err(unavailable)? {
+            Entrance::NotConnected => return Err(not_connected()),
+            Entrance::Replaced => {
+                let message = "the token was renewed while this request was carried out; send it again";
+                return Err(Reject { message: message.to_owned(), ..Reject::unavailable(RETRY_MS) });
+            }
+            Entrance::Rooms(entered) => entered,
+        };
+        let refused = |error: NotEntered, room: &RoomId| match error {
+            NotEntered::Full => self.full(room),
+            NotEntered::Failed(error) => unavailable(error),
+        };
+        let outcomes = entered.into_iter().map(|(room, entered)| {
+            let outcome = entered.map_err(|error| refused(error, &room));
+            (room, outcome)
+        });
+        Ok(outcomes.collect())
     }
 
-    /// Joins a room unless it is full and not `held` yet, by the count at hand: of the room's one shard, or the last that presence took.
-    async fn enter_counted(&self, asked: &Asked<'_>, room: &RoomId, held: bool) -> Result<Option<Entered>, Reject> {
-        let place = place(&self.ports, room, &asked.joiner.member, asked.now).await.map_err(unavailable)?;
-        let members = match place.members {
-            Some(members) => Some(members),
-            None => self.ports.members_counted(room).await.map_err(unavailable)?,
-        };
-        if !held && members.is_some_and(|members| members >= self.room_members) {
-            let message = format!("room {room} is full: it takes {} connections", self.room_members);
-            return Err(Reject::new(Code::LimitExceeded, message).of("room"));
+    /// Leaves rooms that the connection is in and may not be in: a join by a token that was renewed meanwhile was killed before
+    /// it could take them back.
+    async fn leave_forbidden(
+        &self,
+        asked: &Asked<'_>,
+        forbidden: &[RoomId],
+        held: &HashMap<RoomId, Holding>,
+    ) -> Result<(), Reject> {
+        let stray: Vec<RoomId> = forbidden.iter().filter(|room| held.contains_key(*room)).cloned().collect();
+        if stray.is_empty() {
+            return Ok(());
         }
-        let entered = take_place(&self.ports, &self.chance, room, &asked.joiner, place, asked.now).await;
-        let entered = entered.map_err(unavailable)?;
-        Ok(entered.map(|entered| Entered { members: members.map(|others| others + u64::from(entered.new)), ..entered }))
+        self.ports.leave(&asked.joiner.member.connection, &stray).await.map_err(unavailable)
+    }
+
+    fn full(&self, room: &RoomId) -> Reject {
+        let message = format!("room {room} is full: it takes {} connections", self.room_members);
+        Reject::new(Code::LimitExceeded, message).of("room")
     }
 
     async fn joined(
@@ -144,4 +150,13 @@ impl<P: Ports, C: Clock, R: Chance> Membership<P, C, R> {
             b: replay.blocks,
         })
     }
+}
+
+fn not_allowed(room: &RoomId) -> Reject {
+    Reject::new(Code::Forbidden, format!("room {room} may not be joined with this token")).of("room")
+}
+
+fn too_many_rooms() -> Reject {
+    let message = format!("a connection may be in {} rooms; leave another one first", limits::ROOMS_PER_CONNECTION);
+    Reject::new(Code::LimitExceeded, message).of("room")
 }

@@ -1,21 +1,34 @@
 //! Who hears a room, where it stands, and what somebody who comes back is given.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+use std::time::Duration;
+
 use domain::ports::{Clock, Connections, Memberships, Rooms};
 use domain::{Connection, Data, Endpoint, Format, Identity, Pattern, Permissions};
 use lambda_kit::start::Routes;
 use lambda_kit::websocket::Call;
-use membership::Membership;
+use membership::{Membership, Ports};
 use protocol::block::Block;
 use protocol::context::Context;
 use protocol::reply::{Answer, History, Joined, Synced, SyncedRooms};
 use protocol::server::{Return, ServerFrame, System};
 use telemetry::Summary;
+use testkit::faults::{Call as Made, Decide, Fault, Faulty, Operation, Plan};
 use testkit::memory::{Bug, Meter};
 use testkit::{World, samples};
 use tokens::Verifier;
 
 async fn ask_as(world: &World, connection: &Connection, permissions: Permissions, body: &str) -> ServerFrame {
+    ask_over(world, world.store.clone(), connection, permissions, body).await
+}
+
+async fn ask_over(
+    world: &World,
+    tables: impl Ports,
+    connection: &Connection,
+    permissions: Permissions,
+    body: &str,
+) -> ServerFrame {
     let identity = Identity {
         user: connection.user.clone(),
         device: None,
@@ -36,7 +49,7 @@ async fn ask_as(world: &World, connection: &Connection, permissions: Permissions
         query: std::collections::HashMap::new(),
     };
     let verifier = Verifier::new(None, Some(testkit::keys::JWKS), None, None).unwrap();
-    let function = Membership::new(world.store.clone(), verifier, world.clock.clone(), world.chance.clone(), None);
+    let function = Membership::new(tables, verifier, world.clock.clone(), world.chance.clone(), None);
     let answer = function.handle(call, &mut Summary::new("membership")).await;
     ServerFrame::parse(&answer.body.unwrap()).unwrap()
 }
@@ -216,7 +229,7 @@ async fn a_pong_names_a_room_that_a_backend_gave_if_it_has_moved_on() {
     let ada = world.connect("c1", "ada").await;
     let given = samples::membership(&ada, &samples::room("@bob"), domain::Shard::FIRST);
     let given = domain::Membership { granted: true, ..given };
-    world.store.join(&given).await.unwrap();
+    world.store.join(&[given]).await.remove(0).unwrap();
     for (stands, named) in [(3, vec![]), (2, vec![3])] {
         let body = format!(r#"{{"action":"ping","at":{{"@bob":{{"ep":"k7Qf","seq":{stands}}}}}}}"#);
         let ServerFrame::System(System::Pong { behind }) = ask(&world, &ada, &body).await else { panic!() };
@@ -487,4 +500,84 @@ async fn a_pong_makes_a_client_ahead_of_its_room_ask() {
     let body = r#"{"action":"join","id":2,"room":"lobby","since":{"ep":"k7Qf","seq":9}}"#;
     let joined: Joined = done(ask(&world, &ada, body).await);
     assert_eq!((joined.recovered, joined.seq.get()), (Some(false), 4));
+}
+
+#[tokio::test]
+async fn a_room_that_the_token_does_not_allow_any_more_is_left_when_it_is_asked_for() {
+    let world = World::new();
+    let ada = world.connect("c1", "ada").await;
+    for room in ["lobby", "team:7"] {
+        world.join(&ada, room).await;
+    }
+    let only = Permissions { join: vec![Pattern::new("lobby")], ..Permissions::default() };
+    for body in [r#"{"action":"join","id":1,"room":"team:7"}"#, r#"{"action":"join","id":2,"room":"team:7"}"#] {
+        assert_eq!(refused(ask_as(&world, &ada, only.clone(), body).await), "forbidden");
+        assert!(world.store.membership(&ada.id, &samples::room("team:7")).is_none());
+    }
+    assert!(world.store.membership(&ada.id, &samples::room("lobby")).is_some());
+}
+
+/// Lets each call take a second of the world's time: what a request takes is how many calls it makes one after the other.
+struct Slow(World);
+
+const CALL: Duration = Duration::from_secs(1);
+
+impl Decide for Slow {
+    fn decide(&self, _: Made) -> Fault {
+        Fault::Pass
+    }
+
+    async fn before(&self, _: Made) {
+        self.0.clock.sleep(CALL).await;
+    }
+}
+
+#[tokio::test]
+async fn a_hundred_rooms_take_no_more_than_six_calls_one_after_the_other() {
+    let names: Vec<String> = (0..100).map(|n| format!("r{n}")).collect();
+    let body = |rooms: &[String]| {
+        let at = r#"{"ep":"k7Qf","seq":1}"#;
+        let rooms: Vec<String> = rooms.iter().map(|room| format!(r#""{room}":{at}"#)).collect();
+        format!(r#"{{"action":"sync","id":1,"rooms":{{{}}}}}"#, rooms.join(","))
+    };
+    for known in [false, true] {
+        let world = World::new();
+        for room in names.iter().filter(|_| known) {
+            publish(&world, room, &[1]).await;
+        }
+        let ada = world.connect("c1", "ada").await;
+        for (rooms, most) in [(&names[..1], 6), (&names[..], 6), (&names[..], 4)] {
+            let tables = Faulty::new(world.store.clone(), Slow(world.clone()));
+            let began = world.clock.now();
+            let synced: SyncedRooms =
+                done(ask_over(&world, tables.clone(), &ada, Permissions::all(), &body(rooms)).await);
+            assert!(synced.rooms.values().all(|synced| matches!(synced, Synced::Joined(_))), "{synced:?}");
+            let calls = world.clock.now().since(began).as_secs();
+            assert!(calls <= most, "{calls} calls one after the other for {} rooms", rooms.len());
+            let writes = tables.calls(Operation::Join);
+            assert!(writes <= 1, "{writes} writes of memberships");
+            let creations = tables.calls(Operation::Create);
+            assert!(creations as usize <= if known { 0 } else { rooms.len() }, "{creations} heads created");
+        }
+    }
+}
+
+#[tokio::test]
+async fn rooms_that_a_connection_is_in_cost_no_write() {
+    let world = World::new();
+    let ada = world.connect("c1", "ada").await;
+    for room in ["a", "b"] {
+        ask(&world, &ada, &format!(r#"{{"action":"join","id":1,"room":"{room}"}}"#)).await;
+    }
+    let tables = Faulty::new(world.store.clone(), Plan::new());
+    let body = r#"{"action":"sync","id":1,"rooms":{"a":null,"b":null,"@ada":null,"*":null}}"#;
+    let _: SyncedRooms = done(ask_over(&world, tables.clone(), &ada, Permissions::all(), body).await);
+    for write in [Operation::Join, Operation::Grow, Operation::Extend, Operation::Leave, Operation::TakeBack] {
+        assert_eq!(tables.calls(write), 0, "{write:?}");
+    }
+    assert_eq!(
+        tables.calls(Operation::Create),
+        2,
+        "of the inbox and of *, whose positions are asked for the first time"
+    );
 }

@@ -21,6 +21,7 @@ const LOOKS_AGAIN: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 struct Asked {
     closed: Vec<(usize, ConnectionId)>,
+    joined: BTreeMap<ConnectionId, usize>,
     rooms: BTreeMap<RoomId, (usize, BTreeSet<Shard>)>,
     activities: Vec<(usize, Activity)>,
 }
@@ -36,13 +37,15 @@ where
     /// Does what the records ask for; the sequence numbers from which it has to be done again.
     pub(crate) async fn changed(&self, records: Vec<Record>, summary: &mut Summary) -> Vec<String> {
         let asked = self.asked(&records, summary);
-        let Asked { closed, rooms, activities } = asked;
+        let Asked { mut closed, joined, rooms, activities } = asked;
+        let (gone, unseen) = self.gone(joined).await;
+        closed.extend(gone);
         let ((forgotten, left), (told, count), (looked, tally)) =
             join3(self.clean_up(closed), self.tell(activities), self.look_at_all(rooms)).await;
         summary.add(metric::MEMBERS_FORGOTTEN, forgotten);
         summary.add(metric::ACTIVITIES_TOLD, count);
         tally.write(summary);
-        let failed: BTreeSet<usize> = left.into_iter().chain(told).chain(looked).collect();
+        let failed: BTreeSet<usize> = left.into_iter().chain(unseen).chain(told).chain(looked).collect();
         let number = |at: usize| records.get(at).map(|record| record.sequence_number.clone());
         failed.into_iter().filter_map(number).collect()
     }
@@ -61,6 +64,27 @@ where
             }
         }
         asked
+    }
+
+    /// Those of the connections that joined a room and are gone: a join that was killed before it looked at its connection has
+    /// left memberships that nothing else finds, if the connection was forgotten meanwhile. Also where the look failed.
+    async fn gone(&self, joined: BTreeMap<ConnectionId, usize>) -> (Vec<(usize, ConnectionId)>, Option<usize>) {
+        let connections: Vec<ConnectionId> = joined.keys().cloned().collect();
+        if connections.is_empty() {
+            return (Vec::new(), None);
+        }
+        match self.tables.members_among(&RoomId::everyone(), &connections).await {
+            Ok(members) => {
+                let there: BTreeSet<ConnectionId> = members.into_iter().map(|member| member.connection).collect();
+                let gone = joined.into_iter().filter(|(connection, _)| !there.contains(connection));
+                (gone.map(|(connection, at)| (at, connection)).collect(), None)
+            }
+            Err(error) => {
+                let connections = connections.len();
+                tracing::error!({ field::ERROR.0 } = %error, connections, "could not read the connections that joined rooms");
+                (Vec::new(), joined.into_values().min().filter(|_| error.is_transient()))
+            }
+        }
     }
 
     /// Removes what memberships are left of connections that are gone. How many, and where it failed.
@@ -135,6 +159,9 @@ impl Asked {
     fn add(&mut self, at: usize, change: &Change, record: &Record, wanted: impl Fn(&Activity) -> bool) {
         if let Change::Closed { connection, .. } = change {
             self.closed.push((at, connection.clone()));
+        }
+        if let Change::Joined { connection, .. } = change {
+            self.joined.entry(connection.clone()).or_insert(at);
         }
         if let Some((room, shard)) = change.counts() {
             let (_, shards) = self.rooms.entry(room.clone()).or_insert((at, BTreeSet::new()));

@@ -8,6 +8,7 @@ use domain::ports::{Charged, Charges, Connections, Known, Result, Standing};
 use domain::{ConnectionId, RoomId, Timestamp};
 
 use crate::attributes::{Item, Read, Unreadable, n};
+use crate::conflicts::retry_conflicts;
 use crate::errors::{translate, undone, unreadable};
 use crate::items::{connection as connection_item, head as head_item, tombstone};
 use crate::keys;
@@ -73,7 +74,7 @@ impl Charges for Tables {
             .update_expression("SET busy_until = :until")
             .condition_expression("attribute_exists(pk) AND (attribute_not_exists(busy_until) OR busy_until < :until)")
             .expression_attribute_values(":until", n(until.as_ms()));
-        match call.send().await {
+        match retry_conflicts(|| call.clone().send()).await {
             Ok(_) => Ok(()),
             Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => Ok(()),
             Err(error) => Err(translate("DynamoDB UpdateItem (rate)", &error)),
@@ -93,7 +94,7 @@ impl Tables {
             )
             .expression_attribute_values(":now", n(now.as_ms()))
             .expression_attribute_values(":until", n(until.as_ms()));
-        outcome(call.send().await)
+        outcome(retry_conflicts(|| call.clone().send()).await)
     }
 
     /// Charges one in the middle of a burst.
@@ -106,7 +107,7 @@ impl Tables {
             .expression_attribute_values(":takes", n(takes_ms))
             .expression_attribute_values(":now", n(now.as_ms()))
             .expression_attribute_values(":latest", n(CONNECTION_RATE.latest(count, now).as_ms()));
-        outcome(call.send().await)
+        outcome(retry_conflicts(|| call.clone().send()).await)
     }
 
     fn charging(&self, connection: &ConnectionId) -> UpdateItemFluentBuilder {

@@ -1,5 +1,6 @@
 //! The connections, in the connections table.
 
+use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
@@ -9,6 +10,7 @@ use domain::ports::{Connections, Known, Opened, Result};
 use domain::{Connection, ConnectionId, Membership, RoomId, Shards, Suspect, Timestamp, limits};
 
 use crate::attributes::{Item, n, s};
+use crate::conflicts::retry_conflicts;
 use crate::errors::{translate, undone, unreadable};
 use crate::items::{connection as connection_item, member, tombstone};
 use crate::keys;
@@ -30,7 +32,7 @@ impl Connections for Tables {
             let put = put.build().map_err(|error| undone(OPERATION, error))?;
             call = call.transact_items(TransactWriteItem::builder().put(put).build());
         }
-        match call.send().await {
+        match retry_conflicts(|| call.clone().send()).await {
             Ok(_) => Ok(Opened::Stored),
             Err(error) if failed_conditions(error.as_service_error()).first() == Some(&true) => Ok(Opened::Refused),
             Err(error) => Err(translate(OPERATION, &error)),
@@ -52,7 +54,8 @@ impl Connections for Tables {
     async fn bury(&self, connection: &ConnectionId, now: Timestamp) -> Result<()> {
         let item = tombstone::to_item(connection, now);
         let call = self.client.put_item().table_name(&self.connections).set_item(Some(item));
-        call.send().await.map(drop).map_err(|error| translate("DynamoDB PutItem (tombstone)", &error))
+        let put = retry_conflicts(|| call.clone().send()).await;
+        put.map(drop).map_err(|error| translate("DynamoDB PutItem (tombstone)", &error))
     }
 
     async fn silent(&self, shard: u16, before: Timestamp, limit: usize) -> Result<Vec<Suspect>> {
@@ -104,7 +107,7 @@ impl Tables {
             .expression_attribute_values(":old", n(now.minus(limits::TOUCH).as_ms()))
             .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        match call.send().await {
+        match retry_conflicts(|| call.clone().send()).await {
             Ok(answer) => Ok(answer.attributes),
             Err(error) => match error.as_service_error() {
                 // It is not there, or it was touched lately: its item tells.
@@ -118,7 +121,14 @@ impl Tables {
 }
 
 /// The check, inside a transaction, that a connection lives, and that its token is the one that expires then.
-pub(crate) fn alive_until(table: &str, connection: &ConnectionId, expires_at: Option<Timestamp>) -> ConditionCheck {
+///
+/// # Errors
+/// None of the builder's: every member that it requires is set here.
+pub(crate) fn alive_until(
+    table: &str,
+    connection: &ConnectionId,
+    expires_at: Option<Timestamp>,
+) -> std::result::Result<ConditionCheck, BuildError> {
     let check = ConditionCheck::builder().table_name(table).set_key(Some(keys::connection(connection)));
     let check = match expires_at {
         Some(at) => check
@@ -126,8 +136,7 @@ pub(crate) fn alive_until(table: &str, connection: &ConnectionId, expires_at: Op
             .expression_attribute_values(":expires_at", n(at.as_ms())),
         None => check.condition_expression("attribute_exists(liveness_shard) AND attribute_not_exists(expires_at)"),
     };
-    // Cannot fail: every required member is set above.
-    check.build().unwrap_or_else(|_| unreachable!())
+    check.build()
 }
 
 /// Which conditions of a cancelled transaction did not hold, action by action; empty if it was not that.

@@ -8,6 +8,7 @@ mod account;
 mod attributes;
 mod changes;
 mod charges;
+mod conflicts;
 mod connections;
 mod errors;
 mod gateway;

@@ -1,13 +1,21 @@
 //! The memberships, in the connections table.
 
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, Put, Select, TransactWriteItem, WriteRequest};
-use domain::ports::{Connections, Joined, Memberships, Page, Result};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, CancellationReason, DeleteRequest, Put, ReturnValuesOnConditionCheckFailure, Select,
+    TransactWriteItem, WriteRequest,
+};
+use domain::limits::{CONFLICT_TRIES, TRANSACTION_ACTIONS};
+use domain::ports::{Error, Joined, Memberships, Page, Result};
 use domain::{ConnectionId, Member, Membership, RoomId, Shard};
+use futures::future::join_all;
+use futures::{StreamExt, TryStreamExt, stream};
 
-use crate::attributes::{Item, s};
-use crate::connections::{alive_until, failed_conditions};
+use crate::attributes::{Item, Read, n, s};
+use crate::conflicts::{pause_after_conflict, retry_conflicts};
 use crate::errors::{translate, undone, unreadable};
 use crate::items::{member, tombstone};
 use crate::keys;
@@ -15,40 +23,20 @@ use crate::tables::Tables;
 
 /// Requests that one `BatchWriteItem` takes.
 const WRITES_PER_BATCH: usize = 25;
-/// Rounds after which a batch that is never done entirely is given up.
-const ROUNDS_PER_BATCH: usize = 5;
+/// Deletes of single memberships that are on their way at the same time.
+const DELETES_AT_ONCE: usize = 16;
 
 impl Memberships for Tables {
-    async fn join(&self, membership: &Membership) -> Result<Joined> {
-        const OPERATION: &str = "DynamoDB TransactWriteItems (join)";
-        let connection = &membership.member.connection;
-        if membership.room.is_everyone() {
-            // The connection itself is its membership of `*`.
-            return Ok(self.find(connection).await?.map_or(Joined::NotConnected, |_| Joined::Already));
+    async fn join(&self, memberships: &[Membership]) -> Vec<Result<Joined>> {
+        match memberships {
+            [membership] => vec![self.join_one(membership).await],
+            memberships => self.join_all(memberships).await,
         }
-        let put = Put::builder()
-            .table_name(&self.connections)
-            .set_item(Some(member::membership(membership)))
-            .condition_expression("attribute_not_exists(pk)")
-            .build()
-            .map_err(|error| undone(OPERATION, error))?;
-        let check = alive_until(&self.connections, connection, membership.member.expires_at);
-        let call = self
-            .client
-            .transact_write_items()
-            .transact_items(TransactWriteItem::builder().condition_check(check).build())
-            .transact_items(TransactWriteItem::builder().put(put).build());
-        match call.send().await {
-            Ok(_) => Ok(Joined::New),
-            Err(error) => match failed_conditions(error.as_service_error()).as_slice() {
-                [true, _] => match self.find(connection).await? {
-                    None => Ok(Joined::NotConnected),
-                    Some(_) => Err(undone(OPERATION, "the token was renewed meanwhile")),
-                },
-                [false, true] => self.grant(membership).await.map(|()| Joined::Already),
-                _ => Err(translate(OPERATION, &error)),
-            },
-        }
+    }
+
+    async fn take_back(&self, memberships: &[Membership]) -> Result<()> {
+        let deletes: Vec<_> = memberships.iter().map(|membership| self.delete_unless_extended(membership)).collect();
+        stream::iter(deletes).buffer_unordered(DELETES_AT_ONCE).try_collect().await
     }
 
     async fn leave(&self, connection: &ConnectionId, rooms: &[RoomId]) -> Result<()> {
@@ -109,6 +97,115 @@ impl Memberships for Tables {
 }
 
 impl Tables {
+    async fn join_one(&self, membership: &Membership) -> Result<Joined> {
+        const OPERATION: &str = "DynamoDB PutItem (join)";
+        let call = self
+            .client
+            .put_item()
+            .table_name(&self.connections)
+            .set_item(Some(member::membership(membership)))
+            .condition_expression("attribute_not_exists(pk)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        match retry_conflicts(|| call.clone().send()).await {
+            Ok(_) => Ok(Joined::New),
+            Err(error) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(failed)) => {
+                    let stands = failed.item().cloned().unwrap_or_default();
+                    self.joined_before(OPERATION, membership, &stands).await
+                }
+                _ => Err(translate(OPERATION, &error)),
+            },
+        }
+    }
+
+    /// One transaction, and another one of what is left if some of them stand already or cannot be written.
+    async fn join_all(&self, memberships: &[Membership]) -> Vec<Result<Joined>> {
+        let mut outcomes: Vec<Option<Result<Joined>>> = memberships.iter().map(|_| None).collect();
+        loop {
+            let left: Vec<usize> = (0..memberships.len()).filter(|at| outcomes[*at].is_none()).collect();
+            for chunk in left.chunks(TRANSACTION_ACTIONS) {
+                let chosen: Vec<&Membership> = chunk.iter().map(|at| &memberships[*at]).collect();
+                for (at, outcome) in chunk.iter().zip(self.join_in_transaction(&chosen).await) {
+                    outcomes[*at] = outcome;
+                }
+            }
+            if outcomes.iter().all(Option::is_some) {
+                return outcomes.into_iter().flatten().collect();
+            }
+        }
+    }
+
+    /// Stores all of these or none. Of a transaction that was cancelled, only what cancelled it has an outcome.
+    async fn join_in_transaction(&self, memberships: &[&Membership]) -> Vec<Option<Result<Joined>>> {
+        const OPERATION: &str = "DynamoDB TransactWriteItems (join)";
+        let mut call = self.client.transact_write_items();
+        for membership in memberships {
+            let put = Put::builder()
+                .table_name(&self.connections)
+                .set_item(Some(member::membership(membership)))
+                .condition_expression("attribute_not_exists(pk)")
+                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+                .build();
+            match put {
+                Ok(put) => call = call.transact_items(TransactWriteItem::builder().put(put).build()),
+                Err(error) => return memberships.iter().map(|_| Some(Err(undone(OPERATION, &error)))).collect(),
+            }
+        }
+        let error = match retry_conflicts(|| call.clone().send()).await {
+            Ok(_) => return memberships.iter().map(|_| Some(Ok(Joined::New))).collect(),
+            Err(error) => error,
+        };
+        let reasons: Vec<CancellationReason> = match error.as_service_error() {
+            Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
+                cancelled.cancellation_reasons().to_vec()
+            }
+            _ => Vec::new(),
+        };
+        let is_decided = |code: &str| !matches!(code, "None" | "TransactionConflict");
+        if !reasons.iter().filter_map(|reason| reason.code()).any(is_decided) {
+            return memberships.iter().map(|_| Some(Err(translate(OPERATION, &error)))).collect();
+        }
+        let outcomes = memberships.iter().zip(&reasons).map(|(membership, reason)| async move {
+            match reason.code() {
+                None | Some("None" | "TransactionConflict") => None,
+                Some("ConditionalCheckFailed") => {
+                    let stands = reason.item().cloned().unwrap_or_default();
+                    Some(self.joined_before(OPERATION, membership, &stands).await)
+                }
+                Some("ThrottlingError" | "ProvisionedThroughputExceeded") => {
+                    Some(Err(Error::Throttled { operation: OPERATION }))
+                }
+                Some(code) => Some(Err(undone(OPERATION, code))),
+            }
+        });
+        join_all(outcomes).await
+    }
+
+    /// What a membership that stands already means for a new one.
+    async fn joined_before(&self, operation: &'static str, membership: &Membership, stands: &Item) -> Result<Joined> {
+        let expires_at = stands.maybe_moment(member::EXPIRES_AT).map_err(|error| unreadable(operation, error))?;
+        self.grant(membership).await.map(|()| Joined::Already { expires_at })
+    }
+
+    async fn delete_unless_extended(&self, membership: &Membership) -> Result<()> {
+        let call = self
+            .client
+            .delete_item()
+            .table_name(&self.connections)
+            .set_key(Some(keys::membership(&membership.member.connection, &membership.room)));
+        let call = match membership.member.expires_at {
+            Some(at) => call
+                .condition_expression("expires_at = :expires_at AND attribute_not_exists(granted)")
+                .expression_attribute_values(":expires_at", n(at.as_ms())),
+            None => call.condition_expression("attribute_not_exists(expires_at) AND attribute_not_exists(granted)"),
+        };
+        match retry_conflicts(|| call.clone().send()).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => Ok(()),
+            Err(error) => Err(translate("DynamoDB DeleteItem (take back)", &error)),
+        }
+    }
+
     /// The memberships of a connection, read consistently.
     pub(crate) fn memberships_of(&self, connection: &ConnectionId) -> QueryFluentBuilder {
         self.client
@@ -133,7 +230,7 @@ impl Tables {
             .update_expression("SET granted = :granted")
             .condition_expression("attribute_exists(pk)")
             .expression_attribute_values(":granted", AttributeValue::Bool(true));
-        match call.send().await {
+        match retry_conflicts(|| call.clone().send()).await {
             Ok(_) => Ok(()),
             Err(error) => match error.as_service_error() {
                 Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(()),
@@ -158,7 +255,10 @@ impl Tables {
         let requests = requests.map_err(|error| undone(OPERATION, error))?;
         let mut rest: Vec<_> =
             requests.into_iter().map(|delete| WriteRequest::builder().delete_request(delete).build()).collect();
-        for _ in 0..ROUNDS_PER_BATCH {
+        for round in 0..CONFLICT_TRIES {
+            if round > 0 {
+                pause_after_conflict().await;
+            }
             let answer = self.client.batch_write_item().request_items(&self.connections, rest).send().await;
             let answer = answer.map_err(|error| translate(OPERATION, &error))?;
             rest = answer.unprocessed_items.unwrap_or_default().remove(&self.connections).unwrap_or_default();

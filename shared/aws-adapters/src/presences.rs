@@ -9,7 +9,10 @@ use crate::attributes::{Item, Read, Unreadable, n};
 use crate::errors::{translate, unreadable};
 use crate::items::{connection, member, presence as presence_item, tombstone};
 use crate::keys;
-use crate::tables::Tables;
+use crate::tables::{Reading, Tables};
+
+/// The room, and how many members it has.
+const COUNT_ATTRIBUTES: &[&str] = &[keys::PK, presence_item::MEMBERS];
 
 impl Rosters for Tables {
     async fn occupants(&self, room: &RoomId, connections: &[ConnectionId]) -> Result<Vec<Occupant>> {
@@ -29,7 +32,8 @@ impl Rosters for Tables {
 
     async fn devices(&self, connections: &[ConnectionId]) -> Result<HashMap<ConnectionId, Device>> {
         const OPERATION: &str = "DynamoDB BatchGetItem (devices)";
-        let items = self.batch_get(OPERATION, &self.connections, connections.iter().map(keys::connection).collect());
+        let wanted = connections.iter().map(keys::connection).collect();
+        let items = self.batch_get(OPERATION, &self.connections, wanted);
         let live = items.await?.into_iter().filter(|item| !tombstone::is(item));
         let device = |item: Item| {
             let device = connection::device(&item).transpose()?;
@@ -69,17 +73,12 @@ impl Presences for Tables {
         }
     }
 
-    async fn members_counted(&self, room: &RoomId) -> Result<Option<u64>> {
-        const OPERATION: &str = "DynamoDB GetItem (members counted)";
-        let call = self
-            .client
-            .get_item()
-            .table_name(&self.rooms)
-            .set_key(Some(keys::presence(room)))
-            .projection_expression("#members")
-            .expression_attribute_names("#members", presence_item::MEMBERS);
-        let item = call.send().await.map_err(|error| translate(OPERATION, &error))?.item;
-        let members = item.map(|item| item.number(presence_item::MEMBERS)).transpose();
-        members.map_err(|error| unreadable(OPERATION, error))
+    async fn members_counted(&self, rooms: &[RoomId]) -> Result<HashMap<RoomId, u64>> {
+        const OPERATION: &str = "DynamoDB BatchGetItem (members counted)";
+        let wanted = rooms.iter().map(keys::presence).collect();
+        let items = self.batch_read(OPERATION, &self.rooms, wanted, Reading::Attributes(COUNT_ATTRIBUTES)).await?;
+        let counted = |item: &Item| Ok((keys::parse_room_key(item, keys::PK)?, item.number(presence_item::MEMBERS)?));
+        let counts: std::result::Result<_, Unreadable> = items.iter().map(counted).collect();
+        counts.map_err(|error| unreadable(OPERATION, error))
     }
 }

@@ -6,6 +6,7 @@ use domain::{ConnectionId, Holding, Identity, RoomId, Timestamp};
 use protocol::context::identity_text;
 
 use crate::attributes::{Item, n, s};
+use crate::conflicts::retry_conflicts;
 use crate::connections::{alive_until, failed_conditions};
 use crate::errors::{translate, undone, unreadable};
 use crate::items::connection as connection_item;
@@ -50,7 +51,7 @@ impl Renewals for Tables {
                 .expression_attribute_values(":expires_at", n(at.as_ms())),
             None => call.update_expression(format!("{set} REMOVE expires_at")),
         };
-        match call.send().await {
+        match retry_conflicts(|| call.clone().send()).await {
             Ok(_) => Ok(Known::Yes),
             Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
                 Ok(Known::No)
@@ -79,18 +80,25 @@ impl Renewals for Tables {
         }
     }
 
-    async fn extend(&self, connection: &ConnectionId, rooms: &[RoomId], expires_at: Option<Timestamp>) -> Result<()> {
+    async fn extend(
+        &self,
+        connection: &ConnectionId,
+        rooms: &[RoomId],
+        expires_at: Option<Timestamp>,
+    ) -> Result<Vec<RoomId>> {
+        let mut not_extended = Vec::new();
         let rooms: Vec<&RoomId> = rooms.iter().filter(|room| !room.is_everyone()).collect();
         for mut rooms in rooms.chunks(EXTENDED_AT_ONCE).map(<[_]>::to_vec) {
             while !rooms.is_empty() {
-                let Some(missing) = self.extend_all(connection, &rooms, expires_at).await? else { return Ok(()) };
+                let missing = self.extend_all(connection, &rooms, expires_at).await?.unwrap_or(rooms.clone());
                 if missing.is_empty() {
                     break;
                 }
                 rooms.retain(|room| !missing.contains(room));
+                not_extended.extend(missing.into_iter().cloned());
             }
         }
-        Ok(())
+        Ok(not_extended)
     }
 }
 
@@ -132,7 +140,7 @@ impl Tables {
         expires_at: Option<Timestamp>,
     ) -> Result<Option<Vec<&'a RoomId>>> {
         const OPERATION: &str = "DynamoDB TransactWriteItems (extend)";
-        let check = alive_until(&self.connections, connection, expires_at);
+        let check = alive_until(&self.connections, connection, expires_at).map_err(|error| undone(OPERATION, error))?;
         let mut call = self
             .client
             .transact_write_items()
@@ -151,7 +159,7 @@ impl Tables {
             let update = update.build().map_err(|error| undone(OPERATION, error))?;
             call = call.transact_items(TransactWriteItem::builder().update(update).build());
         }
-        let Err(error) = call.send().await else { return Ok(Some(Vec::new())) };
+        let Err(error) = retry_conflicts(|| call.clone().send()).await else { return Ok(Some(Vec::new())) };
         match failed_conditions(error.as_service_error()).split_first() {
             Some((true, _)) => Ok(None),
             Some((false, members)) if members.contains(&true) => {

@@ -11,6 +11,7 @@ use domain::{
 };
 
 use crate::attributes::{Item, Read, Unreadable, n, s};
+use crate::conflicts::retry_conflicts;
 use crate::errors::{translate, undone, unreadable};
 use crate::items::{dedupe, delivered as delivered_item, head as head_item, log_row};
 use crate::keys;
@@ -41,7 +42,7 @@ impl Rooms for Tables {
             .table_name(&self.rooms)
             .set_item(Some(head_item::to_item(room, &head)))
             .condition_expression("attribute_not_exists(pk)");
-        match call.send().await {
+        match retry_conflicts(|| call.clone().send()).await {
             Ok(_) => Ok(head),
             Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
                 self.head(room).await?.ok_or_else(|| undone(OPERATION, "the head was there and is gone"))
@@ -60,7 +61,7 @@ impl Rooms for Tables {
             .condition_expression("attribute_exists(pk) AND #ttl < :ttl")
             .expression_attribute_names("#ttl", keys::TTL)
             .expression_attribute_values(":ttl", n(Head::life_from(now).as_s()));
-        match call.send().await {
+        match retry_conflicts(|| call.clone().send()).await {
             Ok(_) => Ok(()),
             Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => Ok(()),
             Err(error) => Err(translate("DynamoDB UpdateItem (keep)", &error)),
@@ -77,7 +78,7 @@ impl Rooms for Tables {
             .condition_expression("shards = :from")
             .expression_attribute_values(":from", n(from.get()))
             .expression_attribute_values(":to", n(to.get()));
-        match call.send().await {
+        match retry_conflicts(|| call.clone().send()).await {
             Ok(_) => Ok(()),
             Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => Ok(()),
             Err(error) => Err(translate("DynamoDB UpdateItem (grow)", &error)),
@@ -116,7 +117,7 @@ impl Rooms for Tables {
                 .condition_expression("epoch = :epoch AND seq = :seq")
                 .expression_attribute_values(":epoch", s(position.epoch.as_str()))
                 .expression_attribute_values(":seq", n(position.sequence.get()));
-            match call.send().await {
+            match retry_conflicts(|| call.clone().send()).await {
                 Ok(_) => {}
                 Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {}
                 Err(error) => return Err(translate("DynamoDB DeleteItem (dedupe)", &error)),
@@ -136,7 +137,8 @@ impl Rooms for Tables {
                 actions.push(self.put_new(item).map_err(|error| undone(OPERATION, error))?);
             }
         }
-        match self.client.transact_write_items().set_transact_items(Some(actions)).send().await {
+        let call = self.client.transact_write_items().set_transact_items(Some(actions));
+        match retry_conflicts(|| call.clone().send()).await {
             Ok(_) => Ok(Appended::Stored),
             Err(error) => found_instead(error.as_service_error()).ok_or_else(|| translate(OPERATION, &error)),
         }
@@ -152,7 +154,7 @@ impl Rooms for Tables {
             .condition_expression("epoch = :epoch AND sent < :through")
             .expression_attribute_values(":epoch", s(epoch.as_str()))
             .expression_attribute_values(":through", n(through.get()));
-        match call.send().await {
+        match retry_conflicts(|| call.clone().send()).await {
             Ok(_) => Ok(()),
             Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => Ok(()),
             Err(error) => Err(translate("DynamoDB UpdateItem (sent)", &error)),

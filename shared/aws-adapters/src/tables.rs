@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::KeysAndAttributes;
+use aws_sdk_dynamodb::types::builders::KeysAndAttributesBuilder;
 use domain::Generation;
 use domain::ports::Result;
 
@@ -31,6 +32,24 @@ pub struct Tables {
     pub(crate) generation: Generation,
 }
 
+/// How a batch is read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Reading {
+    /// Whole items, as they are now.
+    Consistent,
+    /// These attributes, as they are or were a moment ago: half the price.
+    Attributes(&'static [&'static str]),
+}
+
+fn project(wanted: KeysAndAttributesBuilder, names: &[&str]) -> KeysAndAttributesBuilder {
+    let placeholders: Vec<String> = (0..names.len()).map(|at| format!("#{at}")).collect();
+    let wanted = wanted.projection_expression(placeholders.join(", "));
+    placeholders
+        .into_iter()
+        .zip(names)
+        .fold(wanted, |wanted, (placeholder, name)| wanted.expression_attribute_names(placeholder, *name))
+}
+
 impl Tables {
     /// The tables of that name.
     #[must_use]
@@ -52,11 +71,22 @@ impl Tables {
         call.send().await.map(|answer| answer.item).map_err(|error| translate(operation, &error))
     }
 
-    /// Reads items consistently, however many; those that are not there are left out.
+    /// Reads whole items consistently, however many; those that are not there are left out.
     pub(crate) async fn batch_get(&self, operation: &'static str, table: &str, keys: Vec<Item>) -> Result<Vec<Item>> {
+        self.batch_read(operation, table, keys, Reading::Consistent).await
+    }
+
+    /// Reads items, however many; those that are not there are left out.
+    pub(crate) async fn batch_read(
+        &self,
+        operation: &'static str,
+        table: &str,
+        keys: Vec<Item>,
+        reading: Reading,
+    ) -> Result<Vec<Item>> {
         let mut items = Vec::with_capacity(keys.len());
         for keys in keys.chunks(KEYS_PER_BATCH) {
-            self.batch_get_chunk(operation, table, keys.to_vec(), &mut items).await?;
+            self.batch_get_chunk(operation, table, keys.to_vec(), reading, &mut items).await?;
         }
         Ok(items)
     }
@@ -66,11 +96,16 @@ impl Tables {
         operation: &'static str,
         table: &str,
         mut keys: Vec<Item>,
+        reading: Reading,
         items: &mut Vec<Item>,
     ) -> Result<()> {
         for _ in 0..ROUNDS_PER_BATCH {
-            let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
-            let wanted = wanted.map_err(|error| undone(operation, error))?;
+            let wanted = KeysAndAttributes::builder().set_keys(Some(keys));
+            let wanted = match reading {
+                Reading::Consistent => wanted.consistent_read(true),
+                Reading::Attributes(names) => project(wanted, names),
+            };
+            let wanted = wanted.build().map_err(|error| undone(operation, error))?;
             let answer = self.client.batch_get_item().request_items(table, wanted).send().await;
             let answer = answer.map_err(|error| translate(operation, &error))?;
             items.extend(answer.responses.unwrap_or_default().remove(table).unwrap_or_default());

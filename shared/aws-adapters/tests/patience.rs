@@ -51,6 +51,7 @@ async fn every_call_to_a_table_gives_up_within_its_limit() {
     let head = Head::new(&room, samples::epoch("k7Qf"));
     let append = samples::append(&room, &head, &[samples::data("1")], samples::NOW);
     let membership = samples::membership(&connection, &room, Shard::FIRST);
+    let elsewhere = samples::membership(&connection, &samples::room("den"), Shard::FIRST);
     let range = samples::range(&head.epoch, 0, 1);
     let (id, limit, t) = (&connection.id, TABLE_TIMEOUT, &tables);
     tokio::join!(
@@ -59,7 +60,9 @@ async fn every_call_to_a_table_gives_up_within_its_limit() {
         gives_up("touch", limit, t.touch(id, samples::NOW)),
         gives_up("bury", limit, t.bury(id, samples::NOW)),
         gives_up("silent", limit, t.silent(0, samples::NOW, 1)),
-        gives_up("join", limit, t.join(&membership)),
+        gives_up("join", limit, async { t.join(std::slice::from_ref(&membership)).await.remove(0) }),
+        gives_up("join of two", limit, async { t.join(&[membership.clone(), elsewhere.clone()]).await.remove(0) }),
+        gives_up("take_back", limit, t.take_back(std::slice::from_ref(&membership))),
         gives_up("leave", limit, t.leave(id, std::slice::from_ref(&room))),
         gives_up("rooms_of", limit, t.rooms_of(id)),
         gives_up("page", limit, t.page(&room, Shard::FIRST, None)),

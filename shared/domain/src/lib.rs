@@ -6,6 +6,7 @@
 
 mod activity;
 mod change;
+mod conflict;
 mod connection;
 mod data;
 mod delivery;
@@ -34,6 +35,7 @@ mod timestamp;
 
 pub use activity::{Activity, Kind, Kinds, UnknownKind};
 pub use change::Change;
+pub use conflict::conflict_pause;
 pub use connection::{Connection, Endpoint, Format, Member};
 pub use data::Data;
 pub use delivery::{Delivery, Next, Probe};
@@ -54,6 +56,6 @@ pub use reject::{Code, Reject};
 pub use renewal::{Holding, Renewal, may_renew, renewal, told_apart};
 pub use resume::{Budget, Resume, resume};
 pub use sequencing::{Append, DedupeKey, Head, Origin, Remembered, plan};
-pub use shard::{Growth, Shard, Shards, growth};
+pub use shard::{Growth, Shard, Shards, growth, growth_among_many};
 pub use stale::{LIVENESS_SHARDS, Stale, Suspect, judge, liveness_shard};
 pub use timestamp::Timestamp;

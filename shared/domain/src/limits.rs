@@ -59,6 +59,15 @@ pub const PUBLICATIONS_PER_TRANSACTION: usize = 49;
 pub const TRANSACTION_ACTIONS: usize = 100;
 /// Bytes a DynamoDB transaction may hold.
 pub const TRANSACTION_BYTES: usize = 4 * 1024 * KIB;
+/// Tries of a call that is refused because a transaction holds one of its items: of writers that hold an item for half of
+/// the time, one in 1,000 is refused so often.
+pub const CONFLICT_TRIES: u32 = 10;
+/// The shortest pause between two of these tries: half of what a transaction takes.
+pub const CONFLICT_PAUSE_SHORTEST: Duration = Duration::from_millis(5);
+/// The longest pause between two of these tries: two or three transactions are over by then.
+pub const CONFLICT_PAUSE_LONGEST: Duration = Duration::from_millis(40);
+/// Rooms that one sync joins anew and counts. A sync of more takes what presence counted: it would send a query for each.
+pub const ROOMS_COUNTED_PER_SYNC: usize = 8;
 /// Members that one late job names; the rest goes into another.
 pub const MEMBERS_PER_LATE_JOB: usize = 500;
 /// Tries a member gets on the main line of its shard.
@@ -223,6 +232,13 @@ const _: () = assert!(2 * EPHEMERAL_DATA_BYTES < FRAME_BYTES, "several fit a fra
 const _: () = assert!(FRAME_BYTES < GATEWAY_FRAME_BYTES && REPLAY_BYTES < GATEWAY_FRAME_BYTES);
 const _: () = assert!(CONTEXT_BYTES < TOKEN_BYTES && TOKEN_BYTES + KIB < GATEWAY_FRAME_BYTES);
 const _: () = assert!(2 * PUBLICATIONS_PER_TRANSACTION < TRANSACTION_ACTIONS);
+const _: () = assert!(ROOMS_PER_CONNECTION <= TRANSACTION_ACTIONS, "the memberships of a sync are one transaction");
+const _: () = assert!(ROOMS_COUNTED_PER_SYNC < ROOMS_PER_CONNECTION);
+const _: () = assert!(CONFLICT_PAUSE_SHORTEST.as_millis() < CONFLICT_PAUSE_LONGEST.as_millis());
+const _: () = assert!(
+    CONFLICT_TRIES as u128 * CONFLICT_PAUSE_LONGEST.as_millis() < TIME_ON_THE_MAIN_LINE.as_millis(),
+    "a call that meets nothing but transactions leaves a function most of its time"
+);
 const _: () = assert!(PUBLICATIONS_PER_TRANSACTION * (DATA_BYTES + 2 * KIB) < TRANSACTION_BYTES);
 const _: () = assert!(ITEMS_PER_PUBLISH <= PUBLICATIONS_PER_TRANSACTION);
 const _: () = assert!(

@@ -78,10 +78,11 @@ pub enum Opened {
 pub enum Joined {
     /// It was.
     New,
-    /// It already stood, in the shard it was given first.
-    Already,
-    /// The connection is not there or has been buried: nothing was stored.
-    NotConnected,
+    /// One stood already, in the shard it was given first.
+    Already {
+        /// When the token that it was stored or extended with expires.
+        expires_at: Option<Timestamp>,
+    },
 }
 
 /// Whether a connection that should be there is.
@@ -118,10 +119,13 @@ pub struct Page {
 
 /// The memberships.
 pub trait Memberships: Send + Sync {
-    /// Stores a membership, in one transaction with a check that its connection lives, and that its token still expires when
-    /// the membership does: if not, [`Error::Unavailable`], for whoever asked was judged by a token that was replaced. One that stands already stays as it
-    /// is, but that from now on a backend has given it, if a backend does.
-    fn join(&self, membership: &Membership) -> impl Future<Output = Result<Joined>> + Send;
+    /// Stores those of these memberships of one connection that do not stand yet, in one write or one transaction: one outcome
+    /// for each, in their order. One that stands stays as it is, except that it counts as given by a backend from now on if
+    /// the new one does. Does not look at the connection: [`crate::flow::enter`] does, afterwards.
+    fn join(&self, memberships: &[Membership]) -> impl Future<Output = Vec<Result<Joined>>> + Send;
+    /// Removes memberships that were stored for a token that another one has replaced. Those that were extended since, or
+    /// given by a backend, stay.
+    fn take_back(&self, memberships: &[Membership]) -> impl Future<Output = Result<()>> + Send;
     /// Removes memberships of a connection; those that are not there are no error.
     fn leave(&self, connection: &ConnectionId, rooms: &[RoomId]) -> impl Future<Output = Result<()>> + Send;
     /// The rooms a connection has joined, all of them.

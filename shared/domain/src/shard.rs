@@ -68,7 +68,7 @@ impl Shards {
     /// A connection's shard, where all are of one age. Inboxes have one: nobody has 500 devices.
     #[must_use]
     pub fn place(self, connection: &ConnectionId) -> Shard {
-        Shard((hash(connection) % u64::from(self.0)) as u16)
+        Shard((hash(&[connection.as_ref()]) % u64::from(self.0)) as u16)
     }
 
     /// The shard a new member of a room goes to: one of those by which the room grew last. The older ones are full, and if
@@ -95,14 +95,23 @@ pub enum Growth {
     Enough,
 }
 
-/// Decides whether this joiner looks at the size of its shard. In a room of one shard everybody does, which is also
-/// how small rooms know how many they are. In larger ones one joiner in 16 does: a shard passes its size
-/// by about 16 members before somebody looks.
+/// Decides whether this joiner looks at the size of its shard. In a room of one shard each joiner does, and learns how many
+/// members the room has. In larger ones one joiner in 16 does: a shard passes its size by about 16 members before one looks.
 #[must_use]
 pub fn growth(room: &RoomId, shards: Shards, connection: &ConnectionId) -> Growth {
+    if shards.get() == 1 { look(room, shards, connection) } else { growth_among_many(room, shards, connection) }
+}
+
+/// The same for a joiner of many rooms at once: one in 16 looks in rooms of one shard too.
+#[must_use]
+pub fn growth_among_many(room: &RoomId, shards: Shards, connection: &ConnectionId) -> Growth {
+    let looks = (hash(&[room.as_str(), "#", connection.as_ref()]) >> 32).is_multiple_of(16);
+    if looks { look(room, shards, connection) } else { Growth::Enough }
+}
+
+fn look(room: &RoomId, shards: Shards, connection: &ConnectionId) -> Growth {
     let may_grow = room.inbox_owner().is_none() && shards.get() < limits::SHARDS_PER_ROOM;
-    let looks = shards.get() == 1 || (hash(connection) >> 32).is_multiple_of(16);
-    if may_grow && looks { Growth::Count(shards.place_new(room, connection)) } else { Growth::Enough }
+    if may_grow { Growth::Count(shards.place_new(room, connection)) } else { Growth::Enough }
 }
 
 impl Growth {
@@ -114,9 +123,9 @@ impl Growth {
     }
 }
 
-/// A hash that every build computes alike.
-fn hash(connection: &ConnectionId) -> u64 {
-    let digest = Sha256::digest(connection.as_ref());
+/// A hash of the parts as one text, which every build computes alike.
+fn hash(parts: &[&str]) -> u64 {
+    let digest = Sha256::digest(parts.concat());
     digest.iter().take(8).fold(0, |number, byte| (number << 8) | u64::from(*byte))
 }
 

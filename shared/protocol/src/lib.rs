@@ -17,5 +17,7 @@ pub mod token;
 pub const SUBPROTOCOL: &str = "rooms.v1";
 /// Prefix of the subprotocol that carries a token; never echoed.
 pub const TOKEN_SUBPROTOCOL: &str = "token.";
+/// The query parameter of the secret by which a guest is known.
+pub const GUEST_PARAMETER: &str = "guest";
 /// The room of a classic connection that names none.
 pub const CLASSIC_ROOM: &str = "lobby";

@@ -10,6 +10,7 @@ mod memory {
     contract_tests!(charges, world);
     contract_tests!(connections, world);
     contract_tests!(memberships, world);
+    contract_tests!(entrances, world);
     contract_tests!(renewals, world);
     contract_tests!(rooms, world);
     contract_tests!(submissions, world);
@@ -41,6 +42,7 @@ mod memory_that_lags {
     contract_tests!(charges, world);
     contract_tests!(connections, world);
     contract_tests!(memberships, world);
+    contract_tests!(entrances, world);
     contract_tests!(renewals, world);
     contract_tests!(gateway, world);
 }

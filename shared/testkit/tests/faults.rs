@@ -49,6 +49,7 @@ mod wrapped {
 
     contract_tests!(connections, passing);
     contract_tests!(memberships, passing);
+    contract_tests!(entrances, passing);
     contract_tests!(rooms, passing);
     contract_tests!(rosters, passing);
     contract_tests!(presences, passing);
@@ -102,7 +103,7 @@ async fn a_call_without_an_answer_hangs_with_or_without_its_effect() {
         let room = samples::room(&format!("room{number}"));
         let membership = samples::membership(&connection, &room, Shard::FIRST);
         let store = Faulty::new(world.store.clone(), Plan::new().always(Operation::Join, fault));
-        assert!(store.join(&membership).now_or_never().is_none());
+        assert!(store.join(std::slice::from_ref(&membership)).now_or_never().is_none());
         let joined = world.store.membership(&connection.id, &room).is_some();
         assert_eq!(joined, fault == Fault::After(How::NoAnswer));
     }

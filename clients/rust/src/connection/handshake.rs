@@ -1,6 +1,6 @@
 //! The request that opens a connection.
 
-use protocol::{SUBPROTOCOL, TOKEN_SUBPROTOCOL};
+use protocol::{GUEST_PARAMETER, SUBPROTOCOL, TOKEN_SUBPROTOCOL};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
@@ -19,7 +19,7 @@ pub(super) enum Error {
 
 /// The handshake: subprotocol `rooms.v1`, and the token where the options want it.
 pub(super) fn request(options: &Options, token: Option<&str>) -> Result<Request, Error> {
-    let mut request = url(options).into_client_request().map_err(|_| Error::Url)?;
+    let mut request = url(options, token.is_none()).into_client_request().map_err(|_| Error::Url)?;
     let mut subprotocols = SUBPROTOCOL.to_owned();
     match (token, options.token_place) {
         (None, _) => {}
@@ -34,12 +34,16 @@ pub(super) fn request(options: &Options, token: Option<&str>) -> Result<Request,
     Ok(request)
 }
 
-/// The URL with `?device=`.
-fn url(options: &Options) -> String {
-    let Some(device) = &options.device else { return options.url.clone() };
+/// The URL with `?device=`, or of a guest with the secret by which it is known.
+fn url(options: &Options, is_guest: bool) -> String {
+    let parameter = match (&options.device, is_guest) {
+        (_, true) => (GUEST_PARAMETER, options.guest.expose()),
+        (Some(device), false) => ("device", device.as_ref()),
+        (None, false) => return options.url.clone(),
+    };
     let separator = if options.url.contains('?') { '&' } else { '?' };
-    let device: String = form_urlencoded::byte_serialize(device.as_ref().as_bytes()).collect();
-    format!("{}{separator}device={device}", options.url)
+    let parameter = form_urlencoded::Serializer::new(String::new()).append_pair(parameter.0, parameter.1).finish();
+    format!("{}{separator}{parameter}", options.url)
 }
 
 fn secret(text: &str) -> Result<HeaderValue, Error> {
@@ -75,7 +79,17 @@ mod tests {
     fn the_device_is_encoded_into_the_query() {
         let device = Some(Device::parse("phone+2|x").unwrap());
         let options = Options::new("ws://h/local?room=r").with_device(device);
-        assert_eq!(request(&options, None).unwrap().uri().to_string(), "ws://h/local?room=r&device=phone%2B2%7Cx");
+        let uri = request(&options, Some("a.b.c")).unwrap().uri().to_string();
+        assert_eq!(uri, "ws://h/local?room=r&device=phone%2B2%7Cx");
+    }
+
+    #[test]
+    fn a_guest_brings_its_secret_each_time_and_a_user_does_not() {
+        let options = Options::new("ws://h/local");
+        let uri = |token| request(&options, token).unwrap().uri().to_string();
+        assert_eq!(uri(None), format!("ws://h/local?guest={}", options.guest.expose()));
+        assert_eq!(uri(None), uri(None));
+        assert_eq!(uri(Some("a.b.c")), "ws://h/local");
     }
 
     #[test]

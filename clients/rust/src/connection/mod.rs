@@ -32,7 +32,7 @@ mod socket;
 use tokio::sync::mpsc;
 
 pub use handle::{Error, Events, Handle, PublishError, QuestionError, Receipt};
-pub use options::{BadOptions, Options, Renew, Token, TokenPlace};
+pub use options::{BadGuestSecret, BadOptions, GuestSecret, Options, Renew, Token, TokenPlace};
 
 /// Commands that wait for the client; more of them wait in their callers.
 const COMMANDS: usize = 128;

@@ -25,14 +25,59 @@ pub struct Options {
     pub token: Token,
     /// Where the token goes.
     pub token_place: TokenPlace,
-    /// Which of the user's devices this is, if the token does not say.
+    /// Which of the user's devices this is, if the token does not say. Guests have none.
     pub device: Option<Device>,
+    /// By what a guest is known when it returns. Random unless set: keep it to be the same guest in another process.
+    pub guest: GuestSecret,
     /// A handshake that takes longer has failed. 15 s unless set.
     pub connect_timeout: Duration,
     /// Events that may wait for the application before the socket is read no further. 1,024 unless set.
     pub events_waiting: usize,
     /// Decides all jitter. Random unless set.
     pub seed: u64,
+}
+
+/// The secret by which a guest is known: whoever has it is this guest. It is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct GuestSecret(String);
+
+/// A secret is too short, too long, or has characters that it may not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a guest's secret has {least} to {most} characters of A-Z a-z 0-9 - _", least = GuestSecret::CHARACTERS.start(), most = GuestSecret::CHARACTERS.end())]
+pub struct BadGuestSecret;
+
+impl GuestSecret {
+    /// As the server wants it: 22 characters of base64url hold 128 bits.
+    const CHARACTERS: std::ops::RangeInclusive<usize> = 22..=128;
+
+    /// A new guest's: 128 random bits.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(format!("{:032x}", rand::random::<u128>()))
+    }
+
+    /// One that was kept. It must be hard to guess.
+    ///
+    /// # Errors
+    /// [`BadGuestSecret`].
+    pub fn parse(text: impl Into<String>) -> Result<Self, BadGuestSecret> {
+        let text = text.into();
+        let is_good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        let good = Self::CHARACTERS.contains(&text.len()) && text.bytes().all(is_good);
+        if good { Ok(Self(text)) } else { Err(BadGuestSecret) }
+    }
+
+    /// The secret itself, to be kept where nobody else reads it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for GuestSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("GuestSecret(…)")
+    }
 }
 
 /// Who connects.
@@ -81,6 +126,7 @@ impl Options {
             token: Token::None,
             token_place: TokenPlace::default(),
             device: None,
+            guest: GuestSecret::random(),
             connect_timeout: CONNECT_TIMEOUT,
             events_waiting: EVENTS_WAITING,
             seed: rand::random(),
@@ -97,6 +143,12 @@ impl Options {
     #[must_use]
     pub fn with_device(self, device: Option<Device>) -> Self {
         Self { device, ..self }
+    }
+
+    /// As the guest that this secret stands for.
+    #[must_use]
+    pub fn with_guest(self, guest: GuestSecret) -> Self {
+        Self { guest, ..self }
     }
 
     pub(super) fn check(&self) -> Result<(), BadOptions> {
@@ -182,6 +234,17 @@ mod tests {
         }
         for none in ["", "opaque", "a.b", "a.!.c"] {
             assert_eq!(lasts(none, now), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn a_guest_has_a_secret_of_its_own_that_is_never_shown() {
+        let (one, other) = (Options::new("ws://h").guest, Options::new("ws://h").guest);
+        assert_ne!(one, other);
+        assert_eq!(GuestSecret::parse(one.expose()), Ok(one.clone()));
+        assert!(!format!("{:?}", Options::new("ws://h").with_guest(one.clone())).contains(one.expose()));
+        for bad in ["", "too-short", &"x".repeat(129), "with a space in the middle of it"] {
+            assert_eq!(GuestSecret::parse(bad), Err(BadGuestSecret), "{bad}");
         }
     }
 

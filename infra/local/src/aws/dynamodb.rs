@@ -4,6 +4,7 @@
 //! dynoxide's own HTTP server, so that the words of a refusal are its own (it takes them from AWS, call by call).
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use bytes::Bytes;
 use dynoxide::{DynoxideError, actions};
@@ -17,6 +18,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::answer::{self, Answer, JSON};
 use super::capacity::{self, Units};
+use super::conflicts::{Admission, Conflicts, with_unprocessed};
 use super::database::{Database, Error};
 use crate::place::REGION;
 
@@ -44,6 +46,7 @@ const ITEM_CALLS: [&str; 14] = [
 /// Serves the calls of DynamoDB and DynamoDB Streams.
 pub(crate) struct Dynamo {
     database: Database,
+    conflicts: Conflicts,
     client: Client<HttpConnector, Full<Bytes>>,
 }
 
@@ -57,10 +60,10 @@ enum Outcome {
 }
 
 impl Dynamo {
-    /// Serves the tables of a database.
-    pub(crate) fn new(database: Database) -> Self {
+    /// Serves the tables of a database. Each transaction holds its items for `transaction_hold`.
+    pub(crate) fn new(database: Database, transaction_hold: Duration) -> Self {
         let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build_http();
-        Self { database, client }
+        Self { database, conflicts: Conflicts::new(transaction_hold), client }
     }
 
     /// Starts dynoxide's server on a free port of the loopback interface for as long as the guard lives.
@@ -79,8 +82,18 @@ impl Dynamo {
         Ok((address, stop.drop_guard()))
     }
 
-    /// Runs `operation`, such as `PutItem`.
+    /// Runs `operation`, such as `PutItem`, unless it conflicts with a transaction.
     pub(crate) async fn handle(&self, operation: &str, headers: &HeaderMap, body: Bytes) -> Answer {
+        match self.conflicts.admit(&self.database, operation, &body).await {
+            Admission::Whole(_held) => self.perform(operation, headers, body).await,
+            Admission::Partly { body, unprocessed } => {
+                with_unprocessed(self.perform(operation, headers, body).await, &unprocessed).await
+            }
+            Admission::Refused(answer) => answer,
+        }
+    }
+
+    async fn perform(&self, operation: &str, headers: &HeaderMap, body: Bytes) -> Answer {
         let (name, request) = (operation.to_owned(), body.clone());
         match self.database.run(move |dynamo| run(dynamo, &name, &request)).await {
             Ok(Outcome::Answered(body, units)) => {

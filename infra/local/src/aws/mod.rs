@@ -5,6 +5,7 @@ pub(crate) mod answer;
 pub(crate) mod caller;
 mod calls;
 mod capacity;
+mod conflicts;
 mod database;
 mod dynamodb;
 mod endpoint;

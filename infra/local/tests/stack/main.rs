@@ -3,6 +3,7 @@
 // Tests fail by panicking, helpers of tests too.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
+mod conflicts;
 mod dynamodb;
 mod environment;
 mod faults;

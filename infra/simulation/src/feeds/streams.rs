@@ -51,10 +51,7 @@ impl Run {
     fn note(&mut self, change: &Change, now: Timestamp) {
         match change {
             Change::Joined { room, connection, shard, .. } => {
-                if self.pipeline.store.is_buried(connection) {
-                    let what = format!("{connection} became a member of {room} after it was forgotten");
-                    self.shared.lock().broke(crate::kind::Kind::GhostLeft, what);
-                }
+                // A join may come after its connection was forgotten, and is taken back: what is left in the end is a ghost.
                 self.belonged.entry((connection.clone(), room.clone())).or_default().joins(*shard, now);
             }
             Change::Left { room, connection, .. } => {

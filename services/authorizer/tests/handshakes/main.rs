@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod bad_tokens;
+mod credentials;
 mod desk;
 mod origins;
 mod secrecy;

@@ -49,14 +49,10 @@ fn the_device_is_what_the_token_says_and_else_what_the_client_says() {
 }
 
 #[test]
-fn guests_are_admitted_by_policy_and_known_by_their_device() {
-    let guest = |device: &str| Handshake { device: Some(device.to_owned()), ..Handshake::default() };
-    assert!(matches!(authorizer(Guests::Deny, "").decide(&guest("a")), Err(Refusal::Unauthorized(_))));
-    let open = authorizer(Guests::Allow, "");
-    let who = |device: &str| open.decide(&guest(device)).unwrap().identity;
-    assert!(who("a").guest);
-    assert_eq!(who("a").user, who("a").user);
-    assert_ne!(who("a").user, who("b").user);
+fn guests_are_admitted_by_policy() {
+    let guest = Handshake::default();
+    assert!(matches!(authorizer(Guests::Deny, "").decide(&guest), Err(Refusal::Unauthorized(_))));
+    assert!(authorizer(Guests::Allow, "").decide(&guest).unwrap().identity.guest);
 }
 
 #[test]

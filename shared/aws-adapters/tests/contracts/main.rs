@@ -10,6 +10,7 @@ use testkit::contract_tests;
 contract_tests!(charges, stack::start);
 contract_tests!(connections, stack::start);
 contract_tests!(memberships, stack::start);
+contract_tests!(entrances, stack::start);
 contract_tests!(renewals, stack::start);
 contract_tests!(rooms, stack::start);
 contract_tests!(submissions, stack::start);

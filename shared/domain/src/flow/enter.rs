@@ -1,157 +1,369 @@
-//! A connection joins a room: it grows the room, then writes its membership, then reads the head.
+//! A connection joins rooms: they grow, then the memberships are written, then the connection and the heads are read.
 //!
-//! In that order no publication can be sequenced for fewer shards than a member it owes: the sequencer's transaction is
-//! conditioned on the number of shards, so whatever gets a position after the membership is written is queued for the
-//! shard it stands in, and whatever got one before is at or below the head that is read last.
+//! **Growth, membership, head.** In that order no publication can be sequenced for fewer shards than a member it owes: the
+//! sequencer's transaction is conditioned on the number of shards. A publication that gets a position after the membership
+//! is written is queued for the member's shard; one that got its position before is at or below the head that is read last.
+//!
+//! **Membership, connection.** The connection is read after its memberships are written, and they are taken back if it is
+//! gone or has another token by then. [`super::forget`] writes the tombstone before it lists the memberships. So a membership
+//! that was written before that list is on it, and one that was written after it finds the tombstone.
 
-use crate::connection::Member;
+use std::collections::{BTreeMap, HashMap};
+
+use futures::future::{join, join_all, try_join_all};
+
+use crate::connection::{Connection, Member};
+use crate::limits::ROOMS_COUNTED_PER_SYNC;
 use crate::membership::Membership;
 use crate::name::{RoomId, UserId};
-use crate::ports::{Chance, Connections, Joined, Memberships, Result, Rooms};
+use crate::ports::{Chance, Connections, Error, Joined, Memberships, Presences, Renewals, Result, Rooms};
 use crate::position::Epoch;
+use crate::renewal::Holding;
 use crate::sequencing::Head;
-use crate::shard::{Growth, Shard, growth};
+use crate::shard::{Growth, Shard, Shards, growth, growth_among_many};
 use crate::timestamp::Timestamp;
 
-/// Who joins.
+/// A connection that joins rooms.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Joiner {
     /// The connection, with all that a delivery needs.
     pub member: Member,
-    /// Whose it is.
+    /// Its user.
     pub user: UserId,
     /// Whether a backend lets it in, whatever its token says.
     pub granted: bool,
 }
 
-/// Where a new member goes.
+/// The place of a new member in a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
     /// Its shard.
     pub shard: Shard,
-    /// How many members the room has, where that was counted on the way.
+    /// How many members the room has, where that is known.
     pub members: Option<u64>,
     /// Whether the room had to grow.
     pub grown: bool,
 }
 
-/// What a joiner is told.
+/// A room that was entered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entered {
     /// Where the room stands.
     pub head: Head,
     /// Whether the membership is new.
     pub new: bool,
-    /// How many members the room has, this one included, where that was counted on the way.
+    /// How many members the room has, this one included, where that is known.
     pub members: Option<u64>,
     /// Whether the room had to grow.
     pub grown: bool,
 }
 
-/// Finds a place for a new member, making room first if the shard is full. A room without a head has its initial shards
-/// and gets no head by this. A head that is there outlives the member.
-///
-/// # Errors
-/// Those of the ports.
-pub async fn place<P>(ports: &P, room: &RoomId, joiner: &Member, now: Timestamp) -> Result<Place>
-where
-    P: Memberships + Rooms,
-{
-    let head = kept_head(ports, room, now).await?;
-    let Growth::Count(shard) = growth(room, head.shards, &joiner.connection) else {
-        return Ok(Place { shard: head.shards.place_new(room, &joiner.connection), members: None, grown: false });
-    };
-    let counted = ports.count(room, shard).await?;
-    let members = (head.shards.get() == 1).then_some(counted);
-    let Some(shards) = Growth::after_count(head.shards, counted) else {
-        return Ok(Place { shard, members, grown: false });
-    };
-    ports.grow(room, head.shards, shards).await?;
-    // Another joiner may have changed it meanwhile: what counts is what stands there.
-    let head = kept_head(ports, room, now).await?;
-    Ok(Place { shard: head.shards.place_new(room, &joiner.connection), members, grown: true })
+/// Why a room was not entered.
+#[derive(Debug, thiserror::Error)]
+pub enum NotEntered {
+    /// It has as many members as a room takes.
+    #[error("the room is full")]
+    Full,
+    /// A port failed, for this room alone. A repeat is safe.
+    #[error(transparent)]
+    Failed(#[from] Error),
 }
 
-/// Joins a room; `None` if the connection is not, or no longer, there.
+/// What came of a request to enter rooms.
+#[derive(Debug)]
+pub enum Entrance {
+    /// The connection is gone, or never was: it is a member of none of the rooms.
+    NotConnected,
+    /// The connection has another token than the one it was judged by: none of the rooms that it was not in was entered.
+    Replaced,
+    /// Each room by itself.
+    Rooms(BTreeMap<RoomId, std::result::Result<Entered, NotEntered>>),
+}
+
+/// Finds places for a new member of these rooms, and grows rooms of which a full shard is found. A head that is there outlives
+/// the member, and none is created. It does
+/// not read that of an inbox, which has one shard. With `room_members`, a room that has so many members by the count at hand
+/// is [`NotEntered::Full`].
 ///
 /// # Errors
-/// Those of the ports; a repeat is safe.
+/// Those of the ports where they concern all of the rooms; a repeat is safe.
+pub async fn place<P>(
+    ports: &P,
+    joiner: &Member,
+    rooms: &[RoomId],
+    room_members: Option<u64>,
+    now: Timestamp,
+) -> Result<BTreeMap<RoomId, std::result::Result<Place, NotEntered>>>
+where
+    P: Memberships + Rooms + Presences,
+{
+    let sizes = sizes(ports, rooms, now).await?;
+    let sites = rooms.iter().map(|room| Site::of(room, &sizes, joiner, rooms.len() <= ROOMS_COUNTED_PER_SYNC));
+    let sites: Vec<Site<'_>> = sites.collect();
+    let unknown = sites.iter().filter(|site| room_members.is_some() && site.is_counted_by_presence());
+    let unknown: Vec<RoomId> = unknown.map(|site| site.room.clone()).collect();
+    let counting = join_all(sites.iter().map(|site| site.count(ports)));
+    let (counts, known) = join(counting, members_of(ports, &unknown)).await;
+    let known = known?;
+    let growing = join_all(sites.iter().zip(counts).map(|(site, counted)| site.grow(ports, counted))).await;
+    let is_grown = |grown: &Result<Counted>| matches!(grown, Ok(Counted { grown: true, .. }));
+    let grown = sites.iter().zip(&growing).filter(|(_, grown)| is_grown(grown));
+    let grown: Vec<RoomId> = grown.map(|(site, _)| site.room.clone()).collect();
+    // Another joiner may have changed a size meanwhile: what counts is what stands there.
+    let sizes = if grown.is_empty() { sizes } else { self::sizes(ports, &grown, now).await? };
+    let places = sites.iter().zip(growing).map(|(site, counted)| {
+        let place = counted.map_err(NotEntered::Failed).and_then(|Counted { members, grown }| {
+            let members = members.or_else(|| known.get(site.room).copied());
+            if room_members.is_some_and(|most| members.is_some_and(|members| members >= most)) {
+                return Err(NotEntered::Full);
+            }
+            let shards = sizes.get(site.room).copied().unwrap_or(site.shards);
+            Ok(Place { shard: shards.place_new(site.room, &joiner.connection), members, grown })
+        });
+        (site.room.clone(), place)
+    });
+    Ok(places.collect())
+}
+
+/// Joins these rooms, as far as the connection is not in them: `held` are those that it is in. They are written at once, so
+/// a hundred rooms take as many calls one after the other as one. Creates the heads of rooms that have none.
+///
+/// # Errors
+/// Those of the ports where they concern all of the rooms; a repeat is safe.
 pub async fn enter<P>(
     ports: &P,
     chance: &impl Chance,
-    room: &RoomId,
     joiner: &Joiner,
+    rooms: &[RoomId],
+    held: &HashMap<RoomId, Holding>,
+    room_members: Option<u64>,
     now: Timestamp,
-) -> Result<Option<Entered>>
+) -> Result<Entrance>
 where
-    P: Connections + Memberships + Rooms,
+    P: Connections + Memberships + Rooms + Presences + Renewals,
 {
-    if room.is_everyone() {
-        return enter_everyone(ports, chance, joiner, now).await;
+    // The connection itself is its membership of `*`.
+    let (new, known): (Vec<RoomId>, Vec<RoomId>) =
+        rooms.iter().cloned().partition(|room| !room.is_everyone() && !held.contains_key(room));
+    let counted = known.iter().filter(|room| room_members.is_some() && room.has_presence());
+    let counted: Vec<RoomId> = counted.cloned().collect();
+    let (places, counts) =
+        join(place(ports, &joiner.member, &new, room_members, now), members_of(ports, &counted)).await;
+    let (mut places, counts) = (places?, counts?);
+
+    let placed = new.iter().filter_map(|room| Some((room, places.get(room)?.as_ref().ok()?)));
+    let memberships: Vec<Membership> = placed.map(|(room, place)| membership(joiner, room, place, now)).collect();
+    let joined = if memberships.is_empty() { Vec::new() } else { ports.join(&memberships).await };
+    let wanted: Vec<RoomId> = known.iter().chain(memberships.iter().map(|one| &one.room)).cloned().collect();
+    let (standing, heads) = join(look(ports, joiner, &memberships, &joined), heads_of(ports, &wanted)).await;
+    let expires_at = match standing? {
+        Look::Gone => return Ok(Entrance::NotConnected),
+        Look::Replaced => return Ok(Entrance::Replaced),
+        Look::Good { expires_at } => expires_at,
+    };
+
+    let mut entries: BTreeMap<RoomId, std::result::Result<Entry, NotEntered>> = BTreeMap::new();
+    for room in known {
+        let (expires_at, members) = (held.get(&room).map(|held| held.expires_at), counts.get(&room).copied());
+        entries.insert(room, Ok(Entry { new: false, members, grown: false, expires_at }));
     }
-    let place = place(ports, room, &joiner.member, now).await?;
-    take_place(ports, chance, room, joiner, place, now).await
+    for (membership, joined) in memberships.into_iter().zip(joined) {
+        if let Some(Ok(place)) = places.remove(&membership.room) {
+            let entry = joined.map(|joined| Entry::of(place, joined, membership.member.expires_at));
+            entries.insert(membership.room, entry.map_err(NotEntered::Failed));
+        }
+    }
+    entries.extend(places.into_iter().filter_map(|(room, place)| Some((room, Err(place.err()?)))));
+    catch_up(ports, &joiner.member, expires_at, &mut entries).await?;
+    let mut heads = heads?;
+    create_missing(ports, chance, now, &mut heads, &mut entries).await;
+    let entered = entries.into_iter().filter_map(|(room, entry)| {
+        let entered = match entry {
+            Ok(Entry { new, members, grown, .. }) => Ok(Entered { head: heads.remove(&room)?, new, members, grown }),
+            Err(error) => Err(error),
+        };
+        Some((room, entered))
+    });
+    Ok(Entrance::Rooms(entered.collect()))
 }
 
-/// Joins a room in the place that was found for it; `None` if the connection is not, or no longer, there.
-///
-/// # Errors
-/// Those of the ports; a repeat is safe.
-pub async fn take_place<P>(
-    ports: &P,
-    chance: &impl Chance,
-    room: &RoomId,
-    joiner: &Joiner,
-    Place { shard, members, grown }: Place,
-    now: Timestamp,
-) -> Result<Option<Entered>>
+/// A room that is being looked at for a new member.
+struct Site<'a> {
+    room: &'a RoomId,
+    shards: Shards,
+    /// The shard to be counted.
+    counts: Option<Shard>,
+}
+
+/// What the count of a shard came to.
+struct Counted {
+    /// How many members the room has, if it has no other shard.
+    members: Option<u64>,
+    /// Whether the room was grown.
+    grown: bool,
+}
+
+impl<'a> Site<'a> {
+    /// `few` says whether there are so few rooms that each may be counted.
+    fn of(room: &'a RoomId, sizes: &HashMap<RoomId, Shards>, joiner: &Member, few: bool) -> Self {
+        let shards = sizes.get(room).copied().unwrap_or(Shards::initial(room));
+        let growth = if few {
+            growth(room, shards, &joiner.connection)
+        } else {
+            growth_among_many(room, shards, &joiner.connection)
+        };
+        let counts = match growth {
+            Growth::Count(shard) => Some(shard),
+            Growth::Enough => None,
+        };
+        Self { room, shards, counts }
+    }
+
+    /// Whether the count of a shard does not say how many members the room has.
+    fn is_counted_by_presence(&self) -> bool {
+        self.room.has_presence() && (self.counts.is_none() || self.shards.get() > 1)
+    }
+
+    async fn count(&self, ports: &impl Memberships) -> Result<Option<u64>> {
+        match self.counts {
+            Some(shard) => ports.count(self.room, shard).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn grow(&self, ports: &impl Rooms, counted: Result<Option<u64>>) -> Result<Counted> {
+        let counted = counted?;
+        let members = counted.filter(|_| self.shards.get() == 1);
+        match counted.and_then(|counted| Growth::after_count(self.shards, counted)) {
+            Some(shards) => {
+                ports.grow(self.room, self.shards, shards).await?;
+                Ok(Counted { members: None, grown: true })
+            }
+            None => Ok(Counted { members, grown: false }),
+        }
+    }
+}
+
+/// What became of a room, before its head is known.
+struct Entry {
+    new: bool,
+    members: Option<u64>,
+    grown: bool,
+    /// When the membership expires; of `*`, which has none, `None`.
+    expires_at: Option<Option<Timestamp>>,
+}
+
+impl Entry {
+    fn of(Place { members, grown, .. }: Place, joined: Joined, stored: Option<Timestamp>) -> Self {
+        let (new, expires_at) = match joined {
+            Joined::New => (true, stored),
+            Joined::Already { expires_at } => (false, expires_at),
+        };
+        let members = members.map(|others| others + u64::from(new));
+        Self { new, members, grown, expires_at: Some(expires_at) }
+    }
+}
+
+/// What the look at the connection shows, after its memberships were written.
+enum Look {
+    Gone,
+    Replaced,
+    Good { expires_at: Option<Timestamp> },
+}
+
+/// Looks at the connection, and takes back what was written if it must not stand.
+async fn look<P>(ports: &P, joiner: &Joiner, memberships: &[Membership], joined: &[Result<Joined>]) -> Result<Look>
 where
-    P: Connections + Memberships + Rooms,
+    P: Connections + Memberships,
 {
-    let membership = Membership {
+    let Some(Connection { expires_at, .. }) = ports.find(&joiner.member.connection).await? else {
+        let written: Vec<RoomId> = memberships.iter().map(|membership| membership.room.clone()).collect();
+        ports.leave(&joiner.member.connection, &written).await?;
+        return Ok(Look::Gone);
+    };
+    // A backend lets in whoever has the connection's token, and a token that was replaced is no reason to keep it out.
+    if expires_at == joiner.member.expires_at || joiner.granted {
+        return Ok(Look::Good { expires_at });
+    }
+    // One that failed may have been written all the same.
+    let stood_before = |joined: &Result<Joined>| matches!(joined, Ok(Joined::Already { .. }));
+    let written = memberships.iter().zip(joined).filter(|(_, joined)| !stood_before(joined));
+    let written: Vec<Membership> = written.map(|(membership, _)| membership.clone()).collect();
+    ports.take_back(&written).await?;
+    Ok(Look::Replaced)
+}
+
+/// Lets memberships expire with the connection's token that do not: a renewal was interrupted before it came to them, or
+/// they were written while it was on its way.
+async fn catch_up(
+    ports: &impl Renewals,
+    member: &Member,
+    expires_at: Option<Timestamp>,
+    entries: &mut BTreeMap<RoomId, std::result::Result<Entry, NotEntered>>,
+) -> Result<()> {
+    let is_behind = |entry: &Entry| entry.expires_at.is_some_and(|expires| expires != expires_at);
+    let behind = entries.iter().filter(|(_, entry)| entry.as_ref().is_ok_and(is_behind));
+    let behind: Vec<RoomId> = behind.map(|(room, _)| room.clone()).collect();
+    if behind.is_empty() {
+        return Ok(());
+    }
+    for room in ports.extend(&member.connection, &behind, expires_at).await? {
+        let source = "the membership was removed, or the token replaced, at the same moment".into();
+        let error = Error::Unavailable { operation: "extension of a membership", source };
+        entries.insert(room, Err(NotEntered::Failed(error)));
+    }
+    Ok(())
+}
+
+/// Creates the heads that entered rooms lack.
+async fn create_missing(
+    ports: &impl Rooms,
+    chance: &impl Chance,
+    now: Timestamp,
+    heads: &mut HashMap<RoomId, Head>,
+    entries: &mut BTreeMap<RoomId, std::result::Result<Entry, NotEntered>>,
+) {
+    let missing = entries.iter().filter(|(room, entry)| entry.is_ok() && !heads.contains_key(*room));
+    let missing: Vec<(RoomId, Epoch)> =
+        missing.map(|(room, _)| (room.clone(), Epoch::from_random(chance.bits()))).collect();
+    let creating = missing.iter().map(|(room, epoch)| ports.create(room, epoch, now));
+    let created = join_all(creating).await;
+    for ((room, _), created) in missing.iter().zip(created) {
+        match created {
+            Ok(head) => drop(heads.insert(room.clone(), head)),
+            Err(error) => drop(entries.insert(room.clone(), Err(NotEntered::Failed(error)))),
+        }
+    }
+}
+
+fn membership(joiner: &Joiner, room: &RoomId, place: &Place, now: Timestamp) -> Membership {
+    Membership {
         room: room.clone(),
-        shard,
+        shard: place.shard,
         member: joiner.member.clone(),
         user: joiner.user.clone(),
         joined_at: now,
         granted: joiner.granted,
-    };
-    let new = match ports.join(&membership).await? {
-        Joined::NotConnected => return Ok(None),
-        Joined::New => true,
-        Joined::Already => false,
-    };
-    let head = head_of(ports, chance, room, now).await?;
-    Ok(Some(Entered { head, new, members: members.map(|others| others + u64::from(new)), grown }))
+    }
 }
 
-/// Every connection is a member of `*` from connect on.
-async fn enter_everyone<P>(ports: &P, chance: &impl Chance, joiner: &Joiner, now: Timestamp) -> Result<Option<Entered>>
-where
-    P: Connections + Rooms,
-{
-    if ports.find(&joiner.member.connection).await?.is_none() {
-        return Ok(None);
-    }
-    let head = head_of(ports, chance, &RoomId::everyone(), now).await?;
-    Ok(Some(Entered { head, new: false, members: None, grown: false }))
+/// How many shards rooms have; those without a head, and inboxes, are left out. The heads outlive a member that joins now.
+async fn sizes(ports: &impl Rooms, rooms: &[RoomId], now: Timestamp) -> Result<HashMap<RoomId, Shards>> {
+    let rooms: Vec<RoomId> = rooms.iter().filter(|room| room.inbox_owner().is_none()).cloned().collect();
+    let mut heads = heads_of(ports, &rooms).await?;
+    let soon = heads.iter().filter(|(_, head)| head.expires_soon(now));
+    let soon: Vec<RoomId> = soon.map(|(room, _)| room.clone()).collect();
+    try_join_all(soon.iter().map(|room| ports.keep(room, now))).await?;
+    soon.iter().for_each(|room| drop(heads.remove(room)));
+    // One may have been removed before it was kept.
+    heads.extend(heads_of(ports, &soon).await?);
+    Ok(heads.into_iter().map(|(room, head)| (room, head.shards)).collect())
 }
 
-/// The head of a room, read so that it outlives a member that joins now; of a room without one, [`Head::none`].
-async fn kept_head(ports: &impl Rooms, room: &RoomId, now: Timestamp) -> Result<Head> {
-    let Some(head) = ports.head(room).await? else { return Ok(Head::none(room)) };
-    if !head.expires_soon(now) {
-        return Ok(head);
-    }
-    ports.keep(room, now).await?;
-    // It may have been removed before it was kept.
-    Ok(ports.head(room).await?.unwrap_or_else(|| Head::none(room)))
+async fn heads_of(ports: &impl Rooms, rooms: &[RoomId]) -> Result<HashMap<RoomId, Head>> {
+    if rooms.is_empty() { Ok(HashMap::new()) } else { ports.heads(rooms).await }
 }
 
-/// The head of a room, created if there is none: a reply names its epoch, and the first publication must follow it.
-async fn head_of(ports: &impl Rooms, chance: &impl Chance, room: &RoomId, now: Timestamp) -> Result<Head> {
-    match ports.head(room).await? {
-        Some(head) => Ok(head),
-        None => ports.create(room, &Epoch::from_random(chance.bits()), now).await,
-    }
+async fn members_of(ports: &impl Presences, rooms: &[RoomId]) -> Result<HashMap<RoomId, u64>> {
+    if rooms.is_empty() { Ok(HashMap::new()) } else { ports.members_counted(rooms).await }
 }

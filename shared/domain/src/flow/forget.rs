@@ -6,8 +6,8 @@ use crate::timestamp::Timestamp;
 
 /// Buries a connection, then removes its memberships.
 ///
-/// In that order: once the tombstone stands, no join can write another membership, so the list read after it
-/// is complete. Safe before, after, without and at the same time as a connect, and any number of times. A crash in between
+/// In that order: a membership that a join writes after the list was read finds the tombstone and is taken back ([`super::enter`]),
+/// and any other is on the list. Safe before, after, without and at the same time as a connect, and any number of times. A crash in between
 /// leaves memberships that presence removes, as the stream tells it of the tombstone; or the next 410 on them, or their TTL.
 ///
 /// # Errors

@@ -4,6 +4,6 @@ mod enter;
 mod forget;
 mod read_log;
 
-pub use enter::{Entered, Joiner, Place, enter, place, take_place};
+pub use enter::{Entered, Entrance, Joiner, NotEntered, Place, enter, place};
 pub use forget::{forget, leave_all};
 pub use read_log::{read_run, read_run_backwards};

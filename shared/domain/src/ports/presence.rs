@@ -52,8 +52,8 @@ pub trait Presences: Send + Sync {
     /// Writes it as the version after `presence.version`, which must be what stands there. That of an empty room
     /// may be forgotten after [`crate::limits::RETENTION`].
     fn write_presence(&self, room: &RoomId, presence: &Presence) -> impl Future<Output = Result<Written>> + Send;
-    /// How many members a room had when they were last counted; `None` if they never were. May lag.
-    fn members_counted(&self, room: &RoomId) -> impl Future<Output = Result<Option<u64>>> + Send;
+    /// How many members rooms had when they were last counted; rooms that never were are left out. May lag.
+    fn members_counted(&self, rooms: &[RoomId]) -> impl Future<Output = Result<HashMap<RoomId, u64>>> + Send;
 }
 
 /// The way to a later look.

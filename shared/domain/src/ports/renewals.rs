@@ -29,14 +29,14 @@ pub trait Renewals: Send + Sync {
     fn renew(&self, connection: &ConnectionId, identity: &Identity) -> impl Future<Output = Result<Known>> + Send;
     /// What a connection is a member of right now, `*` left out; in any order.
     fn holdings(&self, connection: &ConnectionId) -> impl Future<Output = Result<Vec<Holding>>> + Send;
-    /// Lets memberships of a connection expire when its token does, as long as that one does at `expires_at`: what a token
-    /// has replaced moves nothing any more. Those that are not there are not made.
+    /// Lets memberships of a connection expire when its token does, as long as that one does at `expires_at`: a token that was
+    /// replaced extends nothing. Those that are not there are not made. Returns the rooms that were not extended.
     fn extend(
         &self,
         connection: &ConnectionId,
         rooms: &[RoomId],
         expires_at: Option<Timestamp>,
-    ) -> impl Future<Output = Result<()>> + Send;
+    ) -> impl Future<Output = Result<Vec<RoomId>>> + Send;
 }
 
 /// A connection that the index lists as expired.

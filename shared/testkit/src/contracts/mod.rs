@@ -15,7 +15,7 @@ pub use scene::PATIENCE;
 
 /// Makes one `#[tokio::test]` of each promise of a suite, in a module of the suite's name.
 ///
-/// The suites are `charges`, `connections`, `memberships`, `renewals`, `rooms`, `rosters` and `presences` over a [`StoreFixture`],
+/// The suites are `charges`, `connections`, `memberships`, `entrances`, `renewals`, `rooms`, `rosters` and `presences` over a [`StoreFixture`],
 /// `submissions`, `jobs` and `retries` over a [`QueuesFixture`], `checks` over a [`ChecksFixture`], `activities` over a
 /// [`TopicFixture`], `gateway` over a [`GatewayFixture`]. The second argument is an async function (or closure)
 /// that makes the fixture. The crate that uses this needs `tokio` among its dev-dependencies.
@@ -96,10 +96,10 @@ macro_rules! contract_tests {
             a_room_is_joined_once
             a_second_join_keeps_the_first_shard
             joins_at_the_same_moment_store_one_membership
-            nobody_joins_who_is_not_connected
-            nobody_joins_who_has_been_buried
-            a_join_at_the_moment_of_a_burial_is_refused_or_listed
-            joining_everyone_again_changes_nothing
+            several_rooms_are_joined_at_once_with_an_outcome_for_each
+            a_hundred_rooms_are_joined_at_once
+            many_rooms_joined_twice_at_the_same_moment_are_joined_once
+            what_was_joined_is_taken_back_but_not_what_was_extended_or_given_since
             nobody_leaves_everyone
             leaving_takes_the_rooms_named_and_no_other
             leaving_twice_is_no_error
@@ -117,6 +117,17 @@ macro_rules! contract_tests {
             members_of_everyone_are_those_connected_now
         ] $(, $make)? }
     };
+    (entrances $(, $make:expr)?) => {
+        $crate::contract_tests! { @list entrances, [
+            rooms_are_entered_and_their_heads_created
+            a_full_shard_makes_its_room_grow_before_it_is_entered
+            who_is_not_connected_enters_nothing
+            an_entrance_at_the_moment_of_a_burial_leaves_nothing
+            a_token_that_was_replaced_enters_nothing
+            what_a_backend_gives_follows_a_token_that_was_replaced
+            a_membership_that_expires_otherwise_is_extended
+        ] $(, $make)? }
+    };
     (renewals $(, $make:expr)?) => {
         $crate::contract_tests! { @list renewals, [
             a_connection_is_as_it_connected_until_it_is_renewed
@@ -127,7 +138,7 @@ macro_rules! contract_tests {
             holdings_are_told_with_who_gave_them_and_until_when
             a_membership_that_a_backend_gives_again_is_its_gift
             memberships_are_extended_and_none_is_made
-            a_token_that_was_replaced_extends_nothing_and_joins_nothing
+            a_token_that_was_replaced_extends_nothing
             nothing_of_a_buried_connection_is_extended
             a_hundred_memberships_are_extended
             deliveries_learn_until_when_a_renewed_member_hears
@@ -136,6 +147,7 @@ macro_rules! contract_tests {
             a_renewed_connection_is_not_listed_before_its_new_end
             a_buried_connection_is_listed_as_expired_no_more
             expired_connections_come_longest_expired_first_and_at_most_the_limit
+            what_is_written_beside_transactions_is_written_all_the_same
         ] $(, $make)? }
     };
     (rooms $(, $make:expr)?) => {
@@ -268,6 +280,7 @@ macro_rules! contract_tests {
 contract_tests!(charges);
 contract_tests!(connections);
 contract_tests!(memberships);
+contract_tests!(entrances);
 contract_tests!(renewals);
 contract_tests!(rooms);
 contract_tests!(submissions);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use domain::ports::{Clock, Connections, Joined, Memberships, Opened, Result};
-use domain::{Connection, ConnectionId, Member, RoomId, Shard, Timestamp};
+use domain::{Connection, ConnectionId, Member, Membership, RoomId, Shard, Timestamp};
 use futures::{StreamExt, stream};
 use uuid::Uuid;
 
@@ -75,7 +75,14 @@ pub(super) async fn open(fixture: &impl StoreFixture, connection: &Connection) {
 /// Lets a connection join.
 pub(super) async fn join(fixture: &impl StoreFixture, connection: &Connection, room: &RoomId, shard: Shard) -> Joined {
     let membership = samples::membership(connection, room, shard);
-    fixture.store().join(&membership).await.unwrap()
+    put(fixture, &membership).await.unwrap()
+}
+
+/// Stores one membership.
+pub(super) async fn put(fixture: &impl StoreFixture, membership: &Membership) -> Result<Joined> {
+    let mut joined = fixture.store().join(std::slice::from_ref(membership)).await;
+    assert_eq!(joined.len(), 1, "one outcome for each membership");
+    joined.remove(0)
 }
 
 /// Opens so many connections, each in the shard of the room from its start. In the order of their ids.

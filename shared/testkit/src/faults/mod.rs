@@ -38,8 +38,8 @@ pub enum Fault {
     Pass,
     /// It fails and has no effect.
     Before(How),
-    /// It fails, and the first half of a list has taken effect: of the jobs to dispatch, of the rooms to leave or to extend,
-    /// of what to tell. Other calls are one write, and have no effect.
+    /// It fails, and the first half of a list has taken effect: of the jobs to dispatch, of the rooms to leave, to take
+    /// back or to extend, of what to tell. Other calls are one write, and have no effect.
     Halfway(How),
     /// It fails, and has taken effect all the same: what came of it is unknown to the caller.
     After(How),
@@ -117,7 +117,7 @@ macro_rules! operations {
 operations! {
     Charges { Charge RoomBusyUntil NoteRoomBusy }
     Connections { Open Find Touch Bury Silent }
-    Memberships { Join Leave RoomsOf Page Count MembersAmong }
+    Memberships { Join TakeBack Leave RoomsOf Page Count MembersAmong }
     Renewals { Standing Renew Holdings Extend }
     Expiries { Expired }
     Rooms { Head Heads Create Keep Grow Known Logged ForgetIds Append MarkSent Delivered MarkDelivered Log LogBackwards }

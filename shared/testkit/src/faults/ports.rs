@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use domain::ports::{
-    Appended, Chance, Charged, Charges, Clock, Connections, DeadLetter, DeadLetters, Expiries, Gateway, Jobs, Joined,
-    Known, Lapsed, Memberships, Opened, Page, Receipt, Renewals, Result, Retries, Rooms, Standing, Submissions,
+    Appended, Chance, Charged, Charges, Clock, Connections, DeadLetter, DeadLetters, Error, Expiries, Gateway, Jobs,
+    Joined, Known, Lapsed, Memberships, Opened, Page, Receipt, Renewals, Result, Retries, Rooms, Standing, Submissions,
 };
 use domain::{
     Append, Connection, ConnectionId, DedupeKey, Delivery, Endpoint, Epoch, Head, Holding, Identity, Job, Member,
@@ -54,8 +54,17 @@ impl<P: Connections, F: Decide> Connections for Faulty<P, F> {
 }
 
 impl<P: Memberships, F: Decide> Memberships for Faulty<P, F> {
-    async fn join(&self, membership: &Membership) -> Result<Joined> {
-        self.call_at_once(Operation::Join, self.port.join(membership)).await
+    async fn join(&self, memberships: &[Membership]) -> Vec<Result<Joined>> {
+        let call = async { self.port.join(memberships).await.into_iter().collect::<Result<Vec<Joined>>>() };
+        match self.call_at_once(Operation::Join, call).await {
+            Ok(joined) => joined.into_iter().map(Ok).collect(),
+            Err(error) => memberships.iter().map(|_| Err(again(&error))).collect(),
+        }
+    }
+
+    async fn take_back(&self, memberships: &[Membership]) -> Result<()> {
+        let half = self.port.take_back(first_half(memberships));
+        self.call(Operation::TakeBack, self.port.take_back(memberships), half).await
     }
 
     async fn leave(&self, connection: &ConnectionId, rooms: &[RoomId]) -> Result<()> {
@@ -93,7 +102,12 @@ impl<P: Renewals, F: Decide> Renewals for Faulty<P, F> {
         self.call_at_once(Operation::Holdings, self.port.holdings(connection)).await
     }
 
-    async fn extend(&self, connection: &ConnectionId, rooms: &[RoomId], expires_at: Option<Timestamp>) -> Result<()> {
+    async fn extend(
+        &self,
+        connection: &ConnectionId,
+        rooms: &[RoomId],
+        expires_at: Option<Timestamp>,
+    ) -> Result<Vec<RoomId>> {
         let half = self.port.extend(connection, first_half(rooms), expires_at);
         self.call(Operation::Extend, self.port.extend(connection, rooms, expires_at), half).await
     }
@@ -276,6 +290,15 @@ impl How {
             Self::Unavailable | Self::Refused => Delivery::Failed,
             Self::NoAnswer => pending().await,
         }
+    }
+}
+
+/// The same error once more, for the next of several that failed together.
+fn again(error: &Error) -> Error {
+    match error {
+        Error::Throttled { operation } => Error::Throttled { operation },
+        Error::Unavailable { operation, source } => Error::Unavailable { operation, source: source.to_string().into() },
+        Error::Refused { operation, source } => Error::Refused { operation, source: source.to_string().into() },
     }
 }
 

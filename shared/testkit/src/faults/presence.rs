@@ -28,8 +28,8 @@ impl<P: Presences, F: Decide> Presences for Faulty<P, F> {
         self.call_at_once(Operation::WritePresence, self.port.write_presence(room, presence)).await
     }
 
-    async fn members_counted(&self, room: &RoomId) -> Result<Option<u64>> {
-        self.call_at_once(Operation::MembersCounted, self.port.members_counted(room)).await
+    async fn members_counted(&self, rooms: &[RoomId]) -> Result<HashMap<RoomId, u64>> {
+        self.call_at_once(Operation::MembersCounted, self.port.members_counted(rooms)).await
     }
 }
 

@@ -15,8 +15,14 @@ pub enum Bug {
     SentBeforeJobs,
     /// What a crash left unsent is not looked for.
     JobsNotResent,
-    /// A membership is written whether or not its connection lives.
-    JoinWithoutCheck,
+    /// The connection is not read after its memberships are written.
+    JoinWithoutLook,
+    /// Memberships of a connection that is gone, or has another token, are not taken back.
+    JoinNotTakenBack,
+    /// The connection is read before its memberships are written, and not after.
+    ConnectionReadBeforeJoin,
+    /// A call that conflicts with a transaction fails at once.
+    ConflictsNotRetried,
     /// A joiner's head is read before its membership is written.
     HeadBeforeMembership,
     /// Positions are given whatever the number of shards has become.
@@ -91,14 +97,17 @@ pub enum Bug {
 
 impl Bug {
     /// Every one of them.
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 45] = [
         Self::AcceptBeforeEnqueue,
         Self::ForgetOnAny410,
         Self::NoPaging,
         Self::WrongConnectionForgotten,
         Self::SentBeforeJobs,
         Self::JobsNotResent,
-        Self::JoinWithoutCheck,
+        Self::JoinWithoutLook,
+        Self::JoinNotTakenBack,
+        Self::ConnectionReadBeforeJoin,
+        Self::ConflictsNotRetried,
         Self::HeadBeforeMembership,
         Self::ShardsNotConditioned,
         Self::GenerationIgnored,

@@ -4,11 +4,13 @@ use domain::ports::{Charged, Charges, Connections, Result, Standing};
 use domain::{ConnectionId, RoomId, Timestamp, limits};
 
 use super::bugs::Bug;
+use super::conflicts::Item;
 use super::renewals::standing;
 use super::store::{Slot, Store};
 
 impl Charges for Store {
     async fn charge(&self, connection: &ConnectionId, count: u32, now: Timestamp) -> Result<Charged> {
+        self.wait_for("UpdateItem (charge)", &[Item::Connection(connection.clone())]).await?;
         let mut charged = self.charge_slot(connection, count, now);
         if self.has(Bug::PauseTooShort)
             && let Charged::TooSoon(pause) = &mut charged
@@ -27,6 +29,7 @@ impl Charges for Store {
     }
 
     async fn note_room_busy(&self, room: &RoomId, until: Timestamp) -> Result<()> {
+        self.wait_for("UpdateItem (rate)", &[Item::Head(room.clone())]).await?;
         if let Some(head) = self.lock().head_mut(room) {
             head.busy_until = head.busy_until.max(until);
             if self.has(Bug::EphemeralMoves) {

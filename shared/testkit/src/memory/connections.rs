@@ -6,6 +6,7 @@ use domain::{
 };
 
 use super::bugs::Bug;
+use super::conflicts::Item;
 use super::index::Change;
 use super::meter::Asked;
 use super::renewals::expiry;
@@ -13,6 +14,10 @@ use super::store::{Slot, State, Store};
 
 impl Connections for Store {
     async fn open(&self, connection: &Connection, memberships: &[Membership]) -> Result<Opened> {
+        let rows = memberships.iter().filter(|row| !row.room.is_everyone());
+        let rows = rows.map(|row| Item::Membership(connection.id.clone(), row.room.clone()));
+        let items: Vec<Item> = std::iter::once(Item::Connection(connection.id.clone())).chain(rows).collect();
+        let _held = self.transaction("TransactWriteItems (open)", &items).await?;
         let now = self.now();
         let mut state = self.lock();
         if state.connections.contains_key(&connection.id) {
@@ -24,7 +29,7 @@ impl Connections for Store {
 
     async fn find(&self, connection: &ConnectionId) -> Result<Option<Connection>> {
         self.reads_keys(1);
-        let found = self.lock().living(connection).cloned();
+        let found = self.seen(connection);
         if self.has(Bug::BlindReaping) {
             return Ok(found.map(|found| Connection { last_seen_at: Timestamp::default(), ..found }));
         }
@@ -32,6 +37,7 @@ impl Connections for Store {
     }
 
     async fn touch(&self, connection: &ConnectionId, now: Timestamp) -> Result<Known> {
+        self.wait_for("UpdateItem (touch)", &[Item::Connection(connection.clone())]).await?;
         let written_at = self.now();
         let mut state = self.lock();
         let Some(Slot::Open { connection: stored, .. }) = state.connections.get_mut(connection) else {
@@ -49,6 +55,7 @@ impl Connections for Store {
         if self.has(Bug::NothingForgotten) {
             return Ok(());
         }
+        self.wait_for("PutItem (tombstone)", &[Item::Connection(connection.clone())]).await?;
         let written_at = self.now();
         let mut state = self.lock();
         if self.has(Bug::NoTombstone) {
@@ -78,6 +85,24 @@ impl Connections for Store {
         silent.truncate(limit);
         self.reads(Asked::Watched(limit), silent.len());
         Ok(silent)
+    }
+}
+
+impl Store {
+    /// The connection as it is, or as a mistake lets this handle see it.
+    fn seen(&self, connection: &ConnectionId) -> Option<Connection> {
+        let found = self.lock().living(connection).cloned();
+        if self.has(Bug::JoinWithoutLook) || self.has(Bug::ConnectionReadBeforeJoin) {
+            return self.recalled().connections.entry(connection.clone()).or_insert(found).clone();
+        }
+        found
+    }
+
+    /// Reads the connection too soon, if that is the mistake: where it is needed, it is not read again.
+    pub(super) fn read_too_soon(&self, connection: &ConnectionId) {
+        if self.has(Bug::ConnectionReadBeforeJoin) {
+            self.seen(connection);
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use domain::ports::{Joined, Memberships, Page, Result};
 use domain::{Change as Happened, Connection, ConnectionId, Member, Membership, RoomId, Shard, Timestamp};
 
 use super::bugs::Bug;
+use super::conflicts::Item;
 use super::connections::membership_change;
 use super::index::Change;
 use super::meter::Asked;
@@ -14,36 +15,52 @@ use super::unavailable;
 const FIRST_CHARACTER: char = '!';
 
 impl Memberships for Store {
-    async fn join(&self, membership: &Membership) -> Result<Joined> {
-        let now = self.now();
-        let mut state = self.lock();
-        let checked = !self.has(Bug::JoinWithoutCheck);
-        if checked && state.living(&membership.member.connection).is_none() {
-            state.conditions_failed += 1;
-            return Ok(Joined::NotConnected);
+    async fn join(&self, memberships: &[Membership]) -> Vec<Result<Joined>> {
+        const OPERATION: &str = "TransactWriteItems (join)";
+        let items: Vec<Item> = memberships.iter().map(item).collect();
+        let admitted = match items.as_slice() {
+            [_] => self.wait_for(OPERATION, &items).await.map(|()| None),
+            items => self.transaction(OPERATION, items).await,
+        };
+        let _held = match admitted {
+            Ok(held) => held,
+            Err(error) => {
+                let why = error.to_string();
+                return memberships.iter().map(|_| Err(unavailable(OPERATION, why.clone()))).collect();
+            }
+        };
+        memberships.iter().map(|membership| Ok(self.put(membership))).collect()
+    }
+
+    async fn take_back(&self, memberships: &[Membership]) -> Result<()> {
+        for membership in memberships {
+            self.wait_for("DeleteItem (take back)", &[item(membership)]).await?;
+            let connection = &membership.member.connection;
+            let now = self.now();
+            let mut state = self.lock();
+            let stands = state.memberships.get(connection).and_then(|rooms| rooms.get(&membership.room));
+            let is_as_written = stands
+                .is_some_and(|stands| !stands.granted && stands.member.expires_at == membership.member.expires_at);
+            if is_as_written && !self.has(Bug::JoinNotTakenBack) {
+                state.remove_membership(connection, &membership.room, now);
+            }
         }
-        if membership.room.is_everyone() {
-            return Ok(Joined::Already);
-        }
-        let expires_at = state.living(&membership.member.connection).map(|connection| connection.expires_at);
-        if expires_at.is_some_and(|expires_at| expires_at != membership.member.expires_at) {
-            return Err(unavailable("TransactWriteItems (join)", "the token was renewed meanwhile"));
-        }
-        if !state.insert_membership(membership) {
-            state.grant(membership);
-            return Ok(Joined::Already);
-        }
-        state.index.write(vec![membership_change(membership)], now);
-        Ok(Joined::New)
+        Ok(())
     }
 
     async fn leave(&self, connection: &ConnectionId, rooms: &[RoomId]) -> Result<()> {
         if self.has(Bug::LeaveIgnored) {
             return Ok(());
         }
-        let now = self.now();
-        let mut state = self.lock();
-        rooms.iter().for_each(|room| state.remove_membership(connection, room, now));
+        for room in rooms {
+            let left_standing =
+                self.has(Bug::JoinNotTakenBack) && self.recalled().joined.contains(&(connection.clone(), room.clone()));
+            if !left_standing {
+                self.wait_for("BatchWriteItem (leave)", &[Item::Membership(connection.clone(), room.clone())]).await?;
+                let now = self.now();
+                self.lock().remove_membership(connection, room, now);
+            }
+        }
         Ok(())
     }
 
@@ -95,6 +112,47 @@ impl Memberships for Store {
         let state = self.lock();
         let member = |id| state.member(room, id);
         Ok(connections.iter().filter_map(member).collect())
+    }
+}
+
+impl Store {
+    fn put(&self, membership: &Membership) -> Joined {
+        let connection = &membership.member.connection;
+        if self.has(Bug::JoinWithoutLook) {
+            let seen = Some(as_judged(membership));
+            self.recalled().connections.insert(connection.clone(), seen);
+        }
+        if self.has(Bug::JoinNotTakenBack) {
+            self.recalled().joined.insert((connection.clone(), membership.room.clone()));
+        }
+        let now = self.now();
+        let mut state = self.lock();
+        if state.insert_membership(membership) {
+            state.index.write(vec![membership_change(membership)], now);
+            return Joined::New;
+        }
+        state.conditions_failed += 1;
+        state.grant(membership);
+        let stands = state.memberships.get(connection).and_then(|rooms| rooms.get(&membership.room));
+        Joined::Already { expires_at: stands.and_then(|stands| stands.member.expires_at) }
+    }
+}
+
+fn item(membership: &Membership) -> Item {
+    Item::Membership(membership.member.connection.clone(), membership.room.clone())
+}
+
+/// A connection as its request was judged by: what is seen where nobody looks at it again.
+fn as_judged(Membership { member, user, joined_at, .. }: &Membership) -> Connection {
+    Connection {
+        id: member.connection.clone(),
+        user: user.clone(),
+        device: None,
+        endpoint: member.endpoint.clone(),
+        connected_at: member.connected_at,
+        last_seen_at: *joined_at,
+        expires_at: member.expires_at,
+        format: member.format,
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod bugs;
 mod charges;
+mod conflicts;
 mod connections;
 mod delayed;
 mod fifo;
@@ -17,6 +18,7 @@ mod store;
 mod topic;
 
 pub use bugs::Bug;
+pub use conflicts::TRANSACTION_HOLD;
 pub use delayed::Delayed;
 pub use fifo::{DEDUPLICATION, Fifo, MESSAGES_PER_RECEIVE, Message, VISIBILITY};
 pub use gateway::{Behaviour, Gateway, Post};

@@ -53,8 +53,10 @@ impl Presences for Store {
         Ok(Written::Stored)
     }
 
-    async fn members_counted(&self, room: &RoomId) -> Result<Option<u64>> {
-        self.reads_keys(1);
-        Ok(self.lock().presences.get(room).map(Presence::members))
+    async fn members_counted(&self, rooms: &[RoomId]) -> Result<HashMap<RoomId, u64>> {
+        self.reads_keys(rooms.len());
+        let state = self.lock();
+        let counted = |room: &RoomId| Some((room.clone(), state.presences.get(room)?.members()));
+        Ok(rooms.iter().filter_map(counted).collect())
     }
 }

@@ -4,6 +4,7 @@ use domain::ports::{Connections, Expiries, Known, Lapsed, Renewals, Result, Stan
 use domain::{Connection, ConnectionId, Holding, Identity, RoomId, Timestamp};
 
 use super::bugs::Bug;
+use super::conflicts::Item;
 use super::connections::membership_change;
 use super::index::Change;
 use super::meter::Asked;
@@ -22,6 +23,7 @@ impl Renewals for Store {
     }
 
     async fn renew(&self, connection: &ConnectionId, identity: &Identity) -> Result<Known> {
+        self.wait_for("UpdateItem (renew)", &[Item::Connection(connection.clone())]).await?;
         let now = self.now();
         let mut state = self.lock();
         let Some(Slot::Open { connection: stored, everyone, renewed, .. }) = state.connections.get_mut(connection)
@@ -38,6 +40,7 @@ impl Renewals for Store {
     }
 
     async fn holdings(&self, connection: &ConnectionId) -> Result<Vec<Holding>> {
+        self.read_too_soon(connection);
         let state = self.lock();
         let held = state.memberships.get(connection).into_iter().flatten();
         let holding = |(room, membership): (&RoomId, &domain::Membership)| Holding {
@@ -50,21 +53,32 @@ impl Renewals for Store {
         Ok(held)
     }
 
-    async fn extend(&self, connection: &ConnectionId, rooms: &[RoomId], expires_at: Option<Timestamp>) -> Result<()> {
+    async fn extend(
+        &self,
+        connection: &ConnectionId,
+        rooms: &[RoomId],
+        expires_at: Option<Timestamp>,
+    ) -> Result<Vec<RoomId>> {
+        let rooms: Vec<&RoomId> = rooms.iter().filter(|room| !room.is_everyone()).collect();
+        let rows = rooms.iter().map(|room| Item::Membership(connection.clone(), (*room).clone()));
+        let items: Vec<Item> = std::iter::once(Item::Connection(connection.clone())).chain(rows).collect();
+        let _held = self.transaction("TransactWriteItems (extend)", &items).await?;
         let now = self.now();
         let mut state = self.lock();
         if state.living(connection).is_none_or(|connection| connection.expires_at != expires_at) {
-            return Ok(());
+            return Ok(rooms.into_iter().cloned().collect());
         }
+        let mut missing = Vec::new();
         for room in rooms {
             let Some(membership) = state.memberships.get_mut(connection).and_then(|rooms| rooms.get_mut(room)) else {
+                missing.push(room.clone());
                 continue;
             };
             membership.member.expires_at = expires_at;
             let change = membership_change(membership);
             state.index.write(vec![change], now);
         }
-        Ok(())
+        Ok(missing)
     }
 }
 

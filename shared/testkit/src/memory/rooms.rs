@@ -1,7 +1,6 @@
 //! Heads, logs and dedupe rows, and how far shards are, over the state of the store.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::PoisonError;
 use std::time::Duration;
 
 use domain::ports::{Appended, Result, Rooms};
@@ -11,6 +10,7 @@ use domain::{
 };
 
 use super::bugs::Bug;
+use super::conflicts::Item;
 use super::meter::Asked;
 use super::refused;
 use super::store::{State, Store};
@@ -39,12 +39,6 @@ impl Rooms for Store {
         if self.has(Bug::JobsNotResent) {
             return Ok(head.map(|head| Head { sent: head.sequence, ..head }));
         }
-        if self.has(Bug::HeadBeforeMembership)
-            && let Some(head) = &head
-        {
-            let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-            return Ok(Some(remembered.entry(room.clone()).or_insert_with(|| head.clone()).clone()));
-        }
         Ok(head)
     }
 
@@ -52,10 +46,18 @@ impl Rooms for Store {
         self.reads_keys(rooms.len());
         let state = self.lock();
         let head = |room: &RoomId| Some((room.clone(), self.read_head(&state, room)?));
-        Ok(rooms.iter().filter_map(head).collect())
+        let mut heads: HashMap<RoomId, Head> = rooms.iter().filter_map(head).collect();
+        if self.has(Bug::HeadBeforeMembership) {
+            let mut remembered = self.recalled();
+            for (room, head) in &mut heads {
+                *head = remembered.heads.entry(room.clone()).or_insert_with(|| head.clone()).clone();
+            }
+        }
+        Ok(heads)
     }
 
     async fn create(&self, room: &RoomId, epoch: &Epoch, now: Timestamp) -> Result<Head> {
+        self.wait_for("PutItem (head)", &[Item::Head(room.clone())]).await?;
         let mut state = self.lock();
         let generation = state.generation;
         let created = || Head::new(room, epoch.clone()).created(generation, now);
@@ -63,6 +65,7 @@ impl Rooms for Store {
     }
 
     async fn keep(&self, room: &RoomId, now: Timestamp) -> Result<()> {
+        self.wait_for("UpdateItem (keep)", &[Item::Head(room.clone())]).await?;
         if let Some(head) = self.lock().head_mut(room) {
             head.expires_at = head.expires_at.max(Head::life_from(now));
         }
@@ -70,6 +73,7 @@ impl Rooms for Store {
     }
 
     async fn grow(&self, room: &RoomId, from: Shards, to: Shards) -> Result<()> {
+        self.wait_for("UpdateItem (grow)", &[Item::Head(room.clone())]).await?;
         if let Some(head) = self.lock().head_mut(room).filter(|head| head.shards == from) {
             head.shards = to;
         }
@@ -108,10 +112,12 @@ impl Rooms for Store {
             return Err(refused("memory append", why));
         }
         self.answers(&append.room, "TransactWriteItems (append)")?;
+        let _held = self.transaction("TransactWriteItems (append)", &[Item::Head(append.room.clone())]).await?;
         Ok(self.lock().append(append, self.bug()))
     }
 
     async fn mark_sent(&self, room: &RoomId, epoch: &Epoch, through: Sequence) -> Result<()> {
+        self.wait_for("UpdateItem (sent)", &[Item::Head(room.clone())]).await?;
         if let Some(head) = self.lock().head_mut(room).filter(|head| head.epoch == *epoch) {
             head.sent = head.sent.max(through);
         }

@@ -1,7 +1,8 @@
 //! The two tables in memory: connections, memberships and rooms in one state, so that a transaction is one lock.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use domain::ports::{Clock, Result};
 use domain::{
@@ -10,6 +11,7 @@ use domain::{
 };
 
 use super::bugs::Bug;
+use super::conflicts::Conflicts;
 use super::index::{Index, Lag};
 use super::meter::{Asked, Meter};
 use super::rooms::Room;
@@ -21,15 +23,25 @@ const PAGE_SIZE: usize = 1_000;
 
 /// Connections, memberships and rooms in memory, as the tables hold them: keyed reads are consistent, the indexes
 /// (pages, counts, silent connections) lag when told to, transactions happen whole or not at all, tombstones stand
-/// until they expire. Clones are the same store.
+/// until they expire. A transaction holds its items for [`super::TRANSACTION_HOLD`], and other writes on them wait.
+/// Clones are the same store.
 #[derive(Debug, Clone)]
 pub struct Store {
     clock: TurnedClock,
     state: Arc<Mutex<State>>,
+    pub(super) conflicts: Conflicts,
     bug: Option<Bug>,
     meter: Option<Meter>,
-    /// Of whoever reads a head before it writes a membership, by mistake.
-    pub(super) remembered: Arc<Mutex<BTreeMap<RoomId, Head>>>,
+    /// What the caller of this handle saw or wrote before, for mistakes that rely on it.
+    pub(super) recalled: Arc<Mutex<Recalled>>,
+}
+
+/// What the caller of one handle saw or wrote before.
+#[derive(Debug, Default)]
+pub(super) struct Recalled {
+    pub(super) heads: BTreeMap<RoomId, Head>,
+    pub(super) connections: BTreeMap<ConnectionId, Option<Connection>>,
+    pub(super) joined: BTreeSet<(ConnectionId, RoomId)>,
 }
 
 #[derive(Debug)]
@@ -86,13 +98,27 @@ impl Store {
             generation: Generation::default(),
             failing: None,
         };
-        Self { clock, state: Arc::new(Mutex::new(state)), bug: None, meter: None, remembered: Arc::default() }
+        Self {
+            clock,
+            state: Arc::new(Mutex::new(state)),
+            conflicts: Conflicts::new(),
+            bug: None,
+            meter: None,
+            recalled: Arc::default(),
+        }
     }
 
     /// The same store, used by somebody new, with this mistake.
     #[must_use]
     pub fn with_bug(&self, bug: Option<Bug>) -> Self {
-        Self { bug, remembered: Arc::default(), ..self.clone() }
+        Self { bug, recalled: Arc::default(), ..self.clone() }
+    }
+
+    /// The same store for a caller whose transactions hold their items for so long. With zero, its calls neither hold items
+    /// nor wait for others: a test may look at the store, or change it, at any moment.
+    #[must_use]
+    pub fn with_transaction_hold(&self, hold: Duration) -> Self {
+        Self { conflicts: self.conflicts.with_hold(hold), ..self.clone() }
     }
 
     /// The same store, used by somebody whose reads are counted.
@@ -234,6 +260,14 @@ impl Store {
     #[must_use]
     pub fn membership(&self, connection: &ConnectionId, room: &RoomId) -> Option<Membership> {
         self.lock().memberships.get(connection)?.get(room).cloned()
+    }
+
+    pub(super) fn clock(&self) -> &TurnedClock {
+        &self.clock
+    }
+
+    pub(super) fn recalled(&self) -> MutexGuard<'_, Recalled> {
+        self.recalled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn now(&self) -> Timestamp {

@@ -1,13 +1,13 @@
 //! Promises of [`Memberships`]: joined once, left for good, listed whole.
 
-use domain::ports::{Clock, Connections, Joined, Memberships};
-use domain::{Connection, ConnectionId, Format, Member, RoomId, Shard, Shards};
-use futures::future::{join as join_both, join_all};
+use domain::ports::{Clock, Connections, Joined, Memberships, Renewals};
+use domain::{Connection, ConnectionId, Format, Identity, Member, Membership, Permissions, RoomId, Shard, Shards};
+use futures::future::join_all;
 use std::time::Duration;
 
 use crate::contracts::StoreFixture;
 use crate::contracts::scene::{
-    certain, crowd, eventually, insist, join, listed, open, opened, unique, unique_connection, unique_room, walk,
+    certain, crowd, eventually, insist, join, listed, open, opened, put, unique, unique_connection, unique_room, walk,
     walk_after, walk_shows,
 };
 use crate::samples;
@@ -16,18 +16,20 @@ use crate::samples;
 const MANY_ROOMS: usize = 130;
 /// More than one page of 1 MB holds where items are of full size, and twice what a shard should have.
 const CROWD: usize = 1_050;
+/// What a guest's membership that stands already answers: it never expires.
+const ALREADY: Joined = Joined::Already { expires_at: None };
 
 pub async fn a_room_is_joined_once(fixture: &impl StoreFixture) {
     let (connection, room) = (opened(fixture).await, unique_room());
     assert_eq!(join(fixture, &connection, &room, Shard::FIRST).await, Joined::New);
-    assert_eq!(join(fixture, &connection, &room, Shard::FIRST).await, Joined::Already);
+    assert_eq!(join(fixture, &connection, &room, Shard::FIRST).await, ALREADY);
     walk_shows(fixture, &room, Shard::FIRST, &[connection]).await;
 }
 
 pub async fn a_second_join_keeps_the_first_shard(fixture: &impl StoreFixture) {
     let (connection, room) = (opened(fixture).await, unique_room());
     assert_eq!(join(fixture, &connection, &room, Shard::new(1)).await, Joined::New);
-    assert_eq!(join(fixture, &connection, &room, Shard::new(0)).await, Joined::Already);
+    assert_eq!(join(fixture, &connection, &room, Shard::new(0)).await, ALREADY);
     walk_shows(fixture, &room, Shard::new(1), &[connection]).await;
     walk_shows(fixture, &room, Shard::new(0), &[]).await;
 }
@@ -35,58 +37,83 @@ pub async fn a_second_join_keeps_the_first_shard(fixture: &impl StoreFixture) {
 pub async fn joins_at_the_same_moment_store_one_membership(fixture: &impl StoreFixture) {
     let (connection, room) = (opened(fixture).await, unique_room());
     let membership = samples::membership(&connection, &room, Shard::FIRST);
-    let answers = join_all((0..4).map(|_| fixture.store().join(&membership))).await;
+    let answers = join_all((0..4).map(|_| put(fixture, &membership))).await;
     let new = answers.into_iter().filter_map(certain).filter(|joined| *joined == Joined::New).count();
     assert!(new <= 1, "{new} joins stored the same membership");
-    insist(fixture.clock(), async || fixture.store().join(&membership).await).await;
+    insist(fixture.clock(), async || put(fixture, &membership).await).await;
     walk_shows(fixture, &room, Shard::FIRST, &[connection]).await;
 }
 
-pub async fn nobody_joins_who_is_not_connected(fixture: &impl StoreFixture) {
-    let (stranger, room) = (unique_connection(fixture.clock().now()), unique_room());
-    assert_eq!(join(fixture, &stranger, &room, Shard::FIRST).await, Joined::NotConnected);
-    assert_eq!(fixture.store().rooms_of(&stranger.id).await.unwrap(), []);
-}
-
-pub async fn nobody_joins_who_has_been_buried(fixture: &impl StoreFixture) {
+pub async fn several_rooms_are_joined_at_once_with_an_outcome_for_each(fixture: &impl StoreFixture) {
     let connection = opened(fixture).await;
-    let (before, after) = (unique_room(), unique_room());
-    assert_eq!(join(fixture, &connection, &before, Shard::FIRST).await, Joined::New);
-    bury(fixture, &connection.id).await;
-    for room in [&before, &after] {
-        assert_eq!(join(fixture, &connection, room, Shard::FIRST).await, Joined::NotConnected);
+    let rooms: Vec<RoomId> = (0..5).map(|_| unique_room()).collect();
+    for room in [&rooms[1], &rooms[4]] {
+        join(fixture, &connection, room, Shard::new(3)).await;
     }
-    assert_eq!(among(fixture, &after, &[connection.id]).await, []);
+    let memberships: Vec<Membership> =
+        rooms.iter().map(|room| samples::membership(&connection, room, Shard::FIRST)).collect();
+    let joined = fixture.store().join(&memberships).await;
+    let joined: Vec<Joined> = joined.into_iter().map(Result::unwrap).collect();
+    assert_eq!(joined, [Joined::New, ALREADY, Joined::New, Joined::New, ALREADY]);
+    let expected = sorted(rooms.iter().cloned().chain([samples::inbox(&connection).room]));
+    assert_eq!(sorted(fixture.store().rooms_of(&connection.id).await.unwrap()), expected);
+    walk_shows(fixture, &rooms[0], Shard::FIRST, std::slice::from_ref(&connection)).await;
+    walk_shows(fixture, &rooms[1], Shard::new(3), &[connection]).await;
 }
 
-/// Whoever buries a connection lists its rooms afterwards and leaves them: none may be missing from that list.
-pub async fn a_join_at_the_moment_of_a_burial_is_refused_or_listed(fixture: &impl StoreFixture) {
-    for _ in 0..8 {
-        let connection = opened(fixture).await;
-        let room = unique_room();
-        let membership = samples::membership(&connection, &room, Shard::FIRST);
-        let bury = async || fixture.store().bury(&connection.id, connection.connected_at).await;
-        let (joined, ()) = join_both(fixture.store().join(&membership), insist(fixture.clock(), bury)).await;
-        let listed = fixture.store().rooms_of(&connection.id).await.unwrap().contains(&room);
-        match certain(joined) {
-            Some(Joined::New) => assert!(listed, "{} joined, and is not listed", connection.id),
-            Some(_) => assert!(!listed, "{} did not join, and is listed", connection.id),
-            None => {}
-        }
-    }
-}
-
-pub async fn joining_everyone_again_changes_nothing(fixture: &impl StoreFixture) {
+pub async fn a_hundred_rooms_are_joined_at_once(fixture: &impl StoreFixture) {
     let connection = opened(fixture).await;
-    let (everyone, shard) = everyone(&connection.id);
-    for shard in [shard, Shard::new((shard.get() + 1) % 16)] {
-        assert_eq!(join(fixture, &connection, &everyone, shard).await, Joined::Already);
+    let memberships: Vec<Membership> =
+        (0..100).map(|_| samples::membership(&connection, &unique_room(), Shard::FIRST)).collect();
+    for expected in [Joined::New, ALREADY] {
+        let joined = fixture.store().join(&memberships).await;
+        assert_eq!(joined.len(), 100);
+        assert!(joined.into_iter().all(|joined| joined.unwrap() == expected));
     }
-    let stranger = unique_connection(fixture.clock().now());
-    assert_eq!(join(fixture, &stranger, &everyone, shard).await, Joined::NotConnected);
-    assert_eq!(fixture.store().rooms_of(&connection.id).await.unwrap(), [samples::inbox(&connection).room]);
-    // The walk itself refuses whoever is listed twice.
-    listed(fixture, &everyone, shard, &connection.id, true).await;
+    assert_eq!(fixture.store().rooms_of(&connection.id).await.unwrap().len(), 101);
+    assert!(fixture.store().join(&[]).await.is_empty());
+}
+
+pub async fn many_rooms_joined_twice_at_the_same_moment_are_joined_once(fixture: &impl StoreFixture) {
+    let connection = opened(fixture).await;
+    let memberships: Vec<Membership> =
+        (0..10).map(|_| samples::membership(&connection, &unique_room(), Shard::FIRST)).collect();
+    let joins = [&memberships[..7], &memberships[3..], &memberships[5..6]];
+    let joined = join_all(joins.map(|memberships| fixture.store().join(memberships))).await;
+    let joined: Vec<Joined> = joined.into_iter().flatten().map(Result::unwrap).collect();
+    assert_eq!(joined.iter().filter(|joined| **joined == Joined::New).count(), 10, "{joined:?}");
+    assert_eq!(joined.iter().filter(|joined| **joined == ALREADY).count(), 5, "{joined:?}");
+}
+
+pub async fn what_was_joined_is_taken_back_but_not_what_was_extended_or_given_since(fixture: &impl StoreFixture) {
+    let expires = |seconds| Some(fixture.clock().now().plus(Duration::from_secs(seconds)));
+    let connection = Connection { expires_at: expires(60), ..unique_connection(fixture.clock().now()) };
+    open(fixture, &connection).await;
+    let [taken_back, extended, given] = [0; 3].map(|_| unique_room());
+    let membership = |room: &RoomId| samples::membership(&connection, room, Shard::FIRST);
+    let memberships = [&taken_back, &extended, &given].map(membership);
+    fixture.store().join(&memberships).await.into_iter().for_each(|joined| assert_eq!(joined.unwrap(), Joined::New));
+    put(fixture, &Membership { granted: true, ..membership(&given) }).await.unwrap();
+    let renewed = Identity {
+        user: connection.user.clone(),
+        device: None,
+        guest: false,
+        admin: false,
+        expires_at: expires(120),
+        permissions: Permissions::all(),
+    };
+    fixture.store().renew(&connection.id, &renewed).await.unwrap();
+    fixture.store().extend(&connection.id, std::slice::from_ref(&extended), renewed.expires_at).await.unwrap();
+    for _ in 0..2 {
+        fixture.store().take_back(&memberships).await.unwrap();
+    }
+    let expected = sorted([extended.clone(), given.clone(), samples::inbox(&connection).room]);
+    assert_eq!(sorted(fixture.store().rooms_of(&connection.id).await.unwrap()), expected);
+    let guest = opened(fixture).await;
+    let membership = samples::membership(&guest, &taken_back, Shard::FIRST);
+    put(fixture, &membership).await.unwrap();
+    fixture.store().take_back(std::slice::from_ref(&membership)).await.unwrap();
+    walk_shows(fixture, &taken_back, Shard::FIRST, &[]).await;
 }
 
 pub async fn nobody_leaves_everyone(fixture: &impl StoreFixture) {

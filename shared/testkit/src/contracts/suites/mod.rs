@@ -7,6 +7,7 @@ pub(super) mod activities;
 pub(super) mod charges;
 pub(super) mod checks;
 pub(super) mod connections;
+pub(super) mod entrances;
 pub(super) mod gateway;
 pub(super) mod jobs;
 pub(super) mod memberships;

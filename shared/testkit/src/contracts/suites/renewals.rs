@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use domain::ports::{Clock, Connections, Expiries, Joined, Known, Lapsed, Memberships, Renewals, Standing};
+use domain::ports::{Charges, Clock, Connections, Expiries, Joined, Known, Lapsed, Memberships, Renewals, Standing};
 use domain::{
     Connection, ConnectionId, Device, Holding, Identity, Pattern, Permissions, RoomId, Shard, Shards, Timestamp,
     limits, liveness_shard,
 };
+use futures::future::{join_all, join5};
 
 use crate::contracts::StoreFixture;
-use crate::contracts::scene::{eventually, join, open, opened, unique_connection, unique_room, walk};
+use crate::contracts::scene::{eventually, join, open, opened, put, unique_connection, unique_room, walk};
 use crate::samples;
 
 /// More connections than any test lets expire in one shard.
@@ -76,7 +77,7 @@ pub async fn holdings_are_told_with_who_gave_them_and_until_when(fixture: &impl 
     let (own, given) = (unique_room(), unique_room());
     join(fixture, &connection, &own, Shard::FIRST).await;
     let membership = domain::Membership { granted: true, ..samples::membership(&connection, &given, Shard::FIRST) };
-    assert_eq!(fixture.store().join(&membership).await.unwrap(), Joined::New);
+    assert_eq!(put(fixture, &membership).await.unwrap(), Joined::New);
     let held = |room: &RoomId, granted| Holding { room: room.clone(), granted, expires_at: connection.expires_at };
     let expected = [held(&RoomId::inbox(&connection.user), false), held(&own, false), held(&given, true)];
     same(fixture, &connection.id, &expected).await;
@@ -87,12 +88,12 @@ pub async fn a_membership_that_a_backend_gives_again_is_its_gift(fixture: &impl 
     let room = unique_room();
     join(fixture, &connection, &room, Shard::FIRST).await;
     let given = domain::Membership { granted: true, ..samples::membership(&connection, &room, Shard::new(3)) };
-    assert_eq!(fixture.store().join(&given).await.unwrap(), Joined::Already);
+    assert_eq!(put(fixture, &given).await.unwrap(), Joined::Already { expires_at: None });
     let inbox = RoomId::inbox(&connection.user);
     let expected = [(inbox, false), (room.clone(), true)];
     let held = expected.map(|(room, granted)| Holding { room, granted, expires_at: None });
     same(fixture, &connection.id, &held).await;
-    assert_eq!(join(fixture, &connection, &room, Shard::FIRST).await, Joined::Already);
+    assert_eq!(join(fixture, &connection, &room, Shard::FIRST).await, Joined::Already { expires_at: None });
     same(fixture, &connection.id, &held).await;
 }
 
@@ -105,7 +106,8 @@ pub async fn memberships_are_extended_and_none_is_made(fixture: &impl StoreFixtu
     for after in [2 * HOUR, 3 * HOUR] {
         let identity = renewed(fixture, &connection, after);
         fixture.store().renew(&connection.id, &identity).await.unwrap();
-        fixture.store().extend(&connection.id, &rooms, identity.expires_at).await.unwrap();
+        let missing = fixture.store().extend(&connection.id, &rooms, identity.expires_at).await.unwrap();
+        assert_eq!(missing, std::slice::from_ref(&elsewhere));
         let extended = Holding { room: here.clone(), expires_at: identity.expires_at, ..inbox.clone() };
         same(fixture, &connection.id, &[inbox.clone(), extended]).await;
     }
@@ -116,22 +118,17 @@ pub async fn memberships_are_extended_and_none_is_made(fixture: &impl StoreFixtu
     same(fixture, &connection.id, &[inbox.clone(), Holding { room: here, expires_at: None, ..inbox }]).await;
 }
 
-pub async fn a_token_that_was_replaced_extends_nothing_and_joins_nothing(fixture: &impl StoreFixture) {
+pub async fn a_token_that_was_replaced_extends_nothing(fixture: &impl StoreFixture) {
     let connection = expiring(fixture, HOUR).await;
-    let (here, there) = (unique_room(), unique_room());
+    let here = unique_room();
     join(fixture, &connection, &here, Shard::FIRST).await;
     let newest = renewed(fixture, &connection, 3 * HOUR);
     fixture.store().renew(&connection.id, &newest).await.unwrap();
     let before = fixture.store().holdings(&connection.id).await.unwrap();
     let replaced = renewed(fixture, &connection, 2 * HOUR);
-    fixture.store().extend(&connection.id, std::slice::from_ref(&here), replaced.expires_at).await.unwrap();
+    let extended = fixture.store().extend(&connection.id, std::slice::from_ref(&here), replaced.expires_at).await;
+    assert_eq!(extended.unwrap(), [here]);
     same(fixture, &connection.id, &before).await;
-    let too_late = samples::membership(&connection, &there, Shard::FIRST);
-    let joined = fixture.store().join(&too_late).await;
-    assert!(joined.is_err_and(|error| error.is_transient()), "it may come again, and is judged anew then");
-    same(fixture, &connection.id, &before).await;
-    let judged_anew = Connection { expires_at: newest.expires_at, ..connection.clone() };
-    assert_eq!(join(fixture, &judged_anew, &there, Shard::FIRST).await, Joined::New);
 }
 
 pub async fn nothing_of_a_buried_connection_is_extended(fixture: &impl StoreFixture) {
@@ -268,6 +265,31 @@ fn renewed(fixture: &impl StoreFixture, connection: &Connection, after: Duration
         admin: true,
         expires_at: Some(fixture.clock().now().plus(after)),
         permissions,
+    }
+}
+
+/// A publication, a ping and a renewal beside transactions on the same connection, whoever comes first.
+pub async fn what_is_written_beside_transactions_is_written_all_the_same(fixture: &impl StoreFixture) {
+    let connection = expiring(fixture, HOUR).await;
+    let (id, now) = (&connection.id, fixture.clock().now());
+    let rooms: Vec<RoomId> = (0..3).map(|_| unique_room()).collect();
+    for room in &rooms {
+        join(fixture, &connection, room, Shard::FIRST).await;
+    }
+    let store = fixture.store();
+    let later = now.plus(2 * limits::TOUCH);
+    for _ in 0..4 {
+        let extend = || store.extend(id, &rooms, connection.expires_at);
+        let (extended, _, charged, standing, touched) = join5(
+            join_all([extend(), extend()]),
+            store.leave(id, std::slice::from_ref(&rooms[0])),
+            store.charge(id, 1, now),
+            store.standing(id, later),
+            store.touch(id, later),
+        )
+        .await;
+        assert!(extended.iter().all(std::result::Result::is_ok), "{extended:?}");
+        assert!(charged.is_ok() && standing.is_ok() && touched.is_ok(), "{charged:?} {standing:?} {touched:?}");
     }
 }
 
