@@ -115,6 +115,7 @@ impl Pipeline {
     pub(crate) fn batch(&self, executor: &mut Executor, task: TaskId, function: &'static str, messages: Vec<Message>) {
         let Hands { hand, tables, queues, gateway, topic, clock, chance, deadline } = self.hands(task, function);
         let retries = Faulty::new(self.queues.clone(), hand);
+        let own_clock = clock.clone();
         let shared = self.shared.clone();
         let mut groups: Vec<Vec<Message>> = Vec::new();
         for message in messages {
@@ -139,7 +140,7 @@ impl Pipeline {
                 }
             };
             let kept = failed.clone();
-            report(failed, &retries, summary).await;
+            report(failed, &retries, deadline, &own_clock, summary).await;
             shared.lock().done.push((task, Outcome::Batch(kept)));
         });
     }

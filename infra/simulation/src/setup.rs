@@ -27,7 +27,7 @@ impl Run {
     pub(crate) fn new(seed: u64, faults: Faults, script: &Script, options: &Options) -> Self {
         let clock = TurnedClock::new(samples::NOW, Turning::ByHand);
         // Where dead letters are redriven there are some.
-        let most_receives = if faults.has(Fault::Redriven) { 2 } else { 10 };
+        let most_receives = if faults.has(Fault::Redriven) { 2 } else { domain::limits::RECEIVES };
         let (lags, small) = (faults.has(Fault::IndexLags), faults.has(Fault::SmallPages));
         let shared = Shared::new(clock.clone(), samples::NOW, seed, faults, options.told);
         // The run looks at the tables, and changes them, between any two steps of functions: it holds nothing up.

@@ -23,6 +23,7 @@ pub(crate) fn message<T>(taken: &Message<T>, body: String) -> batch::Message {
         receipt: taken.receipt.clone(),
         group: taken.group.clone(),
         receives: taken.receive_count,
+        first_received_at: taken.first_taken_at.unwrap_or(taken.sent_at),
         attributes: BTreeMap::new(),
         body,
     }
@@ -30,9 +31,15 @@ pub(crate) fn message<T>(taken: &Message<T>, body: String) -> batch::Message {
 
 /// A message of a standard queue.
 #[must_use]
-pub(crate) fn loose(id: String, queue: &str, body: String, receives: u32) -> batch::Message {
+pub(crate) fn loose(
+    id: String,
+    queue: &str,
+    body: String,
+    receives: u32,
+    first_received_at: Timestamp,
+) -> batch::Message {
     let receipt = Receipt { queue: queue.to_owned(), handle: id.clone() };
-    batch::Message { receipt, group: String::new(), receives, attributes: BTreeMap::new(), body, id }
+    batch::Message { receipt, group: String::new(), receives, first_received_at, attributes: BTreeMap::new(), body, id }
 }
 
 /// A record that says a change in words of its own: which attributes the real ones have is the adapter's to know.

@@ -79,3 +79,13 @@ fn queues_and_functions_agree_on_how_often_a_message_is_tried() {
         assert!(tries.is_none_or(|tries| tries == domain::limits::RECEIVES), "{}: {tries:?}", queue.name);
     }
 }
+
+#[test]
+fn a_queue_gives_a_message_up_later_than_its_function() {
+    for queue in topology().queues.iter().filter(|queue| queue.dead_letter.is_some()) {
+        let visibility = std::time::Duration::from_secs(queue.visibility_timeout_s.into());
+        assert!(visibility >= domain::limits::VISIBILITY_TIMEOUT, "{}: {visibility:?}", queue.name);
+        let retention = std::time::Duration::from_secs(queue.retention_s.into());
+        assert!(retention > 2 * domain::limits::GIVE_UP_AFTER, "{}: {retention:?}", queue.name);
+    }
+}

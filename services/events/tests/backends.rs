@@ -40,6 +40,7 @@ fn message(id: &str, group: &str, body: &str) -> Message {
         receipt: Receipt { queue: "events".to_owned(), handle: id.to_owned() },
         group: group.to_owned(),
         receives: 1,
+        first_received_at: samples::NOW,
         attributes: BTreeMap::new(),
         body: body.to_owned(),
     }

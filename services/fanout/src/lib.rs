@@ -1,58 +1,83 @@
 //! The fanout function (queues `deliveries` and `deliveries-wide`, one group a shard): one shard, one range, one frame a
 //! connection.
 //!
-//! Jobs of a shard that wait together become one range. A member gets two tries and half a second on the main line; then
-//! it goes to the shard's late line, and the others do not wait. Who is gone is forgotten at the first 410. Jobs that carry
-//! their content (who is there) are posted once, never late.
+//! Jobs of a shard that wait together become one range. A member gets two tries and half a second on the main line; then it
+//! goes to the shard's late line, and the others do not wait. The first 410 for a connection removes the connection and its
+//! memberships. Jobs that carry their content (presence, ephemeral publications) are posted once, never late.
+//!
+//! The groups of a batch share the time of the invocation and its posts, each with a share of its own. No post begins without
+//! the time to end and to hand over the members that were not reached.
 
 mod config;
-mod dead;
+mod content;
+mod dead_letters;
 mod frames;
-mod late;
-mod once;
+mod late_line;
+mod main_line;
 mod posts;
-mod shard;
+mod shift;
 mod tally;
 
-use domain::ports::{self, Chance, Clock, Connections, DeadLetters, Gateway, Jobs, Memberships, Rooms};
+use domain::ports::{Chance, Clock, Connections, DeadLetters, Gateway, Jobs, Memberships, Rooms};
 use domain::{Job, Limits, Work};
-use futures::future::join_all;
-use lambda_kit::batch::{Failed, Message};
+use lambda_kit::batch::{self, Failed, Message};
 use lambda_kit::deadline::Deadline;
 use lambda_kit::poison::{self, Opened};
 use lambda_kit::start::Batches;
-use telemetry::{Summary, field};
+use telemetry::Summary;
 
 pub use config::Config;
 
+use crate::content::Content;
+use crate::late_line::LateLine;
+use crate::main_line::MainLine;
 use crate::posts::Posts;
+use crate::shift::Shift;
 use crate::tally::Tally;
 
-/// Delivers.
-#[derive(Debug)]
-pub struct Fanout<T, Q, G, C, R> {
-    tables: T,
-    queues: Q,
-    gateway: G,
-    clock: C,
-    chance: R,
-    posts: Posts,
-    limits: Limits,
+/// The ports of the fan-out, as types.
+pub trait Ports: Send + Sync {
+    /// The tables.
+    type Tables: Connections + Memberships + Rooms;
+    /// The queues.
+    type Queues: Jobs + DeadLetters;
+    /// The gateway's management API.
+    type Gateway: Gateway;
+    /// The clock.
+    type Clock: Clock;
+    /// The random numbers.
+    type Chance: Chance;
 }
 
-/// What the work of one invocation shares.
-struct Shift<'a> {
-    posts: &'a Posts,
-    deadline: Deadline,
-}
-
-impl<T, Q, G, C, R> Fanout<T, Q, G, C, R>
+impl<T, Q, G, C, R> Ports for (T, Q, G, C, R)
 where
     T: Connections + Memberships + Rooms,
     Q: Jobs + DeadLetters,
     G: Gateway,
     C: Clock,
     R: Chance,
+{
+    type Tables = T;
+    type Queues = Q;
+    type Gateway = G;
+    type Clock = C;
+    type Chance = R;
+}
+
+/// Delivers.
+pub struct Fanout<P: Ports> {
+    tables: P::Tables,
+    queues: P::Queues,
+    gateway: P::Gateway,
+    clock: P::Clock,
+    chance: P::Chance,
+    posts: Posts,
+    limits: Limits,
+}
+
+impl<T, Q, G, C, R> Fanout<(T, Q, G, C, R)>
+where
+    (T, Q, G, C, R): Ports<Tables = T, Queues = Q, Gateway = G, Clock = C, Chance = R>,
 {
     /// Over these ports.
     #[must_use]
@@ -60,7 +85,9 @@ where
         let limits = Limits::default();
         Self { tables, queues, gateway, clock, chance, posts: Posts::new(limits), limits }
     }
+}
 
+impl<P: Ports> Fanout<P> {
     /// With other limits than those of [`domain::limits`].
     #[must_use]
     pub fn with_limits(self, limits: Limits) -> Self {
@@ -68,52 +95,35 @@ where
     }
 
     /// Works off one group: a shard's main line, or its late line.
-    async fn group(&self, messages: Vec<Message>, shift: &Shift<'_>) -> (Vec<Failed>, Tally) {
-        let mut tally = Tally::default();
+    async fn group(&self, messages: Vec<Message>, deadline: Deadline) -> (Vec<Failed>, Tally) {
+        let shift = Shift::new(self, deadline);
         let Opened { good, mut failed, poisonous } = poison::open::<Job>(messages, &self.queues).await;
-        tally.poison += poisonous;
-        let (mut main, mut late, mut once) = (Vec::new(), Vec::new(), Vec::new());
+        let mut tally = Tally { poison: poisonous, ..Tally::default() };
+        let (mut main, mut late, mut content) = (Vec::new(), Vec::new(), Vec::new());
         for (message, job) in good {
             match job.work {
                 Work::Shard { .. } => main.push((message, job)),
                 Work::Late { .. } => late.push((message, job)),
-                Work::Ephemeral { .. } | Work::Presence { .. } => once.push((message, job)),
+                Work::Ephemeral { .. } | Work::Presence { .. } => content.push((message, job)),
             }
         }
-        failed.extend(self.main_line(main, shift, &mut tally).await);
-        failed.extend(self.once(once, shift, &mut tally).await);
-        failed.extend(self.late_line(late, shift, &mut tally).await);
+        for (returned, counts) in [
+            MainLine::new(&shift).work_off(main).await,
+            Content::new(&shift).work_off(content).await,
+            LateLine::new(&shift).work_off(late).await,
+        ] {
+            failed.extend(returned);
+            tally.add(&counts);
+        }
         (failed, tally)
     }
 }
 
-impl<T, Q, G, C, R> Batches for Fanout<T, Q, G, C, R>
-where
-    T: Connections + Memberships + Rooms,
-    Q: Jobs + DeadLetters,
-    G: Gateway,
-    C: Clock,
-    R: Chance,
-{
+impl<P: Ports> Batches for Fanout<P> {
     async fn handle(&self, groups: Vec<Vec<Message>>, deadline: Deadline, summary: &mut Summary) -> Vec<Failed> {
-        let shift = Shift { posts: &self.posts, deadline };
-        let mut failed = Vec::new();
-        for (back, tally) in join_all(groups.into_iter().map(|messages| self.group(messages, &shift))).await {
-            failed.extend(back);
-            tally.write(summary);
-        }
+        let work = |messages| self.group(messages, deadline);
+        let (failed, tallies) = batch::work_off(groups, deadline, &self.clock, work).await;
+        tallies.iter().for_each(|tally| tally.write(summary));
         failed
     }
-}
-
-/// Something we depend on did not answer: the log says about which shard, and the messages come back soon.
-fn come_back(job: &Job, messages: impl IntoIterator<Item = Message>, error: &ports::Error) -> Vec<Failed> {
-    tracing::error!(
-        { field::ROOM_ID.0 } = %job.room,
-        { field::ROOM_SHARD.0 } = job.shard.get(),
-        { field::PUBLICATION_SEQUENCE.0 } = job.work.range().map(|range| range.through.get()),
-        { field::ERROR.0 } = %error,
-        "a shard's jobs come back"
-    );
-    messages.into_iter().map(Message::retry_soon).collect()
 }

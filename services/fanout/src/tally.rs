@@ -27,7 +27,20 @@ impl Tally {
         self.posts.add(delivery);
     }
 
-    /// Adds the posts of somebody else's tally.
+    /// Adds another tally.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.add_posts(&other.posts);
+        self.jobs += other.jobs;
+        self.dropped += other.dropped;
+        self.repeated += other.repeated;
+        self.late += other.late;
+        self.gone += other.gone;
+        self.evicted += other.evicted;
+        self.poison += other.poison;
+        self.slowest_ms = self.slowest_ms.max(other.slowest_ms);
+    }
+
+    /// Adds posts.
     pub(crate) fn add_posts(&mut self, posts: &Outcomes) {
         self.posts.0.iter_mut().zip(posts.0).for_each(|(all, more)| *all += more);
     }

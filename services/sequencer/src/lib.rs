@@ -13,8 +13,7 @@ use domain::ports::{Appended, Chance, Charges, Clock, DeadLetter, DeadLetters, E
 use domain::{
     Append, DedupeKey, Epoch, Head, Job, Limits, Position, Remembered, RoomId, Submission, Whisper, Work, plan, whisper,
 };
-use futures::future::join_all;
-use lambda_kit::batch::{Failed, Message};
+use lambda_kit::batch::{self, Failed, GivenBack, Message};
 use lambda_kit::deadline::Deadline;
 use lambda_kit::poison::{self, Opened};
 use lambda_kit::start::Batches;
@@ -22,7 +21,7 @@ use telemetry::{Summary, field, metric};
 
 pub use config::Config;
 
-/// Times a batch is planned anew because somebody else moved the head.
+/// Times a batch is planned anew because the head has changed.
 const RACES: u32 = 4;
 /// The longest pause between two of them.
 const RACE_PAUSE: Duration = Duration::from_millis(40);
@@ -37,9 +36,9 @@ pub struct Sequencer<T, Q, C, R> {
     limits: Limits,
 }
 
-/// Somebody else was always faster.
+/// The head changed on each attempt.
 #[derive(Debug, thiserror::Error)]
-#[error("somebody else moved the head of the room {RACES} times in a row")]
+#[error("the head of the room changed on each of {RACES} attempts")]
 struct Raced;
 
 /// How far the transactions of a batch came.
@@ -52,7 +51,12 @@ enum Progress {
     Occupied(Position),
 }
 
-/// What one room's batch came to.
+/// Less time was left than one more transaction and its jobs may take.
+#[derive(Debug, thiserror::Error)]
+#[error("the deadline of the invocation is too near to begin a transaction")]
+struct OutOfTime;
+
+/// What the batch of one room came to.
 #[derive(Debug, Default)]
 struct Tally {
     sequenced: u64,
@@ -61,6 +65,20 @@ struct Tally {
     jobs: u64,
     dead: u64,
     slowest_ms: u64,
+}
+
+impl Tally {
+    /// Both together.
+    fn and(self, other: Self) -> Self {
+        Self {
+            sequenced: self.sequenced + other.sequenced,
+            deduped: self.deduped + other.deduped,
+            conflicts: self.conflicts + other.conflicts,
+            jobs: self.jobs + other.jobs,
+            dead: self.dead + other.dead,
+            slowest_ms: self.slowest_ms.max(other.slowest_ms),
+        }
+    }
 }
 
 impl<T, Q, C, R> Sequencer<T, Q, C, R>
@@ -82,7 +100,7 @@ where
         Self { limits, ..self }
     }
 
-    async fn group(&self, messages: Vec<Message>) -> (Vec<Failed>, Tally) {
+    async fn group(&self, messages: Vec<Message>, deadline: Deadline) -> (Vec<Failed>, Tally) {
         let Opened { mut good, mut failed, poisonous } = poison::open::<Submission>(messages, &self.queues).await;
         let mut tally = Tally { dead: poisonous, ..Tally::default() };
         // A group is a room, but for two names with one hash: those are told apart here.
@@ -92,83 +110,100 @@ where
             let (whispered, ours): (Vec<_>, Vec<_>) =
                 ours.into_iter().partition(|(_, submission)| submission.ephemeral.is_some());
             let whispered: Vec<Submission> = whispered.into_iter().map(|(_, submission)| submission).collect();
-            self.whisper(&room, &whispered, &mut tally).await;
-            failed.extend(self.work_off(&room, ours, &mut tally).await);
+            tally.jobs += self.whisper(&room, &whispered).await;
+            let (returned, counts) = self.work_off(&room, ours, deadline).await;
+            failed.extend(returned);
+            tally = tally.and(counts);
         }
         (failed, tally)
     }
 
-    /// Everything at once. If something in it is refused, each by itself, up to the one that fails, which holds back those
-    /// behind it.
-    async fn work_off(&self, room: &RoomId, ours: Vec<(Message, Submission)>, tally: &mut Tally) -> Vec<Failed> {
-        let Err(error) = self.room(room, ours.iter().map(|(_, submission)| submission), tally).await else {
-            return Vec::new();
-        };
-        if error.is_transient() || ours.len() == 1 {
-            return self.give_back(room, ours, &error, tally).await;
-        }
-        let mut ours = ours.into_iter();
-        while let Some((message, submission)) = ours.next() {
-            if let Err(error) = self.room(room, [&submission], tally).await {
-                let mut failed = self.give_back(room, vec![(message, submission)], &error, tally).await;
-                failed.extend(ours.map(|(message, _)| message.retry_soon()));
-                return failed;
-            }
-        }
-        Vec::new()
-    }
-
-    /// What failed comes back, or is a dead letter if it was tried often enough.
-    async fn give_back(
+    /// Sequences everything at once. If something in it is refused, each message by itself, up to the one that fails, which
+    /// holds back those behind it.
+    async fn work_off(
         &self,
         room: &RoomId,
         ours: Vec<(Message, Submission)>,
-        error: &Error,
-        tally: &mut Tally,
-    ) -> Vec<Failed> {
-        tracing::error!({ field::ROOM_ID.0 } = %room, { field::ERROR.0 } = %error, "a room's batch comes back");
-        let mut failed = Vec::new();
-        for (message, _) in ours {
-            if message.is_hopeless_after(error) {
-                let reason = format!("tried {} times; at last: {error}", message.receives);
-                let letter = DeadLetter { room: Some(room.clone()), ..message.letter(reason) };
-                tally.dead += 1;
-                failed.extend(message.bury(letter, &self.queues).await);
-            } else {
-                failed.push(message.retry_soon());
-            }
+        deadline: Deadline,
+    ) -> (Vec<Failed>, Tally) {
+        let (mut tally, result) = self.room(room, ours.iter().map(|(_, submission)| submission), deadline).await;
+        let Err(error) = result else { return (Vec::new(), tally) };
+        if error.is_transient() || ours.len() == 1 {
+            let GivenBack { failed, buried } = self.give_back(room, ours, &error).await;
+            tally.dead += buried;
+            return (failed, tally);
         }
-        failed
+        let mut ours = ours.into_iter();
+        while let Some((message, submission)) = ours.next() {
+            let (counts, result) = self.room(room, [&submission], deadline).await;
+            tally = tally.and(counts);
+            let Err(error) = result else { continue };
+            let given_back = self.give_back(room, vec![(message, submission)], &error).await;
+            tally.dead += given_back.buried;
+            return (given_back.with_behind(ours.map(|(message, _)| message)), tally);
+        }
+        (Vec::new(), tally)
+    }
+
+    /// Returns messages that failed to their queue, in order; those that are given up are dead letters.
+    async fn give_back(&self, room: &RoomId, ours: Vec<(Message, Submission)>, error: &Error) -> GivenBack {
+        let bury = |message: Message, _| async move {
+            let reason = format!("tried {} times; at last: {error}", message.receives);
+            let letter = DeadLetter { room: Some(room.clone()), ..message.letter(reason) };
+            message.bury(letter, &self.queues).await
+        };
+        let given_back = batch::give_back(ours, error, self.clock.now(), bury).await;
+        if !given_back.failed.is_empty() {
+            tracing::error!(
+                { field::ROOM_ID.0 } = %room,
+                { field::ERROR.0 } = %error,
+                "sequencing failed; {} messages return to the queue",
+                given_back.failed.len()
+            );
+        }
+        given_back
     }
 
     async fn room(
         &self,
         room: &RoomId,
         submissions: impl IntoIterator<Item = &Submission>,
-        tally: &mut Tally,
-    ) -> Result<(), Error> {
+        deadline: Deadline,
+    ) -> (Tally, Result<(), Error>) {
         let submissions: Vec<Submission> = submissions.into_iter().cloned().collect();
+        let mut tally = Tally::default();
         if submissions.is_empty() {
-            return Ok(());
+            return (tally, Ok(()));
         }
-        let keys: Vec<DedupeKey> = submissions.iter().flat_map(DedupeKey::of).collect();
-        let head = self.sequence(room, &submissions, &keys, tally).await?;
-        let jobs = head.jobs(room);
-        if jobs.is_empty() {
-            return Ok(());
-        }
-        self.queues.dispatch(&jobs).await?;
-        tally.jobs += jobs.len() as u64;
-        if let Err(error) = self.tables.mark_sent(room, &head.epoch, head.sequence).await {
-            // The jobs are queued. Whoever comes next queues them again, and the clients drop what they have.
-            tracing::warn!({ field::ROOM_ID.0 } = %room, { field::ERROR.0 } = %error, "sent not moved");
-        }
-        Ok(())
+        let done = async {
+            let head = self.sequence(room, &submissions, deadline, &mut tally).await?;
+            tally.jobs += self.dispatch(room, &head).await?;
+            Ok(())
+        };
+        let result = done.await;
+        (tally, result)
     }
 
-    /// Hands on what is for those who are there. Nothing waits for it, and what fails is gone.
-    async fn whisper(&self, room: &RoomId, submissions: &[Submission], tally: &mut Tally) {
-        let Some(Whisper { id, at, said }) = whisper(submissions) else { return };
+    /// Queues one job per shard for everything that is sequenced and may not be queued yet; how many.
+    async fn dispatch(&self, room: &RoomId, head: &Head) -> Result<u64, Error> {
+        let jobs = head.jobs(room);
+        if jobs.is_empty() {
+            return Ok(0);
+        }
+        self.queues.dispatch(&jobs).await?;
+        if let Err(error) = self.tables.mark_sent(room, &head.epoch, head.sequence).await {
+            tracing::warn!(
+                { field::ROOM_ID.0 } = %room,
+                { field::ERROR.0 } = %error,
+                "could not update HEAD.sent after dispatch; the next batch queues these jobs again"
+            );
+        }
+        Ok(jobs.len() as u64)
+    }
+
+    /// Queues what is ephemeral for the members that are there; how many jobs. Nothing waits for it, and what fails is lost.
+    async fn whisper(&self, room: &RoomId, submissions: &[Submission]) -> u64 {
+        let Some(Whisper { id, at, said }) = whisper(submissions) else { return 0 };
         let told = async {
             // Connections may be in a room before it has a head.
             let head = self.tables.head(room).await?.unwrap_or_else(|| Head::none(room));
@@ -179,12 +214,14 @@ where
             self.tables.note_room_busy(room, head.busy_after(count, self.clock.now())).await?;
             Ok::<u64, Error>(jobs.len() as u64)
         };
-        match told.await {
-            Ok(jobs) => tally.jobs += jobs,
-            Err(error) => {
-                tracing::warn!({ field::ROOM_ID.0 } = %room, { field::ERROR.0 } = %error, "ephemeral publications are gone");
-            }
-        }
+        told.await.unwrap_or_else(|error| {
+            tracing::warn!(
+                { field::ROOM_ID.0 } = %room,
+                { field::ERROR.0 } = %error,
+                "dispatch of ephemeral publications failed; they are lost"
+            );
+            0
+        })
     }
 
     /// Puts what is new into the log; the head as it then stands.
@@ -192,9 +229,10 @@ where
         &self,
         room: &RoomId,
         submissions: &[Submission],
-        keys: &[DedupeKey],
+        deadline: Deadline,
         tally: &mut Tally,
     ) -> Result<Head, Error> {
+        let keys: Vec<DedupeKey> = submissions.iter().flat_map(DedupeKey::of).collect();
         let mut occupied: Option<Position> = None;
         for _ in 0..RACES {
             let mut head = self.head(room).await?;
@@ -202,10 +240,10 @@ where
             if occupied.as_ref() == Some(&head.position()) {
                 head = head.renewed(Epoch::from_random(self.chance.bits()));
             }
-            let known = self.known(room, keys).await?;
+            let known = self.known(room, &keys).await?;
             let per_transaction = self.limits.publications_per_transaction;
             let appends = plan(&head, &known, submissions, self.clock.now(), per_transaction);
-            match self.append_all(head, &appends, tally).await? {
+            match self.append_all(head, &appends, deadline, tally).await? {
                 Progress::Done(head) => {
                     tally.deduped += (keys.len() as u64).saturating_sub(tally.sequenced);
                     return Ok(head);
@@ -252,9 +290,18 @@ where
 
     /// Stores the transactions one after the other. What was stored before one that is not is known by then, and the rest is
     /// planned anew.
-    async fn append_all(&self, head: Head, appends: &[Append], tally: &mut Tally) -> Result<Progress, Error> {
+    async fn append_all(
+        &self,
+        head: Head,
+        appends: &[Append],
+        deadline: Deadline,
+        tally: &mut Tally,
+    ) -> Result<Progress, Error> {
         let mut head = head;
         for append in appends {
+            if deadline.left(self.clock.now(), self.limits.hand_over).is_zero() {
+                return Err(Error::Unavailable { operation: "sequencing", source: OutOfTime.into() });
+            }
             match self.tables.append(append).await? {
                 Appended::Stored => {}
                 Appended::Stale => return Ok(Progress::Raced),
@@ -283,18 +330,16 @@ where
     C: Clock,
     R: Chance,
 {
-    async fn handle(&self, groups: Vec<Vec<Message>>, _: Deadline, summary: &mut Summary) -> Vec<Failed> {
-        let done = join_all(groups.into_iter().map(|messages| self.group(messages))).await;
-        let mut failed = Vec::new();
-        for (back, tally) in done {
-            summary.add(metric::MESSAGES_POISONOUS, tally.dead);
-            summary.add(metric::PUBLICATIONS_SEQUENCED, tally.sequenced);
-            summary.add(metric::PUBLICATIONS_DEDUPED, tally.deduped);
-            summary.add(metric::TRANSACTIONS_CONFLICTED, tally.conflicts);
-            summary.add(metric::JOBS_QUEUED, tally.jobs);
-            summary.most(metric::SEQUENCING_TOOK_MS, tally.slowest_ms);
-            failed.extend(back);
-        }
+    async fn handle(&self, groups: Vec<Vec<Message>>, deadline: Deadline, summary: &mut Summary) -> Vec<Failed> {
+        let work = |messages| self.group(messages, deadline);
+        let (failed, tallies) = batch::work_off(groups, deadline, &self.clock, work).await;
+        let tally = tallies.into_iter().fold(Tally::default(), Tally::and);
+        summary.add(metric::MESSAGES_POISONOUS, tally.dead);
+        summary.add(metric::PUBLICATIONS_SEQUENCED, tally.sequenced);
+        summary.add(metric::PUBLICATIONS_DEDUPED, tally.deduped);
+        summary.add(metric::TRANSACTIONS_CONFLICTED, tally.conflicts);
+        summary.add(metric::JOBS_QUEUED, tally.jobs);
+        summary.most(metric::SEQUENCING_TOOK_MS, tally.slowest_ms);
         failed
     }
 }

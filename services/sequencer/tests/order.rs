@@ -20,6 +20,7 @@ fn take(world: &World) -> Vec<Vec<Message>> {
             receipt: taken.receipt.clone(),
             group: taken.group.clone(),
             receives: taken.receive_count,
+            first_received_at: taken.first_taken_at.unwrap(),
             attributes: std::collections::BTreeMap::new(),
             body: protocol::queue::encode(&taken.body).unwrap(),
         };
@@ -32,21 +33,26 @@ fn take(world: &World) -> Vec<Vec<Message>> {
 }
 
 async fn run(world: &World, plan: Plan) -> (Vec<Failed>, Summary) {
+    run_within(world, plan, std::time::Duration::from_secs(5)).await
+}
+
+async fn run_within(world: &World, plan: Plan, timeout: std::time::Duration) -> (Vec<Failed>, Summary) {
     let tables = Faulty::new(world.store.clone(), plan.clone());
     let queues = Faulty::new(world.queues.clone(), plan);
     let sequencer = Sequencer::new(tables, queues, world.clock.clone(), world.chance.clone());
     let mut summary = Summary::new("sequencer");
-    let deadline = Deadline::at(world.clock.now().plus(std::time::Duration::from_secs(5)));
+    let deadline = Deadline::at(world.clock.now().plus(timeout));
     let groups = take(world);
     let all: Vec<Message> = groups.iter().flatten().cloned().collect();
     let failed = sequencer.handle(groups, deadline, &mut summary).await;
     for message in all {
-        if failed.iter().any(|failed| failed.message.id == message.id) {
-            world.queues.publications.show_after(&message.receipt, std::time::Duration::ZERO);
-        } else {
-            world.queues.publications.finish(&message.receipt);
-        }
+        match failed.iter().find(|failed| failed.message.id == message.id) {
+            Some(failed) => world.queues.publications.show_after(&message.receipt, failed.retry_after.unwrap()),
+            None => world.queues.publications.finish(&message.receipt),
+        };
     }
+    // Whatever returned can be received again.
+    world.clock.advance(failed.iter().filter_map(|failed| failed.retry_after).max().unwrap_or_default());
     (failed, summary)
 }
 
@@ -140,7 +146,9 @@ async fn poison_is_a_dead_letter_at_once_and_what_came_with_it_is_sequenced() {
     let sequencer =
         Sequencer::new(world.store.clone(), world.queues.clone(), world.clock.clone(), world.chance.clone());
     let mut summary = Summary::new("sequencer");
-    let failed = sequencer.handle(groups, Deadline::at(samples::NOW), &mut summary).await;
+    let failed = sequencer
+        .handle(groups, Deadline::at(samples::NOW.plus(std::time::Duration::from_secs(5))), &mut summary)
+        .await;
     assert!(failed.is_empty());
     assert_eq!(letters(&world), [("poison".to_owned(), "{\"v\":1}".to_owned(), None)]);
     assert_eq!(summary.counted(metric::MESSAGES_POISONOUS), 1);
@@ -157,7 +165,7 @@ async fn what_another_version_wrote_waits_a_little_for_a_function_that_reads_it(
         let newer = Message { body: "{\"v\":2}".to_owned(), receives: receive, ..message.clone() };
         let sequencer =
             Sequencer::new(world.store.clone(), world.queues.clone(), world.clock.clone(), world.chance.clone());
-        let deadline = Deadline::at(samples::NOW);
+        let deadline = Deadline::at(samples::NOW.plus(std::time::Duration::from_secs(5)));
         let failed = sequencer.handle(vec![vec![newer]], deadline, &mut Summary::new("sequencer")).await;
         if failed.is_empty() {
             break;
@@ -189,6 +197,81 @@ async fn what_is_refused_is_soon_a_dead_letter_and_those_behind_it_keep_their_or
     assert!(body.contains("\"b\"") && room.as_deref() == Some("lobby"), "{body}");
     run(&world, Plan::new()).await;
     assert_eq!(log(&world, "lobby").await, ["1 a", "2 c"]);
+}
+
+#[tokio::test]
+async fn an_hour_without_the_rooms_table_costs_no_publication_and_keeps_their_order() {
+    let world = World::new();
+    let minutes = |minutes: u64| std::time::Duration::from_secs(60 * minutes);
+    let ends = world.clock.now().plus(minutes(60));
+    submit(&world, samples::submission("lobby", "ada", &["a", "b"])).await;
+    submit(&world, samples::submission("lobby", "bob", &["c"])).await;
+    let mut longest = std::time::Duration::ZERO;
+    while world.clock.now() < ends {
+        let (failed, _) = run(&world, Plan::new().always(Operation::Head, Fault::Before(How::Unavailable))).await;
+        longest = longest.max(failed.iter().filter_map(|failed| failed.retry_after).max().unwrap());
+        assert!(failed.iter().all(|message| message.retry_after == failed[0].retry_after), "they return together");
+    }
+    assert_eq!(longest, domain::limits::LONGEST_RETRY_PAUSE);
+    submit(&world, samples::submission("lobby", "ada", &["d"])).await;
+    let (failed, _) = run(&world, Plan::new()).await;
+    assert!(failed.is_empty() && letters(&world).is_empty());
+    assert_eq!(log(&world, "lobby").await, ["1 a", "2 b", "3 c", "4 d"]);
+}
+
+#[tokio::test]
+async fn what_is_unavailable_for_four_hours_becomes_dead_letters_in_order() {
+    let world = World::new();
+    for id in ["a", "b"] {
+        submit(&world, samples::submission("lobby", "ada", &[id])).await;
+    }
+    let throttled = || Plan::new().always(Operation::Head, Fault::Before(How::Throttled));
+    run(&world, throttled()).await;
+    world.clock.advance(domain::limits::GIVE_UP_AFTER);
+    submit(&world, samples::submission("lobby", "ada", &["c"])).await;
+    let (failed, summary) = run(&world, throttled()).await;
+    assert_eq!((failed.len(), summary.counted(metric::MESSAGES_POISONOUS)), (1, 2), "the young one returns");
+    let bodies: Vec<String> = letters(&world).into_iter().map(|(_, body, _)| body).collect();
+    assert!(bodies[0].contains("\"a\"") && bodies[1].contains("\"b\""), "{bodies:?}");
+}
+
+#[tokio::test]
+async fn a_repeat_is_counted_when_its_batch_is_worked_off_one_by_one() {
+    let world = World::new();
+    submit(&world, samples::submission("lobby", "ada", &["a"])).await;
+    run(&world, Plan::new()).await;
+    world.clock.advance(std::time::Duration::from_secs(600));
+    for ids in [&["b", "c"][..], &["a"], &["d"]] {
+        submit(&world, samples::submission("lobby", "ada", ids)).await;
+    }
+    let refused = Fault::Before(How::Refused);
+    let (_, summary) = run(&world, Plan::new().nth(Operation::Append, 1, refused)).await;
+    let counted = [metric::PUBLICATIONS_SEQUENCED, metric::PUBLICATIONS_DEDUPED].map(|metric| summary.counted(metric));
+    assert_eq!(counted, [3, 1]);
+}
+
+#[tokio::test]
+async fn no_transaction_begins_without_the_time_for_its_jobs() {
+    let world = World::new();
+    submit(&world, samples::submission("lobby", "ada", &["a"])).await;
+    submit(&world, samples::submission("lobby", "ada", &["b"])).await;
+    let short = domain::limits::HAND_OVER - std::time::Duration::from_millis(1);
+    let (failed, _) = run_within(&world, Plan::new(), short).await;
+    assert_eq!((failed.len(), ranges(&world).len()), (2, 0));
+    run(&world, Plan::new()).await;
+    assert_eq!(log(&world, "lobby").await, ["1 a", "2 b"]);
+}
+
+#[tokio::test]
+async fn a_room_that_gets_no_answer_is_stopped_and_the_others_of_its_batch_are_done() {
+    let world = World::new();
+    for room in ["a", "b", "c"] {
+        submit(&world, samples::submission(room, "ada", &["x"])).await;
+    }
+    let began = world.clock.now();
+    let (failed, _) = run(&world, Plan::new().nth(Operation::Append, 2, Fault::Before(How::NoAnswer))).await;
+    assert_eq!((failed.len(), ranges(&world).len()), (1, 2));
+    assert!(world.clock.now().since(began) < std::time::Duration::from_secs(6));
 }
 
 /// Id, body and room of each dead letter.

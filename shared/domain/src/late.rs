@@ -42,16 +42,17 @@ impl LateMember {
         Self { connection, strikes: 0, tries: 0 }
     }
 
-    /// Decides after a late try. A 429 says nothing by itself; the `probe` made after one tells a throttled account
-    /// (which counts against nobody) from a full buffer (three of which close the connection).
+    /// Decides after a late try. The `probe` made after a 429, or after a post without an answer, decides whose fault it was.
+    /// If the gateway answers the probe, the member has a full buffer (three of which close the connection) or does not
+    /// answer (five times). If it does not, the account is throttled or the gateway is slow: that counts against no member.
     #[must_use]
     pub fn after(mut self, delivery: Delivery, probe: Option<Probe>) -> Strike {
         match (delivery, probe) {
             (Delivery::Delivered | Delivery::TooLarge, _) => return Strike::Done,
             (Delivery::Gone, _) | (_, Some(Probe::Gone)) => return Strike::Forget,
             (Delivery::Throttled, Some(Probe::Alive { .. })) => self.strikes += 1,
-            (Delivery::Throttled, _) => {}
-            (Delivery::NotReady | Delivery::Failed, _) => self.tries += 1,
+            (Delivery::NotReady, _) | (Delivery::Failed, Some(Probe::Alive { .. })) => self.tries += 1,
+            (Delivery::Throttled | Delivery::Failed, _) => {}
         }
         if self.strikes >= limits::STRIKES || self.tries >= limits::LATE_TRIES {
             Strike::Close
@@ -101,8 +102,16 @@ mod tests {
     }
 
     #[test]
+    fn a_gateway_that_does_not_answer_counts_against_no_member() {
+        assert_eq!(times(50, Delivery::Failed, None), Strike::Again(member()));
+        assert_eq!(times(50, Delivery::Failed, Some(Probe::Throttled)), Strike::Again(member()));
+    }
+
+    #[test]
     fn five_failed_late_tries_close_a_connection() {
-        assert!(matches!(times(4, Delivery::Failed, None), Strike::Again(_)));
+        let alive = Some(Probe::Alive { last_active_at: crate::Timestamp::default() });
+        assert!(matches!(times(4, Delivery::Failed, alive), Strike::Again(_)));
+        assert_eq!(times(5, Delivery::Failed, alive), Strike::Close);
         assert_eq!(times(5, Delivery::NotReady, None), Strike::Close);
     }
 

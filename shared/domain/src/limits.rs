@@ -80,10 +80,23 @@ pub const POST_TIMEOUT: Duration = Duration::from_millis(400);
 pub const STRIKES: u8 = 3;
 /// Late tries that failed otherwise after which a member is closed: it returns and syncs.
 pub const LATE_TRIES: u8 = 5;
-/// Times a message is received before it is a dead letter (checked against `infra/topology.yaml` by a test).
-pub const RECEIVES: u32 = 10;
-/// The same for a message that was refused, which no retry is likely to help: those behind it wait about 4 s.
+/// Receives of a message after which its queue makes it a dead letter by itself (checked against `infra/topology.yaml` by a
+/// test): the function comes first, by age. A queue of AWS takes 1 to 1,000.
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html>
+pub const RECEIVES: u32 = 500;
+/// A message that fails because something is unavailable or throttled is a dead letter this long after it was received for the
+/// first time: hours of an outage lose nothing, and an operator has hours to act.
+pub const GIVE_UP_AFTER: Duration = Duration::from_secs(4 * 60 * 60);
+/// Receives after which a message is a dead letter that was refused each time, which no retry is likely to help: those behind
+/// it wait about 1.5 s.
 pub const RECEIVES_IF_REFUSED: u32 = 3;
+/// The pause after the first failure of a message; each further failure doubles it.
+pub const SHORTEST_RETRY_PAUSE: Duration = Duration::from_millis(500);
+/// No pause between two tries of a message is longer: what waits for a dependency goes on this soon after it is back.
+pub const LONGEST_RETRY_PAUSE: Duration = Duration::from_secs(60);
+/// The visibility timeout of the queues: a message of an invocation that was killed comes back after it (checked against
+/// `infra/topology.yaml` by a test).
+pub const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(30);
 /// A 410 this soon after `connectedAt` means that `$connect` has not finished.
 pub const NOT_READY: Duration = Duration::from_secs(30);
 /// Posts of one process of the fan-out; times the function's concurrency it stays under 80% of the account's 10,000 a
@@ -91,8 +104,12 @@ pub const NOT_READY: Duration = Duration::from_secs(30);
 /// publication come to few processes.
 /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html>
 pub const POST_RATE: Rate = Rate::per_second(1_000, 2_500);
-/// Posts in flight of one process of the fan-out: its rate, even if a post takes 60 ms (20 to 100 were seen).
-pub const POSTS_IN_FLIGHT: usize = 60;
+/// Posts in flight of one process of the fan-out at the most: its rate, even if a post takes 200 ms (20 to 100 were seen).
+/// Each is a connection of its own, and a process may have 1,024 files open.
+pub const POSTS_IN_FLIGHT: usize = 200;
+/// Posts in flight that a process begins with: its rate, if a post takes 60 ms. Each is a TLS handshake of a cold process, so
+/// there are no more of them before posts prove slow.
+pub const POSTS_IN_FLIGHT_AT_FIRST: usize = 60;
 /// Log rows that the fan-out reads and delivers at a time: the memory of a function holds them even if each is as large as
 /// it can be.
 pub const LOG_PAGE_ROWS: usize = 256;
@@ -100,8 +117,12 @@ pub const LOG_PAGE_ROWS: usize = 256;
 pub const LOG_ROWS_ALONG: u64 = 32;
 /// Log rows that a replay or a page of history reads at a time at the most.
 pub const REPLAY_PAGE_ROWS: usize = 64;
-/// Time that the fan-out keeps of its deadline, to hand over the members that it did not reach.
-pub const HAND_OVER: Duration = Duration::from_millis(900);
+/// Time that the fan-out keeps of its deadline, to hand over the members that it did not reach: one post, one call of a queue
+/// (500 ms), and the report.
+pub const HAND_OVER: Duration = Duration::from_millis(1_100);
+/// Time that a function keeps of its deadline, to report which messages of its batch are done and when the others return. A
+/// group that works longer is stopped, so that no group costs another group of its batch.
+pub const REPORT_TIME: Duration = Duration::from_millis(200);
 /// How long a log row is kept.
 pub const RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 /// A log row is in the table, or not yet expired, for certain only so long after, or before: a transaction is seen item by
@@ -211,6 +232,16 @@ impl Default for Limits {
 }
 
 const _: () = assert!(1 < RECEIVES_IF_REFUSED && RECEIVES_IF_REFUSED < RECEIVES);
+const _: () = assert!(
+    RECEIVES as u64 * VISIBILITY_TIMEOUT.as_secs() > GIVE_UP_AFTER.as_secs(),
+    "a queue gives up later than its function, even if every invocation is killed or throttled"
+);
+const _: () = assert!(SHORTEST_RETRY_PAUSE.as_millis() < LONGEST_RETRY_PAUSE.as_millis());
+const _: () = assert!(
+    RECEIVES as u64 * LONGEST_RETRY_PAUSE.as_secs() > GIVE_UP_AFTER.as_secs(),
+    "a queue gives up later than its function, whatever the pauses"
+);
+const _: () = assert!(GIVE_UP_AFTER.as_secs() < RETENTION.as_secs(), "the log still has what a dead letter names");
 const _: () = assert!(PRESENCE_PACE.as_secs() <= PRESENCE_PACE_OF_A_LARGE_ROOM.as_secs());
 const _: () = assert!(
     PRESENCE_SETTLES.as_millis() + PRESENCE_ON_ITS_WAY.as_millis() < PRESENCE_TRUE.as_millis(),
@@ -245,7 +276,8 @@ const _: () = assert!(
     ITEMS_PER_PUBLISH as u32 <= CONNECTION_RATE.burst() && CONNECTION_RATE.burst() <= ROOM_RATE.burst(),
     "every request is let in sooner or later, and one connection by itself does not fill a room"
 );
-const _: () = assert!(POSTS_IN_FLIGHT as u64 * 1_000 / 60 >= POST_RATE.count_per_second(), "a post may take 60 ms");
+const _: () = assert!(POSTS_IN_FLIGHT as u64 * 1_000 / 200 >= POST_RATE.count_per_second(), "a post may take 200 ms");
+const _: () = assert!(POSTS_IN_FLIGHT_AT_FIRST as u64 * 1_000 / 60 >= POST_RATE.count_per_second());
 const _: () = assert!(TOUCH.as_secs() < KEEP_ALIVE.as_secs(), "every keep-alive is written down");
 const _: () = assert!(2 * KEEP_ALIVE.as_secs() < STALE.as_secs(), "two keep-alives may be lost");
 const _: () = assert!(PROOF_OF_DEATH.as_secs() > GATEWAY_CONNECTION_LIFE.as_secs() + 10 * 60, "clocks differ");
@@ -257,6 +289,9 @@ const _: () = assert!(
 );
 const _: () = assert!(DEDUPE.as_secs() > 14 * 24 * 60 * 60, "longer than any queue holds a message");
 const _: () = assert!(LOG_ROWS_ALONG < LOG_PAGE_ROWS as u64 && REPLAY_PAGE_ROWS < LOG_PAGE_ROWS);
-const _: () = assert!(POST_TIMEOUT.as_millis() < HAND_OVER.as_millis(), "a post that was begun in time ends in time");
+const _: () = assert!(
+    POST_TIMEOUT.as_millis() + 500 + REPORT_TIME.as_millis() <= HAND_OVER.as_millis(),
+    "a post that was begun in time ends in time, and a late job is queued after it"
+);
 const _: () = assert!(POST_TIMEOUT.as_millis() < TIME_ON_THE_MAIN_LINE.as_millis());
 const _: () = assert!(SHARDS_OF_EVERYONE <= SHARDS_OF_A_NARROW_ROOM && SHARDS_OF_A_NARROW_ROOM < SHARDS_PER_ROOM);

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use crate::delivery::Delivery;
+use crate::limits;
 use crate::rate::Rate;
 use crate::timestamp::Timestamp;
 
-/// Additive increase, multiplicative decrease over the posts of one function's process, and a rate above them.
+/// Slow start, then additive increase and multiplicative decrease over the posts of one function's process, and a rate above
+/// them.
 ///
 /// The rate is its share of what the account may post: a latency of posts need not be guessed for that. One 429 may be one slow
 /// member. Several in a row, from whomever, are the account: then everybody waits a little and fewer posts fly. Sources: RFC
@@ -17,6 +19,8 @@ pub struct Pacer {
     rate: Rate,
     busy_until: Timestamp,
     allowed: f64,
+    /// Up to here it grows by one with each success, from there on by one a round.
+    threshold: f64,
     throttled_in_a_row: u32,
     paused_until: Timestamp,
 }
@@ -30,11 +34,12 @@ const DOUBLINGS: u32 = 3;
 const LONGEST_PAUSE: Duration = Duration::from_millis(25 << DOUBLINGS);
 
 impl Pacer {
-    /// Starts with as many as are allowed at the most, and a whole burst.
+    /// Starts with [`limits::POSTS_IN_FLIGHT_AT_FIRST`], and a whole burst of the rate.
     #[must_use]
     pub fn new(most: usize, rate: Rate) -> Self {
         let (busy_until, paused_until) = (Timestamp::default(), Timestamp::default());
-        Self { most, rate, busy_until, allowed: most as f64, throttled_in_a_row: 0, paused_until }
+        let allowed = most.min(limits::POSTS_IN_FLIGHT_AT_FIRST) as f64;
+        Self { most, rate, busy_until, allowed, threshold: most as f64, throttled_in_a_row: 0, paused_until }
     }
 
     /// How many posts may be in flight.
@@ -45,12 +50,22 @@ impl Pacer {
 
     /// Takes the turn of the next post: how long it has to wait, if at all.
     pub fn turn(&mut self, now: Timestamp) -> Option<Duration> {
-        // A clock that was set back must not stop it.
+        let wait = self.wait(now);
+        self.busy_until = self.busy_until(now).max(now).plus(self.rate.takes(1));
+        Some(wait).filter(|wait| !wait.is_zero())
+    }
+
+    /// How long the next post has to wait. Its turn is not taken.
+    #[must_use]
+    pub fn wait(&self, now: Timestamp) -> Duration {
+        let for_rate = self.rate.charge(self.busy_until(now), 1, now).err().unwrap_or_default();
+        for_rate.max(self.pause(now))
+    }
+
+    /// Until when the rate is taken up. A clock that was set back must not stop it.
+    fn busy_until(&self, now: Timestamp) -> Timestamp {
         let latest = now.plus(self.rate.takes(self.rate.burst())).plus(self.rate.takes(self.most as u32));
-        let busy_until = self.busy_until.min(latest);
-        let for_rate = self.rate.charge(busy_until, 1, now).err().unwrap_or_default();
-        self.busy_until = busy_until.max(now).plus(self.rate.takes(1));
-        Some(for_rate.max(self.pause(now))).filter(|pause| !pause.is_zero())
+        self.busy_until.min(latest)
     }
 
     fn pause(&self, now: Timestamp) -> Duration {
@@ -63,7 +78,8 @@ impl Pacer {
             Delivery::Throttled => self.throttled(now, jitter),
             Delivery::Delivered => {
                 self.throttled_in_a_row = 0;
-                self.allowed = (self.allowed + 1.0 / self.allowed.max(1.0)).min(self.most as f64);
+                let more = if self.allowed < self.threshold { 1.0 } else { 1.0 / self.allowed.max(1.0) };
+                self.allowed = (self.allowed + more).min(self.most as f64);
             }
             _ => {}
         }
@@ -75,6 +91,7 @@ impl Pacer {
             return;
         }
         self.allowed = (self.allowed / 2.0).max(1.0);
+        self.threshold = self.allowed;
         let doubled = SHORTEST_PAUSE * (1 << (self.throttled_in_a_row - ACCOUNT).min(DOUBLINGS));
         self.paused_until = now.plus(doubled.mul_f64(1.0 + jitter.clamp(0.0, 1.0)));
     }

@@ -32,6 +32,12 @@ impl Range {
         }
     }
 
+    /// Whether all positions of another range are its own.
+    #[must_use]
+    pub fn contains(&self, other: &Self) -> bool {
+        self.epoch == other.epoch && self.after <= other.after && other.through <= self.through
+    }
+
     /// Whether nothing that comes after it is known to be done: then whatever else the log holds is still owed.
     #[must_use]
     pub fn is_last_after(&self, done: &Self) -> bool {

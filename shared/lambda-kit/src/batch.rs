@@ -1,12 +1,15 @@
-//! Batches of a queue, in our words: messages by group, and which of them come back when.
+//! Batches of a queue: messages by group, which of them are done, and when the others return.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage, SqsMessageAttribute};
-use domain::limits;
-use domain::ports::{Error, Receipt, Retries};
+use domain::ports::{Clock, Error, Receipt, Retries};
+use domain::{Retry, Timestamp, limits, retry_pause};
+use futures::future::join_all;
 use telemetry::{Summary, field, metric};
+
+use crate::deadline::Deadline;
 
 /// One message of a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +22,8 @@ pub struct Message {
     pub group: String,
     /// How often it has been received, this time included.
     pub receives: u32,
+    /// When it was received for the first time: what waits behind others in a queue does not fail by waiting.
+    pub first_received_at: Timestamp,
     /// Its message attributes of type String.
     pub attributes: BTreeMap<String, String>,
     /// What it says.
@@ -41,19 +46,112 @@ impl Message {
         Failed { message: self, retry_after: Some(pause) }
     }
 
-    /// Whether it is to be a dead letter after this error: it has been tried often enough.
+    /// Decides whether it is tried again after this error, or is a dead letter.
     #[must_use]
-    pub fn is_hopeless_after(&self, error: &Error) -> bool {
-        let tries = if error.is_transient() { limits::RECEIVES } else { limits::RECEIVES_IF_REFUSED };
-        self.receives >= tries
+    pub fn next_after(&self, error: &Error, now: Timestamp) -> Retry {
+        Retry::after(error, self.receives, now.since(self.first_received_at))
     }
 
-    /// It comes back soon, and later each time: 0.5 s, 1 s, 2 s, 4 s, then 8 s.
+    /// It returns to its queue after a pause that grows with its receives.
     #[must_use]
     pub fn retry_soon(self) -> Failed {
-        let pause = Duration::from_millis(500 << self.receives.saturating_sub(1).min(4));
+        let pause = retry_pause(self.receives);
         self.retry_after(pause)
     }
+}
+
+/// What became of messages that failed.
+#[derive(Debug, Default)]
+pub struct GivenBack {
+    /// Messages that return to their queue.
+    pub failed: Vec<Failed>,
+    /// How many are dead letters now.
+    pub buried: u64,
+}
+
+impl GivenBack {
+    /// What returns, with the messages behind it that were not begun: after the same pause as what returns, or at once if that
+    /// is a dead letter.
+    #[must_use]
+    pub fn with_behind(mut self, behind: impl IntoIterator<Item = Message>) -> Vec<Failed> {
+        match self.failed.last().map(|last| last.retry_after) {
+            None => return_in_order(behind),
+            Some(retry_after) => {
+                self.failed.extend(behind.into_iter().map(|message| Failed { message, retry_after }));
+                self.failed
+            }
+        }
+    }
+}
+
+/// Returns failed messages of one group to their queue, in order, and buries those at their front that are given up. `bury`
+/// answers with the message if that was not possible: then the message returns, and all messages behind it.
+pub async fn give_back<T, F: Future<Output = Option<Failed>>>(
+    messages: Vec<(Message, T)>,
+    error: &Error,
+    now: Timestamp,
+    bury: impl Fn(Message, T) -> F,
+) -> GivenBack {
+    let mut given_back = GivenBack::default();
+    let mut messages = messages.into_iter();
+    while let Some((message, content)) = messages.next() {
+        let unburied = match message.next_after(error, now) {
+            Retry::After(pause) => Some(message.retry_after(pause)),
+            Retry::GiveUp => bury(message, content).await,
+        };
+        let Some(first) = unburied else {
+            given_back.buried += 1;
+            continue;
+        };
+        given_back.failed = hold_back(first, messages.map(|(message, _)| message));
+        return given_back;
+    }
+    given_back
+}
+
+/// Returns a message and all that follow it in its group after the same pause: a group is locked until each of its messages in
+/// flight is visible again.
+pub fn hold_back(first: Failed, behind: impl IntoIterator<Item = Message>) -> Vec<Failed> {
+    let retry_after = first.retry_after;
+    let behind = behind.into_iter().map(|message| Failed { message, retry_after });
+    std::iter::once(first).chain(behind).collect()
+}
+
+/// Returns messages of one group that were not begun: they can be received at once, in the same order.
+pub fn return_in_order(messages: impl IntoIterator<Item = Message>) -> Vec<Failed> {
+    messages.into_iter().map(|message| message.retry_after(Duration::ZERO)).collect()
+}
+
+/// Works off every group of a batch at the same time. A group that is not done shortly before the deadline is stopped, and
+/// its messages return; the other groups of the batch are done all the same.
+pub async fn work_off<T: Default, F: Future<Output = (Vec<Failed>, T)>>(
+    groups: Vec<Vec<Message>>,
+    deadline: Deadline,
+    clock: &impl Clock,
+    work: impl Fn(Vec<Message>) -> F,
+) -> (Vec<Failed>, Vec<T>) {
+    let all = deadline.left(clock.now(), Duration::ZERO);
+    let reserve = limits::REPORT_TIME.min(all / 10);
+    let groups = groups.into_iter().map(|messages| {
+        let kept = messages.clone();
+        let done = deadline.cut(clock, reserve, work(messages));
+        async { done.await.unwrap_or_else(|| (stop(kept), T::default())) }
+    });
+    let (failed, tallies): (Vec<_>, Vec<_>) = join_all(groups).await.into_iter().unzip();
+    (failed.into_iter().flatten().collect(), tallies)
+}
+
+/// Returns the messages of a group whose work took too long.
+fn stop(messages: Vec<Message>) -> Vec<Failed> {
+    let count = messages.len();
+    let mut messages = messages.into_iter();
+    let Some(first) = messages.next() else { return Vec::new() };
+    let first = first.retry_soon();
+    tracing::error!(
+        { field::MESSAGE_ID.0 } = first.message.id,
+        "work on a group was stopped at the deadline; its {count} messages return to the queue"
+    );
+    hold_back(first, messages)
 }
 
 /// The messages of an event, by group, in the queue's order inside each.
@@ -72,6 +170,7 @@ fn message(record: SqsMessage) -> Message {
     Message {
         group: attribute("MessageGroupId"),
         receives: attribute("ApproximateReceiveCount").parse().unwrap_or(1),
+        first_received_at: first_received_at(&attribute("ApproximateFirstReceiveTimestamp")),
         id: record.message_id.unwrap_or_default(),
         receipt: Receipt {
             queue: record
@@ -87,24 +186,39 @@ fn message(record: SqsMessage) -> Message {
     }
 }
 
+/// A moment that cannot be read is taken for a late one: no message is given up for it.
+fn first_received_at(text: &str) -> Timestamp {
+    Timestamp::from_ms(text.parse().unwrap_or(u64::MAX))
+}
+
 fn strings(attributes: HashMap<String, SqsMessageAttribute>) -> BTreeMap<String, String> {
     let text = |(name, value): (String, SqsMessageAttribute)| Some((name, value.string_value?));
     attributes.into_iter().filter_map(text).collect()
 }
 
-/// Sets when failed messages come back, then names them to the queue.
+/// Sets when failed messages return, then names them to the queue.
 ///
-/// A visibility that cannot be set is no failure: the message comes back at its timeout.
-pub async fn report(failed: Vec<Failed>, retries: &impl Retries, summary: &mut Summary) -> SqsBatchResponse {
+/// A message whose visibility cannot be set, or not in time, returns at its visibility timeout.
+pub async fn report(
+    failed: Vec<Failed>,
+    retries: &impl Retries,
+    deadline: Deadline,
+    clock: &impl Clock,
+    summary: &mut Summary,
+) -> SqsBatchResponse {
     summary.add(metric::MESSAGES_FAILED, failed.len() as u64);
-    let mut response = SqsBatchResponse::default();
-    for Failed { message, retry_after } in failed {
-        if let Some(pause) = retry_after
-            && let Err(error) = retries.retry_after(&message.receipt, pause).await
-        {
-            tracing::warn!({ field::MESSAGE_ID.0 } = message.id, { field::ERROR.0 } = %error, "visibility not set");
+    let set = async |failed: &Failed| {
+        let Failed { message, retry_after: Some(pause) } = failed else { return };
+        if let Err(error) = retries.retry_after(&message.receipt, *pause).await {
+            tracing::warn!(
+                { field::MESSAGE_ID.0 } = message.id,
+                { field::ERROR.0 } = %error,
+                "could not set the visibility of a failed message; it returns at its visibility timeout"
+            );
         }
-        response.add_failure(message.id);
-    }
+    };
+    let _ = deadline.cut(clock, limits::REPORT_TIME / 2, join_all(failed.iter().map(set))).await;
+    let mut response = SqsBatchResponse::default();
+    failed.into_iter().for_each(|failed| response.add_failure(failed.message.id));
     response
 }

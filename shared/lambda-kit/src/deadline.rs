@@ -1,8 +1,11 @@
 //! How long an invocation has left.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use domain::Timestamp;
+use domain::ports::Clock;
+use futures::future::{Either, select};
 
 /// When Lambda kills the invocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,5 +22,14 @@ impl Deadline {
     #[must_use]
     pub fn left(self, now: Timestamp, reserve: Duration) -> Duration {
         self.0.minus(reserve).since(now)
+    }
+
+    /// Does `work`, but no longer than until `reserve` before the deadline; `None` if it was not done by then.
+    pub async fn cut<T>(self, clock: &impl Clock, reserve: Duration, work: impl Future<Output = T>) -> Option<T> {
+        let end = pin!(clock.sleep(self.left(clock.now(), reserve)));
+        match select(pin!(work), end).await {
+            Either::Left((done, _)) => Some(done),
+            Either::Right(_) => None,
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Messages that nobody can read: dead letters at once, so that nobody waits behind them.
+//! Messages that cannot be read: they are dead letters at once, so that no message waits behind them.
 
 use domain::limits;
 use domain::ports::{DeadLetter, DeadLetters};
@@ -34,16 +34,20 @@ impl Message {
         }
     }
 
-    /// Makes it a dead letter. It comes back if that cannot be, and the queue does so in its own way.
+    /// Makes it a dead letter. If that fails, the message returns to its queue.
     pub async fn bury(self, letter: DeadLetter, letters: &impl DeadLetters) -> Option<Failed> {
         tracing::error!(
             { field::MESSAGE_ID.0 } = self.id,
             { field::ROOM_ID.0 } = letter.room.as_ref().map(tracing::field::display),
             { field::ERROR.0 } = letter.reason,
-            "a message is a dead letter"
+            "a message is given up; it moves to the dead-letter queue"
         );
         let error = letters.bury_letter(&letter).await.err()?;
-        tracing::error!({ field::MESSAGE_ID.0 } = self.id, { field::ERROR.0 } = %error, "not buried");
+        tracing::error!(
+            { field::MESSAGE_ID.0 } = self.id,
+            { field::ERROR.0 } = %error,
+            "could not write a dead letter; the message returns to the queue"
+        );
         Some(self.retry_soon())
     }
 }

@@ -20,6 +20,7 @@ use telemetry::{Summary, field, metric};
 use crate::batch::{self, Failed, Message};
 use crate::deadline::Deadline;
 use crate::records::{self, Source};
+use crate::system::SystemClock;
 use crate::websocket::{Answer, Call};
 
 /// Answers the events of a WebSocket API's routes.
@@ -71,7 +72,7 @@ pub async fn batches<H: Batches, R: Retries>(
     run(function, wire, async |(handler, retries): &(H, R), event: LambdaEvent<SqsEvent>, summary| {
         let deadline = deadline(&event);
         let failed = handler.handle(batch::by_group(event.payload), deadline, summary).await;
-        Ok::<SqsBatchResponse, RuntimeError>(batch::report(failed, retries, summary).await)
+        Ok::<SqsBatchResponse, RuntimeError>(batch::report(failed, retries, deadline, &SystemClock, summary).await)
     })
     .await
 }
@@ -104,7 +105,7 @@ pub async fn records_and_batches<H: Records + Batches, R: Retries>(
                 summary.set(field::ROUTE, "queue");
                 let event: SqsEvent = serde_json::from_value(event.payload)?;
                 let failed = handler.handle(batch::by_group(event), deadline, summary).await;
-                Ok(serde_json::to_value(batch::report(failed, retries, summary).await)?)
+                Ok(serde_json::to_value(batch::report(failed, retries, deadline, &SystemClock, summary).await)?)
             }
         }
     })

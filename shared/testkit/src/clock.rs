@@ -20,8 +20,8 @@ pub struct TurnedClock(Arc<Mutex<State>>);
 pub enum Turning {
     /// The test, with [`TurnedClock::advance`].
     ByHand,
-    /// Whoever sleeps shortest, once the others have had their turn to run: a sleep takes no time of ours, and sleeps
-    /// at the same time pass at the same time.
+    /// The shortest sleep, once no other work looks at the clock any more: a sleep takes no real time, and sleeps at the same
+    /// time pass at the same time.
     ByItself,
 }
 
@@ -32,6 +32,8 @@ struct State {
     sleepers: BTreeMap<u64, Sleeper>,
     next_sleeper: u64,
     watchers: Vec<Waker>,
+    /// How often the time was read: as long as it is, there is work that does not sleep.
+    looks: u64,
 }
 
 #[derive(Debug)]
@@ -50,6 +52,7 @@ impl TurnedClock {
             sleepers: BTreeMap::new(),
             next_sleeper: 0,
             watchers: Vec::new(),
+            looks: 0,
         })))
     }
 
@@ -100,11 +103,13 @@ impl TurnedClock {
 
 impl Clock for TurnedClock {
     fn now(&self) -> Timestamp {
-        self.lock().now
+        let mut state = self.lock();
+        state.looks += 1;
+        state.now
     }
 
     fn sleep(&self, pause: Duration) -> impl Future<Output = ()> + Send {
-        Sleep { until: self.now().plus(pause), clock: self.clone(), place: None }
+        Sleep { until: self.now().plus(pause), clock: self.clone(), place: None, looks: None }
     }
 }
 
@@ -141,17 +146,20 @@ struct Sleep {
     until: Timestamp,
     /// Among the sleepers, once polled.
     place: Option<u64>,
+    /// How often the time had been read when it was polled last, as the shortest.
+    looks: Option<u64>,
 }
 
 impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let Self { until, place, .. } = *self;
+        let Self { until, place, looks, .. } = *self;
         let clock = self.clock.clone();
         let mut state = clock.lock();
         let by_itself = state.turning == Turning::ByItself;
-        if by_itself && place.is_some() && state.sleeps_shortest(until) {
+        let is_shortest = by_itself && place.is_some() && state.sleeps_shortest(until);
+        if is_shortest && looks == Some(state.looks) {
             state.now = state.now.max(until);
         }
         if state.now >= until {
@@ -160,8 +168,9 @@ impl Future for Sleep {
             return Poll::Ready(());
         }
         let waker = context.waker().clone();
-        if by_itself && place.is_none() {
-            // Everybody else runs first: they may sleep shorter.
+        if by_itself && (place.is_none() || is_shortest) {
+            // All other work runs first: it may sleep shorter.
+            self.looks = is_shortest.then_some(state.looks);
             waker.wake_by_ref();
         }
         self.place = Some(state.note(place, Sleeper { until, waker }));
@@ -231,6 +240,20 @@ mod tests {
         let timeout = pin!(clock.sleep(ms(400)));
         assert!(matches!(select(timeout, work).await, Either::Right(_)));
         assert_eq!(clock.now(), START.plus(ms(5)));
+    }
+
+    #[tokio::test]
+    async fn by_itself_a_long_timeout_does_not_pass_before_work_that_yields_again_and_again() {
+        let clock = TurnedClock::new(START, Turning::ByItself);
+        let work = pin!(async {
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+                clock.now();
+            }
+        });
+        let timeout = pin!(clock.sleep(ms(400)));
+        assert!(matches!(select(work, timeout).await, Either::Left(_)));
+        assert_eq!(clock.now(), START);
     }
 
     #[tokio::test]

@@ -136,6 +136,7 @@ impl Fanned {
             receipt: Receipt { queue: "deliveries.fifo".to_owned(), handle: "h".to_owned() },
             group: job.group(),
             receives: 1,
+            first_received_at: SystemClock.now(),
             attributes: BTreeMap::new(),
             body: protocol::queue::encode(&job).expect("a job"),
         }

@@ -1,16 +1,40 @@
 //! The order of a FIFO queue: groups, each strictly in order, and none read further while a message of it is in flight.
 //!
-//! Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/FIFO-queues-understanding-logic.html>
+//! Only the first messages of the queue are searched for groups that can be read. A message behind them is not available,
+//! whatever its group, until messages before it are deleted.
+//!
+//! Sources: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/FIFO-queues-understanding-logic.html>,
+//! <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/avoid-backlog-with-the-same-message-group-id.html>
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use crate::limits;
+
 /// Groups with messages, and those of them that can be read now.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Fifo {
     groups: HashMap<Arc<str>, Group>,
     /// Groups whose first message is visible and of which nothing is in flight, longest waiting first.
     ready: VecDeque<Arc<str>>,
+    /// How many messages are searched.
+    searched_at_most: usize,
+    /// Messages that are searched, those in flight included.
+    searched: usize,
+    /// Messages behind those that are searched, by sequence.
+    behind: VecDeque<Behind>,
+}
+
+#[derive(Debug)]
+struct Behind {
+    group: Arc<str>,
+    waiting: Waiting,
+}
+
+impl Default for Fifo {
+    fn default() -> Self {
+        Self::searching(limits::SEARCHED_MESSAGES)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -38,14 +62,36 @@ impl Group {
 }
 
 impl Fifo {
+    /// Searches so many messages for groups that can be read.
+    fn searching(searched_at_most: usize) -> Self {
+        let (groups, ready, behind) = (HashMap::new(), VecDeque::new(), VecDeque::new());
+        Self { groups, ready, searched_at_most, searched: 0, behind }
+    }
+
     /// A new message, later than every other. A delayed one holds up those behind it.
     pub(crate) fn add(&mut self, group: &str, sequence: u64, is_delayed: bool) {
-        self.group(group).waiting.push_back(Waiting { sequence, is_delayed });
-        self.settle(group);
+        self.behind.push_back(Behind { group: Arc::from(group), waiting: Waiting { sequence, is_delayed } });
+        self.search_further();
+    }
+
+    /// Searches messages in the place of those that are gone.
+    fn search_further(&mut self) {
+        while self.searched < self.searched_at_most
+            && let Some(Behind { group, waiting }) = self.behind.pop_front()
+        {
+            self.searched += 1;
+            self.group(&group).waiting.push_back(waiting);
+            self.settle(&group);
+        }
     }
 
     /// The delay of a message is over.
     pub(crate) fn end_delay(&mut self, group: &str, sequence: u64) {
+        let place = self.behind.partition_point(|behind| behind.waiting.sequence < sequence);
+        if let Some(behind) = self.behind.get_mut(place).filter(|behind| behind.waiting.sequence == sequence) {
+            behind.waiting.is_delayed = false;
+            return;
+        }
         if let Some(of_group) = self.groups.get_mut(group) {
             let place = of_group.place_of(sequence);
             if let Some(waiting) = of_group.waiting.get_mut(place).filter(|waiting| waiting.sequence == sequence) {
@@ -80,11 +126,16 @@ impl Fifo {
         if let Some(of_group) = self.groups.get_mut(group) {
             of_group.in_flight = of_group.in_flight.saturating_sub(1);
         }
-        self.restore(group, sequence);
+        self.show(group, sequence);
     }
 
     /// A message that was removed is there again, in its old place.
     pub(crate) fn restore(&mut self, group: &str, sequence: u64) {
+        self.searched += 1;
+        self.show(group, sequence);
+    }
+
+    fn show(&mut self, group: &str, sequence: u64) {
         let of_group = self.group(group);
         let place = of_group.place_of(sequence);
         of_group.waiting.insert(place, Waiting { sequence, is_delayed: false });
@@ -97,6 +148,8 @@ impl Fifo {
             of_group.in_flight = of_group.in_flight.saturating_sub(1);
         }
         self.settle(group);
+        self.searched = self.searched.saturating_sub(1);
+        self.search_further();
     }
 
     /// Whether somebody who asks now gets something.
@@ -107,6 +160,8 @@ impl Fifo {
     pub(crate) fn clear(&mut self) {
         self.groups.clear();
         self.ready.clear();
+        self.behind.clear();
+        self.searched = 0;
     }
 
     /// The group of that name, which may be new.
@@ -181,6 +236,34 @@ mod tests {
         fifo.restore("a", 2);
         fifo.restore("a", 1);
         assert_eq!(fifo.take(2), [1, 2]);
+    }
+
+    #[test]
+    fn a_group_behind_the_messages_that_are_searched_waits_until_some_of_them_are_gone() {
+        let mut fifo = Fifo::searching(3);
+        for (group, sequence) in [("a", 1), ("a", 2), ("a", 3), ("b", 4), ("c", 5)] {
+            fifo.add(group, sequence, false);
+        }
+        assert_eq!(fifo.take(2), [1, 2]);
+        assert!(fifo.take(2).is_empty(), "what is in flight is searched too, and nothing behind it");
+        fifo.remove("a");
+        assert_eq!(fifo.take(10), [4]);
+        fifo.put_back("a", 2);
+        assert_eq!(fifo.take(10), [2, 3]);
+        assert!(fifo.take(10).is_empty());
+        fifo.remove("b");
+        assert_eq!(fifo.take(10), [5]);
+    }
+
+    #[test]
+    fn a_delay_that_ends_behind_the_messages_that_are_searched_is_over() {
+        let mut fifo = Fifo::searching(1);
+        fifo.add("a", 1, false);
+        fifo.add("b", 2, true);
+        fifo.end_delay("b", 2);
+        assert_eq!(fifo.take(1), [1]);
+        fifo.remove("a");
+        assert_eq!(fifo.take(1), [2]);
     }
 
     #[test]

@@ -37,6 +37,10 @@ pub const ID_CHARACTERS: usize = 128;
 pub const ENTRY_ID_CHARACTERS: usize = 80;
 /// Messages in flight of one queue; standard queues answer `OverLimit`, FIFO queues return nothing.
 pub const IN_FLIGHT: usize = 120_000;
+/// Messages at the front of a FIFO queue that are searched for groups that can be read. Messages behind them wait, whatever
+/// their group.
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/avoid-backlog-with-the-same-message-group-id.html>
+pub const SEARCHED_MESSAGES: usize = 120_000;
 /// Largest `maxReceiveCount` of a redrive policy.
 pub const RECEIVE_COUNT: u32 = 1000;
 /// Tags of one queue.

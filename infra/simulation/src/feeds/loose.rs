@@ -74,7 +74,7 @@ impl Run {
         if self.shared.lock().fires(Fault::NotInvoked, || queue.to_owned()) {
             return true;
         }
-        let message = |one: &Loose| sources::loose(one.id.clone(), queue, one.body.clone(), one.receives);
+        let message = |one: &Loose| sources::loose(one.id.clone(), queue, one.body.clone(), one.receives, now);
         let messages = taken.iter().map(message).collect();
         let task = self.executor.reserve();
         self.feeds.begins(task, Work::Loose(queue, now, taken));

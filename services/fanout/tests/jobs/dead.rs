@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::ports::{DeadLetter, Jobs};
+use domain::ports::{Clock, DeadLetter, Jobs};
 use domain::{ConnectionId, Job, Range, Work, limits};
 use lambda_kit::batch::Message;
 use lambda_kit::start::Batches;
@@ -24,11 +24,11 @@ fn named(letter: &DeadLetter) -> Vec<ConnectionId> {
 
 /// Works off what there is until nothing comes back, as time goes by; how long the first took that was done.
 async fn until_quiet(scene: &Scene, plan: impl Fn() -> Plan) -> Duration {
-    let begun = domain::ports::Clock::now(&scene.world.clock);
+    let begun = scene.world.clock.now();
     for _ in 0..60 {
         let (failed, _) = scene.run_with(plan()).await;
         if failed.is_empty() {
-            return domain::ports::Clock::now(&scene.world.clock).since(begun);
+            return scene.world.clock.now().since(begun);
         }
         scene.world.clock.advance(failed.iter().filter_map(|failed| failed.retry_after).max().unwrap());
     }
@@ -48,6 +48,7 @@ async fn poison_is_a_dead_letter_at_once_and_what_came_with_it_is_delivered() {
         receipt: taken.receipt,
         group: taken.group,
         receives: 1,
+        first_received_at: samples::NOW,
         attributes: [].into(),
         body: protocol::queue::encode(&taken.body).unwrap(),
     };
@@ -91,15 +92,67 @@ async fn a_job_whose_members_cannot_be_listed_is_a_dead_letter_as_it_came() {
     assert!(matches!(job(&scene.letters()[0]).work, Work::Shard { .. }));
 }
 
+/// Works off what there is for so long, as time goes by.
+async fn work_for(scene: &Scene, time: Duration, plan: impl Fn() -> Plan) {
+    let until = scene.world.clock.now().plus(time);
+    while scene.world.clock.now() < until {
+        let (failed, _) = scene.run_with(plan()).await;
+        let pause = failed.iter().filter_map(|failed| failed.retry_after).max().unwrap_or(Duration::from_secs(30));
+        scene.world.clock.advance(pause);
+    }
+}
+
 #[tokio::test]
-async fn what_is_only_unavailable_is_tried_ten_times() {
+async fn an_hour_without_the_rooms_table_costs_no_job_and_keeps_their_order() {
+    let scene = Scene::with(4).await;
+    let members = scene.members(2).await;
+    scene.queue(0, 1).await;
+    scene.queue(1, 2).await;
+    let unavailable = || {
+        let how = Fault::Before(How::Unavailable);
+        Plan::new().always(Operation::Log, how).always(Operation::Delivered, how)
+    };
+    work_for(&scene, Duration::from_secs(1_800), unavailable).await;
+    scene.queue(2, 4).await;
+    work_for(&scene, Duration::from_secs(1_800), unavailable).await;
+    assert!(scene.letters().is_empty());
+    assert!(until_quiet(&scene, Plan::new).await < domain::limits::LONGEST_RETRY_PAUSE * 2);
+    for member in &members {
+        let heard = scene.world.heard(&member.id);
+        assert_eq!(heard.len(), 1, "they have become one range: {heard:?}");
+        assert!(heard[0].contains("\"seq\":1") && heard[0].matches("\"id\"").count() == 4, "{}", heard[0]);
+    }
+}
+
+#[tokio::test]
+async fn what_is_unavailable_for_four_hours_is_a_dead_letter_that_names_its_members() {
     let scene = Scene::with(1).await;
     let members = scene.members(2).await;
     scene.queue(0, 1).await;
-    until_quiet(&scene, || Plan::new().always(Operation::Log, Fault::Before(How::Unavailable))).await;
+    let unavailable = || Plan::new().always(Operation::Log, Fault::Before(How::Unavailable));
+    work_for(&scene, limits::GIVE_UP_AFTER - limits::LONGEST_RETRY_PAUSE, unavailable).await;
+    assert!(scene.letters().is_empty());
+    work_for(&scene, 2 * limits::LONGEST_RETRY_PAUSE, unavailable).await;
     let letters = scene.letters();
-    assert!(letters[0].reason.starts_with(&format!("tried {} times", limits::RECEIVES)), "{}", letters[0].reason);
     assert_eq!(named(&letters[0]), members.iter().map(|member| member.id.clone()).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_dead_letter_that_cannot_be_written_holds_back_the_jobs_behind_it() {
+    let scene = Scene::with(2).await;
+    scene.members(1).await;
+    scene.queue(0, 1).await;
+    scene.queue(1, 2).await;
+    let tables = Plan::new().always(Operation::Log, Fault::Before(How::Unavailable));
+    scene.run_with(tables.clone()).await;
+    scene.world.clock.advance(limits::GIVE_UP_AFTER);
+    let queues = Plan::new().nth(Operation::BuryLetter, 1, Fault::Before(How::Unavailable));
+    let (failed, _) = scene.run_with_queues(tables.clone(), queues).await;
+    assert_eq!((failed.len(), scene.letters().len()), (2, 0));
+    let missed = |letter: &DeadLetter| letter.missed.as_ref().map(|range| range.after.get());
+    scene.world.clock.advance(limits::LONGEST_RETRY_PAUSE);
+    until_quiet(&scene, || tables.clone()).await;
+    assert_eq!(scene.letters().iter().map(missed).collect::<Vec<_>>(), [Some(0), Some(1)], "in order");
 }
 
 #[tokio::test]

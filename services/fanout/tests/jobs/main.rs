@@ -1,8 +1,10 @@
 //! What becomes of jobs.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod content;
 mod dead;
 mod delivery;
-mod once;
+mod late;
 mod progress;
 mod scene;
+mod slow;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use domain::ports::{Clock, DeadLetter, Jobs, Rooms};
-use domain::{Connection, Head, Job, Line, Range, Shards, Work, limits};
+use domain::{Connection, Head, Job, Limits, Line, Range, Shards, Work, limits};
 use fanout::Fanout;
 use lambda_kit::batch::{Failed, Message};
 use lambda_kit::deadline::Deadline;
@@ -50,6 +50,16 @@ impl Scene {
         run_with(&self.world, plan).await
     }
 
+    /// Works off what is due now, over tables and queues that fail by plan.
+    pub(crate) async fn run_with_queues(&self, tables: Plan, queues: Plan) -> (Vec<Failed>, Summary) {
+        run(&self.world, tables, queues, Limits::default()).await
+    }
+
+    /// Works off what is due now with other limits than those of functions.
+    pub(crate) async fn run_within(&self, limits: Limits) -> (Vec<Failed>, Summary) {
+        run(&self.world, Plan::new(), Plan::new(), limits).await
+    }
+
     pub(crate) fn late_jobs(&self) -> usize {
         let late = |job: &Job| matches!(job.work, Work::Late { .. });
         self.world.queues.deliveries.bodies().iter().filter(|job| late(job)).count()
@@ -72,11 +82,15 @@ pub(crate) async fn members(world: &World, count: usize) -> Vec<Connection> {
     members
 }
 
-/// Works off what is due now, over tables that fail by plan; what comes back comes back when it says.
+/// Works off what is due now, over tables that fail by plan; what fails returns when it says.
 pub(crate) async fn run_with(world: &World, plan: Plan) -> (Vec<Failed>, Summary) {
-    let tables = Faulty::new(world.store.clone(), plan);
-    let (queues, gateway) = (world.queues.clone(), world.gateway.clone());
-    let fanout = Fanout::new(tables, queues, gateway, world.clock.clone(), world.chance.clone());
+    run(world, plan, Plan::new(), Limits::default()).await
+}
+
+async fn run(world: &World, tables: Plan, queues: Plan, limits: Limits) -> (Vec<Failed>, Summary) {
+    let (tables, queues) = (Faulty::new(world.store.clone(), tables), Faulty::new(world.queues.clone(), queues));
+    let gateway = world.gateway.clone();
+    let fanout = Fanout::new(tables, queues, gateway, world.clock.clone(), world.chance.clone()).with_limits(limits);
     let mut groups: Vec<Vec<Message>> = Vec::new();
     let line = world.queues.line(Line::Narrow);
     let taken = line.take();
@@ -104,6 +118,7 @@ fn message(taken: &testkit::memory::Message<Job>) -> Message {
         receipt: taken.receipt.clone(),
         group: taken.group.clone(),
         receives: taken.receive_count,
+        first_received_at: taken.first_taken_at.unwrap(),
         attributes: BTreeMap::new(),
         body: protocol::queue::encode(&taken.body).unwrap(),
     }

@@ -151,6 +151,7 @@ pub(crate) fn message(check: &Check) -> Message {
         receipt: Receipt { queue: "presence".to_owned(), handle: "h".to_owned() },
         group: String::new(),
         receives: 1,
+        first_received_at: samples::NOW,
         attributes: BTreeMap::new(),
         body: protocol::queue::encode(check).unwrap(),
     }

@@ -15,6 +15,9 @@ pub const DEDUPLICATION: Duration = Duration::from_secs(5 * 60);
 /// Messages that one receive takes at most.
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html>
 pub const MESSAGES_PER_RECEIVE: usize = 10;
+/// Messages at the front of a queue that are searched for groups that can be taken.
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/avoid-backlog-with-the-same-message-group-id.html>
+pub(super) const SEARCHED_MESSAGES: usize = 120_000;
 /// How long a message taken and not finished stays invisible: that of our queues.
 pub const VISIBILITY: Duration = Duration::from_secs(30);
 
@@ -40,6 +43,8 @@ pub struct Message<T> {
     pub body: T,
     /// When it was queued.
     pub sent_at: Timestamp,
+    /// When it was taken for the first time.
+    pub first_taken_at: Option<Timestamp>,
     /// How often it has been taken, this time included.
     pub receive_count: u32,
 }
@@ -51,6 +56,7 @@ struct State<T> {
     /// When each pair of group and deduplication id was queued.
     seen: HashMap<(String, String), Timestamp>,
     sent: u64,
+    searched: usize,
 }
 
 #[derive(Debug)]
@@ -64,8 +70,14 @@ impl<T: Clone> Fifo<T> {
     /// An empty queue; its receipts name it.
     #[must_use]
     pub fn new(name: &'static str, clock: TurnedClock) -> Self {
-        let state = State { name, entries: VecDeque::new(), seen: HashMap::new(), sent: 0 };
+        let state =
+            State { name, entries: VecDeque::new(), seen: HashMap::new(), sent: 0, searched: SEARCHED_MESSAGES };
         Self { clock, state: Arc::new(Mutex::new(state)) }
+    }
+
+    /// Searches no more than so many messages at its front for groups that can be taken.
+    pub fn set_searched(&self, messages: usize) {
+        self.lock().searched = messages;
     }
 
     /// Queues a message, unless it repeats one of its group within [`DEDUPLICATION`]. Whether it was queued.
@@ -115,7 +127,7 @@ impl<T: Clone> Fifo<T> {
         let mut state = self.lock();
         state.sent += 1;
         let id = format!("{}-{}", state.name, state.sent);
-        let again = Message { id, receive_count: 0, ..message.clone() };
+        let again = Message { id, receive_count: 0, first_taken_at: None, ..message.clone() };
         state.entries.push_back(Entry { message: again, visible_at: now });
     }
 
@@ -165,6 +177,7 @@ impl<T: Clone> State<T> {
             deduplication_id,
             body,
             sent_at: now,
+            first_taken_at: None,
             receive_count: 0,
         };
         let visible_at = now;
@@ -176,7 +189,7 @@ impl<T: Clone> State<T> {
         let in_flight = self.entries.iter().filter(|entry| entry.visible_at > now);
         let locked: HashSet<String> = in_flight.map(|entry| entry.message.group.clone()).collect();
         let free = |entry: &&mut Entry<T>| !locked.contains(&entry.message.group);
-        let taken = self.entries.iter_mut().filter(free).take(most);
+        let taken = self.entries.iter_mut().take(self.searched).filter(free).take(most);
         taken.map(|entry| entry.take(now)).collect()
     }
 
@@ -190,6 +203,7 @@ impl<T: Clone> Entry<T> {
     fn take(&mut self, now: Timestamp) -> Message<T> {
         self.visible_at = now.plus(VISIBILITY);
         self.message.receive_count += 1;
+        self.message.first_taken_at.get_or_insert(now);
         self.message.receipt.handle = format!("{}-{}", self.message.id, self.message.receive_count);
         self.message.clone()
     }
@@ -222,6 +236,18 @@ mod tests {
         assert_eq!(taken(&queue), (0..10).collect::<Vec<_>>());
         assert_eq!(taken(&queue), [12]);
         assert!(taken(&queue).is_empty());
+    }
+
+    #[test]
+    fn a_group_behind_the_messages_that_are_searched_waits() {
+        let (queue, _) = queue();
+        queue.set_searched(2);
+        assert!((0..3).all(|n| send(&queue, "a", n)) && send(&queue, "b", 3));
+        let first = queue.take_at_most(1);
+        assert!(taken(&queue).is_empty());
+        assert!(queue.finish(&first[0].receipt));
+        assert_eq!(taken(&queue), [1, 2]);
+        assert!(taken(&queue).is_empty(), "the other group is behind them still");
     }
 
     #[test]

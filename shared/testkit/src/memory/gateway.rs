@@ -108,7 +108,8 @@ impl Gateway {
         self.lock().throttled_calls = calls;
     }
 
-    /// How long an answer takes by the clock, at most [`limits::POST_TIMEOUT`]; nothing unless told.
+    /// How long an answer takes by the clock; nothing unless set. The caller does not wait for more than
+    /// [`limits::POST_TIMEOUT`]: then a post has arrived and has no answer, and nothing is known of a probe.
     pub fn set_latency(&self, latency: Duration) {
         self.lock().latency = latency;
     }
@@ -165,6 +166,7 @@ impl ports::Gateway for Gateway {
         let patience = self.lock().patience(connection);
         let answer = |state: &mut State, at| {
             let delivery = state.deliver(connection, frame, at);
+            let delivery = if state.is_too_slow() { Delivery::Failed } else { delivery };
             state.posts.push(Post { endpoint: endpoint.clone(), connection: connection.clone(), delivery, at });
             delivery
         };
@@ -173,13 +175,16 @@ impl ports::Gateway for Gateway {
 
     async fn probe(&self, _: &Endpoint, connection: &ConnectionId) -> Result<Probe> {
         let answer = |state: &mut State, _| {
+            if state.is_too_slow() {
+                return Err(Error::Unavailable { operation: "memory probe", source: "no answer in time".into() });
+            }
             if state.throttled() {
-                return Probe::Throttled;
+                return Ok(Probe::Throttled);
             }
             let open = state.peers.get(connection).filter(|peer| peer.open);
-            open.map_or(Probe::Gone, |peer| Probe::Alive { last_active_at: peer.last_active_at })
+            Ok(open.map_or(Probe::Gone, |peer| Probe::Alive { last_active_at: peer.last_active_at }))
         };
-        Ok(self.call(Duration::ZERO, answer).await)
+        self.call(Duration::ZERO, answer).await
     }
 
     async fn close(&self, _: &Endpoint, connection: &ConnectionId) -> Result<()> {
@@ -207,6 +212,11 @@ impl State {
             },
             _ => Duration::ZERO,
         }
+    }
+
+    /// Whether an answer takes longer than its caller waits.
+    fn is_too_slow(&self) -> bool {
+        self.latency > limits::POST_TIMEOUT
     }
 
     fn throttled(&mut self) -> bool {

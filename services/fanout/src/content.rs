@@ -1,72 +1,83 @@
-//! Jobs that carry their content: to every member of the shard that reads blocks, once, never late, and not at all when
+//! Jobs that carry their content: posted to every member of the shard that reads blocks, once, never late, and dropped when
 //! they are old.
 
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use domain::ports::{self, Chance, Clock, Connections, DeadLetters, Gateway, Jobs, Memberships, Rooms};
+use domain::ports::{self, Clock, Memberships};
 use domain::{
     Announcement, ConnectionId, Delivery, Format, Job, Member, RoomId, Said, Timestamp, Work, latest, limits,
 };
 use futures::{StreamExt, stream};
-use lambda_kit::batch::{Failed, Message};
+use lambda_kit::batch::{Failed, Message, hold_back};
 use protocol::block::{EphemeralBlock, EphemeralMessage, PresenceBlock};
 use protocol::server::{ephemeral_frame, presence_frame};
+use telemetry::field;
 
+use crate::Ports;
+use crate::shift::Shift;
 use crate::tally::Tally;
-use crate::{Fanout, Shift, come_back};
 
-impl<T, Q, G, C, R> Fanout<T, Q, G, C, R>
-where
-    T: Connections + Memberships + Rooms,
-    Q: Jobs + DeadLetters,
-    G: Gateway,
-    C: Clock,
-    R: Chance,
-{
-    /// What waits together is told together. A post that fails is not tried again; if the members cannot even be
-    /// listed, the jobs come back until they are old.
-    pub(crate) async fn once(&self, jobs: Vec<(Message, Job)>, shift: &Shift<'_>, tally: &mut Tally) -> Vec<Failed> {
-        let now = self.clock.now();
-        let mut waiting = Waiting::default();
-        let mut messages: Vec<(Message, Job)> = Vec::new();
-        for (message, job) in jobs {
-            if waiting.take(&job.work, now) {
-                messages.push((message, job));
-            } else {
-                tally.dropped += 1;
-            }
-        }
-        let Some((_, job)) = messages.first().cloned() else { return Vec::new() };
-        match self.post_once(&job, &waiting.into_words(&job.room, self.limits.frame_bytes), shift, tally).await {
-            Ok(()) => Vec::new(),
-            Err(error) => come_back(&job, messages.into_iter().map(|(message, _)| message), &error),
-        }
+/// Works off the jobs of a shard that carry their content.
+pub(crate) struct Content<'a, P: Ports> {
+    shift: &'a Shift<'a, P>,
+    tally: Tally,
+}
+
+impl<'a, P: Ports> Content<'a, P> {
+    pub(crate) fn new(shift: &'a Shift<'a, P>) -> Self {
+        Self { shift, tally: Tally::default() }
     }
 
-    /// To every member of the job's shard that reads blocks.
-    async fn post_once(&self, job: &Job, words: &Words, shift: &Shift<'_>, tally: &mut Tally) -> ports::Result<()> {
+    /// What waits together is posted together. A post that fails is not tried again; if the members cannot be listed, the jobs
+    /// return until they are old.
+    pub(crate) async fn work_off(mut self, jobs: Vec<(Message, Job)>) -> (Vec<Failed>, Tally) {
+        let now = self.shift.fanout.clock.now();
+        let mut waiting = Waiting::default();
+        let mut fresh: Vec<(Message, Job)> = Vec::new();
+        for (message, job) in jobs {
+            if waiting.take(&job.work, now) {
+                fresh.push((message, job));
+            } else {
+                self.tally.dropped += 1;
+            }
+        }
+        let Some((_, job)) = fresh.first().cloned() else { return (Vec::new(), self.tally) };
+        let words = waiting.into_words(&job.room, self.shift.limits().frame_bytes);
+        let Err(error) = self.post(&job, &words).await else { return (Vec::new(), self.tally) };
+        tracing::warn!(
+            { field::ROOM_ID.0 } = %job.room,
+            { field::ROOM_SHARD.0 } = job.shard.get(),
+            { field::ERROR.0 } = %error,
+            "could not list a shard's members; {} jobs return to the queue until they are old",
+            fresh.len()
+        );
+        let mut fresh = fresh.into_iter().map(|(message, _)| message);
+        let first = fresh.next().map(Message::retry_soon);
+        (first.map_or_else(Vec::new, |first| hold_back(first, fresh)), self.tally)
+    }
+
+    /// Posts to every member of the job's shard that reads blocks.
+    async fn post(&mut self, job: &Job, words: &Words) -> ports::Result<()> {
+        let shift = self.shift;
         let (mut gone, mut after): (Vec<ConnectionId>, Option<ConnectionId>) = (Vec::new(), None);
         loop {
-            let page = self.tables.page(&job.room, job.shard, after.as_ref()).await?;
-            let now = self.clock.now();
-            let hears = |member: &Member| member.format == Format::RoomsV1 && !member.is_expired(now);
-            let posts = stream::iter(page.members.into_iter().filter(hears)).map(|member| async move {
-                if shift.deadline.left(self.clock.now(), self.limits.hand_over).is_zero() {
-                    return (member.connection, None);
-                }
+            let page = shift.fanout.tables.page(&job.room, job.shard, after.as_ref()).await?;
+            let now = shift.fanout.clock.now();
+            let reads_blocks = |member: &Member| member.format == Format::RoomsV1 && !member.is_expired(now);
+            let posts = stream::iter(page.members.into_iter().filter(reads_blocks)).map(|member| async move {
                 let mut delivery = None;
-                for frame in words.for_member(&member).iter() {
-                    delivery = Some(shift.posts.post(&self.gateway, &self.clock, &self.chance, &member, frame).await);
+                for frame in words.for_member(&member) {
+                    delivery = shift.post(&member, frame).await;
                     if delivery != Some(Delivery::Delivered) {
                         break;
                     }
                 }
                 (member.connection, delivery)
             });
-            let mut posts = posts.buffer_unordered(self.limits.posts_in_flight);
+            let mut posts = posts.buffer_unordered(shift.limits().posts_in_flight);
             while let Some((connection, delivery)) = posts.next().await {
-                delivery.into_iter().for_each(|delivery| tally.post(delivery));
+                delivery.into_iter().for_each(|delivery| self.tally.post(delivery));
                 if delivery == Some(Delivery::Gone) {
                     gone.push(connection);
                 }
@@ -76,8 +87,8 @@ where
                 None => break,
             }
         }
-        tally.jobs += 1;
-        self.forget_all(&gone, tally).await;
+        self.tally.jobs += 1;
+        self.tally.gone += shift.forget_all(gone).await;
         Ok(())
     }
 }
