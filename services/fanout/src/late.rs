@@ -70,7 +70,7 @@ where
                 }
             }
         }
-        tally.delivered(&rows, self.clock.now());
+        tally.delivered(&job.room, &rows, self.clock.now());
         self.forget_all(&gone, tally).await;
         self.send_late(job, range, attempt.saturating_add(1), again, tally).await
     }

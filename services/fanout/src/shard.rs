@@ -194,7 +194,7 @@ where
                 None => break,
             }
         }
-        tally.delivered(rows, self.clock.now());
+        tally.delivered(&job.room, rows, self.clock.now());
         self.forget_all(&leftover.gone, tally).await;
         let late: Vec<LateMember> = leftover.late.drain(..).map(LateMember::new).collect();
         self.send_late(job, range, 1, late, tally).await

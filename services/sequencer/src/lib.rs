@@ -61,6 +61,9 @@ struct Tally {
     jobs: u64,
     dead: u64,
     slowest_ms: u64,
+    /// The ids that got positions, and which those are.
+    ids: Vec<String>,
+    ranges: Vec<String>,
 }
 
 impl<T, Q, C, R> Sequencer<T, Q, C, R>
@@ -262,6 +265,9 @@ where
             }
             head = append.head_after();
             tally.sequenced += append.publications.len() as u64;
+            tally.ids.extend(append.publications.iter().map(|(publication, _)| publication.id.to_string()));
+            let first = append.publications.first().map_or(head.sequence, |(first, _)| first.position.sequence);
+            tally.ranges.push(format!("{} {}.{}-{}", append.room, head.epoch, first, head.sequence));
             let took = |publication: &domain::Publication| publication.sequenced_at.since(publication.accepted_at);
             let slowest = append.publications.iter().map(|(publication, _)| took(publication)).max();
             tally.slowest_ms = tally.slowest_ms.max(slowest.unwrap_or_default().as_millis() as u64);
@@ -293,6 +299,8 @@ where
             summary.add(metric::TRANSACTIONS_CONFLICTED, tally.conflicts);
             summary.add(metric::JOBS_QUEUED, tally.jobs);
             summary.most(metric::SEQUENCING_TOOK_MS, tally.slowest_ms);
+            tally.ids.into_iter().for_each(|id| summary.list(field::PUBLICATION_ID, id));
+            tally.ranges.into_iter().for_each(|range| summary.list(field::PUBLICATION_RANGE, range));
             failed.extend(back);
         }
         failed

@@ -9,6 +9,7 @@ mod attributes;
 mod changes;
 mod charges;
 mod connections;
+mod directory;
 mod errors;
 mod gateway;
 mod items;

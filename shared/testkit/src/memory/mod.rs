@@ -4,6 +4,7 @@ mod bugs;
 mod charges;
 mod connections;
 mod delayed;
+mod directory;
 mod fifo;
 mod gateway;
 mod index;
