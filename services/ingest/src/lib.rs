@@ -95,7 +95,7 @@ impl<T: Charges + Rooms, Q: Submissions, G: Gateway, C: Clock> Ingest<T, Q, G, C
             return Vec::new();
         }
         match self.tables.known(&keys).await {
-            Ok(known) => keys.into_iter().filter(|key| known.contains(key)).map(|key| key.id).collect(),
+            Ok(known) => keys.into_iter().filter(|key| known.contains_key(key)).map(|key| key.id).collect(),
             Err(error) => {
                 tracing::warn!({ field::ERROR.0 } = %error, "could not read whether ids are repeated; the reply names none");
                 Vec::new()

@@ -86,9 +86,9 @@ async fn ids_that_were_used_before_are_named_and_a_read_that_fails_names_none() 
     let world = connected().await;
     let room = samples::room("lobby");
     let epoch = samples::epoch("k7Qf");
-    let head = world.store.create(&room, &epoch).await.unwrap();
+    let head = world.store.create(&room, &epoch, samples::NOW).await.unwrap();
     let said = samples::submission("lobby", "ada", &["p1"]);
-    let appends = domain::plan(&head, &HashSet::new(), [&said], world.clock.now());
+    let appends = domain::plan(&head, &HashSet::new(), [&said], world.clock.now(), 10);
     world.store.append(&appends[0]).await.unwrap();
     let items = r#"{"action":"publish","id":4,"room":"lobby","items":[{"pid":"p0","data":1},{"pid":"p1","data":2}]}"#;
     let answer = ask(&world, Plan::new(), call(ada(), items)).await.body.unwrap();
