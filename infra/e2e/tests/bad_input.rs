@@ -205,3 +205,94 @@ async fn a_binary_frame_closes_its_own_connection_with_1003_and_no_other() {
     ada.hear("lobby", 1).await;
     stack.shutdown().await;
 }
+
+/// A text of characters that no queue accepts, of those beside them, and of some that are hard in JSON.
+const HARD: &str = "x\u{ffff}y\u{fffe}z \u{fffd}\u{10ffff}\u{1fffe}\u{7f}\u{85} \\ \"";
+
+/// The data of the next publication that a member of a room hears.
+async fn heard(member: &mut Member) -> Value {
+    loop {
+        let frame: Value = serde_json::from_str(&member.next_text().await).unwrap();
+        let block = &frame["b"][0];
+        if let Some(data) = block["m"][0].get("data").or_else(|| block["e"][0].get("data")) {
+            return data.clone();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_json_can_say_is_accepted_and_delivered_with_its_value() {
+    let (stack, url) = start(everything()).await;
+    let mut ada = Member::connect(&url, "ada").await;
+    let mut bob = Member::connect(&url, "bob").await;
+    ada.join("lobby").await;
+    bob.join("lobby").await;
+    let text = json!({ "text": HARD });
+    let key = json!({ HARD: [HARD, { HARD: 1 }] });
+    // Written by hand: the characters stand in the message as they are.
+    let raw = |data: &Value| data.to_string();
+    for (request, expected) in [
+        (format!(r#"{{"action":"publish","id":1,"room":"lobby","pid":"a","data":{}}}"#, raw(&text)), text.clone()),
+        (format!(r#"{{"action":"publish","id":2,"room":"lobby","pid":"b","data":{}}}"#, raw(&key)), key.clone()),
+        (format!(r#"{{"action":"publish","id":3,"room":"lobby","items":[{{"pid":"c","data":{}}}]}}"#, raw(&key)), key),
+        (
+            format!(r#"{{"action":"publish","id":4,"room":"lobby","ephemeral":true,"data":{}}}"#, raw(&text)),
+            text.clone(),
+        ),
+        (format!(r#"{{"action":"sendMessage","id":5,"room":"lobby","message":{}}}"#, raw(&json!(HARD))), text),
+    ] {
+        assert!(request.contains('\u{ffff}') && request.contains('\u{fffe}'));
+        ada.say(request.as_str()).await;
+        assert!(answered(&mut ada).await["ok"]["accepted"].is_array(), "{request}");
+        assert_eq!(heard(&mut bob).await, expected, "{request}");
+    }
+    let mut classic = Member::connect_with(&url, None).await;
+    let last = json!({ "action": "publish", "id": 6, "room": "lobby", "pid": "end", "data": { "text": "x\u{ffff}" } });
+    ada.say(last.to_string()).await;
+    let frame: Value = serde_json::from_str(&classic.next_text().await).unwrap();
+    assert_eq!(frame["message"], "x\u{ffff}");
+    stack.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ids_that_an_earlier_session_used_are_reported_as_repeated() {
+    let (stack, url) = start(everything()).await;
+    let publish = |text: &str| json!({ "action": "publish", "room": "lobby", "pid": "1", "data": { "text": text } });
+    let mut first = Member::with_claims(&url, json!({ "sub": "ada" })).await;
+    first.join("lobby").await;
+    assert_eq!(first.ask(publish("hello")).await["ok"], json!({ "accepted": ["1"] }));
+    first.hear("lobby", 1).await;
+    let mut second = Member::with_claims(&url, json!({ "sub": "ada" })).await;
+    assert_eq!(second.ask(publish("good morning")).await["ok"], json!({ "accepted": ["1"], "repeated": ["1"] }));
+    let mut bob = Member::with_claims(&url, json!({ "sub": "bob" })).await;
+    assert_eq!(bob.ask(publish("the same id of another")).await["ok"], json!({ "accepted": ["1"] }));
+    stack.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_publication_id_finds_its_lines_in_every_function_it_went_through() {
+    let (stack, url, mut lines) = listening().await;
+    let mut ada = Member::connect(&url, "ada").await;
+    ada.join("lobby").await;
+    ada.publish("lobby", "01J9Z3K8Q4").await;
+    ada.hear("lobby", 1).await;
+    let mut ranges = std::collections::BTreeMap::new();
+    let search = async {
+        while ranges.len() < 3 {
+            let line = lines.recv().await.expect("the stack runs");
+            if !line.text.contains("01J9Z3K8Q4") {
+                continue;
+            }
+            let fields: Value = serde_json::from_str(&line.text).unwrap();
+            assert_eq!(fields["publication.id"], json!(["01J9Z3K8Q4"]), "{fields}");
+            ranges.insert(fields["function"].as_str().unwrap().to_owned(), fields["publication.range"].clone());
+        }
+    };
+    let patience = std::time::Duration::from_secs(30);
+    tokio::time::timeout(patience, search).await.expect("its lines are found");
+    assert_eq!(ranges.keys().collect::<Vec<_>>(), ["fanout", "ingest", "sequencer"]);
+    assert!(ranges["sequencer"][0].as_str().unwrap().starts_with("lobby "), "{ranges:?}");
+    assert!(ranges["sequencer"][0].as_str().unwrap().ends_with(".1-1"), "{ranges:?}");
+    assert_eq!(ranges["sequencer"], ranges["fanout"]);
+    stack.shutdown().await;
+}

@@ -77,11 +77,72 @@ async fn whatever_else_they_say_is_answered_with_what_went_wrong() {
     for (text, code) in [
         ("Hello world!", "not_json"),
         (r#"{"message":"Hello world!"}"#, "invalid_field"),
-        (r#"{"action":"sendmessage","message":"Hello world!"}"#, "unknown_action"),
+        (r#"{"action":"send","message":"Hello world!"}"#, "unknown_action"),
         (r#"{"action":"sendMessage"}"#, "invalid_field"),
     ] {
         one.say(text).await;
         assert_eq!(next(&mut one).await["err"]["code"], code, "{text}");
+    }
+    stack.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_spelling_of_the_well_known_samples_is_understood_and_nothing_else_is_sent() {
+    let (stack, url) = start(everything()).await;
+    let (mut one, mut other) = (classic(&url, "").await, classic(&url, "").await);
+    for text in [
+        r#"{"action":"sendmessage","data":"hello world"}"#,
+        r#"{"action":"sendMessage","data":"hello world"}"#,
+        r#"{"action":"sendmessage","message":"hello world"}"#,
+        r#"{"action":"SendMessage","text":"hello world"}"#,
+        r#"{"message":"sendmessage","data":"hello world"}"#,
+        "{\"action\" : \"sendmessage\", \"data\" : \"hello world\"}",
+    ] {
+        one.say(text).await;
+        for member in [&mut one, &mut other] {
+            let frame = next(member).await;
+            assert_eq!(
+                (&frame["room"], &frame["message"]),
+                (&json!("lobby"), &json!("hello world")),
+                "{text}: {frame}"
+            );
+        }
+    }
+    let mut admin = classic(&url, &format!("?token={}", token(json!({ "sub": "root", "admin": true })))).await;
+    admin.say(r#"{"action":"broadcastall","message":"to all"}"#).await;
+    for member in [&mut one, &mut other, &mut admin] {
+        assert_eq!(next(member).await["room"], "*");
+    }
+    stack.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_lines_that_are_pasted_too_fast_each_is_published_or_named_by_its_refusal() {
+    /// At 20 a second and 40 at once some are refused unless all of it takes 8 s.
+    const LINES: usize = 200;
+    let (stack, url) = start(everything()).await;
+    let (mut one, mut other) = (classic(&url, "").await, classic(&url, "").await);
+    for n in 0..LINES {
+        one.say(json!({ "action": "sendMessage", "message": format!("line {n}") }).to_string()).await;
+    }
+    let (mut heard, mut refused) = (Vec::new(), Vec::new());
+    while heard.len() + refused.len() < LINES {
+        let frame = next(&mut one).await;
+        match frame["err"]["about"].as_str() {
+            Some(line) => {
+                assert_eq!((&frame["id"], &frame["err"]["code"]), (&Value::Null, &json!("rate_limited")), "{frame}");
+                refused.push(line.to_owned());
+            }
+            None => heard.push(frame["message"].as_str().unwrap_or_else(|| panic!("{frame}")).to_owned()),
+        }
+    }
+    assert!(heard.len() >= 40 && !refused.is_empty(), "{} were published, {} refused", heard.len(), refused.len());
+    let mut all: Vec<String> = heard.iter().chain(&refused).cloned().collect();
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), LINES, "each line once");
+    for _ in 0..heard.len() {
+        assert!(heard.contains(&next(&mut other).await["message"].as_str().unwrap().to_owned()));
     }
     stack.shutdown().await;
 }

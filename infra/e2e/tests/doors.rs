@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
+use aws_sdk_sns::types::MessageAttributeValue;
 use e2e::{Member, aws, everything, members, received, start};
 use futures::future::join_all;
 use local::Stack;
@@ -104,6 +105,92 @@ async fn events_of_a_fifo_topic_keep_their_order() {
     }
     ada.hear("lobby", ids.len()).await;
     assert_eq!(ada.heard("lobby"), ids);
+    stack.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn equal_bodies_are_as_many_events_through_either_topic() {
+    let (stack, url) = start(everything()).await;
+    let mut ada = Member::connect(&url, "ada").await;
+    ada.join("lobby").await;
+    let aws = aws(&stack);
+    let ordered = &stack.variables()["ROOMCAST_EVENTS_ORDERED_TOPIC_ARN"];
+    let attribute =
+        |value: &str| MessageAttributeValue::builder().data_type("String").string_value(value).build().unwrap();
+    for id in ["a", "b", "c", "d"] {
+        let publish = aws.sns.publish().topic_arn(ordered).message(r#"{"price":1}"#).message_group_id("shop");
+        let publish = publish.message_attributes("room", attribute("lobby")).message_attributes("id", attribute(id));
+        publish.message_attributes("by", attribute("shop")).message_deduplication_id(id).send().await.unwrap();
+    }
+    ada.hear("lobby", 4).await;
+    assert_eq!(ada.heard("lobby"), ["a", "b", "c", "d"]);
+    for (topic, n) in [("ROOMCAST_EVENTS_ORDERED_TOPIC_ARN", 0), ("ROOMCAST_EVENTS_TOPIC_ARN", 1)] {
+        for again in 0..2 {
+            let publish =
+                aws.sns.publish().topic_arn(&stack.variables()[topic]).message(r#"{"room":"lobby","data":1}"#);
+            let publish = if n == 0 {
+                publish.message_group_id("shop").message_deduplication_id(format!("again{again}"))
+            } else {
+                publish
+            };
+            publish.send().await.unwrap();
+        }
+    }
+    ada.hear("lobby", 8).await;
+    let bare = aws.sns.publish().topic_arn(ordered).message(r#"{"room":"lobby","data":1}"#).message_group_id("shop");
+    let refused = bare.send().await.unwrap_err().into_service_error();
+    assert!(
+        refused.to_string().contains("InvalidParameter") && format!("{refused:?}").contains("MessageDeduplicationId")
+    );
+    stack.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn forty_rows_of_one_writer_to_one_room_keep_their_order() {
+    let (stack, url) = start(everything()).await;
+    let mut ada = Member::connect(&url, "ada").await;
+    ada.join("lobby").await;
+    let aws = aws(&stack);
+    let ids: Vec<String> = (0..40).map(|n| format!("row{n}")).collect();
+    for id in &ids {
+        outbox(&aws, &stack, "lobby", id).await;
+    }
+    ada.hear("lobby", ids.len()).await;
+    assert_eq!(ada.heard("lobby"), ids);
+    stack.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_with_characters_that_no_queue_accepts_is_published_and_one_that_is_poison_beside_is_a_dead_letter() {
+    let (stack, url) = start(everything()).await;
+    let mut ada = Member::connect(&url, "ada").await;
+    ada.join("lobby").await;
+    let aws = aws(&stack);
+    outbox(&aws, &stack, "no room\u{ffff}", "bad\u{fffe}").await;
+    let table = &stack.variables()["ROOMCAST_ROOMS_TABLE"];
+    let put = aws.dynamodb.put_item().table_name(table).item("pk", text("OUTBOX#odd")).item("sk", text("OUTBOX"));
+    let data = AttributeValue::M([("x\u{fffe}".to_owned(), text("y\u{ffff}"))].into());
+    put.item("room", text("lobby")).item("data", data).send().await.unwrap();
+    outbox(&aws, &stack, "lobby", "behind").await;
+    ada.hear("lobby", 2).await;
+    assert_eq!(ada.heard("lobby"), ["odd", "behind"]);
+    let page = ada.ask(json!({ "action": "history", "room": "lobby" })).await;
+    assert_eq!(page["ok"]["history"][0]["m"][0]["data"], json!({ "x\u{fffe}": "y\u{ffff}" }), "{page}");
+    let dead = received(&stack, "outbox-dead", 1).await;
+    let body: Value = serde_json::from_str(dead[0].body().unwrap()).unwrap();
+    assert_eq!(body["pk"]["S"], "OUTBOX#bad\u{fffe}", "{body}");
+    stack.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_with_a_byte_order_mark_is_dead_lettered_by_that_name() {
+    let (stack, _) = start(everything()).await;
+    let aws = aws(&stack);
+    let topic = &stack.variables()["ROOMCAST_EVENTS_TOPIC_ARN"];
+    aws.sns.publish().topic_arn(topic).message("\u{feff}{\"room\":\"lobby\",\"data\":1}").send().await.unwrap();
+    let dead = received(&stack, "events-dead", 1).await;
+    let reason = dead[0].message_attributes().and_then(|all| all.get("reason")).and_then(|r| r.string_value());
+    assert!(reason.is_some_and(|reason| reason.contains("byte order mark")), "{:?}", dead[0]);
     stack.shutdown().await;
 }
 

@@ -115,7 +115,7 @@ impl Heard {
                 self.counts.clear();
                 None
             }
-            Event::Online | Event::Ephemeral { .. } => None,
+            Event::Online | Event::Ephemeral { .. } | Event::Repeated { .. } => None,
             Event::History { .. } | Event::Who { .. } => None,
         }
     }

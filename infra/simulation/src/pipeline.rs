@@ -89,7 +89,7 @@ impl Pipeline {
 
     /// Starts an invocation of a route.
     pub(crate) fn call(&self, executor: &mut Executor, task: TaskId, function: &'static str, call: Call) {
-        let Hands { tables, queues, clock, chance, .. } = self.hands(task, function);
+        let Hands { tables, queues, gateway, clock, chance, .. } = self.hands(task, function);
         let endpoint = Some(Endpoint::new(ENDPOINT));
         let shared = self.shared.clone();
         let verifier = tokens::verifier();
@@ -98,7 +98,7 @@ impl Pipeline {
             match function {
                 "connect" => Connect::new(tables, clock, endpoint).handle(call, &mut summary).await,
                 "disconnect" => Disconnect::new(tables, clock).handle(call, &mut summary).await,
-                "ingest" => Ingest::new(tables, queues, clock).handle(call, &mut summary).await,
+                "ingest" => Ingest::new(tables, queues, gateway, clock, endpoint).handle(call, &mut summary).await,
                 _ => {
                     let membership = Membership::new(tables, verifier, clock, chance, endpoint);
                     membership.handle(call, &mut summary).await

@@ -89,3 +89,21 @@ fn a_queue_gives_a_message_up_later_than_its_function() {
         assert!(retention > 2 * domain::limits::GIVE_UP_AFTER, "{}: {retention:?}", queue.name);
     }
 }
+
+#[test]
+fn ingest_answers_by_the_route_that_responds_and_by_no_other() {
+    let topology = topology();
+    let routes =
+        topology.triggers().filter(|(function, _)| function.name == "ingest").filter_map(
+            |(_, trigger)| match trigger {
+                Trigger::Websocket(routes) => Some(routes),
+                _ => None,
+            },
+        );
+    let (responding, one_way): (Vec<_>, Vec<_>) = routes.partition(|routes| routes.response);
+    let names = |routes: &[&topology::RouteTrigger]| -> BTreeSet<String> {
+        routes.iter().flat_map(|routes| routes.routes.clone()).collect()
+    };
+    assert_eq!(names(&responding), BTreeSet::from([ingest::RESPONDING_ROUTE.to_owned()]));
+    assert_eq!(names(&one_way), ["sendMessage", "sendmessage", "broadcastAll", "$default"].map(str::to_owned).into());
+}

@@ -4,7 +4,7 @@
 mod config;
 
 use domain::flow::{NotEntered, Place, place};
-use domain::ports::{Clock, Connections, Error, Memberships, Opened, Presences, Rooms};
+use domain::ports::{Clock, Connections, Directory, Error, Memberships, Opened, Presences, Rooms};
 use domain::{Connection, Endpoint, Format, Membership, RoomId, Timestamp, limits};
 use lambda_kit::start::Routes;
 use lambda_kit::websocket::{Answer, Call};
@@ -28,7 +28,7 @@ type Refused = (u16, String);
 
 impl<P, C> Connect<P, C>
 where
-    P: Connections + Memberships + Rooms + Presences,
+    P: Connections + Directory + Memberships + Rooms + Presences,
     C: Clock,
 {
     /// Over these ports. `endpoint` is where connections are posted to; without it, where each event says.
@@ -88,6 +88,8 @@ where
             let (member, user) = (member.clone(), connection.user.clone());
             memberships.push(Membership { room, shard, member, user, joined_at: now, granted: false });
         }
+        // First, so that a backend that closes the user's connections finds every one that is stored.
+        self.ports.enlist(&connection.user, &connection.id, now).await.map_err(unavailable)?;
         self.ports.open(connection, &memberships).await.map_err(unavailable)
     }
 
@@ -101,7 +103,7 @@ where
 
 impl<P, C> Routes for Connect<P, C>
 where
-    P: Connections + Memberships + Rooms + Presences,
+    P: Connections + Directory + Memberships + Rooms + Presences,
     C: Clock,
 {
     async fn handle(&self, call: Call, summary: &mut Summary) -> Answer {

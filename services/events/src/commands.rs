@@ -4,9 +4,10 @@ use std::collections::HashMap;
 
 use domain::flow::{Entrance, Joiner, NotEntered, enter, forget};
 use domain::ports::{
-    Chance, Clock, Connections, DeadLetters, Error, Gateway, Memberships, Presences, Renewals, Rooms, Submissions,
+    Chance, Clock, Connections, DeadLetters, Directory, Error, Gateway, Memberships, Presences, Renewals, Rooms,
+    Submissions,
 };
-use domain::{ConnectionId, Delivery, Format, Member, RoomId, Shard, UserId};
+use domain::{ConnectionId, Delivery, Format, Member, RoomId, UserId};
 use futures::{StreamExt, TryStreamExt, stream};
 use protocol::server::{Return, System, system_text};
 use telemetry::field;
@@ -18,7 +19,7 @@ const AT_ONCE: usize = 8;
 
 impl<T, Q, G, C, R> Events<T, Q, G, C, R>
 where
-    T: Connections + Memberships + Rooms + Presences + Renewals,
+    T: Connections + Directory + Memberships + Rooms + Presences + Renewals,
     Q: Submissions + DeadLetters,
     G: Gateway,
     C: Clock,
@@ -30,7 +31,7 @@ where
     }
 
     async fn join_one(&self, member: Member, user: &UserId, room: &RoomId) -> Result<(), Error> {
-        // The index may be behind a renewal of its token.
+        // Its membership of the inbox may be behind a renewal of its token.
         let Some(connection) = self.tables.find(&member.connection).await? else { return Ok(()) };
         let joiner = Joiner { member: connection.member(), user: user.clone(), granted: true };
         let (tables, rooms, now) = (&self.tables, std::slice::from_ref(room), self.clock.now());
@@ -78,18 +79,10 @@ where
         forget(&self.tables, &member.connection, self.clock.now()).await
     }
 
-    /// Every connection of a user is in the user's inbox from connect on, and an inbox never grows.
+    /// Every connection of a user that is stored: by keys and not by an index, which would not show the youngest ones.
     async fn connections(&self, user: &UserId) -> Result<Vec<Member>, Error> {
-        let inbox = RoomId::inbox(user);
-        let (mut members, mut after) = (Vec::new(), None);
-        loop {
-            let page = self.tables.page(&inbox, Shard::FIRST, after.as_ref()).await?;
-            members.extend(page.members);
-            match page.next {
-                Some(next) => after = Some(next),
-                None => return Ok(members),
-            }
-        }
+        let entered = self.tables.connections_of(user, self.clock.now()).await?;
+        self.tables.members_among(&RoomId::inbox(user), &entered).await
     }
 
     /// A word to a client that understands it. Whoever does not get it finds out at its next request.

@@ -11,13 +11,14 @@ use std::sync::Arc;
 
 use domain::Publisher;
 use domain::ports::{
-    Chance, Clock, Connections, DeadLetters, Error, Gateway, Memberships, Presences, Renewals, Rooms, Submissions,
+    Chance, Clock, Connections, DeadLetters, Directory, Error, Gateway, Memberships, Presences, Renewals, Rooms,
+    Submissions,
 };
 use futures::{StreamExt, stream};
 use lambda_kit::batch::{Failed, Message};
 use lambda_kit::deadline::Deadline;
 use lambda_kit::start::Batches;
-use protocol::backend::{Command, Letter, Reason, Said};
+use protocol::backend::{Broadcast, Command, Letter, Reason, Said};
 use telemetry::{Summary, field, metric};
 
 pub use config::Config;
@@ -51,7 +52,7 @@ enum Outcome {
 
 impl<T, Q, G, C, R> Events<T, Q, G, C, R>
 where
-    T: Connections + Memberships + Rooms + Presences + Renewals,
+    T: Connections + Directory + Memberships + Rooms + Presences + Renewals,
     Q: Submissions + DeadLetters,
     G: Gateway,
     C: Clock,
@@ -85,15 +86,29 @@ where
         let done = match said {
             Err(reason) => self.bury(&message, &reason).await.map(|()| Outcome::Buried),
             Ok(Said::Command(command)) => self.obey(&command).await.map(|()| Outcome::Obeyed),
-            Ok(Said::Publish(broadcast)) => {
-                let submissions = broadcast.submissions(&Publisher::events(), self.clock.now());
-                self.queues.submit_all(&submissions).await.map(|()| Outcome::Published(submissions.len() as u64))
-            }
+            Ok(Said::Publish(broadcast)) => self.publish(&message, &broadcast).await,
         };
         done.unwrap_or_else(|error| {
             tracing::error!({ field::MESSAGE_ID.0 } = message.id, { field::ERROR.0 } = %error, "an event comes back");
             Outcome::Later(message.retry_soon())
         })
+    }
+
+    /// Queues an event for each of its rooms. One that a queue refuses is a dead letter: no try will help.
+    async fn publish(&self, message: &Message, broadcast: &Broadcast) -> Result<Outcome, Error> {
+        let submissions = broadcast.submissions(&Publisher::events(), self.clock.now());
+        let mut refused = None;
+        for result in self.queues.submit_each(&submissions).await {
+            match result {
+                Err(error) if error.is_transient() => return Err(error),
+                Err(error) => refused = refused.or(Some(error)),
+                Ok(()) => {}
+            }
+        }
+        match refused {
+            Some(error) => self.bury(message, &Reason::refused(&error)).await.map(|()| Outcome::Buried),
+            None => Ok(Outcome::Published(submissions.len() as u64)),
+        }
     }
 
     /// Commands come from allowed topics only. A raw delivery cannot prove its topic.
@@ -126,7 +141,7 @@ where
 
 impl<T, Q, G, C, R> Batches for Events<T, Q, G, C, R>
 where
-    T: Connections + Memberships + Rooms + Presences + Renewals,
+    T: Connections + Directory + Memberships + Rooms + Presences + Renewals,
     Q: Submissions + DeadLetters,
     G: Gateway,
     C: Clock,

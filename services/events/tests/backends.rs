@@ -14,6 +14,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use telemetry::Summary;
 use testkit::faults::{Fault, Faulty, How, Operation, Plan};
+use testkit::memory::Lag;
 use testkit::{World, samples};
 
 const TOPIC: &str = "arn:aws:sns:us-east-1:000000000000:events";
@@ -251,4 +252,35 @@ proptest! {
             assert_eq!(queued + reasons(&world).len(), 1);
         });
     }
+}
+
+#[tokio::test]
+async fn commands_reach_connections_that_no_index_shows_yet_and_none_that_opens_later() {
+    let command = |text: &str| enveloped(text, json!({}));
+    let world = World::new();
+    world.store.set_lag(Lag::Time(Duration::from_secs(60)));
+    let young = world.connect("young", "bob").await;
+    hear(&world, &command(r#"{"command":"join","room":"team","user":"bob"}"#)).await;
+    assert!(world.store.membership(&young.id, &samples::room("team")).is_some());
+    hear(&world, &command(r#"{"command":"remove","room":"team","user":"bob"}"#)).await;
+    assert!(world.store.membership(&young.id, &samples::room("team")).is_none());
+    hear(&world, &command(r#"{"command":"close","user":"bob"}"#)).await;
+    assert!(world.store.is_buried(&young.id) && !world.gateway.is_open(&young.id));
+    let later = world.connect("later", "bob").await;
+    world.clock.advance(Duration::from_secs(120));
+    assert!(!world.store.is_buried(&later.id) && world.gateway.is_open(&later.id));
+}
+
+#[tokio::test]
+async fn an_event_that_the_queue_refuses_is_a_dead_letter_at_once_and_one_that_fails_for_now_comes_back() {
+    let world = World::new();
+    let event = |id: &str| message(id, "group", &enveloped(r#"{"room":"lobby","data":1}"#, json!({})));
+    let plan = Plan::new().nth(Operation::Submit, 1, Fault::Before(How::Refused));
+    assert!(hear_with(&world, plan, vec![vec![event("m1"), event("m2")]]).await.is_empty());
+    assert_eq!((reasons(&world).len(), world.queues.publications.bodies().len()), (1, 1));
+    assert!(reasons(&world)[0].contains("could not be queued"), "{:?}", reasons(&world));
+    let plan = Plan::new().nth(Operation::Submit, 1, Fault::Before(How::Unavailable));
+    let failed = hear_with(&world, plan, vec![vec![event("m3"), event("m4")]]).await;
+    assert_eq!(failed.iter().map(|failed| failed.message.id.as_str()).collect::<Vec<_>>(), ["m3", "m4"]);
+    assert_eq!(reasons(&world).len(), 1);
 }

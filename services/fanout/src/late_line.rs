@@ -72,7 +72,7 @@ impl<'a, P: Ports> LateLine<'a, P> {
             let Some(through) = rows.last().map(|row| row.position.sequence) else { break };
             let tried = self.try_all(owed, &rows, job).await;
             owed = self.sort(tried, rest.after, &mut again, &mut gone).await;
-            self.tally.delivered(&rows, fanout.clock.now());
+            self.tally.delivered(&job.room, &rows, fanout.clock.now());
             if rest.through <= through {
                 break;
             }

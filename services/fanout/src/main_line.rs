@@ -222,7 +222,7 @@ impl<'a, P: Ports> MainLine<'a, P> {
         let mut served = Served::default();
         let handed_over = async {
             self.post_all(job, &frames, &mut served).await?;
-            self.tally.delivered(rows, self.shift.fanout.clock.now());
+            self.tally.delivered(&job.room, rows, self.shift.fanout.clock.now());
             let members: Vec<LateMember> = served.late.drain(..).map(LateMember::new).collect();
             let pause = late_pause(1, self.shift.fanout.chance.fraction());
             let owed = vec![Owed { range: range.clone(), attempt: 1, pause, members }];

@@ -1,7 +1,7 @@
 //! What one group's work came to.
 
-use domain::{Delivery, Publication, Timestamp};
-use telemetry::{Metric, Summary, metric};
+use domain::{Delivery, Publication, RoomId, Timestamp};
+use telemetry::{Metric, Summary, field, metric};
 
 /// Posts by what became of them.
 #[derive(Debug, Clone, Copy, Default)]
@@ -19,6 +19,9 @@ pub(crate) struct Tally {
     pub(crate) evicted: u64,
     pub(crate) poison: u64,
     pub(crate) slowest_ms: u64,
+    /// What was delivered: ids, and ranges of rooms.
+    ids: Vec<String>,
+    ranges: Vec<String>,
 }
 
 impl Tally {
@@ -38,6 +41,8 @@ impl Tally {
         self.evicted += other.evicted;
         self.poison += other.poison;
         self.slowest_ms = self.slowest_ms.max(other.slowest_ms);
+        self.ids.extend_from_slice(&other.ids);
+        self.ranges.extend_from_slice(&other.ranges);
     }
 
     /// Adds posts.
@@ -46,8 +51,13 @@ impl Tally {
     }
 
     /// These publications have been delivered by now.
-    pub(crate) fn delivered(&mut self, rows: &[Publication], now: Timestamp) {
+    pub(crate) fn delivered(&mut self, room: &RoomId, rows: &[Publication], now: Timestamp) {
         self.jobs += 1;
+        if let (Some(first), Some(last)) = (rows.first(), rows.last()) {
+            let (first, last) = (&first.position, &last.position);
+            self.ranges.push(format!("{room} {}.{}-{}", first.epoch, first.sequence, last.sequence));
+        }
+        self.ids.extend(rows.iter().take(telemetry::LISTED).map(|row| row.id.to_string()));
         let slowest = rows.iter().map(|row| now.since(row.accepted_at).as_millis() as u64).max();
         self.slowest_ms = self.slowest_ms.max(slowest.unwrap_or_default());
     }
@@ -65,6 +75,8 @@ impl Tally {
         summary.add(metric::CONNECTIONS_EVICTED, self.evicted);
         summary.add(metric::MESSAGES_POISONOUS, self.poison);
         summary.most(metric::DELIVERY_TOOK_MS, self.slowest_ms);
+        self.ids.iter().for_each(|id| summary.list(field::PUBLICATION_ID, id.as_str()));
+        self.ranges.iter().for_each(|range| summary.list(field::PUBLICATION_RANGE, range.as_str()));
     }
 }
 

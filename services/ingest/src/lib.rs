@@ -2,13 +2,20 @@
 //! charges, enqueues, accepts. A publication is accepted once the queue has it, and not before.
 //!
 //! One write charges the connection for it, and tells that it is alive and who it is by now; one read tells whether the room
-//! takes more.
+//! takes more, and one whether the publisher has used the ids before.
+//!
+//! The route `publish` responds, so every request by it is answered. The others are one-way, since a route that responds sends
+//! an empty frame when its function says nothing, and clients of the classic recipes parse every frame: they are sent refusals, and
+//! replies to requests with an id, by a post.
 
 mod config;
 
 use domain::limits::{CONNECTION_RATE, ROOM_RATE};
-use domain::ports::{self, Charged, Charges, Clock, Submissions};
-use domain::{Code, Ephemeral, Identity, Item, PublicationId, Publisher, Reject, RoomId, Submission, Timestamp};
+use domain::ports::{self, Charged, Charges, Clock, Gateway, Rooms, Submissions};
+use domain::{
+    Code, DedupeKey, Delivery, Endpoint, Ephemeral, Identity, Item, PublicationId, Publisher, Reject, RoomId,
+    Submission, Timestamp,
+};
 use futures::future::join;
 use lambda_kit::start::Routes;
 use lambda_kit::websocket::{Answer, Call};
@@ -23,27 +30,43 @@ pub use config::Config;
 /// When a client tries again after something we depend on did not answer.
 const RETRY_MS: u64 = 500;
 
+/// The route whose answer the client is sent. `infra/topology.yaml` says so too.
+pub const RESPONDING_ROUTE: &str = "publish";
+
 /// Takes publications in.
 #[derive(Debug)]
-pub struct Ingest<T, Q, C> {
+pub struct Ingest<T, Q, G, C> {
     tables: T,
     queues: Q,
+    gateway: G,
     clock: C,
+    endpoint: Option<Endpoint>,
 }
 
-impl<T: Charges, Q: Submissions, C: Clock> Ingest<T, Q, C> {
-    /// Over these ports.
+impl<T: Charges + Rooms, Q: Submissions, G: Gateway, C: Clock> Ingest<T, Q, G, C> {
+    /// Over these ports. `endpoint` is where replies are posted to; without it, where each event says.
     #[must_use]
-    pub fn new(tables: T, queues: Q, clock: C) -> Self {
-        Self { tables, queues, clock }
+    pub fn new(tables: T, queues: Q, gateway: G, clock: C, endpoint: Option<Endpoint>) -> Self {
+        Self { tables, queues, gateway, clock, endpoint }
     }
 
     async fn accept(&self, call: &Call, request: Request, summary: &mut Summary) -> Result<Accepted, Reject> {
         let now = self.clock.now();
         let context = call.connected_as()?;
-        let Addressed { room, items, echo, ephemeral, accepted } = addressed(call, context, request.action)?;
+        let Addressed { room, items, echo, ephemeral, accepted, may_repeat } =
+            addressed(call, context, request.action)?;
         summary.set(field::ROOM_ID, room.to_string());
-        let identity = self.charge(call, &room, items.len(), now).await?;
+        items.iter().for_each(|item| summary.list(field::PUBLICATION_ID, item.id.to_string()));
+        // A renewed token is of the same user.
+        let publisher = Publisher::user(&context.identity.user);
+        let keys = items.iter().filter(|_| may_repeat).map(|item| DedupeKey {
+            room: room.clone(),
+            publisher: publisher.clone(),
+            id: item.id.clone(),
+        });
+        let charged = self.charge(call, &room, items.len(), now);
+        let (charged, repeated) = join(charged, self.repeated(keys.collect())).await;
+        let identity = charged?;
         identity.check_expiry(now)?;
         if !identity.may_publish(&room) {
             let message = format!("room {room} may not be published to with this token");
@@ -51,7 +74,7 @@ impl<T: Charges, Q: Submissions, C: Clock> Ingest<T, Q, C> {
         }
         let submission = Submission {
             room,
-            publisher: Publisher::user(&identity.user),
+            publisher,
             by: identity.user,
             sender: Some(call.connection.clone()),
             echo,
@@ -59,9 +82,25 @@ impl<T: Charges, Q: Submissions, C: Clock> Ingest<T, Q, C> {
             items,
             ephemeral,
         };
-        self.queues.submit(&submission).await.map_err(unavailable)?;
+        self.queues.submit(&submission).await.map_err(not_queued)?;
         summary.add(metric::PUBLICATIONS_ACCEPTED, submission.items.len() as u64);
-        Ok(Accepted { accepted })
+        Ok(Accepted { accepted, repeated })
+    }
+
+    /// Those of `keys` that are remembered already: nothing is published under them. This is read before the submission is
+    /// queued, so that no publication is taken for a repeat of itself; what was sequenced since then is missed. If the read fails,
+    /// the publication is accepted all the same.
+    async fn repeated(&self, keys: Vec<DedupeKey>) -> Vec<PublicationId> {
+        if keys.is_empty() {
+            return Vec::new();
+        }
+        match self.tables.known(&keys).await {
+            Ok(known) => keys.into_iter().filter(|key| known.contains_key(key)).map(|key| key.id).collect(),
+            Err(error) => {
+                tracing::warn!({ field::ERROR.0 } = %error, "could not read whether ids are repeated; the reply names none");
+                Vec::new()
+            }
+        }
     }
 
     /// Charges the connection, if it and the room take so many more; who it is by now.
@@ -93,23 +132,52 @@ fn unavailable(error: ports::Error) -> Reject {
     Reject::unavailable(RETRY_MS)
 }
 
-impl<T: Charges, Q: Submissions, C: Clock> Routes for Ingest<T, Q, C> {
-    async fn handle(&self, call: Call, summary: &mut Summary) -> Answer {
+/// The queue did not take a publication: for now, or for good. Whatever it refuses it would refuse again.
+fn not_queued(error: ports::Error) -> Reject {
+    if error.is_transient() {
+        return unavailable(error);
+    }
+    tracing::error!({ field::ERROR.0 } = %error, "the queue refused a publication; the client is not asked to send it again");
+    Reject::field("data", "the publication was refused for good: do not send it again as it is")
+}
+
+impl<T: Charges + Rooms, Q: Submissions, G: Gateway, C: Clock> Ingest<T, Q, G, C> {
+    /// The answer to a request, and whether the client waits for it: it does for a refusal, and for what it gave an id.
+    async fn answer(&self, call: &Call, summary: &mut Summary) -> (Answer, bool) {
         let request = match Request::parse(&call.body) {
             Ok(request) => request,
-            Err(refused) => return Answer::refuse(refused, summary),
+            Err(refused) => return (Answer::refuse(&call.body, refused, summary), true),
         };
         let id = request.id;
-        match self.accept(&call, request, summary).await {
-            Err(reject) => Answer::refuse(Refused { id, reject }, summary),
+        match self.accept(call, request, summary).await {
+            Err(reject) => (Answer::refuse(&call.body, Refused { id, reject }, summary), true),
             Ok(accepted) => {
                 summary.add(metric::REQUESTS_SERVED, 1);
-                match id {
-                    Some(_) => Answer::say(Reply::done(id, Done::Accepted(accepted)).to_text()),
-                    None => Answer::silent(),
-                }
+                (Answer::say(Reply::done(id, Done::Accepted(accepted)).to_text()), id.is_some())
             }
         }
+    }
+
+    async fn post(&self, call: &Call, text: String) {
+        let endpoint = self.endpoint.as_ref().unwrap_or(&call.derived_endpoint);
+        let posted = self.gateway.post(endpoint, &call.connection, text.into()).await;
+        if posted != Delivery::Delivered {
+            let (connection, delivery) = (&call.connection, posted.as_str());
+            tracing::warn!({ field::CONNECTION_ID.0 } = %connection, delivery, "a reply could not be posted; it is not sent again");
+        }
+    }
+}
+
+impl<T: Charges + Rooms, Q: Submissions, G: Gateway, C: Clock> Routes for Ingest<T, Q, G, C> {
+    async fn handle(&self, call: Call, summary: &mut Summary) -> Answer {
+        let (answer, is_awaited) = self.answer(&call, summary).await;
+        if call.route == RESPONDING_ROUTE {
+            return answer;
+        }
+        if let Some(text) = answer.body.filter(|_| is_awaited) {
+            self.post(&call, text).await;
+        }
+        Answer::silent()
     }
 }
 
@@ -121,6 +189,8 @@ struct Addressed {
     ephemeral: Option<Ephemeral>,
     /// What the reply names.
     accepted: Vec<PublicationId>,
+    /// Whether the ids are the publisher's own and remembered: only then can one have been used before.
+    may_repeat: bool,
 }
 
 /// Where a request's publications go. What has no id of its own is named after the gateway's id of the request.
@@ -129,13 +199,13 @@ fn addressed(call: &Call, context: &Context, action: Action) -> Result<Addressed
     match action {
         Action::Publish { room, items, echo } => {
             let accepted = items.iter().map(|item| item.id.clone()).collect();
-            Ok(Addressed { room, items, echo, ephemeral: None, accepted })
+            Ok(Addressed { room, items, echo, ephemeral: None, accepted, may_repeat: true })
         }
         Action::Whisper { room, pid, key, data, echo } => {
             let accepted = pid.clone().into_iter().collect();
             let items = vec![Item { id: pid.map_or_else(request, Ok)?, data }];
             let ephemeral = Some(Ephemeral { key, request: call.request_id.clone() });
-            Ok(Addressed { room, items, echo, ephemeral, accepted })
+            Ok(Addressed { room, items, echo, ephemeral, accepted, may_repeat: false })
         }
         Action::Classic { to, data } => {
             let room = match (to, context.room.clone()) {
@@ -144,7 +214,8 @@ fn addressed(call: &Call, context: &Context, action: Action) -> Result<Addressed
             };
             let id = request()?;
             let accepted = vec![id.clone()];
-            Ok(Addressed { room, items: vec![Item { id, data }], echo: true, ephemeral: None, accepted })
+            let items = vec![Item { id, data }];
+            Ok(Addressed { room, items, echo: true, ephemeral: None, accepted, may_repeat: false })
         }
         _ => {
             Err(Reject::new(Code::UnknownAction, "this route takes publish, sendMessage and broadcastAll").of("action"))

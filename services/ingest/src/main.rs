@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use aws_adapters::{Account, Queues, Tables};
+use aws_adapters::{Account, Management, Queues, Tables};
 use ingest::{Config, Ingest};
 use lambda_kit::{SystemClock, env, start};
 
@@ -13,7 +13,8 @@ async fn main() -> ExitCode {
         let account = Account::from_environment(env::optional).map_err(|error| error.to_string())?;
         let tables = Tables::new(&account, config.connections_table, config.rooms_table);
         let queues = Queues::new(&account).with_publications(config.publications_queue);
-        Ok(Ingest::new(tables, queues, SystemClock))
+        let gateway = Management::new(&account);
+        Ok(Ingest::new(tables, queues, gateway, SystemClock, config.management_endpoint))
     };
     start::routes("ingest", wire).await
 }

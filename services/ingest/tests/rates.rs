@@ -37,7 +37,7 @@ async fn ask_as(world: &World, plan: Plan, connection: &str, identity: Identity,
         query: std::collections::HashMap::new(),
     };
     let tables = Faulty::new(world.store.clone(), plan);
-    let ingest = Ingest::new(tables, world.queues.clone(), world.clock.clone());
+    let ingest = Ingest::new(tables, world.queues.clone(), world.gateway.clone(), world.clock.clone(), None);
     let mut summary = Summary::new("ingest");
     let answer = ingest.handle(call, &mut summary).await.body.unwrap();
     let answer: Value = serde_json::from_str(&answer).unwrap();

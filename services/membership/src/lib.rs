@@ -142,14 +142,13 @@ impl<P: Ports, C: Clock, R: Chance> Routes for Membership<P, C, R> {
     async fn handle(&self, call: Call, summary: &mut Summary) -> Answer {
         let Request { id, action } = match Request::parse(&call.body) {
             Ok(request) => request,
-            Err(refused) => return Answer::refuse(refused, summary),
+            Err(refused) => return Answer::refuse(&call.body, refused, summary),
         };
         match self.serve(&call, action, summary).await {
-            Err(reject) => Answer::refuse(Refused { id, reject }, summary),
+            Err(reject) => Answer::refuse(&call.body, Refused { id, reject }, summary),
             Ok(outcome) => {
                 summary.add(metric::REQUESTS_SERVED, 1);
                 match outcome {
-                    Outcome::Done(_) if id.is_none() => Answer::silent(),
                     Outcome::Done(done) => Answer::say(Reply::done(id, done).to_text()),
                     Outcome::System(system) => Answer::say(system_text(&system)),
                 }

@@ -1,25 +1,28 @@
-//! The outbox function (stream of the rooms table): a row that anyone wrote in their own transaction becomes a
-//! publication, in the same queue as everybody's.
+//! The outbox function (stream of the rooms table): a row that anyone wrote in their own transaction becomes a publication.
 //!
-//! Streams repeat and functions die: the same row is submitted again under the same id, and the dedupe row of the first
-//! time lets it be published once. A row that no try will help goes to the dead-letter queue with the reason, and the
-//! stream goes on.
+//! Rows are published in the order of the stream within each room. A row comes at least once; its id is that of its key, so it
+//! is published once. A row that can never be published becomes a dead letter with its reason, by this function itself, and
+//! counts as done: the rest of the stream does not wait for it.
 
 mod config;
 
+use std::collections::BTreeMap;
+
 use domain::Publisher;
 use domain::ports::{Clock, DeadLetter, DeadLetters, Error, Submissions};
-use futures::{StreamExt, stream};
+use futures::future::{join, join_all};
 use lambda_kit::deadline::Deadline;
 use lambda_kit::start::Records;
-use protocol::backend::{Reason, read_row};
-use protocol::stream::{Event, Image, Record};
+use protocol::backend::{Broadcast, Reason, read_row};
+use protocol::stream::{Event, Image, Record, to_text};
 use telemetry::{Summary, field, metric};
 
 pub use config::Config;
 
-/// Rows that are worked on at the same time. They have no order among each other.
-const AT_ONCE: usize = 10;
+/// Rows that are published at the same time. Those of one room take one call after the other.
+const ROWS_AT_ONCE: usize = 25;
+/// What is kept of the deadline for the rows in hand: a call to a queue may take 2 s.
+const RESERVE: std::time::Duration = std::time::Duration::from_millis(2_500);
 /// The sort key of a row of the outbox; the rooms table holds other items too.
 const SORT_KEY: &str = "OUTBOX";
 
@@ -30,16 +33,20 @@ pub struct Outbox<Q, C> {
     clock: C,
 }
 
-/// What became of a record.
+/// What became of a row.
 enum Outcome {
     /// That many publications are queued.
     Published(u64),
-    /// It is in the dead-letter queue.
+    /// It is a dead letter, or its key is in the log.
     Buried,
-    /// It is no new row.
-    Passed,
-    /// Not now: its sequence number.
-    Later(String),
+    /// It could not be published now.
+    Later,
+}
+
+/// A record that can be published, and its place in the batch.
+struct Row<'a> {
+    record: &'a Record,
+    broadcast: Broadcast,
 }
 
 impl<Q: Submissions + DeadLetters, C: Clock> Outbox<Q, C> {
@@ -49,54 +56,117 @@ impl<Q: Submissions + DeadLetters, C: Clock> Outbox<Q, C> {
         Self { queues, clock }
     }
 
-    async fn one(&self, record: Record) -> Outcome {
-        let Some(row) = new_row(&record) else { return Outcome::Passed };
-        let done = match read_row(row) {
-            Err(reason) => self.bury(&record, row, &reason).await.map(|()| Outcome::Buried),
-            Ok(broadcast) => {
-                let submissions = broadcast.submissions(&Publisher::outbox(), self.clock.now());
-                self.queues.submit_all(&submissions).await.map(|()| Outcome::Published(submissions.len() as u64))
+    /// Publishes records, those of one room in their order; the outcomes are in the order of the records.
+    async fn publish(&self, records: &[&Record]) -> Vec<Outcome> {
+        let (mut rows, mut bad) = (BTreeMap::new(), Vec::new());
+        for (at, record) in records.iter().enumerate() {
+            match read_row(image(record)) {
+                Ok(broadcast) => drop(rows.insert(at, Row { record, broadcast })),
+                Err(reason) => bad.push(async move { (at, self.bury(record, &reason).await) }),
             }
-        };
-        done.unwrap_or_else(|error| {
-            tracing::error!({ field::ERROR.0 } = %error, "a row of the outbox comes again");
-            Outcome::Later(record.sequence_number)
-        })
+        }
+        let (published, buried) = join(self.submit(&rows), join_all(bad)).await;
+        let mut outcomes: BTreeMap<usize, Outcome> = published.into_iter().chain(buried).collect();
+        (0..records.len()).map(|at| outcomes.remove(&at).unwrap_or(Outcome::Later)).collect()
     }
 
-    async fn bury(&self, record: &Record, row: &Image, reason: &Reason) -> Result<(), Error> {
-        tracing::error!({ field::ERROR.0 } = %reason, "a row of the outbox is a dead letter");
-        let letter = DeadLetter {
-            id: record.event_id.clone(),
-            source: "outbox".to_owned(),
-            group: None,
-            body: protocol::stream::to_text(row),
-            reason: reason.to_string(),
-            room: None,
-            missed: None,
-        };
-        self.queues.bury_letter(&letter).await
+    async fn submit(&self, rows: &BTreeMap<usize, Row<'_>>) -> Vec<(usize, Outcome)> {
+        let now = self.clock.now();
+        let (mut places, mut submissions) = (Vec::new(), Vec::new());
+        for (at, row) in rows {
+            for submission in row.broadcast.submissions(&Publisher::outbox(), now) {
+                places.push(*at);
+                submissions.push(submission);
+            }
+        }
+        let mut results: BTreeMap<usize, Vec<Error>> = BTreeMap::new();
+        for (at, result) in places.into_iter().zip(self.queues.submit_each(&submissions).await) {
+            results.entry(at).or_default().extend(result.err());
+        }
+        let concluded = results.into_iter().map(|(at, errors)| async move {
+            let row = &rows[&at];
+            (at, self.conclude(row, errors).await)
+        });
+        join_all(concluded).await
+    }
+
+    async fn conclude(&self, Row { record, broadcast }: &Row<'_>, mut errors: Vec<Error>) -> Outcome {
+        if let Some(at) = errors.iter().position(Error::is_transient) {
+            let error = errors.swap_remove(at);
+            tracing::error!({ field::ERROR.0 } = %error, "an outbox row could not be queued; its batch is read again from it on");
+            return Outcome::Later;
+        }
+        match errors.first() {
+            Some(error) => self.bury(record, &Reason::refused(error)).await,
+            None => Outcome::Published(broadcast.rooms.len() as u64),
+        }
+    }
+
+    /// Makes a row a dead letter: whole if the queue takes it, else by its key. A row whose letter is refused even so is named in
+    /// the log and passed over: it still stands in the table, and other rows do not wait for it.
+    async fn bury(&self, record: &Record, reason: &Reason) -> Outcome {
+        tracing::error!({ field::MESSAGE_ID.0 } = record.event_id, { field::ERROR.0 } = %reason, "an outbox row can never be published; it becomes a dead letter");
+        for body in [to_text(image(record)), to_text(&record.keys)] {
+            let letter = DeadLetter {
+                id: record.event_id.clone(),
+                source: "outbox".to_owned(),
+                group: None,
+                body,
+                reason: reason.to_string(),
+                room: None,
+                missed: None,
+            };
+            match self.queues.bury_letter(&letter).await {
+                Ok(()) => return Outcome::Buried,
+                Err(error) if error.is_transient() => {
+                    tracing::error!({ field::ERROR.0 } = %error, "the dead letter of an outbox row could not be queued; its batch is read again from it on");
+                    return Outcome::Later;
+                }
+                Err(error) => {
+                    tracing::error!({ field::ERROR.0 } = %error, "the dead letter of an outbox row was refused");
+                }
+            }
+        }
+        let key = to_text(&record.keys);
+        tracing::error!(
+            { field::OUTBOX_KEY.0 } = key,
+            "an outbox row is passed over without a dead letter; write it again once the reason is gone"
+        );
+        Outcome::Buried
     }
 }
 
-/// The row that a record is about, if it is a new one.
-fn new_row(record: &Record) -> Option<&Image> {
-    let is_row = record.event == Event::Insert && record.keys.get("sk")?.as_text() == Some(SORT_KEY);
-    record.new.as_ref().filter(|_| is_row)
+/// Whether a record is of a new row.
+fn is_new_row(record: &Record) -> bool {
+    let sort_key = record.keys.get("sk").and_then(|key| key.as_text());
+    record.event == Event::Insert && sort_key == Some(SORT_KEY) && record.new.is_some()
+}
+
+/// What a row holds, or at least its key.
+fn image(record: &Record) -> &Image {
+    record.new.as_ref().unwrap_or(&record.keys)
 }
 
 impl<Q: Submissions + DeadLetters, C: Clock> Records for Outbox<Q, C> {
-    async fn handle_records(&self, records: Vec<Record>, _: Deadline, summary: &mut Summary) -> Vec<String> {
-        let mut failed = Vec::new();
-        let mut outcomes = stream::iter(records).map(|record| self.one(record)).buffered(AT_ONCE);
-        while let Some(outcome) = outcomes.next().await {
-            match outcome {
-                Outcome::Published(count) => summary.add(metric::PUBLICATIONS_ACCEPTED, count),
-                Outcome::Buried => summary.add(metric::MESSAGES_POISONOUS, 1),
-                Outcome::Passed => {}
-                Outcome::Later(sequence_number) => failed.push(sequence_number),
+    async fn handle_records(&self, records: Vec<Record>, deadline: Deadline, summary: &mut Summary) -> Vec<String> {
+        let rows: Vec<&Record> = records.iter().filter(|record| is_new_row(record)).collect();
+        for rows in rows.chunks(ROWS_AT_ONCE) {
+            if deadline.left(self.clock.now(), RESERVE).is_zero() {
+                return vec![rows[0].sequence_number.clone()];
+            }
+            let mut first_failed = None;
+            for (record, outcome) in rows.iter().zip(self.publish(rows).await) {
+                match outcome {
+                    Outcome::Published(count) => summary.add(metric::PUBLICATIONS_ACCEPTED, count),
+                    Outcome::Buried => summary.add(metric::MESSAGES_POISONOUS, 1),
+                    Outcome::Later => first_failed = first_failed.or(Some(&record.sequence_number)),
+                }
+            }
+            // Everything from the first failure on comes again: later rows must not overtake it.
+            if let Some(sequence_number) = first_failed {
+                return vec![sequence_number.clone()];
             }
         }
-        failed
+        Vec::new()
     }
 }

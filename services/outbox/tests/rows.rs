@@ -97,6 +97,74 @@ async fn a_row_that_cannot_be_queued_now_comes_again() {
     assert_eq!(read_with(&world, plan, vec![good(1), good(2), good(3)]).await, ["2"]);
 }
 
+fn to(room: &str, number: u64) -> Value {
+    row(number, &number.to_string(), json!({ "room": { "S": room }, "data": { "N": number.to_string() } }))
+}
+
+fn queued(world: &World, room: &str) -> Vec<String> {
+    let bodies = world.queues.publications.bodies();
+    let of_room = bodies.iter().filter(|submission| submission.room.as_str() == room);
+    of_room.map(|submission| submission.items[0].id.to_string()).collect()
+}
+
+#[tokio::test]
+async fn rows_of_one_room_are_queued_in_the_order_of_the_stream() {
+    let world = World::new();
+    let rooms = ["a", "b", "c"];
+    read(&world, (0..90_u64).map(|n| to(rooms[n as usize % 3], n)).collect()).await;
+    for (first, room) in rooms.iter().enumerate() {
+        let expected: Vec<String> = (0..30).map(|n| (first + 3 * n).to_string()).collect();
+        assert_eq!(queued(&world, room), expected);
+    }
+}
+
+#[tokio::test]
+async fn what_fails_for_now_is_not_overtaken_by_later_rows_of_its_room() {
+    let world = World::new();
+    let plan = Plan::new().nth(Operation::Submit, 2, Fault::Before(How::Unavailable));
+    let batch: Vec<Value> = [("a", 1), ("a", 2), ("b", 3), ("a", 4)].map(|(room, n)| to(room, n)).into();
+    assert_eq!(read_with(&world, plan, batch.clone()).await, ["2"]);
+    assert_eq!((queued(&world, "a"), queued(&world, "b")), (vec!["1".to_owned()], vec!["3".to_owned()]));
+    read(&world, batch[1..].to_vec()).await;
+    assert_eq!(queued(&world, "a"), ["1", "2", "4"]);
+}
+
+#[tokio::test]
+async fn a_row_that_the_queue_refuses_is_a_dead_letter_at_once_and_those_behind_it_are_published() {
+    let world = World::new();
+    let plan = Plan::new().nth(Operation::Submit, 2, Fault::Before(How::Refused));
+    assert!(read_with(&world, plan, (1..=4).map(|n| to("a", n)).collect()).await.is_empty());
+    assert_eq!(queued(&world, "a"), ["1", "3", "4"]);
+    let dead = world.queues.dead.lock().unwrap().clone();
+    assert_eq!(dead.len(), 1);
+    assert!(dead[0].body.contains("OUTBOX#2") && dead[0].reason.contains("could not be queued"), "{dead:?}");
+}
+
+#[tokio::test]
+async fn a_row_whose_letter_is_refused_is_a_letter_of_its_key_or_passed_over() {
+    let poison = |number: u64| row(number, &number.to_string(), json!({ "data": { "S": "no room" } }));
+    let world = World::new();
+    let plan = Plan::new().nth(Operation::BuryLetter, 1, Fault::Before(How::Refused));
+    assert!(read_with(&world, plan, vec![poison(1), to("a", 2)]).await.is_empty());
+    let dead = world.queues.dead.lock().unwrap().clone();
+    assert_eq!(dead.len(), 1);
+    assert!(dead[0].body.contains("OUTBOX#1") && !dead[0].body.contains("no room"), "{dead:?}");
+    let plan = Plan::new().always(Operation::BuryLetter, Fault::Before(How::Refused));
+    assert!(read_with(&world, plan, vec![poison(3), to("a", 4)]).await.is_empty());
+    assert_eq!(queued(&world, "a"), ["2", "4"]);
+}
+
+#[tokio::test]
+async fn rows_that_the_deadline_leaves_no_time_for_come_again() {
+    let world = World::new();
+    let event: StreamEvent =
+        serde_json::from_value(json!({ "Records": (0..60).map(|n| to("a", n)).collect::<Vec<_>>() })).unwrap();
+    let outbox = Outbox::new(world.queues.clone(), world.clock.clone());
+    let over = Deadline::at(world.clock.now().plus(Duration::from_secs(1)));
+    assert_eq!(outbox.handle_records(event.records, over, &mut Summary::new("outbox")).await, ["0"]);
+    assert!(world.queues.publications.bodies().is_empty());
+}
+
 #[tokio::test]
 async fn other_items_and_other_changes_are_passed_over() {
     let world = World::new();

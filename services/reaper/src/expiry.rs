@@ -6,9 +6,12 @@ use domain::{Format, limits};
 use futures::{StreamExt, stream};
 use lambda_kit::Deadline;
 use protocol::server::{Return, System, system_text};
-use telemetry::{Summary, field, metric};
+use telemetry::field;
 
-use crate::{LOOKED_AT_AT_ONCE, RESERVE, Reaper, shards};
+use crate::{RESERVE, Reaper, shards};
+
+/// Connections that are closed at the same time.
+const CLOSED_AT_ONCE: usize = 16;
 
 impl<T, G, C> Reaper<T, G, C>
 where
@@ -16,21 +19,25 @@ where
     G: Gateway,
     C: Clock,
 {
-    pub(crate) async fn close_expired(&self, deadline: Deadline, summary: &mut Summary) -> PortResult<()> {
+    /// Closes connections whose token has expired; how many.
+    pub(crate) async fn close_expired(&self, deadline: Deadline) -> (u64, PortResult<()>) {
         let begun = self.clock.now();
-        let mut left = limits::EXPIRED_PER_RUN;
+        let (mut closed, mut left) = (0, limits::EXPIRED_PER_RUN);
         for shard in shards(begun) {
-            let expired = self.tables.expired(shard, begun, left).await?;
+            let expired = match self.tables.expired(shard, begun, left).await {
+                Ok(expired) => expired,
+                Err(error) => return (closed, Err(error)),
+            };
             left -= expired.len().min(left);
             let closings = stream::iter(expired).map(|lapsed| self.close_unless_late(lapsed, deadline));
-            let closed =
-                closings.buffer_unordered(LOOKED_AT_AT_ONCE).filter(|closed| std::future::ready(*closed)).count();
-            summary.add(metric::CONNECTIONS_EXPIRED, closed.await as u64);
+            let of_shard =
+                closings.buffer_unordered(CLOSED_AT_ONCE).filter(|closed| std::future::ready(*closed)).count();
+            closed += of_shard.await as u64;
             if left == 0 || deadline.left(self.clock.now(), RESERVE).is_zero() {
                 break;
             }
         }
-        Ok(())
+        (closed, Ok(()))
     }
 
     async fn close_unless_late(&self, lapsed: Lapsed, deadline: Deadline) -> bool {

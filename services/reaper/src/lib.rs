@@ -1,17 +1,21 @@
 //! The reaper function (each minute): finds connections that are silent by index, proves that they are gone, removes them;
 //! and closes those whose token has expired.
 //!
-//! Whatever a run has looked at leaves the front of the index, forgotten or proved alive: so the next run goes on where this
-//! one ended, however it ended, and two at the same time do the same thing twice.
+//! A run goes on until nothing is left or its time is nearly up. Whatever it has looked at leaves the front of the index, forgotten
+//! or proved alive: so the next run goes on where this one ended, however it ended, and two at the same time do the same
+//! thing twice.
 
 mod config;
 mod expiry;
 
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use domain::flow::forget;
 use domain::ports::{Clock, Connections, Expiries, Gateway, Memberships, Result as PortResult};
-use domain::{LIVENESS_SHARDS, Probe, Stale, Suspect, Timestamp, judge, limits};
+use domain::{LIVENESS_SHARDS, Pacer, Probe, Stale, Suspect, Timestamp, judge, limits};
+use futures::future::join;
 use futures::{StreamExt, stream};
 use lambda_kit::Deadline;
 use lambda_runtime::LambdaEvent;
@@ -20,8 +24,10 @@ use telemetry::{Summary, field, metric};
 
 pub use config::Config;
 
-/// Suspects looked at at the same time: probes draw on the same rate as posts.
-const LOOKED_AT_AT_ONCE: usize = 16;
+/// Suspects of one shard of the index that are looked at at the same time.
+const LOOKS_PER_SHARD: usize = 8;
+/// Suspects that one query asks for.
+const PAGE: usize = 200;
 /// What is kept of the deadline for those being looked at.
 const RESERVE: Duration = Duration::from_secs(5);
 
@@ -42,6 +48,28 @@ enum Verdict {
     Undecided,
 }
 
+/// How many suspects came to what.
+#[derive(Debug, Clone, Copy, Default)]
+struct Tally {
+    reaped: u64,
+    alive: u64,
+}
+
+impl Tally {
+    fn count(&mut self, verdict: Verdict) {
+        match verdict {
+            Verdict::Reaped => self.reaped += 1,
+            Verdict::Lives => self.alive += 1,
+            Verdict::Undecided => {}
+        }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.reaped += other.reaped;
+        self.alive += other.alive;
+    }
+}
+
 impl<T, G, C> Reaper<T, G, C>
 where
     T: Connections + Memberships + Expiries,
@@ -54,48 +82,90 @@ where
         Self { tables, gateway, clock, stale_after }
     }
 
-    /// One run: at most [`limits::EXPIRED_PER_RUN`] connections whose token has expired, and [`limits::REAPED_PER_RUN`] that are
-    /// silent, fewer if the deadline comes first.
+    /// One run: whatever is silent, and at most [`limits::EXPIRED_PER_RUN`] connections whose token has expired, as far as the
+    /// deadline allows.
     ///
     /// # Errors
     /// When an index cannot be read; the next run finds what this one did not.
     pub async fn run(&self, deadline: Deadline, summary: &mut Summary) -> PortResult<()> {
-        let expired = self.close_expired(deadline, summary).await;
-        self.reap_silent(deadline, summary).await.and(expired)
+        let ((closed, expired), (tally, silent)) = join(self.close_expired(deadline), self.reap_silent(deadline)).await;
+        summary.add(metric::CONNECTIONS_EXPIRED, closed);
+        summary.add(metric::CONNECTIONS_REAPED, tally.reaped);
+        summary.add(metric::CONNECTIONS_PROBED, tally.alive);
+        silent.and(expired)
     }
 
-    async fn reap_silent(&self, deadline: Deadline, summary: &mut Summary) -> PortResult<()> {
+    /// Works through all shards of the index side by side. One that cannot be read costs the others nothing.
+    async fn reap_silent(&self, deadline: Deadline) -> (Tally, PortResult<()>) {
         let begun = self.clock.now();
         let before = begun.minus(self.stale_after);
-        let mut left = limits::REAPED_PER_RUN;
-        for shard in shards(begun) {
-            let suspects = self.tables.silent(shard, before, left).await?;
-            left -= suspects.len().min(left);
-            self.look_at_all(suspects, deadline, summary).await;
-            if left == 0 || deadline.left(self.clock.now(), RESERVE).is_zero() {
+        let pacer = Mutex::new(Pacer::new(LOOKS_PER_SHARD, limits::REAPER_RATE));
+        let shards = stream::iter(shards(begun)).map(|shard| self.reap_shard(shard, before, deadline, &pacer));
+        let mut shards = shards.buffer_unordered(usize::from(LIVENESS_SHARDS));
+        let (mut tally, mut outcome) = (Tally::default(), Ok(()));
+        while let Some((of_shard, read)) = shards.next().await {
+            tally.add(of_shard);
+            outcome = outcome.and(read);
+        }
+        (tally, outcome)
+    }
+
+    /// Works through one shard page by page, until it holds nothing that this run has not looked at, or time is up. What was
+    /// looked at leaves the front of the index; as long as it is still shown there, the next page reaches further.
+    async fn reap_shard(
+        &self,
+        shard: u16,
+        before: Timestamp,
+        deadline: Deadline,
+        pacer: &Mutex<Pacer>,
+    ) -> (Tally, PortResult<()>) {
+        let (mut tally, mut seen, mut shown_again) = (Tally::default(), HashSet::new(), 0);
+        while !deadline.left(self.clock.now(), RESERVE).is_zero() {
+            let limit = PAGE + shown_again;
+            let page = match self.tables.silent(shard, before, limit).await {
+                Ok(page) => page,
+                Err(error) => return (tally, Err(error)),
+            };
+            let is_last = page.len() < limit;
+            shown_again = page.len();
+            let new: Vec<Suspect> =
+                page.into_iter().filter(|suspect| seen.insert(suspect.connection.clone())).collect();
+            shown_again -= new.len();
+            tally.add(self.look_at_all(new, deadline, pacer).await);
+            if is_last {
                 break;
             }
         }
-        Ok(())
+        (tally, Ok(()))
     }
 
-    async fn look_at_all(&self, suspects: Vec<Suspect>, deadline: Deadline, summary: &mut Summary) {
+    async fn look_at_all(&self, suspects: Vec<Suspect>, deadline: Deadline, pacer: &Mutex<Pacer>) -> Tally {
         let looks = stream::iter(suspects).map(|suspect| async move {
+            self.wait_for_turn(pacer).await;
             if deadline.left(self.clock.now(), RESERVE).is_zero() {
                 return Verdict::Undecided;
             }
             self.look_at(&suspect).await.unwrap_or_else(|error| {
-                tracing::warn!({ field::CONNECTION_ID.0 } = %suspect.connection, { field::ERROR.0 } = %error, "undecided");
+                tracing::warn!(
+                    { field::CONNECTION_ID.0 } = %suspect.connection,
+                    { field::ERROR.0 } = %error,
+                    "a silent connection could not be looked at; the next run does"
+                );
                 Verdict::Undecided
             })
         });
-        let mut looks = looks.buffer_unordered(LOOKED_AT_AT_ONCE);
+        let mut looks = looks.buffer_unordered(LOOKS_PER_SHARD);
+        let mut tally = Tally::default();
         while let Some(verdict) = looks.next().await {
-            match verdict {
-                Verdict::Reaped => summary.add(metric::CONNECTIONS_REAPED, 1),
-                Verdict::Lives => summary.add(metric::CONNECTIONS_PROBED, 1),
-                Verdict::Undecided => {}
-            }
+            tally.count(verdict);
+        }
+        tally
+    }
+
+    async fn wait_for_turn(&self, pacer: &Mutex<Pacer>) {
+        let pause = pacer.lock().unwrap_or_else(PoisonError::into_inner).turn(self.clock.now());
+        if let Some(pause) = pause {
+            self.clock.sleep(pause).await;
         }
     }
 

@@ -9,6 +9,7 @@ use lambda_kit::Deadline;
 use reaper::Reaper;
 use telemetry::{Summary, metric};
 use testkit::World;
+use testkit::faults::{Fault, Faulty, How, Operation, Plan};
 
 async fn run(world: &World) -> Summary {
     let reaper = Reaper::new(world.store.clone(), world.gateway.clone(), world.clock.clone(), limits::STALE);
@@ -64,15 +65,47 @@ async fn a_throttled_probe_decides_nothing() {
 }
 
 #[tokio::test]
-async fn a_run_handles_500_and_the_next_ones_the_rest() {
+async fn a_run_clears_ten_thousand_ghosts_as_its_time_allows_and_the_next_one_the_rest() {
     let world = World::new();
-    for n in 0..1_100 {
+    for n in 0..12_000 {
         world.connect(&format!("c{n}"), "ada").await;
     }
     world.clock.advance(limits::STALE + Duration::from_secs(1));
-    let mut runs = Vec::new();
-    for _ in 0..3 {
-        runs.push(run(&world).await.counted(metric::CONNECTIONS_REAPED));
+    assert_eq!(run(&world).await.counted(metric::CONNECTIONS_REAPED), 12_000, "500 a second for 45 s are enough");
+    assert_eq!(run(&world).await.counted(metric::CONNECTIONS_REAPED), 0);
+}
+
+#[tokio::test]
+async fn a_run_ends_before_its_deadline_and_the_next_one_goes_on() {
+    let world = World::new();
+    for n in 0..3_000 {
+        world.connect(&format!("c{n}"), "ada").await;
     }
-    assert_eq!(runs, [500, 500, 100]);
+    world.clock.advance(limits::STALE + Duration::from_secs(1));
+    let reaper = Reaper::new(world.store.clone(), world.gateway.clone(), world.clock.clone(), limits::STALE);
+    let mut summary = Summary::new("reaper");
+    let begun = world.clock.now();
+    reaper.run(Deadline::at(begun.plus(Duration::from_secs(8))), &mut summary).await.unwrap();
+    let first = summary.counted(metric::CONNECTIONS_REAPED);
+    assert!((1_000..3_000).contains(&first), "{first} in 3 s");
+    assert!(world.clock.now().since(begun) < Duration::from_secs(8));
+    assert_eq!(first + run(&world).await.counted(metric::CONNECTIONS_REAPED), 3_000);
+}
+
+#[tokio::test]
+async fn a_shard_that_cannot_be_read_costs_the_others_nothing() {
+    let world = World::new();
+    for n in 0..200 {
+        world.connect(&format!("c{n}"), "ada").await;
+    }
+    world.clock.advance(limits::STALE + Duration::from_secs(1));
+    let plan = Plan::new().nth(Operation::Silent, 1, Fault::Before(How::Unavailable));
+    let tables = Faulty::new(world.store.clone(), plan);
+    let reaper = Reaper::new(tables, world.gateway.clone(), world.clock.clone(), limits::STALE);
+    let mut summary = Summary::new("reaper");
+    let deadline = Deadline::at(world.clock.now().plus(Duration::from_secs(50)));
+    assert!(reaper.run(deadline, &mut summary).await.is_err());
+    let first = summary.counted(metric::CONNECTIONS_REAPED);
+    assert!((100..200).contains(&first), "{first}");
+    assert_eq!(first + run(&world).await.counted(metric::CONNECTIONS_REAPED), 200);
 }

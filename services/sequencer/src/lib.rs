@@ -65,6 +65,9 @@ struct Tally {
     jobs: u64,
     dead: u64,
     slowest_ms: u64,
+    /// The ids that got positions, and which those are.
+    ids: Vec<String>,
+    ranges: Vec<String>,
 }
 
 impl Tally {
@@ -77,6 +80,8 @@ impl Tally {
             jobs: self.jobs + other.jobs,
             dead: self.dead + other.dead,
             slowest_ms: self.slowest_ms.max(other.slowest_ms),
+            ids: [self.ids, other.ids].concat(),
+            ranges: [self.ranges, other.ranges].concat(),
         }
     }
 }
@@ -309,6 +314,9 @@ where
             }
             head = append.head_after();
             tally.sequenced += append.publications.len() as u64;
+            tally.ids.extend(append.publications.iter().map(|(publication, _)| publication.id.to_string()));
+            let first = append.publications.first().map_or(head.sequence, |(first, _)| first.position.sequence);
+            tally.ranges.push(format!("{} {}.{}-{}", append.room, head.epoch, first, head.sequence));
             let took = |publication: &domain::Publication| publication.sequenced_at.since(publication.accepted_at);
             let slowest = append.publications.iter().map(|(publication, _)| took(publication)).max();
             tally.slowest_ms = tally.slowest_ms.max(slowest.unwrap_or_default().as_millis() as u64);
@@ -340,6 +348,8 @@ where
         summary.add(metric::TRANSACTIONS_CONFLICTED, tally.conflicts);
         summary.add(metric::JOBS_QUEUED, tally.jobs);
         summary.most(metric::SEQUENCING_TOOK_MS, tally.slowest_ms);
+        tally.ids.into_iter().for_each(|id| summary.list(field::PUBLICATION_ID, id));
+        tally.ranges.into_iter().for_each(|range| summary.list(field::PUBLICATION_RANGE, range));
         failed
     }
 }

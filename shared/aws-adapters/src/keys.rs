@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use domain::{ConnectionId, DedupeKey, Epoch, Position, RoomId, Sequence, Shard};
+use domain::{ConnectionId, DedupeKey, Epoch, Position, RoomId, Sequence, Shard, UserId};
 
 use crate::attributes::{Item, ItemBuilder, Read, Unreadable, s};
 
@@ -36,6 +36,7 @@ const HEAD: &str = "HEAD";
 const PRESENCE: &str = "PRESENCE";
 const DELIVERED: &str = "DELIVERED";
 const DEDUPE: &str = "DEDUPE";
+const USER: &str = "USER";
 
 /// `CONN#<id>`.
 pub(crate) fn connection_pk(connection: &ConnectionId) -> String {
@@ -140,6 +141,16 @@ pub(crate) fn parse_log_sk(item: &Item) -> Result<(Epoch, Sequence), Unreadable>
 /// Key of a dedupe row.
 pub(crate) fn dedupe(key_: &DedupeKey) -> Item {
     key(format!("{DEDUPE}#{}#{}#{}", key_.room, key_.publisher, key_.id), DEDUPE)
+}
+
+/// `USER#<user>`: the entries of a user's connections, in the rooms table.
+pub(crate) fn directory_pk(user: &UserId) -> String {
+    format!("{USER}#{user}")
+}
+
+/// Key of the entry of a user's connection.
+pub(crate) fn directory(user: &UserId, connection: &ConnectionId) -> Item {
+    key(directory_pk(user), connection_pk(connection))
 }
 
 /// Where a query of `by_room` goes on after this connection.

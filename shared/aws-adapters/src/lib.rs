@@ -10,6 +10,7 @@ mod changes;
 mod charges;
 mod conflicts;
 mod connections;
+mod directory;
 mod errors;
 mod gateway;
 mod items;

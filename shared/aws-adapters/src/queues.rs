@@ -4,10 +4,11 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
-use domain::ports::{Checks, DeadLetter, DeadLetters, Jobs, Receipt, Result, Retries, Submissions};
-use domain::{Check, Job, Line, Range, Submission};
-use futures::{StreamExt, TryStreamExt, stream};
+use aws_sdk_sqs::operation::send_message_batch::SendMessageBatchOutput;
+use aws_sdk_sqs::types::{BatchResultErrorEntry, MessageAttributeValue, SendMessageBatchRequestEntry};
+use domain::ports::{Checks, DeadLetter, DeadLetters, Error, Jobs, Receipt, Result, Retries, Submissions};
+use domain::{Check, Job, Line, Range, Submission, is_portable, portable_json};
+use futures::{StreamExt, stream};
 
 use crate::account::{Account, one_retry, service_config, time_limits};
 use crate::errors::{translate, undone, unreadable};
@@ -32,7 +33,7 @@ const REASON_LETTERS: usize = 1_000;
 /// How the name of a FIFO queue ends.
 const FIFO: &str = ".fifo";
 const DISPATCH: &str = "SQS SendMessageBatch (jobs)";
-const SUBMIT_ALL: &str = "SQS SendMessageBatch (publications)";
+const SUBMIT_EACH: &str = "SQS SendMessageBatch (publications)";
 
 /// The queues a function knows; those it does not are left empty.
 #[derive(Debug, Clone)]
@@ -119,38 +120,87 @@ impl Queues {
         }
     }
 
-    async fn send_all(&self, operation: &'static str, url: &str, entries: &[Entry]) -> Result<()> {
+    /// Sends messages, those of one group in their order. The results are in the order of the messages.
+    async fn send_each(&self, operation: &'static str, url: &str, entries: &[Entry]) -> Vec<Result<()>> {
+        let mut results: Vec<Option<Result<()>>> = entries.iter().map(|_| None).collect();
+        let mut held_back: HashSet<&str> = HashSet::new();
         for round in one_per_group(entries) {
-            let sends = stream::iter(calls(round, operation)?).map(|call| self.send(operation, url, call));
-            sends.buffer_unordered(BATCHES_IN_FLIGHT).try_collect::<()>().await?;
+            let (waits, goes): (Vec<usize>, Vec<usize>) =
+                round.into_iter().partition(|at| held_back.contains(entries[*at].group.as_str()));
+            for at in waits {
+                results[at] = Some(Err(Error::held_back(operation)));
+            }
+            let sends = stream::iter(calls(entries, goes)).map(|call| self.send_batch(operation, url, entries, call));
+            let mut sends = sends.buffer_unordered(BATCHES_IN_FLIGHT);
+            while let Some(sent) = sends.next().await {
+                for (at, result) in sent {
+                    if result.as_ref().is_err_and(Error::is_transient) {
+                        held_back.insert(&entries[at].group);
+                    }
+                    results[at] = Some(result);
+                }
+            }
         }
-        Ok(())
+        results.into_iter().map(|result| result.unwrap_or_else(|| Err(Error::held_back(operation)))).collect()
     }
 
-    async fn send(
+    /// Sends one batch until each entry was taken or refused: a call that succeeds may hold entries that failed.
+    async fn send_batch(
         &self,
         operation: &'static str,
         url: &str,
-        mut entries: Vec<SendMessageBatchRequestEntry>,
-    ) -> Result<()> {
+        entries: &[Entry],
+        mut waiting: Vec<usize>,
+    ) -> Vec<(usize, Result<()>)> {
+        let mut results = Vec::with_capacity(waiting.len());
         let mut problem = String::new();
         for _ in 0..ROUNDS_PER_BATCH {
-            let call = self.client.send_message_batch().queue_url(url).set_entries(Some(entries.clone()));
-            let answer = call.send().await.map_err(|error| translate(operation, &error))?;
-            if let Some(failed) = answer.failed().iter().find(|failed| failed.sender_fault()) {
-                return Err(unreadable(
-                    operation,
-                    format_args!("{}: {}", failed.code(), failed.message().unwrap_or_default()),
-                ));
-            }
-            let done: HashSet<&str> = answer.successful().iter().map(|entry| entry.id()).collect();
-            entries.retain(|entry| !done.contains(entry.id()));
-            if entries.is_empty() {
-                return Ok(());
+            let answer = match self.send_once(operation, url, entries, &waiting).await {
+                Ok(answer) => answer,
+                Err(error) => {
+                    results.extend(waiting.into_iter().map(|at| (at, Err(error.again()))));
+                    return results;
+                }
+            };
+            let taken: HashSet<&str> = answer.successful().iter().map(|entry| entry.id()).collect();
+            let refused: HashMap<&str, &BatchResultErrorEntry> = answer
+                .failed()
+                .iter()
+                .filter(|failed| failed.sender_fault())
+                .map(|failed| (failed.id(), failed))
+                .collect();
+            waiting.retain(|at| {
+                let id = at.to_string();
+                match (taken.contains(id.as_str()), refused.get(id.as_str())) {
+                    (true, _) => results.push((*at, Ok(()))),
+                    (false, Some(failed)) => {
+                        let why = format_args!("{}: {}", failed.code(), failed.message().unwrap_or_default());
+                        results.push((*at, Err(unreadable(operation, why))));
+                    }
+                    (false, None) => return true,
+                }
+                false
+            });
+            if waiting.is_empty() {
+                return results;
             }
             problem = answer.failed().first().map(|failed| failed.code().to_owned()).unwrap_or_default();
         }
-        Err(undone(operation, format_args!("{} entries were not taken: {problem}", entries.len())))
+        let not_taken = |at| (at, Err(undone(operation, format_args!("the entry was not taken: {problem}"))));
+        results.extend(waiting.into_iter().map(not_taken));
+        results
+    }
+
+    async fn send_once(
+        &self,
+        operation: &'static str,
+        url: &str,
+        entries: &[Entry],
+        waiting: &[usize],
+    ) -> Result<SendMessageBatchOutput> {
+        let requests = waiting.iter().map(|at| entries[*at].request(*at, operation)).collect::<Result<Vec<_>>>()?;
+        let call = self.client.send_message_batch().queue_url(url).set_entries(Some(requests));
+        call.send().await.map_err(|error| translate(operation, &error))
     }
 }
 
@@ -168,9 +218,11 @@ impl Submissions for Queues {
         call.send().await.map(drop).map_err(|error| translate(OPERATION, &error))
     }
 
-    async fn submit_all(&self, submissions: &[Submission]) -> Result<()> {
-        let parts: Vec<Entry> = submissions.iter().map(Entry::of_submission).collect::<Result<_>>()?;
-        self.send_all(SUBMIT_ALL, &self.publications, &parts).await
+    async fn submit_each(&self, submissions: &[Submission]) -> Vec<Result<()>> {
+        match submissions.iter().map(Entry::of_submission).collect::<Result<Vec<Entry>>>() {
+            Ok(entries) => self.send_each(SUBMIT_EACH, &self.publications, &entries).await,
+            Err(error) => submissions.iter().map(|_| Err(error.again())).collect(),
+        }
     }
 }
 
@@ -184,7 +236,7 @@ impl DeadLetters for Queues {
         let url = self.dead(&letter.source).ok_or_else(|| {
             unreadable(OPERATION, format_args!("there is no queue for dead letters of {:?}", letter.source))
         })?;
-        let mut call = self.client.send_message().queue_url(url).message_body(&letter.body);
+        let mut call = self.client.send_message().queue_url(url).message_body(portable_json(&letter.body));
         for (name, value) in described(letter) {
             call = call.message_attributes(name, text(&value)?);
         }
@@ -214,7 +266,8 @@ impl Jobs for Queues {
     async fn dispatch(&self, jobs: &[Job]) -> Result<()> {
         for line in [Line::Narrow, Line::Wide] {
             let parts = jobs.iter().filter(|job| job.line == line).map(Entry::of_job);
-            self.send_all(DISPATCH, self.line(line), &parts.collect::<Result<Vec<_>>>()?).await?;
+            let sent = self.send_each(DISPATCH, self.line(line), &parts.collect::<Result<Vec<_>>>()?).await;
+            sent.into_iter().collect::<Result<()>>()?;
         }
         Ok(())
     }
@@ -260,7 +313,7 @@ impl Entry {
     }
 
     fn of_submission(submission: &Submission) -> Result<Self> {
-        let body = protocol::queue::encode(submission).map_err(|error| unreadable(SUBMIT_ALL, error))?;
+        let body = protocol::queue::encode(submission).map_err(|error| unreadable(SUBMIT_EACH, error))?;
         Ok(Self { group: submission.group(), deduplication_id: submission.deduplication_id(), body })
     }
 
@@ -276,40 +329,40 @@ impl Entry {
 
 /// Splits messages into rounds, one after the other, with no group twice in a round: inside a round calls may overtake
 /// each other and entries may fail, and no message overtakes another one of its group.
-fn one_per_group(entries: &[Entry]) -> Vec<Vec<&Entry>> {
-    let mut rounds: Vec<Vec<&Entry>> = Vec::new();
+fn one_per_group(entries: &[Entry]) -> Vec<Vec<usize>> {
+    let mut rounds: Vec<Vec<usize>> = Vec::new();
     let mut sent: HashMap<&str, usize> = HashMap::new();
-    for entry in entries {
+    for (at, entry) in entries.iter().enumerate() {
         let round = sent.entry(&entry.group).or_default();
         if rounds.len() == *round {
             rounds.push(Vec::new());
         }
-        rounds[*round].push(entry);
+        rounds[*round].push(at);
         *round += 1;
     }
     rounds
 }
 
 /// Batches of at most ten messages and at most as many bytes as one call takes.
-fn calls(round: Vec<&Entry>, operation: &'static str) -> Result<Vec<Vec<SendMessageBatchRequestEntry>>> {
-    let (mut calls, mut bytes): (Vec<Vec<SendMessageBatchRequestEntry>>, usize) = (Vec::new(), 0);
-    for entry in round {
-        let full = calls
-            .last()
-            .is_none_or(|call| call.len() == ENTRIES_PER_BATCH || bytes + entry.body.len() > BYTES_PER_BATCH);
+fn calls(entries: &[Entry], round: Vec<usize>) -> Vec<Vec<usize>> {
+    let (mut calls, mut bytes): (Vec<Vec<usize>>, usize) = (Vec::new(), 0);
+    for at in round {
+        let more = entries[at].body.len();
+        let full = calls.last().is_none_or(|call| call.len() == ENTRIES_PER_BATCH || bytes + more > BYTES_PER_BATCH);
         if full {
             calls.push(Vec::new());
             bytes = 0;
         }
-        bytes += entry.body.len();
+        bytes += more;
         if let Some(call) = calls.last_mut() {
-            call.push(entry.request(call.len(), operation)?);
+            call.push(at);
         }
     }
-    Ok(calls)
+    calls
 }
 
-/// What may stand in a message attribute: no control characters, and not too much.
+/// What may stand in a message attribute: no control characters, nothing that queues refuse, and not too much.
 fn printable(text: &str) -> String {
-    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).take(REASON_LETTERS).collect()
+    let shown = |letter: char| if letter.is_control() || !is_portable(letter) { ' ' } else { letter };
+    text.chars().map(shown).take(REASON_LETTERS).collect()
 }

@@ -1,4 +1,4 @@
-//! A publication's payload: JSON text that every client can parse, kept as it came.
+//! A publication's payload: JSON text that every client can parse and every queue accepts, otherwise kept as it came.
 
 use std::sync::Arc;
 
@@ -6,19 +6,21 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use crate::limits;
+use crate::portable::portable_json;
 use crate::reject::{Code, Reject};
 
-/// JSON text of at most 24 KiB, at most 128 levels deep, without lone surrogates or numbers beyond a double.
+/// JSON text of at most 24 KiB, at most 128 levels deep, without lone surrogates or numbers beyond a double. Characters
+/// that queues do not accept (U+FFFE, U+FFFF) are in it as `\ufffe` and `\uffff`, and count as that.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Data(Arc<str>);
 
 impl Data {
-    /// Checks JSON text and keeps it byte for byte.
+    /// Checks JSON text and keeps it byte for byte, but for characters that no queue accepts: those are escaped.
     ///
     /// # Errors
     /// `too_large` over 24 KiB; `invalid_field` when some JSON parser would choke on it.
     pub fn parse(json: &str) -> Result<Self, Reject> {
-        let json = json.trim_ascii();
+        let json = &*portable_json(json.trim_ascii());
         if json.len() > limits::DATA_BYTES {
             let message = format!("data is {} bytes of JSON; at most {} are allowed", json.len(), limits::DATA_BYTES);
             return Err(Reject::new(Code::TooLarge, message).of("data"));
@@ -65,6 +67,16 @@ mod tests {
     fn data_is_kept_byte_for_byte() {
         let json = r#"{"n":1.10,"big":12345678901234567890,"s":"\u00e9"}"#;
         assert_eq!(serde_json::to_string(&Data::parse(json).unwrap()).unwrap(), json);
+    }
+
+    #[test]
+    fn a_character_that_no_queue_accepts_is_kept_by_its_value_and_counted_as_it_is_kept() {
+        let data = Data::parse("{\"\u{ffff}\":\"x\u{fffe}\"}").unwrap();
+        assert_eq!(data.as_json(), r#"{"\uffff":"x\ufffe"}"#);
+        assert_eq!(Data::text("\u{ffff}").unwrap().as_json(), r#"{"text":"\uffff"}"#);
+        let most = limits::DATA_BYTES / 6;
+        assert_eq!(Data::parse(&format!("\"{}\"", "\u{ffff}".repeat(most))).unwrap_err().code, Code::TooLarge);
+        assert!(Data::parse(&format!("\"{}\"", "\u{ffff}".repeat(most - 1))).is_ok());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! gone, a condition that did not hold) is an outcome and not an error.
 
 mod charges;
+mod directory;
 mod presence;
 mod renewals;
 
@@ -23,6 +24,7 @@ use crate::timestamp::Timestamp;
 use crate::{Endpoint, Job, Range};
 
 pub use charges::{Charged, Charges};
+pub use directory::Directory;
 pub use presence::{Activities, Checks, Occupant, Presences, Rosters, Written};
 pub use renewals::{Expiries, Lapsed, Renewals, Standing};
 
@@ -58,6 +60,24 @@ impl Error {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         !matches!(self, Self::Refused { .. })
+    }
+
+    /// The same error once more: one call that fails is the failure of everything that it carried.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        match self {
+            Self::Throttled { operation } => Self::Throttled { operation },
+            Self::Unavailable { operation, source } => {
+                Self::Unavailable { operation, source: source.to_string().into() }
+            }
+            Self::Refused { operation, source } => Self::Refused { operation, source: source.to_string().into() },
+        }
+    }
+
+    /// The error of something that was not tried, because what has to come before it failed for now.
+    #[must_use]
+    pub fn held_back(operation: &'static str) -> Self {
+        Self::Unavailable { operation, source: "an earlier one of the same group failed".into() }
     }
 }
 
@@ -236,13 +256,25 @@ pub trait Rooms: Send + Sync {
 pub trait Submissions: Send + Sync {
     /// Queues a submission durably: from here on it is accepted.
     fn submit(&self, submission: &Submission) -> impl Future<Output = Result<()>> + Send;
-    /// Queues all of these durably; an error means that some may not be.
-    fn submit_all(&self, submissions: &[Submission]) -> impl Future<Output = Result<()>> + Send {
+    /// Queues each of these durably, those of one room in their order; the results are in the order of the submissions. Once one
+    /// of a room fails for now, the later ones of that room are not sent and fail for now as well. One that is refused
+    /// holds back no other.
+    fn submit_each(&self, submissions: &[Submission]) -> impl Future<Output = Vec<Result<()>>> + Send {
         async move {
+            let mut held_back: HashSet<&RoomId> = HashSet::new();
+            let mut results = Vec::with_capacity(submissions.len());
             for submission in submissions {
-                self.submit(submission).await?;
+                if held_back.contains(&submission.room) {
+                    results.push(Err(Error::held_back("submit")));
+                    continue;
+                }
+                let result = self.submit(submission).await;
+                if result.as_ref().is_err_and(Error::is_transient) {
+                    held_back.insert(&submission.room);
+                }
+                results.push(result);
             }
-            Ok(())
+            results
         }
     }
 }

@@ -137,7 +137,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Done, nothing to say.
+    /// Done, nothing to say: for routes that do not respond. On one that does, the client would be sent an empty frame.
     #[must_use]
     pub fn silent() -> Self {
         Self::status(200)
@@ -149,15 +149,15 @@ impl Answer {
         Self { status, body: None, subprotocol: None }
     }
 
-    /// Refuse, and count it.
+    /// Refuse a request of this text, and count it.
     #[must_use]
-    pub fn refuse(refused: Refused, summary: &mut Summary) -> Self {
+    pub fn refuse(text: &str, refused: Refused, summary: &mut Summary) -> Self {
         summary.set(telemetry::field::OUTCOME, refused.reject.code.as_str());
         if let Some(field) = &refused.reject.field {
             summary.set(telemetry::field::REJECT_FIELD, field.clone());
         }
         summary.add(telemetry::metric::REQUESTS_REJECTED, 1);
-        Self::say(Reply::from(refused).to_text())
+        Self::say(Reply::refusal_of(text, refused).to_text())
     }
 
     /// Say this to the client.

@@ -2,7 +2,10 @@
 //! that stands on the dead letter.
 
 mod event;
+mod kind;
 mod row;
+
+use serde::de::IgnoredAny;
 
 use domain::{ConnectionId, Data, Item, PublicationId, Publisher, RoomId, Submission, Timestamp, UserId, limits};
 
@@ -67,6 +70,11 @@ impl Reason {
         Self(text.into())
     }
 
+    /// A queue refused what it would become, which another try will not change.
+    pub fn refused(error: &impl std::fmt::Display) -> Self {
+        Self(format!("it could not be queued for publication: {error}"))
+    }
+
     /// Anything else that no try will help.
     pub fn other(text: impl Into<String>) -> Self {
         Self(text.into())
@@ -119,5 +127,11 @@ fn publication_id(id: &str) -> Result<PublicationId, Reason> {
 }
 
 fn data(json: &str) -> Result<Data, Reason> {
-    Data::parse(json).map_err(|reject| Reason::new(reject.message))
+    Data::parse(json).map_err(|reject| {
+        let is_json = serde_json::from_str::<IgnoredAny>(json).is_ok();
+        match kind::name_of(json).filter(|_| !is_json) {
+            Some(name) => Reason::new(format!("the data is no JSON: {name}")),
+            None => Reason::new(reject.message),
+        }
+    })
 }

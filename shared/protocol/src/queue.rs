@@ -1,5 +1,8 @@
 //! What the queues carry, function to function: JSON with a version, so that two deployments can overlap.
 
+use std::borrow::Cow;
+
+use domain::portable_json;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -29,17 +32,21 @@ struct Stamp {
     v: u32,
 }
 
-/// The body of a message.
+/// The body of a message: every character in it is one that queues and topics accept.
 ///
 /// # Errors
 /// When the message cannot be written as JSON.
 pub fn encode<T: Serialize>(message: &T) -> Result<String, serde_json::Error> {
     // Not flattened through a map: payloads are raw JSON and would be re-parsed.
     let body = serde_json::to_string(message)?;
-    match body.strip_prefix('{') {
-        Some("}") | None => serde_json::to_string(&Envelope { v: VERSION, message }),
-        Some(rest) => Ok(format!("{{\"v\":{VERSION},{rest}")),
-    }
+    let body = match body.strip_prefix('{') {
+        Some("}") | None => serde_json::to_string(&Envelope { v: VERSION, message })?,
+        Some(rest) => format!("{{\"v\":{VERSION},{rest}"),
+    };
+    Ok(match portable_json(&body) {
+        Cow::Borrowed(_) => body,
+        Cow::Owned(escaped) => escaped,
+    })
 }
 
 /// The message of a body.
@@ -52,4 +59,50 @@ pub fn decode<T: DeserializeOwned>(body: &str) -> Result<T, Poison> {
         return Err(Poison::Version(v));
     }
     Ok(serde_json::from_str(body)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{Data, Ephemeral, Item, PublicationId, Publisher, RoomId, Submission, Timestamp, UserId, is_portable};
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn submission(data: &[Value], request: &str) -> Submission {
+        let user = UserId::parse("ada").unwrap();
+        let item = |data: &Value| Item {
+            id: PublicationId::parse("p").unwrap(),
+            data: Data::parse(&data.to_string()).unwrap(),
+        };
+        Submission {
+            room: RoomId::parse("lobby").unwrap(),
+            publisher: Publisher::user(&user),
+            by: user,
+            sender: None,
+            echo: true,
+            accepted_at: Timestamp::from_ms(1),
+            items: data.iter().map(item).collect(),
+            ephemeral: Some(Ephemeral { key: None, request: request.to_owned() }),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_message_says_a_queue_accepts_it_and_it_is_read_with_the_same_value(
+            key in any::<String>(),
+            text in any::<String>(),
+            hard in "[\u{fffe}\u{ffff}\u{0}\u{1f}\u{7f}\\\\\"a]{0,12}",
+        ) {
+            let values = [json!({ key.as_str(): [text, hard.as_str()] }), json!(hard)];
+            let said = submission(&values, &hard);
+            let body = encode(&said).unwrap();
+            prop_assert!(body.chars().all(is_portable), "{body:?}");
+            let read: Submission = decode(&body).unwrap();
+            prop_assert_eq!(&read, &said);
+            for (item, value) in read.items.iter().zip(&values) {
+                prop_assert_eq!(&serde_json::from_str::<Value>(item.data.as_json()).unwrap(), value);
+            }
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! Replies: one per request that has an id, and one per refusal.
+//! Replies: one per request.
 
 use std::collections::BTreeMap;
 
@@ -8,12 +8,12 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use crate::block::Block;
-use crate::request::{Refused, RequestId};
+use crate::request::{Refused, RequestId, beginning_of};
 
 /// The answer to one request, as the server writes it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Reply {
-    /// The request's; null if it had none that could be read.
+    /// The request's; null if it had none, or none that could be read.
     pub id: Option<RequestId>,
     /// What became of it.
     #[serde(flatten)]
@@ -58,6 +58,9 @@ pub enum Done {
 pub struct Accepted {
     /// In the order they were sent in.
     pub accepted: Vec<PublicationId>,
+    /// Those of them that the publisher had used before in this room: nothing is published under them now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repeated: Vec<PublicationId>,
 }
 
 /// What a sync did, room by room; a refused one does not fail the others.
@@ -195,6 +198,9 @@ pub struct Failure {
     /// The field at fault.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
+    /// The beginning of what was refused, where the request had no id: see [`crate::request::beginning_of`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<String>,
 }
 
 /// A code as a client reads it. A server that came later may know more of them: then `retry` says all that matters.
@@ -274,13 +280,7 @@ impl<'de> Deserialize<'de> for Answer {
 impl From<Reject> for Failure {
     fn from(reject: Reject) -> Self {
         let Reject { code, message, field, after_ms } = reject;
-        Self { code: code.into(), retry: code.retry(), after_ms, message, field }
-    }
-}
-
-impl From<Refused> for Reply {
-    fn from(refused: Refused) -> Self {
-        Self::refusal(refused.id, refused.reject)
+        Self { code: code.into(), retry: code.retry(), after_ms, message, field, about: None }
     }
 }
 
@@ -295,6 +295,13 @@ impl Reply {
     #[must_use]
     pub fn refusal(id: Option<RequestId>, reject: Reject) -> Self {
         Self { id, outcome: Outcome::Err(reject.into()) }
+    }
+
+    /// The request of this text was refused. Without an id the refusal says how the request began.
+    #[must_use]
+    pub fn refusal_of(text: &str, Refused { id, reject }: Refused) -> Self {
+        let about = id.is_none().then(|| beginning_of(text));
+        Self { id, outcome: Outcome::Err(Failure { about, ..reject.into() }) }
     }
 
     /// The text of the frame.

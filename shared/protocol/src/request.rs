@@ -17,7 +17,7 @@ const LARGEST_EXACT: u64 = (1 << 53) - 1;
 /// One request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// Absent: the client wants no reply but to a refusal.
+    /// Absent: the reply has null in its place.
     pub id: Option<RequestId>,
     /// What it asks.
     pub action: Action,
@@ -188,8 +188,16 @@ struct Fields<'a> {
     target_user_id: Option<&'a RawValue>,
 }
 
+/// Names under which well-known recipes publish, beside `sendMessage` and `broadcastAll`. Routes match to the letter, and what
+/// matches none comes by `$default`.
+const SEND_MESSAGE: &str = "sendmessage";
+const BROADCAST_ALL: &str = "broadcastall";
+
 impl Fields<'_> {
     fn action(&self) -> Result<Action, Reject> {
+        if let Some(data) = self.oldest_recipe() {
+            return Ok(Action::Classic { to: ClassicAddress::OwnRoom, data: data? });
+        }
         let name = string("action", self.action)?;
         match name.as_str() {
             "sync" => Ok(Action::Sync { rooms: positions("rooms", self.rooms)? }),
@@ -200,8 +208,8 @@ impl Fields<'_> {
             "ping" => self.ping(),
             "auth" => Ok(Action::Auth { token: Token::new(string("token", self.token)?) }),
             "publish" => self.publish(),
-            "sendMessage" => self.send_message(),
-            "broadcastAll" => Ok(Action::Classic {
+            name if name.eq_ignore_ascii_case(SEND_MESSAGE) => self.send_message(),
+            name if name.eq_ignore_ascii_case(BROADCAST_ALL) => Ok(Action::Classic {
                 to: ClassicAddress::Room(RoomId::everyone()),
                 data: self.message()?,
             }),
@@ -280,6 +288,13 @@ impl Fields<'_> {
         Ok(Action::Whisper { room: self.room()?, pid, key, data: Data::parse(data.get())?, echo })
     }
 
+    /// `{"message":"sendmessage","data":…}`: the first sample client of WebSocket APIs routes by `message`, and has no `action`.
+    fn oldest_recipe(&self) -> Option<Result<Data, Reject>> {
+        let (None, Some(route), Some(data)) = (self.action, self.message, self.data) else { return None };
+        let route: String = serde_json::from_str(route.get()).ok()?;
+        route.eq_ignore_ascii_case(SEND_MESSAGE).then(|| text_or_data("data", data))
+    }
+
     fn send_message(&self) -> Result<Action, Reject> {
         let to = match (given(self.target_user_id), given(self.room)) {
             (Some(raw), _) => ClassicAddress::Room(RoomId::inbox(&user("targetUserId", raw)?)),
@@ -289,18 +304,44 @@ impl Fields<'_> {
         Ok(Action::Classic { to, data: self.message()? })
     }
 
+    /// The text of a classic message.
+    fn classic_text(&self) -> Option<String> {
+        let action: String = serde_json::from_str(self.action?.get()).ok()?;
+        let is_classic = [SEND_MESSAGE, BROADCAST_ALL].iter().any(|name| action.eq_ignore_ascii_case(name));
+        let raw = self.message.or(self.text).or(self.data).filter(|_| is_classic)?;
+        serde_json::from_str(raw.get()).ok()
+    }
+
     /// `message`, `text` or `data`: a string becomes `{"text": …}`, anything else is the data itself.
     fn message(&self) -> Result<Data, Reject> {
         let places = [("message", self.message), ("text", self.text), ("data", self.data)];
         let Some((field, raw)) = places.into_iter().find_map(|(field, raw)| Some((field, raw?))) else {
             return Err(Reject::field("message", "message is missing: the text to send"));
         };
-        if !raw.get().starts_with('"') {
-            return Data::parse(raw.get()).map_err(|reject| reject.of(field));
-        }
-        Data::text(&string(field, Some(raw))?).map_err(|reject| reject.of(field))
+        text_or_data(field, raw)
     }
 }
+
+/// A string becomes `{"text": …}`, anything else is the data itself.
+fn text_or_data(field: &str, raw: &RawValue) -> Result<Data, Reject> {
+    if !raw.get().starts_with('"') {
+        return Data::parse(raw.get()).map_err(|reject| reject.of(field));
+    }
+    Data::text(&string(field, Some(raw))?).map_err(|reject| reject.of(field))
+}
+
+/// How a request begins, for a refusal that has no id to name it by: its message if it is one of the classic recipes, else
+/// its text. At most [`BEGINNING_CHARACTERS`] of printable ASCII, `?` in place of anything else.
+#[must_use]
+pub fn beginning_of(text: &str) -> String {
+    let fields: Option<Fields<'_>> = object(text).ok();
+    let message = fields.as_ref().and_then(Fields::classic_text);
+    let shown = message.as_deref().unwrap_or(text).chars().take(BEGINNING_CHARACTERS);
+    shown.map(|character| if matches!(character, ' '..='~') { character } else { '?' }).collect()
+}
+
+/// Characters of a request that its refusal repeats.
+pub const BEGINNING_CHARACTERS: usize = 40;
 
 /// Reads a JSON object; serde by itself would take a list of the fields' values too.
 fn object<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, serde_json::Error> {

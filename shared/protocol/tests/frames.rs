@@ -60,7 +60,7 @@ fn frames_are_what_the_golden_files_say() {
     golden("presence-large.json", &text(presence_frame(&PresenceBlock { room: room(), p: told })));
     golden("classic.json", &text(classic::frame(&room(), &publications[0])));
     golden("classic-data.json", &text(classic::frame(&room(), &publication(r#"{"text":"hi","n":1}"#))));
-    let accepted = Done::Accepted(Accepted { accepted: vec![publications[0].id.clone()] });
+    let accepted = Done::Accepted(Accepted { accepted: vec![publications[0].id.clone()], repeated: Vec::new() });
     golden("reply-accepted.json", &Reply::done(Some(3), accepted).to_text());
     golden("reply-joined.json", &Reply::done(Some(2), Done::Joined(joined())).to_text());
     let present = Present {

@@ -83,7 +83,7 @@ fn a_refused_request_gets_the_answer_that_follows_it() {
     let all: Vec<_> = all_examples().collect();
     for pair in all.windows(2).filter(|pair| pair[0].0 == "refused") {
         let refused = Request::parse(pair[0].1).expect_err(pair[0].1);
-        assert_eq!(pair[1], ("server", Reply::from(refused).to_text().as_str()));
+        assert_eq!(pair[1], ("server", Reply::refusal_of(pair[0].1, refused).to_text().as_str()));
     }
 }
 

@@ -204,3 +204,52 @@ fn an_ephemeral_publication_has_data_and_may_have_a_key_and_an_id() {
         assert_eq!((reject.code, reject.field.as_deref()), (code, Some(field)), "{text}");
     }
 }
+
+#[test]
+fn the_spellings_of_the_well_known_samples_are_one_request() {
+    let expected = action(r#"{"action":"sendMessage","message":"hello world"}"#);
+    for text in [
+        r#"{"action":"sendmessage","data":"hello world"}"#,
+        r#"{"action":"sendmessage","text":"hello world"}"#,
+        r#"{"action":"SENDMESSAGE","message":"hello world"}"#,
+        r#"{"message":"sendmessage","data":"hello world"}"#,
+        r#"{"message":"sendMessage","data":"hello world"}"#,
+    ] {
+        assert_eq!(action(text), expected, "{text}");
+    }
+    assert_eq!(action(r#"{"action":"broadcastall","data":1}"#), action(r#"{"action":"broadcastAll","message":1}"#));
+    for (text, field) in [
+        (r#"{"message":"hello world","data":1}"#, "action"),
+        (r#"{"message":"sendmessage"}"#, "action"),
+        (r#"{"action":null,"message":"sendmessage","data":1}"#, "action"),
+    ] {
+        assert_eq!(refused(text).reject.field.as_deref(), Some(field), "{text}");
+    }
+}
+
+#[test]
+fn a_refusal_without_an_id_says_how_its_request_began() {
+    use protocol::reply::Reply;
+    use protocol::request::{BEGINNING_CHARACTERS, beginning_of};
+    let long = "x".repeat(100);
+    for (text, begins) in [
+        ("hello", "hello".to_owned()),
+        (r#"{"action":"sendMessage","message":"line 7"}"#, "line 7".to_owned()),
+        (r#"{"action":"sendmessage","data":"line 8"}"#, "line 8".to_owned()),
+        (r#"{"action":"sendMessage","message":"z\u00fcg\n\u001b[31m"}"#, "z?g??[31m".to_owned()),
+        (
+            r#"{"action":"sendMessage","message":{"n":1}}"#,
+            r#"{"action":"sendMessage","message":{"n":1}"#[..40].to_owned(),
+        ),
+        (&*long, "x".repeat(BEGINNING_CHARACTERS)),
+        ("", String::new()),
+    ] {
+        assert_eq!(beginning_of(text), begins, "{text}");
+    }
+    let with_id = refused(r#"{"id":7,"action":"dance"}"#);
+    assert!(!Reply::refusal_of("text", with_id).to_text().contains("about"));
+    let without = refused(r#"{"action":"dance"}"#);
+    assert!(
+        Reply::refusal_of(r#"{"action":"dance"}"#, without).to_text().contains(r#""about":"{\"action\":\"dance\"}""#)
+    );
+}

@@ -31,6 +31,10 @@ fields! {
     ROOM_SHARD = "room.shard";
     /// Which life of the room.
     ROOM_EPOCH = "room.epoch";
+    /// Publications that an invocation had in hand: the first ten.
+    PUBLICATION_ID = "publication.id";
+    /// What an invocation gave positions, or delivered: `room epoch.first-last`, the first ten.
+    PUBLICATION_RANGE = "publication.range";
     /// Where a room stands, or what a line is about.
     PUBLICATION_SEQUENCE = "publication.sequence";
     /// What the status of a handshake was.
@@ -43,4 +47,6 @@ fields! {
     MESSAGE_ID = "message.id";
     /// How often it was received.
     MESSAGE_RECEIVES = "message.receives";
+    /// The key of an outbox row.
+    OUTBOX_KEY = "outbox.key";
 }

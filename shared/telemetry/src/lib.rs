@@ -11,7 +11,7 @@ mod summary;
 
 pub use field::Field;
 pub use metric::{Metric, Unit};
-pub use summary::Summary;
+pub use summary::{LISTED, Summary};
 
 /// Sends what `tracing` collects to standard output as JSON lines, which is where Lambda looks. `RUST_LOG` filters.
 /// A second call changes nothing.

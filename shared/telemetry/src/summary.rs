@@ -11,6 +11,9 @@ use crate::metric::{Metric, Unit};
 /// Where our metrics stand in CloudWatch.
 const NAMESPACE: &str = "Roomcast";
 
+/// Values of one field that a line lists: a batch may hold hundreds of publications, and a line is to be read.
+pub const LISTED: usize = 10;
+
 /// What one invocation has to say: fields, and a tally of metrics.
 ///
 /// Format: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
@@ -31,6 +34,16 @@ impl Summary {
     /// Says something. The last word on a field stands.
     pub fn set(&mut self, field: Field, value: impl Into<Value>) {
         self.fields.insert(field.0, value.into());
+    }
+
+    /// Adds to the list of a field, of which a line has the first [`LISTED`] values.
+    pub fn list(&mut self, field: Field, value: impl Into<Value>) {
+        let listed = self.fields.entry(field.0).or_insert_with(|| json!([]));
+        if let Value::Array(values) = listed
+            && values.len() < LISTED
+        {
+            values.push(value.into());
+        }
     }
 
     /// Counts.
@@ -97,6 +110,15 @@ mod tests {
         assert_eq!(value["posts_sent"], 5);
         assert_eq!(value["_aws"]["CloudWatchMetrics"][0]["Metrics"][0]["Name"], "posts_sent");
         assert_eq!(value["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([["function"]]));
+    }
+
+    #[test]
+    fn a_list_is_bounded() {
+        let mut summary = Summary::new("ingest");
+        (0..25).for_each(|n| summary.list(field::PUBLICATION_ID, format!("p{n}")));
+        let value: Value = serde_json::from_str(&summary.to_line(7)).unwrap();
+        let listed = value["publication.id"].as_array().unwrap();
+        assert_eq!((listed.len(), &listed[9]), (LISTED, &json!("p9")));
     }
 
     #[test]

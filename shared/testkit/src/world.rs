@@ -1,6 +1,6 @@
 //! Everything a use case needs of the world, in memory.
 
-use domain::ports::{Clock, Connections, Memberships, Opened, Rooms};
+use domain::ports::{Clock, Connections, Directory, Memberships, Opened, Rooms};
 use domain::{Connection, ConnectionId, Format, Membership, RoomId, Shards};
 
 use crate::chance::Seeded;
@@ -79,6 +79,8 @@ impl World {
     pub async fn open(&self, connection: Connection) -> Connection {
         self.gateway.open(&connection.id);
         let first = [samples::everyone(&connection), samples::inbox(&connection)];
+        let entered = self.store.enlist(&connection.user, &connection.id, self.clock.now()).await;
+        assert!(entered.is_ok(), "{} has no entry", connection.id);
         let opened = self.store.open(&connection, &first).await;
         assert!(matches!(opened, Ok(Opened::Stored)), "{} was opened before", connection.id);
         connection

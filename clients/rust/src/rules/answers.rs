@@ -175,9 +175,14 @@ impl Client {
                 self.left(room, now_ms);
                 Ok(())
             }
-            Asked::Publish(room) => Answer::done::<Accepted>(raw).map(|_| {
+            Asked::Publish(room) => Answer::done::<Accepted>(raw).map(|accepted| {
+                let first_time = self.outbox.was_sent_once(room);
                 for pid in self.outbox.accepted(room, now_ms) {
                     self.event(Event::Accepted { room: room.clone(), pid });
+                }
+                // What this client has sent before is expected to be a repeat.
+                for pid in accepted.repeated.into_iter().filter(|_| first_time) {
+                    self.event(Event::Repeated { room: room.clone(), pid });
                 }
             }),
             Asked::Auth { lasts_ms } => {

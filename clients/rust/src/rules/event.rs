@@ -128,6 +128,14 @@ pub enum Event {
         /// Which.
         pid: PublicationId,
     },
+    /// The id of a publication that was accepted had been used before in its room, by the same user and not by this client:
+    /// nothing was published under it now. Choose ids that are unique across sessions.
+    Repeated {
+        /// Where.
+        room: RoomId,
+        /// Which.
+        pid: PublicationId,
+    },
     /// A publication was refused, and sending it again would not help.
     Rejected {
         /// Where.

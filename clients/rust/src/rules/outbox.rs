@@ -28,6 +28,8 @@ struct Line {
     /// How many of the first ones are in one request, sent or to be sent again.
     batch: usize,
     sent: bool,
+    /// How often the request of those was sent.
+    sends: u32,
     due_at_ms: u64,
     tries: u32,
     /// How many of the first ones go by themselves: a request of several was refused for one of them.
@@ -43,7 +45,7 @@ impl Outbox {
         }
         (self.count, self.bytes) = (self.count + 1, self.bytes + bytes);
         let items = VecDeque::new();
-        let empty = Line { items, batch: 0, sent: false, due_at_ms: now_ms, tries: 0, alone: 0 };
+        let empty = Line { items, batch: 0, sent: false, sends: 0, due_at_ms: now_ms, tries: 0, alone: 0 };
         self.lines.entry(room).or_insert(empty).items.push_back(item);
         Ok(())
     }
@@ -57,10 +59,16 @@ impl Outbox {
     pub(super) fn send(&mut self, room: &RoomId) -> Vec<&Item> {
         let Some(line) = self.lines.get_mut(room) else { return Vec::new() };
         line.sent = true;
+        line.sends = line.sends.saturating_add(1);
         if line.batch == 0 {
             line.batch = line.next_batch();
         }
         line.items.iter().take(line.batch).collect()
+    }
+
+    /// Whether the request of a room was sent once and no more.
+    pub(super) fn was_sent_once(&self, room: &RoomId) -> bool {
+        self.lines.get(room).is_some_and(|line| line.sends == 1)
     }
 
     /// The request of a room was accepted: which publications those were.
@@ -76,7 +84,7 @@ impl Outbox {
             return self.finish(room, now_ms);
         }
         line.alone = line.batch;
-        (line.batch, line.sent, line.due_at_ms) = (0, false, now_ms);
+        (line.batch, line.sent, line.sends, line.due_at_ms) = (0, false, 0, now_ms);
         Vec::new()
     }
 
@@ -106,7 +114,7 @@ impl Outbox {
         let Some(line) = self.lines.get_mut(room) else { return Vec::new() };
         let done: Vec<Item> = line.items.drain(..line.batch).collect();
         line.alone = line.alone.saturating_sub(done.len());
-        (line.batch, line.sent, line.due_at_ms, line.tries) = (0, false, now_ms, 0);
+        (line.batch, line.sent, line.sends, line.due_at_ms, line.tries) = (0, false, 0, now_ms, 0);
         if line.items.is_empty() {
             self.lines.remove(room);
         }

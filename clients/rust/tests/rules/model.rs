@@ -121,7 +121,7 @@ impl Server {
                 let accepted = items.iter().map(|item| item.id.clone()).collect();
                 let sequenced = |item: &domain::Item| self.publish(&room, &item.id, &item.data, now_ms, lag_ms);
                 published.extend(items.iter().filter_map(sequenced));
-                Done::Accepted(Accepted { accepted })
+                Done::Accepted(Accepted { accepted, repeated: Vec::new() })
             }
             Action::Who { room, .. } => {
                 let members = self.members.values().filter(|rooms| rooms.contains_key(&room)).count() as u64;

@@ -44,6 +44,27 @@ fn an_unanswered_publish_is_sent_again_with_the_same_id() {
 }
 
 #[test]
+fn an_id_that_was_used_before_is_reported_unless_this_client_has_sent_it_before() {
+    let mut bench = Bench::in_lobby();
+    bench.publish("lobby", "a");
+    let (first, _) = bench.asked("publish");
+    bench.ok(first, &json!({"accepted": ["a"], "repeated": ["a"]}));
+    let (lobby, a) = (room("lobby"), pid("a"));
+    let expected =
+        [Event::Accepted { room: lobby.clone(), pid: a.clone() }, Event::Repeated { room: lobby.clone(), pid: a }];
+    assert_eq!(bench.events(), expected);
+    bench.publish("lobby", "b");
+    bench.asked("publish");
+    bench.pass(times::REQUEST_TIMEOUT_MS);
+    bench.asked("ping");
+    bench.pong(&json!({}));
+    bench.pass(times::BACKOFF_BASE_MS);
+    let (again, _) = bench.asked("publish");
+    bench.ok(again, &json!({"accepted": ["b"], "repeated": ["b"]}));
+    assert_eq!(bench.events(), [Event::Accepted { room: lobby, pid: pid("b") }], "it is its own repeat");
+}
+
+#[test]
 fn an_unanswered_publish_is_sent_again_on_the_next_connection() {
     let mut bench = Bench::in_lobby();
     bench.publish("lobby", "a");

@@ -58,16 +58,18 @@ fn trouble_of(error: &CallError) -> Trouble {
     }
 }
 
-/// What a route with a route response sends: the body, whatever the status; nothing when there is none.
+/// What a route with a route response sends: the body, whatever the status; an empty frame when there is none
+/// (serverless/serverless #6816: "body=undefined, but still get an empty message at the client").
 fn respond<I: Invoke>(core: &Core<I>, route: &MessageRoute, payload: &[u8]) -> Result<Option<Frame>, Trouble> {
     let malformed = |reason: String| {
         warn!(function = %route.function, route = %route.key, reason, "malformed Lambda proxy response");
         Trouble::InternalServerError
     };
     let answer = Answer::parse(payload).map_err(malformed)?;
-    let Some((body, was_base64)) = answer.body.filter(|_| route.responds) else {
+    if !route.responds {
         return Ok(None);
-    };
+    }
+    let (body, was_base64) = answer.body.unwrap_or_default();
     let limit_bytes = core.api.limits.message_bytes;
     if body.len() > limit_bytes {
         return Err(malformed(format!("the body has {} bytes; at most {limit_bytes} can be sent", body.len())));

@@ -55,7 +55,7 @@ impl Draft {
         if self.body.is_empty() {
             return Err(Error::missing_parameter("MessageBody"));
         }
-        if let Some(character) = self.body.chars().find(|character| !is_allowed(*character)) {
+        if let Some(character) = not_allowed_in(&self.body) {
             let message =
                 format!("Invalid binary character '#x{:X}' was found in the message body", u32::from(character));
             return Err(Error::invalid_message_contents(message));
@@ -177,9 +177,10 @@ impl Checked {
 /// The one system attribute that senders may set.
 pub(crate) const TRACE_HEADER: &str = "AWSTraceHeader";
 
-/// The characters of XML 1.0, which is what a body may contain.
-fn is_allowed(character: char) -> bool {
-    matches!(character, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..)
+/// The first character that is none of XML 1.0: bodies and the text of attributes may hold no such character.
+pub(crate) fn not_allowed_in(text: &str) -> Option<char> {
+    let is_allowed = |character: &char| matches!(character, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..);
+    text.chars().find(|character| !is_allowed(character))
 }
 
 /// Letters, digits and punctuation, up to 128 of them.
@@ -218,6 +219,12 @@ fn check_attribute(name: &str, value: &AttributeValue) -> Result<(), Error> {
             return Err(Error::invalid_parameter(message));
         }
     };
+    if let Some(character) = value.string_value.as_deref().and_then(not_allowed_in) {
+        let code = u32::from(character);
+        let message =
+            format!("Invalid binary character '#x{code:X}' was found in the message attribute '{name}' value.");
+        return Err(Error::invalid_parameter(message));
+    }
     if is_filled {
         return Ok(());
     }

@@ -31,6 +31,18 @@ impl Error {
         Self::new("QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue", message)
     }
 
+    /// A queue of another account, whose policy nobody here knows.
+    pub(crate) fn access_denied(url: &str) -> Self {
+        let message = format!("Access to the resource {url} is denied.");
+        Self::new("AccessDeniedException", "AccessDenied", message).with_status(StatusCode::FORBIDDEN)
+    }
+
+    /// A URL of another Region's queues, or none of a queue.
+    pub(crate) fn invalid_address(url: &str) -> Self {
+        let message = format!("The address {url} is not valid for this endpoint.");
+        Self::new("InvalidAddress", "InvalidAddress", message).with_status(StatusCode::NOT_FOUND)
+    }
+
     pub(crate) fn queue_name_exists(attribute: &str) -> Self {
         let message =
             format!("A queue already exists with the same name and a different value for attribute {attribute}");
@@ -127,6 +139,15 @@ impl Error {
 
     pub(crate) fn sns_not_found(what: &str) -> Self {
         Self::new("NotFoundException", "NotFound", format!("{what} does not exist")).with_status(StatusCode::NOT_FOUND)
+    }
+
+    /// A topic of another account, whose policy nobody here knows.
+    pub(crate) fn sns_not_authorized(account: &str, action: &str, arn: &str) -> Self {
+        let message = format!(
+            "User: arn:aws:iam::{account}:user/developer is not authorized to perform: SNS:{action} on resource: {arn} because \
+             no resource-based policy allows the SNS:{action} action"
+        );
+        Self::new("AuthorizationErrorException", "AuthorizationError", message).with_status(StatusCode::FORBIDDEN)
     }
 
     pub(crate) fn sns_invalid(message: impl Into<String>) -> Self {

@@ -123,9 +123,11 @@ impl Service {
     /// A queue can only redrive to one that exists, at least when it is told to.
     pub(crate) fn check_redrive(&self, redrive: Option<&Redrive>) -> Result<(), Error> {
         match redrive {
-            Some(redrive) if self.queue(&redrive.target_name).is_none() => {
+            Some(redrive) if self.queue_of_arn(&redrive.target_arn).is_none() => {
                 let arn = &redrive.target_arn;
-                let reason = "Dead letter target does not exist";
+                let is_here = *arn == self.inner.config.queue_arn(&redrive.target_name);
+                let elsewhere = "Dead-letter target owner should be same as the source";
+                let reason = if is_here { "Dead letter target does not exist" } else { elsewhere };
                 let message = format!("Value {arn} for parameter RedrivePolicy is invalid. Reason: {reason}.");
                 Err(Error::invalid_parameter(message))
             }
@@ -154,15 +156,26 @@ impl Service {
         self.inner.queues.read().unwrap_or_else(PoisonError::into_inner).get(name).map(Arc::clone)
     }
 
-    /// The queue at a URL of any host: its name is the last segment.
+    /// The queue at a URL whose path is `/account/name`, of any host that is not AWS's own of another Region: the machine
+    /// has many names, and a container knows it by another one.
     pub(crate) fn queue_at(&self, url: &str) -> Result<Arc<Queue>, Error> {
-        let name = url.rsplit_once('/').map_or(url, |(_, name)| name);
+        let invalid = || Error::invalid_address(url);
+        let (host, path) = url.split_once("://").and_then(|(_, rest)| rest.split_once('/')).ok_or_else(invalid)?;
+        let (account, name) = path.trim_end_matches('/').rsplit_once('/').ok_or_else(invalid)?;
+        let config = &self.inner.config;
+        if region_of_host(host).is_some_and(|region| region != config.region) {
+            return Err(invalid());
+        }
+        if account != config.account_id {
+            return Err(Error::access_denied(url));
+        }
         self.queue(name).ok_or_else(Error::queue_does_not_exist)
     }
 
-    /// The queue of an ARN.
+    /// The queue of an ARN, if it is of this Region and account.
     pub(crate) fn queue_of_arn(&self, arn: &str) -> Option<Arc<Queue>> {
-        self.queue(name_in_arn(arn, "sqs")?)
+        let name = name_in_arn(arn, "sqs")?;
+        self.queue(name).filter(|_| arn == self.inner.config.queue_arn(name))
     }
 
     /// A number that no queue or topic has had.
@@ -233,6 +246,15 @@ impl Redriving for DeadLetters<'_> {
             }
         });
         true
+    }
+}
+
+/// The Region that a host of SQS is of: `sqs.eu-west-1.amazonaws.com`, or `eu-west-1.queue.amazonaws.com` of old.
+fn region_of_host(host: &str) -> Option<&str> {
+    let host = host.strip_suffix(".amazonaws.com")?;
+    match host.strip_prefix("sqs.") {
+        Some(region) => Some(region),
+        None => host.strip_suffix(".queue").or((host == "queue").then_some("us-east-1")),
     }
 }
 

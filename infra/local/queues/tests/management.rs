@@ -173,3 +173,34 @@ fn a_call_says_what_it_is_about() {
     assert_eq!(sns_resource(subscription), Some(("Unsubscribe".to_owned(), Some("news".to_owned()))));
     assert_eq!(sns_resource(b"Action=ListTopics"), Some(("ListTopics".to_owned(), None)));
 }
+
+#[tokio::test]
+async fn a_url_of_another_account_or_region_is_refused() {
+    let world = World::start().await;
+    let url = world.queue("work", &[]).await;
+    for (url, code) in [
+        (url.replace("000000000000", "123456789012"), "AccessDenied"),
+        ("https://sqs.eu-west-1.amazonaws.com/000000000000/work".to_owned(), "InvalidAddress"),
+        ("https://eu-west-1.queue.amazonaws.com/000000000000/work".to_owned(), "InvalidAddress"),
+        ("work".to_owned(), "InvalidAddress"),
+        (url.replace("/work", "/other"), "AWS.SimpleQueueService.NonExistentQueue"),
+    ] {
+        let refused = world.sqs.send_message().queue_url(&url).message_body("x").send().await.unwrap_err();
+        assert_eq!(refused.into_service_error().code(), Some(code), "{url}");
+    }
+    for url in
+        [url.replace("127.0.0.1", "localhost"), "https://sqs.us-east-1.amazonaws.com/000000000000/work".to_owned()]
+    {
+        world.sqs.send_message().queue_url(&url).message_body("x").send().await.unwrap();
+    }
+    assert_eq!(world.receive(&url).await.len(), 2);
+    for (target, reason) in
+        [("arn:aws:sqs:eu-west-1:000000000000:work", "owner"), ("arn:aws:sqs:us-east-1:000000000000:no", "exist")]
+    {
+        let policy = format!(r#"{{"deadLetterTargetArn":"{target}","maxReceiveCount":1}}"#);
+        let set =
+            world.sqs.set_queue_attributes().queue_url(&url).attributes(QueueAttributeName::RedrivePolicy, policy);
+        let refused = set.send().await.unwrap_err().into_service_error();
+        assert!(refused.message().is_some_and(|text| text.contains(reason)), "{refused:?}");
+    }
+}

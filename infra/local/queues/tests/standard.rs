@@ -87,6 +87,7 @@ async fn attributes_and_delays_of_a_message_are_checked() {
         send().message_attributes("size", attribute("Number", "large")),
         send().message_attributes("empty", attribute("String", "")),
         send().message_attributes("a name", attribute("String", "x")),
+        send().message_attributes("odd", attribute("String", "a\u{ffff}")),
         send().delay_seconds(901),
         send().delay_seconds(-1),
     ];

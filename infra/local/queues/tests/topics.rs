@@ -288,3 +288,57 @@ async fn a_message_for_a_queue_that_is_gone_is_counted_and_hurts_nobody() {
     assert_eq!(bodies(&world.receive(&here).await), ["body"]);
     assert_eq!(world.service.stats().topics["news"].undeliverable, 1);
 }
+
+#[tokio::test]
+async fn an_arn_of_another_region_or_account_or_of_none_is_refused() {
+    let world = World::start().await;
+    let topic = topic(&world, "news").await;
+    let (url, _) = reader(&world, &topic, "reader", &[("RawMessageDelivery", "true")]).await;
+    let elements = |count: usize| format!("TopicArn Reason: An ARN must have at least 6 elements, not {count}");
+    for (arn, code, message) in [
+        (topic.replace("us-east-1", "eu-west-1"), "InvalidParameter", "Invalid parameter: TopicArn".to_owned()),
+        (topic.replace(":sns:", ":sqs:"), "InvalidParameter", "Invalid parameter: TopicArn".to_owned()),
+        ("news".to_owned(), "InvalidParameter", format!("Invalid parameter: {}", elements(1))),
+        ("arn:aws:sns:us-east-1:news".to_owned(), "InvalidParameter", format!("Invalid parameter: {}", elements(5))),
+        (topic.replace("000000000000", "123456789012"), "AuthorizationError", "SNS:Publish on resource".to_owned()),
+        (format!("{topic}2"), "NotFound", "Topic does not exist".to_owned()),
+    ] {
+        let refused = world.sns.publish().topic_arn(&arn).message("x").send().await.unwrap_err().into_service_error();
+        assert_eq!(refused.code(), Some(code), "{arn}");
+        assert!(refused.message().is_some_and(|text| text.contains(&message)), "{arn}: {refused:?}");
+        let queue = world.arn(&url).await;
+        let subscribe = world.sns.subscribe().topic_arn(&arn).protocol("sqs").endpoint(queue).send().await;
+        assert_eq!(subscribe.unwrap_err().into_service_error().code(), Some(code), "{arn}");
+    }
+    assert!(world.receive(&url).await.is_empty(), "nothing was published");
+    let elsewhere = "arn:aws:sqs:eu-west-1:000000000000:reader";
+    world.sns.subscribe().topic_arn(&topic).protocol("sqs").endpoint(elsewhere).send().await.unwrap();
+    world.sns.publish().topic_arn(&topic).message("once").send().await.unwrap();
+    assert_eq!(
+        bodies(&world.receive(&url).await),
+        ["once"],
+        "a queue of another Region is not the one of that name here"
+    );
+}
+
+#[tokio::test]
+async fn what_no_queue_accepts_is_refused_when_it_is_published() {
+    let world = World::start().await;
+    let topic = topic(&world, "news").await;
+    let (url, _) = reader(&world, &topic, "reader", &[]).await;
+    for bad in ["a\0b", "a\u{ffff}", "\u{fffe}", "\u{1b}[31m"] {
+        let refused = world.sns.publish().topic_arn(&topic).message(bad).send().await.unwrap_err().into_service_error();
+        assert_eq!(refused.code(), Some("InvalidParameter"), "{bad:?}");
+        assert!(refused.message().is_some_and(|text| text.contains("#x")), "{refused:?}");
+        let publish = world.sns.publish().topic_arn(&topic).message("x").message_attributes("room", text(bad));
+        assert_eq!(publish.send().await.unwrap_err().into_service_error().code(), Some("InvalidParameter"), "{bad:?}");
+    }
+    let entry = |id: &str, message: &str| PublishBatchRequestEntry::builder().id(id).message(message).build().unwrap();
+    let batch = world.sns.publish_batch().topic_arn(&topic);
+    let batch = batch
+        .set_publish_batch_request_entries(Some(vec![entry("bad", "\u{ffff}"), entry("good", "\u{10ffff}\u{fffd}\t")]));
+    let answer = batch.send().await.unwrap();
+    assert_eq!((answer.failed()[0].id(), answer.successful()[0].id()), ("bad", Some("good")));
+    assert_eq!(world.receive(&url).await.len(), 1);
+    assert_eq!(world.service.stats().topics["news"].undeliverable, 0);
+}

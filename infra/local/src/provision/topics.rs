@@ -24,11 +24,16 @@ async fn ensure(
     let what = || format!("create the topic `{}`", topic.name);
     let mut request = site.clients.sns.create_topic().name(topic.physical_name());
     if topic.fifo {
-        request = request
-            .attributes("FifoTopic", "true")
-            .attributes("ContentBasedDeduplication", topic.content_based_deduplication.to_string());
+        request = request.attributes("FifoTopic", "true");
     }
     let arn = request.send().await.map_err(site.refused(what()))?.topic_arn.ok_or_else(|| site.incomplete(what()))?;
+    if topic.fifo {
+        // Set apart from the creation, which refuses a topic that stands with another value.
+        let request = site.clients.sns.set_topic_attributes().topic_arn(&arn);
+        let request = request.attribute_name("ContentBasedDeduplication");
+        let request = request.attribute_value(topic.content_based_deduplication.to_string());
+        request.send().await.map_err(site.refused(what()))?;
+    }
     for subscription in &topic.subscriptions {
         subscribe(&arn, subscription, queues, site).await?;
     }

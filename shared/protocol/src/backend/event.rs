@@ -9,7 +9,7 @@ use domain::{ConnectionId, UserId};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Broadcast, Command, Reason, Said, author, data, publication_id, room, rooms};
+use super::{Broadcast, Command, Reason, Said, author, data, kind, publication_id, room, rooms};
 
 /// A message, its envelope opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,10 +84,17 @@ impl Letter {
         })
     }
 
+    fn malformed(&self, error: &serde_json::Error) -> Reason {
+        match kind::name_of(&self.body) {
+            Some(name) => shape(&format!("{name} ({error})")),
+            None => shape(&error.to_string()),
+        }
+    }
+
     fn addressed_inside(&self) -> Result<Said, Reason> {
         let fields: Fields<'_> = match self.body.trim_ascii_start().as_bytes().first() {
-            Some(b'{') => serde_json::from_str(&self.body).map_err(|error| shape(&error.to_string()))?,
-            _ => return Err(shape("it is not a JSON object")),
+            Some(b'{') => serde_json::from_str(&self.body).map_err(|error| self.malformed(&error))?,
+            _ => return Err(shape(kind::name_of(&self.body).unwrap_or("it is not a JSON object"))),
         };
         match &fields.command {
             Some(name) => fields.command(name).map(Said::Command),

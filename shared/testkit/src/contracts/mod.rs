@@ -89,6 +89,7 @@ macro_rules! contract_tests {
             a_buried_connection_is_silent_no_more
             a_silent_connection_is_in_its_shard_alone
             an_open_at_the_moment_of_a_burial_leaves_it_buried
+            the_connections_of_a_user_are_listed_at_once_until_they_cannot_live
         ] $(, $make)? }
     };
     (memberships $(, $make:expr)?) => {
@@ -193,6 +194,7 @@ macro_rules! contract_tests {
         $crate::contract_tests! { @list submissions, [
             a_submission_arrives_as_it_was_made
             the_largest_submission_arrives
+            whatever_json_can_say_arrives_with_its_value
             submissions_of_a_room_arrive_in_order
             many_submissions_all_arrive_and_those_of_a_room_in_order
             a_repeat_is_queued_once

@@ -117,6 +117,7 @@ macro_rules! operations {
 operations! {
     Charges { Charge RoomBusyUntil NoteRoomBusy }
     Connections { Open Find Touch Bury Silent }
+    Directory { Enlist ConnectionsOf }
     Memberships { Join TakeBack Leave RoomsOf Page Count MembersAmong }
     Renewals { Standing Renew Holdings Extend }
     Expiries { Expired }

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use domain::ports::{
-    Appended, Chance, Charged, Charges, Clock, Connections, DeadLetter, DeadLetters, Error, Expiries, Gateway, Jobs,
-    Joined, Known, Lapsed, Memberships, Opened, Page, Receipt, Renewals, Result, Retries, Rooms, Standing, Submissions,
+    Appended, Chance, Charged, Charges, Clock, Connections, DeadLetter, DeadLetters, Directory, Error, Expiries,
+    Gateway, Jobs, Joined, Known, Lapsed, Memberships, Opened, Page, Receipt, Renewals, Result, Retries, Rooms,
+    Standing, Submissions,
 };
 use domain::{
     Append, Connection, ConnectionId, DedupeKey, Delivery, Endpoint, Epoch, Head, Holding, Identity, Job, Member,
     Membership, Position, Probe, Publication, Range, Remembered, RoomId, Sequence, Shard, Shards, Submission, Suspect,
-    Timestamp,
+    Timestamp, UserId,
 };
 
 use super::{Decide, Fault, Faulty, How, Operation};
@@ -50,6 +51,16 @@ impl<P: Connections, F: Decide> Connections for Faulty<P, F> {
 
     async fn silent(&self, shard: u16, before: Timestamp, limit: usize) -> Result<Vec<Suspect>> {
         self.call_at_once(Operation::Silent, self.port.silent(shard, before, limit)).await
+    }
+}
+
+impl<P: Directory, F: Decide> Directory for Faulty<P, F> {
+    async fn enlist(&self, user: &UserId, connection: &ConnectionId, now: Timestamp) -> Result<()> {
+        self.call_at_once(Operation::Enlist, self.port.enlist(user, connection, now)).await
+    }
+
+    async fn connections_of(&self, user: &UserId, now: Timestamp) -> Result<Vec<ConnectionId>> {
+        self.call_at_once(Operation::ConnectionsOf, self.port.connections_of(user, now)).await
     }
 }
 

@@ -5,6 +5,7 @@ mod charges;
 mod conflicts;
 mod connections;
 mod delayed;
+mod directory;
 mod fifo;
 mod gateway;
 mod index;

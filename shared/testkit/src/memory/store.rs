@@ -7,7 +7,7 @@ use std::time::Duration;
 use domain::ports::{Clock, Result};
 use domain::{
     Change, Connection, ConnectionId, DedupeKey, Generation, Head, Identity, Membership, Presence, Publication,
-    Remembered, RoomId, Shard, Timestamp, limits,
+    Remembered, RoomId, Shard, Timestamp, UserId, limits,
 };
 
 use super::bugs::Bug;
@@ -51,6 +51,8 @@ pub(super) struct State {
     pub(super) rooms: HashMap<RoomId, Room>,
     pub(super) dedupe: HashMap<DedupeKey, Remembered>,
     pub(super) presences: HashMap<RoomId, Presence>,
+    /// The connections of each user, since when.
+    pub(super) directory: BTreeMap<UserId, BTreeMap<ConnectionId, Timestamp>>,
     /// What the stream of the connections has not told yet.
     pub(super) changes: Vec<Change>,
     pub(super) index: Index,
@@ -90,6 +92,7 @@ impl Store {
             rooms: HashMap::new(),
             dedupe: HashMap::new(),
             presences: HashMap::new(),
+            directory: BTreeMap::new(),
             changes: Vec::new(),
             index: Index::default(),
             page_size: PAGE_SIZE,

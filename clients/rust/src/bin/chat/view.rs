@@ -60,6 +60,9 @@ pub(crate) fn status(event: &Event) -> Option<Line> {
         Event::Left { room } => format!("left {room}"),
         Event::Removed { room, code } => format!("taken out of {room}: {}", plain(code)),
         Event::Refused { room, failure } => format!("not in {room}: {}", plain(&failure.message)),
+        Event::Repeated { room, pid } => {
+            format!("not said in {room}: the publication id {pid} was used there before")
+        }
         Event::Ended { because: because @ Loss::Refused { .. } } => format!("{because}: is the token good?"),
         Event::Ended { because } => plain(&because.to_string()),
         Event::Presence { .. }

@@ -105,8 +105,9 @@ async fn without_a_route_response_nothing_is_sent_whatever_the_status() {
 }
 
 #[tokio::test]
-async fn an_answer_without_a_body_sends_nothing_even_with_a_route_response() {
+async fn an_answer_without_a_body_is_an_empty_frame_where_there_is_a_route_response() {
     let (_running, mut client, id) = after(strict(), Functions::new().answering("function", ok()), ASK).await;
+    assert_eq!(text(&mut client).await, "");
     send(&mut client, "not json").await;
     error_frame(&mut client, &id, "Forbidden").await;
 }

@@ -37,6 +37,9 @@ pub(crate) fn handle(service: &Service, form: &[u8]) -> Response<Bytes> {
 }
 
 fn perform(service: &Service, action: &str, fields: &Fields<'_>) -> Result<Xml, Error> {
+    for name in ARNS {
+        fields.get(name).map_or(Ok(()), |arn| check_arn(service, action, name, arn))?;
+    }
     match action {
         "Publish" => publish::one(service, fields),
         "PublishBatch" => publish::batch(service, fields),
@@ -59,12 +62,36 @@ fn perform(service: &Service, action: &str, fields: &Fields<'_>) -> Result<Xml, 
     }
 }
 
+/// Parameters that name a topic, or something of it.
+const ARNS: [&str; 4] = ["TopicArn", "TargetArn", "SubscriptionArn", "ResourceArn"];
+
+/// Refuses an ARN that is none of SNS in this Region and account.
+///
+/// Sources: "An ARN must have at least 6 elements" (prometheus/alertmanager #4107), the bare name of the parameter for another
+/// Region (mozilla/security #8, localstack/localstack #12673), `AuthorizationError` for another account
+/// (aws-samples/aws-marketplace-serverless-saas-integration #11).
+fn check_arn(service: &Service, action: &str, parameter: &str, arn: &str) -> Result<(), Error> {
+    let parts: Vec<&str> = arn.split(':').collect();
+    if parts.len() < 6 {
+        let reason = format!("An ARN must have at least 6 elements, not {}", parts.len());
+        return Err(Error::sns_invalid(format!("{parameter} Reason: {reason}")));
+    }
+    let config = service.config();
+    if parts[..4] != ["arn", "aws", "sns", config.region.as_str()] {
+        return Err(Error::sns_invalid(parameter));
+    }
+    if parts[4] != config.account_id {
+        return Err(Error::sns_not_authorized(&config.account_id, action, arn));
+    }
+    Ok(())
+}
+
 /// The call and the name of the topic that it is about, if it is about one: what a policy is about.
 pub(crate) fn resource(form: &[u8]) -> Option<(String, Option<String>)> {
     let form = Form::parse(form);
     let fields = form.fields();
     let action = fields.get("Action")?.to_owned();
-    let arn = ["TopicArn", "TargetArn", "SubscriptionArn", "ResourceArn"].iter().find_map(|name| fields.get(name));
+    let arn = ARNS.iter().find_map(|name| fields.get(name));
     let in_arn = arn.and_then(|arn| name_in_arn(arn, "sns")).map(|name| name.split(':').next().unwrap_or(name));
     let name = in_arn.or_else(|| fields.get("Name")).map(str::to_owned);
     Some((action, name))

@@ -12,7 +12,7 @@ use super::topic::{Subscription, Topic, TopicState};
 use super::topic_of;
 use super::xml::Xml;
 use crate::dedupe::{self, Accepted};
-use crate::draft::{Draft, check_id};
+use crate::draft::{Draft, check_id, not_allowed_in};
 use crate::error::Error;
 use crate::limits;
 use crate::message::{Attributes, attributes_bytes};
@@ -124,11 +124,18 @@ impl<'a> Publication<'a> {
             Some("json") => structured(message)?,
             _ => message.to_owned(),
         };
+        let attributes = fields.message_attributes()?;
+        check_characters("Message", &for_queues)?;
+        check_characters("Subject", subject.unwrap_or_default())?;
+        for (name, value) in &attributes {
+            let text = value.string_value.as_deref().unwrap_or_default();
+            check_characters(&format!("MessageAttributes '{name}'"), text)?;
+        }
         let (group, deduplication_id) = (fields.get("MessageGroupId"), fields.get("MessageDeduplicationId"));
         for (name, id) in [("MessageGroupId", group), ("MessageDeduplicationId", deduplication_id)] {
             check_id(name, id).map_err(|error| Error::sns_invalid(error.message))?;
         }
-        Ok(Self { message, for_queues, subject, attributes: fields.message_attributes()?, group, deduplication_id })
+        Ok(Self { message, for_queues, subject, attributes, group, deduplication_id })
     }
 
     fn bytes(&self) -> usize {
@@ -269,6 +276,20 @@ impl Tally {
         state.stats.delivered += self.delivered;
         state.stats.filtered += self.filtered;
         state.stats.undeliverable += self.undeliverable;
+    }
+}
+
+/// What no queue accepts is refused here already: a queue would refuse it when the publisher has its answer and learns nothing.
+fn check_characters(parameter: &str, text: &str) -> Result<(), Error> {
+    match not_allowed_in(text) {
+        None => Ok(()),
+        Some(character) => {
+            let code = u32::from(character);
+            let message = format!(
+                "{parameter} Reason: Invalid character #x{code:X}, which no queue accepts; JSON can say \\u{code:04X}"
+            );
+            Err(Error::sns_invalid(message))
+        }
     }
 }
 

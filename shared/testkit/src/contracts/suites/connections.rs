@@ -1,8 +1,9 @@
 //! Promises of [`Connections`]: opened once, buried for good, found when silent.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use domain::ports::{Clock, Connections, Known, Memberships, Opened};
+use domain::ports::{Clock, Connections, Directory, Known, Memberships, Opened};
 use domain::{
     Connection, ConnectionId, Device, Format, LIVENESS_SHARDS, RoomId, Shard, Shards, Suspect, Timestamp, limits,
     liveness_shard,
@@ -285,4 +286,22 @@ async fn suspected(fixture: &impl StoreFixture, shard: u16, id: &ConnectionId, i
         (suspects.iter().any(|one| one.connection == *id) == is).then_some(())
     };
     eventually(fixture.clock(), &what, look).await;
+}
+
+pub async fn the_connections_of_a_user_are_listed_at_once_until_they_cannot_live(
+    fixture: &impl StoreFixture<Store: Connections + Directory>,
+) {
+    let (user, other) = (samples::user(&unique("u")), samples::user(&unique("u")));
+    let now = fixture.clock().now();
+    let ids: BTreeSet<ConnectionId> = (0..3).map(|_| samples::connection_id(&unique("c"))).collect();
+    for id in &ids {
+        fixture.store().enlist(&user, id, now).await.unwrap();
+        fixture.store().enlist(&user, id, now).await.unwrap();
+    }
+    let listed = async |user, at| -> BTreeSet<ConnectionId> {
+        fixture.store().connections_of(user, at).await.unwrap().into_iter().collect()
+    };
+    assert_eq!(listed(&user, now).await, ids);
+    assert_eq!(listed(&other, now).await, BTreeSet::new());
+    assert_eq!(listed(&user, now.plus(limits::CONNECTION_TTL)).await, BTreeSet::new());
 }

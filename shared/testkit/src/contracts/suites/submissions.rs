@@ -18,6 +18,18 @@ pub async fn a_submission_arrives_as_it_was_made(fixture: &impl QueuesFixture) {
     assert_eq!(taken.group, submission.group());
 }
 
+pub async fn whatever_json_can_say_arrives_with_its_value(fixture: &impl QueuesFixture) {
+    let hard = "\u{fffe}\u{ffff} \u{0}\u{1f}\u{7f}\u{85} \u{d7ff}\u{e000}\u{fffd}\u{fdd0}\u{1fffe}\u{10ffff} \\ \" 👩\u{200d}👧";
+    let mut submission = submission(&["p1", "p2"]);
+    submission.items[0].data = Data::text(hard).unwrap();
+    submission.items[1].data = samples::data(&serde_json::json!({ hard: [hard] }).to_string());
+    submit(fixture, &submission).await;
+    let taken = take(fixture, 1).await.remove(0).body;
+    let value = |data: &Data| serde_json::from_str::<serde_json::Value>(data.as_json()).unwrap();
+    assert_eq!(value(&taken.items[0].data), serde_json::json!({ "text": hard }));
+    assert_eq!(value(&taken.items[1].data), serde_json::json!({ hard: [hard] }));
+}
+
 pub async fn the_largest_submission_arrives(fixture: &impl QueuesFixture) {
     let largest = Data::parse(&format!("\"{}\"", "x".repeat(limits::DATA_BYTES - 2))).unwrap();
     let mut submission = submission(&[]);
@@ -42,7 +54,7 @@ pub async fn many_submissions_all_arrive_and_those_of_a_room_in_order(fixture: &
     let of_one_room: Vec<Submission> = (0..5).map(|n| again(&first, &format!("p{n}"))).collect();
     let elsewhere = (0..25).map(|_| Submission { room: samples::room(&unique("room")), ..first.clone() });
     let all: Vec<Submission> = of_one_room.iter().cloned().chain(elsewhere).collect();
-    fixture.queues().submit_all(&all).await.unwrap();
+    assert!(fixture.queues().submit_each(&all).await.iter().all(Result::is_ok));
     let taken = bodies(take_in_turn(fixture, all.len()).await);
     assert!(all.iter().all(|submission| taken.contains(submission)));
     let in_order: Vec<Submission> = taken.into_iter().filter(|submission| submission.room == first.room).collect();
