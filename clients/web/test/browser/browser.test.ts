@@ -227,3 +227,46 @@ test("a leader that hangs is replaced by a visible tab", async () => {
   for (const tab of [leader, other]) await hasAll(tab);
   await until("one connection is left", () => network.sockets.size === 1);
 });
+
+test("the chat page: two windows chat, the stack is killed and returns, they heal", async () => {
+  const windows: Page[] = [];
+  for (const [n, user] of ["ada", "bob"].entries()) {
+    const page = await (await pages.browser.newContext()).newPage();
+    await page.goto(`http://127.0.0.1:${stack.awsPort}/app/`);
+    const pane = page.locator("#pane-0");
+    await pane.getByLabel("User").fill(user);
+    await pane.getByLabel("Room").fill(name);
+    await pane.getByRole("button", { name: n ? "Sign a token and join" : "Join as guest" }).click();
+    await pane.locator(".composer input:enabled").waitFor();
+    windows.push(page);
+  }
+  const say = async (page: Page, text: string): Promise<void> => {
+    await page.locator("#pane-0 .composer input").fill(text);
+    await page.keyboard.press("Enter");
+  };
+  const lines = (page: Page): Promise<string[]> => page.locator("#pane-0 .messages li:not(.note) span").allTextContents();
+  const haveAll = (expected: string[]) => async (): Promise<boolean> => {
+    for (const page of windows) if ((await lines(page)).join() !== expected.join()) return false;
+    return true;
+  };
+  await say(windows[0]!, "one");
+  await until("both windows show the first line", haveAll(["one"]));
+  await stack.stop();
+  await windows[0]!.locator("#pane-0 .dot.offline, #pane-0 .dot.connecting").waitFor();
+  await say(windows[0]!, "two");
+  await stack.start();
+  await until("both windows show both lines", haveAll(["one", "two"]), 40_000);
+  await say(windows[1]!, "three");
+  await until("both windows show all lines", haveAll(["one", "two", "three"]));
+});
+
+test("the publication page shows every step", async () => {
+  const page = await (await pages.browser.newContext()).newPage();
+  await page.goto(`http://127.0.0.1:${stack.awsPort}/app/publication.html`);
+  await page.getByText("watching the stack").waitFor();
+  await page.getByLabel("Room").fill(name);
+  await page.getByRole("button", { name: "Publish", exact: true }).click();
+  await until("each step is done", async () => (await page.locator(".step.done").count()) >= 6);
+  await page.getByText("log of").first().click();
+  await until("the log of ingest is there", async () => /ingest/.test(await page.locator(".step pre").first().textContent() ?? ""));
+});

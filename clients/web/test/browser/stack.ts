@@ -1,7 +1,7 @@
 /** The local stack as a process of the test, a network in front of it, and pages in Chromium. */
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { createServer as createHttpServer, type Server as HttpServer } from "node:http";
 import { connect as connectTcp, createServer as createTcpServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
@@ -38,7 +38,7 @@ export class Stack {
 
   private constructor(
     readonly port: number,
-    private readonly awsPort: number,
+    readonly awsPort: number,
   ) {}
 
   static async start(): Promise<Stack> {
@@ -51,26 +51,24 @@ export class Stack {
     const folder = process.env.ROOMCAST_BIN_DIR ?? join(repository, "target/debug");
     const runner = join(folder, "roomcast-local");
     if (!existsSync(runner)) throw new Error(`${runner} is missing: run \`cargo build\` first`);
-    const args = ["--no-build", "--ws-port", String(this.port), "--aws-port", String(this.awsPort), "--data", this.data];
-    const child = spawn(runner, args, { cwd: repository, stdio: ["ignore", "pipe", "pipe"] });
+    const ready = join(this.data, "ready.json");
+    rmSync(ready, { force: true });
+    const ports = ["--ws-port", String(this.port), "--aws-port", String(this.awsPort)];
+    const args = ["--bin-dir", folder, ...ports, "--data", join(this.data, "tables"), "--ready-file", ready];
+    const child = spawn(runner, args, { cwd: repository, stdio: ["ignore", "ignore", "pipe"] });
     this.process = child;
-    await new Promise<void>((resolve, reject) => {
-      let log = "";
-      for (const output of [child.stdout!, child.stderr!]) {
-        output.on("data", (text) => {
-          log = (log + text).slice(-10_000);
-          if (log.includes("Ctrl-C stops it")) resolve();
-        });
-      }
-      child.on("exit", (code) => reject(new Error(`the stack ended with ${code}: ${log}`)));
-    });
+    let log = "";
+    child.stderr.on("data", (text) => (log = (log + text).slice(-10_000)));
+    await until("the stack is ready", () => {
+      if (child.exitCode !== null) throw new Error(`the stack ended with ${child.exitCode}: ${log}`);
+      return existsSync(ready);
+    }, 60_000);
   }
 
   async stop(): Promise<void> {
     const child = this.process!;
-    child.removeAllListeners("exit");
     const ended = new Promise((resolve) => child.once("exit", resolve));
-    child.kill("SIGINT");
+    child.kill("SIGTERM");
     await ended;
   }
 
