@@ -107,7 +107,11 @@ export class Network {
       network.sockets.add(client);
       const upstream = connectTcp(target, "127.0.0.1");
       network.carried.set(client, upstream);
-      client.pipe(upstream).pipe(client);
+      // The gateway answers to its own name only.
+      client.once("data", (handshake) => {
+        upstream.write(handshake.toString("latin1").replace(/^host: .*$/im, `Host: 127.0.0.1:${target}`), "latin1");
+        client.pipe(upstream).pipe(client);
+      });
       const end = (): void => {
         if (network.sockets.delete(client)) network.ended.push(Date.now());
         network.carried.delete(client);
