@@ -1,11 +1,13 @@
-// Bundles the tests (TypeScript) and runs them: `node scripts/test.mjs unit [file…]`.
+// Bundles the tests (TypeScript) and runs them: `node scripts/test.mjs unit [file…] [--test-name-pattern=…]`.
 import { build } from "esbuild";
 import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const [kind = "unit", ...only] = process.argv.slice(2);
+const [kind = "unit", ...rest] = process.argv.slice(2);
+const only = rest.filter((argument) => !argument.startsWith("--"));
+const options = rest.filter((argument) => argument.startsWith("--"));
 const folder = `${root}test/${kind}`;
 const names = readdirSync(folder)
   .filter((name) => /\.test\.tsx?$/.test(name))
@@ -24,6 +26,6 @@ await build({
   logLevel: "warning",
 });
 const outputs = names.map((name) => `${root}build/test/${kind}/${name.replace(/\.tsx?$/, ".mjs")}`);
-const flags = ["--enable-source-maps", "--test", "--test-concurrency=2"];
+const flags = ["--enable-source-maps", "--test", "--test-concurrency=2", ...options];
 const { status } = spawnSync(process.execPath, [...flags, ...outputs], { stdio: "inherit", cwd: root });
 process.exit(status ?? 1);

@@ -69,14 +69,14 @@ function toJson(data: unknown, most: number): string {
   const json = JSON.stringify(data) as string | undefined;
   // `JSON.stringify` escapes a lone surrogate, and the server refuses it.
   if (!json || /(^|[^\\])(\\\\)*\\ud[89a-f]/.test(json) || levels(JSON.parse(json)) > DATA_LEVELS) {
-    throw new RoomcastError("invalid_data", "the data is no JSON that every client can read");
+    throw new RoomcastError("invalid_data", "the data is no valid JSON");
   }
   if (byteLength(json) > most) throw new RoomcastError("too_large", `the data is over ${most / 1024} KiB of JSON`);
   return json;
 }
 
 function checkId(id: string): void {
-  if (!/^[!-"$-~]{1,64}$/.test(id)) throw new RoomcastError("invalid_id", "this is no publication id or key: " + id);
+  if (!/^[!-"$-~]{1,64}$/.test(id)) throw new RoomcastError("invalid_id", "no valid id: " + id);
 }
 
 /** Creates a client. It connects with the first `join`, so it may be created anywhere, on a server too. */
@@ -147,7 +147,7 @@ export function connect(url: string | URL, options: Options = {}): Client {
       case "left":
         return;
       case "removed":
-        return endRoom(event.room, new RoomcastError(event.code, `the server removed this client from ${event.room}`));
+        return endRoom(event.room, new RoomcastError(event.code, `removed from ${event.room}`));
       case "refused":
         return endRoom(event.room, errorOfFailure(event.failure));
       case "accepted": {
@@ -227,7 +227,7 @@ export function connect(url: string | URL, options: Options = {}): Client {
   };
 
   function join(room: string, { since }: { since?: Position | undefined } = {}): Room<any> {
-    if (!/^(\*|[\w\-.:/@|+=~]{1,128})$/.test(room)) throw new RoomcastError("invalid_room", "this is no room: " + room);
+    if (!/^(\*|[\w\-.:/@|+=~]{1,128})$/.test(room)) throw new RoomcastError("invalid_room", "no valid room: " + room);
     let membership = memberships.get(room);
     if (!membership) {
       check(driver.call((rules) => rules.join(room, since)));

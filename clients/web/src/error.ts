@@ -34,7 +34,7 @@ export class RoomcastError extends Error {
 /** Thrown by the option `token`: this user may not connect, and the client ends. */
 export class Denied extends RoomcastError {
   override readonly name = "Denied";
-  constructor(message = "the application denied the connection") {
+  constructor(message = "denied by the application") {
     super("denied", message);
   }
 }

@@ -49,14 +49,10 @@ impl Held {
         Some(message)
     }
 
-    /// The place before the first of the messages that are held one after the other up to `head`; none if `head` is not held.
+    /// The place before the first message that is held of the epoch of `head`, unless that lies beyond it.
     pub(super) fn begins_after(&self, head: &Position) -> Option<Sequence> {
-        let is_held = |at: &u64| self.messages.contains_key(at);
-        if self.epoch.as_ref() != Some(&head.epoch) || !is_held(&head.sequence.get()) {
-            return None;
-        }
-        let below = (1..head.sequence.get()).rev().take_while(is_held).count();
-        Some(Sequence::new(head.sequence.get() - below as u64).before())
+        let (first, _) = self.messages.first_key_value().filter(|_| self.epoch.as_ref() == Some(&head.epoch))?;
+        (*first <= head.sequence.get()).then(|| Sequence::new(*first).before())
     }
 
     /// Lets go of what is at or below a position.

@@ -192,13 +192,15 @@ impl Room {
             && head.sequence <= at.sequence
     }
 
-    /// Begins anew where the room stands. What came live and is held up to there was not missed.
+    /// Begins anew where the room stands. In another epoch, before the first message of it that came live and is held: what lies
+    /// between is on its way, or is asked for from there.
     fn rebase(&mut self, head: Position, events: &mut Vec<Event>) {
         self.left.retain(|epoch| *epoch != head.epoch);
         if self.position.as_ref().is_none_or(|at| at.epoch != head.epoch) {
             self.known = self.other.take_if(|other| other.epoch == head.epoch).map_or(head.sequence, |at| at.sequence);
         }
-        let begins_after = self.held.begins_after(&head).filter(|_| self.position.is_some());
+        let is_anew = self.position.as_ref().is_some_and(|at| at.epoch != head.epoch);
+        let begins_after = self.held.begins_after(&head).filter(|_| is_anew);
         let head = Position { sequence: begins_after.unwrap_or(head.sequence), ..head };
         if let Some(from) = self.position.replace(head.clone()) {
             self.replayed = None;

@@ -153,8 +153,24 @@ fn a_new_epoch_is_told_and_hearing_goes_on_there() {
     assert_eq!(join["since"], json!({"ep": "k7Qf", "seq": 10}));
     bench.ok(id, &json!({"room": "lobby", "ep": "new", "seq": 1, "recovered": false}));
     let events = bench.events();
-    assert_eq!(events[0], Event::Missed { room: room("lobby"), from: at("k7Qf", 10), to: at("new", 1) });
-    assert!(matches!(&events[1], Event::Message(message) if message.at == at("new", 2)));
+    assert_eq!(events[0], Event::Missed { room: room("lobby"), from: at("k7Qf", 10), to: at("new", 0) });
+    assert!(matches!(&events[1], Event::Message(message) if message.at == at("new", 1)));
+    assert!(matches!(&events[2], Event::Message(message) if message.at == at("new", 2)));
+}
+
+#[test]
+fn what_lies_between_the_first_that_came_live_in_a_new_epoch_and_its_head_is_asked_for() {
+    let mut bench = Bench::in_lobby();
+    bench.hear("lobby", "new", 21, 2);
+    bench.pass_to_wakeup();
+    let (id, _) = bench.asked("join");
+    bench.ok(id, &json!({"room": "lobby", "ep": "new", "seq": 24, "recovered": false}));
+    let events = bench.events();
+    assert_eq!(events[0], Event::Missed { room: room("lobby"), from: at("k7Qf", 10), to: at("new", 20) });
+    assert!(matches!(&events[2], Event::Message(message) if message.at == at("new", 22)));
+    bench.pass(3_001);
+    let join = std::iter::repeat_with(|| bench.sent()).find(|sent| sent["action"] == "join").unwrap();
+    assert_eq!(join["since"], json!({"ep": "new", "seq": 22}));
 }
 
 #[test]

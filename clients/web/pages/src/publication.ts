@@ -2,7 +2,7 @@
 
 import { type Client, connect, type Position, type Room, RoomcastError } from "../../src/index.js";
 import { create, el, onFrame } from "./dom.js";
-import { killFunction, readEvents, readLogs, signToken, socketUrl, type StackEvent } from "./stack.js";
+import { killFunction, readEvents, readFaults, readLogs, setFaults, signToken, socketUrl, type StackEvent } from "./stack.js";
 
 /** Publications that are kept on the page. */
 const KEPT = 30;
@@ -10,10 +10,14 @@ const KEPT = 30;
 const JOBS = 500;
 /** A publication is followed this long. */
 const FOLLOWED_MS = 120_000;
-/** Posts that are listed one by one. */
+/** Each post takes 5 s with this fault, so that a fan-out can be killed while it posts. */
+const SLOW_POSTS = "F39=1";
+/** The fault ends after this time, if no fan-out began. */
+const SLOW_MS = 5_000;
+/** Facts that are listed one by one. */
 const LISTED = 8;
 
-const TYPES = ["frame_received", "invocation_started", "invocation_ended", "message_sent", "posted", "process_started", "process_ended", "dropped"];
+const TYPES = ["frame_received", "invocation_started", "invocation_ended", "message_sent", "posted", "process_started", "process_ended"];
 const STEPS = ["sent", "received", "accepted", "queued", "sequenced", "jobs", "posted", "heard"] as const;
 type Step = (typeof STEPS)[number];
 const NAMES: Record<Step, string> = {
@@ -64,6 +68,7 @@ const user = el<HTMLInputElement>("user");
 const roomName = el<HTMLInputElement>("room");
 const input = el<HTMLInputElement>("text");
 const output = el<HTMLOutputElement>("output");
+const kill = el<HTMLButtonElement>("kill");
 const sentList = el<HTMLOListElement>("sent");
 const stepList = el<HTMLOListElement>("steps");
 const watching = el("watching");
@@ -108,7 +113,7 @@ function renderSteps(publication: Tracked): void {
   const last = STEPS.reduce((last, step, n) => (publication.facts.has(step) ? n : last), -1);
   stepList.replaceChildren(
     ...STEPS.map((step, n) => {
-      const facts = publication.facts.get(step) ?? [];
+      const facts = [...(publication.facts.get(step) ?? [])].sort((one, other) => one.at - other.at);
       const first = facts[0];
       const isSkipped = !first && n < last;
       const status = facts.some(({ isBad }) => isBad) ? "failed" : first ? "done" : "waiting";
@@ -213,7 +218,7 @@ function readEvent(event: StackEvent): void {
   }
   if (type === "process_ended" && event.function === "fanout") {
     for (const publication of active()) {
-      if (!publication.facts.has("heard")) note(publication, "posted", { at, text: `a fan-out process ended: ${event.reason}`, isBad: true });
+      if (!publication.facts.has("heard")) note(publication, "posted", { at, text: `fan-out killed: ${event.reason}`, isBad: true });
     }
   }
   if (type === "process_started" && event.function === "fanout") {
@@ -250,6 +255,7 @@ function readEvent(event: StackEvent): void {
   }
   if (type === "message_sent" || type === "invocation_started") {
     for (const job of jobsIn(body, event)) {
+      if (type === "invocation_started" && job.room === victim?.room) void killNow();
       jobs.push(job);
       for (const publication of active()) matchJob(job, publication);
     }
@@ -284,7 +290,49 @@ async function ensureRoom(): Promise<Room<unknown>> {
 
 const now = (): number => performance.timeOrigin + performance.now();
 
-async function publish(): Promise<void> {
+/** The publication whose fan-out is killed. */
+let victim: Tracked | undefined;
+/** The faults that were set before this page slowed posts down. */
+let faultsBefore: string | undefined;
+
+async function restoreFaults(): Promise<void> {
+  const before = faultsBefore;
+  faultsBefore = undefined;
+  if (before !== undefined) await setFaults(before);
+}
+
+async function killNow(): Promise<void> {
+  if (!victim) return;
+  victim = undefined;
+  try {
+    const killed = await killFunction("fanout");
+    output.textContent =
+      killed === null
+        ? "no fan-out process ran"
+        : `fan-out process ${killed} was killed in the middle. The job comes again after its visibility timeout, 30 s`;
+  } catch (error) {
+    output.textContent = `not killed: ${String(error)}`;
+  }
+}
+
+/** Slows posts down, publishes, and kills the fan-out as soon as it has the job. */
+async function publishAndKill(): Promise<void> {
+  kill.disabled = true;
+  try {
+    await ensureRoom();
+    faultsBefore = await readFaults();
+    await setFaults([faultsBefore, SLOW_POSTS].filter(Boolean).join());
+    await publish((publication) => (victim = publication));
+    for (let waitedMs = 0; victim && waitedMs < SLOW_MS; waitedMs += 100) await new Promise((resolve) => setTimeout(resolve, 100));
+    await killNow();
+  } catch (error) {
+    output.textContent = `not killed: ${String(error)}`;
+  }
+  await restoreFaults().catch((error: unknown) => (output.textContent = `the fault ${SLOW_POSTS} is still set: ${String(error)}`));
+  kill.disabled = false;
+}
+
+async function publish(started: (publication: Tracked) => void = () => {}): Promise<void> {
   const text = input.value.trim() || "hello";
   try {
     const to = await ensureRoom();
@@ -301,6 +349,7 @@ async function publish(): Promise<void> {
     tracked.length = Math.min(tracked.length, KEPT);
     el("sent-empty").hidden = true;
     select(publication);
+    started(publication);
     note(publication, "sent", { at: publication.startedAt, text: `publication ${publication.pid}` });
     try {
       const { repeated } = await to.publish({ text }, { pid: publication.pid });
@@ -319,14 +368,8 @@ form.addEventListener("submit", (event) => {
   event.preventDefault();
   void publish();
 });
-el("kill").addEventListener("click", async () => {
-  try {
-    const killed = await killFunction("fanout");
-    output.textContent = killed === null ? "no fan-out process runs now" : `fan-out process ${killed} was killed; publish and watch it come again`;
-  } catch (error) {
-    output.textContent = `not killed: ${String(error)}`;
-  }
-});
+kill.addEventListener("click", () => void publishAndKill());
+addEventListener("pagehide", () => void restoreFaults());
 readEvents(TYPES, wants, readEvent, (isOpen) => {
   watching.className = `dot ${isOpen ? "online" : "offline"}`;
   watching.textContent = isOpen ? "watching the stack" : "the stack does not answer; trying again";

@@ -89,6 +89,17 @@ export async function readLogs(text: string): Promise<string[]> {
   return lines.map((line) => `${line.function}  ${line.text}`);
 }
 
+/** The faults on demand that are set. */
+export async function readFaults(): Promise<string> {
+  return (await (await fetch("/_local/faults")).json()).spec;
+}
+
+/** Sets the faults on demand, even while the page ends. */
+export async function setFaults(spec: string): Promise<void> {
+  const response = await fetch("/_local/faults", { method: "PUT", body: spec, keepalive: true });
+  if (!response.ok) throw new Error(await response.text());
+}
+
 /** Kills a process of a function. Returns its process id. */
 export async function killFunction(name: string): Promise<number | null> {
   const response = await fetch(`/_local/functions/${name}/kill`, { method: "POST" });

@@ -38,11 +38,10 @@ export function hold(held: Held, block: Block): void {
   }
 }
 
-/** The place before the messages that are held one after the other up to `head`; `head` itself if it is not held. */
+/** The place before the first message that is held of the epoch of `head`; `head` itself if there is none up to it. */
 export function beginsAfter(held: Held, head: Position): Position {
-  let { seq } = head;
-  if (held.ep === head.ep) while (held.messages.has(seq)) seq--;
-  return { ep: head.ep, seq };
+  const first = held.ep === head.ep ? Math.min(...held.messages.keys()) : Infinity;
+  return first <= head.seq ? { ep: head.ep, seq: first - 1 } : head;
 }
 
 /** Removes a held message. */

@@ -148,10 +148,13 @@ function hasAll({ at }: Room, since: Position | undefined, head: Position): bool
   );
 }
 
-/** Begins again where the room stands. What arrived live and is held up to there was not missed. */
+/**
+ * Begins again where the room stands. In another epoch, before the first message of it that arrived live and is held: what
+ * lies between is on its way, or is asked for from there.
+ */
 function rebase(room: Room, head: Position, emit: Emit): void {
   const from = room.at;
-  const to = from ? beginsAfter(room.held, head) : head;
+  const to = from && from.ep !== head.ep ? beginsAfter(room.held, head) : head;
   if (from?.ep !== head.ep) {
     const isSeen = room.otherHead?.ep === head.ep;
     room.known = isSeen ? room.otherHead!.seq : head.seq;
