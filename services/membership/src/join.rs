@@ -8,13 +8,14 @@ use domain::{Budget, Code, Holding, Member, Position, Reject, RoomId, limits, to
 use futures::{StreamExt, stream};
 use protocol::reply::{Joined, Synced, SyncedRooms};
 use telemetry::{Summary, metric};
+use tokens::CheckTokens;
 
 use crate::{Asked, Membership, Ports, not_connected, unavailable};
 
 /// Rooms of one sync that are joined at the same time.
 const ROOMS_AT_ONCE: usize = 16;
 
-impl<P: Ports, C: Clock, R: Chance> Membership<P, C, R> {
+impl<P: Ports, C: Clock, R: Chance, K: CheckTokens> Membership<P, C, R, K> {
     pub(crate) async fn join(
         &self,
         asked: &Asked<'_>,

@@ -6,6 +6,7 @@
 mod charges;
 mod presence;
 mod renewals;
+mod secrets;
 
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
@@ -25,6 +26,7 @@ use crate::{Endpoint, Job, Range};
 pub use charges::{Charged, Charges};
 pub use presence::{Activities, Checks, Occupant, Presences, Rosters, Written};
 pub use renewals::{Expiries, Lapsed, Renewals, Standing};
+pub use secrets::Secrets;
 
 /// Why a port could not do what it was asked. Whether it was done all the same is unknown.
 #[derive(Debug, thiserror::Error)]
