@@ -116,27 +116,16 @@ resource "aws_apigatewayv2_deployment" "this" {
   description = "Routes of ${var.name}."
 
   triggers = {
+    # What was asked for, not what came back: a provider may read an attribute otherwise than it wrote it.
     redeployment = sha1(jsonencode([
-      aws_apigatewayv2_api.this.route_selection_expression,
-      [for integration in aws_apigatewayv2_integration.this : [
-        integration.id,
-        integration.integration_uri,
-        integration.timeout_milliseconds,
-      ]],
-      [for authorizer in aws_apigatewayv2_authorizer.this : [
-        authorizer.id,
-        authorizer.authorizer_uri,
-        authorizer.identity_sources,
-      ]],
-      [for route in aws_apigatewayv2_route.this : [
-        route.id,
-        route.route_key,
-        route.target,
-        route.authorization_type,
-        route.authorizer_id,
-        route.route_response_selection_expression,
-      ]],
-      [for response in aws_apigatewayv2_route_response.this : [response.id, response.route_response_key]],
+      var.websocket,
+      local.routes,
+      local.authorizers,
+      { for name in local.serving : name => [var.invoke_arns[name], var.functions[name].timeout_s] },
+      [for integration in aws_apigatewayv2_integration.this : integration.id],
+      [for authorizer in aws_apigatewayv2_authorizer.this : authorizer.id],
+      [for route in aws_apigatewayv2_route.this : route.id],
+      [for response in aws_apigatewayv2_route_response.this : response.id],
     ]))
   }
 
