@@ -176,7 +176,9 @@ impl Settings {
         for value in self.page_config.values_mut() {
             let (kind, name, known) = match value {
                 PageValue::Text(_) => continue,
-                PageValue::Parameter { parameter } => (Kind::Parameter, parameter.clone(), self.parameters.get(parameter)),
+                PageValue::Parameter { parameter } => {
+                    (Kind::Parameter, parameter.clone(), self.parameters.get(parameter))
+                }
                 PageValue::Secret { secret } => (Kind::Secret, secret.clone(), self.secrets.get(secret)),
             };
             let Some(known) = known else {

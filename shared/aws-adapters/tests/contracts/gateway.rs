@@ -51,6 +51,7 @@ pub(crate) async fn start() -> Served {
         routes: Vec::new(),
         authorizer: None,
         allow_binary: false,
+        hosts: None,
         limits: Limits::default(),
     };
     let gateway = Gateway::new(config, Nobody).unwrap();
