@@ -86,10 +86,10 @@ impl Keys {
         #[derive(Deserialize)]
         struct Settings {
             #[serde(default)]
-            parameters: Parameters,
+            secrets: Secrets,
         }
         #[derive(Deserialize, Default)]
-        struct Parameters {
+        struct Secrets {
             token_keys: Option<String>,
         }
         let text =
@@ -98,7 +98,7 @@ impl Keys {
             file: file.to_owned(),
             problem: error.without_snippet().to_string(),
         })?;
-        let keys = settings.parameters.token_keys.ok_or_else(|| Error::Keys("is missing".to_owned()))?;
+        let keys = settings.secrets.token_keys.ok_or_else(|| Error::Keys("is missing".to_owned()))?;
         Self::parse(&keys)
     }
 
@@ -225,8 +225,11 @@ mod tests {
     fn the_keys_are_read_from_the_parameters_of_the_settings() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("local.yaml");
-        std::fs::write(&file, format!("parameters:\n  token_keys: '{{\"dev\":\"{SECRET}\"}}'\n  guests: allow\n"))
-            .unwrap();
+        std::fs::write(
+            &file,
+            format!("parameters:\n  guests: allow\nsecrets:\n  token_keys: '{{\"dev\":\"{SECRET}\"}}'\n"),
+        )
+        .unwrap();
         assert!(Keys::read(&file).unwrap().mint(&claims(), Some("dev")).is_ok());
         std::fs::write(&file, "banner: []\n").unwrap();
         assert!(Keys::read(&file).unwrap_err().to_string().contains("token_keys of infra/local.yaml is missing"));

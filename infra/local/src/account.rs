@@ -29,7 +29,7 @@ const CUT_WITHIN: Duration = Duration::from_millis(30);
 impl Account {
     /// Lets `processes` invocations of each function without reserved concurrency run at once.
     pub(crate) fn new(lambda: Lambda, topology: &Topology, processes: u32, faults: Faults) -> Self {
-        let functions = topology.functions.iter().filter(|function| function.concurrency.is_none());
+        let functions = topology.functions.iter().filter(|function| function.reserved_concurrency.is_none());
         let unreserved =
             functions.map(|function| (function.name.clone(), Semaphore::new(processes as usize))).collect();
         Self { lambda, unreserved: Arc::new(unreserved), faults }

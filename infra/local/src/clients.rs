@@ -12,7 +12,7 @@ use crate::place::REGION;
 /// Loopback answers at once; another machine gets the time of a slow handshake.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// One client per service, all with the developer's keys.
+/// One client per service, all with the same keys.
 #[derive(Debug, Clone)]
 pub struct Clients {
     /// Tables.
@@ -50,6 +50,24 @@ impl Clients {
             streams: client!(aws_sdk_dynamodbstreams),
             sqs: client!(aws_sdk_sqs),
             sns: client!(aws_sdk_sns),
+        }
+    }
+}
+
+impl Clients {
+    /// The same clients with other keys. They share the connections.
+    #[must_use]
+    pub fn with_credentials(&self, credentials: &Credentials) -> Self {
+        macro_rules! client {
+            ($sdk:ident, $client:expr) => {
+                $sdk::Client::from_conf($client.config().to_builder().credentials_provider(credentials.clone()).build())
+            };
+        }
+        Self {
+            dynamodb: client!(aws_sdk_dynamodb, self.dynamodb),
+            streams: client!(aws_sdk_dynamodbstreams, self.streams),
+            sqs: client!(aws_sdk_sqs, self.sqs),
+            sns: client!(aws_sdk_sns, self.sns),
         }
     }
 }

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::Error;
 use crate::aws::caller::Callers;
 use crate::aws::grants::Grants;
-use crate::aws::{self, Calls, Database, Dynamo, Endpoint, Trouble};
+use crate::aws::{self, Calls, Database, Dynamo, Endpoint, Secrets, Trouble};
 use crate::inspector::Inspector;
 use crate::kept::keep;
 use crate::options::Options;
@@ -66,6 +66,7 @@ impl Cloud {
         let endpoint = Arc::new(Endpoint {
             dynamo: Dynamo::new(database.clone(), options.transaction_hold),
             messaging: messaging.clone(),
+            secrets: Secrets::default(),
             callers,
             grants,
             calls: Arc::clone(&calls),

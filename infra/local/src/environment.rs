@@ -35,6 +35,7 @@ impl Values<'_> {
             EnvironmentValue::QueueUrl(queue) => self.resources.queues.get(queue).map(|queue| queue.url.as_str()),
             EnvironmentValue::TopicArn(topic) => self.resources.topics.get(topic).map(String::as_str),
             EnvironmentValue::Parameter(name) => self.settings.parameters.get(name).map(String::as_str),
+            EnvironmentValue::Secret(name) => self.resources.secrets.get(name).map(String::as_str),
             EnvironmentValue::ManagementUrl => Some(self.management_url),
         };
         known.unwrap_or_default().to_owned()

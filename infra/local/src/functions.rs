@@ -53,7 +53,7 @@ fn local_function(
         memory_mb: function.memory_mb,
         timeout: Duration::from_secs(u64::from(function.timeout_s)),
         // Twice, so that a process that is being replaced does not count against its successor.
-        concurrency: function.concurrency.unwrap_or(2 * options.processes),
+        concurrency: function.reserved_concurrency.unwrap_or(2 * options.processes),
     })
 }
 

@@ -82,7 +82,7 @@ impl Granted {
     /// The function that has this access key, or the developer.
     fn name_of(&self, access_key_id: &str) -> String {
         match self.callers.of_key(access_key_id) {
-            Caller::Function(function) => function.to_string(),
+            Caller::Function(function) | Caller::Poller(function) => function.to_string(),
             Caller::Developer | Caller::Nobody => DEVELOPER.to_owned(),
         }
     }

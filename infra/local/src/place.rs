@@ -29,9 +29,24 @@ pub fn check_writable(file: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// A table's ARN; an index's is this, `/index/` and the index.
+/// A table's ARN.
 pub(crate) fn table_arn(table: &str) -> String {
     format!("arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{table}")
+}
+
+/// The ARN of an index of a table.
+pub(crate) fn index_arn(table: &str, index: &str) -> String {
+    format!("{}/index/{index}", table_arn(table))
+}
+
+/// The ARN of every stream of a table: the last segment, the time at which it was enabled, does not matter here.
+pub(crate) fn stream_arn(table: &str) -> String {
+    format!("{}/stream/*", table_arn(table))
+}
+
+/// A secret's ARN, without the six random characters that AWS appends.
+pub(crate) fn secret_arn(secret: &str) -> String {
+    format!("arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{secret}")
 }
 
 /// A queue's ARN, by its physical name.

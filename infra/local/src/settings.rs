@@ -1,6 +1,7 @@
 //! `infra/local.yaml`: what belongs to this machine and therefore not into the topology.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,9 @@ pub struct Settings {
     /// Values by name of parameter.
     #[serde(default)]
     pub parameters: BTreeMap<String, String>,
+    /// Values by name of secret.
+    #[serde(default)]
+    pub secrets: BTreeMap<String, String>,
     /// Lines for the banner, such as a development token. `{ws_url}` is replaced by the URL of the WebSocket API,
     /// `{aws_endpoint}` by that of the AWS endpoint.
     #[serde(default)]
@@ -21,12 +25,13 @@ pub struct Settings {
     /// Paths are relative to the file.
     #[serde(default)]
     pub pages: BTreeMap<String, PathBuf>,
-    /// Values that pages read from `GET /_local/config`, by name. `{parameter: NAME}` is a parameter's value.
+    /// Values that pages read from `GET /_local/config`, by name. `{parameter: NAME}` is a parameter's value, `{secret: NAME}` that
+    /// of a secret.
     #[serde(default)]
     pub page_config: BTreeMap<String, PageValue>,
 }
 
-/// A value for pages: any text, or the value of a parameter of the topology.
+/// A value for pages: any text, or the value of a parameter or a secret of the topology.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(untagged)]
 pub enum PageValue {
@@ -36,6 +41,11 @@ pub enum PageValue {
     Parameter {
         /// The parameter's name.
         parameter: String,
+    },
+    /// The value of the secret, until the settings are read: for keys of development only.
+    Secret {
+        /// The secret's name.
+        secret: String,
     },
 }
 
@@ -51,28 +61,32 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The file is not what it should be.
-    #[error("{} is wrong: {message}; it has the mappings `parameters`, `pages` and `page_config`, and the list `banner`", file.display())]
+    #[error("{} is wrong: {message}; it has the mappings `parameters`, `secrets`, `pages` and `page_config`, and the list `banner`", file.display())]
     Malformed {
         /// The file.
         file: PathBuf,
         /// What is wrong, with its line.
         message: String,
     },
-    /// A value for a parameter that the topology does not have.
-    #[error("{} gives a value to the parameter `{parameter}`, which the topology does not have: remove it", file.display())]
-    UnknownParameter {
+    /// A value for a parameter or a secret that the topology does not have.
+    #[error("{} gives a value to the {kind} `{name}`, which the topology does not have: remove it", file.display())]
+    Unknown {
         /// The file.
         file: PathBuf,
+        /// What it is.
+        kind: Kind,
         /// The name.
-        parameter: String,
+        name: String,
     },
-    /// The configuration of pages names a parameter that the topology does not have.
-    #[error("{} gives pages the value of the parameter `{parameter}`, which the topology does not have", file.display())]
-    UnknownPageParameter {
+    /// The configuration of pages names a parameter or a secret that the topology does not have.
+    #[error("{} gives pages the value of the {kind} `{name}`, which the topology does not have", file.display())]
+    UnknownPageValue {
         /// The file.
         file: PathBuf,
+        /// What it is.
+        kind: Kind,
         /// The name.
-        parameter: String,
+        name: String,
     },
     /// The name of a page cannot be the first segment of its URL.
     #[error("{} names a page `{page}`: it needs one or more of a-z A-Z 0-9 - _, and no underscore in front", file.display())]
@@ -82,19 +96,39 @@ pub enum Error {
         /// The name.
         page: String,
     },
-    /// A parameter without a value and without a default.
+    /// A parameter or a secret without a value and without a default.
     #[error(
-        "the topology's parameter `{parameter}` has no value: add it under `parameters` in {}. It is: {description}",
+        "the topology's {kind} `{name}` has no value: add it under `{kind}s` in {}. It is: {description}",
         file.display()
     )]
-    MissingParameter {
+    Missing {
         /// The file.
         file: PathBuf,
+        /// What it is.
+        kind: Kind,
         /// The name.
-        parameter: String,
+        name: String,
         /// What the topology says of it.
         description: String,
     },
+}
+
+/// What the settings give values to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A parameter of the topology.
+    Parameter,
+    /// A secret of the topology.
+    Secret,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Parameter => "parameter",
+            Self::Secret => "secret",
+        })
+    }
 }
 
 impl Settings {
@@ -123,22 +157,10 @@ impl Settings {
     }
 
     fn complete(&mut self, topology: &Topology, file: &Path) -> Result<(), Error> {
-        if let Some(parameter) = self.parameters.keys().find(|name| topology.parameter(name).is_none()) {
-            return Err(Error::UnknownParameter { file: file.to_owned(), parameter: parameter.clone() });
-        }
-        for parameter in &topology.parameters {
-            if self.parameters.contains_key(&parameter.name) {
-                continue;
-            }
-            let Some(default) = &parameter.default else {
-                return Err(Error::MissingParameter {
-                    file: file.to_owned(),
-                    parameter: parameter.name.clone(),
-                    description: parameter.description.clone(),
-                });
-            };
-            self.parameters.insert(parameter.name.clone(), default.clone());
-        }
+        let parameters = topology.parameters.iter().map(|it| (&it.name, &it.description, &it.default));
+        complete(&mut self.parameters, Kind::Parameter, parameters, file)?;
+        let secrets = topology.secrets.iter().map(|it| (&it.name, &it.description, &it.default));
+        complete(&mut self.secrets, Kind::Secret, secrets, file)?;
         self.complete_pages(file)
     }
 
@@ -152,15 +174,44 @@ impl Settings {
             *path = folder.join(&*path);
         }
         for value in self.page_config.values_mut() {
-            if let PageValue::Parameter { parameter } = value {
-                let Some(known) = self.parameters.get(parameter) else {
-                    return Err(Error::UnknownPageParameter { file: file.to_owned(), parameter: parameter.clone() });
-                };
-                *value = PageValue::Text(known.clone());
-            }
+            let (kind, name, known) = match value {
+                PageValue::Text(_) => continue,
+                PageValue::Parameter { parameter } => {
+                    (Kind::Parameter, parameter.clone(), self.parameters.get(parameter))
+                }
+                PageValue::Secret { secret } => (Kind::Secret, secret.clone(), self.secrets.get(secret)),
+            };
+            let Some(known) = known else {
+                return Err(Error::UnknownPageValue { file: file.to_owned(), kind, name });
+            };
+            *value = PageValue::Text(known.clone());
         }
         Ok(())
     }
+}
+
+/// Fills in the defaults of what is declared; refuses a value for what is not declared.
+fn complete<'t>(
+    values: &mut BTreeMap<String, String>,
+    kind: Kind,
+    declared: impl Iterator<Item = (&'t String, &'t String, &'t Option<String>)> + Clone,
+    file: &Path,
+) -> Result<(), Error> {
+    let is_declared = |name: &String| declared.clone().any(|(declared, ..)| declared == name);
+    if let Some(name) = values.keys().find(|name| !is_declared(name)) {
+        return Err(Error::Unknown { file: file.to_owned(), kind, name: name.clone() });
+    }
+    for (name, description, default) in declared {
+        if values.contains_key(name) {
+            continue;
+        }
+        let Some(default) = default else {
+            let (file, name, description) = (file.to_owned(), name.clone(), description.clone());
+            return Err(Error::Missing { file, kind, name, description });
+        };
+        values.insert(name.clone(), default.clone());
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -171,8 +222,11 @@ mod tests {
 version: 1
 name: x
 parameters:
-  keys: { description: The keys., secret: true }
+  keys: { description: The keys. }
   guests: { description: The guests., default: none }
+secrets:
+  codes: { description: The codes. }
+  marks: { description: The marks., default: \"[]\" }
 functions:
   f: { binary: f, memory_mb: 128, timeout_s: 1, environment: { KEYS: { parameter: keys }, GUESTS: { parameter: guests } } }
 ";
@@ -188,7 +242,8 @@ functions:
 
     #[test]
     fn values_are_taken_from_the_file_and_defaults_from_the_topology() {
-        let settings = read("parameters: { keys: \"{}\" }\nbanner: [hello]").unwrap();
+        let settings = read("parameters: { keys: \"{}\" }\nsecrets: { codes: abc }\nbanner: [hello]").unwrap();
+        assert_eq!((settings.secrets["codes"].as_str(), settings.secrets["marks"].as_str()), ("abc", "[]"));
         assert_eq!(settings.parameters["keys"], "{}");
         assert_eq!(settings.parameters["guests"], "none");
         assert_eq!(settings.banner, ["hello"]);
@@ -203,6 +258,14 @@ functions:
         assert_eq!(
             read("parameters: { keys: a, key: b }").unwrap_err(),
             "local.yaml gives a value to the parameter `key`, which the topology does not have: remove it"
+        );
+        assert_eq!(
+            read("parameters: { keys: a }").unwrap_err(),
+            "the topology's secret `codes` has no value: add it under `secrets` in local.yaml. It is: The codes."
+        );
+        assert_eq!(
+            read("parameters: { keys: a }\nsecrets: { codes: a, code: b }").unwrap_err(),
+            "local.yaml gives a value to the secret `code`, which the topology does not have: remove it"
         );
         let unknown = read("parameter: {}").unwrap_err();
         assert!(unknown.starts_with("local.yaml is wrong: ") && unknown.contains("line 1"), "{unknown}");

@@ -90,14 +90,18 @@ impl Stack {
         let doors = (Arc::clone(&callers), Arc::clone(&grants));
         let cloud = Cloud::start(&options, ports.aws, doors, &faults, &inspector, stop).await?;
         let clients = Clients::new(cloud.url(), &clients::developer_credentials());
-        let resources = provision(&topology, &clients, cloud.url()).await?;
+        let resources = provision(&topology, &settings, &clients, cloud.url()).await?;
         let is_embedded = options.aws_endpoint.is_none();
         let addresses = Addresses { websocket, aws_endpoint: cloud.url().to_owned(), is_embedded, resources };
         let values = addresses.values(&settings);
         let lambda = functions::start(&topology, &options, &values, &callers, &inspector)?;
         try_join_all(topology.functions.iter().map(|function| lambda.warm_up(&function.name))).await?;
         let account = Account::new(lambda.clone(), &topology, options.processes, faults.clone());
-        let triggers = Triggers::start(&topology, &options, &addresses.resources, &clients, account.clone(), &faults)?;
+        let pollers = |function: &str| match callers.poller_keys(function) {
+            Some(keys) if options.aws_endpoint.is_none() => clients.with_credentials(&keys.credentials()),
+            _ => clients.clone(),
+        };
+        let triggers = Triggers::start(&topology, &options, &addresses.resources, pollers, account.clone(), &faults)?;
         let hooks = Granted { callers, grants, faults: faults.clone(), inspector: inspector.clone() };
         let front = ports.gateway.map(|port| Front::start(&topology, &options, port, account, hooks)).transpose()?;
         let took = started.elapsed();

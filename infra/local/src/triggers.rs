@@ -27,12 +27,12 @@ pub(crate) struct Triggers {
 }
 
 impl Triggers {
-    /// Starts to poll everything that triggers a function.
+    /// Starts to poll everything that triggers a function, with the clients of that function.
     pub(crate) fn start(
         topology: &Topology,
         options: &Options,
         resources: &Resources,
-        clients: &Clients,
+        clients_of: impl Fn(&str) -> Clients,
         account: Account,
         faults: &Faults,
     ) -> Result<Self, Error> {
@@ -54,8 +54,11 @@ impl Triggers {
                 Trigger::Websocket(_) | Trigger::Authorizer { .. } => {}
             }
         }
-        let polled = Polled { sqs: clients.sqs.clone(), streams: clients.streams.clone() };
-        let sources = EventSources::start(&config, &Arc::new(account), &polled)
+        let polled = |function: &str| {
+            let Clients { sqs, streams, .. } = clients_of(function);
+            Polled { sqs, streams }
+        };
+        let sources = EventSources::start(&config, &Arc::new(account), polled)
             .map_err(|error| Error::Triggers(error.to_string()))?;
         Ok(Self { sources: Arc::new(Mutex::new(Some(sources))) })
     }

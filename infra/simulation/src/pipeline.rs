@@ -76,7 +76,7 @@ impl Pipeline {
         let shared = self.shared.clone();
         self.run(executor, task, async move {
             hand.answers(false).await;
-            let decided = authorizer.decide(&handshake).map(|context| context.to_map());
+            let decided = authorizer.decide(&handshake).await.map(|context| context.to_map());
             hand.answers(true).await;
             let decided = match decided {
                 Ok(map) => Context::from_lookup(|name| map.get(name).cloned()).map(Box::new).map_err(|_| 500),

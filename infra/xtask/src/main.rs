@@ -1,8 +1,11 @@
 //! Chores of the workspace: `cargo xtask COMMAND`.
 
 mod chaos;
+mod cold_start;
 mod env;
+mod package;
 mod token;
+mod topology;
 
 use std::process::ExitCode;
 
@@ -33,6 +36,12 @@ enum Command {
     Token(token::Arguments),
     /// Prints variables that point aws and every AWS SDK at the local stack: eval "$(cargo xtask env)".
     Env(env::Arguments),
+    /// Checks the topology, and prints it as the runner understands it.
+    Topology(topology::Arguments),
+    /// Builds one zip for each function, as Lambda takes it.
+    Package(package::Arguments),
+    /// Measures how long packaged functions take from their start to their first poll.
+    ColdStart(cold_start::Arguments),
     /// Lets everything go wrong, heals it, and accounts for every pair of a publication and a member that was owed it.
     Chaos(chaos::Arguments),
     /// Restores the rooms table while members are connected, and accounts for what each member was given.
@@ -47,6 +56,15 @@ fn main() -> ExitCode {
         }
         Command::Env(arguments) => {
             env::print(&arguments).map(|()| ExitCode::SUCCESS).map_err(|error| error.to_string())
+        }
+        Command::Topology(arguments) => {
+            topology::print(&arguments).map(|()| ExitCode::SUCCESS).map_err(|error| error.to_string())
+        }
+        Command::Package(arguments) => {
+            package::run(&arguments).map(|()| ExitCode::SUCCESS).map_err(|error| error.to_string())
+        }
+        Command::ColdStart(arguments) => {
+            cold_start::run(&arguments).map(|()| ExitCode::SUCCESS).map_err(|error| error.to_string())
         }
         Command::Chaos(arguments) => {
             chaos::run("roomcast-chaos", &arguments, no_color).map(status).map_err(|error| error.to_string())

@@ -16,6 +16,7 @@ use domain::{Device, Identity, Permissions, RoomId, UserId, limits};
 use lambda_runtime::LambdaEvent;
 use protocol::context::Context;
 use telemetry::{Summary, field, metric};
+use tokens::{CheckTokens, Verifier};
 
 pub use config::{Config, Guests};
 pub use handshake::Handshake;
@@ -23,8 +24,8 @@ pub use origin::{NotAnOrigin, Origins};
 
 /// Decides about handshakes.
 #[derive(Debug)]
-pub struct Authorizer<C> {
-    config: Config,
+pub struct Authorizer<C, K = Verifier> {
+    config: Config<K>,
     clock: C,
 }
 
@@ -41,10 +42,10 @@ pub enum Refusal {
 
 type Response = ApiGatewayCustomAuthorizerResponse<serde_json::Value>;
 
-impl<C: Clock> Authorizer<C> {
+impl<C: Clock, K: CheckTokens> Authorizer<C, K> {
     /// With its configuration.
     #[must_use]
-    pub fn new(config: Config, clock: C) -> Self {
+    pub fn new(config: Config<K>, clock: C) -> Self {
         Self { config, clock }
     }
 
@@ -52,7 +53,7 @@ impl<C: Clock> Authorizer<C> {
     ///
     /// # Errors
     /// [`Refusal::Unauthorized`], which is how a 401 is asked for.
-    pub fn handle(
+    pub async fn handle(
         &self,
         event: &LambdaEvent<ApiGatewayCustomAuthorizerRequestTypeRequest>,
         summary: &mut Summary,
@@ -60,7 +61,7 @@ impl<C: Clock> Authorizer<C> {
         let arn = event.payload.method_arn.clone().unwrap_or_default();
         let handshake = Handshake::from_event(&event.payload);
         summary.set(field::ROUTE, "authorizer");
-        match self.decide(&handshake) {
+        match self.decide(&handshake).await {
             Ok(context) => Ok(policy(IamPolicyEffect::Allow, &arn, Some(&context))),
             Err(refusal) => {
                 let (outcome, reason) = match &refusal {
@@ -82,7 +83,7 @@ impl<C: Clock> Authorizer<C> {
     ///
     /// # Errors
     /// [`Refusal`].
-    pub fn decide(&self, handshake: &Handshake) -> Result<Context, Refusal> {
+    pub async fn decide(&self, handshake: &Handshake) -> Result<Context, Refusal> {
         if !self.config.origins.allow(handshake.origin.as_deref()) {
             return Err(Refusal::Forbidden("the page's Origin is not among ALLOWED_ORIGINS".to_owned()));
         }
@@ -90,7 +91,7 @@ impl<C: Clock> Authorizer<C> {
             return Err(Refusal::Unauthorized(misplaced.clone()));
         }
         let identity = match &handshake.token {
-            Some(token) => self.member(token, handshake)?,
+            Some(token) => self.member(token, handshake).await?,
             None => self.guest(handshake)?,
         };
         let room = handshake.room.as_ref().and_then(|name| RoomId::parse(name.clone()).ok());
@@ -105,9 +106,9 @@ impl<C: Clock> Authorizer<C> {
         Ok(context)
     }
 
-    fn member(&self, token: &str, handshake: &Handshake) -> Result<Identity, Refusal> {
+    async fn member(&self, token: &str, handshake: &Handshake) -> Result<Identity, Refusal> {
         let device = handshake.device.clone().and_then(|name| Device::parse(name).ok());
-        let identity = self.config.verifier.identify(token, device, self.clock.now());
+        let identity = self.config.verifier.check(token, device, self.clock.now()).await;
         identity.map_err(|error| Refusal::Unauthorized(error.to_string()))
     }
 

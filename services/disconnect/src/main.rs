@@ -8,7 +8,7 @@ use lambda_kit::{SystemClock, env, start};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let wire = || {
+    let wire = async || {
         let config = Config::from_environment().map_err(|error| error.to_string())?;
         let account = Account::from_environment(env::optional).map_err(|error| error.to_string())?;
         Ok(Disconnect::new(Tables::new(&account, config.connections_table, ""), SystemClock))

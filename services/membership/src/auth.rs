@@ -10,10 +10,11 @@ use protocol::context::Context;
 use protocol::reply::Renewed;
 use protocol::token::Token;
 use telemetry::{Summary, field, metric};
+use tokens::CheckTokens;
 
 use crate::{Membership, Ports, not_connected, unavailable};
 
-impl<P: Ports, C: Clock, R> Membership<P, C, R> {
+impl<P: Ports, C: Clock, R, K: CheckTokens> Membership<P, C, R, K> {
     /// Renews the token of a connection that is `current` so far.
     pub(crate) async fn auth(
         &self,
@@ -23,7 +24,7 @@ impl<P: Ports, C: Clock, R> Membership<P, C, R> {
         now: Timestamp,
         summary: &mut Summary,
     ) -> Result<Renewed, Reject> {
-        let renewed = self.verify(call, current, token, now, summary)?;
+        let renewed = self.verify(call, current, token, now, summary).await?;
         may_renew(current, &renewed)?;
         let renewed = told_apart(current, renewed);
         if let Known::No = self.ports.renew(&call.connection, &renewed).await.map_err(unavailable)? {
@@ -36,7 +37,7 @@ impl<P: Ports, C: Clock, R> Membership<P, C, R> {
     }
 
     /// Whom the token makes its bearer. Why it does not is for the log; the client learns only that it is a bad one.
-    fn verify(
+    async fn verify(
         &self,
         call: &Call,
         current: &Identity,
@@ -44,7 +45,7 @@ impl<P: Ports, C: Clock, R> Membership<P, C, R> {
         now: Timestamp,
         summary: &mut Summary,
     ) -> Result<Identity, Reject> {
-        let identity = self.verifier.identify(token.expose(), current.device.clone(), now);
+        let identity = self.verifier.check(token.expose(), current.device.clone(), now).await;
         let identity = identity.map_err(|bad| {
             summary.set(field::ERROR, bad.to_string());
             let message = "the token is not good; this connection goes on with the one it has, until that expires";

@@ -2,7 +2,7 @@
 
 use domain::{Endpoint, Generation, limits};
 use lambda_kit::env;
-use tokens::Verifier;
+use tokens::KeySource;
 
 /// What the membership function is told by its environment.
 #[derive(Debug)]
@@ -11,8 +11,8 @@ pub struct Config {
     pub connections_table: String,
     /// `ROOMS_TABLE`.
     pub rooms_table: String,
-    /// Checks the tokens that connections are renewed with.
-    pub verifier: Verifier,
+    /// The keys of the tokens that connections are renewed with.
+    pub keys: KeySource,
     /// `MANAGEMENT_ENDPOINT`; without it the endpoint is derived from each event.
     pub management_endpoint: Option<Endpoint>,
     /// `GENERATION` of the deployment: grows with each restore of the rooms table; 0 if not set.
@@ -22,7 +22,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads it, and what [`Verifier::from_environment`] reads.
+    /// Reads it, and what [`KeySource::from_environment`] reads.
     ///
     /// # Errors
     /// A sentence that names the variable, what is wrong with it, and what it takes.
@@ -35,7 +35,7 @@ impl Config {
             generation: generation.unwrap_or_default(),
             connections_table: required("CONNECTIONS_TABLE", "the name of the connections table")?,
             rooms_table: required("ROOMS_TABLE", "the name of the rooms table")?,
-            verifier: Verifier::from_environment(env::optional).map_err(|error| error.to_string())?,
+            keys: KeySource::from_environment(env::optional),
             management_endpoint: env::optional("MANAGEMENT_ENDPOINT").map(Endpoint::new),
             room_members: room_members.unwrap_or(limits::ROOM_MEMBERS),
         })

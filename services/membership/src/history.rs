@@ -5,10 +5,11 @@ use domain::ports::{Chance, Clock};
 use domain::{Budget, Code, Epoch, Head, Publication, Reject, RoomId, Sequence};
 use protocol::block::{Block, Message};
 use protocol::reply::History;
+use tokens::CheckTokens;
 
 use crate::{Asked, Membership, Ports, unavailable};
 
-impl<P: Ports, C: Clock, R: Chance> Membership<P, C, R> {
+impl<P: Ports, C: Clock, R: Chance, K: CheckTokens> Membership<P, C, R, K> {
     /// At most `limit` publications before `before` (or up to the head), as many of them as fit one reply.
     pub(crate) async fn history(
         &self,

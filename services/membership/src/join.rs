@@ -7,10 +7,11 @@ use domain::ports::{Chance, Clock};
 use domain::{Budget, Code, Holding, Position, Reject, RoomId, limits, too_many};
 use protocol::reply::{Joined, Synced, SyncedRooms};
 use telemetry::{Summary, metric};
+use tokens::CheckTokens;
 
 use crate::{Asked, Membership, Ports, RETRY_MS, not_connected, unavailable};
 
-impl<P: Ports, C: Clock, R: Chance> Membership<P, C, R> {
+impl<P: Ports, C: Clock, R: Chance, K: CheckTokens> Membership<P, C, R, K> {
     pub(crate) async fn join(
         &self,
         asked: &Asked<'_>,

@@ -21,7 +21,7 @@ use protocol::reply::{Done, Reply};
 use protocol::request::{Action, Refused, Request};
 use protocol::server::{Return, System, system_text};
 use telemetry::{Summary, field, metric};
-use tokens::Verifier;
+use tokens::{CheckTokens, Verifier};
 
 pub use config::Config;
 
@@ -35,9 +35,9 @@ impl<P: Connections + Memberships + Rooms + Rosters + Presences + Renewals> Port
 
 /// Answers members.
 #[derive(Debug)]
-pub struct Membership<P, C, R> {
+pub struct Membership<P, C, R, K = Verifier> {
     ports: P,
-    verifier: Verifier,
+    verifier: K,
     clock: C,
     chance: R,
     endpoint: Option<Endpoint>,
@@ -60,10 +60,10 @@ struct Asked<'a> {
     now: Timestamp,
 }
 
-impl<P: Ports, C: Clock, R: Chance> Membership<P, C, R> {
+impl<P: Ports, C: Clock, R: Chance, K: CheckTokens> Membership<P, C, R, K> {
     /// Over these ports. `endpoint` is where members are posted to; without it, where each event says.
     #[must_use]
-    pub fn new(ports: P, verifier: Verifier, clock: C, chance: R, endpoint: Option<Endpoint>) -> Self {
+    pub fn new(ports: P, verifier: K, clock: C, chance: R, endpoint: Option<Endpoint>) -> Self {
         let (room_members, limits) = (limits::ROOM_MEMBERS, Limits::default());
         Self { ports, verifier, clock, chance, endpoint, room_members, limits }
     }
@@ -138,7 +138,7 @@ impl<P: Ports, C: Clock, R: Chance> Membership<P, C, R> {
     }
 }
 
-impl<P: Ports, C: Clock, R: Chance> Routes for Membership<P, C, R> {
+impl<P: Ports, C: Clock, R: Chance, K: CheckTokens> Routes for Membership<P, C, R, K> {
     async fn handle(&self, call: Call, summary: &mut Summary) -> Answer {
         let Request { id, action } = match Request::parse(&call.body) {
             Ok(request) => request,

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, HashMap};
 use domain::ports::{Chance, Clock};
 use domain::{Head, Position, Reject, RoomId};
 use protocol::server::System;
+use tokens::CheckTokens;
 
 use crate::{Asked, Membership, Ports, unavailable};
 
-impl<P: Ports, C: Clock, R: Chance> Membership<P, C, R> {
+impl<P: Ports, C: Clock, R: Chance, K: CheckTokens> Membership<P, C, R, K> {
     pub(crate) async fn ping(&self, asked: &Asked<'_>, at: Vec<(RoomId, Position)>) -> Result<System, Reject> {
         let (may_hear, others): (Vec<_>, Vec<_>) = at.into_iter().partition(|(room, _)| asked.identity.may_join(room));
         let (given, lost) = self.given(asked, others).await?;

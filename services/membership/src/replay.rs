@@ -4,6 +4,7 @@ use domain::flow::read_run;
 use domain::ports::{Chance, Clock};
 use domain::{Budget, Head, Position, Publication, Range, Reject, Resume, RoomId, Sequence, resume};
 use protocol::block::{Block, Message};
+use tokens::CheckTokens;
 
 use crate::{Asked, Membership, Ports, unavailable};
 
@@ -18,7 +19,7 @@ pub(crate) struct Replay {
     pub(crate) blocks: Vec<Block>,
 }
 
-impl<P: Ports, C: Clock, R: Chance> Membership<P, C, R> {
+impl<P: Ports, C: Clock, R: Chance, K: CheckTokens> Membership<P, C, R, K> {
     /// Fills the reply, within its budget, with an unbroken run of the log after `since`. `recovered` is true only of what
     /// the reply carries: a row that is not there any more was missed, and then the reply carries nothing. Where the budget
     /// is spent, nothing is read.

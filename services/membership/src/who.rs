@@ -7,6 +7,7 @@ use domain::ports::{self, Chance, Clock, Occupant};
 use domain::{Code, ConnectionId, Device, Head, Reject, RoomId, Shard, UserId, limits};
 use futures::{StreamExt, TryStreamExt, stream};
 use protocol::reply::{Present, Who};
+use tokens::CheckTokens;
 
 use crate::{Asked, Membership, Ports, unavailable};
 
@@ -23,7 +24,7 @@ enum Listed {
     Counted(u64),
 }
 
-impl<P: Ports, C: Clock, R: Chance> Membership<P, C, R> {
+impl<P: Ports, C: Clock, R: Chance, K: CheckTokens> Membership<P, C, R, K> {
     /// At most `limit` users after `after`, as many of them as fit one reply.
     pub(crate) async fn who(
         &self,

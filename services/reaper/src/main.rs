@@ -8,7 +8,7 @@ use reaper::{Config, Reaper};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let wire = || {
+    let wire = async || {
         let config = Config::from_environment().map_err(|error| error.to_string())?;
         let account = Account::from_environment(env::optional).map_err(|error| error.to_string())?;
         let tables = Tables::new(&account, config.connections_table, "");

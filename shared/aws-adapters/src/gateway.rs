@@ -18,6 +18,8 @@ use crate::account::{Account, service_config, time_limits};
 use crate::errors::translate;
 use crate::gateway::posts::Posts;
 
+pub(crate) use posts::{Http, client};
+
 /// A look at a connection, or closing one, ends after this.
 pub const PROBE_TIMEOUT: Duration = Duration::from_millis(1_000);
 /// How the gateway's 400 for an id begins that it cannot have given out.

@@ -1,6 +1,6 @@
-//! The ports of `domain` over DynamoDB, SQS, SNS and API Gateway's management API: the only crate that names an AWS SDK.
+//! The ports of `domain` over DynamoDB, SQS, SNS, Secrets Manager and API Gateway's management API: the only crate that names an AWS SDK.
 //!
-//! [`Account`] holds what the clients share. [`Tables`], [`Queues`], [`Topics`] and [`Management`] implement the ports;
+//! [`Account`] holds what the clients share. [`Tables`], [`Queues`], [`Topics`], [`SecretStore`] and [`Management`] implement the ports;
 //! [`change_of`] reads the stream of the connections.
 //! Each stored item has one file: its keys, its attributes, both directions, and a law that they agree.
 
@@ -20,6 +20,7 @@ mod presences;
 mod queues;
 mod renewals;
 mod rooms;
+mod secrets;
 mod tables;
 mod topics;
 
@@ -27,5 +28,6 @@ pub use account::{Account, CONNECT_TIMEOUT, Incomplete};
 pub use changes::{UnreadableRecord, change_of};
 pub use gateway::{Management, PROBE_TIMEOUT};
 pub use queues::{QUEUE_TIMEOUT, Queues};
+pub use secrets::{READ_TIMEOUT, SecretStore};
 pub use tables::{TABLE_TIMEOUT, Tables};
 pub use topics::{TOPIC_TIMEOUT, Topics};

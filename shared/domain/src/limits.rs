@@ -145,6 +145,8 @@ pub const STALE: Duration = Duration::from_secs(12 * 60);
 pub const TOUCH: Duration = Duration::from_secs(3 * 60);
 /// Clients of `rooms.v1` ping this often, give or take the jitter.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(4 * 60);
+/// Token keys are read again when they are this old: a removed key is refused from then on.
+pub const KEYS_KEPT: Duration = Duration::from_secs(5 * 60);
 /// A longer token is not looked at: a handshake's headers hold 10 KB.
 pub const TOKEN_BYTES: usize = 8 * KIB;
 /// What the authorizer may tell of one connection: API Gateway turns a larger answer (8 KB) into a 500.

@@ -7,6 +7,7 @@ mod charges;
 mod directory;
 mod presence;
 mod renewals;
+mod secrets;
 
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
@@ -27,6 +28,7 @@ pub use charges::{Charged, Charges};
 pub use directory::Directory;
 pub use presence::{Activities, Checks, Occupant, Presences, Rosters, Written};
 pub use renewals::{Expiries, Lapsed, Renewals, Standing};
+pub use secrets::Secrets;
 
 /// Why a port could not do what it was asked. Whether it was done all the same is unknown.
 #[derive(Debug, thiserror::Error)]

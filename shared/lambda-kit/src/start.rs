@@ -53,7 +53,7 @@ pub trait Records: Send + Sync {
 }
 
 /// Serves a WebSocket API's routes until Lambda ends the process.
-pub async fn routes<H: Routes>(function: &'static str, wire: impl FnOnce() -> Result<H, String>) -> ExitCode {
+pub async fn routes<H: Routes>(function: &'static str, wire: impl AsyncFnOnce() -> Result<H, String>) -> ExitCode {
     run(function, wire, async |handler: &H, event: LambdaEvent<ApiGatewayWebsocketProxyRequest>, summary| {
         let call = Call::from_event(event.payload)?;
         call.describe(summary);
@@ -69,21 +69,29 @@ pub async fn batches<H: Batches, R: Retries>(
     function: &'static str,
     wire: impl FnOnce() -> Result<(H, R), String>,
 ) -> ExitCode {
-    run(function, wire, async |(handler, retries): &(H, R), event: LambdaEvent<SqsEvent>, summary| {
-        let deadline = deadline(&event);
-        let failed = handler.handle(batch::by_group(event.payload), deadline, summary).await;
-        Ok::<SqsBatchResponse, RuntimeError>(batch::report(failed, retries, deadline, &SystemClock, summary).await)
-    })
+    run(
+        function,
+        async || wire(),
+        async |(handler, retries): &(H, R), event: LambdaEvent<SqsEvent>, summary| {
+            let deadline = deadline(&event);
+            let failed = handler.handle(batch::by_group(event.payload), deadline, summary).await;
+            Ok::<SqsBatchResponse, RuntimeError>(batch::report(failed, retries, deadline, &SystemClock, summary).await)
+        },
+    )
     .await
 }
 
 /// Works off a table's stream until Lambda ends the process.
 pub async fn records<H: Records>(function: &'static str, wire: impl FnOnce() -> Result<H, String>) -> ExitCode {
-    run(function, wire, async |handler: &H, event: LambdaEvent<StreamEvent>, summary| {
-        let deadline = deadline(&event);
-        let failed = handler.handle_records(event.payload.records, deadline, summary).await;
-        Ok::<DynamoDbEventResponse, RuntimeError>(records::report(failed, summary))
-    })
+    run(
+        function,
+        async || wire(),
+        async |handler: &H, event: LambdaEvent<StreamEvent>, summary| {
+            let deadline = deadline(&event);
+            let failed = handler.handle_records(event.payload.records, deadline, summary).await;
+            Ok::<DynamoDbEventResponse, RuntimeError>(records::report(failed, summary))
+        },
+    )
     .await
 }
 
@@ -92,23 +100,27 @@ pub async fn records_and_batches<H: Records + Batches, R: Retries>(
     function: &'static str,
     wire: impl FnOnce() -> Result<(H, R), String>,
 ) -> ExitCode {
-    run(function, wire, async |(handler, retries): &(H, R), event: LambdaEvent<Value>, summary| {
-        let deadline = deadline(&event);
-        match Source::of(&event.payload)? {
-            Source::Stream => {
-                summary.set(field::ROUTE, "stream");
-                let StreamEvent { records } = serde_json::from_value(event.payload)?;
-                let failed = handler.handle_records(records, deadline, summary).await;
-                Ok::<Value, RuntimeError>(serde_json::to_value(records::report(failed, summary))?)
+    run(
+        function,
+        async || wire(),
+        async |(handler, retries): &(H, R), event: LambdaEvent<Value>, summary| {
+            let deadline = deadline(&event);
+            match Source::of(&event.payload)? {
+                Source::Stream => {
+                    summary.set(field::ROUTE, "stream");
+                    let StreamEvent { records } = serde_json::from_value(event.payload)?;
+                    let failed = handler.handle_records(records, deadline, summary).await;
+                    Ok::<Value, RuntimeError>(serde_json::to_value(records::report(failed, summary))?)
+                }
+                Source::Queue => {
+                    summary.set(field::ROUTE, "queue");
+                    let event: SqsEvent = serde_json::from_value(event.payload)?;
+                    let failed = handler.handle(batch::by_group(event), deadline, summary).await;
+                    Ok(serde_json::to_value(batch::report(failed, retries, deadline, &SystemClock, summary).await)?)
+                }
             }
-            Source::Queue => {
-                summary.set(field::ROUTE, "queue");
-                let event: SqsEvent = serde_json::from_value(event.payload)?;
-                let failed = handler.handle(batch::by_group(event), deadline, summary).await;
-                Ok(serde_json::to_value(batch::report(failed, retries, deadline, &SystemClock, summary).await)?)
-            }
-        }
-    })
+        },
+    )
     .await
 }
 
@@ -123,7 +135,7 @@ pub fn deadline<T>(event: &LambdaEvent<T>) -> Deadline {
 /// A function that cannot be wired says why in one sentence and ends: Lambda reports the failed start.
 pub async fn run<E, A, W>(
     function: &'static str,
-    wire: impl FnOnce() -> Result<W, String>,
+    wire: impl AsyncFnOnce() -> Result<W, String>,
     handle: impl AsyncFn(&W, LambdaEvent<E>, &mut Summary) -> Result<A, RuntimeError>,
 ) -> ExitCode
 where
@@ -131,7 +143,7 @@ where
     A: Serialize,
 {
     telemetry::init();
-    let wired = match wire() {
+    let wired = match wire().await {
         Ok(wired) => wired,
         Err(problem) => return fail(function, "the function cannot start", &problem),
     };

@@ -18,26 +18,27 @@ pub(crate) type Keys = HashMap<String, Key>;
 /// Why keys cannot be used. Never shows a key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadKeys {
-    /// Neither variable is set.
+    /// Neither secret is named.
     #[error(
-        "neither TOKEN_KEYS nor TOKEN_JWKS is set; set one: {{\"key id\":\"base64url of at least 32 bytes\"}} for HS256, or a JWK set"
+        "neither TOKEN_KEYS_SECRET nor TOKEN_JWKS_SECRET is set; set one to the name of a secret: \
+         {{\"key id\":\"base64url of at least 32 bytes\"}} for HS256, or a JWK set"
     )]
     None,
     /// Not the JSON it should be.
-    #[error("environment variable {0} is not the JSON it should be (line {1}, column {2})")]
+    #[error("the secret {0} is not the JSON it should be (line {1}, column {2})")]
     Malformed(&'static str, usize, usize),
     /// A secret that is no base64url or too short.
-    #[error("key {0:?} of TOKEN_KEYS must be base64url of at least 32 bytes")]
+    #[error("key {0:?} of token_keys must be base64url of at least 32 bytes")]
     Secret(String),
     /// A key of a kind we do not take.
-    #[error("key {0:?} of TOKEN_JWKS has no kid, or is not for RS256, ES256 or EdDSA")]
+    #[error("key {0:?} of token_jwks has no kid, or is not for RS256, ES256 or EdDSA")]
     Public(String),
     /// Two keys of one id: which of them a token means nobody could say.
-    #[error("key {0:?} is there twice; each key of TOKEN_KEYS and TOKEN_JWKS needs an id of its own")]
+    #[error("key {0:?} is there twice; each key of token_keys and token_jwks needs an id of its own")]
     Twice(String),
 }
 
-/// All keys of both variables.
+/// All keys of both secrets.
 pub(crate) fn all(secrets: Option<&str>, public: Option<&str>) -> Result<Keys, BadKeys> {
     if secrets.is_none() && public.is_none() {
         return Err(BadKeys::None);
@@ -55,7 +56,7 @@ pub(crate) fn all(secrets: Option<&str>, public: Option<&str>) -> Result<Keys, B
 
 fn secrets(json: &str) -> Result<Vec<(String, Key)>, BadKeys> {
     let secrets: HashMap<String, String> =
-        serde_json::from_str(json).map_err(|error| malformed("TOKEN_KEYS", &error))?;
+        serde_json::from_str(json).map_err(|error| malformed("token_keys", &error))?;
     let parse = |(id, text): (String, String)| match URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')) {
         Ok(secret) if secret.len() >= SECRET_BYTES => Ok((id, (Algorithm::HS256, DecodingKey::from_secret(&secret)))),
         _ => Err(BadKeys::Secret(id)),
@@ -65,7 +66,7 @@ fn secrets(json: &str) -> Result<Vec<(String, Key)>, BadKeys> {
 
 /// Those of a set that are for signatures: providers publish keys for encryption beside them.
 fn public_keys(json: &str) -> Result<Vec<(String, Key)>, BadKeys> {
-    let set: JwkSet = serde_json::from_str(json).map_err(|error| malformed("TOKEN_JWKS", &error))?;
+    let set: JwkSet = serde_json::from_str(json).map_err(|error| malformed("token_jwks", &error))?;
     let signs = |key: &&Jwk| key.common.public_key_use != Some(PublicKeyUse::Encryption);
     set.keys.iter().filter(signs).map(public_key).collect()
 }

@@ -6,10 +6,11 @@
 
 mod bad_token;
 mod claims;
-mod environment;
+mod keyring;
 mod keys;
 mod verifier;
 
 pub use bad_token::BadToken;
+pub use keyring::{CheckTokens, KeySource, Keyring, LoadError};
 pub use keys::BadKeys;
 pub use verifier::Verifier;

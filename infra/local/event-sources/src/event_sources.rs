@@ -28,19 +28,24 @@ pub struct Drained {
 }
 
 impl EventSources {
-    /// Checks every mapping and starts to poll. Must be called inside a tokio runtime.
+    /// Checks every mapping and starts to poll, with the clients of the mapping's function: Lambda polls with the role
+    /// of the function. Must be called inside a tokio runtime.
     ///
     /// # Errors
     /// The first mapping that AWS would refuse; nothing is polled then.
-    pub fn start<I: Invoke>(config: &Config, invoker: &Arc<I>, clients: &Clients) -> Result<Self, ConfigError> {
+    pub fn start<I: Invoke>(
+        config: &Config,
+        invoker: &Arc<I>,
+        clients_of: impl Fn(&str) -> Clients,
+    ) -> Result<Self, ConfigError> {
         let stop = CancellationToken::new();
         let (mut queues, mut streams, mut rules) = (Vec::new(), Vec::new(), Vec::new());
         for source in config.queues.iter().cloned() {
-            let sqs = clients.sqs.clone();
+            let sqs = clients_of(&source.function).sqs;
             queues.push(Arc::new(queue::Mapping::new(source, config, sqs, Arc::clone(invoker), stop.clone())?));
         }
         for source in config.streams.iter().cloned() {
-            let clients = clients.clone();
+            let clients = clients_of(&source.function);
             streams.push(Arc::new(stream::Mapping::new(source, config, clients, Arc::clone(invoker), stop.clone())?));
         }
         for schedule in config.schedules.iter().cloned() {

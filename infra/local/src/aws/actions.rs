@@ -3,11 +3,13 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use dynoxide::actions::get_shard_iterator::decode_shard_iterator;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::grants::Action;
-use crate::place::{queue_arn, table_arn, topic_arn};
+use super::secrets::secret_of;
+use crate::place::{index_arn, queue_arn, secret_arn, stream_arn, table_arn, topic_arn};
 
 /// The actions of a call of DynamoDB. A transaction is authorised by its parts, a batch by its own name on every table.
 ///
@@ -20,11 +22,11 @@ pub(crate) fn of_dynamodb(operation: &str, body: &[u8]) -> Vec<Action> {
         "BatchGetItem" | "BatchWriteItem" => request.request_items.keys().map(|table| named(table)).collect(),
         _ => match (&request.table_name, &request.index_name, &request.stream_arn) {
             (Some(table), Some(index), _) => {
-                vec![Action::new(format!("dynamodb:{operation}"), format!("{}/index/{index}", arn(table)))]
+                vec![Action::new(format!("dynamodb:{operation}"), index_arn(name(table), index))]
             }
             (Some(table), None, _) => vec![named(table)],
-            (None, _, Some(stream)) => vec![Action::new(format!("dynamodb:{operation}"), &**stream)],
-            (None, _, None) => vec![Action::new(format!("dynamodb:{operation}"), "*")],
+            (None, _, Some(stream)) => vec![Action::new(format!("dynamodb:{operation}"), of_stream(stream))],
+            (None, _, None) => vec![Action::new(format!("dynamodb:{operation}"), request.iterated_stream())],
         },
     }
 }
@@ -47,9 +49,26 @@ pub(crate) fn of_sns(operation: &str, body: &[u8]) -> Vec<Action> {
     vec![Action::new(format!("sns:{}", operation.trim_end_matches("Batch")), resource)]
 }
 
+/// The action of a call of Secrets Manager.
+///
+/// Source: <https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssecretsmanager.html>
+pub(crate) fn of_secrets(operation: &str, body: &[u8]) -> Vec<Action> {
+    let resource = secret_of(body).map_or_else(|| "*".to_owned(), |secret| secret_arn(&secret));
+    vec![Action::new(format!("secretsmanager:{operation}"), resource)]
+}
+
 /// A table may be given by name or by ARN.
+fn name(table: &str) -> &str {
+    table.rsplit_once(":table/").map_or(table, |(_, name)| name)
+}
+
 fn arn(table: &str) -> String {
-    table_arn(table.rsplit_once(":table/").map_or(table, |(_, name)| name))
+    table_arn(name(table))
+}
+
+/// A stream is a resource of its table, whichever time it was enabled at.
+fn of_stream(stream: &str) -> String {
+    name(stream).split_once("/stream/").map_or_else(|| stream.to_owned(), |(table, _)| stream_arn(table))
 }
 
 /// As much of a request as says which tables it touches.
@@ -62,6 +81,8 @@ struct Request<'a> {
     index_name: Option<Cow<'a, str>>,
     #[serde(borrow)]
     stream_arn: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    shard_iterator: Option<Cow<'a, str>>,
     #[serde(borrow)]
     request_items: HashMap<Cow<'a, str>, IgnoredAny>,
     #[serde(borrow)]
@@ -91,6 +112,12 @@ struct OnTable<'a> {
 }
 
 impl Request<'_> {
+    /// The stream that an iterator belongs to; `*` for a call that names no resource.
+    fn iterated_stream(&self) -> String {
+        let iterator = self.shard_iterator.as_deref().and_then(decode_shard_iterator);
+        iterator.map_or_else(|| "*".to_owned(), |(table, ..)| stream_arn(&table))
+    }
+
     fn parts(&self) -> Vec<Action> {
         let parts = self.transact_items.iter().flat_map(|part| {
             [
@@ -133,6 +160,16 @@ mod tests {
     }
 
     #[test]
+    fn a_call_on_a_stream_names_the_stream_or_an_iterator_of_it() {
+        let stream = "arn:aws:dynamodb:us-east-1:000000000000:table/things/stream/2026-01-01T00:00:00.000";
+        let read = serde_json::json!({ "StreamArn": stream, "ShardId": "shard" });
+        assert_eq!(actions("GetShardIterator", read), ["dynamodb:GetShardIterator table/things/stream/*"]);
+        let iterator = dynoxide::actions::get_shard_iterator::encode_shard_iterator("things", "shard", 7);
+        let read = serde_json::json!({ "ShardIterator": iterator });
+        assert_eq!(actions("GetRecords", read), ["dynamodb:GetRecords table/things/stream/*"]);
+    }
+
+    #[test]
     fn a_batch_is_on_every_table_by_its_own_name() {
         let batch = serde_json::json!({ "RequestItems": { "a": [], "b": [] } });
         assert_eq!(
@@ -160,6 +197,14 @@ mod tests {
         assert_eq!(of_sqs("SendMessageBatch", body), [Action::new("sqs:SendMessage", queue_arn("work.fifo"))]);
         let body = b"Action=PublishBatch&TopicArn=arn%3Aaws%3Asns%3Aus-east-1%3A000000000000%3Anews";
         assert_eq!(of_sns("PublishBatch", body), [Action::new("sns:Publish", topic_arn("news"))]);
+    }
+
+    #[test]
+    fn a_secret_is_named_by_its_name_or_its_arn() {
+        let expected = [Action::new("secretsmanager:GetSecretValue", secret_arn("x/keys"))];
+        assert_eq!(of_secrets("GetSecretValue", br#"{"SecretId":"x/keys"}"#), expected);
+        let by_arn = serde_json::json!({ "SecretId": secret_arn("x/keys") }).to_string();
+        assert_eq!(of_secrets("GetSecretValue", by_arn.as_bytes()), expected);
     }
 
     #[test]

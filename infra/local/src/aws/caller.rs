@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use aws_credential_types::Credentials;
 use http::{HeaderMap, Uri};
 use uuid::Uuid;
 
@@ -28,11 +29,21 @@ impl Keys {
     }
 }
 
+impl Keys {
+    /// As the SDK takes them.
+    pub(crate) fn credentials(&self) -> Credentials {
+        let Self { access_key_id, secret_access_key, session_token } = self.clone();
+        Credentials::new(access_key_id, secret_access_key, Some(session_token), None, "local")
+    }
+}
+
 /// Who made a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Caller {
     /// A function of the topology, by name.
     Function(Arc<str>),
+    /// Lambda, which polls the queues and streams of a function with the role of that function.
+    Poller(Arc<str>),
     /// A person, a script, or the runner itself, who may do everything.
     Developer,
     /// The request is not signed.
@@ -42,30 +53,38 @@ pub(crate) enum Caller {
 /// Finds the caller of a request by its access key.
 #[derive(Debug, Default)]
 pub(crate) struct Callers {
-    functions: HashMap<String, Arc<str>>,
-    keys: HashMap<String, Keys>,
+    by_key: HashMap<String, Caller>,
+    functions: HashMap<String, Keys>,
+    pollers: HashMap<String, Keys>,
 }
 
 impl Callers {
-    /// Gives every function its keys.
+    /// Gives every function its keys, and others to what polls for it.
     pub(crate) fn new<'a>(functions: impl Iterator<Item = &'a str>) -> Self {
         let mut callers = Self::default();
         for function in functions {
-            let keys = Keys::new();
-            callers.functions.insert(keys.access_key_id.clone(), function.into());
-            callers.keys.insert(function.to_owned(), keys);
+            let (own, pollers) = (Keys::new(), Keys::new());
+            callers.by_key.insert(own.access_key_id.clone(), Caller::Function(function.into()));
+            callers.by_key.insert(pollers.access_key_id.clone(), Caller::Poller(function.into()));
+            callers.functions.insert(function.to_owned(), own);
+            callers.pollers.insert(function.to_owned(), pollers);
         }
         callers
     }
 
     /// The keys of a function.
     pub(crate) fn keys(&self, function: &str) -> Option<&Keys> {
-        self.keys.get(function)
+        self.functions.get(function)
+    }
+
+    /// The keys with which the queues and streams of a function are polled.
+    pub(crate) fn poller_keys(&self, function: &str) -> Option<&Keys> {
+        self.pollers.get(function)
     }
 
     /// Whose access key this is.
     pub(crate) fn of_key(&self, access_key_id: &str) -> Caller {
-        self.functions.get(access_key_id).cloned().map_or(Caller::Developer, Caller::Function)
+        self.by_key.get(access_key_id).cloned().unwrap_or(Caller::Developer)
     }
 
     /// Who signed a request, in its header or in its URL.
@@ -106,6 +125,8 @@ mod tests {
         let key = |function: &str| callers.keys(function).unwrap().access_key_id.clone();
         assert_ne!(key("one"), key("two"));
         assert_eq!(callers.of_request(&Uri::from_static("/"), &signed(&key("two"))), Caller::Function("two".into()));
+        let pollers_of_two = callers.poller_keys("two").unwrap().access_key_id.clone();
+        assert_eq!(callers.of_key(&pollers_of_two), Caller::Poller("two".into()));
         let presigned = format!("/?X-Amz-Credential={}%2F20260101%2Fus-east-1%2Fsqs%2Faws4_request", key("one"));
         assert_eq!(callers.of_request(&presigned.parse().unwrap(), &HeaderMap::new()), Caller::Function("one".into()));
     }

@@ -7,8 +7,10 @@ use serde::Serialize;
 
 use super::caller::Caller;
 
-/// The name under which calls that are not a function's are counted.
+/// The name under which calls are counted that neither a function nor what polls for one has made.
 pub(crate) const DEVELOPER: &str = "developer";
+/// The name under which the calls are counted with which Lambda polls, for all functions together.
+const POLLERS: &str = "pollers";
 
 /// Counts of one action of one caller.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
@@ -41,6 +43,7 @@ impl Calls {
     pub(crate) fn count(&self, caller: &Caller, operation: &str, ending: Ending, units: f64) {
         let caller = match caller {
             Caller::Function(function) => Arc::clone(function),
+            Caller::Poller(_) => POLLERS.into(),
             Caller::Developer | Caller::Nobody => DEVELOPER.into(),
         };
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);

@@ -20,6 +20,7 @@ use super::capacity::Units;
 use super::dynamodb::Dynamo;
 use super::grants::{Grants, denial};
 use super::protocol::Call;
+use super::secrets::Secrets;
 use super::trouble::Trouble;
 use crate::inspector::{self, Inspector};
 
@@ -34,6 +35,8 @@ pub(crate) struct Endpoint {
     pub(crate) dynamo: Dynamo,
     /// SQS and SNS.
     pub(crate) messaging: local_queues::Service,
+    /// Secrets Manager.
+    pub(crate) secrets: Secrets,
     pub(crate) callers: Arc<Callers>,
     pub(crate) grants: Arc<Grants>,
     pub(crate) calls: Arc<Calls>,
@@ -69,7 +72,10 @@ impl Endpoint {
 
     async fn call(&self, head: &Parts, body: Bytes) -> Answer {
         let Some(call) = Call::of(&head.headers, &body) else {
-            return plain(StatusCode::NOT_FOUND, "this is DynamoDB, DynamoDB Streams, SQS and SNS, and nothing else");
+            return plain(
+                StatusCode::NOT_FOUND,
+                "this is DynamoDB, DynamoDB Streams, SQS, SNS and Secrets Manager, and nothing else",
+            );
         };
         let caller = self.callers.of_request(&head.uri, &head.headers);
         let (mut answer, ending) = match self.refuse(&caller, &call, &body) {
@@ -90,12 +96,13 @@ impl Endpoint {
         let function = match caller {
             Caller::Developer => return None,
             Caller::Nobody => return Some(call.unsigned()),
-            Caller::Function(function) => function,
+            Caller::Function(function) | Caller::Poller(function) => function,
         };
         let actions = match call {
             Call::Dynamo(operation) => actions::of_dynamodb(operation, body),
             Call::Sqs(action) => actions::of_sqs(action, body),
             Call::Sns(action) => actions::of_sns(action, body),
+            Call::Secrets(operation) => actions::of_secrets(operation, body),
         };
         let denied = self.grants.first_denied(caller, &actions)?;
         let sentence = denial(function, denied);
@@ -116,6 +123,7 @@ impl Endpoint {
             Call::Dynamo(operation) => self.dynamo.handle(operation, &head.headers, body).await,
             Call::Sqs(action) => self.messaging.handle_sqs(action, body).await.map(Full::new),
             Call::Sns(_) => self.messaging.handle_sns(body).await.map(Full::new),
+            Call::Secrets(operation) => self.secrets.handle(operation, &body),
         }
     }
 }

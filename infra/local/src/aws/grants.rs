@@ -2,10 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use topology::{Grant, Topology};
+use topology::{Permission, Resource, Topology};
 
 use super::caller::Caller;
-use crate::place::{connections_arn, queue_arn, shown_connections_arn, table_arn, topic_arn};
+use crate::place::{
+    connections_arn, index_arn, queue_arn, secret_arn, shown_connections_arn, stream_arn, table_arn, topic_arn,
+};
 
 /// An action of IAM on a resource, such as `dynamodb:PutItem` on a table's ARN.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -34,7 +36,8 @@ impl Grants {
             .functions
             .iter()
             .map(|function| {
-                let allowed = function.grants.iter().flat_map(|grant| allowed(grant, topology)).collect();
+                let permissions = function.permissions();
+                let allowed = permissions.into_iter().map(|permission| allowed(permission, topology)).collect();
                 (function.name.clone(), allowed)
             })
             .collect();
@@ -43,7 +46,7 @@ impl Grants {
 
     /// The first of the actions that the caller may not do.
     pub(crate) fn first_denied<'a>(&self, caller: &Caller, actions: &'a [Action]) -> Option<&'a Action> {
-        let Caller::Function(function) = caller else { return None };
+        let (Caller::Function(function) | Caller::Poller(function)) = caller else { return None };
         let allowed = self.functions.get(&**function);
         actions.iter().find(|action| allowed.is_none_or(|allowed| !allowed.contains(action)))
     }
@@ -74,32 +77,23 @@ pub(crate) fn denial(function: &str, action: &Action) -> String {
     )
 }
 
-fn allowed(grant: &Grant, topology: &Topology) -> Vec<Action> {
-    match grant {
-        Grant::Table { table, actions, indexes } => {
-            let arn = table_arn(table);
-            let index_arns = indexes.iter().map(|index| format!("{arn}/index/{index}"));
-            let resources: Vec<String> = std::iter::once(arn.clone()).chain(index_arns).collect();
-            each(actions.iter(), "dynamodb:", &resources)
+fn allowed(permission: Permission, topology: &Topology) -> Action {
+    let arn = match &permission.resource {
+        Resource::Table(table) => table_arn(table),
+        Resource::Index { table, index } => index_arn(table, index),
+        Resource::Stream(table) => stream_arn(table),
+        Resource::Queue(queue) => {
+            queue_arn(&topology.queue(queue).map(topology::Queue::physical_name).unwrap_or_default())
         }
-        Grant::Queue { queue, actions } => {
-            let name = topology.queue(queue).map(topology::Queue::physical_name).unwrap_or_default();
-            each(actions.iter(), "sqs:", &[queue_arn(&name)])
+        Resource::Topic(topic) => {
+            topic_arn(&topology.topic(topic).map(topology::Topic::physical_name).unwrap_or_default())
         }
-        Grant::Topic { topic, actions } => {
-            let name = topology.topic(topic).map(topology::Topic::physical_name).unwrap_or_default();
-            each(actions.iter(), "sns:", &[topic_arn(&name)])
+        Resource::Secret(secret) => {
+            secret_arn(&topology.secret(secret).map(|it| it.physical_name(&topology.name)).unwrap_or_default())
         }
-        Grant::Websocket { actions } => {
-            actions.iter().map(|method| Action::new("execute-api:ManageConnections", connections_arn(method))).collect()
-        }
-    }
-}
-
-fn each<'a>(actions: impl Iterator<Item = &'a &'static str>, prefix: &str, resources: &[String]) -> Vec<Action> {
-    actions
-        .flat_map(|action| resources.iter().map(move |arn| Action::new(format!("{prefix}{action}"), arn.clone())))
-        .collect()
+        Resource::Connections(method) => connections_arn(method),
+    };
+    Action::new(permission.action, arn)
 }
 
 #[cfg(test)]
@@ -114,15 +108,19 @@ name: x
 functions:
   reader: { binary: reader, memory_mb: 128, timeout_s: 1, grants: [
     { table: things, actions: [Query, GetItem], indexes: [by_kind] },
-    { queue: work, actions: [SendMessage] } ] }
+    { queue: work, actions: [SendMessage] }, { secret: keys, actions: [GetSecretValue] } ] }
+  poller: { binary: poller, memory_mb: 128, timeout_s: 1, triggers: [
+    { queue: { queue: work } }, { stream: { table: things, on_failure: { queue: lost }, maximum_retry_attempts: 1 } } ] }
   idle: { binary: idle, memory_mb: 128, timeout_s: 1 }
-queues: { work: { fifo: true } }
+secrets: { keys: { description: Keys. } }
+queues: { work: { fifo: true }, lost: {} }
 tables:
   things:
     partition_key: { name: pk, type: S }
+    stream: keys_only
     indexes:
       by_kind: { partition_key: { name: kind, type: S }, projection: all }
-      by_size: { partition_key: { name: size, type: N }, projection: all }
+      by_size: { partition_key: { name: size, type: \"N\" }, projection: all }
 ",
         );
         Grants::new(&topology.unwrap())
@@ -155,6 +153,29 @@ tables:
         assert!(!denied("reader", "sqs:SendMessage", &queue_arn("work.fifo")));
         assert!(denied("reader", "sqs:SendMessage", &queue_arn("work")));
         assert!(denied("reader", "sqs:ReceiveMessage", &queue_arn("work.fifo")));
+    }
+
+    #[test]
+    fn what_polls_for_a_function_may_do_what_its_triggers_need_and_no_more() {
+        let poller = |name: &str, resource: &str| {
+            let caller = Caller::Poller("poller".into());
+            grants().first_denied(&caller, &[Action::new(name, resource)]).is_none()
+        };
+        for action in ["sqs:ReceiveMessage", "sqs:DeleteMessage"] {
+            assert!(poller(action, &queue_arn("work.fifo")), "{action}");
+            assert!(!poller(action, &queue_arn("lost")), "{action}");
+        }
+        assert!(poller("dynamodb:GetRecords", &stream_arn("things")));
+        assert!(poller("sqs:SendMessage", &queue_arn("lost")));
+        assert!(!poller("sqs:SendMessage", &queue_arn("work.fifo")));
+        assert!(denied("reader", "sqs:ReceiveMessage", &queue_arn("work.fifo")));
+    }
+
+    #[test]
+    fn a_secret_is_granted_by_its_name_in_the_store() {
+        assert!(!denied("reader", "secretsmanager:GetSecretValue", &secret_arn("x/keys")));
+        assert!(denied("reader", "secretsmanager:GetSecretValue", &secret_arn("x/others")));
+        assert!(denied("idle", "secretsmanager:GetSecretValue", &secret_arn("x/keys")));
     }
 
     #[test]

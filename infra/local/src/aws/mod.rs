@@ -1,4 +1,4 @@
-//! The AWS endpoint: DynamoDB, DynamoDB Streams, SQS and SNS on one address.
+//! The AWS endpoint: DynamoDB, DynamoDB Streams, SQS, SNS and Secrets Manager on one address.
 
 mod actions;
 pub(crate) mod answer;
@@ -11,6 +11,7 @@ mod dynamodb;
 mod endpoint;
 pub(crate) mod grants;
 mod protocol;
+mod secrets;
 mod server;
 mod trouble;
 
@@ -19,5 +20,6 @@ pub(crate) use database::Database;
 pub(crate) use database::Error as DatabaseError;
 pub(crate) use dynamodb::Dynamo;
 pub(crate) use endpoint::Endpoint;
+pub(crate) use secrets::Secrets;
 pub(crate) use server::serve;
 pub(crate) use trouble::Trouble;

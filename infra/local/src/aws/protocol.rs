@@ -6,6 +6,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use uuid::Uuid;
 
 use super::answer::{self, Answer};
+use super::secrets;
 
 /// An API and the call that is made of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +15,8 @@ pub(crate) enum Call<'a> {
     Dynamo(&'a str),
     /// AWS JSON 1.0, `AmazonSQS.SendMessage`.
     Sqs(&'a str),
+    /// AWS JSON 1.1, `secretsmanager.GetSecretValue`.
+    Secrets(&'a str),
     /// The query protocol, `Action=Publish`.
     Sns(Cow<'a, str>),
 }
@@ -26,6 +29,7 @@ impl<'a> Call<'a> {
             return match service {
                 "DynamoDB_20120810" | "DynamoDBStreams_20120810" => Some(Self::Dynamo(operation)),
                 "AmazonSQS" => Some(Self::Sqs(operation)),
+                "secretsmanager" => Some(Self::Secrets(operation)),
                 _ => None,
             };
         }
@@ -42,6 +46,7 @@ impl<'a> Call<'a> {
         match self {
             Self::Dynamo(operation) => format!("dynamodb:{operation}"),
             Self::Sqs(operation) => format!("sqs:{operation}"),
+            Self::Secrets(operation) => format!("secretsmanager:{operation}"),
             Self::Sns(action) => format!("sns:{action}"),
         }
     }
@@ -56,6 +61,7 @@ impl<'a> Call<'a> {
                 answer.headers_mut().insert("x-amzn-query-error", query_error);
                 answer
             }
+            Self::Secrets(_) => secrets::refuse("AccessDeniedException", sentence),
             Self::Sns(_) => refuse_xml(StatusCode::FORBIDDEN, "AuthorizationError", sentence),
         }
     }
@@ -66,6 +72,7 @@ impl<'a> Call<'a> {
         match self {
             Self::Dynamo(_) => refuse_json(StatusCode::BAD_REQUEST, "MissingAuthenticationTokenException", sentence),
             Self::Sqs(_) => refuse_json(StatusCode::FORBIDDEN, "MissingAuthenticationTokenException", sentence),
+            Self::Secrets(_) => secrets::refuse("MissingAuthenticationTokenException", sentence),
             Self::Sns(_) => refuse_xml(StatusCode::FORBIDDEN, "MissingAuthenticationToken", sentence),
         }
     }
@@ -102,6 +109,8 @@ mod tests {
         assert_eq!(Call::of(&streams, b"{}"), Some(Call::Dynamo("GetRecords")));
         let sqs = headers("x-amz-target", "AmazonSQS.SendMessage");
         assert_eq!(Call::of(&sqs, b"{}"), Some(Call::Sqs("SendMessage")));
+        let secrets = headers("x-amz-target", "secretsmanager.GetSecretValue");
+        assert_eq!(Call::of(&secrets, b"{}"), Some(Call::Secrets("GetSecretValue")));
         let form = headers("content-type", "application/x-www-form-urlencoded");
         assert_eq!(Call::of(&form, b"Version=2010-03-31&Action=Publish"), Some(Call::Sns("Publish".into())));
         assert_eq!(Call::of(&HeaderMap::new(), b""), None);

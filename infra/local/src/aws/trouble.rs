@@ -67,7 +67,7 @@ impl Trouble {
                 if is_lost { unavailable() } else { answer }
             }
             Call::Sqs("SendMessageBatch") => self.send_batch(body, perform).await,
-            Call::Dynamo(_) | Call::Sqs(_) | Call::Sns(_) => perform(body).await,
+            Call::Dynamo(_) | Call::Sqs(_) | Call::Sns(_) | Call::Secrets(_) => perform(body).await,
         }
     }
 

@@ -3,16 +3,18 @@
 //! Everything is idempotent: what exists and fits is kept.
 
 mod queues;
+mod secrets;
 mod tables;
 mod topics;
 
 use std::collections::BTreeMap;
 
 use aws_smithy_types::error::display::DisplayErrorContext;
-use futures::future::try_join;
+use futures::future::try_join3;
 use topology::Topology;
 
 use crate::clients::Clients;
+use crate::settings::Settings;
 
 /// What was created or found, by the topology's names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,6 +25,8 @@ pub struct Resources {
     pub queues: BTreeMap<String, QueueResource>,
     /// ARNs of the topics.
     pub topics: BTreeMap<String, String>,
+    /// Names of the secrets in the store.
+    pub secrets: BTreeMap<String, String>,
 }
 
 /// A queue as it can be addressed.
@@ -64,19 +68,26 @@ pub enum Error {
     },
 }
 
-/// Creates tables, queues, topics and subscriptions.
+/// Creates tables, queues, topics, subscriptions and secrets.
 ///
 /// # Errors
 /// The first that could not be created.
-pub async fn provision(topology: &Topology, clients: &Clients, endpoint: &str) -> Result<Resources, Error> {
+pub async fn provision(
+    topology: &Topology,
+    settings: &Settings,
+    clients: &Clients,
+    endpoint: &str,
+) -> Result<Resources, Error> {
     let site = Site { clients, endpoint };
     let queues_then_topics = async {
         let queues = queues::create(topology, &site).await?;
         let topics = topics::create(topology, &queues, &site).await?;
         Ok((queues, topics))
     };
-    let (tables, (queues, topics)) = try_join(tables::create(topology, &site), queues_then_topics).await?;
-    Ok(Resources { tables, queues, topics })
+    let secrets = secrets::create(topology, settings, &site);
+    let (tables, (queues, topics), secrets) =
+        try_join3(tables::create(topology, &site), queues_then_topics, secrets).await?;
+    Ok(Resources { tables, queues, topics, secrets })
 }
 
 /// Where things are created.

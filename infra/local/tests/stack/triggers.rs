@@ -74,7 +74,7 @@ async fn a_change_of_a_table_reaches_the_function_behind_its_stream() {
 }
 
 fn stream_reads(running: &Running) -> u64 {
-    running.stack.statistics()["calls"]["developer"]["dynamodb:GetRecords"]["calls"].as_u64().unwrap_or(0)
+    running.stack.statistics()["calls"]["pollers"]["dynamodb:GetRecords"]["calls"].as_u64().unwrap_or(0)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,11 +1,12 @@
 //! An authorizer with four keys, tokens for it, and events as the gateway sends them.
 
 use ::tokens::Verifier;
-use authorizer::{Authorizer, Config, Guests, Handshake, Origins};
+use authorizer::{Authorizer, Config, Guests, Handshake, Origins, Refusal};
 use aws_lambda_events::apigw::ApiGatewayCustomAuthorizerRequestTypeRequest;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::ports::Clock;
+use futures::FutureExt;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use lambda_runtime::{Context, LambdaEvent};
 use serde_json::{Value, json};
@@ -95,10 +96,23 @@ pub(crate) struct Seen {
     pub(crate) said: String,
 }
 
+/// The keys are at hand: nothing is waited for.
+fn at_once<T>(answer: impl Future<Output = T>) -> T {
+    answer.now_or_never().unwrap()
+}
+
+/// The decision about a handshake.
+pub(crate) fn decide(
+    authorizer: &Authorizer<impl Clock>,
+    handshake: &Handshake,
+) -> Result<protocol::context::Context, Refusal> {
+    at_once(authorizer.decide(handshake))
+}
+
 /// Hands an event in, and reads the answer as the gateway does.
 pub(crate) fn present(authorizer: &Authorizer<impl Clock>, event: &Event) -> Seen {
     let mut summary = Summary::new("authorizer");
-    let answer = authorizer.handle(event, &mut summary);
+    let answer = at_once(authorizer.handle(event, &mut summary));
     let (status, body) = match answer {
         Ok(response) => {
             let body = serde_json::to_value(&response).unwrap();

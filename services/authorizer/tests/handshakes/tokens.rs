@@ -7,13 +7,13 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::json;
 use testkit::{keys, samples};
 
-use crate::desk::{authorizer, claims, handshake, header, sign, with};
+use crate::desk::{authorizer, claims, decide, handshake, header, sign, with};
 
 #[test]
 fn a_good_token_says_who_it_is_until_when_and_what_they_may() {
     let rooms = json!({ "rooms": { "join": ["team:*"] }, "device": "phone", "admin": true, "aud": ["x", "roomcast"] });
     let token = sign(&header("dev"), &with(rooms));
-    let context = authorizer(Guests::Deny, "").decide(&handshake(token)).unwrap();
+    let context = decide(&authorizer(Guests::Deny, ""), &handshake(token)).unwrap();
     let identity = context.identity;
     assert_eq!((identity.user.as_ref(), identity.admin, identity.guest), ("ada", true, false));
     assert_eq!(identity.expires_at.unwrap().as_s(), samples::NOW.as_s() + 60);
@@ -33,7 +33,7 @@ fn a_token_of_each_kind_of_key_is_good() {
     ] {
         let header = Header { kid: Some(kid.to_owned()), ..Header::new(algorithm) };
         let token = encode(&header, &claims(), &key).unwrap();
-        let context = authorizer(Guests::Deny, "").decide(&handshake(token)).unwrap();
+        let context = decide(&authorizer(Guests::Deny, ""), &handshake(token)).unwrap();
         assert_eq!(context.identity.user.as_ref(), "ada", "{kid}");
     }
 }
@@ -43,7 +43,7 @@ fn the_device_is_what_the_token_says_and_else_what_the_client_says() {
     let device = |claim: serde_json::Value| {
         let token = sign(&header("dev"), &with(json!({ "device": claim })));
         let handshake = Handshake { device: Some("laptop".to_owned()), ..handshake(token) };
-        authorizer(Guests::Deny, "").decide(&handshake).unwrap().identity.device.unwrap().into_string()
+        decide(&authorizer(Guests::Deny, ""), &handshake).unwrap().identity.device.unwrap().into_string()
     };
     assert_eq!((device(json!("phone")), device(json!(null))), ("phone".to_owned(), "laptop".to_owned()));
 }
@@ -51,15 +51,15 @@ fn the_device_is_what_the_token_says_and_else_what_the_client_says() {
 #[test]
 fn guests_are_admitted_by_policy() {
     let guest = Handshake::default();
-    assert!(matches!(authorizer(Guests::Deny, "").decide(&guest), Err(Refusal::Unauthorized(_))));
-    assert!(authorizer(Guests::Allow, "").decide(&guest).unwrap().identity.guest);
+    assert!(matches!(decide(&authorizer(Guests::Deny, ""), &guest), Err(Refusal::Unauthorized(_))));
+    assert!(decide(&authorizer(Guests::Allow, ""), &guest).unwrap().identity.guest);
 }
 
 #[test]
 fn a_page_that_may_not_connect_is_forbidden_even_with_a_good_token() {
     let mut handshake = handshake(sign(&header("dev"), &claims()));
     handshake.origin = Some("https://evil.example.com".to_owned());
-    let refusal = authorizer(Guests::Allow, "https://example.com").decide(&handshake);
+    let refusal = decide(&authorizer(Guests::Allow, "https://example.com"), &handshake);
     assert!(matches!(refusal, Err(Refusal::Forbidden(_))));
 }
 
@@ -78,7 +78,7 @@ fn the_format_is_what_the_query_or_the_subprotocol_says_and_otherwise_classic() 
 #[test]
 fn keys_that_cannot_be_used_are_named_and_never_shown() {
     let verifier = |keys: &str| Verifier::new(Some(keys), None, None, None).unwrap_err().to_string();
-    assert_eq!(verifier(r#"{"dev":"c2hvcnQ"}"#), "key \"dev\" of TOKEN_KEYS must be base64url of at least 32 bytes");
+    assert_eq!(verifier(r#"{"dev":"c2hvcnQ"}"#), "key \"dev\" of token_keys must be base64url of at least 32 bytes");
     assert!(!verifier("secret").contains("secret"));
     let same = r#"{"rsa":"YSBkZXZlbG9wbWVudCBrZXkgb2YgMzIgYnl0ZXMgb3IgbW9yZQ"}"#;
     let twice = Verifier::new(Some(same), Some(keys::JWKS), None, None).unwrap_err().to_string();

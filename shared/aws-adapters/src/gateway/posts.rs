@@ -32,10 +32,13 @@ const ANSWER_BYTES: usize = 4 * 1024;
 /// Frames whose digests are at hand: each goes to many members, and few are on their way at a time.
 const FRAMES: usize = 8;
 
+/// An HTTP client for requests that are signed here.
+pub(crate) type Http = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+
 /// Posts to the connections of one endpoint.
 #[derive(Debug)]
 pub(super) struct Posts {
-    http: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    http: Http,
     to: Target,
 }
 
@@ -150,7 +153,8 @@ impl Target {
     }
 }
 
-fn client(over_tls: bool) -> Client<HttpsConnector<HttpConnector>, Full<Bytes>> {
+/// Over TLS the roots of the machine are read.
+pub(crate) fn client(over_tls: bool) -> Http {
     let mut http = HttpConnector::new();
     http.set_nodelay(true);
     http.enforce_http(false);

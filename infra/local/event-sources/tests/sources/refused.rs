@@ -25,7 +25,7 @@ async fn stream(change: impl FnOnce(&mut StreamSource)) -> Option<String> {
 async fn refusal(change: impl FnOnce(&mut local_event_sources::Config)) -> Option<String> {
     let (stack, mut config) = (Stack::start().await, config());
     change(&mut config);
-    let started = EventSources::start(&config, &Script::content(), &stack.clients);
+    let started = EventSources::start(&config, &Script::content(), |_| stack.clients.clone());
     started.err().map(|error: ConfigError| error.to_string())
 }
 

@@ -74,7 +74,7 @@ impl Stack {
 
     /// Starts the mappings of `config` in front of `script`.
     pub(crate) fn run(&self, config: &Config, script: &Arc<Script>) -> EventSources {
-        EventSources::start(config, script, &self.clients).unwrap()
+        EventSources::start(config, script, |_| self.clients.clone()).unwrap()
     }
 }
 

@@ -1,0 +1,113 @@
+# Roomcast on AWS, from the topology: what `cargo dev` runs on one machine.
+
+data "aws_caller_identity" "current" {}
+
+data "aws_region" "current" {}
+
+data "aws_partition" "current" {}
+
+locals {
+  topology   = module.topology.topology
+  name       = coalesce(var.name, local.topology.name)
+  account_id = data.aws_caller_identity.current.account_id
+  region     = data.aws_region.current.name
+  partition  = data.aws_partition.current.partition
+
+  parameters = {
+    for name, parameter in local.topology.parameters : name => lookup(var.parameters, name, parameter.default)
+  }
+
+  # Built from the API and not from the stage: the stage needs the routes, and the routes need the functions.
+  management_url = "https://${module.websocket_api.api_id}.execute-api.${local.region}.${data.aws_partition.current.dns_suffix}/${var.stage}"
+}
+
+module "topology" {
+  source = "./modules/topology"
+
+  file = coalesce(var.topology_file, "${path.module}/../topology.yaml")
+}
+
+module "tables" {
+  source = "./modules/tables"
+
+  name                   = local.name
+  tables                 = local.topology.tables
+  point_in_time_recovery = var.point_in_time_recovery
+  deletion_protection    = var.deletion_protection
+  kms_key_arn            = var.kms_key_arn
+  tags                   = var.tags
+}
+
+module "messaging" {
+  source = "./modules/messaging"
+
+  name             = local.name
+  partition        = local.partition
+  account_id       = local.account_id
+  queues           = local.topology.queues
+  topics           = local.topology.topics
+  topic_publishers = var.topic_publishers
+  topic_kms_key_id = var.topic_kms_key_id
+  tags             = var.tags
+}
+
+module "secrets" {
+  source = "./modules/secrets"
+
+  name                    = local.name
+  secrets                 = local.topology.secrets
+  values                  = var.secrets
+  values_version          = var.secrets_version
+  kms_key_id              = var.kms_key_arn
+  recovery_window_in_days = var.secret_recovery_days
+  tags                    = var.tags
+}
+
+module "functions" {
+  source = "./modules/functions"
+
+  name                 = local.name
+  partition            = local.partition
+  region               = local.region
+  account_id           = local.account_id
+  functions            = local.topology.functions
+  parameters           = local.parameters
+  packages             = local.packages
+  architecture         = var.architecture
+  memory_mb            = var.memory_mb
+  reserved_concurrency = var.reserved_concurrency
+  log_retention_days   = var.log_retention_days
+  log_level            = var.log_level
+  tables               = module.tables.tables
+  queues               = module.messaging.queues
+  topics               = module.messaging.topics
+  secrets              = module.secrets.secrets
+  api_id               = module.websocket_api.api_id
+  stage                = var.stage
+  management_url       = local.management_url
+  kms_key_arn          = var.kms_key_arn
+  permissions_boundary = var.permissions_boundary
+  tags                 = var.tags
+}
+
+module "websocket_api" {
+  source = "./modules/websocket-api"
+
+  name                   = local.name
+  partition              = local.partition
+  websocket              = local.topology.websocket
+  functions              = local.topology.functions
+  invoke_arns            = { for name, function in module.functions.functions : name => function.invoke_arn }
+  function_names         = { for name, function in module.functions.functions : name => function.name }
+  stage                  = var.stage
+  throttling_rate_limit  = var.throttling_rate_limit
+  throttling_burst_limit = var.throttling_burst_limit
+  detailed_metrics       = var.detailed_metrics
+  access_logs            = var.access_logs
+  manage_logging_role    = var.manage_logging_role
+  log_retention_days     = var.log_retention_days
+  domain                 = var.domain
+  kms_key_arn            = var.kms_key_arn
+  permissions_boundary   = var.permissions_boundary
+  tags                   = var.tags
+}

@@ -1,0 +1,49 @@
+output "websocket_url" {
+  description = "URL for clients."
+  value       = module.websocket_api.url
+}
+
+output "wscat" {
+  description = "Command that opens a connection from a terminal; a token goes into ?token= or an Authorization header."
+  value       = "npx wscat -c '${module.websocket_api.url}?room=lobby'"
+}
+
+output "management_endpoint" {
+  description = "Endpoint of the management API: what functions post to connections through."
+  value       = local.management_url
+}
+
+output "topic_arns" {
+  description = "ARNs of the topics: publish to events, subscribe to activity."
+  value       = { for name, topic in module.messaging.topics : name => topic.arn }
+}
+
+output "table_names" {
+  description = "Names of the tables."
+  value       = { for name, table in module.tables.tables : name => table.name }
+}
+
+output "queue_urls" {
+  description = "URLs of the queues, dead-letter queues among them."
+  value       = { for name, queue in module.messaging.queues : name => queue.url }
+}
+
+output "secret_names" {
+  description = "Names of the secrets, whose values functions read."
+  value       = { for name, secret in module.secrets.secrets : name => secret.name }
+}
+
+output "function_names" {
+  description = "Names of the functions."
+  value       = { for name, function in module.functions.functions : name => function.name }
+}
+
+output "log_groups" {
+  description = "Log groups of the functions."
+  value       = { for name, function in module.functions.functions : name => function.log_group }
+}
+
+output "statements" {
+  description = "What the role of each function allows."
+  value       = module.functions.statements
+}

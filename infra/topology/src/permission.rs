@@ -1,0 +1,121 @@
+//! Everything that the role of a function allows: its grants, and what its triggers need.
+
+use std::collections::BTreeSet;
+
+use crate::{Function, Grant, Trigger};
+
+/// One action of IAM on one resource.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Permission {
+    /// With the service's prefix, such as `dynamodb:PutItem`.
+    pub action: String,
+    /// The resource, by its name in the topology.
+    pub resource: Resource,
+}
+
+/// What a permission is on, by its name in the topology.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Resource {
+    /// A table.
+    Table(String),
+    /// An index of a table.
+    Index {
+        /// The table's name.
+        table: String,
+        /// The index's name.
+        index: String,
+    },
+    /// The stream of a table.
+    Stream(String),
+    /// A queue.
+    Queue(String),
+    /// A topic.
+    Topic(String),
+    /// A secret.
+    Secret(String),
+    /// The connections of the WebSocket API, by this method of `@connections`.
+    Connections(&'static str),
+}
+
+/// Lambda polls a queue with the role of the function.
+///
+/// Source: <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html#events-sqs-permissions>
+const POLLS_A_QUEUE: [&str; 3] = ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"];
+
+/// Lambda reads a stream with the role of the function.
+///
+/// Source: <https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-eventsourcemapping.html>
+const READS_A_STREAM: [&str; 4] =
+    ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"];
+
+/// The actions on tables that IAM authorises on an index, too.
+const READS_AN_INDEX: [&str; 2] = ["Query", "Scan"];
+
+impl Function {
+    /// Everything that the role of this function allows.
+    #[must_use]
+    pub fn permissions(&self) -> BTreeSet<Permission> {
+        let granted = self.grants.iter().flat_map(Grant::permissions);
+        let needed = self.triggers.iter().flat_map(Trigger::permissions);
+        granted.chain(needed).collect()
+    }
+}
+
+impl Trigger {
+    /// What the platform needs of the function's role in order to invoke it by this trigger. Routes, authorizers and
+    /// schedules need nothing of it: they are allowed by the function's own policy.
+    #[must_use]
+    pub fn permissions(&self) -> Vec<Permission> {
+        match self {
+            Self::Queue(source) => {
+                let queue = Resource::Queue(source.queue.clone());
+                POLLS_A_QUEUE.iter().map(|action| Permission::new(*action, queue.clone())).collect()
+            }
+            Self::Stream(source) => {
+                let stream = Resource::Stream(source.table.clone());
+                let reads = READS_A_STREAM.iter().map(|action| Permission::new(*action, stream.clone()));
+                let sends = source
+                    .on_failure
+                    .iter()
+                    .map(|on_failure| Permission::new("sqs:SendMessage", Resource::Queue(on_failure.queue.clone())));
+                reads.chain(sends).collect()
+            }
+            Self::Websocket(_) | Self::Authorizer { .. } | Self::Schedule(_) => Vec::new(),
+        }
+    }
+}
+
+impl Grant {
+    /// Each action on each resource of this grant.
+    fn permissions(&self) -> Vec<Permission> {
+        let each = |prefix: &str, resource: &Resource| -> Vec<Permission> {
+            let action = |action: &&str| Permission::new(format!("{prefix}:{action}"), resource.clone());
+            self.actions().iter().map(action).collect()
+        };
+        match self {
+            Self::Table { table, actions, indexes } => {
+                let mut permissions = each("dynamodb", &Resource::Table(table.clone()));
+                for index in indexes {
+                    let on_index = Resource::Index { table: table.clone(), index: index.clone() };
+                    let reads = READS_AN_INDEX.iter().filter(|action| actions.contains(*action));
+                    permissions
+                        .extend(reads.map(|action| Permission::new(format!("dynamodb:{action}"), on_index.clone())));
+                }
+                permissions
+            }
+            Self::Queue { queue, .. } => each("sqs", &Resource::Queue(queue.clone())),
+            Self::Topic { topic, .. } => each("sns", &Resource::Topic(topic.clone())),
+            Self::Secret { secret, .. } => each("secretsmanager", &Resource::Secret(secret.clone())),
+            Self::Websocket { actions } => actions
+                .iter()
+                .map(|method| Permission::new("execute-api:ManageConnections", Resource::Connections(method)))
+                .collect(),
+        }
+    }
+}
+
+impl Permission {
+    fn new(action: impl Into<String>, resource: Resource) -> Self {
+        Self { action: action.into(), resource }
+    }
+}

@@ -1,0 +1,182 @@
+//! What invokes a function.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::at::At;
+use crate::source::{QueueTrigger, StreamTrigger};
+
+/// One reason for a function to run.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Trigger {
+    /// Messages and events of WebSocket connections.
+    Websocket(RouteTrigger),
+    /// The REQUEST authorizer on `$connect`.
+    Authorizer {
+        /// What must be present for it to be asked at all, such as `route.request.header.Authorization`; with none, it
+        /// is always asked.
+        identity_sources: Vec<String>,
+    },
+    /// Messages of a queue.
+    Queue(QueueTrigger),
+    /// Changes of a table.
+    Stream(StreamTrigger),
+    /// The clock.
+    Schedule(Rate),
+}
+
+/// Routes of the WebSocket API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteTrigger {
+    /// Route keys: `$connect`, `$disconnect`, `$default`, or a value of the route selection expression.
+    pub routes: Vec<String>,
+    /// Whether what the function answers is sent to the caller (a route response).
+    pub response: bool,
+}
+
+/// How often: `rate(5 minutes)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// At least 1.
+    pub value: u32,
+    /// Of what.
+    pub unit: RateUnit,
+}
+
+/// The units of a rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RateUnit {
+    /// 60 s.
+    Minute,
+    /// 60 min.
+    Hour,
+    /// 24 h.
+    Day,
+}
+
+/// The prefixes of what an authorizer may ask for.
+///
+/// Source: <https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-lambda-auth.html>
+const IDENTITY_SOURCES: [&str; 4] =
+    ["route.request.header.", "route.request.querystring.", "stageVariables.", "context."];
+
+impl Trigger {
+    pub(crate) fn read(at: &At<'_>) -> Self {
+        Self::try_read(at).unwrap_or(Self::Schedule(Rate { value: 1, unit: RateUnit::Day }))
+    }
+
+    fn try_read(at: &At<'_>) -> Option<Self> {
+        let (kind, what) = at.single(&["websocket", "authorizer", "queue", "stream", "schedule"])?;
+        Some(match kind {
+            "websocket" => Self::Websocket(RouteTrigger::read(&what)),
+            "authorizer" => Self::Authorizer { identity_sources: read_identity_sources(&what) },
+            "queue" => Self::Queue(QueueTrigger::read(&what)),
+            "stream" => Self::Stream(StreamTrigger::read(&what)),
+            _ => Self::Schedule(what.fields(&["rate"]).required("rate").and_then(|rate| Rate::read(&rate))?),
+        })
+    }
+}
+
+impl RouteTrigger {
+    fn read(at: &At<'_>) -> Self {
+        let fields = at.fields(&["routes", "response"]);
+        let routes = fields.required("routes").map(|routes| routes.list());
+        if routes.as_ref().is_some_and(Vec::is_empty) {
+            at.mistake("a trigger without a route is never pulled: name at least one, such as `$default`");
+        }
+        let trigger = Self {
+            routes: routes.iter().flatten().filter_map(read_route).collect(),
+            response: fields.boolean("response", false),
+        };
+        let answers_none = |route: &String| route == "$connect" || route == "$disconnect";
+        if trigger.response
+            && let Some(route) = trigger.routes.iter().find(|route| answers_none(route))
+        {
+            at.mistake(format!(
+                "`{route}` has nobody to answer: name it in a trigger of its own with `response: false`"
+            ));
+        }
+        trigger
+    }
+}
+
+fn read_route(at: &At<'_>) -> Option<String> {
+    let route = at.text()?;
+    if route.starts_with('$') && !["$connect", "$disconnect", "$default"].contains(&route) {
+        at.mistake(format!(
+            "`{route}` cannot be a route: with a `$` there are `$connect`, `$disconnect` and `$default` only"
+        ));
+    }
+    Some(route.to_owned())
+}
+
+fn read_identity_sources(at: &At<'_>) -> Vec<String> {
+    let fields = at.fields(&["identity_sources"]);
+    let sources = fields.list("identity_sources");
+    for source in &sources {
+        if let Some(text) = source.text()
+            && !IDENTITY_SOURCES.iter().any(|prefix| text.starts_with(prefix) && text.len() > prefix.len())
+        {
+            source.mistake(format!(
+                "`{text}` is no identity source: write `route.request.header.NAME` or `route.request.querystring.NAME`"
+            ));
+        }
+    }
+    sources.iter().filter_map(At::text).map(str::to_owned).collect()
+}
+
+impl Rate {
+    /// The time between two invocations.
+    #[must_use]
+    pub fn period(&self) -> Duration {
+        let seconds = match self.unit {
+            RateUnit::Minute => 60,
+            RateUnit::Hour => 3_600,
+            RateUnit::Day => 86_400,
+        };
+        Duration::from_secs(u64::from(self.value) * seconds)
+    }
+
+    /// Reads `1 minute` or `5 minutes`, as strict as EventBridge is.
+    ///
+    /// Source: <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html#eb-rate-expressions>
+    fn read(at: &At<'_>) -> Option<Self> {
+        let text = at.text()?;
+        let read = text.split_once(' ').and_then(|(value, unit)| {
+            let value: u32 = value.parse().ok().filter(|value| *value > 0)?;
+            let unit = match (unit, value) {
+                ("minute", 1) => RateUnit::Minute,
+                ("minutes", 2..) => RateUnit::Minute,
+                ("hour", 1) => RateUnit::Hour,
+                ("hours", 2..) => RateUnit::Hour,
+                ("day", 1) => RateUnit::Day,
+                ("days", 2..) => RateUnit::Day,
+                _ => return None,
+            };
+            Some(Self { value, unit })
+        });
+        if read.is_none() {
+            at.mistake(format!("`{text}` is no rate: write `1 minute`, `5 minutes`, `1 hour`, `2 days`"));
+        }
+        read
+    }
+}
+
+impl Rate {
+    /// As the file has it: `5 minutes`.
+    pub(crate) fn words(&self) -> String {
+        let unit = match self.unit {
+            RateUnit::Minute => "minute",
+            RateUnit::Hour => "hour",
+            RateUnit::Day => "day",
+        };
+        let plural = if self.value == 1 { "" } else { "s" };
+        format!("{} {unit}{plural}", self.value)
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "rate({})", self.words())
+    }
+}
