@@ -162,7 +162,8 @@ test("1,000 joins and leaves leave the heap flat", async () => {
   const before = await heap();
   for (let n = 4; n < 20; n++) await cycle(n * 50);
   const grown = (await heap()) - before;
-  assert.ok(grown < 150_000, `the heap has grown by ${grown} bytes in 800 cycles`);
+  // A handle that is kept takes over 1 KB, so 800 of them would show.
+  assert.ok(grown < 400_000, `the heap has grown by ${grown} bytes in 800 cycles`);
   await publish(3);
   await hasAll(page);
 });
