@@ -44,7 +44,7 @@ export const ANSWERS: Record<string, Shape> = {
   leave: {},
   publish: { accepted: ["string"] },
   auth: { left: ["string"] },
-  history: { ...POSITION, history: [BLOCK] },
+  history: { seq: "number", history: [BLOCK] },
   who: { members: "number" },
 };
 

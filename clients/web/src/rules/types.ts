@@ -54,7 +54,8 @@ export interface Joined {
 
 /** The answer to `history`. */
 export interface HistoryReply {
-  ep: string;
+  /** Absent for a room that nothing was published to. */
+  ep?: string | null;
   seq: number;
   before?: number | null;
   history: Block[];

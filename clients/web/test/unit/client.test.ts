@@ -329,6 +329,18 @@ test("history pages go back to the beginning", async () => {
   assert.deepEqual(pages.reverse().flat(), Array.from({ length: 94 }, (_, n) => n + 1));
 });
 
+test("a room that nothing was published to has no history, and no epoch", async () => {
+  const room = start().join("lobby");
+  await pass(50);
+  server.silent = true;
+  const first = room.history().next();
+  await pass(50);
+  const { id } = server.requests[server.requests.length - 1];
+  server.open[0]!.deliver({ id, ok: { room: "lobby", seq: 0, history: [] } });
+  await pass(50);
+  assert.equal((await first).done, true);
+});
+
 test("presence asks who once, and applies changes", async () => {
   const room = start().join("lobby");
   const seen: string[] = [];
