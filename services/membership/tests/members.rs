@@ -552,6 +552,8 @@ async fn a_hundred_rooms_take_no_more_than_six_calls_one_after_the_other() {
             let synced: SyncedRooms =
                 done(ask_over(&world, tables.clone(), &ada, Permissions::all(), &body(rooms)).await);
             assert!(synced.rooms.values().all(|synced| matches!(synced, Synced::Joined(_))), "{synced:?}");
+            // A room that nobody was in yet gets a head, which is one call more.
+            let most = most + u64::from(!known);
             let calls = world.clock.now().since(began).as_secs();
             assert!(calls <= most, "{calls} calls one after the other for {} rooms", rooms.len());
             let writes = tables.calls(Operation::Join);
