@@ -20,8 +20,8 @@ pub(crate) struct Tally {
     pub(crate) poison: u64,
     pub(crate) slowest_ms: u64,
     /// What was delivered: ids, and ranges of rooms.
-    ids: Vec<String>,
-    ranges: Vec<String>,
+    pub(crate) ids: Vec<String>,
+    pub(crate) ranges: Vec<String>,
 }
 
 impl Tally {
