@@ -203,7 +203,7 @@ def compare_api():
         same(f"route {route} function", uri.split("/functions/")[1].split("/")[0].rsplit(":", 1)[1], f"{name}-{function}")
         same(f"route {route} selection", found.get("RouteResponseSelectionExpression"), "$default" if response else None)
         same(f"route {route} authorization", found.get("AuthorizationType"), "CUSTOM" if route == "$connect" else "NONE")
-    (authorizer,) = gateway.get_authorizers(ApiId=api["ApiId"])["Items"]
+    authorizer = gateway.get_authorizer(ApiId=api["ApiId"], AuthorizerId=routes["$connect"]["AuthorizerId"])
     same("authorizer type", authorizer["AuthorizerType"], "REQUEST")
     same("identity sources", authorizer.get("IdentitySource", []), [])
     (stage,) = gateway.get_stages(ApiId=api["ApiId"])["Items"]

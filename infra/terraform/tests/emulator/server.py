@@ -8,6 +8,7 @@ import sys
 import uuid
 
 from moto.apigatewayv2 import urls
+from moto.apigatewayv2.models import Stage
 from moto.awslambda.models import LambdaFunction
 from moto.server import main
 from moto.servicequotas.responses import ServiceQuotasResponse
@@ -72,7 +73,7 @@ def account_quota(response):
 
 ServiceQuotasResponse.get_service_quota = account_quota
 
-# WebSocket APIs: moto has no deployments.
+# WebSocket APIs: moto has no deployments, and forgets which one a stage serves.
 
 deployments = {}
 
@@ -94,6 +95,14 @@ def deployment_of(request, full_url, headers):
     return 200, {"Content-Type": "application/json"}, json.dumps(deployments[deployment_id])
 
 
+stage_to_json = Stage.to_json
+
+
+def stage_with_deployment(stage):
+    return {**stage_to_json(stage), "deploymentId": stage.config.get("deploymentId")}
+
+
+Stage.to_json = stage_with_deployment
 urls.url_paths["{0}/v2/apis/(?P<api_id>[^/]+)/deployments$"] = deploy
 urls.url_paths["{0}/v2/apis/(?P<api_id>[^/]+)/deployments/(?P<deployment_id>[^/]+)$"] = deployment_of
 
