@@ -5,7 +5,7 @@ use aws_lambda_events::apigw::ApiGatewayCustomAuthorizerRequestTypeRequest;
 use lambda_runtime::{Context, LambdaEvent};
 use serde_json::{Value, json};
 
-use crate::desk::{Seen, authorizer, claims, event, header, present, sign};
+use crate::desk::{Seen, authorizer, claims, decide, event, header, present, sign};
 
 /// Headers, or parameters of the query.
 type Pairs<'a> = &'a [(&'a str, &'a str)];
@@ -139,7 +139,7 @@ fn user(request_id: &str, guest: Option<&str>, device: Option<&str>) -> (String,
         request_id: request_id.to_owned(),
         ..Handshake::default()
     };
-    let identity = authorizer(Guests::Allow, "*").decide(&handshake).unwrap().identity;
+    let identity = decide(&authorizer(Guests::Allow, "*"), &handshake).unwrap().identity;
     (identity.user.into_string(), identity.device.is_some())
 }
 
