@@ -186,6 +186,7 @@ fn told(event: &Event) -> Value {
         Event::Removed { room, code } => json!({"removed": room, "code": code}),
         Event::Refused { room, failure } => json!({"refused": room, "code": failure.code.as_str()}),
         Event::Accepted { room, pid } => json!({"accepted": pid, "room": room}),
+        Event::Repeated { room, pid } => json!({"repeated": pid, "room": room}),
         Event::Rejected { room, pid, failure } => {
             json!({"rejected": pid, "room": room, "code": failure.code.as_str()})
         }
