@@ -113,6 +113,12 @@ pub(crate) fn presence(room: &RoomId) -> Item {
     key(format!("{PRESENCE}#{room}"), PRESENCE)
 }
 
+/// Parses the room of a presence's partition key, `PRESENCE#<room>`.
+pub(crate) fn parse_presence_pk(item: &Item) -> Result<RoomId, Unreadable> {
+    let room = item.text(PK)?.strip_prefix("PRESENCE#").ok_or(Unreadable::Missing(PK))?;
+    RoomId::parse(room).map_err(|error| Unreadable::Invalid(PK, error.to_string()))
+}
+
 /// Key of how far a shard of a room is: a partition of its own, for every job of every shard writes one.
 pub(crate) fn delivered(room: &RoomId, shard: Shard, epoch: &Epoch) -> Item {
     key(room_shard(room, shard), format!("{DELIVERED}#{epoch}"))

@@ -77,7 +77,7 @@ impl Presences for Tables {
         const OPERATION: &str = "DynamoDB BatchGetItem (members counted)";
         let wanted = rooms.iter().map(keys::presence).collect();
         let items = self.batch_read(OPERATION, &self.rooms, wanted, Reading::Attributes(COUNT_ATTRIBUTES)).await?;
-        let counted = |item: &Item| Ok((keys::parse_room_key(item, keys::PK)?, item.number(presence_item::MEMBERS)?));
+        let counted = |item: &Item| Ok((keys::parse_presence_pk(item)?, item.number(presence_item::MEMBERS)?));
         let counts: std::result::Result<_, Unreadable> = items.iter().map(counted).collect();
         counts.map_err(|error| unreadable(OPERATION, error))
     }
