@@ -177,7 +177,7 @@ mod tests {
                 "2:10: YAML 1.1, which Terraform reads, takes a plain `0755` for another number, a time or a date: write \
                  `\"0755\"`",
                 "3:1: YAML 1.1, which Terraform reads, takes a plain `<<` for a merge of mappings: write `\"<<\"`",
-                "4:4: a tag (`!…`) is not part of the format: remove it, and write the value itself",
+                "4:10: a tag (`!…`) is not part of the format: remove it, and write the value itself",
             ]
         );
     }

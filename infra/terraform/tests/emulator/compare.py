@@ -135,7 +135,7 @@ def compare_functions():
         same(f"{of} role", its["Role"].rsplit("/", 1)[1], f"{name}-{function}")
         document = iam.get_role_policy(RoleName=f"{name}-{function}", PolicyName="grants")["PolicyDocument"]
         granted = {action for statement in document["Statement"] for action in statement["Action"] if not action.startswith("logs:")}
-        same(f"{of} actions", sorted(granted), sorted(actions_of(settings)))
+        same(f"{of} actions", sorted(granted), sorted(set(actions_of(settings))))
     mappings = {}
     for mapping in aws_lambda.list_event_source_mappings(MaxItems=1000)["EventSourceMappings"]:
         function = mapping["FunctionArn"].rsplit(":", 1)[1]

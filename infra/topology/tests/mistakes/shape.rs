@@ -95,13 +95,15 @@ fn unknown_fields_and_kinds_are_refused_with_what_was_meant() {
 
 #[test]
 fn scalars_that_the_versions_of_yaml_read_differently_are_refused_with_the_others() {
-    let source = SOUND.replace("fifo: true # work", "fifo: on").replace("memory_mb: 256", "memory_mb: lots");
+    let source = SOUND
+        .replace("bisect_batch_on_function_error: true", "bisect_batch_on_function_error: on")
+        .replace("memory_mb: 256", "memory_mb: lots");
     assert_eq!(
         mistakes_of(&source),
         [
             "functions.worker.memory_mb: expected a whole number, found a text",
             ": YAML 1.1, which Terraform reads, takes a plain `on` for true or false: write `\"on\"`",
-            "queues.work.fifo: expected true or false, found a text",
+            "functions.watcher.triggers[0].stream.bisect_batch_on_function_error: expected true or false, found a text",
         ]
     );
 }
@@ -109,7 +111,11 @@ fn scalars_that_the_versions_of_yaml_read_differently_are_refused_with_the_other
 #[test]
 fn values_of_the_wrong_type_are_refused() {
     broken("memory_mb: 256", "memory_mb: lots", &["functions.worker.memory_mb: expected a whole number, found a text"]);
-    broken("fifo: true # work", "fifo: \"yes\"", &["queues.work.fifo: expected true or false, found a text"]);
+    broken(
+        "bisect_batch_on_function_error: true",
+        "bisect_batch_on_function_error: \"yes\"",
+        &["functions.watcher.triggers[0].stream.bisect_batch_on_function_error: expected true or false, found a text"],
+    );
     broken(
         "STALE_AFTER_S: 720",
         "STALE_AFTER_S: 7.5",

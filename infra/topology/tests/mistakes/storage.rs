@@ -92,7 +92,7 @@ fn keys_have_one_type_and_indexes_hold_what_is_not_there_anyway() {
     );
     broken(
         "partition_key: { name: kind, type: S }",
-        "partition_key: { name: sk, type: N }",
+        "partition_key: { name: sk, type: \"N\" }",
         &["tables.things.indexes.by_kind.partition_key.type: `sk` is of type `S` above: an attribute has one type"],
     );
     broken(
