@@ -57,7 +57,7 @@ fn trace(seed: u64) -> Vec<Value> {
     for room in 0..rooms().len() {
         world.at(0, Happening::Do(Step::Join(room)));
     }
-    let exchanged = seed % EXCHANGED_EVERY == 0;
+    let exchanged = seed.is_multiple_of(EXCHANGED_EVERY);
     let calm_ms = if exchanged { times::ROTATE_MS - times::ROTATE_JITTER_MS } else { 0 };
     for _ in 0..10 + dice.up_to(50) {
         let (at_ms, step) = (dice.up_to(CHAOS_MS), step(&mut dice));

@@ -172,7 +172,7 @@ async fn a_world_connects_and_joins_like_the_functions() {
     let world = World::new();
     let connection = world.connect("c1", "ada").await;
     let membership = world.join(&connection, "lobby").await;
-    let again = world.store.join(&[membership.clone()]).await.remove(0).unwrap();
+    let again = world.store.join(std::slice::from_ref(&membership)).await.remove(0).unwrap();
     assert_eq!(again, Joined::Already { expires_at: membership.member.expires_at });
     let rooms = world.store.rooms_of(&connection.id).await.unwrap();
     assert_eq!(rooms, [samples::room("@ada"), samples::room("lobby")]);
