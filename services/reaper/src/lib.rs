@@ -99,7 +99,7 @@ where
     async fn reap_silent(&self, deadline: Deadline) -> (Tally, PortResult<()>) {
         let begun = self.clock.now();
         let before = begun.minus(self.stale_after);
-        let pacer = Mutex::new(Pacer::new(LOOKS_PER_SHARD, limits::REAPER_RATE));
+        let pacer = Mutex::new(Pacer::new(LOOKS_PER_SHARD * usize::from(LIVENESS_SHARDS), limits::REAPER_RATE));
         let shards = stream::iter(shards(begun)).map(|shard| self.reap_shard(shard, before, deadline, &pacer));
         let mut shards = shards.buffer_unordered(usize::from(LIVENESS_SHARDS));
         let (mut tally, mut outcome) = (Tally::default(), Ok(()));
