@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::credential::{guest_secret, token};
 
-/// Bytes of a guest's hash in its name: nobody finds a secret whose name is that of another guest.
+/// Bytes of a guest's hash in its name: too many to find another secret with the same name.
 const GUEST_NAME_BYTES: usize = 16;
 
 /// What a client says of itself when it connects.
@@ -18,7 +18,7 @@ pub struct Handshake {
     pub origin: Option<String>,
     /// Its token, wherever it put it: subprotocol `token.<jwt>`, `Authorization: Bearer`, `?token=`, in that order.
     pub token: Option<String>,
-    /// The secret by which a guest is known: `?guest=`. Nobody else ever learns it.
+    /// The secret that identifies a guest: `?guest=`. It is never shown to other users.
     pub guest: Option<String>,
     /// Why its credential cannot be read, if it brings one in another place or form.
     pub misplaced: Option<String>,

@@ -113,7 +113,7 @@ impl<C: Clock, K: CheckTokens> Authorizer<C, K> {
     }
 
     /// A guest is known by its secret, so that it is the same one when it returns; otherwise by its handshake. It has no device:
-    /// a device is one of several of a user that somebody vouches for.
+    /// a device is one of several of a user with a token.
     fn guest(&self, handshake: &Handshake) -> Result<Identity, Refusal> {
         if self.config.guests == Guests::Deny {
             return Err(Refusal::Unauthorized("no token, and guests are not admitted".to_owned()));

@@ -5,7 +5,7 @@
 //! takes more, and one whether the publisher has used the ids before.
 //!
 //! The route `publish` responds, so every request by it is answered. The others are one-way, since a route that responds sends
-//! an empty frame when its function says nothing, and clients of the classic recipes parse every frame: they are sent refusals, and
+//! an empty frame when its function returns no body, and clients of the classic recipes parse every frame: they are sent refusals, and
 //! replies to requests with an id, by a post.
 
 mod config;
@@ -30,7 +30,7 @@ pub use config::Config;
 /// When a client tries again after something we depend on did not answer.
 const RETRY_MS: u64 = 500;
 
-/// The route whose answer the client is sent. `infra/topology.yaml` says so too.
+/// The route whose answer the client is sent. `infra/topology.yaml` names the same one.
 pub const RESPONDING_ROUTE: &str = "publish";
 
 /// Takes publications in.

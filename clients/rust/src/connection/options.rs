@@ -37,7 +37,7 @@ pub struct Options {
     pub seed: u64,
 }
 
-/// The secret by which a guest is known: whoever has it is this guest. It is never shown.
+/// The secret that identifies a guest. Each client that has it is this guest. It is never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct GuestSecret(String);
 
@@ -67,7 +67,7 @@ impl GuestSecret {
         if good { Ok(Self(text)) } else { Err(BadGuestSecret) }
     }
 
-    /// The secret itself, to be kept where nobody else reads it.
+    /// The secret itself. Keep it where no other user can read it.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0

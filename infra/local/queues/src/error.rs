@@ -31,7 +31,7 @@ impl Error {
         Self::new("QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue", message)
     }
 
-    /// A queue of another account, whose policy nobody here knows.
+    /// A queue of another account: its policy is unknown here.
     pub(crate) fn access_denied(url: &str) -> Self {
         let message = format!("Access to the resource {url} is denied.");
         Self::new("AccessDeniedException", "AccessDenied", message).with_status(StatusCode::FORBIDDEN)
@@ -141,7 +141,7 @@ impl Error {
         Self::new("NotFoundException", "NotFound", format!("{what} does not exist")).with_status(StatusCode::NOT_FOUND)
     }
 
-    /// A topic of another account, whose policy nobody here knows.
+    /// A topic of another account: its policy is unknown here.
     pub(crate) fn sns_not_authorized(account: &str, action: &str, arn: &str) -> Self {
         let message = format!(
             "User: arn:aws:iam::{account}:user/developer is not authorized to perform: SNS:{action} on resource: {arn} because \

@@ -204,7 +204,7 @@ struct Counted {
 }
 
 impl<'a> Site<'a> {
-    /// `few` says whether there are so few rooms that each may be counted.
+    /// With `few` rooms each may be counted.
     fn of(room: &'a RoomId, sizes: &HashMap<RoomId, Shards>, joiner: &Member, few: bool) -> Self {
         let shards = sizes.get(room).copied().unwrap_or(Shards::initial(room));
         let growth = if few {
@@ -281,7 +281,7 @@ where
         ports.leave(&joiner.member.connection, &written).await?;
         return Ok(Look::Gone);
     };
-    // A backend lets in whoever has the connection's token, and a token that was replaced is no reason to keep it out.
+    // A backend lets the connection in whatever its token is, so a replaced token does not keep it out.
     if expires_at == joiner.member.expires_at || joiner.granted {
         return Ok(Look::Good { expires_at });
     }

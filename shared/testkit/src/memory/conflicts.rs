@@ -15,7 +15,7 @@ use super::store::Store;
 use super::unavailable;
 use crate::chance::Seeded;
 
-/// How long a transaction holds its items unless the test says otherwise.
+/// How long a transaction holds its items by default.
 pub const TRANSACTION_HOLD: Duration = Duration::from_millis(10);
 
 /// An item that transactions write or check, and others write too.

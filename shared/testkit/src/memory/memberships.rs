@@ -142,7 +142,7 @@ fn item(membership: &Membership) -> Item {
     Item::Membership(membership.member.connection.clone(), membership.room.clone())
 }
 
-/// A connection as its request was judged by: what is seen where nobody looks at it again.
+/// A connection as its request was judged by: the view of a join without a second look.
 fn as_judged(Membership { member, user, joined_at, .. }: &Membership) -> Connection {
     Connection {
         id: member.connection.clone(),

@@ -268,7 +268,7 @@ fn renewed(fixture: &impl StoreFixture, connection: &Connection, after: Duration
     }
 }
 
-/// A publication, a ping and a renewal beside transactions on the same connection, whoever comes first.
+/// A publication, a ping and a renewal beside transactions on the same connection, in any order.
 pub async fn what_is_written_beside_transactions_is_written_all_the_same(fixture: &impl StoreFixture) {
     let connection = expiring(fixture, HOUR).await;
     let (id, now) = (&connection.id, fixture.clock().now());
