@@ -274,13 +274,14 @@ functions:
     #[test]
     fn pages_have_folders_relative_to_the_file_and_values_of_parameters() {
         let settings = read(
-            "parameters: { keys: secret }\npages: { app: ../pages }\npage_config: { keys: { parameter: keys }, a: b }",
+            "parameters: { keys: abc }\nsecrets: { codes: x }\npages: { app: ../pages }\npage_config: { keys: { parameter: keys }, a: b }",
         )
         .unwrap();
         assert!(settings.pages["app"].ends_with("../pages") && settings.pages["app"].is_absolute());
-        assert_eq!(settings.page_config["keys"], PageValue::Text("secret".to_owned()));
+        assert_eq!(settings.page_config["keys"], PageValue::Text("abc".to_owned()));
         assert_eq!(settings.page_config["a"], PageValue::Text("b".to_owned()));
-        let mistake = |text: &str| read(&format!("parameters: {{ keys: a }}\n{text}")).unwrap_err();
+        let mistake =
+            |text: &str| read(&format!("parameters: {{ keys: a }}\nsecrets: {{ codes: x }}\n{text}")).unwrap_err();
         assert_eq!(
             mistake("page_config: { keys: { parameter: key } }"),
             "local.yaml gives pages the value of the parameter `key`, which the topology does not have"

@@ -29,6 +29,9 @@ fn write_page(report: &Report, out: &mut String) -> std::fmt::Result {
     )?;
     let bad = if report.judgement.verdict == Verdict::Pass { "" } else { " bad" };
     write!(out, "<p class=\"verdict{bad}\">{}</p>", verdict::headline(report))?;
+    if let Some(why) = &run.stopped {
+        write!(out, "<p>It stopped before its end: {}.</p>", escape(why))?;
+    }
     write!(
         out,
         "<p class=soft>{} members in {} rooms, connected to <span class=break>{}</span>, on {}; {:.0} s in all, {:.0} s of publishing. Roomcast broadcasts \

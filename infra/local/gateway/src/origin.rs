@@ -34,11 +34,19 @@ impl Hosts {
         Self(names.map(|name| format!("{}:{port}", name.to_ascii_lowercase())).collect())
     }
 
-    /// Checks `Host` alone: for WebSocket handshakes, whose `Origin` the authorizer decides on.
+    /// Checks the name in `Host`: for WebSocket handshakes, whose `Origin` the authorizer decides on. The port may be that of
+    /// a proxy in front of this one.
     ///
     /// # Errors
     /// [`Foreign::Host`].
-    pub fn check_host(&self, headers: &HeaderMap) -> Result<(), Foreign> {
+    pub fn check_name(&self, headers: &HeaderMap) -> Result<(), Foreign> {
+        let host = only(headers, &HOST).ok_or(Foreign::Host)?;
+        let (name, port) = host.rsplit_once(':').ok_or(Foreign::Host)?;
+        let is_own = |own: &String| own.rsplit_once(':').is_some_and(|(own, _)| own.eq_ignore_ascii_case(name));
+        if port.parse::<u16>().is_ok() && self.0.iter().any(is_own) { Ok(()) } else { Err(Foreign::Host) }
+    }
+
+    fn check_host(&self, headers: &HeaderMap) -> Result<(), Foreign> {
         let host = only(headers, &HOST).ok_or(Foreign::Host)?;
         if self.contains(host) { Ok(()) } else { Err(Foreign::Host) }
     }
@@ -98,6 +106,20 @@ mod tests {
         }
         assert_eq!(checked(&[]), Err(Foreign::Host));
         assert_eq!(checked(&[("host", "localhost:4566"), ("host", "localhost:4566")]), Err(Foreign::Host));
+    }
+
+    #[test]
+    fn a_handshake_may_come_through_a_proxy_on_another_port_of_this_machine_and_by_no_other_name() {
+        let named = |host: &str| {
+            let headers = HeaderMap::from_iter([(HOST, host.parse().unwrap())]);
+            Hosts::loopback(4566, &[]).check_name(&headers)
+        };
+        for host in ["localhost:4566", "127.0.0.1:80", "[::1]:9999"] {
+            assert_eq!(named(host), Ok(()), "{host}");
+        }
+        for host in ["evil.example:4566", "127.0.0.1.evil.example:4566", "127.0.0.1", "::1:80", "localhost:port", ""] {
+            assert_eq!(named(host), Err(Foreign::Host), "{host}");
+        }
     }
 
     #[test]

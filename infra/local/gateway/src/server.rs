@@ -175,7 +175,7 @@ fn check_size<I: Invoke>(core: &Core<I>, request: &Request<Incoming>) -> Option<
 fn check_hosts<I: Invoke>(core: &Core<I>, target: &Target, headers: &HeaderMap) -> Result<(), Foreign> {
     match (&core.api.hosts, target) {
         (None, _) => Ok(()),
-        (Some(hosts), Target::Socket) => hosts.check_host(headers),
+        (Some(hosts), Target::Socket) => hosts.check_name(headers),
         (Some(hosts), _) => hosts.check(headers),
     }
 }

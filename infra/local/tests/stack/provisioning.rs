@@ -25,7 +25,7 @@ topics:
 tables:
   things:
     partition_key: { name: pk, type: S }
-    sort_key: { name: sk, type: N }
+    sort_key: { name: sk, type: 'N' }
     indexes:
       by_kind:
         partition_key: { name: kind, type: S }
@@ -119,7 +119,7 @@ async fn a_table_with_other_keys_is_refused_with_what_would_help() {
     let data = folder.path().to_owned();
     let kept = |options: &mut local::Options| options.data = Some(data.clone());
     start_with(EVERYTHING, kept).await.unwrap().stop().await;
-    let changed = EVERYTHING.replace("sort_key: { name: sk, type: N }", "sort_key: { name: position, type: N }");
+    let changed = EVERYTHING.replace("sort_key: { name: sk, type: 'N' }", "sort_key: { name: position, type: 'N' }");
     let sentence = start_with(&changed, kept).await.err().unwrap().to_string();
     assert!(sentence.contains("the table `things`"), "{sentence}");
     assert!(sentence.contains("exists with the index by_kind on kind, the keys pk and sk"), "{sentence}");

@@ -74,7 +74,7 @@ fn a_silent_connection_is_reaped_and_a_live_one_is_not() {
 fn rooms_are_joined_by_the_hundred_beside_publications_and_pings() {
     Promise {
         lives: |life| life.calm,
-        stakes: &[(Stake::Beside, 2_000)],
+        stakes: &[(Stake::Beside, 1_000)],
         kinds: &[Kind::Conflicted],
         mistakes: &["ConflictsNotRetried"],
     }

@@ -7,7 +7,7 @@ use simulation::{Kind, Life, Mistake, Report, Stake, run};
 /// Lives that are lived as they are.
 const LIVES: usize = 60;
 /// Lives after which a mistake should have been found.
-const MISTAKEN_LIVES: usize = 800;
+const MISTAKEN_LIVES: usize = 2_000;
 
 /// What a promise is about.
 pub(crate) struct Promise {

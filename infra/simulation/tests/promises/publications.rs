@@ -10,7 +10,7 @@ fn every_member_hears_each_publication_of_its_rooms_once_in_one_order_without_a_
         lives: |_| true,
         stakes: &[(Stake::Heard, 3_000)],
         kinds: &[Kind::Misordered, Kind::Phantom, Kind::Lost, Kind::CrossRoom],
-        mistakes: &["HoldDropped", "ForeignRoom", "GenerationIgnored"],
+        mistakes: &["HoldDropped", "ForeignRoom"],
     }
     .holds();
 }
@@ -54,7 +54,7 @@ fn members_that_stay_connected_during_a_restore_end_at_the_head_with_an_honest_g
         lives: |life| life.has(Fault::Restored),
         stakes: &[(Stake::Owed, 150)],
         kinds: &[Kind::Lost, Kind::Misordered, Kind::FalseRecovered],
-        mistakes: &["GenerationIgnored"],
+        mistakes: &["ReplayCut"],
     }
     .holds();
 }

@@ -21,13 +21,7 @@ fn a_token_that_was_renewed_keeps_its_connection_and_its_permissions_take_effect
         lives: |_| true,
         stakes: &[(Stake::Renewed, 10)],
         kinds: &[Kind::NotAllowed, Kind::Refused],
-        mistakes: &[
-            "RenewalKeepsRooms",
-            "RenewalForgotten",
-            "JoinWithoutLook",
-            "JoinNotTakenBack",
-            "ConnectionReadBeforeJoin",
-        ],
+        mistakes: &["RenewalKeepsRooms", "RenewalForgotten"],
     }
     .holds();
 }

@@ -27,8 +27,6 @@ pub enum Bug {
     HeadBeforeMembership,
     /// Positions are given whatever the number of shards has become.
     ShardsNotConditioned,
-    /// A room that was restored goes on in its old epoch, whatever the generation.
-    GenerationIgnored,
     /// A publication id is recognised whoever used it.
     DedupeWithoutPublisher,
     /// A publication id is never recognised.
@@ -96,21 +94,18 @@ pub enum Bug {
 }
 
 impl Bug {
-    /// Every one of them.
-    pub const ALL: [Self; 45] = [
+    /// Each that breaks a promise in some simulated life. The three of joins that are not among them
+    /// are found by `testkit/tests/mistakes.rs`.
+    pub const ALL: [Self; 41] = [
         Self::AcceptBeforeEnqueue,
         Self::ForgetOnAny410,
         Self::NoPaging,
         Self::WrongConnectionForgotten,
         Self::SentBeforeJobs,
         Self::JobsNotResent,
-        Self::JoinWithoutLook,
-        Self::JoinNotTakenBack,
-        Self::ConnectionReadBeforeJoin,
         Self::ConflictsNotRetried,
         Self::HeadBeforeMembership,
         Self::ShardsNotConditioned,
-        Self::GenerationIgnored,
         Self::DedupeWithoutPublisher,
         Self::NoDedupe,
         Self::LateSkipped,

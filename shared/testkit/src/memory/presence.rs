@@ -44,10 +44,11 @@ impl Presences for Store {
         }
         let mut next = Presence { version: presence.version + 1, ..presence.clone() };
         if self.has(Bug::CountsIncremented) {
-            // A change that was told twice is counted twice.
+            // The changes since the last write are counted twice, and a count that is compared keeps one of them.
             let before = state.presences.get(room).map_or(0, Presence::members);
-            let grown = next.members().saturating_sub(before);
-            next.census.values_mut().take(1).for_each(|census| census.members += grown);
+            let grown = next.members().saturating_sub(before).max(1);
+            let occupied = next.census.values_mut().filter(|census| census.members > 0);
+            occupied.take(1).for_each(|census| census.members += grown);
         }
         state.presences.insert(room.clone(), next);
         Ok(Written::Stored)
