@@ -111,9 +111,10 @@ fn runtime_api() -> String {
 
 fn post_init_error() {
     let body = r#"{"errorMessage":"no TABLE","errorType":"ConfigError"}"#;
-    let mut stream = TcpStream::connect(runtime_api()).expect("the runtime api");
+    let api = runtime_api();
+    let mut stream = TcpStream::connect(&api).expect("the runtime api");
     let request = format!(
-        "POST /2018-06-01/runtime/init/error HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
+        "POST /2018-06-01/runtime/init/error HTTP/1.1\r\nhost: {api}\r\nconnection: close\r\n\
          lambda-runtime-function-error-type: Runtime.InitError\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     );
