@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use domain::ports::{Activities, Chance, Checks, Clock, Jobs, Memberships, Presences, Result, Rooms, Rosters};
-use domain::{Census, ConnectionId, Presence, RoomId, Shard};
+use domain::ports::{
+    Activities, Chance, Checks, Clock, Jobs, Memberships, Occupant, Presences, Result, Rooms, Rosters,
+};
+use domain::{Census, ConnectionId, Presence, RoomId, Shard, Timestamp, UserId};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::{AT_ONCE, Keeper};
@@ -16,16 +18,29 @@ where
     C: Clock,
     R: Chance,
 {
-    /// What is to be seen in the shards of a room that changed.
-    pub(crate) async fn census(&self, room: &RoomId, known: &Presence) -> Result<BTreeMap<Shard, Census>> {
+    /// Counts the shards of a room that changed, and names their users where they are few, with when each joined first.
+    pub(crate) async fn census(
+        &self,
+        room: &RoomId,
+        known: &Presence,
+    ) -> Result<(BTreeMap<Shard, Census>, BTreeMap<UserId, Timestamp>)> {
         let counts = self.counts(room, known.dirty.keys().copied()).await?;
         let naming = known.to_name(&counts);
         let naming = stream::iter(naming).map(|shard| async move { Ok((shard, self.names(room, shard).await?)) });
-        let named: BTreeMap<Shard, Census> = naming.buffer_unordered(AT_ONCE).try_collect().await?;
+        let named: Vec<(Shard, Vec<Occupant>)> = naming.buffer_unordered(AT_ONCE).try_collect().await?;
         let counted = |(shard, members)| (shard, Census { members, users: None });
         let mut census: BTreeMap<Shard, Census> = counts.into_iter().map(counted).collect();
-        census.extend(named);
-        Ok(census)
+        let mut joined_at: BTreeMap<UserId, Timestamp> = BTreeMap::new();
+        for (shard, occupants) in named {
+            for Occupant { user, joined_at: at, .. } in &occupants {
+                let first = joined_at.entry(user.clone()).or_insert(*at);
+                *first = (*first).min(*at);
+            }
+            let members = occupants.len() as u64;
+            let users = Some(occupants.into_iter().map(|occupant| occupant.user).collect());
+            census.insert(shard, Census { members, users });
+        }
+        Ok((census, joined_at))
     }
 
     /// How many members shards have, as the index knows it.
@@ -42,7 +57,7 @@ where
 
     /// Who is in a shard: those of whom the index knows and who are there right now. Whom it does not know of yet is seen
     /// when it has settled.
-    async fn names(&self, room: &RoomId, shard: Shard) -> Result<Census> {
+    async fn names(&self, room: &RoomId, shard: Shard) -> Result<Vec<Occupant>> {
         let (mut connections, mut after): (Vec<ConnectionId>, Option<ConnectionId>) = (Vec::new(), None);
         loop {
             let page = self.tables.page(room, shard, after.as_ref()).await?;
@@ -52,8 +67,6 @@ where
                 None => break,
             }
         }
-        let occupants = self.tables.occupants(room, &connections).await?;
-        let members = occupants.len() as u64;
-        Ok(Census { members, users: Some(occupants.into_iter().map(|occupant| occupant.user).collect()) })
+        self.tables.occupants(room, &connections).await
     }
 }

@@ -102,8 +102,8 @@ where
         let mut next = match known.step(now) {
             Step::Count if woken => {
                 tally.counted += 1;
-                let fresh = self.census(room, &known).await?;
-                let next = known.counted(fresh, now);
+                let (fresh, joined_at) = self.census(room, &known).await?;
+                let next = known.counted_with(fresh, &joined_at, now);
                 self.compare_later(room, &known, &next, now, tally).await?;
                 next
             }

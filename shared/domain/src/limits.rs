@@ -175,6 +175,8 @@ pub const PRESENCE_SETTLES: Duration = Duration::from_secs(5);
 pub const PRESENCE_COMPARED: [Duration; 2] = [Duration::from_secs(25), Duration::from_secs(5 * 60)];
 /// Counts are true this long after the last change.
 pub const PRESENCE_TRUE: Duration = Duration::from_secs(10);
+/// The clocks of two functions differ by no more than this while an index lags.
+pub const PRESENCE_CLOCKS: Duration = Duration::from_millis(500);
 /// What the stream, its window, and a queue that counts whole seconds may take of that.
 const PRESENCE_ON_ITS_WAY: Duration = Duration::from_millis(1_250 + 1_000);
 /// A job that carries its content is dropped when it is older: what it says is no news any more.

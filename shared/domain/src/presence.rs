@@ -34,6 +34,9 @@ pub struct Presence {
     pub counted_at: Timestamp,
     /// When checks are due that have been queued: one for the pace and one for settling, and rarely one more.
     pub checks: BTreeSet<Timestamp>,
+    /// Users that came or went in the last [`limits::PRESENCE_TRUE`], and when that was counted. Empty where names are
+    /// not listed.
+    pub recent: BTreeMap<UserId, Timestamp>,
     /// What the members have not certainly been told.
     pub owed: Option<Owed>,
 }
@@ -55,10 +58,10 @@ pub struct Announcement {
     /// Users in the room; only in rooms small enough to name them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub users: Option<u64>,
-    /// Users that came. One with two devices comes once.
+    /// Users that came. One with two devices comes once. A name may be repeated, for members that missed it.
     #[serde(default, rename = "in", skip_serializing_if = "Vec::is_empty")]
     pub came: Vec<UserId>,
-    /// Users that went. One with two devices goes with the last.
+    /// Users that went. One with two devices goes with the last. A name may be repeated, for members that missed it.
     #[serde(default, rename = "out", skip_serializing_if = "Vec::is_empty")]
     pub went: Vec<UserId>,
 }
@@ -171,6 +174,18 @@ impl Presence {
     /// After a look that began at `now`: what is known then, and what is owed for it.
     #[must_use]
     pub fn counted(&self, fresh: BTreeMap<Shard, Census>, now: Timestamp) -> Self {
+        self.counted_with(fresh, &BTreeMap::new(), now)
+    }
+
+    /// The same where it is known when users joined. An announcement of a user that an earlier look missed repeats the
+    /// names that changed meanwhile: the index did not list the user, so its members were posted none of them.
+    #[must_use]
+    pub fn counted_with(
+        &self,
+        fresh: BTreeMap<Shard, Census>,
+        joined_at: &BTreeMap<UserId, Timestamp>,
+        now: Timestamp,
+    ) -> Self {
         let mut next = Self { counted_at: now, ..self.clone() };
         next.census.extend(fresh);
         next.census.retain(|_, census| census.members > 0);
@@ -178,11 +193,14 @@ impl Presence {
             next.census.values_mut().for_each(|census| census.users = None);
         }
         next.dirty.retain(|_, at| !left(*at, limits::PRESENCE_SETTLES, now).is_zero());
-        next.owed = next.announcement(self).map(|told| Owed {
+        next.recent.retain(|_, at| !left(*at, limits::PRESENCE_TRUE, now).is_zero());
+        let announcement = next.announcement(self);
+        next.remember(announcement.as_ref(), now);
+        next.owed = announcement.map(|told| Owed {
             version: self.version + 1,
             at: now,
             before: self.members(),
-            told,
+            told: if told.came.iter().any(|user| self.missed(user, joined_at)) { next.repeated(told) } else { told },
         });
         next
     }
@@ -225,6 +243,36 @@ impl Presence {
         let changed = self.members() != before.members() || !came.is_empty() || !went.is_empty();
         let users = users.map(|users| users.len() as u64);
         changed.then(|| Announcement { members: self.members(), users, came, went })
+    }
+
+    /// Whether the last look was made after a user had joined.
+    fn missed(&self, user: &UserId, joined_at: &BTreeMap<UserId, Timestamp>) -> bool {
+        joined_at.get(user).is_some_and(|at| *at < self.counted_at.plus(limits::PRESENCE_CLOCKS))
+    }
+
+    /// Adds the names of an announcement to the recent ones, the newest [`limits::PRESENCE_NAMED_MEMBERS`] at most.
+    fn remember(&mut self, announcement: Option<&Announcement>, now: Timestamp) {
+        if self.users().is_none() {
+            return self.recent.clear();
+        }
+        let named = announcement.into_iter().flat_map(|told| told.came.iter().chain(&told.went));
+        self.recent.extend(named.map(|user| (user.clone(), now)));
+        while self.recent.len() as u64 > limits::PRESENCE_NAMED_MEMBERS {
+            let oldest = self.recent.iter().min_by_key(|(_, at)| **at).map(|(user, _)| user.clone());
+            oldest.map(|user| self.recent.remove(&user));
+        }
+    }
+
+    /// The announcement with the recent names once more. A member that the index did not list yet was posted none of the
+    /// announcements that named them, and the one that names it is its first.
+    fn repeated(&self, told: Announcement) -> Announcement {
+        let Some(users) = self.users() else { return told };
+        let (present, absent): (Vec<_>, Vec<_>) = self.recent.keys().partition(|user| users.contains(user));
+        let with = |names: Vec<UserId>, more: Vec<&UserId>| -> Vec<UserId> {
+            let names: BTreeSet<UserId> = names.into_iter().chain(more.into_iter().cloned()).collect();
+            names.into_iter().collect()
+        };
+        Announcement { came: with(told.came, present), went: with(told.went, absent), ..told }
     }
 
     fn pace(&self) -> Duration {

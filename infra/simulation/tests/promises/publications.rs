@@ -21,7 +21,7 @@ fn a_fanout_process_killed_in_the_middle_loses_nothing() {
         lives: |life| !life.calm,
         stakes: &[(Stake::Owed, 100), (Stake::Positioned, 500)],
         kinds: &[Kind::Lost],
-        mistakes: &["AcceptBeforeEnqueue", "WholeBatchDone", "SentBeforeJobs", "JobsNotResent", "HeadBeforeMembership"],
+        mistakes: &["AcceptBeforeEnqueue", "WholeBatchDone", "JobsNotResent", "HeadBeforeMembership"],
     }
     .holds();
 }

@@ -17,6 +17,7 @@ const USERS: &str = "users";
 const DIRTY: &str = "dirty";
 const COUNTED_AT: &str = "counted_at";
 const CHECKS: &str = "checks";
+const RECENT: &str = "recent";
 const OWED: &str = "owed";
 
 /// The item. That of an empty room that has settled expires.
@@ -27,6 +28,7 @@ pub(crate) fn to_item(room: &RoomId, presence: &Presence) -> Result<Item, serde_
         Some((shard.to_string(), AttributeValue::L(names)))
     };
     let counts = |(shard, census): (&Shard, &Census)| (shard.to_string(), n(census.members));
+    let recent = presence.recent.iter().map(|(user, at)| (user.to_string(), n(at.as_ms()))).collect();
     let is_over = presence.census.is_empty() && presence.dirty.is_empty();
     let ttl = presence.counted_at.plus(limits::RETENTION).as_s();
     let item = ItemBuilder::default()
@@ -37,6 +39,7 @@ pub(crate) fn to_item(room: &RoomId, presence: &Presence) -> Result<Item, serde_
         .set(DIRTY, AttributeValue::M(presence.dirty.iter().map(|(at, ms)| (at.to_string(), n(ms.as_ms()))).collect()))
         .set(COUNTED_AT, n(presence.counted_at.as_ms()))
         .set(CHECKS, AttributeValue::L(presence.checks.iter().map(|at| n(at.as_ms())).collect()))
+        .maybe(RECENT, (!presence.recent.is_empty()).then_some(AttributeValue::M(recent)))
         .maybe(OWED, owed.map(s))
         .maybe(keys::TTL, is_over.then(|| n(ttl)));
     let mut item = item.build();
@@ -58,6 +61,7 @@ pub(crate) fn from_item(item: &Item) -> Result<Presence, Unreadable> {
         dirty: shards(item, DIRTY, |value| number(DIRTY, value).map(Timestamp::from_ms))?,
         counted_at: item.moment(COUNTED_AT)?,
         checks: checks.iter().map(moment).collect::<Result<_, _>>()?,
+        recent: item.get(RECENT).map_or(Ok(BTreeMap::new()), recent)?,
         owed: owed.map_err(|error| Unreadable::Invalid(OWED, error.to_string()))?,
     })
 }
@@ -84,6 +88,15 @@ fn users(value: &AttributeValue) -> Result<BTreeSet<UserId>, Unreadable> {
         UserId::parse(name.as_str()).map_err(|error| Unreadable::Invalid(USERS, error.to_string()))
     };
     names.iter().map(user).collect()
+}
+
+fn recent(value: &AttributeValue) -> Result<BTreeMap<UserId, Timestamp>, Unreadable> {
+    let map = value.as_m().map_err(|_| Unreadable::Missing(RECENT))?;
+    let entry = |(name, at): (&String, &AttributeValue)| {
+        let user = UserId::parse(name.as_str()).map_err(|error| Unreadable::Invalid(RECENT, error.to_string()))?;
+        Ok((user, Timestamp::from_ms(number(RECENT, at)?)))
+    };
+    map.iter().map(entry).collect()
 }
 
 fn number(name: &'static str, value: &AttributeValue) -> Result<u64, Unreadable> {
@@ -124,6 +137,10 @@ mod tests {
             dirty in prop::collection::btree_map(0_u16..1_024, at(), 0..5),
             counted_at in at(),
             checks in prop::collection::btree_set(at(), 0..3),
+            recent in users().prop_flat_map(|names| {
+                let len = names.len();
+                (Just(names), prop::collection::vec(at(), len)).prop_map(|(names, at)| names.into_iter().zip(at).collect())
+            }),
             owed in prop::option::of(owed()),
         ) {
             let shard = |n: u16| Shard::new(n);
@@ -135,6 +152,7 @@ mod tests {
                 dirty: dirty.into_iter().map(|(n, at)| (shard(n), at)).collect(),
                 counted_at,
                 checks,
+                recent,
                 owed,
             };
             let item = to_item(&RoomId::parse("lobby").unwrap(), &presence).unwrap();

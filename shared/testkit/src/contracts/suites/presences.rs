@@ -108,6 +108,7 @@ fn small() -> Presence {
         dirty: [(Shard::new(7), samples::NOW)].into(),
         counted_at: samples::NOW,
         checks: [samples::NOW, samples::NOW.plus(limits::PRESENCE_SETTLES)].into(),
+        recent: [(user("bob"), samples::NOW), (user("eve"), samples::NOW)].into(),
         owed: Some(Owed { version: 1, at: samples::NOW, before: 0, told }),
     }
 }
