@@ -1,35 +1,35 @@
-//! Who may come in: keys, guests, origins.
+//! Configuration of the authorizer: token keys, guests and allowed origins.
 
 use lambda_kit::env;
 use tokens::{KeySource, Verifier};
 
 use crate::origin::Origins;
 
-/// What the authorizer is told by its environment.
+/// Settings of the authorizer.
 #[derive(Debug)]
 pub struct Config<K = Verifier> {
-    /// Checks tokens.
+    /// Verifies the tokens of handshakes.
     pub verifier: K,
-    /// What somebody without a token may do.
+    /// Permissions of a client that presents no token.
     pub guests: Guests,
-    /// From which web pages connections may come.
+    /// Web pages that may open connections.
     pub origins: Origins,
 }
 
-/// What somebody without a token may do.
+/// Permissions of a client that presents no token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Guests {
-    /// Nothing: a token is needed.
+    /// None: the handshake is refused with 401.
     Deny,
-    /// Everything in plain rooms.
+    /// All permissions in plain rooms.
     Allow,
 }
 
 impl Config<KeySource> {
-    /// Reads `GUESTS`, `ALLOWED_ORIGINS`, and what [`KeySource::from_environment`] reads.
+    /// Reads `GUESTS`, `ALLOWED_ORIGINS`, and the variables of [`KeySource::from_environment`].
     ///
     /// # Errors
-    /// A sentence that names the variable, what is wrong with it, and what it takes.
+    /// A sentence that names the variable, its mistake, and the values that it takes.
     pub fn from_environment() -> Result<Self, String> {
         let guests = match env::optional("GUESTS").as_deref() {
             None | Some("deny") => Guests::Deny,
@@ -45,7 +45,7 @@ impl Config<KeySource> {
         })
     }
 
-    /// The same with what checks tokens: the keys of these secrets.
+    /// Returns this configuration with `verifier` in place of the source of the keys.
     pub fn with_verifier<K>(self, verifier: K) -> Config<K> {
         Config { verifier, guests: self.guests, origins: self.origins }
     }

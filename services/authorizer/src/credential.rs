@@ -1,19 +1,21 @@
-//! What a client brings to show who it is: a token in one of its places, or nothing.
+//! Reads the credential of a handshake: a token in one of its places, the secret of a guest, or
+//! nothing.
 //!
-//! A client that brings a credential wants to be somebody. So a credential in another place or form is refused, and not passed
-//! over: its client would be a guest without knowing. Cookies are not looked at, because browsers send them unasked.
+//! A credential in another place or form is refused: if it were ignored, its client would become a
+//! guest without noticing. Cookies are ignored, because browsers send them unasked.
 
 use aws_lambda_events::apigw::ApiGatewayCustomAuthorizerRequestTypeRequest;
 use protocol::{GUEST_PARAMETER, TOKEN_SUBPROTOCOL};
 
 type Event = ApiGatewayCustomAuthorizerRequestTypeRequest;
 
-/// The query parameter of a token.
+/// Query parameter that carries a token.
 const TOKEN_PARAMETER: &str = "token";
-/// A guest's secret of base64url holds 128 bits from 22 characters on.
+/// Length of a guest's secret in base64url: 22 characters hold 128 bits.
 const GUEST_SECRET_CHARACTERS: std::ops::RangeInclusive<usize> = 22..=128;
 
-/// Names that other systems give to credentials in a query or a subprotocol, in small letters, without `-` and `_`.
+/// Names that other systems give to credentials in a query or a subprotocol. They are in lower
+/// case, without `-` and `_`.
 const PARAMETER_NAMES: &[&str] = &[
     "accesstoken",
     "apikey",
@@ -39,7 +41,7 @@ const PARAMETER_NAMES: &[&str] = &[
     "xapikey",
     "xauthtoken",
 ];
-/// The same of headers. `x-api-key` is not among them: API Gateway itself reads it.
+/// The same for headers. `x-api-key` is absent, because API Gateway itself reads it.
 const HEADER_NAMES: &[&str] = &[
     "accesstoken",
     "auth",
@@ -61,11 +63,12 @@ const HEADER_NAMES: &[&str] = &[
     "xtoken",
 ];
 
-/// A credential in a place or form that is not read, in a sentence without the credential.
+/// The reason for refusing a credential in a place or form that is not read. The text does not
+/// contain the credential.
 pub(crate) type Misplaced = String;
 
-/// The token of a handshake: subprotocol `token.<jwt>`, `Authorization: Bearer <jwt>`, `?token=<jwt>`, in that order.
-/// `subprotocols` are those that the client offers.
+/// Reads the token of a handshake from the subprotocol `token.<jwt>`, `Authorization: Bearer <jwt>`
+/// or `?token=<jwt>`, in that order. `subprotocols` are those that the client offers.
 pub(crate) fn token(event: &Event, subprotocols: &[String]) -> Result<Option<String>, Misplaced> {
     let offered = offered_token(subprotocols)?;
     let bearer = bearer_token(&header_values(event, "authorization")?)?;
@@ -75,7 +78,7 @@ pub(crate) fn token(event: &Event, subprotocols: &[String]) -> Result<Option<Str
     Ok(offered.or(bearer).or(asked))
 }
 
-/// The secret by which a guest is known: `?guest=`.
+/// Reads the secret that identifies a guest: `?guest=`.
 pub(crate) fn guest_secret(event: &Event) -> Result<Option<String>, Misplaced> {
     let Some(secret) = one_of(&query_values(event, GUEST_PARAMETER), "?guest=")? else { return Ok(None) };
     let is_good = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_');
@@ -91,7 +94,7 @@ fn offered_token(subprotocols: &[String]) -> Result<Option<String>, Misplaced> {
         subprotocols.iter().partition(|name| name.starts_with(TOKEN_SUBPROTOCOL));
     for other in others {
         let names_one = other.split('.').any(|part| is_among(part, PARAMETER_NAMES));
-        // A token may stand behind any prefix, or alone.
+        // A token may follow any prefix, or stand alone.
         let holds_one = other.match_indices("eyJ").any(|(at, _)| looks_like_jwt(&other[at..]));
         if names_one || holds_one {
             return Err("a subprotocol holds a credential in another form than token.<jwt>".to_owned());
@@ -116,7 +119,8 @@ fn bearer_token(values: &[&str]) -> Result<Option<String>, Misplaced> {
     Ok(Some(token.to_owned()))
 }
 
-/// The value, if there is one; an empty one, or several, are not read.
+/// Returns the only value, or `None` without a value. An empty value and several values are
+/// refused.
 fn one_of(values: &[&str], place: &str) -> Result<Option<String>, Misplaced> {
     match values {
         [] => Ok(None),
@@ -145,7 +149,7 @@ fn check_query(event: &Event) -> Result<(), Misplaced> {
 fn check_headers(event: &Event) -> Result<(), Misplaced> {
     let mut names = event.headers.keys().chain(event.multi_value_headers.keys());
     match names.find(|name| is_among(name.as_str(), HEADER_NAMES)) {
-        // The name is one of ours, so it can be shown.
+        // The name is one of `HEADER_NAMES`, so the message may contain it.
         Some(name) => Err(format!("the header {name} is not read; a token belongs into Authorization: Bearer <jwt>")),
         None => Ok(()),
     }
@@ -168,7 +172,8 @@ fn is_among(name: &str, names: &[&str]) -> bool {
     names.contains(&plain.to_ascii_lowercase().as_str())
 }
 
-/// Three parts of base64url, the first of which is a JSON object (RFC 7519, 3).
+/// Reports whether a text has three or more parts of base64url, the first of them a JSON object
+/// (RFC 7519, 3).
 fn looks_like_jwt(text: &str) -> bool {
     let parts: Vec<&str> = text.split('.').collect();
     let is_base64url = |part: &&str| part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_=".contains(&byte));

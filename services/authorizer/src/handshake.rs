@@ -1,4 +1,4 @@
-//! What a client says of itself when it connects.
+//! The data that a client sends in its handshake.
 
 use aws_lambda_events::apigw::ApiGatewayCustomAuthorizerRequestTypeRequest;
 use domain::Format;
@@ -8,40 +8,43 @@ use sha2::{Digest, Sha256};
 
 use crate::credential::{guest_secret, token};
 
-/// Bytes of a guest's hash in its name: too many to find another secret with the same name.
+/// Bytes of the hash in a guest's name: enough that no second secret with the same name can be
+/// found.
 const GUEST_NAME_BYTES: usize = 16;
 
-/// What a client says of itself when it connects.
+/// The data that a client sends in its handshake.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Handshake {
-    /// From which page it comes, if from one.
+    /// The `Origin` header: the page that opens the connection. Programs other than browsers send
+    /// none.
     pub origin: Option<String>,
-    /// Its token, wherever it put it: subprotocol `token.<jwt>`, `Authorization: Bearer`, `?token=`, in that order.
+    /// The token, from the subprotocol `token.<jwt>`, `Authorization: Bearer` or `?token=`, in that
+    /// order.
     pub token: Option<String>,
-    /// The secret that identifies a guest: `?guest=`. It is never shown to other users.
+    /// The secret that identifies a guest, from `?guest=`. Other users never see it.
     pub guest: Option<String>,
-    /// Why its credential cannot be read, if it brings one in another place or form.
+    /// The reason why the credential cannot be read, if it is in another place or form.
     pub misplaced: Option<String>,
-    /// `?device=`.
+    /// The parameter `?device=`, unchecked.
     pub device: Option<String>,
-    /// `?room=`.
+    /// The parameter `?room=`, unchecked.
     pub room: Option<String>,
-    /// `?format=`.
+    /// The parameter `?format=`, unchecked.
     pub format: Option<String>,
-    /// The subprotocols it offers, tokens left out.
+    /// The subprotocols that the client offers, without tokens.
     pub subprotocols: Vec<String>,
     /// The gateway's id of this handshake.
     pub request_id: String,
 }
 
 impl Handshake {
-    /// From the gateway's event.
+    /// Reads the gateway's event of a handshake.
     #[must_use]
     pub fn from_event(event: &ApiGatewayCustomAuthorizerRequestTypeRequest) -> Self {
         let header = |name: &str| event.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let query = |name: &str| event.query_string_parameters.first(name).map(str::to_owned);
         let offered = split_subprotocols(&texts(event, "sec-websocket-protocol"));
-        // Who brings a token is no guest, whatever else is there.
+        // A client with a token is not a guest, even if it sends a guest's secret too.
         let credentials = token(event, &offered).and_then(|token| match token {
             Some(token) => Ok((Some(token), None)),
             None => guest_secret(event).map(|secret| (None, secret)),
@@ -64,7 +67,7 @@ impl Handshake {
         }
     }
 
-    /// What its frames look like: `?format=`, else what the subprotocol says.
+    /// Returns the format of the client's frames: that of `?format=`, else that of its subprotocol.
     #[must_use]
     pub fn format(&self) -> Format {
         let by_subprotocol = || self.subprotocols.iter().any(|name| name == SUBPROTOCOL).then_some(Format::RoomsV1);
@@ -72,7 +75,7 @@ impl Handshake {
     }
 }
 
-/// The values of a header, as far as they are text.
+/// Returns the values of a header, without those that are not text.
 fn texts(event: &ApiGatewayCustomAuthorizerRequestTypeRequest, name: &str) -> Vec<String> {
     let all: Vec<_> = event.multi_value_headers.get_all(name).iter().collect();
     let all = if all.is_empty() { event.headers.get_all(name).iter().collect() } else { all };
@@ -80,8 +83,9 @@ fn texts(event: &ApiGatewayCustomAuthorizerRequestTypeRequest, name: &str) -> Ve
 }
 
 impl Handshake {
-    /// The name of the guest that makes this handshake: the same each time for the same secret, and without one the name of
-    /// this handshake alone. What others see of a guest leads to no secret, and no secret leads to the name of a handshake.
+    /// Returns the name of the guest of this handshake. The same secret always gives the same name.
+    /// Without a secret the name belongs to this handshake alone. A secret cannot be computed from
+    /// a name, and no secret gives the name of a handshake.
     pub(crate) fn guest_name(&self) -> String {
         let (kind, text) = match &self.guest {
             Some(secret) => ("secret", secret),

@@ -1,8 +1,10 @@
-//! The authorizer function: decides at `$connect` who this is and what they may do, and says so in a context that the
-//! gateway repeats on every later event of the connection.
+//! The authorizer function decides at `$connect` which user connects and with which permissions. It
+//! returns both as a context, which the gateway repeats on every later event of the connection.
 //!
-//! A bad token is 401 and a page that may not connect is 403, each with one log line that says why and no token in it.
-//! Source: <https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-lambda-auth.html>
+//! A bad token is refused with 401, and a page that may not connect with 403. Each refusal writes
+//! one log line with the reason and without the token.
+//! Source:
+//! <https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-lambda-auth.html>
 
 mod config;
 mod credential;
@@ -22,20 +24,21 @@ pub use config::{Config, Guests};
 pub use handshake::Handshake;
 pub use origin::{NotAnOrigin, Origins};
 
-/// Decides about handshakes.
+/// Accepts or refuses handshakes.
 #[derive(Debug)]
 pub struct Authorizer<C, K = Verifier> {
     config: Config<K>,
     clock: C,
 }
 
-/// Why a handshake is refused.
+/// The reason for refusing a handshake.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// 401: a bad token, or none where one is needed. API Gateway looks for this very word.
+    /// 401: the token is bad, or missing where one is needed. API Gateway answers 401 only for the
+    /// exact error text `Unauthorized`.
     #[error("Unauthorized")]
     Unauthorized(String),
-    /// 403: a page that may not connect.
+    /// 403: the page may not open connections.
     #[error("Forbidden")]
     Forbidden(String),
 }
@@ -43,16 +46,16 @@ pub enum Refusal {
 type Response = ApiGatewayCustomAuthorizerResponse<serde_json::Value>;
 
 impl<C: Clock, K: CheckTokens> Authorizer<C, K> {
-    /// With its configuration.
+    /// Creates the authorizer with its configuration.
     #[must_use]
     pub fn new(config: Config<K>, clock: C) -> Self {
         Self { config, clock }
     }
 
-    /// Answers the gateway: a policy, or the word `Unauthorized`.
+    /// Answers the gateway with a policy, or with the error `Unauthorized`.
     ///
     /// # Errors
-    /// [`Refusal::Unauthorized`], which is how a 401 is asked for.
+    /// [`Refusal::Unauthorized`]: the gateway turns it into a 401.
     pub async fn handle(
         &self,
         event: &LambdaEvent<ApiGatewayCustomAuthorizerRequestTypeRequest>,
@@ -79,10 +82,10 @@ impl<C: Clock, K: CheckTokens> Authorizer<C, K> {
         }
     }
 
-    /// Who this is, or why not.
+    /// Returns the context of the new connection, or the reason for refusing it.
     ///
     /// # Errors
-    /// [`Refusal`].
+    /// [`Refusal`] with a sentence for the log.
     pub async fn decide(&self, handshake: &Handshake) -> Result<Context, Refusal> {
         if !self.config.origins.allow(handshake.origin.as_deref()) {
             return Err(Refusal::Forbidden("the page's Origin is not among ALLOWED_ORIGINS".to_owned()));
@@ -112,8 +115,9 @@ impl<C: Clock, K: CheckTokens> Authorizer<C, K> {
         identity.map_err(|error| Refusal::Unauthorized(error.to_string()))
     }
 
-    /// A guest is known by its secret, so that it is the same one when it returns; otherwise by its handshake. It has no device:
-    /// a device is one of several of a user with a token.
+    /// A guest is identified by its secret, so that it keeps its name when it returns; without a
+    /// secret it is identified by its handshake. A guest has no device: devices distinguish the
+    /// connections of a user with a token.
     fn guest(&self, handshake: &Handshake) -> Result<Identity, Refusal> {
         if self.config.guests == Guests::Deny {
             return Err(Refusal::Unauthorized("no token, and guests are not admitted".to_owned()));

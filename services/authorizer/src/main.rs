@@ -1,4 +1,4 @@
-//! The authorizer function: wires and starts.
+//! Wires the authorizer function and starts it.
 
 use std::process::ExitCode;
 

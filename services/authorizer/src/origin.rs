@@ -1,24 +1,24 @@
-//! From which web pages connections may come.
+//! The web pages that may open connections.
 //!
-//! A browser lets any page open a WebSocket anywhere, cookies or not, and says in `Origin` which page it was
-//! (RFC 6455, 10.2). Programs that are no browsers send none.
+//! A browser lets any page open a WebSocket to any host, with or without cookies, and names the
+//! page in `Origin` (RFC 6455, 10.2). Programs other than browsers send no `Origin`.
 
 /// The pages that may connect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origins {
-    /// Every page, and everything that is none.
+    /// All pages, and all clients without an `Origin`.
     Any,
-    /// These, and whatever is no web page at all.
+    /// The pages of these origins, and all clients without an `Origin`.
     Listed(Vec<String>),
 }
 
-/// Why a list of origins cannot be read.
+/// An entry in a list of origins that is not an origin.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is no origin; it takes * or a list such as https://chat.example.com,https://example.com:8443")]
 pub struct NotAnOrigin(String);
 
 impl Origins {
-    /// From `*` or a list separated by commas; empty allows no page.
+    /// Parses `*` or a list separated by commas. An empty list allows no page.
     ///
     /// # Errors
     /// [`NotAnOrigin`] for an entry that no browser would send.
@@ -30,7 +30,8 @@ impl Origins {
         entries.map(origin).collect::<Result<_, _>>().map(Self::Listed)
     }
 
-    /// Whether a handshake with this `Origin` may go on. The whole origin is compared, scheme and port included.
+    /// Reports whether a handshake with this `Origin` may go on. The whole origin is compared, with
+    /// scheme and port.
     #[must_use]
     pub fn allow(&self, origin: Option<&str>) -> bool {
         match (self, origin) {
@@ -40,7 +41,8 @@ impl Origins {
     }
 }
 
-/// As a browser spells it: in small letters, without the port that the scheme has anyway (RFC 6454, 6.2).
+/// Returns an origin as a browser spells it: in lower case, without the default port of its scheme
+/// (RFC 6454, 6.2).
 fn origin(entry: &str) -> Result<String, NotAnOrigin> {
     let mut lower = entry.to_ascii_lowercase();
     let default_port = if lower.starts_with("https:") { ":443" } else { ":80" };

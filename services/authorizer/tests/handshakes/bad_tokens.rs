@@ -1,4 +1,4 @@
-//! A bad token is 401, says why in one line, and is not in it.
+//! A bad token is refused with 401. One log line names the reason and does not contain the token.
 
 use authorizer::Guests;
 use base64::Engine;
@@ -9,10 +9,10 @@ use testkit::{keys, samples};
 
 use crate::desk::{SECRET, authorizer, claims, event, header, present, sign, sign_text, with};
 
-/// Every one of these is 401 with this in its log line.
+/// Checks that each token is refused with 401, and that its log line contains the reason.
 fn refused(cases: Vec<(&str, String, &str)>) {
     for (what, token, reason) in cases {
-        // Guests may come in: a bad token still is no guest.
+        // Guests are admitted here, and a client with a bad token still does not become a guest.
         let seen = present(&authorizer(Guests::Allow, "*"), &event(&[], &[("token", &token)]));
         assert_eq!(seen.status, 401, "{what}: {}", seen.said);
         assert!(seen.reason.contains(reason), "{what}: {} does not say {reason}", seen.reason);
@@ -22,12 +22,12 @@ fn refused(cases: Vec<(&str, String, &str)>) {
     }
 }
 
-/// A token of one claim that is wrong.
+/// A token in which one claim is wrong.
 fn one(change: Value) -> String {
     sign(&header("dev"), &with(change))
 }
 
-/// A token whose header is this, and whose signature is good for it if it is HMAC.
+/// A token with this header. Its signature is valid for the header if the algorithm is HMAC.
 fn headed(head: &Value) -> String {
     let payload = URL_SAFE_NO_PAD.encode(claims().to_string());
     let message = format!("{}.{payload}", URL_SAFE_NO_PAD.encode(head.to_string()));

@@ -1,4 +1,4 @@
-//! What is a credential, and who is a guest: a client that brings none.
+//! Credentials, and guests: clients that present no credential.
 
 use authorizer::{Guests, Handshake};
 use aws_lambda_events::apigw::ApiGatewayCustomAuthorizerRequestTypeRequest;
@@ -16,7 +16,7 @@ fn good_token() -> String {
     sign(&header("dev"), &claims())
 }
 
-/// Presents a handshake where guests are admitted.
+/// Presents a handshake to an authorizer that admits guests.
 fn seen(headers: Pairs<'_>, query: Pairs<'_>) -> Seen {
     present(&authorizer(Guests::Allow, "*"), &event(headers, query))
 }
@@ -171,7 +171,7 @@ fn a_secret_that_could_be_guessed_is_refused() {
         assert_eq!(seen.status, 401, "{bad:?}: {}", seen.said);
         assert!(seen.reason.contains("?guest="), "{}", seen.reason);
     }
-    // Who brings a token is no guest.
+    // A client with a token is not a guest.
     let token = good_token();
     assert_eq!(seen(&[], &[("guest", "web"), ("token", &token)]).status, 101);
 }

@@ -15,9 +15,9 @@ use testkit::{World, keys, samples};
 
 /// The secret of the key `dev`.
 pub(crate) const SECRET: &[u8] = b"a development key of 32 bytes or more";
-/// Who must have issued a token.
+/// The issuer that a token must name.
 pub(crate) const ISSUER: &str = "https://id.example.com";
-/// Whom a token must be for.
+/// The audience that a token must name.
 pub(crate) const AUDIENCE: &str = "roomcast";
 
 /// An authorizer that knows `dev`, `old`, and the public keys of the tests.
@@ -33,7 +33,7 @@ pub(crate) fn claims() -> Value {
     json!({ "sub": "ada", "exp": samples::NOW.as_s() + 60, "iss": ISSUER, "aud": AUDIENCE })
 }
 
-/// The same with a change; null takes a claim away.
+/// The same claims with a change; null removes a claim.
 pub(crate) fn with(change: Value) -> Value {
     let mut all = claims();
     for (name, value) in change.as_object().unwrap() {
@@ -50,7 +50,7 @@ pub(crate) fn header(kid: &str) -> Header {
     Header { kid: Some(kid.to_owned()), ..Header::new(Algorithm::HS256) }
 }
 
-/// Signs with the secret of `dev`, whatever the header says.
+/// Signs with the secret of `dev`, whatever key the header names.
 pub(crate) fn sign(header: &Header, claims: &Value) -> String {
     encode(header, claims, &EncodingKey::from_secret(SECRET)).unwrap()
 }
@@ -86,22 +86,22 @@ pub(crate) fn event(headers: &[(&str, &str)], query: &[(&str, &str)]) -> Event {
 
 type Event = LambdaEvent<ApiGatewayCustomAuthorizerRequestTypeRequest>;
 
-/// What became of a handshake.
+/// The answer to a handshake.
 pub(crate) struct Seen {
     /// The status that the gateway makes of the answer.
     pub(crate) status: u16,
-    /// What the log says was wrong.
+    /// The error in the log line.
     pub(crate) reason: String,
-    /// Everything the function said: its line, and its answer.
+    /// All output of the function: its log line and its answer.
     pub(crate) said: String,
 }
 
-/// The keys are at hand: nothing is waited for.
+/// Returns the result of a future that must be ready at once: the keys are already loaded.
 fn at_once<T>(answer: impl Future<Output = T>) -> T {
     answer.now_or_never().unwrap()
 }
 
-/// The decision about a handshake.
+/// Returns the decision about a handshake.
 pub(crate) fn decide(
     authorizer: &Authorizer<impl Clock>,
     handshake: &Handshake,
@@ -109,7 +109,7 @@ pub(crate) fn decide(
     at_once(authorizer.decide(handshake))
 }
 
-/// Hands an event in, and reads the answer as the gateway does.
+/// Passes an event to the authorizer, and reads the answer as the gateway does.
 pub(crate) fn present(authorizer: &Authorizer<impl Clock>, event: &Event) -> Seen {
     let mut summary = Summary::new("authorizer");
     let answer = at_once(authorizer.handle(event, &mut summary));
@@ -119,7 +119,7 @@ pub(crate) fn present(authorizer: &Authorizer<impl Clock>, event: &Event) -> See
             let allowed = body["policyDocument"]["Statement"][0]["Effect"] == "Allow";
             (if allowed { 101 } else { 403 }, body.to_string())
         }
-        // The gateway compares the whole message with this word; whatever else is a 500.
+        // The gateway compares the whole message with this word; any other error is a 500.
         Err(error) if error.to_string() == "Unauthorized" => (401, error.to_string()),
         Err(error) => (500, error.to_string()),
     };

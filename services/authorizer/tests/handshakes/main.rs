@@ -1,4 +1,5 @@
-//! Handshakes: who comes in, with which token and from which page, and who does not.
+//! Handshakes with all kinds of tokens and pages: those that are accepted and those that are
+//! refused.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod bad_tokens;

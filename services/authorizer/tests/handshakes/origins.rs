@@ -1,4 +1,5 @@
-//! A page whose Origin is not listed is 403, with a good token too; a program that has none may come.
+//! A page whose Origin is not listed is refused with 403, even with a good token. A program without
+//! an Origin is accepted.
 
 use authorizer::Guests;
 
@@ -30,7 +31,7 @@ fn the_very_origin_is_allowed_in_any_case_of_letters() {
 fn any_other_origin_is_forbidden_even_with_a_good_token() {
     for bad in [
         "https://other.example.com",
-        // What ends or begins as a listed one does.
+        // Origins that end or begin like a listed one.
         "https://chat.example.com.evil.org",
         "https://evilchat.example.com",
         "https://evil.chat.example.com",
@@ -45,7 +46,7 @@ fn any_other_origin_is_forbidden_even_with_a_good_token() {
         "https://chat.example.com:443",
         "http://localhost",
         "http://localhost:80800",
-        // What no browser sends.
+        // Values that no browser sends.
         "https://chat.example.com/",
         "https://chat.example.com https://evil.org",
         "https://chat.example.com,https://evil.org",

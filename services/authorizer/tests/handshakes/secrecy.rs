@@ -1,4 +1,4 @@
-//! A token is told to nobody: not in the answer, not in the log, wherever it was put.
+//! Neither the answer nor the log contains a token, in whichever place the client sends it.
 
 use authorizer::{Guests, Handshake};
 use serde_json::json;
@@ -8,7 +8,7 @@ use crate::desk::{authorizer, claims, event, header, present, sign, with};
 /// Headers, or parameters of the query.
 type Pairs<'a> = &'a [(&'a str, &'a str)];
 
-/// Every place that a token can be in, alone.
+/// Presents a token in each place that can hold one.
 fn presented(token: &str) -> Vec<(&'static str, Handshake, crate::desk::Seen)> {
     let (bearer, offered) = (format!("bearer {token}"), format!("rooms.v1, token.{token}"));
     let first = format!("token.{token}, rooms.v1");

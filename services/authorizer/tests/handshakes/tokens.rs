@@ -1,4 +1,4 @@
-//! Whom a good token makes its bearer, who comes in without one, and what their frames look like.
+//! The identity that a good token gives, clients without a token, and the format of frames.
 
 use ::tokens::Verifier;
 use authorizer::{Guests, Handshake, Refusal};
