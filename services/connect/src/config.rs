@@ -1,14 +1,14 @@
-//! What the connect function is told by its environment.
+//! Configuration of the connect function.
 
 use domain::{Endpoint, limits};
 use lambda_kit::env;
 
-/// What the connect function is told by its environment.
+/// Settings of the connect function, read from environment variables.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// `CONNECTIONS_TABLE`.
+    /// `CONNECTIONS_TABLE`: the name of the connections table.
     pub connections_table: String,
-    /// `ROOMS_TABLE`.
+    /// `ROOMS_TABLE`: the name of the rooms table.
     pub rooms_table: String,
     /// `MANAGEMENT_ENDPOINT`; without it the endpoint is derived from each event.
     pub management_endpoint: Option<Endpoint>,
@@ -17,7 +17,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads it.
+    /// Reads the environment variables.
     ///
     /// # Errors
     /// [`env::Error`] that names the variable.

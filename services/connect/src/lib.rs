@@ -1,5 +1,6 @@
-//! The connect function (`$connect`): writes the connection, its place in `*`, the membership of its user's inbox and of
-//! the room it names. The handshake's 101 waits for it, so whoever is connected is stored.
+//! The connect function (`$connect`) writes the connection, its place in `*`, and the memberships
+//! of its user's inbox and of the room that it names. The gateway sends the 101 of the handshake
+//! afterwards, so every connected client is stored.
 
 mod config;
 
@@ -14,7 +15,7 @@ use telemetry::{Summary, field, metric};
 
 pub use config::Config;
 
-/// Lets connections in.
+/// Stores new connections.
 #[derive(Debug)]
 pub struct Connect<P, C> {
     ports: P,
@@ -23,7 +24,7 @@ pub struct Connect<P, C> {
     room_members: u64,
 }
 
-/// A refused handshake: its status, and why.
+/// A refused handshake: its status and the reason.
 type Refused = (u16, String);
 
 impl<P, C> Connect<P, C>
@@ -31,13 +32,14 @@ where
     P: Connections + Directory + Memberships + Rooms + Presences,
     C: Clock,
 {
-    /// Over these ports. `endpoint` is where connections are posted to; without it, where each event says.
+    /// Creates the function over these ports. Connections are posted to at `endpoint`; without it,
+    /// at the endpoint that each event names.
     #[must_use]
     pub fn new(ports: P, clock: C, endpoint: Option<Endpoint>) -> Self {
         Self { ports, clock, endpoint, room_members: limits::ROOM_MEMBERS }
     }
 
-    /// A room takes so many connections.
+    /// Sets the number of connections that a room takes.
     #[must_use]
     pub fn with_room_members(self, room_members: u64) -> Self {
         Self { room_members, ..self }
@@ -45,9 +47,10 @@ where
 
     async fn open(&self, call: &Call, summary: &mut Summary) -> Result<(), Refused> {
         let now = self.clock.now();
-        // A deployment at fault, and not the client: 403 would end it for good.
+        // The deployment is at fault, not the client: after a 403 the client would never try again.
         let context = call.connected_as().map_err(|reject| (500, reject.message))?;
-        // Expired since the authorizer looked: as if it had been refused there, another token will do.
+        // The token expired after the authorizer checked it. The answer is that of the authorizer:
+        // the client may try again with another token.
         context.identity.check_expiry(now).map_err(|reject| (401, reject.message))?;
         let room = first_room(call, context)?;
         let connection = self.connection(call, context, now);
@@ -88,7 +91,8 @@ where
             let (member, user) = (member.clone(), connection.user.clone());
             memberships.push(Membership { room, shard, member, user, joined_at: now, granted: false });
         }
-        // First, so that a backend that closes the user's connections finds every one that is stored.
+        // The directory entry is written first, so that a backend that closes the user's
+        // connections finds every stored connection.
         self.ports.enlist(&connection.user, &connection.id, now).await.map_err(unavailable)?;
         self.ports.open(connection, &memberships).await.map_err(unavailable)
     }
@@ -123,12 +127,13 @@ where
     }
 }
 
-/// Something we depend on did not answer: the client tries again.
+/// A dependency did not answer: after a 503 the client tries again.
 fn unavailable(error: Error) -> Refused {
     (503, error.to_string())
 }
 
-/// The room to be in from the start: what `?room=` says; for a classic client `lobby` if it says nothing.
+/// Returns the room that the connection joins at once: the room of `?room=`, or `lobby` for a
+/// classic client without that parameter.
 fn first_room(call: &Call, context: &Context) -> Result<Option<RoomId>, Refused> {
     if let Some(format) = call.query.get("format")
         && Format::from_name(format).is_none()

@@ -1,4 +1,4 @@
-//! The connect function: wires and starts.
+//! Wires the connect function and starts it.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! Whoever is connected is stored, and nobody else.
+//! Every connected client is stored, and no refused client is.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::time::Duration;
