@@ -1,16 +1,16 @@
-//! What the disconnect function is told by its environment.
+//! Configuration of the disconnect function.
 
 use lambda_kit::env;
 
-/// What the disconnect function is told by its environment.
+/// Settings of the disconnect function, read from environment variables.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// `CONNECTIONS_TABLE`.
+    /// `CONNECTIONS_TABLE`: the name of the connections table.
     pub connections_table: String,
 }
 
 impl Config {
-    /// Reads it.
+    /// Reads the environment variables.
     ///
     /// # Errors
     /// [`env::Error`] that names the variable.

@@ -1,5 +1,6 @@
-//! The disconnect function (`$disconnect`): turns the connection into a tombstone and removes its memberships. Safe
-//! before, after and without connect, and any number of times: the gateway calls it on a best effort.
+//! The disconnect function (`$disconnect`) turns the connection into a tombstone and removes its
+//! memberships. It may run before, after and without connect, and any number of times: the gateway
+//! calls it on a best effort.
 
 mod config;
 
@@ -11,7 +12,7 @@ use telemetry::{Summary, field, metric};
 
 pub use config::Config;
 
-/// Lets connections go.
+/// Removes closed connections.
 #[derive(Debug)]
 pub struct Disconnect<P, C> {
     ports: P,
@@ -19,7 +20,7 @@ pub struct Disconnect<P, C> {
 }
 
 impl<P, C> Disconnect<P, C> {
-    /// Over these ports.
+    /// Creates the function over these ports.
     #[must_use]
     pub fn new(ports: P, clock: C) -> Self {
         Self { ports, clock }
@@ -34,7 +35,8 @@ impl<P: Connections + Memberships, C: Clock> Routes for Disconnect<P, C> {
                 Answer::silent()
             }
             Err(error) => {
-                // Nobody is there to be told. What stays behind goes at the first 410, or with the reaper.
+                // The client is gone, so it needs no answer. The first 410 or the reaper removes
+                // what is left.
                 summary.set(field::OUTCOME, "unavailable");
                 summary.set(field::ERROR, error.to_string());
                 Answer::status(503)

@@ -1,4 +1,4 @@
-//! The disconnect function: wires and starts.
+//! Wires the disconnect function and starts it.
 
 use std::process::ExitCode;
 
