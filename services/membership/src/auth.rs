@@ -1,7 +1,9 @@
-//! Auth: a connection goes on with another token, from this moment on and in every room it is in.
+//! Renews the token of a connection: the new token counts from this moment on, in every room of the
+//! connection.
 //!
-//! First the new identity is stored, so that every later request is judged by it; then the memberships follow. A crash in between
-//! leaves some as they were: they expire with the old token, or with the repeat of the request, which does what is left.
+//! The new identity is stored first, so that it counts for every later request. Then the
+//! memberships follow. A crash between the two leaves some memberships unchanged: they expire with
+//! the old token, or a repeat of the request updates them.
 
 use domain::ports::{Clock, Known};
 use domain::{Code, Identity, Reject, Renewal, RoomId, Timestamp, limits, may_renew, renewal, told_apart};
@@ -15,7 +17,7 @@ use tokens::CheckTokens;
 use crate::{Membership, Ports, not_connected, unavailable};
 
 impl<P: Ports, C: Clock, R, K: CheckTokens> Membership<P, C, R, K> {
-    /// Renews the token of a connection that is `current` so far.
+    /// Renews the token of a connection whose identity is `current`.
     pub(crate) async fn auth(
         &self,
         call: &Call,
@@ -36,7 +38,8 @@ impl<P: Ports, C: Clock, R, K: CheckTokens> Membership<P, C, R, K> {
         Ok(Renewed { expires_at: renewed.expires_at.unwrap_or(now), left })
     }
 
-    /// Whom the token makes its bearer. Why it does not is for the log; the client learns only that it is a bad one.
+    /// Returns the identity that the token gives. The log names the reason for a bad token; the
+    /// client receives only the fact that it is bad.
     async fn verify(
         &self,
         call: &Call,
@@ -60,7 +63,7 @@ impl<P: Ports, C: Clock, R, K: CheckTokens> Membership<P, C, R, K> {
         Ok(identity)
     }
 
-    /// Lets the memberships follow; says which were left.
+    /// Updates the memberships for the renewed identity, and returns the rooms that were left.
     async fn follow(&self, call: &Call, renewed: &Identity) -> Result<Vec<RoomId>, Reject> {
         let holdings = self.ports.holdings(&call.connection).await.map_err(unavailable)?;
         let Renewal { mut leave, extend } = renewal(&holdings, renewed);

@@ -1,31 +1,32 @@
-//! What the membership function is told by its environment.
+//! Configuration of the membership function.
 
 use domain::{Endpoint, Generation, limits};
 use lambda_kit::env;
 use tokens::KeySource;
 
-/// What the membership function is told by its environment.
+/// Settings of the membership function, read from environment variables.
 #[derive(Debug)]
 pub struct Config {
-    /// `CONNECTIONS_TABLE`.
+    /// `CONNECTIONS_TABLE`: the name of the connections table.
     pub connections_table: String,
-    /// `ROOMS_TABLE`.
+    /// `ROOMS_TABLE`: the name of the rooms table.
     pub rooms_table: String,
-    /// The keys of the tokens that connections are renewed with.
+    /// The secrets with the keys of the tokens that renew connections.
     pub keys: KeySource,
     /// `MANAGEMENT_ENDPOINT`; without it the endpoint is derived from each event.
     pub management_endpoint: Option<Endpoint>,
-    /// `GENERATION` of the deployment: grows with each restore of the rooms table; 0 if not set.
+    /// `GENERATION` of the deployment, which grows with each restore of the rooms table; 0 if not
+    /// set.
     pub generation: Generation,
     /// `ROOM_MEMBERS`: connections that a room takes; [`limits::ROOM_MEMBERS`] if not set.
     pub room_members: u64,
 }
 
 impl Config {
-    /// Reads it, and what [`KeySource::from_environment`] reads.
+    /// Reads the environment variables, and those of [`KeySource::from_environment`].
     ///
     /// # Errors
-    /// A sentence that names the variable, what is wrong with it, and what it takes.
+    /// A sentence that names the variable, its mistake, and the values that it takes.
     pub fn from_environment() -> Result<Self, String> {
         let text = |error: env::Error| error.to_string();
         let required = |name, hint| env::required(name, hint).map_err(text);

@@ -1,4 +1,6 @@
-//! History: a page of what was published, latest first to find, in order to read.
+//! The request `history`: a page of a room's publications. The newest are found first, and the page
+//! lists them in
+//! order.
 
 use domain::flow::read_run_backwards;
 use domain::ports::{Chance, Clock};
@@ -10,7 +12,8 @@ use tokens::CheckTokens;
 use crate::{Asked, Membership, Ports, unavailable};
 
 impl<P: Ports, C: Clock, R: Chance, K: CheckTokens> Membership<P, C, R, K> {
-    /// At most `limit` publications before `before` (or up to the head), as many of them as fit one reply.
+    /// Returns at most `limit` publications before `before` (or up to the head), as many as fit one
+    /// reply.
     pub(crate) async fn history(
         &self,
         asked: &Asked<'_>,
@@ -36,7 +39,8 @@ impl<P: Ports, C: Clock, R: Chance, K: CheckTokens> Membership<P, C, R, K> {
         })
     }
 
-    /// The rows at or before `through` that fit one reply, latest first, and whether others may stand before them.
+    /// Returns the rows at or before `through` that fit one reply, newest first. The flag is true
+    /// if older rows may exist.
     async fn page(
         &self,
         asked: &Asked<'_>,

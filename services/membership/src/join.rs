@@ -1,4 +1,6 @@
-//! Join and sync: membership first, then where the room stands, then what was missed.
+//! The requests `join` and `sync`: write the membership, then read the head of the room, then
+//! replay missed
+//! publications.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -25,8 +27,8 @@ impl<P: Ports, C: Clock, R: Chance, K: CheckTokens> Membership<P, C, R, K> {
         self.joined(asked, room, since, entered, &mut budget, summary).await
     }
 
-    /// All rooms are joined before anything is replayed, and the replays share one reply: what does not fit any more
-    /// says from where to ask on.
+    /// Joins all rooms before anything is replayed. The replays share one reply: a room whose
+    /// replay does not fit names the sequence from which the client continues.
     pub(crate) async fn sync(
         &self,
         asked: &Asked<'_>,
@@ -49,15 +51,17 @@ impl<P: Ports, C: Clock, R: Chance, K: CheckTokens> Membership<P, C, R, K> {
         Ok(SyncedRooms { rooms: synced })
     }
 
-    /// What the connection really is in. Requests of it that are served at the same moment do not see each other: they may
-    /// pass the limit by as many as they are.
+    /// Returns the rooms that the connection is in, by the table. Requests of one connection that
+    /// are served at the same moment do not see each other, so together they may exceed the limit
+    /// of rooms.
     pub(crate) async fn held(&self, asked: &Asked<'_>) -> Result<HashMap<RoomId, Holding>, Reject> {
         let holdings = self.ports.holdings(&asked.joiner.member.connection).await.map_err(unavailable)?;
         Ok(holdings.into_iter().map(|held| (held.room.clone(), held)).collect())
     }
 
-    /// Joins these rooms, each unless that is not allowed, or the room is full, or beyond what a connection may be in. What a
-    /// backend gave may be resumed, whatever the token says.
+    /// Joins these rooms. A room is refused if the token does not allow it, if it is full, or if it
+    /// exceeds the number of rooms of a connection. A membership that a backend granted may be
+    /// resumed, whatever the token allows.
     async fn enter(
         &self,
         asked: &Asked<'_>,
@@ -67,7 +71,7 @@ impl<P: Ports, C: Clock, R: Chance, K: CheckTokens> Membership<P, C, R, K> {
         let may_join = |room: &RoomId| asked.identity.may_join(room) || held.get(room).is_some_and(|held| held.granted);
         let (allowed, forbidden): (Vec<RoomId>, Vec<RoomId>) = rooms.iter().cloned().partition(may_join);
         self.leave_forbidden(asked, &forbidden, &held).await?;
-        // What it may not join anyway takes no place.
+        // A room that the connection may not join does not count towards its limit.
         let beyond: HashSet<RoomId> = too_many(held.keys(), allowed.iter()).into_iter().cloned().collect();
         let (beyond, allowed): (Vec<RoomId>, Vec<RoomId>) = allowed.into_iter().partition(|room| beyond.contains(room));
         let mut outcomes = self.enter_allowed(asked, &allowed, &held).await?;
@@ -106,8 +110,9 @@ impl<P: Ports, C: Clock, R: Chance, K: CheckTokens> Membership<P, C, R, K> {
         Ok(outcomes.collect())
     }
 
-    /// Leaves rooms that the connection is in and may not be in: a join by a token that was renewed meanwhile was killed before
-    /// it could take them back.
+    /// Leaves rooms that the connection is in although its token does not allow them. Such a
+    /// membership is left over when a join with the previous token was killed before it could take
+    /// the membership back.
     async fn leave_forbidden(
         &self,
         asked: &Asked<'_>,

@@ -1,8 +1,8 @@
-//! The membership function (routes `join`, `leave`, `sync`, `history`, `who`, `ping`, `auth`): who hears a room, what they
-//! missed, and until when.
+//! The membership function (routes `join`, `leave`, `sync`, `history`, `who`, `ping`, `auth`)
+//! manages memberships, replays missed publications and renews tokens.
 //!
-//! Everything is answered by route response, so a reply costs no post. Whatever a connection says here also keeps it
-//! alive in the eyes of the reaper.
+//! Every request is answered by route response, so a reply costs no post. Every request also counts
+//! as a sign of life for the reaper.
 
 mod auth;
 mod config;
@@ -25,15 +25,15 @@ use tokens::{CheckTokens, Verifier};
 
 pub use config::Config;
 
-/// When a client tries again after something we depend on did not answer.
+/// Pause before a client repeats a request that failed because a dependency did not answer.
 const RETRY_MS: u64 = 500;
 
-/// The tables, as this function needs them.
+/// The tables that this function needs.
 pub trait Ports: Connections + Memberships + Rooms + Rosters + Presences + Renewals {}
 
 impl<P: Connections + Memberships + Rooms + Rosters + Presences + Renewals> Ports for P {}
 
-/// Answers members.
+/// Answers the requests of members.
 #[derive(Debug)]
 pub struct Membership<P, C, R, K = Verifier> {
     ports: P,
@@ -45,15 +45,15 @@ pub struct Membership<P, C, R, K = Verifier> {
     limits: Limits,
 }
 
-/// What a request came to.
+/// The answer to a request.
 enum Outcome {
-    /// A reply.
+    /// A reply to the request.
     Done(Done),
-    /// A word about the connection itself.
+    /// A message about the connection itself.
     System(System),
 }
 
-/// One request on its way: who asks, and when.
+/// A request that is being served: its sender and its time.
 struct Asked<'a> {
     identity: &'a Identity,
     joiner: Joiner,
@@ -61,20 +61,21 @@ struct Asked<'a> {
 }
 
 impl<P: Ports, C: Clock, R: Chance, K: CheckTokens> Membership<P, C, R, K> {
-    /// Over these ports. `endpoint` is where members are posted to; without it, where each event says.
+    /// Creates the function over these ports. Members are posted to at `endpoint`; without it, at
+    /// the endpoint that each event names.
     #[must_use]
     pub fn new(ports: P, verifier: K, clock: C, chance: R, endpoint: Option<Endpoint>) -> Self {
         let (room_members, limits) = (limits::ROOM_MEMBERS, Limits::default());
         Self { ports, verifier, clock, chance, endpoint, room_members, limits }
     }
 
-    /// A room takes so many connections.
+    /// Sets the number of connections that a room takes.
     #[must_use]
     pub fn with_room_members(self, room_members: u64) -> Self {
         Self { room_members, ..self }
     }
 
-    /// With other limits than those of [`domain::limits`].
+    /// Sets other limits than those of [`domain::limits`].
     #[must_use]
     pub fn with_limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
@@ -84,12 +85,13 @@ impl<P: Ports, C: Clock, R: Chance, K: CheckTokens> Membership<P, C, R, K> {
         let now = self.clock.now();
         let standing = self.ports.standing(&call.connection, now).await.map_err(unavailable)?;
         if standing == Standing::Unknown {
-            // Forgotten, though it speaks: only a new connection can be a member again.
+            // The connection was removed although it still sends requests. Only a new connection
+            // can be a member again.
             return Ok(Outcome::System(System::Bye { code: "not_connected".to_owned(), retry: Return::Now }));
         }
         let identity = call.caller(standing)?;
         if let Action::Auth { token } = &action {
-            // With a token that has expired too: that is what it is for.
+            // The current token may have expired: that is the purpose of `auth`.
             return Ok(Outcome::Done(Done::Renewed(self.auth(call, &identity, token, now, summary).await?)));
         }
         identity.check_expiry(now)?;
@@ -161,7 +163,7 @@ fn not_connected() -> Reject {
     Reject::new(Code::NotConnected, "this connection is no longer known; connect again")
 }
 
-/// Something we depend on did not answer: the log says what, the client is told to try again.
+/// A dependency did not answer. The log names the error; the client is asked to try again.
 fn unavailable(error: ports::Error) -> Reject {
     tracing::error!({ field::ERROR.0 } = %error, "a request could not be completed");
     Reject::unavailable(RETRY_MS)

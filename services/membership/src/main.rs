@@ -1,4 +1,4 @@
-//! The membership function: wires and starts.
+//! Wires the membership function and starts it.
 
 use std::process::ExitCode;
 

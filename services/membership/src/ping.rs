@@ -1,4 +1,5 @@
-//! Ping: a client says where it stands in its rooms, and is told where it should ask.
+//! The request `ping`: a client sends its positions, and the pong names the rooms that it should
+//! ask for.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -21,13 +22,15 @@ impl<P: Ports, C: Clock, R: Chance, K: CheckTokens> Membership<P, C, R, K> {
                 behind.insert(room, position);
             }
         }
-        // The client still lists rooms that it was taken out of, because it missed the `left` message. It asks for them and is
-        // refused; where they stand is not shown.
+        // The client still lists rooms that it was removed from, because it missed the `left`
+        // message. It asks for them and is refused. The pong does not show the positions of these
+        // rooms.
         behind.extend(lost.into_iter().map(|(room, at)| (room, beyond(at))));
         Ok(System::Pong { behind })
     }
 
-    /// Rooms that its token does not allow: those that a backend gave it all the same, and the others.
+    /// Splits rooms that the token does not allow: those that a backend granted all the same, and
+    /// the others.
     async fn given(
         &self,
         asked: &Asked<'_>,
@@ -49,8 +52,9 @@ impl<P: Ports, C: Clock, R: Chance, K: CheckTokens> Membership<P, C, R, K> {
     }
 }
 
-/// The position that a pong names for a room, so that the client asks for the room; `None` if the client stands at the head.
-/// A client that is ahead of the head, or whose room has none, saw a log that a restore took back.
+/// Returns the position that a pong names for a room, so that the client asks for the room; `None`
+/// if the client stands at the head. A client that is ahead of the head, or whose room has none,
+/// saw a log that a restore took back.
 fn to_ask_for(at: Position, head: Option<&Head>) -> Option<Position> {
     match head.map(Head::position) {
         Some(head) if head == at => None,
@@ -59,7 +63,7 @@ fn to_ask_for(at: Position, head: Option<&Head>) -> Option<Position> {
     }
 }
 
-/// A position that the client takes for a reason to ask, whatever the room holds.
+/// Returns a position that makes the client ask for the room, whatever the room holds.
 fn beyond(at: Position) -> Position {
     Position { sequence: at.sequence.next(), ..at }
 }

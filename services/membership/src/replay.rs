@@ -1,4 +1,4 @@
-//! The part of a room's log that a member that returns has missed.
+//! The part of a room's log that a returning member has missed.
 
 use domain::flow::read_run;
 use domain::ports::{Chance, Clock};
@@ -8,21 +8,23 @@ use tokens::CheckTokens;
 
 use crate::{Asked, Membership, Ports, unavailable};
 
-/// What a reply carries of a room's log.
+/// The part of a room's log that a reply carries.
 #[derive(Debug, Default)]
 pub(crate) struct Replay {
-    /// Whether nothing was missed up to `next`, or the head. `None` if nothing was asked.
+    /// True if no publication was missed up to `next`, or up to the head. `None` if the client
+    /// asked from no position.
     pub(crate) recovered: Option<bool>,
-    /// Ask on from here.
+    /// The sequence from which the client continues; `None` if the replay reaches the head.
     pub(crate) next: Option<Sequence>,
-    /// The run.
+    /// The replayed publications, in order.
     pub(crate) blocks: Vec<Block>,
 }
 
 impl<P: Ports, C: Clock, R: Chance, K: CheckTokens> Membership<P, C, R, K> {
-    /// Fills the reply, within its budget, with an unbroken run of the log after `since`. `recovered` is true only of what
-    /// the reply carries: a row that is not there any more was missed, and then the reply carries nothing. Where the budget
-    /// is spent, nothing is read.
+    /// Fills the reply, within its budget, with an unbroken run of the log after `since`.
+    /// `recovered` is true only for the publications that the reply carries: if the next row is not
+    /// in the log any more, it was missed, and the reply carries nothing. If the budget is spent,
+    /// nothing is read.
     pub(crate) async fn replay(
         &self,
         asked: &Asked<'_>,
@@ -47,7 +49,7 @@ impl<P: Ports, C: Clock, R: Chance, K: CheckTokens> Membership<P, C, R, K> {
         })
     }
 
-    /// The rows after `after` that fit; `None` if the next one is not there.
+    /// Reads the rows after `after` that fit; `None` if the first of them is not in the log.
     async fn run(
         &self,
         asked: &Asked<'_>,

@@ -1,4 +1,4 @@
-//! Who is in a room: a page of its users by name, counted by connections.
+//! The request `who`: a page of a room's users in order of name, with a count of its connections.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -11,21 +11,21 @@ use tokens::CheckTokens;
 
 use crate::{Asked, Membership, Ports, unavailable};
 
-/// Shards listed at the same time.
+/// Shards that are listed at the same time.
 const SHARDS_AT_ONCE: usize = 16;
-/// A room of more shards mostly has too many members to list: how many, presence knows.
+/// A room with more shards mostly has too many members to list. Presence knows their number.
 const SHARDS_LISTED: u64 = limits::WHO_MEMBERS / limits::MEMBERS_PER_SHARD;
 
-/// Whom there is to list.
+/// The members of a room, listed or counted.
 enum Listed {
-    /// Everybody the index knows of.
+    /// All connections that the index shows.
     All(Vec<ConnectionId>),
-    /// Too many.
+    /// The number of members, where they are too many to list.
     Counted(u64),
 }
 
 impl<P: Ports, C: Clock, R: Chance, K: CheckTokens> Membership<P, C, R, K> {
-    /// At most `limit` users after `after`, as many of them as fit one reply.
+    /// Returns at most `limit` users after `after`, as many as fit one reply.
     pub(crate) async fn who(
         &self,
         asked: &Asked<'_>,
@@ -60,7 +60,7 @@ impl<P: Ports, C: Clock, R: Chance, K: CheckTokens> Membership<P, C, R, K> {
             if known.members() > limits::WHO_MEMBERS {
                 return Ok(Listed::Counted(known.members()));
             }
-            // Shards without members are not worth a query each: a room may have been large once.
+            // Shards without members are not queried: a room may have been large once.
             known.census.keys().chain(known.dirty.keys()).copied().collect()
         };
         let listing = stream::iter(shards).map(|shard| self.connections_of(room, shard));

@@ -1,4 +1,4 @@
-//! Who hears a room, where it stands, and what somebody who comes back is given.
+//! Memberships, positions at a join, and the replay for a member that returns.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::time::Duration;
@@ -72,7 +72,7 @@ fn refused(frame: ServerFrame) -> String {
     }
 }
 
-/// Puts publications of these sizes into a room's log.
+/// Appends publications of these sizes to a room's log.
 async fn publish(world: &World, room: &str, sizes: &[usize]) {
     let room = samples::room(room);
     let mut head = match world.store.head(&room).await.unwrap() {
@@ -282,7 +282,8 @@ async fn a_connection_may_be_in_100_rooms_and_ask_again_where_it_is() {
     let _: Joined = done(ask(&world, &ada, r#"{"action":"join","id":5,"room":"new2"}"#).await);
 }
 
-/// A world in which a meter counts what the function reads. Replicas have everything that was published before.
+/// A world in which a meter counts what the function reads. Replicas have everything that was
+/// published before.
 fn metered(world: World) -> (World, Meter) {
     let meter = Meter::default();
     world.clock.advance(std::time::Duration::from_secs(1));
@@ -384,7 +385,7 @@ async fn a_publication_that_no_replica_has_yet_is_replayed_all_the_same() {
     assert_eq!(page.history.iter().map(|block| block.m.len()).sum::<usize>(), 7);
 }
 
-/// The mistake that the test before is there to find.
+/// The mistake that the previous test is there to find.
 #[tokio::test]
 async fn a_short_run_that_is_believed_loses_what_no_replica_has_yet() {
     let world = World::new();
@@ -475,7 +476,8 @@ async fn a_client_ahead_of_a_restored_room_learns_it_from_a_pong_and_from_a_resu
     let body = r#"{"action":"join","id":2,"room":"lobby","since":{"ep":"k7Qf","seq":3}}"#;
     let joined: Joined = done(ask(&world, &ada, body).await);
     assert_eq!((joined.recovered, joined.ep.clone(), joined.seq.get()), (Some(false), after.epoch, 4));
-    // The first publication follows the position that was stated, although nothing wrote the epoch before.
+    // The first publication follows the position that the join stated, although no write has stored
+    // the epoch.
     let restored = world.store.head(&room).await.unwrap().unwrap();
     let mut append = samples::append(&room, &restored, &[samples::data("1")], world.clock.now());
     let (publication, key) = &mut append.publications[0];
@@ -517,7 +519,8 @@ async fn a_room_that_the_token_does_not_allow_any_more_is_left_when_it_is_asked_
     assert!(world.store.membership(&ada.id, &samples::room("lobby")).is_some());
 }
 
-/// Lets each call take a second of the world's time: what a request takes is how many calls it makes one after the other.
+/// Lets each call take one second of the world's time. So the time of a request is the number of
+/// its consecutive calls.
 struct Slow(World);
 
 const CALL: Duration = Duration::from_secs(1);
@@ -552,7 +555,7 @@ async fn a_hundred_rooms_take_no_more_than_six_calls_one_after_the_other() {
             let synced: SyncedRooms =
                 done(ask_over(&world, tables.clone(), &ada, Permissions::all(), &body(rooms)).await);
             assert!(synced.rooms.values().all(|synced| matches!(synced, Synced::Joined(_))), "{synced:?}");
-            // A room that nobody was in yet gets a head, which is one call more.
+            // A room that had no member yet gets a head, which is one call more.
             let most = most + u64::from(!known);
             let calls = world.clock.now().since(began).as_secs();
             assert!(calls <= most, "{calls} calls one after the other for {} rooms", rooms.len());

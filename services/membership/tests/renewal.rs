@@ -1,4 +1,4 @@
-//! A token is renewed on a live connection: it counts at once, for requests and for what is heard.
+//! A token is renewed on a live connection: it counts at once, for requests and for deliveries.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::collections::HashMap;
@@ -23,10 +23,11 @@ use tokens::Verifier;
 
 const SECRET: &[u8] = b"a development key of 32 bytes or more";
 const MINUTE: Duration = Duration::from_secs(60);
-/// The first renewal of a connection ends so much sooner than its token says: it is told from the token before by that.
+/// The first renewal of a connection expires this much earlier than its token names. The difference
+/// distinguishes it from the previous token.
 const MOMENT: Duration = Duration::from_millis(1);
 
-/// A token of the key `dev`: good for `minutes`, with more claims.
+/// A token of the key `dev`, good for `minutes`, with more claims.
 fn token(world: &World, user: &str, minutes: u64, more: Value) -> String {
     let mut claims = json!({ "sub": user, "exp": world.clock.now().plus(MINUTE * minutes as u32).as_s() });
     claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -37,7 +38,7 @@ fn lobby_only() -> Value {
     json!({ "rooms": { "join": ["lobby"], "history": ["lobby"] } })
 }
 
-/// Ada, whose token expires in a minute after the world began.
+/// The user ada, whose token expires one minute after the start of the world.
 fn ada() -> Identity {
     Identity {
         user: samples::user("ada"),
@@ -53,7 +54,7 @@ async fn connected(world: &World) -> Connection {
     world.open(Connection { expires_at: ada().expires_at, ..samples::connection("c1", "ada", world.clock.now()) }).await
 }
 
-/// What the function answers, and what its line says.
+/// Returns the answer of the function and its summary.
 async fn ask_over(world: &World, ports: impl Ports, identity: Identity, body: &str) -> (ServerFrame, Summary) {
     let keys = json!({ "dev": URL_SAFE_NO_PAD.encode(SECRET) }).to_string();
     let verifier = Verifier::new(Some(&keys), None, None, None).unwrap();
@@ -305,7 +306,8 @@ async fn a_join_that_was_judged_by_the_token_before_is_to_be_asked_again() {
     connected(&world).await;
     let store = world.store.clone();
     let renewed = Identity { expires_at: Some(world.clock.now().plus(MINUTE * 10)), ..ada() };
-    // Renewed after the join has asked who it is, and before it is written.
+    // The token is renewed after the join has read the identity, and before the membership is
+    // written.
     let ports = Faulty::new(store.clone(), move |call: PortCall| {
         if call.operation == Operation::Join {
             futures::executor::block_on(store.renew(&samples::connection_id("c1"), &renewed)).unwrap();

@@ -1,4 +1,4 @@
-//! Who is in a room, and how many it takes.
+//! Lists of a room's users, and the number of connections that a room takes.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 use domain::ports::{Connections, Memberships, Presences, Rooms};
@@ -15,7 +15,7 @@ use telemetry::Summary;
 use testkit::{World, samples};
 use tokens::Verifier;
 
-/// The deployment's limit in these tests.
+/// The number of connections that a room takes in these tests.
 const ROOM_MEMBERS: u64 = 5;
 
 async fn ask_as(world: &World, user: &str, connection: &str, permissions: Permissions, body: &str) -> ServerFrame {
@@ -38,7 +38,7 @@ async fn ask_as(world: &World, user: &str, connection: &str, permissions: Permis
     ServerFrame::parse(&answer.body.unwrap()).unwrap()
 }
 
-/// Somebody who is connected and in no room asks.
+/// Sends a request from a connection that is in no plain room.
 async fn ask(world: &World, body: &str) -> ServerFrame {
     if world.store.find(&samples::connection_id("asker")).await.unwrap().is_none() {
         world.connect("asker", "ann").await;
