@@ -1,23 +1,23 @@
-//! What the ingest function is told by its environment.
+//! Configuration of the ingest function.
 
 use domain::Endpoint;
 use lambda_kit::env;
 
-/// What the ingest function is told by its environment.
+/// Settings of the ingest function, read from environment variables.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// `CONNECTIONS_TABLE`.
+    /// `CONNECTIONS_TABLE`: the name of the connections table.
     pub connections_table: String,
-    /// `ROOMS_TABLE`.
+    /// `ROOMS_TABLE`: the name of the rooms table.
     pub rooms_table: String,
-    /// `PUBLICATIONS_QUEUE_URL`.
+    /// `PUBLICATIONS_QUEUE_URL`: the URL of the publications queue.
     pub publications_queue: String,
     /// `MANAGEMENT_ENDPOINT`; without it the endpoint is derived from each event.
     pub management_endpoint: Option<Endpoint>,
 }
 
 impl Config {
-    /// Reads it.
+    /// Reads the environment variables.
     ///
     /// # Errors
     /// [`env::Error`] that names the variable.

@@ -1,12 +1,15 @@
-//! The ingest function (routes `publish`, `sendMessage`, `broadcastAll`, and `$default`): validates, authorises,
-//! charges, enqueues, accepts. A publication is accepted once the queue has it, and not before.
+//! The ingest function (routes `publish`, `sendMessage`, `broadcastAll`, and `$default`) validates,
+//! authorises, charges, queues and accepts publications. A publication is accepted once the queue
+//! has it, and not before.
 //!
-//! One write charges the connection for it, and tells that it is alive and who it is by now; one read tells whether the room
-//! takes more, and one whether the publisher has used the ids before.
+//! One write charges the connection; its answer also shows whether the connection is alive, and its
+//! current identity. One read shows whether the room takes more, and one read whether the publisher
+//! has used the ids before.
 //!
-//! The route `publish` responds, so every request by it is answered. The others are one-way, since a route that responds sends
-//! an empty frame when its function returns no body, and clients of the classic recipes parse every frame: they are sent refusals, and
-//! replies to requests with an id, by a post.
+//! The route `publish` has a route response, so every request on it is answered. The other routes
+//! are one-way: a route with a response sends an empty frame when its function returns no body, and
+//! clients of the classic recipes parse every frame. On these routes a post carries refusals, and
+//! replies to requests with an id.
 
 mod config;
 
@@ -27,13 +30,13 @@ use telemetry::{Summary, field, metric};
 
 pub use config::Config;
 
-/// When a client tries again after something we depend on did not answer.
+/// Pause before a client repeats a request that failed because a dependency did not answer.
 const RETRY_MS: u64 = 500;
 
-/// The route whose answer the client is sent. `infra/topology.yaml` names the same one.
+/// The route whose answer is sent to the client. `infra/topology.yaml` names the same route.
 pub const RESPONDING_ROUTE: &str = "publish";
 
-/// Takes publications in.
+/// Accepts publications and queues them.
 #[derive(Debug)]
 pub struct Ingest<T, Q, G, C> {
     tables: T,
@@ -44,7 +47,8 @@ pub struct Ingest<T, Q, G, C> {
 }
 
 impl<T: Charges + Rooms, Q: Submissions, G: Gateway, C: Clock> Ingest<T, Q, G, C> {
-    /// Over these ports. `endpoint` is where replies are posted to; without it, where each event says.
+    /// Creates the function over these ports. Replies are posted to `endpoint`; without it, to the
+    /// endpoint that each event names.
     #[must_use]
     pub fn new(tables: T, queues: Q, gateway: G, clock: C, endpoint: Option<Endpoint>) -> Self {
         Self { tables, queues, gateway, clock, endpoint }
@@ -57,7 +61,7 @@ impl<T: Charges + Rooms, Q: Submissions, G: Gateway, C: Clock> Ingest<T, Q, G, C
             addressed(call, context, request.action)?;
         summary.set(field::ROOM_ID, room.to_string());
         items.iter().for_each(|item| summary.list(field::PUBLICATION_ID, item.id.to_string()));
-        // A renewed token is of the same user.
+        // A renewed token belongs to the same user.
         let publisher = Publisher::user(&context.identity.user);
         let keys = items.iter().filter(|_| may_repeat).map(|item| DedupeKey {
             room: room.clone(),
@@ -87,9 +91,10 @@ impl<T: Charges + Rooms, Q: Submissions, G: Gateway, C: Clock> Ingest<T, Q, G, C
         Ok(Accepted { accepted, repeated })
     }
 
-    /// Those of `keys` that are remembered already: nothing is published under them. This is read before the submission is
-    /// queued, so that no publication is taken for a repeat of itself; what was sequenced since then is missed. If the read fails,
-    /// the publication is accepted all the same.
+    /// Returns those of `keys` that are remembered already: nothing is published under them. They
+    /// are read before the submission is queued, so that no publication counts as a repeat of
+    /// itself. Ids that are sequenced after this read are missed. If the read fails, the
+    /// publication is accepted all the same.
     async fn repeated(&self, keys: Vec<DedupeKey>) -> Vec<PublicationId> {
         if keys.is_empty() {
             return Vec::new();
@@ -103,7 +108,8 @@ impl<T: Charges + Rooms, Q: Submissions, G: Gateway, C: Clock> Ingest<T, Q, G, C
         }
     }
 
-    /// Charges the connection, if it and the room take so many more; who it is by now.
+    /// Charges the connection for so many publications, and returns its current identity. The
+    /// request is refused if the rate of the connection or of the room does not allow them.
     async fn charge(&self, call: &Call, room: &RoomId, items: usize, now: Timestamp) -> Result<Identity, Reject> {
         let count = u32::try_from(items).unwrap_or(u32::MAX);
         let charge = self.tables.charge(&call.connection, count, now);
@@ -126,13 +132,14 @@ impl<T: Charges + Rooms, Q: Submissions, G: Gateway, C: Clock> Ingest<T, Q, G, C
     }
 }
 
-/// Something we depend on did not answer: the log says what, the client is told to try again.
+/// A dependency did not answer. The log names the error; the client is asked to try again.
 fn unavailable(error: ports::Error) -> Reject {
     tracing::error!({ field::ERROR.0 } = %error, "a publication could not be accepted");
     Reject::unavailable(RETRY_MS)
 }
 
-/// The queue did not take a publication: for now, or for good. Whatever it refuses it would refuse again.
+/// The queue did not take a publication. A transient error is `unavailable`. A refusal is final,
+/// because the queue would refuse the same publication again.
 fn not_queued(error: ports::Error) -> Reject {
     if error.is_transient() {
         return unavailable(error);
@@ -142,7 +149,8 @@ fn not_queued(error: ports::Error) -> Reject {
 }
 
 impl<T: Charges + Rooms, Q: Submissions, G: Gateway, C: Clock> Ingest<T, Q, G, C> {
-    /// The answer to a request, and whether the client waits for it: it does for a refusal, and for what it gave an id.
+    /// Returns the answer to a request, and whether the client waits for it. The client waits for a
+    /// refusal, and for the reply to a request with an id.
     async fn answer(&self, call: &Call, summary: &mut Summary) -> (Answer, bool) {
         let request = match Request::parse(&call.body) {
             Ok(request) => request,
@@ -181,19 +189,21 @@ impl<T: Charges + Rooms, Q: Submissions, G: Gateway, C: Clock> Routes for Ingest
     }
 }
 
-/// A request's publications, and where they go.
+/// The publications of a request, and the room that they go to.
 struct Addressed {
     room: RoomId,
     items: Vec<Item>,
     echo: bool,
     ephemeral: Option<Ephemeral>,
-    /// What the reply names.
+    /// The publication ids that the reply names.
     accepted: Vec<PublicationId>,
-    /// Whether the ids are the publisher's own and remembered: only then can one have been used before.
+    /// True if the ids are the client's own and are remembered. Only such an id can have been used
+    /// before.
     may_repeat: bool,
 }
 
-/// Where a request's publications go. What has no id of its own is named after the gateway's id of the request.
+/// Returns the publications of a request and their room. A publication without an id of its own
+/// gets the gateway's id of the request.
 fn addressed(call: &Call, context: &Context, action: Action) -> Result<Addressed, Reject> {
     let request = || PublicationId::parse(call.request_id.clone());
     match action {

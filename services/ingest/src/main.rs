@@ -1,4 +1,4 @@
-//! The ingest function: wires and starts.
+//! Wires the ingest function and starts it.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! Accepted means queued, and every refusal says why.
+//! Accepted means queued, and every refusal names its reason.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::collections::HashSet;
@@ -47,7 +47,7 @@ async fn ask(world: &World, plan: Plan, call: Call) -> Answer {
     ingest.handle(call, &mut Summary::new("ingest")).await
 }
 
-/// What the connection was posted.
+/// Frames that were posted to the connection.
 fn posted(world: &World) -> Vec<String> {
     let frames = world.gateway.frames(&samples::connection_id("c1"));
     frames.iter().map(|frame| String::from_utf8(frame.to_vec()).unwrap()).collect()

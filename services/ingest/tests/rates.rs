@@ -1,4 +1,5 @@
-//! Who publishes too much is told exactly when to try again, and nobody else waits for it.
+//! A refusal for publishing too fast names the exact time of the next try, and delays no other
+//! connection.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::time::Duration;
@@ -19,7 +20,7 @@ fn identity(user: &str) -> Identity {
     Identity { user, device: None, guest: false, admin: false, expires_at: None, permissions }
 }
 
-/// What a connection of ada's is answered.
+/// Returns the answer to a request of one of ada's connections.
 async fn ask(world: &World, plan: Plan, connection: &str, request: &Value) -> Value {
     ask_as(world, plan, connection, identity("ada"), request).await
 }
