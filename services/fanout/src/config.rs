@@ -1,26 +1,26 @@
-//! What the fanout function is told by its environment.
+//! Configuration of the fanout function.
 
 use lambda_kit::env;
 
-/// What the fanout function is told by its environment.
+/// Settings of the fanout function, read from environment variables.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// `CONNECTIONS_TABLE`.
+    /// `CONNECTIONS_TABLE`: the name of the connections table.
     pub connections_table: String,
-    /// `ROOMS_TABLE`.
+    /// `ROOMS_TABLE`: the name of the rooms table.
     pub rooms_table: String,
-    /// `DELIVERIES_QUEUE_URL`.
+    /// `DELIVERIES_QUEUE_URL`: the URL of the deliveries queue.
     pub deliveries_queue: String,
-    /// `DELIVERIES_DEAD_QUEUE_URL`.
+    /// `DELIVERIES_DEAD_QUEUE_URL`: the URL of the deliveries-dead queue.
     pub deliveries_dead_queue: String,
-    /// `DELIVERIES_WIDE_QUEUE_URL`.
+    /// `DELIVERIES_WIDE_QUEUE_URL`: the URL of the deliveries-wide queue.
     pub deliveries_wide_queue: String,
-    /// `DELIVERIES_WIDE_DEAD_QUEUE_URL`.
+    /// `DELIVERIES_WIDE_DEAD_QUEUE_URL`: the URL of the deliveries-wide-dead queue.
     pub deliveries_wide_dead_queue: String,
 }
 
 impl Config {
-    /// Reads it.
+    /// Reads the environment variables.
     ///
     /// # Errors
     /// [`env::Error`] that names the variable.

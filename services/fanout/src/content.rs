@@ -1,5 +1,5 @@
-//! Jobs that carry their content: posted to every member of the shard that reads blocks, once, never late, and dropped when
-//! they are old.
+//! Jobs that carry their content. Each is posted once to every member of the shard that reads
+//! blocks. It is never late, and it is dropped when it is old.
 
 use std::collections::HashMap;
 
@@ -29,8 +29,8 @@ impl<'a, P: Ports> Content<'a, P> {
         Self { shift, tally: Tally::default() }
     }
 
-    /// What waits together is posted together. A post that fails is not tried again; if the members cannot be listed, the jobs
-    /// return until they are old.
+    /// Posts the content of jobs that wait together in the same frames. A post that fails is not
+    /// retried. If the members cannot be listed, the jobs return to the queue until they are old.
     pub(crate) async fn work_off(mut self, jobs: Vec<(Message, Job)>) -> (Vec<Failed>, Tally) {
         let now = self.shift.fanout.clock.now();
         let mut waiting = Waiting::default();
@@ -57,7 +57,7 @@ impl<'a, P: Ports> Content<'a, P> {
         (first.map_or_else(Vec::new, |first| hold_back(first, fresh)), self.tally)
     }
 
-    /// Posts to every member of the job's shard that reads blocks.
+    /// Posts the content to every member of the job's shard that reads blocks.
     async fn post(&mut self, job: &Job, words: &Words) -> ports::Result<()> {
         let shift = self.shift;
         let (mut gone, mut after): (Vec<ConnectionId>, Option<ConnectionId>) = (Vec::new(), None);
@@ -93,7 +93,7 @@ impl<'a, P: Ports> Content<'a, P> {
     }
 }
 
-/// What waits to be told.
+/// The content that waits to be posted.
 #[derive(Debug, Default)]
 struct Waiting {
     said: Vec<Said>,
@@ -101,7 +101,7 @@ struct Waiting {
 }
 
 impl Waiting {
-    /// Takes what a job carries, unless it is old.
+    /// Takes the content of a job. Returns false, and takes nothing, if the job is old.
     fn take(&mut self, work: &Work, now: Timestamp) -> bool {
         match work {
             Work::Ephemeral { at, said, .. } if now.since(*at) <= limits::CONTENT_JOB_LIFE => {
@@ -132,11 +132,11 @@ impl Waiting {
     }
 }
 
-/// The frames of what is told.
+/// The frames of the content.
 #[derive(Debug)]
 struct Words {
     frames: Vec<Bytes>,
-    /// For connections that said some of it and asked for no echo.
+    /// Frames for connections that published some of the content and asked for no echo.
     silent: HashMap<ConnectionId, Vec<Bytes>>,
 }
 
@@ -146,10 +146,11 @@ impl Words {
     }
 }
 
-/// What an ephemeral publication takes in a frame beside its data: its author, key, sender, and their names.
+/// Bytes that an ephemeral publication takes in a frame beside its data: author, key, sender, and
+/// the names of these fields.
 const OVERHEAD_BYTES: usize = 512;
 
-/// As many as fit `frame_bytes` into each frame.
+/// Puts as many publications into each frame as fit `frame_bytes`.
 fn ephemeral_frames<'a>(room: &RoomId, said: impl Iterator<Item = &'a Said>, frame_bytes: usize) -> Vec<Bytes> {
     let (mut frames, mut e, mut bytes): (Vec<Bytes>, Vec<EphemeralMessage>, usize) = (Vec::new(), Vec::new(), 0);
     let mut close = |e: &mut Vec<EphemeralMessage>| {

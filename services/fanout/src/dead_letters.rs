@@ -1,4 +1,5 @@
-//! Jobs that failed: they return to their queue, or are dead letters that name the members that miss the range.
+//! Jobs that failed: they return to their queue, or become dead letters that name the members that
+//! lack the range.
 
 use std::collections::HashSet;
 
@@ -10,7 +11,7 @@ use telemetry::field;
 use crate::Ports;
 use crate::shift::Shift;
 
-/// Why a range was not delivered, and which members have it all the same.
+/// The error that stopped a delivery, and the members that need nothing more of its range.
 #[derive(Debug)]
 pub(crate) struct Stopped {
     pub(crate) error: ports::Error,
@@ -24,7 +25,7 @@ impl From<ports::Error> for Stopped {
     }
 }
 
-/// Gives back the jobs of a shard that failed.
+/// Returns the failed jobs of a shard to their queue, or moves them to the dead-letter queue.
 pub(crate) struct DeadLetters<'a, P: Ports> {
     shift: &'a Shift<'a, P>,
 }
@@ -34,7 +35,7 @@ impl<'a, P: Ports> DeadLetters<'a, P> {
         Self { shift }
     }
 
-    /// Returns jobs that failed to their queue, in order; those that are given up are dead letters.
+    /// Returns failed jobs to their queue, in order. Jobs that are given up become dead letters.
     pub(crate) async fn give_back(&self, jobs: Vec<(Message, Job)>, stopped: &Stopped) -> GivenBack {
         let Some((_, first)) = jobs.first().cloned() else { return GivenBack::default() };
         let bury = |message, job| self.bury(message, job, stopped);
@@ -52,7 +53,7 @@ impl<'a, P: Ports> DeadLetters<'a, P> {
         given_back
     }
 
-    /// Makes a job dead letters: one for each late job that is left of it.
+    /// Moves a job to the dead-letter queue, as one letter for each late job that is left of it.
     async fn bury(&self, message: Message, job: Job, stopped: &Stopped) -> Option<Failed> {
         let owed = self.still_owed(&job, &stopped.settled).await;
         for (part, owed) in owed.iter().enumerate() {
@@ -64,8 +65,8 @@ impl<'a, P: Ports> DeadLetters<'a, P> {
         None
     }
 
-    /// What is left of a job: late jobs for the members of its shard that need it. The job as it came, if the members cannot
-    /// be listed.
+    /// Returns the late jobs that are left of a job: they name the members of its shard that still
+    /// need the range. If the members cannot be listed, the job itself is returned.
     async fn still_owed(&self, job: &Job, settled: &HashSet<ConnectionId>) -> Vec<Job> {
         let Work::Shard { range } = &job.work else { return vec![job.clone()] };
         let Ok(mut members) = self.connections_of(job).await else { return vec![job.clone()] };
@@ -92,7 +93,7 @@ impl<'a, P: Ports> DeadLetters<'a, P> {
     }
 }
 
-/// The letter is the job: a redrive sends it into the queue as it is.
+/// Builds a letter whose body is the job, so that a redrive sends it to the queue as it is.
 fn letter(message: &Message, part: usize, job: &Job, error: &ports::Error) -> DeadLetter {
     DeadLetter {
         id: format!("{}.{part}", message.id),

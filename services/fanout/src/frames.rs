@@ -1,4 +1,4 @@
-//! The frames of a run of publications, made once and shared by every member.
+//! The frames of a run of publications. They are made once, and all members share them.
 
 use std::collections::HashMap;
 
@@ -8,16 +8,16 @@ use protocol::block::{Block, runs};
 use protocol::classic;
 use protocol::server::blocks_frame;
 
-/// The frames of a run of publications, per format; in order.
+/// The frames of a run of publications in each format, in order.
 #[derive(Debug)]
 pub(crate) struct Frames {
     blocks: Vec<Bytes>,
     classic: Vec<Bytes>,
-    /// For connections that published some of it and asked for no echo.
+    /// Frames for connections that published some of the run and asked for no echo.
     silent: HashMap<ConnectionId, Silent>,
 }
 
-/// What is left for a connection that is not to hear itself.
+/// The frames without the publications of one connection.
 #[derive(Debug)]
 struct Silent {
     blocks: Vec<Bytes>,
@@ -25,7 +25,8 @@ struct Silent {
 }
 
 impl Frames {
-    /// One frame for as many publications as fit `frame_bytes`; one for each, in the classic format.
+    /// Makes one frame for as many publications as fit `frame_bytes`; in the classic format, one
+    /// for each publication.
     pub(crate) fn of(room: &RoomId, rows: &[Publication], frame_bytes: usize) -> Self {
         let runs = runs(room, rows, frame_bytes);
         let silent = rows.iter().filter(|row| !row.echo).filter_map(|row| row.sender.clone());
@@ -36,7 +37,7 @@ impl Frames {
         }
     }
 
-    /// Those for a member.
+    /// Returns the frames for a member, in its format.
     pub(crate) fn for_member(&self, member: &Member) -> &[Bytes] {
         let (blocks, classic) = match self.silent.get(&member.connection) {
             Some(silent) => (&silent.blocks, &silent.classic),
@@ -50,7 +51,8 @@ impl Frames {
 }
 
 impl Silent {
-    /// Positions stay whole: blocks say how many are left out. Classic frames have none to keep.
+    /// Leaves out the reader's own publications. Blocks count what they leave out, so that
+    /// positions stay whole. Classic frames have no run of positions to keep whole.
     fn of(room: &RoomId, rows: &[Publication], runs: &[&[Publication]], reader: &ConnectionId) -> Self {
         let heard = rows.iter().filter(|row| !row.is_silent_for(reader));
         Self {

@@ -1,4 +1,4 @@
-//! The late line of a shard: members that are owed a range and could not be given it on the main line.
+//! The late line of a shard: members that did not receive a range on the main line.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -26,15 +26,16 @@ pub(crate) struct LateLine<'a, P: Ports> {
     tally: Tally,
 }
 
-/// What became of a late member.
+/// The result of a try to reach a late member.
 enum Tried {
     /// The post was answered, or has failed.
     Answered(Delivery, Strike),
-    /// Time ran out before its post began.
+    /// The deadline came before its post began.
     NotTried,
 }
 
-/// Members that are late again: by the position after which they are owed the range, and whether they were tried.
+/// Members that are late again, by the sequence after which they lack the range, and by whether a
+/// post to them was tried.
 type Again = BTreeMap<(Sequence, bool), Vec<LateMember>>;
 
 impl<'a, P: Ports> LateLine<'a, P> {
@@ -42,7 +43,8 @@ impl<'a, P: Ports> LateLine<'a, P> {
         Self { shift, tally: Tally::default() }
     }
 
-    /// One job after the other. A job that is not due yet returns until it is, and the jobs behind it with it.
+    /// Works off one job after the other. A job that is not due yet returns until it is due, and
+    /// the jobs behind it return with it.
     pub(crate) async fn work_off(mut self, jobs: Vec<(Message, Job)>) -> (Vec<Failed>, Tally) {
         let mut jobs = jobs.into_iter();
         while let Some((message, job)) = jobs.next() {
@@ -61,7 +63,7 @@ impl<'a, P: Ports> LateLine<'a, P> {
         (Vec::new(), self.tally)
     }
 
-    /// Gives the members all rows of the range, one page of the log after the other.
+    /// Delivers all rows of the range to the members, one page of the log after the other.
     async fn deliver(&mut self, job: &Job, range: &Range, attempt: u32, members: &[LateMember]) -> ports::Result<()> {
         let mut owed = self.still_members(job, members).await?;
         let (mut rest, mut again, mut gone) = (range.clone(), Again::new(), Vec::new());
@@ -87,7 +89,7 @@ impl<'a, P: Ports> LateLine<'a, P> {
         Ok(())
     }
 
-    /// The members that are members right now, and whose tokens have not expired.
+    /// Returns the members that are members right now, and whose tokens have not expired.
     async fn still_members(&self, job: &Job, members: &[LateMember]) -> ports::Result<Vec<(Member, LateMember)>> {
         let ids: Vec<ConnectionId> = members.iter().map(|member| member.connection.clone()).collect();
         let now = self.shift.fanout.clock.now();
@@ -121,7 +123,8 @@ impl<'a, P: Ports> LateLine<'a, P> {
         tried
     }
 
-    /// All frames once. After a 429, or no answer, a look at the connection decides whether the fault is the member's.
+    /// Posts each frame once. After a 429, or no answer, a probe of the connection decides whether
+    /// the fault is the member's.
     async fn try_one(shift: &Shift<'_, P>, member: &Member, frames: &Frames) -> Option<(Delivery, Option<Probe>)> {
         for frame in frames.for_member(member) {
             match shift.post(member, frame).await? {
@@ -156,7 +159,7 @@ impl<'a, P: Ports> LateLine<'a, P> {
         }
     }
 
-    /// Sorts members by what is next for them; those that go on to the next page are returned.
+    /// Sorts members by their next step, and returns those that continue with the next page.
     async fn sort(
         &mut self,
         tried: Vec<(Member, LateMember, Tried)>,
@@ -185,7 +188,8 @@ impl<'a, P: Ports> LateLine<'a, P> {
         served
     }
 
-    /// Closes connections that are too slow, so that their clients return and sync; whether that was possible for each.
+    /// Closes connections that are too slow, so that their clients return and sync. The flag is
+    /// true for each connection that was closed.
     async fn close_all(&self, slow: Vec<(Member, LateMember)>) -> Vec<(LateMember, bool)> {
         let shift = self.shift;
         let closing = stream::iter(slow).map(|(member, late)| async move {

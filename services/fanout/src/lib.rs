@@ -1,12 +1,14 @@
-//! The fanout function (queues `deliveries` and `deliveries-wide`, one group a shard): one shard, one range, one frame a
-//! connection.
+//! The fanout function (queues `deliveries` and `deliveries-wide`, one group per shard) posts a
+//! range of publications to the members of one shard, as one frame per connection.
 //!
-//! Jobs of a shard that wait together become one range. A member gets two tries and half a second on the main line; then it
-//! goes to the shard's late line, and the others do not wait. The first 410 for a connection removes the connection and its
-//! memberships. Jobs that carry their content (presence, ephemeral publications) are posted once, never late.
+//! Jobs of a shard that wait together become one range. A member gets two tries and half a second
+//! on the main line; then it goes to the shard's late line, and the other members do not wait. The
+//! first 410 for a connection removes the connection and its memberships. Jobs that carry their
+//! content (presence, ephemeral publications) are posted once, never late.
 //!
-//! The groups of a batch share the time of the invocation and its posts, each with a share of its own. No post begins without
-//! the time to end and to hand over the members that were not reached.
+//! The groups of a batch share the time of the invocation, and each has a share of its posts. No
+//! post begins unless there is time for it to end, and to queue late jobs for the members that were
+//! not reached.
 
 mod config;
 mod content;
@@ -37,15 +39,15 @@ use crate::tally::Tally;
 
 /// The ports of the fan-out, as types.
 pub trait Ports: Send + Sync {
-    /// The tables.
+    /// Tables of connections, memberships and room logs.
     type Tables: Connections + Memberships + Rooms;
-    /// The queues.
+    /// Queues of jobs and dead letters.
     type Queues: Jobs + DeadLetters;
     /// The gateway's management API.
     type Gateway: Gateway;
-    /// The clock.
+    /// The clock that deadlines and pauses are measured by.
     type Clock: Clock;
-    /// The random numbers.
+    /// The source of random numbers, for pauses.
     type Chance: Chance;
 }
 
@@ -64,7 +66,7 @@ where
     type Chance = R;
 }
 
-/// Delivers.
+/// Delivers jobs to the members of shards.
 pub struct Fanout<P: Ports> {
     tables: P::Tables,
     queues: P::Queues,
@@ -79,7 +81,7 @@ impl<T, Q, G, C, R> Fanout<(T, Q, G, C, R)>
 where
     (T, Q, G, C, R): Ports<Tables = T, Queues = Q, Gateway = G, Clock = C, Chance = R>,
 {
-    /// Over these ports.
+    /// Creates the function over these ports.
     #[must_use]
     pub fn new(tables: T, queues: Q, gateway: G, clock: C, chance: R) -> Self {
         let limits = Limits::default();
@@ -88,7 +90,7 @@ where
 }
 
 impl<P: Ports> Fanout<P> {
-    /// With other limits than those of [`domain::limits`].
+    /// Sets other limits than those of [`domain::limits`].
     #[must_use]
     pub fn with_limits(self, limits: Limits) -> Self {
         Self { posts: Posts::new(limits), limits, ..self }

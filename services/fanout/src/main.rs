@@ -1,4 +1,4 @@
-//! The fanout function: wires and starts.
+//! Wires the fanout function and starts it.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! The main line of a shard: every member, once, in order.
+//! The main line of a shard: it posts a range once to every member, in order.
 
 use std::collections::HashSet;
 
@@ -25,13 +25,13 @@ pub(crate) struct MainLine<'a, P: Ports> {
 /// How the work on a range ended, if nothing failed.
 #[derive(Debug, PartialEq, Eq)]
 enum End {
-    /// Every member was given it, or is late for it.
+    /// Every member received the range, or is late for it.
     Done,
-    /// Time ran out; how far the shard is has been noted.
+    /// The deadline came. The progress of the shard has been stored.
     OutOfTime,
 }
 
-/// Members by what they need after their posts.
+/// Members by their next step after their posts.
 #[derive(Debug, Default)]
 struct Served {
     late: Vec<ConnectionId>,
@@ -39,18 +39,19 @@ struct Served {
     done: Vec<ConnectionId>,
 }
 
-/// What a shard is owed now.
+/// The part of a range that a shard still lacks.
 #[derive(Debug)]
 struct Due {
-    /// What is left of the range of the job.
+    /// The rest of the job's range.
     rest: Range,
-    /// The beginning of the rest; or all of it, and what follows.
+    /// The first rows of the rest; or all of its rows, and rows that follow it.
     rows: Vec<Publication>,
-    /// The range that the shard was given before.
+    /// The range that the shard received before.
     done: Option<Range>,
 }
 
-/// How many rows fill the frame in which the last of the first `own` goes: a post of it costs the same.
+/// Counts the rows that fill the frame of the last of the first `own` rows: a full frame costs the
+/// same post.
 fn fills_a_frame(room: &RoomId, rows: &[Publication], own: usize, frame_bytes: usize) -> usize {
     let mut end = 0;
     for run in runs(room, rows, frame_bytes) {
@@ -67,7 +68,7 @@ impl<'a, P: Ports> MainLine<'a, P> {
         Self { shift, tally: Tally::default() }
     }
 
-    /// Jobs of one shard that wait together are one range.
+    /// Works off the jobs of one shard. The ranges of jobs that wait together are joined.
     pub(crate) async fn work_off(mut self, jobs: Vec<(Message, Job)>) -> (Vec<Failed>, Tally) {
         let Some((_, first)) = jobs.first().cloned() else { return (Vec::new(), self.tally) };
         let mut jobs = jobs;
@@ -86,8 +87,8 @@ impl<'a, P: Ports> MainLine<'a, P> {
         (Vec::new(), self.tally)
     }
 
-    /// Delivers each job by itself, since something in them is refused: up to the one that fails, which holds back the jobs
-    /// behind it.
+    /// Delivers each job by itself, because something in them is refused. The job that fails ends
+    /// the work, and holds back the jobs behind it.
     async fn one_by_one(mut self, jobs: Vec<(Message, Job)>) -> (Vec<Failed>, Tally) {
         let mut jobs = jobs.into_iter();
         while let Some((message, job)) = jobs.next() {
@@ -121,8 +122,8 @@ impl<'a, P: Ports> MainLine<'a, P> {
         return_in_order(jobs.into_iter().map(|(message, _)| message))
     }
 
-    /// Delivers a range to the shard of a job, and what has become durable since, as far as it fits the same frame. After each
-    /// page of the log it is noted how far the shard is.
+    /// Delivers a range to the shard of a job, and later rows as far as they fit the same frame.
+    /// After each page of the log the progress of the shard is stored.
     async fn deliver(&mut self, job: &Job, range: Range) -> Result<End, Stopped> {
         let Some(Due { mut rest, mut rows, mut done }) = self.due(job, &range).await? else {
             self.tally.repeated += 1;
@@ -131,14 +132,15 @@ impl<'a, P: Ports> MainLine<'a, P> {
         let begin = rest.after;
         loop {
             let Some(through) = rows.last().map(|row| row.position.sequence) else {
-                // All of it has expired: a member that still wants it learns that it missed something.
+                // All rows have expired. A member that still asks for them learns that it missed
+                // publications.
                 return Ok(End::Done);
             };
             if self.shift.is_over() {
                 return Ok(End::OutOfTime);
             }
             let range = Range { after: rest.after, through, epoch: rest.epoch.clone() };
-            // A member that has this part of the range may lack the next one.
+            // A member that has this part of the range may lack the next part.
             let is_whole = rest.after == begin && rest.through <= through;
             let gone = self.deliver_rows(job, &range, &rows, is_whole).await?;
             let range = range.added_to(done.as_ref());
@@ -153,8 +155,9 @@ impl<'a, P: Ports> MainLine<'a, P> {
         }
     }
 
-    /// What a shard is owed of a range, with its beginning from the log; `None` if all of it has been done. The log is read
-    /// before the members are: a member that joins later finds in the head what is delivered now.
+    /// Returns the part of a range that a shard lacks, with its first rows from the log; `None` if
+    /// the shard has all of it. The log is read before the members are, so the head that a later
+    /// member receives covers these rows.
     async fn due(&self, job: &Job, range: &Range) -> ports::Result<Option<Due>> {
         let (done, rows) = try_join(self.how_far(job, range), self.read_on(job, range)).await?;
         let rest = match &done {
@@ -169,7 +172,8 @@ impl<'a, P: Ports> MainLine<'a, P> {
         Ok(Some(Due { rest, rows: rows.into_iter().take(owed).collect(), done }))
     }
 
-    /// How far a shard is. A failure to read it must not keep its members from anything: it only saves posts.
+    /// Reads the progress of a shard. A refused read does not stop the delivery: the progress only
+    /// saves posts.
     async fn how_far(&self, job: &Job, range: &Range) -> ports::Result<Option<Range>> {
         match self.shift.fanout.tables.delivered(&job.room, job.shard, &range.epoch).await {
             Err(error) if !error.is_transient() => {
@@ -185,7 +189,8 @@ impl<'a, P: Ports> MainLine<'a, P> {
         }
     }
 
-    /// The log from where a range begins, beyond its end; what stands there must not keep the range from being read.
+    /// Reads the log from the start of a range to beyond its end. If rows beyond the end cause a
+    /// refusal, only the range is read.
     async fn read_on(&self, job: &Job, range: &Range) -> ports::Result<Vec<Publication>> {
         let (more, now) = (range.and_more(self.shift.limits().log_rows_along), self.shift.fanout.clock.now());
         match self.shift.fanout.tables.log(&job.room, &more, self.shift.limits().log_page_rows, now).await {
@@ -196,7 +201,7 @@ impl<'a, P: Ports> MainLine<'a, P> {
         }
     }
 
-    /// Notes how far the shard is. If that fails, a repeated job posts the same range again.
+    /// Stores the progress of the shard. If that fails, a repeated job posts the same range again.
     async fn note(&self, job: &Job, done: &Range) {
         if let Err(error) =
             self.shift.fanout.tables.mark_delivered(&job.room, job.shard, done, self.shift.fanout.clock.now()).await
@@ -210,7 +215,8 @@ impl<'a, P: Ports> MainLine<'a, P> {
         }
     }
 
-    /// Posts rows to every member of the shard, and hands over those that are late; the connections that are gone.
+    /// Posts rows to every member of the shard, and queues late jobs for members that were not
+    /// reached. Returns the connections that are gone.
     async fn deliver_rows(
         &mut self,
         job: &Job,
@@ -240,7 +246,7 @@ impl<'a, P: Ports> MainLine<'a, P> {
         }
     }
 
-    /// Posts frames to every member of the shard, one page of them after the other.
+    /// Posts frames to every member of the shard, one page of members after the other.
     async fn post_all(&mut self, job: &Job, frames: &Frames, served: &mut Served) -> ports::Result<()> {
         let mut after: Option<ConnectionId> = None;
         loop {

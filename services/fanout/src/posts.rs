@@ -1,4 +1,4 @@
-//! Posts: whose turn is next, how many are in flight, and what becomes of each.
+//! Posts: their order, how many are in flight, and their results.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,27 +10,28 @@ use domain::ports::{Chance, Clock, Gateway};
 use domain::{Delivery, Limits, Member, Pacer, Timestamp};
 use tokio::sync::oneshot;
 
-/// The posts of this process, for whatever shards: the account has one rate. What it has learned helps the next invocation,
-/// and can be lost.
+/// The posts of this process to all shards, because the account has one rate. The state of the
+/// pacer helps the next invocation, and may be lost.
 #[derive(Debug, Clone)]
 pub(crate) struct Posts(Arc<Mutex<Turns>>);
 
-/// One shard's share of the posts of its process. Whenever a post ends, the lane with the fewest posts in flight is next: posts
-/// that hang cost their own lane, and no other.
+/// A shard's share of the posts of its process. Whenever a post ends, the lane with the fewest
+/// posts in flight is next. So posts that hang take up their own lane and no other.
 #[derive(Debug)]
 pub(crate) struct Lane {
     posts: Posts,
     number: u64,
 }
 
-/// What became of a post, and when it began: the wait for its turn is not the member's fault.
+/// The result of a post, and the time when it began: the wait for its turn is not the member's
+/// fault.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Posted {
     pub(crate) delivery: Delivery,
     pub(crate) began: Timestamp,
 }
 
-/// Until when posts may begin: a reserve before a deadline.
+/// The end of the time in which posts may begin: a reserve before the deadline.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct End {
     pub(crate) deadline: lambda_kit::Deadline,
@@ -50,7 +51,7 @@ struct Turns {
 #[derive(Debug, Default)]
 struct Waiting {
     in_flight: usize,
-    /// How many permits had been given to all lanes when this lane was given its last one.
+    /// The number of permits that all lanes had received when this lane received its last one.
     last_given: u64,
     waiting: VecDeque<oneshot::Sender<Permit>>,
 }
@@ -59,7 +60,7 @@ struct Waiting {
 #[derive(Debug)]
 struct Permit {
     posts: Posts,
-    /// `None` once it is void.
+    /// `None` once the permit is void.
     lane: Option<u64>,
 }
 
@@ -75,7 +76,7 @@ impl Posts {
         })))
     }
 
-    /// A lane for the posts of one shard.
+    /// Opens a lane for the posts of one shard.
     pub(crate) fn lane(&self) -> Lane {
         let mut turns = self.lock();
         let number = turns.next_lane;
@@ -89,7 +90,7 @@ impl Posts {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives permits to lanes that wait, as many as may be in flight.
+    /// Gives permits to waiting lanes, as many as may be in flight.
     fn give(&self, turns: &mut Turns) {
         while turns.in_flight < turns.pacer.in_flight()
             && let Some((number, next)) = turns.next()
@@ -100,7 +101,8 @@ impl Posts {
                     turns.in_flight += 1;
                     turns.lanes.entry(number).or_default().in_flight += 1;
                 }
-                // It does not wait any more. The permit must not be returned, for it was not counted.
+                // The receiver does not wait any more. The permit must not be returned, because it
+                // was not counted.
                 Err(mut permit) => permit.lane = None,
             }
         }
@@ -108,8 +110,8 @@ impl Posts {
 }
 
 impl Turns {
-    /// The next that waits in the lane with the fewest posts in flight; of several, in the one that was given a permit longest
-    /// ago.
+    /// Returns the next waiter of the lane with the fewest posts in flight. Among several such
+    /// lanes, the one with the oldest last permit is next.
     fn next(&mut self) -> Option<(u64, oneshot::Sender<Permit>)> {
         let waiting = self.lanes.iter_mut().filter(|(_, lane)| !lane.waiting.is_empty());
         let (number, lane) = waiting.min_by_key(|(_, lane)| (lane.in_flight, lane.last_given))?;
@@ -138,7 +140,7 @@ impl Drop for Lane {
 }
 
 impl Lane {
-    /// One post, when it is its turn. `None` if there is no time left for it by then.
+    /// Makes one post when its turn comes. `None` if no time is left for it by then.
     pub(crate) async fn post(
         &self,
         gateway: &impl Gateway,
@@ -158,7 +160,8 @@ impl Lane {
         Some(Posted { delivery, began })
     }
 
-    /// Waits for a permit and for the rate. The deadline is looked at with the permit in hand, for the wait may be long.
+    /// Waits for a permit and for the rate. The deadline is checked once the permit is given,
+    /// because the wait may be long.
     async fn turn(&self, clock: &impl Clock, end: End) -> Option<Permit> {
         let permit = self.permit().await?;
         if let Some(pause) = self.pause(clock.now(), end)? {
@@ -167,7 +170,8 @@ impl Lane {
         (!end.left(clock.now()).is_zero()).then_some(permit)
     }
 
-    /// Takes the next turn of the rate: how long it has to wait. `None` if that is too long: then the turn is not taken.
+    /// Takes the next turn of the rate, and returns the wait for it. `None` if the wait is too
+    /// long: then the turn is not taken.
     fn pause(&self, now: Timestamp, end: End) -> Option<Option<Duration>> {
         let mut turns = self.posts.lock();
         (turns.pacer.wait(now) < end.left(now)).then(|| turns.pacer.turn(now))
@@ -185,7 +189,7 @@ impl Lane {
 }
 
 impl End {
-    /// How long posts may still begin.
+    /// Returns the time in which posts may still begin.
     pub(crate) fn left(self, now: Timestamp) -> Duration {
         self.deadline.left(now, self.reserve)
     }
@@ -254,7 +258,7 @@ mod tests {
         let mut next = Box::pin(lane.permit());
         assert!(futures::poll!(&mut given_up).is_pending() && futures::poll!(&mut next).is_pending());
         drop(held);
-        // It has been given its permit by now, and never takes it.
+        // The first waiter has received its permit by now, and never takes it.
         drop(given_up);
         assert!(next.await.is_some());
         assert_eq!(posts.lock().in_flight, 0);

@@ -1,5 +1,5 @@
-//! What the work on one group of an invocation shares: the deadline, a lane for its posts, and the calls that every line
-//! makes.
+//! State that the work on one group of an invocation shares: the deadline, a lane for its posts,
+//! and the calls that every line makes.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::posts::{End, Lane, Posted};
 use crate::tally::Outcomes;
 use crate::{Fanout, Ports};
 
-/// Connections forgotten at the same time.
+/// Connections removed at the same time.
 const FORGOTTEN_AT_ONCE: usize = 8;
 
 /// The work on one group of an invocation.
@@ -25,15 +25,16 @@ pub(crate) struct Shift<'a, P: Ports> {
     lane: Lane,
 }
 
-/// What became of a member, after all its frames or the first that could not be delivered.
+/// The result for a member, after all its frames or after the first one that could not be
+/// delivered.
 #[derive(Debug)]
 pub(crate) struct Reached {
-    /// `None` if time ran out.
+    /// `None` if the deadline came.
     pub(crate) next: Option<Next>,
     pub(crate) posts: Outcomes,
 }
 
-/// Late members that are owed the same range.
+/// Late members that lack the same range.
 #[derive(Debug)]
 pub(crate) struct Owed {
     pub(crate) range: Range,
@@ -55,17 +56,18 @@ impl<'a, P: Ports> Shift<'a, P> {
         End { deadline: self.deadline, reserve: self.limits().hand_over }
     }
 
-    /// Whether no work may begin any more.
+    /// Reports whether no work may begin any more.
     pub(crate) fn is_over(&self) -> bool {
         self.end().left(self.fanout.clock.now()).is_zero()
     }
 
-    /// What a look at a connection, or closing one, leaves of the deadline: as much as a post that began in time.
+    /// The part of the deadline that a probe or a close must leave: as much as a post that began in
+    /// time leaves.
     pub(crate) fn look_reserve(&self) -> Duration {
         self.limits().hand_over.saturating_sub(self.limits().post_timeout)
     }
 
-    /// One post, when it is its turn; `None` if there is no time left for it.
+    /// Makes one post when its turn comes; `None` if no time is left for it.
     pub(crate) async fn post(&self, member: &Member, frame: &Bytes) -> Option<Delivery> {
         self.post_in_turn(member, frame).await.map(|posted| posted.delivery)
     }
@@ -75,7 +77,7 @@ impl<'a, P: Ports> Shift<'a, P> {
         self.lane.post(gateway, clock, chance, self.end(), member, frame).await
     }
 
-    /// Posts a member's frames in order, each with the tries and the time of the main line.
+    /// Posts a member's frames in order. Each frame gets the tries and the time of the main line.
     pub(crate) async fn deliver(&self, member: &Member, frames: &[Bytes]) -> Reached {
         let (clock, time) = (&self.fanout.clock, self.limits().time_on_the_main_line);
         let mut posts = Outcomes::default();
@@ -98,7 +100,7 @@ impl<'a, P: Ports> Shift<'a, P> {
         Reached { next: Some(Next::Done), posts }
     }
 
-    /// Queues late jobs for members of the job's shard; how many members.
+    /// Queues late jobs for members of the job's shard, and returns the number of these members.
     pub(crate) async fn send_late(&self, job: &Job, owed: Vec<Owed>) -> ports::Result<u64> {
         let now = self.fanout.clock.now();
         let mut jobs = Vec::new();
@@ -117,7 +119,8 @@ impl<'a, P: Ports> Shift<'a, P> {
         Ok(count)
     }
 
-    /// Removes connections that are gone; how many. The next 410 removes a connection for which time is too short now.
+    /// Removes connections that are gone, and returns their number. A connection that does not fit
+    /// into the time is removed at its next 410.
     pub(crate) async fn forget_all(&self, gone: Vec<ConnectionId>) -> u64 {
         let Fanout { tables, clock, .. } = self.fanout;
         let now = clock.now();

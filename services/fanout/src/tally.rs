@@ -1,13 +1,13 @@
-//! What one group's work came to.
+//! The counts of one group's work.
 
 use domain::{Delivery, Publication, RoomId, Timestamp};
 use telemetry::{Metric, Summary, field, metric};
 
-/// Posts by what became of them.
+/// Numbers of posts by result.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Outcomes([u64; Self::METRICS.len()]);
 
-/// What one group's work came to.
+/// The counts of one group's work.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) posts: Outcomes,
@@ -19,18 +19,16 @@ pub(crate) struct Tally {
     pub(crate) evicted: u64,
     pub(crate) poison: u64,
     pub(crate) slowest_ms: u64,
-    /// What was delivered: ids, and ranges of rooms.
+    /// Ids of delivered publications. `ranges` has the delivered ranges of rooms.
     pub(crate) ids: Vec<String>,
     pub(crate) ranges: Vec<String>,
 }
 
 impl Tally {
-    /// One post was made.
     pub(crate) fn post(&mut self, delivery: Delivery) {
         self.posts.add(delivery);
     }
 
-    /// Adds another tally.
     pub(crate) fn add(&mut self, other: &Self) {
         self.add_posts(&other.posts);
         self.jobs += other.jobs;
@@ -45,12 +43,11 @@ impl Tally {
         self.ranges.extend_from_slice(&other.ranges);
     }
 
-    /// Adds posts.
     pub(crate) fn add_posts(&mut self, posts: &Outcomes) {
         self.posts.0.iter_mut().zip(posts.0).for_each(|(all, more)| *all += more);
     }
 
-    /// These publications have been delivered by now.
+    /// Counts publications whose delivery ended at `now`.
     pub(crate) fn delivered(&mut self, room: &RoomId, rows: &[Publication], now: Timestamp) {
         self.jobs += 1;
         if let (Some(first), Some(last)) = (rows.first(), rows.last()) {
@@ -90,7 +87,6 @@ impl Outcomes {
         metric::POSTS_FAILED,
     ];
 
-    /// One more.
     pub(crate) fn add(&mut self, delivery: Delivery) {
         let place = match delivery {
             Delivery::Delivered => 0,

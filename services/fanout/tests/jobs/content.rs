@@ -1,4 +1,4 @@
-//! Who is there is told once, to whoever reads blocks, and never late.
+//! Presence is posted once, to members that read blocks, and is never late.
 
 use std::time::Duration;
 

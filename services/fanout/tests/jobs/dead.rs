@@ -1,4 +1,4 @@
-//! What cannot be delivered names who misses what, and can be redriven.
+//! A job that cannot be delivered names the members that lack its range, and can be redriven.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use testkit::samples;
 
 use crate::scene::Scene;
 
-/// The job of a letter.
+/// Returns the job of a letter.
 fn job(letter: &DeadLetter) -> Job {
     protocol::queue::decode(&letter.body).unwrap()
 }
@@ -22,7 +22,8 @@ fn named(letter: &DeadLetter) -> Vec<ConnectionId> {
     members.into_iter().map(|member| member.connection).collect()
 }
 
-/// Works off what there is until nothing comes back, as time goes by; how long the first took that was done.
+/// Works off jobs until none returns, while time passes. Returns the time until the first run
+/// without a failure.
 async fn until_quiet(scene: &Scene, plan: impl Fn() -> Plan) -> Duration {
     let begun = scene.world.clock.now();
     for _ in 0..60 {
@@ -69,7 +70,7 @@ async fn poison_is_a_dead_letter_at_once_and_what_came_with_it_is_delivered() {
 async fn a_job_that_is_refused_is_soon_a_dead_letter_with_room_positions_and_the_members_that_miss_it() {
     let scene = Scene::with(3).await;
     let members = scene.members(5).await;
-    // Two pages are posted to, the third is refused, each time.
+    // Two pages are posted to, and the third is refused, each time.
     scene.world.store.set_page_size(2);
     scene.queue(0, 3).await;
     let refused = || Plan::new().nth(Operation::Page, 3, Fault::Before(How::Refused));
@@ -92,7 +93,7 @@ async fn a_job_whose_members_cannot_be_listed_is_a_dead_letter_as_it_came() {
     assert!(matches!(job(&scene.letters()[0]).work, Work::Shard { .. }));
 }
 
-/// Works off what there is for so long, as time goes by.
+/// Works off jobs for so long, while time passes.
 async fn work_for(scene: &Scene, time: Duration, plan: impl Fn() -> Plan) {
     let until = scene.world.clock.now().plus(time);
     while scene.world.clock.now() < until {
@@ -161,7 +162,8 @@ async fn what_is_refused_in_one_job_is_no_reason_to_bury_those_that_waited_with_
     let members = scene.members(1).await;
     scene.queue(0, 1).await;
     scene.queue(1, 2).await;
-    // Nothing that holds the second can be read: both, and what follows; both; the first, and what follows; the second.
+    // No read that includes the second publication succeeds. In order, the refused reads are: both
+    // publications and later ones; both; the first and later ones; the second.
     let refused = [1, 2, 3, 5, 6]
         .into_iter()
         .fold(Plan::new(), |plan, number| plan.nth(Operation::Log, number, Fault::Before(How::Refused)));
@@ -184,7 +186,7 @@ async fn a_dead_letter_redriven_twice_delivers_exactly_what_is_missing() {
         until_quiet(&scene, Plan::new).await;
     }
     let after: Vec<usize> = members.iter().map(|member| scene.world.heard(&member.id).len()).collect();
-    // Three tries of the first page, and one frame for each who missed it: the queue drops the second redrive, as it drops
-    // every job that it had within five minutes.
+    // Three tries of the first page, and one frame for each member that lacked it. The queue drops
+    // the second redrive, as it drops every job that it received within five minutes.
     assert_eq!((before, after), (vec![3, 3, 0, 0, 0], vec![3, 3, 1, 1, 1]));
 }

@@ -1,4 +1,4 @@
-//! Every member once and in order, and nobody waits for who is slow or gone.
+//! Every member receives each publication once and in order, and waits for no slow or gone member.
 
 use std::time::Duration;
 

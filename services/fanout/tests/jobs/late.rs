@@ -10,12 +10,12 @@ use testkit::memory::Behaviour;
 
 use crate::scene::Scene;
 
-/// Four rows are a page of the log.
+/// Limits under which four rows are a page of the log.
 fn small_pages() -> Limits {
     Limits { log_page_rows: 4, log_rows_along: 2, ..Limits::default() }
 }
 
-/// Positions that a member was posted, in order.
+/// Positions that were posted to a member, in order.
 fn positions(world: &World, member: &ConnectionId) -> Vec<u64> {
     let frames = world.heard(member);
     let blocks = frames.iter().flat_map(|frame| match ServerFrame::parse(frame) {
@@ -26,13 +26,14 @@ fn positions(world: &World, member: &ConnectionId) -> Vec<u64> {
     runs.flat_map(|run| (0..run.m.len() as u64).map(move |n| run.seq.get() + n)).collect()
 }
 
-/// A room of ten publications, and a job for all of them, of whose members the first is late for all.
+/// A room of ten publications and two members, with a job for all ten. The first member is late for
+/// all of them.
 async fn late_for_ten() -> (Scene, ConnectionId) {
     let scene = Scene::with(10).await;
     let members = scene.members(2).await;
     scene.world.gateway.behave(&members[0].id, Behaviour::Hangs);
     scene.queue(0, 10).await;
-    // All rows are one page here: one late job has all of them.
+    // All rows are one page here, so one late job has all of them.
     scene.run().await;
     assert_eq!(scene.late_jobs(), 1);
     scene.world.clock.advance(Duration::from_secs(2));
@@ -66,7 +67,7 @@ async fn a_late_job_that_runs_out_of_time_goes_on_where_it_was_and_counts_agains
     let (scene, slow) = late_for_ten().await;
     scene.world.gateway.behave(&slow, Behaviour::Takes);
     scene.world.gateway.set_latency(Duration::from_millis(390));
-    // Time for one page only.
+    // There is time for one page only.
     let short = Limits { hand_over: Duration::from_millis(4_700), ..small_pages() };
     for _ in 0..3 {
         let (failed, _) = scene.run_within(short).await;
@@ -84,7 +85,7 @@ async fn late_jobs_that_wait_for_their_time_are_never_dead_letters() {
     scene.world.gateway.behave(&members[0].id, Behaviour::Hangs);
     scene.queue(0, 1).await;
     scene.run().await;
-    // It is received far more often than a message that is refused, before it is due.
+    // Before the job is due, it is received far more often than a refused message may be.
     for _ in 0..50 {
         let (failed, _) = scene.run().await;
         failed.iter().for_each(|failed| assert!(failed.retry_after.unwrap() <= Duration::from_secs(1)));

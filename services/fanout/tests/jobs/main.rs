@@ -1,4 +1,4 @@
-//! What becomes of jobs.
+//! The delivery of jobs.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod content;

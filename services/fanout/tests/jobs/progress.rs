@@ -1,4 +1,5 @@
-//! How far a shard is: what waits goes into one frame, whatever the queue makes of it, and what was done is not done again.
+//! The progress of a shard: waiting jobs go into one frame, however the queue hands them out, and a
+//! delivered range is not delivered again.
 
 use domain::ports::{Clock, Rooms};
 use domain::{ConnectionId, Shard, limits};
@@ -33,7 +34,7 @@ async fn a_job_that_comes_again_posts_nothing() {
     for _ in 0..2 {
         scene.queue(0, 3).await;
         scene.run().await;
-        // The queue knows it no more.
+        // The queue does not remember the job any more.
         scene.world.clock.advance(std::time::Duration::from_secs(600));
     }
     assert_eq!(heard(&scene.world, &members[0].id), [(1, 3)]);
@@ -121,7 +122,7 @@ async fn done(scene: &Scene, after: u64, through: u64) {
     scene.world.store.mark_delivered(&room, Shard::FIRST, &range, scene.world.clock.now()).await.unwrap();
 }
 
-/// Where each run that a member heard begins, and how long it is.
+/// The first sequence and the length of each run that was posted to a member.
 fn heard(world: &World, member: &ConnectionId) -> Vec<(u64, usize)> {
     let frames = world.heard(member);
     let blocks = frames.iter().flat_map(|frame| match ServerFrame::parse(frame) {

@@ -50,12 +50,12 @@ impl Scene {
         run_with(&self.world, plan).await
     }
 
-    /// Works off what is due now, over tables and queues that fail by plan.
+    /// Works off the jobs that are due now, over tables and queues that fail by plan.
     pub(crate) async fn run_with_queues(&self, tables: Plan, queues: Plan) -> (Vec<Failed>, Summary) {
         run(&self.world, tables, queues, Limits::default()).await
     }
 
-    /// Works off what is due now with other limits than those of functions.
+    /// Works off the jobs that are due now, with other limits than those of functions.
     pub(crate) async fn run_within(&self, limits: Limits) -> (Vec<Failed>, Summary) {
         run(&self.world, Plan::new(), Plan::new(), limits).await
     }
@@ -82,7 +82,8 @@ pub(crate) async fn members(world: &World, count: usize) -> Vec<Connection> {
     members
 }
 
-/// Works off what is due now, over tables that fail by plan; what fails returns when it says.
+/// Works off the jobs that are due now, over tables that fail by plan. Failed jobs return after
+/// their pause.
 pub(crate) async fn run_with(world: &World, plan: Plan) -> (Vec<Failed>, Summary) {
     run(world, plan, Plan::new(), Limits::default()).await
 }

@@ -1,4 +1,5 @@
-//! Posts and tables that are slow: the deadline is kept, each member is delivered or late, and no shard costs another.
+//! Slow posts and slow tables: the deadline is kept, each member is delivered or late, and no shard
+//! delays another.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
@@ -26,7 +27,7 @@ struct Batch {
     members: Vec<Vec<Connection>>,
 }
 
-/// What a batch came to.
+/// The result of a batch.
 struct Outcome {
     failed: Vec<Failed>,
     took: Duration,
@@ -57,7 +58,7 @@ impl Batch {
         Self { world, members }
     }
 
-    /// The first members hang, room by room.
+    /// Makes the first members hang, room by room.
     fn hang(&self, count: usize) {
         for member in self.members.iter().flatten().take(count) {
             self.world.gateway.behave(&member.id, Behaviour::Hangs);
@@ -84,7 +85,8 @@ impl Batch {
 }
 
 impl Outcome {
-    /// Within the timeout, nothing returns, and each member is delivered or late.
+    /// Checks that the timeout is kept, that no message returns, and that each member is delivered
+    /// or late.
     fn check(&self, batch: &Batch) {
         assert!(self.failed.is_empty(), "{} messages return", self.failed.len());
         assert!(self.took < TIMEOUT - limits::REPORT_TIME, "{:?}", self.took);
@@ -93,7 +95,7 @@ impl Outcome {
         }
     }
 
-    /// The delivery of the last but one in a hundred of the members of these rooms.
+    /// The 99th percentile of the delivery times of the members of these rooms.
     fn p99(&self, batch: &Batch, rooms: std::ops::Range<usize>) -> Duration {
         let members = batch.members[rooms].iter().flatten();
         let mut took: Vec<Duration> = members.map(|member| self.delivered[&member.id]).collect();
@@ -192,7 +194,7 @@ async fn a_shard_far_behind_returns_at_the_deadline_and_goes_on_where_it_was() {
     }
 }
 
-/// Works off late jobs until there are none.
+/// Works off late jobs until none is left.
 async fn late_until_quiet(scene: &Scene) {
     for _ in 0..20 {
         scene.run().await;
