@@ -1,4 +1,4 @@
-//! Counts members, and names them where they are few.
+//! Counts members, and lists their users in small rooms.
 
 use std::collections::BTreeMap;
 
@@ -43,7 +43,7 @@ where
         Ok((census, joined_at))
     }
 
-    /// How many members shards have, as the index knows it.
+    /// Counts the members of shards, by the index.
     pub(crate) async fn counts(
         &self,
         room: &RoomId,
@@ -55,8 +55,8 @@ where
         counting.buffer_unordered(AT_ONCE).try_collect().await
     }
 
-    /// Who is in a shard: those of whom the index knows and who are there right now. Whom it does not know of yet is seen
-    /// when it has settled.
+    /// Lists the users of a shard: members that the index shows and that are members right now. New
+    /// members that the index does not show yet are counted by the check after it has settled.
     async fn names(&self, room: &RoomId, shard: Shard) -> Result<Vec<Occupant>> {
         let (mut connections, mut after): (Vec<ConnectionId>, Option<ConnectionId>) = (Vec::new(), None);
         loop {

@@ -1,29 +1,30 @@
-//! What the presence function is told by its environment.
+//! Configuration of the presence function.
 
 use domain::Kinds;
 use lambda_kit::env;
 
-/// What the presence function is told by its environment.
+/// Settings of the presence function, read from environment variables.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// `CONNECTIONS_TABLE`.
+    /// `CONNECTIONS_TABLE`: the name of the connections table.
     pub connections_table: String,
-    /// `ROOMS_TABLE`.
+    /// `ROOMS_TABLE`: the name of the rooms table.
     pub rooms_table: String,
-    /// `PRESENCE_QUEUE_URL`.
+    /// `PRESENCE_QUEUE_URL`: the URL of the presence queue.
     pub presence_queue: String,
-    /// `DELIVERIES_QUEUE_URL`.
+    /// `DELIVERIES_QUEUE_URL`: the URL of the deliveries queue.
     pub deliveries_queue: String,
-    /// `DELIVERIES_WIDE_QUEUE_URL`.
+    /// `DELIVERIES_WIDE_QUEUE_URL`: the URL of the deliveries-wide queue.
     pub deliveries_wide_queue: String,
-    /// `ACTIVITY_TOPIC_ARN`.
+    /// `ACTIVITY_TOPIC_ARN`: the ARN of the activity topic.
     pub activity_topic: String,
-    /// `ACTIVITY`: the kinds of activity that backends are told of, separated by commas; none if not set.
+    /// `ACTIVITY`: the kinds of activity that are published to backends, separated by commas; none
+    /// if not set.
     pub activity: Kinds,
 }
 
 impl Config {
-    /// Reads it.
+    /// Reads the environment variables.
     ///
     /// # Errors
     /// [`env::Error`] that names the variable.

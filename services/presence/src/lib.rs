@@ -1,8 +1,10 @@
-//! The presence function (stream of the connections table, and queue `presence`): cleans up after connections whatever
-//! ended them, tells rooms who is there, and backends what happens.
+//! The presence function (stream of the connections table, and queue `presence`) removes the
+//! memberships of ended connections, announces counts and users to rooms, and publishes activity to
+//! backends.
 //!
-//! The stream says which shards of which rooms changed; what is told is counted. A look that the pace of a room puts off,
-//! or that lets the index settle, is a check in the queue. What the stream repeats is looked at again, and tells nothing new.
+//! The stream names the shards of rooms that changed, and the announced numbers are counted. An
+//! update that the pace of a room delays, or that waits until the index has settled, is a check in
+//! the queue. A repeated record causes another update, which announces nothing new.
 
 mod census;
 mod config;
@@ -25,10 +27,11 @@ pub use config::Config;
 
 use crate::look::Tally;
 
-/// Rooms looked at, and connections cleaned up after, at the same time.
+/// Rooms that are updated, and connections that are cleaned up after, at the same time.
 const AT_ONCE: usize = 16;
 
-/// Reads what a record tells; `None` if nobody came or went, an error if it is unreadable.
+/// Reads the change that a record reports. `None` if no connection and no member came or went, an
+/// error if the record is unreadable.
 pub type Reader = fn(&Record) -> Result<Option<Change>, String>;
 
 /// Keeps the presence of rooms.
@@ -51,24 +54,27 @@ where
     C: Clock,
     R: Chance,
 {
-    /// Over these ports. Backends are told nothing, unless [`Keeper::telling`] says otherwise.
+    /// Creates the function over these ports. No activity is published to backends, unless
+    /// [`Keeper::telling`] sets its kinds.
     #[must_use]
     pub fn new(tables: T, queues: Q, topic: A, clock: C, chance: R, read: Reader) -> Self {
         Self { tables, queues, topic, clock, chance, read, kinds: Kinds::default() }
     }
 
-    /// Backends are told of these kinds of activity.
+    /// Sets the kinds of activity that are published to backends.
     #[must_use]
     pub fn telling(self, kinds: Kinds) -> Self {
         Self { kinds, ..self }
     }
 
-    /// The checks of one room, one after the other: the second mostly finds nothing to do.
+    /// Works off the checks of one room, one after the other: the second mostly finds nothing to
+    /// do.
     async fn checks_of(&self, room: RoomId, checks: Vec<(Message, Check)>) -> (Vec<Failed>, Tally) {
         let (mut failed, mut tally) = (Vec::new(), Tally::default());
         for (message, check) in checks {
             let done = if check.compared.is_empty() {
-                // One that brings changes is a look by itself, and the room does not wait for it by its moment.
+                // A check that names changes is an update by itself. The room does not wait for it
+                // at its time.
                 let due = Some(check.at).filter(|_| check.changed.is_empty());
                 self.look(&room, check.changed, due, &mut tally).await
             } else {
@@ -110,7 +116,8 @@ where
             match protocol::queue::decode::<Check>(&message.body) {
                 Ok(check) => rooms.entry(check.room.clone()).or_default().push((message, check)),
                 Err(poison) => {
-                    // The queue has no order: nobody waits behind it on its way to the dead-letter queue.
+                    // The queue has no order: no message waits behind this one on its way to the
+                    // dead-letter queue.
                     tracing::error!({ field::MESSAGE_ID.0 } = message.id, { field::ERROR.0 } = %poison, "poison");
                     summary.add(metric::MESSAGES_POISONOUS, 1);
                     failed.push(message.retry_after(Duration::ZERO));

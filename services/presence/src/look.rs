@@ -1,8 +1,10 @@
-//! One look at a room: what is known of it is read, brought up to date, and written if nobody else did meanwhile.
+//! Updates the presence of a room: reads it, counts the changed shards, and writes it unless
+//! another invocation has written it meanwhile.
 //!
-//! The check that must follow is queued before the write, so that a crash leaves one check too many and never one too few.
-//! The members are told after the write, which says what they are owed: a crash in between is paid by the next look, and
-//! whoever loses the race for the write tells nothing.
+//! The check that must follow is queued before the write, so that a crash leaves one check too many
+//! and never one too few. The write also stores the announcement that the members are owed, and the
+//! announcement is sent after it. After a crash in between, the next update sends it. An update
+//! that loses the race for the write announces nothing.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -15,17 +17,17 @@ use telemetry::{Summary, field, metric};
 
 use crate::Keeper;
 
-/// Times a look begins anew because somebody else wrote.
+/// Tries of an update: another write may overtake each of them.
 const RACES: u32 = 8;
-/// The longest pause between two of them.
+/// The longest pause between two tries.
 const RACE_PAUSE: Duration = Duration::from_millis(40);
 
-/// Somebody else was always faster.
+/// Another write overtook every try of an update.
 #[derive(Debug, thiserror::Error)]
 #[error("somebody else wrote {RACES} times in a row")]
 struct Raced;
 
-/// What looks came to.
+/// The counts of updates.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     counted: u64,
@@ -64,7 +66,7 @@ where
     C: Clock,
     R: Chance,
 {
-    /// Looks at a room because shards of it changed, or because a check was due.
+    /// Updates a room because shards of it changed, or because a check was due.
     pub(crate) async fn look(
         &self,
         room: &RoomId,
@@ -95,7 +97,7 @@ where
             self.pay(room, &known, owed, tally).await?;
         }
         let now = self.clock.now();
-        // It has come: whoever looks next, by whatever clock, must not wait for it again.
+        // The check has come. The next update must not wait for it again, by whatever clock.
         let came = check.is_some_and(|due| known.checks.contains(&due));
         let woken = check.is_none_or(|due| known.woken(due, now));
         known.heard(changed.iter().copied(), now);
@@ -108,14 +110,16 @@ where
                 next
             }
             Step::Wait(_) if woken => known,
-            // Nothing has changed but what was owed, or waited for.
+            // Nothing has changed but the announcement that was owed, or the check that was
+            // awaited.
             _ if owed.is_some() || came => known,
             _ => return Ok(Written::Stored),
         };
         self.write(room, &mut next, now, tally).await
     }
 
-    /// Queues comparisons of the shards that this look has settled. Two looks at the same moment may queue them twice.
+    /// Queues comparisons of the shards that this update has settled. Two updates at the same
+    /// moment may queue them twice.
     async fn compare_later(
         &self,
         room: &RoomId,
@@ -132,8 +136,8 @@ where
         Ok(())
     }
 
-    /// Compares shards with what was last seen of them, and looks at those that differ. Where nothing differs, nothing is
-    /// written.
+    /// Compares the counts of shards with the last ones, and updates the shards that differ. If
+    /// none differs, nothing is written.
     pub(crate) async fn compare(&self, room: &RoomId, shards: &BTreeSet<Shard>, tally: &mut Tally) -> Result<()> {
         let counts = self.counts(room, shards.iter().copied()).await?;
         let differing = self.tables.presence(room).await?.differing(&counts);
@@ -143,7 +147,7 @@ where
         self.look(room, differing, None, tally).await
     }
 
-    /// Queues the check that must follow, writes, and pays.
+    /// Queues the check that must follow, writes the presence, and sends the announcement.
     async fn write(&self, room: &RoomId, next: &mut Presence, now: Timestamp, tally: &mut Tally) -> Result<Written> {
         if let Some(at) = next.ask_for_check(now) {
             let check = Check::at(room, at);
@@ -157,7 +161,8 @@ where
         if let Some(owed) = next.owed.take() {
             self.pay(room, next, &owed, tally).await?;
             tally.announced += 1;
-            // If it cannot be noted, whoever looks next pays again, and the queue drops what it has.
+            // If this write fails, the next update sends the announcement again, and the queue
+            // drops the jobs that it has.
             if let Err(error) = self.tables.write_presence(room, next).await {
                 tracing::warn!({ field::ROOM_ID.0 } = %room, { field::ERROR.0 } = %error, "not noted as told");
             }
@@ -165,7 +170,8 @@ where
         Ok(Written::Stored)
     }
 
-    /// Tells the members, and the backends that want to know.
+    /// Queues the announcement for the members, and publishes the activity for backends that asked
+    /// for it.
     async fn pay(&self, room: &RoomId, known: &Presence, owed: &Owed, tally: &mut Tally) -> Result<()> {
         if owed.told.members > 0 {
             // Connections may be in a room before it has a head.

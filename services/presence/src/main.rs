@@ -1,4 +1,4 @@
-//! The presence function: wires and starts.
+//! Wires the presence function and starts it.
 
 use std::process::ExitCode;
 

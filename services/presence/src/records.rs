@@ -1,4 +1,5 @@
-//! Records of the connections: who is to be cleaned up after, which rooms are to be looked at, what backends are told.
+//! Records of the connections table: connections to clean up after, rooms to update, and activity
+//! for backends.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -14,10 +15,11 @@ use telemetry::{Summary, field, metric};
 use crate::look::Tally;
 use crate::{AT_ONCE, Keeper};
 
-/// A look that failed and may succeed is made again after this.
+/// Pause before an update is repeated that failed and may succeed.
 const LOOKS_AGAIN: Duration = Duration::from_secs(1);
 
-/// What the records of one event ask for, each with the place of its first record: that is where a repeat begins.
+/// The work that the records of one event ask for. Each item has the index of its first record,
+/// where a repeat begins.
 #[derive(Debug, Default)]
 struct Asked {
     closed: Vec<(usize, ConnectionId)>,
@@ -34,7 +36,8 @@ where
     C: Clock,
     R: Chance,
 {
-    /// Does what the records ask for; the sequence numbers from which it has to be done again.
+    /// Does the work that the records ask for, and returns the sequence numbers from which it must
+    /// be repeated.
     pub(crate) async fn changed(&self, records: Vec<Record>, summary: &mut Summary) -> Vec<String> {
         let asked = self.asked(&records, summary);
         let Asked { mut closed, joined, rooms, activities } = asked;
@@ -57,7 +60,8 @@ where
                 Ok(Some(change)) => asked.add(at, &change, record, |activity| self.kinds.has(activity.kind)),
                 Ok(None) => {}
                 Err(error) => {
-                    // It will never be readable. What it would have said is seen at the next look.
+                    // The record will never be readable. The next update of its room finds the
+                    // change.
                     tracing::error!({ field::ERROR.0 } = %error, "a record is passed over");
                     summary.add(metric::MESSAGES_POISONOUS, 1);
                 }
@@ -66,8 +70,9 @@ where
         asked
     }
 
-    /// Those of the connections that joined a room and are gone: a join that was killed before it looked at its connection has
-    /// left memberships that nothing else finds, if the connection was forgotten meanwhile. Also where the look failed.
+    /// Returns the joined connections that are gone. A join that was killed before it checked its
+    /// connection has left memberships that nothing else finds, if the connection was removed
+    /// meanwhile. The second value is the index to repeat from if the read failed.
     async fn gone(&self, joined: BTreeMap<ConnectionId, usize>) -> (Vec<(usize, ConnectionId)>, Option<usize>) {
         let connections: Vec<ConnectionId> = joined.keys().cloned().collect();
         if connections.is_empty() {
@@ -87,7 +92,8 @@ where
         }
     }
 
-    /// Removes what memberships are left of connections that are gone. How many, and where it failed.
+    /// Removes the memberships that are left of gone connections. Returns their number, and the
+    /// indexes of the records that failed.
     async fn clean_up(&self, closed: Vec<(usize, ConnectionId)>) -> (u64, Vec<usize>) {
         let leaving = stream::iter(closed).map(|(at, connection)| async move {
             let left = leave_all(&self.tables, &connection).await;
@@ -101,7 +107,8 @@ where
                 Err(error) => {
                     let connection = connection.as_ref();
                     tracing::error!({ field::CONNECTION_ID.0 } = connection, { field::ERROR.0 } = %error, "not cleaned up");
-                    // What no try will help holds up nobody: the next 410 does it, or time.
+                    // An error that no retry helps must not hold up the stream: the next 410
+                    // removes the memberships, or their time to live.
                     failed.extend(Some(at).filter(|_| error.is_transient()));
                 }
             }
@@ -109,7 +116,8 @@ where
         (forgotten, failed)
     }
 
-    /// Tells the backends. Where it failed, and how many were told.
+    /// Publishes activity to backends. Returns the index of the first record if that failed, and
+    /// the number of published activities.
     async fn tell(&self, activities: Vec<(usize, Activity)>) -> (Option<usize>, u64) {
         let Some(first) = activities.first().map(|(at, _)| *at) else { return (None, 0) };
         let activities: Vec<Activity> = activities.into_iter().map(|(_, activity)| activity).collect();
@@ -140,8 +148,9 @@ where
         (failed, all)
     }
 
-    /// A room that cannot be looked at does not hold up the stream, whether or not the next look will help: the look becomes a
-    /// check, and after some more tries a dead letter that names the room and its shards.
+    /// A room that cannot be updated does not hold up the stream, whether or not a retry will help.
+    /// The update becomes a check, and after some more tries a dead letter that names the room and
+    /// its shards.
     async fn look_or_put_off(&self, room: &RoomId, changed: BTreeSet<Shard>, tally: &mut Tally) -> Result<(), Error> {
         match self.look(room, changed.clone(), None, tally).await {
             Err(error) => {

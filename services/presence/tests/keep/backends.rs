@@ -1,4 +1,4 @@
-//! What backends are told.
+//! The activity that backends receive.
 
 use domain::ports::{Clock, Connections, Rooms};
 use domain::{Activity, Kind};

@@ -1,4 +1,4 @@
-//! Whatever fails, and wherever: it is repeated, and nothing is lost.
+//! Any call may fail: the work is repeated, and nothing is lost.
 
 use std::collections::BTreeSet;
 

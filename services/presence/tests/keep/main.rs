@@ -1,4 +1,4 @@
-//! Rooms are told who is there, backends what happens, and nobody stays behind.
+//! Presence for rooms, activity for backends, and the removal of gone connections.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod backends;

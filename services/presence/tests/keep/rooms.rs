@@ -1,4 +1,4 @@
-//! What rooms are told.
+//! The announcements that rooms receive.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -74,7 +74,7 @@ async fn whatever_ends_a_connection_its_memberships_go_and_its_room_is_told() {
     let buried = scene.joined("c1", "ada", "lobby").await;
     let expired = scene.joined("c2", "bob", "lobby").await;
     scene.settle().await;
-    // Whoever buried it died before it removed the memberships.
+    // The function that wrote the tombstone died before it removed the memberships.
     scene.world.store.bury(&buried.id, scene.world.clock.now()).await.unwrap();
     scene.settle().await;
     assert!(scene.world.store.rooms_of(&buried.id).await.unwrap().is_empty());

@@ -30,7 +30,7 @@ impl Scene {
         Self::with(World::new(), Plan::new())
     }
 
-    /// A function some of whose calls fail.
+    /// A function whose calls fail by plan.
     pub(crate) fn with(world: World, plan: Plan) -> Self {
         let function = Keeper::new(
             Faulty::new(world.store.clone(), plan.clone()),
@@ -53,7 +53,7 @@ impl Scene {
         self.world.store.leave(&connection.id, &[samples::room(room)]).await.unwrap();
     }
 
-    /// What the stream has not told yet, as records; each with an id of its own.
+    /// The changes that the stream has not delivered yet, as records; each with an id of its own.
     pub(crate) fn records(&self) -> Vec<Record> {
         let record = |change| {
             self.events.set(self.events.get() + 1);
@@ -68,7 +68,8 @@ impl Scene {
         (failed, summary)
     }
 
-    /// The stream tells of everything, and of what came of it, a hundred records at a time; whatever fails is told again.
+    /// Delivers all records of the stream, and those that follow from them, a hundred at a time.
+    /// Records that fail are delivered again.
     pub(crate) async fn stream(&self) {
         let mut waiting = self.records();
         while !waiting.is_empty() {
@@ -83,7 +84,7 @@ impl Scene {
         }
     }
 
-    /// Whatever check is due comes; what fails comes again at once.
+    /// Delivers the checks that are due. Checks that fail are delivered again at once.
     pub(crate) async fn checks(&self) {
         let mut due: Vec<Message> = self.world.queues.checks.take().iter().map(message).collect();
         while !due.is_empty() {
@@ -93,12 +94,13 @@ impl Scene {
         }
     }
 
-    /// Lets time pass until every shard has settled; how long that took. Comparisons that are due later wait.
+    /// Lets time pass until every shard has settled, and returns how long that took. Comparisons
+    /// that are due later wait.
     pub(crate) async fn settle(&self) -> Duration {
         self.pass_time(|check| check.compared.is_empty()).await
     }
 
-    /// The same until no check waits any more.
+    /// Does the same until no check waits any more.
     pub(crate) async fn settle_and_compare(&self) -> Duration {
         self.pass_time(|_| true).await
     }
@@ -118,7 +120,7 @@ impl Scene {
         self.world.clock.now().since(begun)
     }
 
-    /// What has been announced so far, in order.
+    /// The announcements so far, in order.
     pub(crate) fn announced(&self) -> Vec<Announcement> {
         let jobs = [Line::Narrow, Line::Wide].map(|line| self.world.queues.line(line).bodies());
         let told = jobs.into_iter().flatten().filter_map(|job| match job.work {
@@ -128,7 +130,7 @@ impl Scene {
         told.collect()
     }
 
-    /// What somebody believes who heard all of it: how many there are, and who.
+    /// The count and the users that a member knows after all announcements.
     pub(crate) fn believed(&self) -> (u64, BTreeSet<String>) {
         let (mut members, mut users) = (0, BTreeSet::new());
         for told in self.announced() {
@@ -144,7 +146,7 @@ impl Scene {
     }
 }
 
-/// A check as the queue hands it over.
+/// A check as the queue delivers it.
 pub(crate) fn message(check: &Check) -> Message {
     Message {
         id: format!("{}-{}", check.room, check.at.as_ms()),
@@ -161,7 +163,8 @@ pub(crate) fn names(told: &[UserId]) -> Vec<&str> {
     told.iter().map(AsRef::as_ref).collect()
 }
 
-/// A record that says a change in words of its own: which attributes the real ones have is the adapter's.
+/// Encodes a change as a record in a form of its own. Only the adapter knows the attributes of real
+/// records.
 fn encode(change: &Change, number: u64, at: domain::Timestamp) -> Record {
     let (what, connection, user) = match change {
         Change::Opened { connection, user, .. } => ("opened", connection, user),
