@@ -1,21 +1,22 @@
-//! What the reaper is told by its environment.
+//! Configuration of the reaper.
 
 use std::time::Duration;
 
 use domain::limits;
 use lambda_kit::env;
 
-/// What the reaper is told by its environment.
+/// Settings of the reaper, read from environment variables.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// `CONNECTIONS_TABLE`.
+    /// `CONNECTIONS_TABLE`: the name of the connections table.
     pub connections_table: String,
-    /// `STALE_AFTER_S`: seconds of silence after which a connection is stale; [`limits::STALE`] if not set.
+    /// `STALE_AFTER_S`: seconds of silence after which a connection is stale; [`limits::STALE`] if
+    /// not set.
     pub stale_after: Duration,
 }
 
 impl Config {
-    /// Reads it.
+    /// Reads the environment variables.
     ///
     /// # Errors
     /// [`env::Error`] that names the variable.

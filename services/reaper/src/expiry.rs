@@ -1,4 +1,5 @@
-//! Expiry: a connection whose token is no longer good hears nothing already; here it is told, and closed.
+//! Expiry: deliveries already skip a connection whose token has expired. Here it receives a `bye`,
+//! and is closed.
 
 use domain::flow::forget;
 use domain::ports::{Clock, Connections, Expiries, Gateway, Lapsed, Memberships, Result as PortResult};
@@ -19,7 +20,7 @@ where
     G: Gateway,
     C: Clock,
 {
-    /// Closes connections whose token has expired; how many.
+    /// Closes connections whose token has expired, and returns their number.
     pub(crate) async fn close_expired(&self, deadline: Deadline) -> (u64, PortResult<()>) {
         let begun = self.clock.now();
         let (mut closed, mut left) = (0, limits::EXPIRED_PER_RUN);
@@ -50,8 +51,9 @@ where
         })
     }
 
-    /// Closes one, unless it was forgotten or renewed meanwhile: the index may be behind. First the word, then the end, and
-    /// only then it is forgotten: what fails in between is found again by the next run.
+    /// Closes a connection, unless it was removed or renewed meanwhile: the index may be behind.
+    /// The connection receives `bye`, then it is closed, and only then it is removed. So the next
+    /// run finds a connection for which one of these steps failed.
     async fn close(&self, lapsed: &Lapsed) -> PortResult<bool> {
         let now = self.clock.now();
         let stored = self.tables.find(&lapsed.connection).await?;
@@ -60,7 +62,7 @@ where
         }
         if lapsed.format == Format::RoomsV1 {
             let word = System::Bye { code: "expired".to_owned(), retry: Return::Never };
-            // Whatever becomes of it: the client also learns from the close.
+            // The result of this post does not matter: the close informs the client as well.
             self.gateway.post(&lapsed.endpoint, &lapsed.connection, system_text(&word).into()).await;
         }
         self.gateway.close(&lapsed.endpoint, &lapsed.connection).await?;

@@ -1,9 +1,10 @@
-//! The reaper function (each minute): finds connections that are silent by index, proves that they are gone, removes them;
-//! and closes those whose token has expired.
+//! The reaper function (each minute) finds silent connections by an index, proves that they are
+//! gone, and removes them. It also closes connections whose token has expired.
 //!
-//! A run goes on until nothing is left or its time is nearly up. Whatever it has looked at leaves the front of the index, forgotten
-//! or proved alive: so the next run goes on where this one ended, however it ended, and two at the same time do the same
-//! thing twice.
+//! A run continues until nothing is left or its time is nearly up. A connection that it has
+//! examined leaves the front of the index, because it was removed or proved alive. So the next run
+//! continues where this one ended, however it ended, and two runs at the same time do the same work
+//! twice.
 
 mod config;
 mod expiry;
@@ -24,14 +25,14 @@ use telemetry::{Summary, field, metric};
 
 pub use config::Config;
 
-/// Suspects of one shard of the index that are looked at at the same time.
+/// Suspects of one shard of the index that are examined at the same time.
 const LOOKS_PER_SHARD: usize = 8;
-/// Suspects that one query asks for.
+/// Suspects that one query returns at most.
 const PAGE: usize = 200;
-/// What is kept of the deadline for those being looked at.
+/// The part of the deadline that is kept for suspects under examination.
 const RESERVE: Duration = Duration::from_secs(5);
 
-/// Removes who is gone.
+/// Removes connections that are gone.
 #[derive(Debug)]
 pub struct Reaper<T, G, C> {
     tables: T,
@@ -40,7 +41,7 @@ pub struct Reaper<T, G, C> {
     stale_after: Duration,
 }
 
-/// What a look at a suspect came to.
+/// The result of the examination of a suspect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
     Reaped,
@@ -48,7 +49,7 @@ enum Verdict {
     Undecided,
 }
 
-/// How many suspects came to what.
+/// The number of suspects by verdict.
 #[derive(Debug, Clone, Copy, Default)]
 struct Tally {
     reaped: u64,
@@ -76,17 +77,17 @@ where
     G: Gateway,
     C: Clock,
 {
-    /// Over these ports; silence of `stale_after` makes stale.
+    /// Creates the reaper over these ports. A connection is stale after `stale_after` of silence.
     #[must_use]
     pub fn new(tables: T, gateway: G, clock: C, stale_after: Duration) -> Self {
         Self { tables, gateway, clock, stale_after }
     }
 
-    /// One run: whatever is silent, and at most [`limits::EXPIRED_PER_RUN`] connections whose token has expired, as far as the
-    /// deadline allows.
+    /// Does one run, as far as the deadline allows: examines all silent connections, and closes at
+    /// most [`limits::EXPIRED_PER_RUN`] connections whose token has expired.
     ///
     /// # Errors
-    /// When an index cannot be read; the next run finds what this one did not.
+    /// When an index cannot be read; the next run finds the connections that this one did not.
     pub async fn run(&self, deadline: Deadline, summary: &mut Summary) -> PortResult<()> {
         let ((closed, expired), (tally, silent)) = join(self.close_expired(deadline), self.reap_silent(deadline)).await;
         summary.add(metric::CONNECTIONS_EXPIRED, closed);
@@ -95,7 +96,8 @@ where
         silent.and(expired)
     }
 
-    /// Works through all shards of the index side by side. One that cannot be read costs the others nothing.
+    /// Works through all shards of the index side by side. A shard that cannot be read does not
+    /// affect the others.
     async fn reap_silent(&self, deadline: Deadline) -> (Tally, PortResult<()>) {
         let begun = self.clock.now();
         let before = begun.minus(self.stale_after);
@@ -110,8 +112,9 @@ where
         (tally, outcome)
     }
 
-    /// Works through one shard page by page, until it holds nothing that this run has not looked at, or time is up. What was
-    /// looked at leaves the front of the index; as long as it is still shown there, the next page reaches further.
+    /// Works through one shard page by page, until it holds no suspect that this run has not
+    /// examined, or the time is up. Examined suspects leave the front of the index. While the index
+    /// still shows them there, the next page is larger.
     async fn reap_shard(
         &self,
         shard: u16,
@@ -175,7 +178,7 @@ where
             Stale::No => Ok(Verdict::Lives),
             Stale::Dead => self.reap(suspect, now).await,
             Stale::Zombie => {
-                // The index may be behind: what counts is what stands in the table.
+                // The index may be behind: the table decides.
                 if self.spoke_since(suspect).await? {
                     return Ok(Verdict::Lives);
                 }
@@ -204,13 +207,14 @@ where
     }
 }
 
-/// All liveness shards, another one first each minute: none is last for ever.
+/// Returns all liveness shards, beginning with another one each minute, so that no shard is always
+/// the last.
 fn shards(begun: Timestamp) -> impl Iterator<Item = u16> {
     let first = u16::try_from(begun.as_s() / 60 % u64::from(LIVENESS_SHARDS)).unwrap_or_default();
     (0..LIVENESS_SHARDS).map(move |n| (first + n) % LIVENESS_SHARDS)
 }
 
-/// Answers a schedule's event, whatever it says.
+/// Answers an event of the schedule. Its content is ignored.
 ///
 /// # Errors
 /// When an index cannot be read: Lambda tries again.

@@ -1,4 +1,4 @@
-//! The reaper function: wires and starts.
+//! Wires the reaper and starts it.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! A connection whose token has expired is told and closed, and none that was renewed.
+//! A connection whose token has expired is notified and closed, and no renewed connection is.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Ghosts are gone one period after they became stale, and nobody who lives is.
+//! Dead connections are removed one period after they became stale, and no live connection is.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::time::Duration;
