@@ -1,5 +1,5 @@
-//! What backends say: events through SNS, rows of the outbox, commands. Parsed into our words, or refused with a reason
-//! that stands on the dead letter.
+//! Messages of backends: events through SNS, rows of the outbox, and commands. Each is parsed into
+//! domain types, or refused with a reason that its dead letter carries.
 
 mod event;
 mod kind;
@@ -12,46 +12,46 @@ use domain::{ConnectionId, Data, Item, PublicationId, Publisher, RoomId, Submiss
 pub use event::Letter;
 pub use row::read as read_row;
 
-/// The author of what names none.
+/// The author of a publication that names none.
 const AUTHOR: &str = "backend";
 
-/// What a backend says.
+/// The parsed message of a backend.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Said {
-    /// Publish this.
+    /// A publication for rooms.
     Publish(Broadcast),
-    /// Do this.
+    /// A change of members or connections.
     Command(Command),
 }
 
 /// One publication for some rooms.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Broadcast {
-    /// Where to: 1 to [`limits::ROOMS_PER_EVENT`], each once.
+    /// The rooms that it goes to: 1 to [`limits::ROOMS_PER_EVENT`], each once.
     pub rooms: Vec<RoomId>,
-    /// What the backend calls it, or what its message is called.
+    /// The id that the backend gives it, or else the id of its message.
     pub id: PublicationId,
-    /// Whom members see as its author.
+    /// The author that members see.
     pub by: UserId,
-    /// What it says.
+    /// Its content.
     pub data: Data,
 }
 
-/// What a backend wants done to members. Each may be done twice.
+/// A change that a backend orders. A command may be carried out twice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// Every connection of the user becomes a member of the room.
     Join {
-        /// Who.
+        /// The user whose connections join.
         user: UserId,
-        /// Where.
+        /// The room: neither an inbox nor `*`.
         room: RoomId,
     },
     /// None of the user's connections stays a member of the room.
     Remove {
-        /// Who.
+        /// The user whose connections leave.
         user: UserId,
-        /// From where.
+        /// The room: neither an inbox nor `*`.
         room: RoomId,
     },
     /// Every connection of the user is closed.
@@ -60,7 +60,7 @@ pub enum Command {
     CloseConnection(ConnectionId),
 }
 
-/// Why a message of a backend is refused. Another try will not help.
+/// The reason for refusing a message of a backend. A retry will not help.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Reason(String);
@@ -70,19 +70,19 @@ impl Reason {
         Self(text.into())
     }
 
-    /// A queue refused what it would become, which another try will not change.
+    /// Builds the reason for a publication that the queue refused. A retry will not change that.
     pub fn refused(error: &impl std::fmt::Display) -> Self {
         Self(format!("it could not be queued for publication: {error}"))
     }
 
-    /// Anything else that no try will help.
+    /// Builds any other reason that no retry will help.
     pub fn other(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 }
 
 impl Broadcast {
-    /// One submission for each room.
+    /// Returns one submission for each room.
     #[must_use]
     pub fn submissions(&self, publisher: &Publisher, now: Timestamp) -> Vec<Submission> {
         let submission = |room: &RoomId| Submission {
@@ -103,7 +103,7 @@ fn room(name: &str) -> Result<RoomId, Reason> {
     RoomId::parse(name).map_err(|reject| Reason::new(reject.message))
 }
 
-/// Each once, in the order they were named.
+/// Parses names of rooms. Each room is returned once, in the order of the names.
 fn rooms<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Vec<RoomId>, Reason> {
     let mut rooms: Vec<RoomId> = Vec::new();
     for name in names {

@@ -1,24 +1,25 @@
-//! Blocks: a contiguous run of a room's publications, whether live, replayed or history; and what else a room says live.
+//! Blocks: a contiguous run of a room's publications, whether live, replayed or history; and blocks
+//! for ephemeral publications and presence.
 
 use domain::{
     Announcement, ConnectionId, Data, Epoch, Key, Publication, PublicationId, RoomId, Said, Sequence, Timestamp, UserId,
 };
 use serde::{Deserialize, Serialize};
 
-/// One block of a frame, of whatever kind.
+/// A block of a frame, of any kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum AnyBlock {
-    /// Publications.
+    /// Stored publications.
     Run(Block),
-    /// What is said to those who are there.
+    /// Ephemeral publications.
     Ephemeral(EphemeralBlock),
-    /// Who is there.
+    /// The presence of a room.
     Presence(PresenceBlock),
 }
 
 impl AnyBlock {
-    /// Reads a block; `None` if it is of a kind that this version does not know.
+    /// Parses a block; `None` if this version does not know its kind.
     #[must_use]
     pub fn parse(json: &str) -> Option<Self> {
         let run = serde_json::from_str(json).map(Self::Run);
@@ -26,7 +27,7 @@ impl AnyBlock {
         run.or_else(|_| ephemeral()).or_else(|_| serde_json::from_str(json).map(Self::Presence)).ok()
     }
 
-    /// The publications, if it is some.
+    /// Returns the run of publications, if the block is one.
     #[must_use]
     pub fn into_run(self) -> Option<Block> {
         match self {
@@ -36,26 +37,27 @@ impl AnyBlock {
     }
 }
 
-/// What is said to those who are in a room, and not stored.
+/// Ephemeral publications: they are sent to the members of a room, and not stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EphemeralBlock {
-    /// Whose.
+    /// The room that they were published to.
     pub room: RoomId,
-    /// One after the other.
+    /// The publications, in order.
     pub e: Vec<EphemeralMessage>,
 }
 
 /// One ephemeral publication in a block.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EphemeralMessage {
-    /// Its author.
+    /// The author that members see.
     pub by: UserId,
-    /// What it is about: it takes the place of what this author said about it before.
+    /// The subject. A publication takes the place of an earlier one of this author with the same
+    /// key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<Key>,
-    /// What it says.
+    /// Its content.
     pub data: Data,
-    /// The connection it came from, if from one.
+    /// The connection that published it; absent for publications of backends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<ConnectionId>,
 }
@@ -67,27 +69,29 @@ impl From<&Said> for EphemeralMessage {
     }
 }
 
-/// Who is in a room, for its members. Names may be repeated: to come twice is to be there.
+/// The presence of a room, for its members. A user that came may be listed again, which changes
+/// nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PresenceBlock {
-    /// Whose.
+    /// The room that is described.
     pub room: RoomId,
-    /// How many there are, who came and who went.
+    /// The number of members, and the users that came and went.
     pub p: Announcement,
 }
 
 /// A contiguous run of a room's publications.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Block {
-    /// Whose.
+    /// The room that they were published to.
     pub room: RoomId,
-    /// Which life of the room.
+    /// The epoch of their positions.
     pub ep: Epoch,
     /// The sequence of the first of `m`.
     pub seq: Sequence,
-    /// One after the other, none left out.
+    /// The publications in order, without a gap.
     pub m: Vec<Message>,
-    /// How many positions after `m` are left out, because they are the reader's own and it asked for no echo.
+    /// The number of positions after `m` that are left out, because the reader published them and
+    /// asked for no echo.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub skip: u64,
 }
@@ -97,25 +101,26 @@ fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
-/// One publication in a block. Its sequence is the block's plus its place.
+/// One publication in a block. Its sequence is `seq` of the block plus its index in `m`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
-    /// The publication id.
+    /// The publication id, by which repeats are recognised.
     pub id: PublicationId,
-    /// Its author.
+    /// The author that members see.
     pub by: UserId,
-    /// When it was accepted, milliseconds since the epoch.
+    /// The time of acceptance, in milliseconds since 1970.
     pub at: Timestamp,
-    /// What it says.
+    /// Its content.
     pub data: Data,
-    /// The connection it came from, if from one.
+    /// The connection that published it; absent for publications of backends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<ConnectionId>,
 }
 
-/// What a message takes in a block beside its data, id and author: punctuation, names, and a 13-digit time.
+/// Bytes that a message takes in a block beside its data, id and author: punctuation, names, and a
+/// time of 13 digits.
 const MESSAGE_OVERHEAD_BYTES: usize = 64;
-/// What a block takes beside its messages and its room's name.
+/// Bytes that a block takes beside its messages and the name of its room.
 const BLOCK_OVERHEAD_BYTES: usize = 96;
 
 impl Block {
@@ -138,8 +143,8 @@ impl Block {
         blocks
     }
 
-    /// The same for one connection, without the messages of publications that are its own and were to have no echo:
-    /// their positions are counted in `skip`.
+    /// Groups publications like [`Block::of`], for one connection. Its own publications that asked
+    /// for no echo are left out, and `skip` counts their positions.
     #[must_use]
     pub fn of_for(room: &RoomId, publications: &[Publication], reader: &ConnectionId) -> Vec<Self> {
         let mut blocks: Vec<Self> = Vec::new();
@@ -162,19 +167,20 @@ impl Block {
         blocks
     }
 
-    /// The last sequence it accounts for; before the first if it is empty.
+    /// Returns the last sequence that the block accounts for. For an empty block it is the sequence
+    /// before `seq`.
     #[must_use]
     pub fn through(&self) -> Sequence {
         Sequence::new((self.seq.get() + self.m.len() as u64 + self.skip).saturating_sub(1))
     }
 
-    /// The sequences it leaves out.
+    /// Returns the sequences that `skip` counts.
     pub fn skipped(&self) -> impl Iterator<Item = Sequence> + use<> {
         let first = self.seq.get() + self.m.len() as u64;
         (first..first + self.skip).map(Sequence::new)
     }
 
-    /// Its messages with their sequences.
+    /// Returns the messages with their sequences.
     pub fn messages(&self) -> impl Iterator<Item = (Sequence, &Message)> {
         self.m.iter().enumerate().map(|(n, message)| (self.seq.plus(n as u64), message))
     }
@@ -195,7 +201,7 @@ impl Message {
         }
     }
 
-    /// At most how many bytes the publication takes in a block.
+    /// Returns the most bytes that the publication takes in a block.
     #[must_use]
     pub fn size_bytes(publication: &Publication) -> usize {
         let sender = publication.sender.as_ref().map_or(0, |sender| sender.as_ref().len() + 10);
@@ -204,7 +210,8 @@ impl Message {
     }
 }
 
-/// Splits publications into runs whose frames stay within `budget_bytes`; each has at least one.
+/// Splits publications into runs whose frames stay within `budget_bytes`. Each run has at least one
+/// publication.
 #[must_use]
 pub fn runs<'a>(room: &RoomId, publications: &'a [Publication], budget_bytes: usize) -> Vec<&'a [Publication]> {
     let envelope = BLOCK_OVERHEAD_BYTES + room.as_str().len();

@@ -1,28 +1,29 @@
-//! Classic frames: one flat object per publication, for wscat and the clients of the well-known recipes.
+//! Classic frames: one flat object per publication, for wscat and the clients of the well-known
+//! recipes.
 
 use bytes::Bytes;
 use domain::{ConnectionId, Data, Publication, RoomId, Sequence, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
-/// One publication, as a client without a library reads it.
+/// One publication, for clients without a library.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClassicFrame {
-    /// Where it was published.
+    /// The room that it was published to.
     pub room: RoomId,
-    /// Its sequence.
+    /// The sequence of its position.
     pub seq: Sequence,
     /// The text of `{"text": …}`, or the data itself.
     pub message: Data,
-    /// The connection it came from.
+    /// The connection that published it; absent for publications of backends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sender: Option<ConnectionId>,
-    /// Its author.
+    /// The author that members see.
     pub user: UserId,
-    /// When it was accepted, RFC 3339.
+    /// The time of acceptance (RFC 3339), with milliseconds.
     pub timestamp: String,
 }
 
-/// The frame of a publication.
+/// Builds the frame of a publication.
 #[must_use]
 pub fn frame(room: &RoomId, publication: &Publication) -> Bytes {
     let frame = ClassicFrame {

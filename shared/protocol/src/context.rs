@@ -1,25 +1,27 @@
-//! What the authorizer tells every later event about a connection.
+//! The context that the authorizer gives to every later event of a connection.
 //!
-//! API Gateway repeats the authorizer's context on `$connect`, every message and `$disconnect`, with numbers and
-//! booleans turned into strings; so that nothing depends on that, every value is a string.
-//! Source: <https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-lambda-auth.html>
+//! API Gateway repeats the authorizer's context on `$connect`, every message and `$disconnect`. It
+//! turns numbers and booleans into strings. Every value is a string here, so that no code depends
+//! on that conversion.
+//! Source:
+//! <https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-lambda-auth.html>
 
 use std::collections::BTreeMap;
 
 use domain::{Device, Format, Identity, Permissions, Reject, RoomId, Timestamp, UserId};
 
-/// What is known of a connection without reading anything.
+/// The facts about a connection that are known without a read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Context {
-    /// Whose it is and what it may do.
+    /// Its user and permissions.
     pub identity: Identity,
-    /// What its frames look like.
+    /// The format of its frames.
     pub format: Format,
-    /// The room it named at connect.
+    /// The room that it named at connect.
     pub room: Option<RoomId>,
 }
 
-/// Why a context cannot be read: a route was reached without our authorizer.
+/// A context that cannot be read: the route was reached without our authorizer.
 #[derive(Debug, thiserror::Error)]
 #[error("the authorizer's context is not ours: {0}; is the authorizer attached to $connect?")]
 pub struct NotOurs(String);
@@ -33,16 +35,16 @@ const PERMISSIONS: &str = "permissions";
 const FORMAT: &str = "format";
 const ROOM: &str = "room";
 
-/// A renewed identity as it is stored: JSON of what the context says of one.
+/// Encodes a renewed identity for storage, as JSON of the identity's part of a context.
 #[must_use]
 pub fn identity_text(identity: &Identity) -> String {
     serde_json::to_string(&identity_to_map(identity)).unwrap_or_default()
 }
 
-/// Reads an identity that was stored.
+/// Parses a stored identity.
 ///
 /// # Errors
-/// [`NotOurs`] when a value is missing or makes no sense.
+/// [`NotOurs`] when a value is missing or invalid.
 pub fn parse_identity(text: &str) -> Result<Identity, NotOurs> {
     let map: BTreeMap<String, String> = serde_json::from_str(text).map_err(|error| NotOurs(error.to_string()))?;
     identity_from_lookup(|name| map.get(name).cloned())
@@ -81,7 +83,7 @@ fn identity_from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Ident
 }
 
 impl Context {
-    /// As the authorizer answers it.
+    /// Returns the map that the authorizer answers with.
     #[must_use]
     pub fn to_map(&self) -> BTreeMap<String, String> {
         let mut map = identity_to_map(&self.identity);
@@ -90,16 +92,17 @@ impl Context {
         map
     }
 
-    /// What it takes of the authorizer's answer, as JSON: [`domain::limits::CONTEXT_BYTES`] at the most.
+    /// Returns the size of the authorizer's answer as JSON. The limit is
+    /// [`domain::limits::CONTEXT_BYTES`].
     #[must_use]
     pub fn size_bytes(&self) -> usize {
         serde_json::to_string(&self.to_map()).map_or(usize::MAX, |json| json.len())
     }
 
-    /// As a later event repeats it.
+    /// Reads the context that a later event repeats. `lookup` returns a value by its name.
     ///
     /// # Errors
-    /// [`NotOurs`] when a value is missing or makes no sense.
+    /// [`NotOurs`] when a value is missing or invalid.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, NotOurs> {
         let missing = |name: &str| NotOurs(format!("{name} is missing"));
         let parse = |reject: Reject| NotOurs(reject.message);

@@ -1,6 +1,8 @@
-//! The bytes: client to us ([`request`], [`reply`], [`block`], [`classic`], [`server`]), authorizer to functions
-//! ([`context`]), backends to us ([`backend`]), function to function ([`queue`]), table to function ([`stream`]), and the token ([`token`]). `PROTOCOL.md` beside this crate is the
-//! specification for people; the golden files in `tests/golden` are what both are held to.
+//! The wire formats: between clients and functions ([`request`], [`reply`], [`block`], [`classic`],
+//! [`server`]), from the authorizer to functions ([`context`]), from backends to functions
+//! ([`backend`]), from function to function ([`queue`]), from a table to functions ([`stream`]),
+//! and the token ([`token`]). `PROTOCOL.md` beside this crate is the specification for people. The
+//! golden files in `tests/golden` hold both the code and the page.
 
 pub mod backend;
 pub mod block;
@@ -15,9 +17,9 @@ pub mod token;
 
 /// The WebSocket subprotocol whose frames are blocks.
 pub const SUBPROTOCOL: &str = "rooms.v1";
-/// Prefix of the subprotocol that carries a token; never echoed.
+/// Prefix of the subprotocol that carries a token. It is never echoed.
 pub const TOKEN_SUBPROTOCOL: &str = "token.";
-/// The query parameter of the secret by which a guest is known.
+/// Query parameter of the secret that identifies a guest.
 pub const GUEST_PARAMETER: &str = "guest";
 /// The room of a classic connection that names none.
 pub const CLASSIC_ROOM: &str = "lobby";

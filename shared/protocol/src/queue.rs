@@ -1,4 +1,5 @@
-//! What the queues carry, function to function: JSON with a version, so that two deployments can overlap.
+//! Messages of queues, from function to function: JSON with a version, so that two deployments can
+//! overlap.
 
 use std::borrow::Cow;
 
@@ -9,13 +10,13 @@ use serde::{Deserialize, Serialize};
 /// The version this code writes, and the only one it reads.
 const VERSION: u32 = 1;
 
-/// Why a message's body cannot be read. It never will be: it belongs in the dead-letter queue.
+/// A body that cannot be read, now or later: its message belongs in the dead-letter queue.
 #[derive(Debug, thiserror::Error)]
 pub enum Poison {
-    /// Not JSON, or not the shape.
+    /// The body is not JSON, or has not the form of the message.
     #[error("the body is not a message of version {VERSION}: {0}")]
     Malformed(#[from] serde_json::Error),
-    /// Written by another version.
+    /// Another version of this code wrote the body.
     #[error("the body is of version {0}; this function reads version {VERSION}")]
     Version(u32),
 }
@@ -32,12 +33,13 @@ struct Stamp {
     v: u32,
 }
 
-/// The body of a message: every character in it is one that queues and topics accept.
+/// Encodes a message. Queues and topics accept every character of the body.
 ///
 /// # Errors
 /// When the message cannot be written as JSON.
 pub fn encode<T: Serialize>(message: &T) -> Result<String, serde_json::Error> {
-    // Not flattened through a map: payloads are raw JSON and would be re-parsed.
+    // The message is not flattened through a map, because payloads are raw JSON and would be parsed
+    // again.
     let body = serde_json::to_string(message)?;
     let body = match body.strip_prefix('{') {
         Some("}") | None => serde_json::to_string(&Envelope { v: VERSION, message })?,
@@ -49,10 +51,10 @@ pub fn encode<T: Serialize>(message: &T) -> Result<String, serde_json::Error> {
     })
 }
 
-/// The message of a body.
+/// Decodes the body of a message.
 ///
 /// # Errors
-/// [`Poison`].
+/// [`Poison`] when the body is malformed, or of another version.
 pub fn decode<T: DeserializeOwned>(body: &str) -> Result<T, Poison> {
     let Stamp { v } = serde_json::from_str(body)?;
     if v != VERSION {

@@ -1,4 +1,4 @@
-//! Replies: one per request.
+//! Replies: one for each request.
 
 use std::collections::BTreeMap;
 
@@ -13,78 +13,79 @@ use crate::request::{Refused, RequestId, beginning_of};
 /// The answer to one request, as the server writes it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Reply {
-    /// The request's; null if it had none, or none that could be read.
+    /// The id of the request; null if it had none, or none that could be read.
     pub id: Option<RequestId>,
-    /// What became of it.
+    /// The result of the request.
     #[serde(flatten)]
     pub outcome: Outcome,
 }
 
-/// What became of a request.
+/// The result of a request.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// It was done.
+    /// The request was carried out.
     Ok(Done),
-    /// It was refused.
+    /// The request was refused.
     Err(Failure),
 }
 
-/// What was done.
+/// The result of a request that was carried out.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Done {
-    /// A publish.
+    /// The result of a publish, or of a classic message.
     Accepted(Accepted),
-    /// A sync.
+    /// The result of a sync.
     Synced(SyncedRooms),
-    /// A join.
+    /// The result of a join.
     Joined(Joined),
-    /// History.
+    /// The result of a history request.
     History(History),
-    /// Who is there.
+    /// The result of a who request.
     Who(Who),
-    /// An auth.
+    /// The result of an auth.
     Renewed(Renewed),
-    /// A leave.
+    /// The result of a leave.
     Left {
-        /// Which room.
+        /// The room that was left.
         room: RoomId,
     },
 }
 
-/// These publications are ours now.
+/// Publications that were accepted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Accepted {
-    /// In the order they were sent in.
+    /// Their ids, in the order of the request.
     pub accepted: Vec<PublicationId>,
-    /// Those of them that the publisher had used before in this room: nothing is published under them now.
+    /// The ids among them that the publisher had used before in this room: nothing is published
+    /// under them now.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub repeated: Vec<PublicationId>,
 }
 
-/// What a sync did, room by room; a refused one does not fail the others.
+/// The result of a sync, room by room. A refused room does not fail the others.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SyncedRooms {
-    /// Every room that was asked for.
+    /// The result for every room of the request.
     pub rooms: BTreeMap<RoomId, Synced>,
 }
 
-/// What a sync did about one room.
+/// The result of a sync for one room.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Synced {
-    /// Joined.
+    /// The room was joined.
     Joined(Joined),
-    /// Refused.
+    /// The room was refused.
     Refused {
-        /// Why.
+        /// The reason.
         err: Failure,
     },
 }
 
 impl<'de> Deserialize<'de> for Synced {
-    /// By hand: payloads are raw JSON, which serde's own untagged enums cannot hold.
+    /// Written by hand: payloads are raw JSON, which serde's own untagged enums cannot hold.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         struct Refusal {
@@ -98,65 +99,67 @@ impl<'de> Deserialize<'de> for Synced {
     }
 }
 
-/// Where a room stands, and what the client had missed of it.
+/// The head of a joined room, and the publications that the client had missed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Joined {
-    /// Which room.
+    /// The joined room.
     pub room: RoomId,
-    /// Which life of it.
+    /// The epoch of its log.
     pub ep: Epoch,
-    /// Where it stands.
+    /// The sequence of its head.
     pub seq: Sequence,
-    /// How many members it has, where that is known at once.
+    /// The number of its members, where that is known at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub members: Option<u64>,
-    /// Whether nothing was missed between the position asked from and `next` (or the head). Absent if none was asked from.
+    /// True if no publication was missed between the position of the request and `next` (or the
+    /// head). Absent if the request had no position.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovered: Option<bool>,
-    /// There is more: ask again from this sequence. Live blocks wait until then.
+    /// More publications follow: the client asks again from this sequence, and live blocks wait
+    /// until then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<Sequence>,
-    /// What was missed.
+    /// The missed publications.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub b: Vec<Block>,
 }
 
-/// The token was renewed, and is what counts from now on.
+/// The result of a renewal: the new token counts from now on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Renewed {
-    /// When the new one expires, milliseconds since the epoch.
+    /// When the new token expires, in milliseconds since 1970.
     pub expires_at: Timestamp,
-    /// Rooms that it does not allow: the connection is a member no more.
+    /// Rooms that the new token does not allow. The connection is no longer a member of them.
     pub left: Vec<RoomId>,
 }
 
-/// A page of what was published, in order.
+/// A page of a room's publications, in order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct History {
-    /// Which room.
+    /// The room of the page.
     pub room: RoomId,
-    /// Which life of it.
+    /// The epoch of its log.
     pub ep: Epoch,
-    /// Where it stands.
+    /// The sequence of its head.
     pub seq: Sequence,
-    /// There may be more before this sequence.
+    /// Present if more publications may exist before this sequence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Sequence>,
-    /// The page.
+    /// The publications of the page.
     pub history: Vec<Block>,
 }
 
-/// Who is in a room: a page of its users, by name.
+/// The users in a room: a page in order of name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Who {
-    /// Which room.
+    /// The room of the page.
     pub room: RoomId,
-    /// How many connections are in it.
+    /// The number of connections in the room.
     pub members: u64,
     /// The page; absent in rooms too large to list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub users: Option<Vec<Present>>,
-    /// There are more: ask for those after this one.
+    /// More users follow: the client asks for those after this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<UserId>,
 }
@@ -164,57 +167,59 @@ pub struct Who {
 /// A user in a room.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Present {
-    /// Who.
+    /// The name of the user.
     pub user: UserId,
-    /// Since when one of the user's connections has been in the room, milliseconds since the epoch.
+    /// The earliest time from which one of the user's connections has been in the room, in
+    /// milliseconds since 1970.
     pub since: Timestamp,
-    /// On which devices, where that is known; at most ten of them.
+    /// The devices of the user's connections, where they are known; at most ten.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub devices: Vec<Device>,
-    /// With how many connections.
+    /// The number of the user's connections in the room.
     pub connections: u64,
 }
 
 impl Present {
-    /// How many bytes it takes in a reply.
+    /// Returns the bytes that it takes in a reply.
     #[must_use]
     pub fn size_bytes(&self) -> usize {
         serde_json::to_string(self).map_or(0, |json| json.len() + 1)
     }
 }
 
-/// Why a request was refused.
+/// The reason for refusing a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// For programs.
+    /// The code, for programs.
     pub code: AnyCode,
-    /// Whether the same request may succeed later.
+    /// True if the same request may succeed later.
     pub retry: bool,
-    /// When to try again, milliseconds from now.
+    /// The pause before the next try, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after_ms: Option<u64>,
-    /// For people.
+    /// An explanation, for people.
     pub message: String,
-    /// The field at fault.
+    /// The name of the field at fault.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
-    /// The beginning of what was refused, where the request had no id: see [`crate::request::beginning_of`].
+    /// The beginning of the refused request, if it had no id: see [`crate::request::beginning_of`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub about: Option<String>,
 }
 
-/// A code as a client reads it. A server that came later may know more of them: then `retry` says all that matters.
+/// A code as a client reads it. A newer server may send codes that this version does not know; then
+/// `retry` is all that matters.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum AnyCode {
-    /// One of ours.
+    /// A code of this version.
     Known(Code),
-    /// One that is not known here.
+    /// A code that this version does not know.
     Other(String),
 }
 
 impl AnyCode {
-    /// Its text.
+    /// Returns the code as it is written on the wire.
     #[must_use]
     pub fn as_str(&self) -> &str {
         match self {
@@ -236,20 +241,21 @@ impl From<Code> for AnyCode {
     }
 }
 
-/// The answer to one request, as a client reads it: what it asked tells what `outcome` holds.
+/// The answer to one request, as a client reads it. The action of the request determines what
+/// `outcome` holds.
 #[derive(Debug, Clone)]
 pub struct Answer {
-    /// The request's; `None` if it had none that could be read.
+    /// The id of the request; `None` if it had none that could be read.
     pub id: Option<RequestId>,
-    /// What was done, to be read with [`Answer::done`], or why not.
+    /// The result, to be parsed with [`Answer::done`], or the refusal.
     pub outcome: Result<Box<RawValue>, Failure>,
 }
 
 impl Answer {
-    /// Reads what was done.
+    /// Parses the result of a request.
     ///
     /// # Errors
-    /// When it is something else than was asked for.
+    /// When the result is that of another action.
     pub fn done<T: DeserializeOwned>(raw: &RawValue) -> Result<T, serde_json::Error> {
         serde_json::from_str(raw.get())
     }
@@ -285,26 +291,27 @@ impl From<Reject> for Failure {
 }
 
 impl Reply {
-    /// The request was done.
+    /// Builds the reply to a request that was carried out.
     #[must_use]
     pub fn done(id: Option<RequestId>, done: Done) -> Self {
         Self { id, outcome: Outcome::Ok(done) }
     }
 
-    /// The request was refused.
+    /// Builds the refusal of a request.
     #[must_use]
     pub fn refusal(id: Option<RequestId>, reject: Reject) -> Self {
         Self { id, outcome: Outcome::Err(reject.into()) }
     }
 
-    /// The request of this text was refused. Without an id the refusal says how the request began.
+    /// Builds the refusal of the request with this text. Without an id, the refusal contains the
+    /// beginning of the request.
     #[must_use]
     pub fn refusal_of(text: &str, Refused { id, reject }: Refused) -> Self {
         let about = id.is_none().then(|| beginning_of(text));
         Self { id, outcome: Outcome::Err(Failure { about, ..reject.into() }) }
     }
 
-    /// The text of the frame.
+    /// Returns the text of the frame.
     #[must_use]
     pub fn to_text(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()

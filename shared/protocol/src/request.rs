@@ -1,4 +1,5 @@
-//! What clients ask: parsed field by field, so that a refusal names the field and still carries the request's id.
+//! Requests of clients. They are parsed field by field, so that a refusal names the field and still
+//! carries the request's id.
 
 use std::collections::BTreeMap;
 
@@ -8,124 +9,124 @@ use serde_json::value::RawValue;
 
 use crate::token::Token;
 
-/// A number the client chose, so that it recognises the reply: 0 to 2^53 - 1.
+/// A number that the client chose in order to recognise the reply: 0 to 2^53 - 1.
 pub type RequestId = u64;
 
 /// JavaScript's `Number.MAX_SAFE_INTEGER`.
 const LARGEST_EXACT: u64 = (1 << 53) - 1;
 
-/// One request.
+/// A request of a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// Absent: the reply has null in its place.
+    /// The id; without one, the reply has null in its place.
     pub id: Option<RequestId>,
-    /// What it asks.
+    /// The action, with its parameters.
     pub action: Action,
 }
 
-/// What a client asks.
+/// The action that a client requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// Hello, and resume of all rooms.
+    /// Begins a connection: joins and resumes all of these rooms.
     Sync {
-        /// Each with what the client has of it, if anything.
+        /// The rooms, each with the client's position in it, if it has one.
         rooms: Vec<(RoomId, Option<Position>)>,
     },
-    /// Hear a room.
+    /// Makes the connection a member of a room.
     Join {
-        /// Which.
+        /// The room to join.
         room: RoomId,
-        /// What the client has of it, if anything.
+        /// The client's position in the room, if it has one.
         since: Option<Position>,
     },
-    /// Hear it no more.
+    /// Ends the membership of a room.
     Leave {
-        /// Which.
+        /// The room to leave.
         room: RoomId,
     },
-    /// Read what was published.
+    /// Reads a page of publications.
     History {
-        /// Where.
+        /// The room to read.
         room: RoomId,
-        /// Only what stands before this sequence.
+        /// Only publications before this sequence.
         before: Option<Sequence>,
-        /// How many at the most.
+        /// The largest number of publications.
         limit: usize,
     },
-    /// See who is in a room.
+    /// Lists the users in a room.
     Who {
-        /// Which.
+        /// The room to list.
         room: RoomId,
-        /// Only users that stand after this name.
+        /// Only users after this one, in order of name.
         after: Option<UserId>,
-        /// How many users at the most.
+        /// The largest number of users.
         limit: usize,
     },
-    /// Keep-alive, with what the client has.
+    /// Keeps the connection alive, and states the client's positions.
     Ping {
-        /// Of each room it has joined.
+        /// The position in each room that the client has joined.
         at: Vec<(RoomId, Position)>,
     },
-    /// Go on with another token.
+    /// Replaces the token of the connection.
     Auth {
-        /// Which.
+        /// The new token.
         token: Token,
     },
-    /// Publish to a room.
+    /// Publishes to a room.
     Publish {
-        /// Where to.
+        /// The room to publish to.
         room: RoomId,
-        /// What; order is kept.
+        /// The publications, in the order that they keep.
         items: Vec<Item>,
-        /// Whether the publisher's own connection hears it live, too.
+        /// True if the publisher's own connection receives them live, too.
         echo: bool,
     },
-    /// Publish to those who are there, and to nobody later.
+    /// Publishes to the members of this moment. The publication is not stored.
     Whisper {
-        /// Where to.
+        /// The room to publish to.
         room: RoomId,
-        /// What the reply calls it.
+        /// The id that the reply names.
         pid: Option<PublicationId>,
-        /// What it is about: of one author and key only the last one counts.
+        /// The subject: of one author and key only the latest publication counts.
         key: Option<Key>,
-        /// What it says.
+        /// The content.
         data: Data,
-        /// Whether the publisher's own connection hears it, too.
+        /// True if the publisher's own connection receives it, too.
         echo: bool,
     },
-    /// The classic recipes' message.
+    /// Publishes a message of the classic recipes.
     Classic {
-        /// Where to.
+        /// The address of the message.
         to: ClassicAddress,
-        /// What it says.
+        /// The content.
         data: Data,
     },
 }
 
-/// Where a classic message goes.
+/// The address of a classic message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClassicAddress {
     /// The room named at connect, or `lobby`.
     OwnRoom,
-    /// This room, or inbox, or `*`.
+    /// This room, inbox or `*`.
     Room(RoomId),
 }
 
-/// A refused request, with as much of its id as could be read.
+/// A refused request, with its id if that could be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reject}")]
 pub struct Refused {
-    /// The request's id, if it had a good one.
+    /// The request's id, if it had a valid one.
     pub id: Option<RequestId>,
-    /// Why.
+    /// The reason.
     pub reject: Reject,
 }
 
 impl Request {
     /// Parses the text of a message.
     ///
-    /// Unknown fields are ignored, known ones must not repeat. Depth and size of what is ignored cost nothing but the
-    /// reading of it.
+    /// Unknown fields are ignored; known fields must not repeat. However deep or large an ignored
+    /// field is, it costs only the time to read it.
     ///
     /// # Errors
     /// A stable code, the field at fault, and the request's id as far as it could be read.
@@ -188,8 +189,8 @@ struct Fields<'a> {
     target_user_id: Option<&'a RawValue>,
 }
 
-/// Names under which well-known recipes publish, beside `sendMessage` and `broadcastAll`. Routes match to the letter, and what
-/// matches none comes by `$default`.
+/// Names under which well-known recipes publish, beside `sendMessage` and `broadcastAll`. Routes
+/// match letter by letter, and a request that matches none takes `$default`.
 const SEND_MESSAGE: &str = "sendmessage";
 const BROADCAST_ALL: &str = "broadcastall";
 
@@ -240,7 +241,7 @@ impl Fields<'_> {
         Ok(Action::Who { room: self.room()?, after, limit })
     }
 
-    /// How many things are asked for: 1 to `most`.
+    /// Returns the requested number of entries: 1 to `most`, or `usual` if the request names none.
     fn limit(&self, usual: usize, most: usize) -> Result<usize, Reject> {
         let limit = optional("limit", self.limit, whole)?.unwrap_or(usual as u64);
         let fits = usize::try_from(limit).ok().filter(|limit| (1..=most).contains(limit));
@@ -268,7 +269,7 @@ impl Fields<'_> {
         Ok(Action::Publish { room: self.room()?, items, echo })
     }
 
-    /// An ephemeral publication: its id is only repeated in the reply.
+    /// Parses an ephemeral publication. Its id serves the reply only.
     fn whisper(&self, echo: bool) -> Result<Action, Reject> {
         if given(self.items).is_some() {
             return Err(Reject::field("items", "an ephemeral publication has data; send them one by one"));
@@ -288,7 +289,8 @@ impl Fields<'_> {
         Ok(Action::Whisper { room: self.room()?, pid, key, data: Data::parse(data.get())?, echo })
     }
 
-    /// `{"message":"sendmessage","data":…}`: the first sample client of WebSocket APIs routes by `message`, and has no `action`.
+    /// Parses `{"message":"sendmessage","data":…}`: the first sample client of WebSocket APIs
+    /// routes by `message`, and has no `action`.
     fn oldest_recipe(&self) -> Option<Result<Data, Reject>> {
         let (None, Some(route), Some(data)) = (self.action, self.message, self.data) else { return None };
         let route: String = serde_json::from_str(route.get()).ok()?;
@@ -304,7 +306,7 @@ impl Fields<'_> {
         Ok(Action::Classic { to, data: self.message()? })
     }
 
-    /// The text of a classic message.
+    /// Returns the text of a classic message.
     fn classic_text(&self) -> Option<String> {
         let action: String = serde_json::from_str(self.action?.get()).ok()?;
         let is_classic = [SEND_MESSAGE, BROADCAST_ALL].iter().any(|name| action.eq_ignore_ascii_case(name));
@@ -312,7 +314,8 @@ impl Fields<'_> {
         serde_json::from_str(raw.get()).ok()
     }
 
-    /// `message`, `text` or `data`: a string becomes `{"text": …}`, anything else is the data itself.
+    /// Reads `message`, `text` or `data`. A string becomes `{"text": …}`; any other value is the
+    /// data itself.
     fn message(&self) -> Result<Data, Reject> {
         let places = [("message", self.message), ("text", self.text), ("data", self.data)];
         let Some((field, raw)) = places.into_iter().find_map(|(field, raw)| Some((field, raw?))) else {
@@ -322,7 +325,7 @@ impl Fields<'_> {
     }
 }
 
-/// A string becomes `{"text": …}`, anything else is the data itself.
+/// Turns a string into `{"text": …}`. Any other value is the data itself.
 fn text_or_data(field: &str, raw: &RawValue) -> Result<Data, Reject> {
     if !raw.get().starts_with('"') {
         return Data::parse(raw.get()).map_err(|reject| reject.of(field));
@@ -330,8 +333,9 @@ fn text_or_data(field: &str, raw: &RawValue) -> Result<Data, Reject> {
     Data::text(&string(field, Some(raw))?).map_err(|reject| reject.of(field))
 }
 
-/// How a request begins, for a refusal that has no id to name it by: its message if it is one of the classic recipes, else
-/// its text. At most [`BEGINNING_CHARACTERS`] of printable ASCII, `?` in place of anything else.
+/// Returns the beginning of a request, for a refusal without an id: the message of a request of the
+/// classic recipes, or else the text of the request. It has at most [`BEGINNING_CHARACTERS`] of
+/// printable ASCII, with `?` in place of any other character.
 #[must_use]
 pub fn beginning_of(text: &str) -> String {
     let fields: Option<Fields<'_>> = object(text).ok();
@@ -343,7 +347,7 @@ pub fn beginning_of(text: &str) -> String {
 /// Characters of a request that its refusal repeats.
 pub const BEGINNING_CHARACTERS: usize = 40;
 
-/// Reads a JSON object; serde by itself would take a list of the fields' values too.
+/// Parses a JSON object. Serde by itself would accept a list of the fields' values too.
 fn object<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, serde_json::Error> {
     match text.trim_ascii_start().as_bytes().first() {
         Some(b'{') | None => serde_json::from_str(text),
@@ -351,7 +355,7 @@ fn object<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, serde_json::Error>
     }
 }
 
-/// A field that is there, be it null; serde by itself takes null for absent.
+/// Reads a field that is present, even if it is null. Serde by itself treats null as absent.
 pub(crate) fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(Some)
 }
@@ -393,7 +397,7 @@ fn optional<T>(
     given(raw).map(|raw| parse(field, raw)).transpose()
 }
 
-/// Of an optional field: null is like no field.
+/// Treats null as absent, for optional fields.
 fn given(raw: Option<&RawValue>) -> Option<&RawValue> {
     raw.filter(|raw| raw.get() != "null")
 }
@@ -462,7 +466,7 @@ fn positions(field: &str, raw: Option<&RawValue>) -> Result<Vec<(RoomId, Option<
         .collect()
 }
 
-/// What of an outsider's text may stand in a message.
+/// Shortens a client's text for use in a message.
 fn shortened(text: &str) -> String {
     text.chars().take(40).collect()
 }

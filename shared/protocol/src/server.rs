@@ -1,4 +1,4 @@
-//! What the server says: exactly one of a reply, blocks, or a system word.
+//! Messages of the server: each is either a reply, blocks, or a system message.
 
 use std::collections::BTreeMap;
 
@@ -14,47 +14,48 @@ use crate::reply::Answer;
 pub enum ServerFrame {
     /// The answer to one request.
     Answer(Answer),
-    /// What rooms say: publications, and who is there.
+    /// Publications, ephemeral publications and presence of rooms.
     Blocks(Vec<AnyBlock>),
-    /// About the connection itself.
+    /// A message about the connection itself.
     System(System),
 }
 
-/// A word about the connection itself.
+/// A message about the connection itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "sys", rename_all = "snake_case")]
 pub enum System {
     /// The answer to a ping.
     Pong {
-        /// Rooms that have moved on from where the client said it was: where they stand.
+        /// Rooms that the client should ask for. Each has a position other than the one that the
+        /// client stated.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         behind: BTreeMap<RoomId, Position>,
     },
     /// A backend has joined this connection to a room.
     Joined {
-        /// Which room.
+        /// The joined room.
         room: RoomId,
-        /// Where it stands: what comes after it is owed to this connection.
+        /// The position of its head: this connection receives what is published after it.
         #[serde(flatten)]
         at: Position,
     },
-    /// A backend has taken this connection out of a room.
+    /// A backend has removed this connection from a room.
     Left {
-        /// Which room.
+        /// The room that was left.
         room: RoomId,
-        /// Why, for programs.
+        /// The reason, for programs.
         code: String,
     },
     /// The connection is about to be closed, or is no longer known.
     Bye {
-        /// Why, for programs.
+        /// The reason, for programs.
         code: String,
-        /// Whether to come back.
+        /// When the client may return.
         retry: Return,
     },
 }
 
-/// Whether a client should come back after a bye.
+/// When a client may return after a bye.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Return {
@@ -66,16 +67,16 @@ pub enum Return {
     Never,
 }
 
-/// Why a frame is not one of ours.
+/// A text that is not a frame of this protocol.
 #[derive(Debug, thiserror::Error)]
 #[error("not a frame of rooms.v1: {0}")]
 pub struct NotAFrame(String);
 
 impl ServerFrame {
-    /// Parses a text message. Blocks of kinds this version does not know are passed over.
+    /// Parses a text message. Blocks of kinds that this version does not know are skipped.
     ///
     /// # Errors
-    /// [`NotAFrame`] when it is none of ours (API Gateway's own error frames, for one).
+    /// [`NotAFrame`] for any other text, such as API Gateway's own error frames.
     pub fn parse(text: &str) -> Result<Self, NotAFrame> {
         #[derive(Deserialize)]
         struct Shape<'a> {
@@ -102,19 +103,19 @@ impl ServerFrame {
     }
 }
 
-/// The frame that carries blocks.
+/// Builds the frame that carries publications.
 #[must_use]
 pub fn blocks_frame(blocks: &[Block]) -> Bytes {
     frame(blocks)
 }
 
-/// The frame that says who is there.
+/// Builds the frame that carries the presence of a room.
 #[must_use]
 pub fn presence_frame(block: &PresenceBlock) -> Bytes {
     frame(std::slice::from_ref(block))
 }
 
-/// The frame that says something to those who are there.
+/// Builds the frame that carries ephemeral publications.
 #[must_use]
 pub fn ephemeral_frame(block: &EphemeralBlock) -> Bytes {
     frame(std::slice::from_ref(block))
@@ -128,7 +129,7 @@ fn frame<B: Serialize>(blocks: &[B]) -> Bytes {
     Bytes::from(serde_json::to_vec(&Frame { b: blocks }).unwrap_or_default())
 }
 
-/// The text of a system word.
+/// Returns the text of a system message.
 #[must_use]
 pub fn system_text(system: &System) -> String {
     serde_json::to_string(system).unwrap_or_default()

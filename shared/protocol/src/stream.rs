@@ -1,4 +1,4 @@
-//! What a table's stream carries to a function: one record for each change of an item.
+//! Records of a table's stream: one for each change of an item.
 //!
 //! Source: <https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html#events-sample-dynamodb>,
 //! <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_AttributeValue.html>
@@ -8,13 +8,13 @@ use std::collections::BTreeMap;
 use domain::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// An item, or its key, attribute by attribute.
+/// The attributes of an item, or of its key, by name.
 pub type Image = BTreeMap<String, Attribute>;
 
-/// A batch of records, as Lambda hands it to a function.
+/// A batch of records, as Lambda passes it to a function.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct StreamEvent {
-    /// In the order of their shard.
+    /// The records in the order of their shard.
     #[serde(rename = "Records")]
     pub records: Vec<Record>,
 }
@@ -22,37 +22,37 @@ pub struct StreamEvent {
 /// One change of one item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// Of the change: the same each time it is delivered.
+    /// The id of the change, which is the same each time the record is delivered.
     pub event_id: String,
-    /// Its place in the shard; what a partial failure names.
+    /// The place of the record in its shard. A partial failure names it.
     pub sequence_number: String,
-    /// What happened to the item.
+    /// The kind of the change.
     pub event: Event,
-    /// When, to the second.
+    /// The time of the change, to the second.
     pub at: Timestamp,
     /// The item's key.
     pub keys: Image,
-    /// The item before, if it was there and the stream has it.
+    /// The item before the change, if it existed and the stream has it.
     pub old: Option<Image>,
-    /// The item after, if it is there and the stream has it.
+    /// The item after the change, if it exists and the stream has it.
     pub new: Option<Image>,
-    /// Whether DynamoDB removed it because its time to live had passed.
+    /// True if DynamoDB removed the item because its time to live had passed.
     pub expired: bool,
 }
 
-/// What happened to an item.
+/// The kind of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Event {
-    /// It was not there before.
+    /// The item is new.
     Insert,
-    /// It was there and still is.
+    /// The item existed before, and still exists.
     Modify,
-    /// It is no more.
+    /// The item was removed.
     Remove,
 }
 
-/// A value. Numbers are kept as they are written, binary as base64.
+/// A value. Numbers keep the text in which they are written, and binary is base64.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Attribute {
     /// A string.
@@ -64,7 +64,7 @@ pub enum Attribute {
     /// True or false.
     #[serde(rename = "BOOL")]
     Bool(bool),
-    /// Nothing.
+    /// The null value.
     #[serde(rename = "NULL")]
     Null(bool),
     /// A set of strings.
@@ -83,7 +83,7 @@ pub enum Attribute {
 }
 
 impl Attribute {
-    /// The text of a string.
+    /// Returns the text of a string.
     #[must_use]
     pub fn as_text(&self) -> Option<&str> {
         match self {
@@ -93,7 +93,7 @@ impl Attribute {
     }
 }
 
-/// An item as DynamoDB writes it in JSON, for people to look into and to put again.
+/// Writes an item in the JSON of DynamoDB, which people can read and put into a table again.
 #[must_use]
 pub fn to_text(image: &Image) -> String {
     serde_json::to_string(image).unwrap_or_default()
@@ -147,7 +147,7 @@ impl<'de> Deserialize<'de> for Record {
 mod tests {
     use super::*;
 
-    /// As AWS documents it, with a value of every type.
+    /// An event as AWS documents it, with a value of every type.
     const EVENT: &str = r#"{"Records":[
         {"eventID":"f07f8ca4b0b26cb9c4e5e77e69f274ee","eventName":"REMOVE","eventVersion":"1.1","eventSource":"aws:dynamodb","awsRegion":"us-east-1",
          "userIdentity":{"type":"Service","principalId":"dynamodb.amazonaws.com"},

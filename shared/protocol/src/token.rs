@@ -10,12 +10,12 @@ use serde::{Deserialize, Serialize};
 pub struct Token(String);
 
 impl Token {
-    /// From text, which need not be a good token.
+    /// Takes any text, which need not be a good token.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The text, for who verifies or sends it.
+    /// Returns the text, for code that verifies or sends it.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -28,29 +28,29 @@ impl fmt::Debug for Token {
     }
 }
 
-/// The claims we read.
+/// The claims that Roomcast reads.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
-    /// Who.
+    /// The user.
     pub sub: String,
-    /// Until when, seconds since the epoch.
+    /// When the token expires, in seconds since 1970.
     pub exp: u64,
-    /// From when on, seconds since the epoch.
+    /// When the token becomes valid, in seconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nbf: Option<u64>,
-    /// Who signed it, where the deployment asks.
+    /// The issuer, where the deployment requires one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub iss: Option<String>,
-    /// For whom, where the deployment asks.
+    /// The audience, where the deployment requires one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aud: Option<Audience>,
-    /// On which device.
+    /// The device of the user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,
-    /// May publish everywhere and to everyone.
+    /// True if the user may publish everywhere and to everyone.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub admin: bool,
-    /// What it may do in plain rooms; everything, if absent.
+    /// Permissions in plain rooms; all permissions, if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rooms: Option<Permissions>,
 }
@@ -59,8 +59,8 @@ pub struct Claims {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Audience {
-    /// One.
+    /// A single name.
     One(String),
-    /// Several.
+    /// A list of names.
     Several(Vec<String>),
 }

@@ -1,4 +1,4 @@
-//! What the server sends, to the letter.
+//! The frames of the server, compared letter by letter.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use domain::{

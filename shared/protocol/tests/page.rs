@@ -1,4 +1,5 @@
-//! PROTOCOL.md is what the code does: its examples are read by the code, and its lists are complete.
+//! PROTOCOL.md describes what the code does: the code reads its examples, and its lists are
+//! complete.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::collections::BTreeSet;
@@ -17,7 +18,7 @@ use serde_json::value::RawValue;
 
 const PAGE: &str = include_str!("../PROTOCOL.md");
 
-/// All examples: what stands between "```json KIND" and "```", in order, with their kind.
+/// Returns all examples with their kind, in order: the text between "```json KIND" and "```".
 fn all_examples() -> impl Iterator<Item = (&'static str, &'static str)> {
     PAGE.split("```json ").skip(1).map(|rest| {
         let (kind, rest) = rest.split_once('\n').unwrap();
@@ -25,26 +26,27 @@ fn all_examples() -> impl Iterator<Item = (&'static str, &'static str)> {
     })
 }
 
-/// The examples of one kind.
+/// Returns the examples of one kind.
 fn examples(kind: &str) -> Vec<&'static str> {
     let found: Vec<_> = all_examples().filter(|(of, _)| *of == kind).map(|(_, text)| text).collect();
     assert!(!found.is_empty(), "there are no examples of {kind}");
     found
 }
 
-/// The section under a heading, up to the next heading of the same depth or above.
+/// Returns the section under a heading, up to the next heading of the same depth or above.
 fn section(heading: &str) -> &'static str {
     let (_, rest) = PAGE.split_once(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("the page lacks {heading}"));
     rest.split("\n## ").next().unwrap().split("\n### ").next().unwrap()
 }
 
-/// The rows of a section's tables, cell by cell; the first two are the heading and its line.
+/// Returns the cells of the rows of a section's tables. The first two rows are the heading and its
+/// line.
 fn rows(section: &'static str) -> Vec<Vec<&'static str>> {
     let cells = |line: &'static str| line.trim_matches('|').split(" | ").map(str::trim).collect::<Vec<_>>();
     section.lines().filter(|line| line.starts_with('|')).map(cells).collect()
 }
 
-/// Every action there is, as the refusal of another one lists them.
+/// Returns all actions, as the refusal of an unknown one lists them.
 fn actions() -> BTreeSet<String> {
     let refused = Request::parse(r#"{"action":"dance"}"#).unwrap_err().reject.message;
     refused.rsplit("there are ").next().unwrap().split(", ").map(str::to_owned).collect()
@@ -95,7 +97,8 @@ fn every_event_on_the_page_is_understood() {
     }
 }
 
-/// Whether reading and writing it again gives the same: no field of the example is unknown, none is missing.
+/// Reports whether a value stays the same when it is read and written again: then no field of the
+/// example is unknown, and none is missing.
 fn survives<T: DeserializeOwned + Serialize>(raw: &RawValue) -> bool {
     let Ok(read) = serde_json::from_str::<T>(raw.get()) else { return false };
     serde_json::to_value(read).unwrap() == serde_json::from_str::<Value>(raw.get()).unwrap()

@@ -1,4 +1,4 @@
-//! Every request a client may send, and what it is told when it errs.
+//! All requests of clients, and the refusals of wrong ones.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use domain::{Code, RoomId};

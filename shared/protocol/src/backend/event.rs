@@ -11,20 +11,20 @@ use serde_json::value::RawValue;
 
 use super::{Broadcast, Command, Reason, Said, author, data, kind, publication_id, room, rooms};
 
-/// A message, its envelope opened.
+/// A message without its envelope.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Letter {
-    /// What the backend wrote.
+    /// The text that the backend wrote.
     pub body: String,
     /// The message attributes of type String.
     pub attributes: BTreeMap<String, String>,
-    /// SNS's id of the message; of a raw one, the queue's.
+    /// The id that SNS gave the message; for a raw message, the id that the queue gave it.
     pub id: String,
-    /// The topic it came through. A raw message does not say.
+    /// The topic that the message came through. A raw message does not name it.
     pub topic_arn: Option<String>,
 }
 
-/// SNS's notification, as far as it matters.
+/// The fields of SNS's notification that are read.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Envelope {
@@ -62,10 +62,10 @@ impl Letter {
         }
     }
 
-    /// What it says.
+    /// Parses the message.
     ///
     /// # Errors
-    /// What is wrong with it, and what would be right.
+    /// The [`Reason`] names the mistake, and the right form.
     pub fn read(&self) -> Result<Said, Reason> {
         match self.attributes.get("room") {
             Some(name) => self.addressed_outside(name).map(Said::Publish),
@@ -73,7 +73,7 @@ impl Letter {
         }
     }
 
-    /// The room stands in a message attribute: then the whole body is the data.
+    /// Parses a message whose room is in a message attribute: the whole body is the data.
     fn addressed_outside(&self, name: &str) -> Result<Broadcast, Reason> {
         let attribute = |name: &str| self.attributes.get(name).map(String::as_str);
         Ok(Broadcast {
@@ -153,7 +153,8 @@ impl Fields<'_> {
         UserId::parse(name).map_err(|reject| Reason::new(reject.message))
     }
 
-    /// Inboxes and `*` are joined at connect and for as long as the connection is.
+    /// Returns the room, unless it is an inbox or `*`: those are joined at connect, and for as long
+    /// as the connection lives.
     fn plain_room(&self) -> Result<domain::RoomId, Reason> {
         let name = self.room.as_deref().ok_or_else(|| Reason::new("room is missing: which one to join or leave"))?;
         let room = room(name)?;

@@ -1,6 +1,8 @@
-//! What a text is that should have been a JSON object: the kinds that tools and shells produce, each by its name.
+//! Recognises texts that should be a JSON object and are not: the kinds that tools and shells
+//! produce, each with a name.
 
-/// Names what a text is, where that says more than a parser's error: where the error lies may be far from the cause.
+/// Names the kind of a text, where that explains more than a parser's error: the place of the error
+/// may be far from its cause.
 pub(super) fn name_of(text: &str) -> Option<&'static str> {
     let trimmed = text.trim_ascii();
     if trimmed.is_empty() {
@@ -34,7 +36,8 @@ pub(super) fn name_of(text: &str) -> Option<&'static str> {
     }
 }
 
-/// Text of two bytes a character that was read as one byte a character, or with its mark in the other byte order.
+/// Reports text of two bytes per character that was read as one byte per character, or whose byte
+/// order mark has the other byte order.
 fn is_utf16(text: &str) -> bool {
     let begins_wrong = ["\u{fffe}", "\u{ff}\u{fe}", "\u{fe}\u{ff}"].iter().any(|mark| text.starts_with(mark));
     let mut zeros = text.chars().take(4).map(|character| character == '\0');
@@ -42,8 +45,8 @@ fn is_utf16(text: &str) -> bool {
     begins_wrong || pattern == [true, false, true, false] || pattern == [false, true, false, true]
 }
 
-/// The first bytes of gzip (RFC 1952), as text of one byte a character or in base64. The second byte is none of UTF-8, so a lenient
-/// reader has U+FFFD there.
+/// Reports the first bytes of gzip (RFC 1952), as text of one byte per character or in base64. The
+/// second byte is not valid in UTF-8, so a lenient reader has U+FFFD there.
 fn is_gzip(text: &str) -> bool {
     ["\u{1f}\u{8b}", "\u{1f}\u{fffd}", "H4sI", "\"H4sI"].iter().any(|magic| text.starts_with(magic))
 }

@@ -1,13 +1,13 @@
-//! A row of the outbox: written by anyone in their own transaction, published once.
+//! A row of the outbox: an application writes it in its own transaction, and it is published once.
 //!
 //! | attribute | type | |
 //! | --- | --- | --- |
 //! | `pk` | S | `OUTBOX#<id>` |
 //! | `sk` | S | `OUTBOX` |
-//! | `room` | S | where to; or `rooms`, L of S or SS, up to 100 |
-//! | `data` | any but binary | what it says, turned into JSON; or `json`, S, JSON text as it is |
+//! | `room` | S | the room to publish to; or `rooms`, L of S or SS, up to 100 |
+//! | `data` | any but binary | the content, turned into JSON; or `json`, S, JSON text as it is |
 //! | `publication` | S | the publication id; the `<id>` of the key without it |
-//! | `by` | S | whom members see as its author |
+//! | `by` | S | the author that members see |
 //! | `ttl` | N | when DynamoDB may remove it, seconds since 1970; recommended |
 
 use domain::RoomId;
@@ -16,13 +16,13 @@ use serde_json::Value;
 use super::{Broadcast, Reason, author, data, publication_id, room, rooms};
 use crate::stream::{Attribute, Image};
 
-/// Before the id in the partition key of a row.
+/// Prefix of the id in the partition key of a row.
 const PREFIX: &str = "OUTBOX#";
 
-/// What a row says.
+/// Parses a row.
 ///
 /// # Errors
-/// What is wrong with it, and what would be right.
+/// The [`Reason`] names the mistake, and the right form.
 pub fn read(row: &Image) -> Result<Broadcast, Reason> {
     let key = text(row, "pk")?.unwrap_or_default();
     let Some(id) = key.strip_prefix(PREFIX) else {
@@ -64,7 +64,7 @@ fn text<'a>(row: &'a Image, name: &str) -> Result<Option<&'a str>, Reason> {
     }
 }
 
-/// JSON of an attribute. Numbers are written as DynamoDB has them: nothing is rounded.
+/// Writes an attribute as JSON. Numbers keep the text that DynamoDB has, so nothing is rounded.
 fn to_json(attribute: &Attribute) -> Result<String, Reason> {
     let list = |parts: Result<Vec<String>, Reason>| parts.map(|parts| format!("[{}]", parts.join(",")));
     match attribute {
