@@ -1,4 +1,4 @@
-//! Batches of a queue: messages by group, which of them are done, and when the others return.
+//! Batches of a queue: messages by group, those that failed, and when they return.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -14,45 +14,46 @@ use crate::deadline::Deadline;
 /// One message of a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// The queue's id of it; what a partial failure names.
+    /// The queue's id of the message. A partial failure names it.
     pub id: String,
-    /// What its visibility is changed by.
+    /// The receipt by which its visibility is changed.
     pub receipt: Receipt,
     /// Its FIFO group.
     pub group: String,
-    /// How often it has been received, this time included.
+    /// The number of its receives, this one included.
     pub receives: u32,
-    /// When it was received for the first time: what waits behind others in a queue does not fail by waiting.
+    /// The time of its first receive. A message that waits behind others is not received, so
+    /// waiting does not make it fail.
     pub first_received_at: Timestamp,
     /// Its message attributes of type String.
     pub attributes: BTreeMap<String, String>,
-    /// What it says.
+    /// The content, as it was sent.
     pub body: String,
 }
 
-/// A message that was not handled, and when it comes back.
+/// A message that was not handled, and the pause before it returns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failed {
-    /// Which.
+    /// The message that returns.
     pub message: Message,
-    /// When; `None` leaves it to the queue's visibility timeout.
+    /// The pause; `None` leaves it to the queue's visibility timeout.
     pub retry_after: Option<Duration>,
 }
 
 impl Message {
-    /// It comes back after this.
+    /// Returns the message to its queue after this pause.
     #[must_use]
     pub fn retry_after(self, pause: Duration) -> Failed {
         Failed { message: self, retry_after: Some(pause) }
     }
 
-    /// Decides whether it is tried again after this error, or is a dead letter.
+    /// Decides whether the message is tried again after this error, or becomes a dead letter.
     #[must_use]
     pub fn next_after(&self, error: &Error, now: Timestamp) -> Retry {
         Retry::after(error, self.receives, now.since(self.first_received_at))
     }
 
-    /// It returns to its queue after a pause that grows with its receives.
+    /// Returns the message to its queue after a pause that grows with its receives.
     #[must_use]
     pub fn retry_soon(self) -> Failed {
         let pause = retry_pause(self.receives);
@@ -60,18 +61,19 @@ impl Message {
     }
 }
 
-/// What became of messages that failed.
+/// The result for messages that failed.
 #[derive(Debug, Default)]
 pub struct GivenBack {
     /// Messages that return to their queue.
     pub failed: Vec<Failed>,
-    /// How many are dead letters now.
+    /// The number of messages that became dead letters.
     pub buried: u64,
 }
 
 impl GivenBack {
-    /// What returns, with the messages behind it that were not begun: after the same pause as what returns, or at once if that
-    /// is a dead letter.
+    /// Returns the failed messages, and the messages behind them that were not begun. Those return
+    /// after the same pause as the failed ones, or at once if all failed messages became dead
+    /// letters.
     #[must_use]
     pub fn with_behind(mut self, behind: impl IntoIterator<Item = Message>) -> Vec<Failed> {
         match self.failed.last().map(|last| last.retry_after) {
@@ -84,8 +86,9 @@ impl GivenBack {
     }
 }
 
-/// Returns failed messages of one group to their queue, in order, and buries those at their front that are given up. `bury`
-/// answers with the message if that was not possible: then the message returns, and all messages behind it.
+/// Returns failed messages of one group to their queue, in order. Messages at their front that are
+/// given up become dead letters through `bury`. If `bury` cannot write the letter, it returns the
+/// message: then this message returns to the queue, and all messages behind it.
 pub async fn give_back<T, F: Future<Output = Option<Failed>>>(
     messages: Vec<(Message, T)>,
     error: &Error,
@@ -109,21 +112,22 @@ pub async fn give_back<T, F: Future<Output = Option<Failed>>>(
     given_back
 }
 
-/// Returns a message and all that follow it in its group after the same pause: a group is locked until each of its messages in
-/// flight is visible again.
+/// Returns a message and all messages behind it in its group after the same pause: a group is
+/// locked until each of its messages in flight is visible again.
 pub fn hold_back(first: Failed, behind: impl IntoIterator<Item = Message>) -> Vec<Failed> {
     let retry_after = first.retry_after;
     let behind = behind.into_iter().map(|message| Failed { message, retry_after });
     std::iter::once(first).chain(behind).collect()
 }
 
-/// Returns messages of one group that were not begun: they can be received at once, in the same order.
+/// Returns messages of one group that were not begun. They can be received at once, in the same
+/// order.
 pub fn return_in_order(messages: impl IntoIterator<Item = Message>) -> Vec<Failed> {
     messages.into_iter().map(|message| message.retry_after(Duration::ZERO)).collect()
 }
 
-/// Works off every group of a batch at the same time. A group that is not done shortly before the deadline is stopped, and
-/// its messages return; the other groups of the batch are done all the same.
+/// Works off all groups of a batch at the same time. A group that is not done shortly before the
+/// deadline is stopped, and its messages return; the other groups are not affected.
 pub async fn work_off<T: Default, F: Future<Output = (Vec<Failed>, T)>>(
     groups: Vec<Vec<Message>>,
     deadline: Deadline,
@@ -154,7 +158,7 @@ fn stop(messages: Vec<Message>) -> Vec<Failed> {
     hold_back(first, messages)
 }
 
-/// The messages of an event, by group, in the queue's order inside each.
+/// Splits the messages of an event by group, in the queue's order inside each group.
 #[must_use]
 pub fn by_group(event: SqsEvent) -> Vec<Vec<Message>> {
     let mut groups: BTreeMap<String, Vec<Message>> = BTreeMap::new();
@@ -186,7 +190,8 @@ fn message(record: SqsMessage) -> Message {
     }
 }
 
-/// A moment that cannot be read is taken for a late one: no message is given up for it.
+/// Parses a time. An unreadable time counts as the latest possible, so that no message is given up
+/// because of it.
 fn first_received_at(text: &str) -> Timestamp {
     Timestamp::from_ms(text.parse().unwrap_or(u64::MAX))
 }
@@ -198,7 +203,7 @@ fn strings(attributes: HashMap<String, SqsMessageAttribute>) -> BTreeMap<String,
 
 /// Sets when failed messages return, then names them to the queue.
 ///
-/// A message whose visibility cannot be set, or not in time, returns at its visibility timeout.
+/// A message whose visibility cannot be set in time returns at its visibility timeout.
 pub async fn report(
     failed: Vec<Failed>,
     retries: &impl Retries,

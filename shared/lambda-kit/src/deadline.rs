@@ -1,4 +1,4 @@
-//! How long an invocation has left.
+//! The time that an invocation has left.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -7,24 +7,25 @@ use domain::Timestamp;
 use domain::ports::Clock;
 use futures::future::{Either, select};
 
-/// When Lambda kills the invocation.
+/// The moment when Lambda kills the invocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deadline(Timestamp);
 
 impl Deadline {
-    /// At this moment.
+    /// Creates a deadline at this moment.
     #[must_use]
     pub const fn at(moment: Timestamp) -> Self {
         Self(moment)
     }
 
-    /// What is left of it, keeping `reserve` for the end of the work.
+    /// Returns the time that is left, if `reserve` is kept for the end of the work.
     #[must_use]
     pub fn left(self, now: Timestamp, reserve: Duration) -> Duration {
         self.0.minus(reserve).since(now)
     }
 
-    /// Does `work`, but no longer than until `reserve` before the deadline; `None` if it was not done by then.
+    /// Runs `work`, but no longer than until `reserve` before the deadline; `None` if it was not
+    /// done by then.
     pub async fn cut<T>(self, clock: &impl Clock, reserve: Duration, work: impl Future<Output = T>) -> Option<T> {
         let end = pin!(clock.sleep(self.left(clock.now(), reserve)));
         match select(pin!(work), end).await {

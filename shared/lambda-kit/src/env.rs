@@ -1,34 +1,35 @@
-//! The environment, typed: read once, before the first event, with every mistake named.
+//! Typed environment variables. A function reads them once, before its first event, and an error
+//! names its variable.
 
 use std::fmt::Display;
 use std::str::FromStr;
 
-/// Why a function cannot start.
+/// An environment variable with which a function cannot start.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// Not set, or empty.
+    /// The variable is not set, or is empty.
     #[error("environment variable {name} is missing: {hint}")]
     Missing {
-        /// Which.
+        /// The name of the variable.
         name: &'static str,
-        /// What it should hold.
+        /// A description of the right value.
         hint: &'static str,
     },
-    /// Set to something else than it should be.
+    /// The variable has a value that it does not take.
     #[error("environment variable {name} is {value:?}: {problem}; it takes {hint}")]
     Invalid {
-        /// Which.
+        /// The name of the variable.
         name: &'static str,
-        /// What it holds; left out for secrets.
+        /// The value; left out for secrets.
         value: String,
-        /// What is wrong with it.
+        /// The mistake in the value.
         problem: String,
-        /// What it should hold.
+        /// A description of the right value.
         hint: &'static str,
     },
 }
 
-/// A variable that must be set.
+/// Reads a variable that must be set.
 ///
 /// # Errors
 /// [`Error::Missing`] when it is not, or is empty.
@@ -36,13 +37,13 @@ pub fn required(name: &'static str, hint: &'static str) -> Result<String, Error>
     optional(name).ok_or(Error::Missing { name, hint })
 }
 
-/// A variable that may be set; empty is not set.
+/// Reads a variable that may be set. An empty variable counts as not set.
 #[must_use]
 pub fn optional(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// A variable that may be set, and then must parse.
+/// Reads a variable that may be set, and must parse if it is.
 ///
 /// # Errors
 /// [`Error::Invalid`] when it does not.

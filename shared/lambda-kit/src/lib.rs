@@ -1,5 +1,6 @@
-//! What every function needs and none should write: start ([`start`]), typed environment ([`mod@env`]), events in our
-//! words ([`websocket`], [`batch`], records of a stream), what nobody can read ([`poison`]), the deadline ([`deadline`]), the machine's clock and chance ([`system`]).
+//! Code that every function needs: start ([`start`]), typed environment ([`mod@env`]), events as
+//! types of this crate ([`websocket`], [`batch`], records of a stream), unreadable messages
+//! ([`poison`]), the deadline ([`deadline`]), the machine's clock and random numbers ([`system`]).
 
 pub mod batch;
 pub mod deadline;

@@ -1,4 +1,5 @@
-//! Messages that cannot be read: they are dead letters at once, so that no message waits behind them.
+//! Messages that cannot be read: they become dead letters at once, so that no message waits behind
+//! them.
 
 use domain::limits;
 use domain::ports::{DeadLetter, DeadLetters};
@@ -8,19 +9,19 @@ use telemetry::field;
 
 use crate::batch::{Failed, Message};
 
-/// What a batch says.
+/// The messages of a batch, parsed.
 #[derive(Debug)]
 pub struct Opened<T> {
-    /// Messages with what they say, in the queue's order.
+    /// Messages with their parsed content, in the queue's order.
     pub good: Vec<(Message, T)>,
-    /// Messages that come back.
+    /// Messages that return to their queue.
     pub failed: Vec<Failed>,
-    /// How many could not be read.
+    /// The number of messages that could not be read.
     pub poisonous: u64,
 }
 
 impl Message {
-    /// The letter that it is when it is dead.
+    /// Builds the dead letter of this message.
     #[must_use]
     pub fn letter(&self, reason: impl std::fmt::Display) -> DeadLetter {
         DeadLetter {
@@ -34,7 +35,7 @@ impl Message {
         }
     }
 
-    /// Makes it a dead letter. If that fails, the message returns to its queue.
+    /// Moves the message to the dead-letter queue. If that fails, the message returns to its queue.
     pub async fn bury(self, letter: DeadLetter, letters: &impl DeadLetters) -> Option<Failed> {
         tracing::error!(
             { field::MESSAGE_ID.0 } = self.id,
@@ -52,8 +53,9 @@ impl Message {
     }
 }
 
-/// Reads what messages say. Poison is a dead letter at once; one of another version comes back a few times, for during a
-/// deployment the next function may be of that version.
+/// Parses messages. A message that cannot be read becomes a dead letter at once. A message of
+/// another version returns a few times first: during a deployment the next function that receives
+/// it may be of that version.
 pub async fn open<T: DeserializeOwned>(messages: Vec<Message>, letters: &impl DeadLetters) -> Opened<T> {
     let mut opened = Opened { good: Vec::new(), failed: Vec::new(), poisonous: 0 };
     for message in messages {

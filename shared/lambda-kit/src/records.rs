@@ -1,20 +1,21 @@
-//! Records of a table's stream, and which of them failed.
+//! Records of a table's stream, and the report of those that failed.
 
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use telemetry::{Summary, metric};
 
-/// What a function cannot read: neither a stream's records nor a queue's messages.
+/// An event that a function cannot read: it has neither records of a stream nor messages of a
+/// queue.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Unknown {
-    /// The event has no record that says where it comes from.
+    /// No record of the event names its source.
     #[error("the event has no Records with an eventSource: is this function's trigger a stream or a queue?")]
     NoSource,
-    /// It comes from somewhere else.
+    /// The event comes from another source.
     #[error("the event comes from {0}; this function takes aws:dynamodb and aws:sqs")]
     Source(String),
 }
 
-/// Where the records of an event come from, judged by the first.
+/// The source of an event's records, taken from the first record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Source {
     Stream,
@@ -32,7 +33,8 @@ impl Source {
     }
 }
 
-/// Names the records that failed to Lambda, which comes again with the first of them and everything after it.
+/// Reports the failed records to Lambda, which delivers the first of them and everything after it
+/// again.
 pub(crate) fn report(failed: Vec<String>, summary: &mut Summary) -> DynamoDbEventResponse {
     summary.add(metric::RECORDS_FAILED, failed.len() as u64);
     let mut response = DynamoDbEventResponse::default();

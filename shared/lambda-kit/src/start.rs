@@ -1,4 +1,4 @@
-//! From `main` to the first event, and around each of them.
+//! The start of a function, and the handling around each of its events.
 
 use std::fmt::Display;
 use std::future::Future;
@@ -25,13 +25,14 @@ use crate::websocket::{Answer, Call};
 
 /// Answers the events of a WebSocket API's routes.
 pub trait Routes: Send + Sync {
-    /// Answers one event. What goes wrong is an answer too; an error here is for what should not be possible.
+    /// Answers one event. A failure is an answer too.
     fn handle(&self, call: Call, summary: &mut Summary) -> impl Future<Output = Answer> + Send;
 }
 
 /// Works off batches of a FIFO queue.
 pub trait Batches: Send + Sync {
-    /// Handles the messages of one event, by group; says which come back. Groups do not wait for each other.
+    /// Handles the messages of one event, by group, and returns those that failed. Groups do not
+    /// wait for each other.
     fn handle(
         &self,
         groups: Vec<Vec<Message>>,
@@ -42,8 +43,9 @@ pub trait Batches: Send + Sync {
 
 /// Works off records of a table's stream.
 pub trait Records: Send + Sync {
-    /// Handles the records of one event, in order; says which failed, by sequence number. Lambda comes again with the
-    /// first of them and with every record after it, whatever became of those.
+    /// Handles the records of one event, in order, and returns the sequence numbers of those that
+    /// failed. Lambda delivers the first of them and every record after it again, whatever the
+    /// results of those.
     fn handle_records(
         &self,
         records: Vec<Record>,
@@ -95,7 +97,8 @@ pub async fn records<H: Records>(function: &'static str, wire: impl FnOnce() -> 
     .await
 }
 
-/// Works off a table's stream and a queue, whichever an event comes from, until Lambda ends the process.
+/// Works off a table's stream and a queue until Lambda ends the process. The source of each event
+/// decides between the two.
 pub async fn records_and_batches<H: Records + Batches, R: Retries>(
     function: &'static str,
     wire: impl FnOnce() -> Result<(H, R), String>,
@@ -124,15 +127,17 @@ pub async fn records_and_batches<H: Records + Batches, R: Retries>(
     .await
 }
 
-/// When Lambda kills the invocation of this event.
+/// Returns the moment when Lambda kills the invocation of this event.
 pub fn deadline<T>(event: &LambdaEvent<T>) -> Deadline {
     let since_epoch = event.context.deadline().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     Deadline::at(Timestamp::from_ms(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)))
 }
 
-/// Wires the function, then answers events until Lambda ends the process; each says its one line.
+/// Wires the function, then answers events until Lambda ends the process. Each event writes one
+/// summary line.
 ///
-/// A function that cannot be wired says why in one sentence and ends: Lambda reports the failed start.
+/// A function that cannot be wired logs the reason in one sentence and ends: Lambda reports the
+/// failed start.
 pub async fn run<E, A, W>(
     function: &'static str,
     wire: impl AsyncFnOnce() -> Result<W, String>,
@@ -151,7 +156,8 @@ where
         let mut summary = Summary::new(function);
         summary.set(field::REQUEST_ID, event.context.request_id.clone());
         let begun = Instant::now();
-        // Boxed: the compiler lays out the whole tree of futures at once otherwise, and gives up.
+        // Boxed, because otherwise the compiler lays out the whole tree of futures at once, and
+        // gives up.
         let answer = Box::pin(handle(&wired, event, &mut summary)).await;
         conclude(&mut summary, answer.as_ref().err(), begun.elapsed());
         answer

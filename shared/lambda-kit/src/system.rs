@@ -1,11 +1,11 @@
-//! The machine's own clock and chance.
+//! The machine's own clock and random numbers.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use domain::Timestamp;
 use domain::ports::{Chance, Clock};
 
-/// The machine's clock.
+/// The machine's clock, with the pauses of the async runtime.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
@@ -20,7 +20,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// The machine's chance.
+/// The machine's random numbers.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemChance;
 

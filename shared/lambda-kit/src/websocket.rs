@@ -1,4 +1,4 @@
-//! Events of a WebSocket API, in our words.
+//! Events of a WebSocket API, as types of this crate.
 
 use std::collections::HashMap;
 
@@ -13,45 +13,45 @@ use protocol::reply::Reply;
 use protocol::request::Refused;
 use telemetry::Summary;
 
-/// One event of one connection: it connects, it says something, it is gone.
+/// One event of one connection: a connect, a message, or a disconnect.
 #[derive(Debug, Clone)]
 pub struct Call {
-    /// Which connection.
+    /// The connection that the event belongs to.
     pub connection: ConnectionId,
-    /// When it opened.
+    /// When the connection opened.
     pub connected_at: Timestamp,
-    /// The route that was selected.
+    /// The route that the gateway selected.
     pub route: String,
     /// The gateway's id of this event.
     pub request_id: String,
-    /// What the authorizer said at connect.
+    /// The context that the authorizer gave at connect, or the reason why it cannot be read.
     pub context: Result<Context, String>,
     /// The management endpoint derived from the event.
     pub derived_endpoint: Endpoint,
-    /// The text of a message; empty for the others.
+    /// The text of a message; empty for a connect and a disconnect.
     pub body: String,
-    /// Of the handshake: the subprotocols offered.
+    /// The subprotocols that the handshake offers; empty for other events.
     pub subprotocols: Vec<String>,
-    /// Of the handshake: the query's parameters, the first of each name.
+    /// The parameters of the handshake's query, the first of each name; empty for other events.
     pub query: HashMap<String, String>,
 }
 
-/// Why an event is not one of a WebSocket API.
+/// An event that is not one of a WebSocket API.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A field that the gateway always sends is not there.
+    /// A field that the gateway always sends is missing.
     #[error("the event has no requestContext.{0}: is this function behind a WebSocket API?")]
     Missing(&'static str),
-    /// The connection's id is none.
+    /// The connection id is invalid.
     #[error("requestContext.connectionId: {0}")]
     Connection(#[from] Reject),
 }
 
 impl Call {
-    /// From the gateway's event.
+    /// Reads the gateway's event.
     ///
     /// # Errors
-    /// [`Error`] when it is not one.
+    /// [`Error`] when it is not an event of a WebSocket API.
     pub fn from_event(event: ApiGatewayWebsocketProxyRequest) -> Result<Self, Error> {
         let context = event.request_context;
         let connection = context.connection_id.ok_or(Error::Missing("connectionId"))?;
@@ -73,13 +73,13 @@ impl Call {
         })
     }
 
-    /// Notes in the summary what every call has.
+    /// Sets the fields of the summary that every call has.
     pub fn describe(&self, summary: &mut Summary) {
         summary.set(telemetry::field::CONNECTION_ID, self.connection.to_string());
         summary.set(telemetry::field::ROUTE, self.route.clone());
     }
 
-    /// Who connected, and how: whatever became of the token since.
+    /// Returns the context of the connect. A renewal of the token does not change it.
     ///
     /// # Errors
     /// `forbidden` when the authorizer's context is missing.
@@ -87,10 +87,12 @@ impl Call {
         self.context.as_ref().map_err(|problem| Reject::new(Code::Forbidden, problem.clone()))
     }
 
-    /// Who calls by now: as it connected, or as it has renewed since. Whether that token is still good is not looked at.
+    /// Returns the identity that counts now: that of the connect, or that of the last renewal. The
+    /// expiry of its token is not checked.
     ///
     /// # Errors
-    /// `forbidden` when the authorizer's context is missing, `not_connected` when the connection is not, or no longer, known.
+    /// `forbidden` when the authorizer's context is missing, `not_connected` when the connection is
+    /// not, or no longer, known.
     pub fn caller(&self, standing: Standing) -> Result<Identity, Reject> {
         let connected_as = self.connected_as()?;
         match standing {
@@ -103,7 +105,7 @@ impl Call {
     }
 }
 
-/// Values of `Sec-WebSocket-Protocol`, one by one: lists are split and trimmed.
+/// Splits values of `Sec-WebSocket-Protocol`, which may be lists, into trimmed names.
 #[must_use]
 pub fn split_subprotocols(values: &[String]) -> Vec<String> {
     let split = values.iter().flat_map(|value| value.split(','));
@@ -125,31 +127,32 @@ fn read_context(authorizer: &HashMap<String, serde_json::Value>) -> Result<Conte
     })
 }
 
-/// What the gateway is told.
+/// The answer to the gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// The status: of the handshake for `$connect`, otherwise nobody sees it.
+    /// The status. Clients see it for `$connect` only.
     pub status: u16,
-    /// What the client is sent, on routes that respond.
+    /// The text that the client is sent, on routes that respond.
     pub body: Option<String>,
     /// The subprotocol to echo, on `$connect`.
     pub subprotocol: Option<String>,
 }
 
 impl Answer {
-    /// Done, nothing to say: for routes that do not respond. On one that does, the client would be sent an empty frame.
+    /// An empty answer, for routes that do not respond. On a route that responds, the client would
+    /// be sent an empty frame.
     #[must_use]
     pub fn silent() -> Self {
         Self::status(200)
     }
 
-    /// This status, nothing to say.
+    /// An empty answer with this status.
     #[must_use]
     pub fn status(status: u16) -> Self {
         Self { status, body: None, subprotocol: None }
     }
 
-    /// Refuse a request of this text, and count it.
+    /// Refuses the request of this text, and counts the refusal.
     #[must_use]
     pub fn refuse(text: &str, refused: Refused, summary: &mut Summary) -> Self {
         summary.set(telemetry::field::OUTCOME, refused.reject.code.as_str());
@@ -160,13 +163,13 @@ impl Answer {
         Self::say(Reply::refusal_of(text, refused).to_text())
     }
 
-    /// Say this to the client.
+    /// Sends this text to the client.
     #[must_use]
     pub fn say(text: String) -> Self {
         Self { status: 200, body: Some(text), subprotocol: None }
     }
 
-    /// As the gateway reads it.
+    /// Converts the answer to the gateway's response.
     #[must_use]
     pub fn into_response(self) -> ApiGatewayProxyResponse {
         let mut response = ApiGatewayProxyResponse::default();
