@@ -1,4 +1,4 @@
-//! What a log line may say: by entity, as `entity.property`.
+//! Fields of log lines, by entity, as `entity.property`.
 
 /// A field of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -7,13 +7,13 @@ pub struct Field(pub &'static str);
 macro_rules! fields {
     ($($(#[$doc:meta])+ $name:ident = $text:literal;)+) => {
         $($(#[$doc])+ pub const $name: Field = Field($text);)+
-        /// All of them.
+        /// All fields.
         pub const ALL: &[Field] = &[$($name),+];
     };
 }
 
 fields! {
-    /// Which function.
+    /// The function that wrote the line.
     FUNCTION = "function";
     /// Lambda's request id.
     REQUEST_ID = "request.id";
@@ -21,31 +21,31 @@ fields! {
     ROUTE = "request.route";
     /// `ok`, a reject code, or `failed`.
     OUTCOME = "outcome";
-    /// How long the invocation took.
+    /// The duration of the invocation, in milliseconds.
     DURATION_MS = "duration_ms";
-    /// Which connection.
+    /// The connection that the line is about.
     CONNECTION_ID = "connection.id";
-    /// Which room; only on lines about one.
+    /// The room that the line is about.
     ROOM_ID = "room.id";
-    /// Which shard of it.
+    /// The shard of that room.
     ROOM_SHARD = "room.shard";
-    /// Which life of the room.
+    /// The epoch of that room.
     ROOM_EPOCH = "room.epoch";
-    /// Publications that an invocation had in hand: the first ten.
+    /// Publications that an invocation handled: the first ten.
     PUBLICATION_ID = "publication.id";
-    /// What an invocation gave positions, or delivered: `room epoch.first-last`, the first ten.
+    /// Ranges that an invocation sequenced or delivered: `room epoch.first-last`, the first ten.
     PUBLICATION_RANGE = "publication.range";
-    /// Where a room stands, or what a line is about.
+    /// The sequence of a room's head, or of the publication that the line is about.
     PUBLICATION_SEQUENCE = "publication.sequence";
-    /// What the status of a handshake was.
+    /// The status of the answer to the gateway.
     STATUS = "response.status";
-    /// The field a request was refused for.
+    /// The field that a request was refused for.
     REJECT_FIELD = "reject.field";
-    /// What went wrong.
+    /// The error, as text.
     ERROR = "error";
-    /// Which queue message.
+    /// The id of the queue message that the line is about.
     MESSAGE_ID = "message.id";
-    /// How often it was received.
+    /// The number of receives of that message.
     MESSAGE_RECEIVES = "message.receives";
     /// The key of an outbox row.
     OUTBOX_KEY = "outbox.key";

@@ -1,4 +1,4 @@
-//! One line per invocation.
+//! The summary line of an invocation.
 
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -8,15 +8,17 @@ use serde_json::{Map, Value, json};
 use crate::field::{self, Field};
 use crate::metric::{Metric, Unit};
 
-/// Where our metrics stand in CloudWatch.
+/// The namespace of Roomcast's metrics in CloudWatch.
 const NAMESPACE: &str = "Roomcast";
 
-/// Values of one field that a line lists: a batch may hold hundreds of publications, and a line is to be read.
+/// Values of one field that a line lists. A batch may hold hundreds of publications, and people
+/// read the line.
 pub const LISTED: usize = 10;
 
-/// What one invocation has to say: fields, and a tally of metrics.
+/// The summary of one invocation: its fields, and its tally of metrics.
 ///
-/// Format: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
+/// Format:
+/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
 #[derive(Debug, Clone)]
 pub struct Summary {
     function: &'static str,
@@ -25,18 +27,18 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Begins the line of one invocation.
+    /// Begins the summary of one invocation.
     #[must_use]
     pub fn new(function: &'static str) -> Self {
         Self { function, fields: BTreeMap::new(), tally: BTreeMap::new() }
     }
 
-    /// Says something. The last word on a field stands.
+    /// Sets a field. The last value of a field stands.
     pub fn set(&mut self, field: Field, value: impl Into<Value>) {
         self.fields.insert(field.0, value.into());
     }
 
-    /// Adds to the list of a field, of which a line has the first [`LISTED`] values.
+    /// Adds to the list of a field. A line has the first [`LISTED`] values.
     pub fn list(&mut self, field: Field, value: impl Into<Value>) {
         let listed = self.fields.entry(field.0).or_insert_with(|| json!([]));
         if let Value::Array(values) = listed
@@ -46,30 +48,30 @@ impl Summary {
         }
     }
 
-    /// Counts.
+    /// Adds to a metric.
     pub fn add(&mut self, metric: Metric, count: u64) {
         *self.tally.entry(metric).or_default() += count;
     }
 
-    /// Keeps the largest.
+    /// Keeps the largest value of a metric.
     pub fn most(&mut self, metric: Metric, value: u64) {
         let largest = self.tally.entry(metric).or_default();
         *largest = value.max(*largest);
     }
 
-    /// What has been counted so far.
+    /// Returns the value of a metric so far.
     #[must_use]
     pub fn counted(&self, metric: Metric) -> u64 {
         self.tally.get(&metric).copied().unwrap_or_default()
     }
 
-    /// What was said of a field, if it is text.
+    /// Returns the value of a field, if it is text.
     #[must_use]
     pub fn said(&self, field: Field) -> Option<&str> {
         self.fields.get(field.0).and_then(Value::as_str)
     }
 
-    /// The line.
+    /// Writes the line as JSON. `now_ms` is the time of its metrics, in milliseconds since 1970.
     #[must_use]
     pub fn to_line(&self, now_ms: u64) -> String {
         let mut line = Map::new();
