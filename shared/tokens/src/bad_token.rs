@@ -1,63 +1,64 @@
-//! Why a token is refused.
+//! Reasons for refusing a token.
 
-/// Why a token is refused: a sentence for the log, that shows nothing of the token but the name of the claim at fault.
+/// The reason for refusing a token: a sentence for the log. It shows nothing of the token but the
+/// name of the claim at fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadToken {
-    /// Too long to be looked at.
+    /// The token is too long to be parsed.
     #[error("the token is {0} bytes long; at most 8192 are looked at")]
     TooLong(usize),
-    /// Not a JWT, or one whose header is none.
+    /// The text is not a JWT, or its header is not one of a JWT.
     #[error(
         "the token is no JWT: three parts of base64url between dots, the first of them a header that names its alg"
     )]
     Malformed,
-    /// Signed in a way that needs extensions (`crit`, RFC 7515, 4.1.11).
+    /// The signature needs extensions (`crit`, RFC 7515, 4.1.11).
     #[error("the token's header names extensions as critical; none are understood")]
     Critical,
-    /// Names a key that we do not know.
+    /// The header names an unknown key.
     #[error("the token's header names a key (kid) that is not among the keys")]
     UnknownKey,
-    /// Names no key where there are several.
+    /// The header names no key where there are several.
     #[error("the token's header names no key (kid), and there are several")]
     NoKey,
-    /// Signed with another algorithm than its key's, or not at all.
+    /// The token is signed with another algorithm than that of its key, or not at all.
     #[error("the token's header names another algorithm (alg) than that of its key")]
     WrongAlgorithm,
-    /// Signed by somebody else, or changed since.
+    /// Another key has signed the token, or it was changed after it was signed.
     #[error("the token's signature is not that of its key")]
     WrongSignature,
-    /// Not an object, or one that has a claim twice.
+    /// The claims are not an object, or have a claim twice.
     #[error("the token's claims are no JSON object that has each claim once")]
     NoClaims,
-    /// A claim that must be there is not.
+    /// A required claim is missing.
     #[error("the token has no claim {0}")]
     Missing(&'static str),
     /// A claim has the wrong shape, or is out of range.
     #[error("the token's claim {name} is not {right}")]
     Claim {
-        /// Which.
+        /// The name of the claim.
         name: &'static str,
-        /// What it should be.
+        /// The right form of the claim.
         right: &'static str,
     },
-    /// The user's or device's name breaks the rule for names.
+    /// The name of the user or device breaks the rule for names.
     #[error("the token's claim {name}: {message}")]
     Name {
-        /// Which claim.
+        /// The name of the claim.
         name: &'static str,
-        /// What is wrong and what would be right.
+        /// The mistake, and the right form.
         message: String,
     },
-    /// From somebody else than this deployment trusts.
+    /// The issuer is not the one that this deployment trusts.
     #[error("the token's claim iss is another than TOKEN_ISSUER")]
     WrongIssuer,
-    /// For somebody else.
+    /// The token is for another audience.
     #[error("the token's claim aud does not name TOKEN_AUDIENCE")]
     WrongAudience,
-    /// Too late.
+    /// The token has expired, so many seconds ago.
     #[error("the token expired {0} s ago")]
     Expired(u64),
-    /// Too early, by more than clocks differ.
+    /// The token becomes valid in so many seconds, more than clocks differ.
     #[error("the token is valid in {0} s")]
     NotYet(u64),
 }

@@ -1,6 +1,7 @@
-//! The claims, read one by one: what is there must be right, and each claim may be there once.
+//! Reads the claims one by one: a claim that is present must be right, and may be present once.
 //!
-//! A claim that is null is not absent: `"rooms": null` is a backend's mistake, and absent means everything.
+//! A claim that is null is not absent: `"rooms": null` is a mistake of a backend, and an absent
+//! claim allows everything.
 
 use domain::{Device, Permissions, Timestamp, UserId};
 use protocol::token::Audience;
@@ -9,10 +10,11 @@ use serde_json::value::RawValue;
 
 use crate::BadToken;
 
-/// The last second that a token can name, 9999-12-31T23:59:59Z: later ones are milliseconds by mistake.
+/// The last second that a token can name, 9999-12-31T23:59:59Z. Larger numbers are milliseconds by
+/// mistake.
 const LAST_SECOND: f64 = 253_402_300_799.0;
 
-/// The claims, as far as we read them. The types of each are checked when it is asked for.
+/// The claims that are read. The type of each claim is checked when it is used.
 #[derive(Deserialize)]
 pub(crate) struct Claims {
     #[serde(default, deserialize_with = "present")]
@@ -34,28 +36,28 @@ pub(crate) struct Claims {
 }
 
 impl Claims {
-    /// From a token's payload.
+    /// Parses the payload of a token.
     pub(crate) fn parse(payload: &RawValue) -> Result<Self, BadToken> {
         object(payload).ok_or(BadToken::NoClaims)
     }
 
-    /// Until when it is good.
+    /// Returns the time when the token expires.
     pub(crate) fn expires_at(&self) -> Result<Timestamp, BadToken> {
         seconds("exp", required("exp", self.exp.as_deref())?)
     }
 
-    /// From when on, if it says.
+    /// Returns the time when the token becomes valid, if the token names one.
     pub(crate) fn not_before(&self) -> Result<Option<Timestamp>, BadToken> {
         self.nbf.as_deref().map(|raw| seconds("nbf", raw)).transpose()
     }
 
-    /// Whose it is.
+    /// Returns the user of the token.
     pub(crate) fn user(&self) -> Result<UserId, BadToken> {
         let name = string("sub", required("sub", self.sub.as_deref())?)?;
         UserId::parse(name).map_err(|reject| BadToken::Name { name: "sub", message: reject.message })
     }
 
-    /// For which device, if it says.
+    /// Returns the device of the user, if the token names one.
     pub(crate) fn device(&self) -> Result<Option<Device>, BadToken> {
         let parse = |raw| {
             let name = string("device", raw)?;
@@ -64,7 +66,7 @@ impl Claims {
         self.device.as_deref().map(parse).transpose()
     }
 
-    /// Whether it may publish everywhere.
+    /// Reports whether the user may publish everywhere.
     pub(crate) fn admin(&self) -> Result<bool, BadToken> {
         let parse = |raw: &RawValue| {
             serde_json::from_str(raw.get()).map_err(|_| BadToken::Claim { name: "admin", right: "true or false" })
@@ -72,19 +74,19 @@ impl Claims {
         self.admin.as_deref().map_or(Ok(false), parse)
     }
 
-    /// What it may do in plain rooms: everything, if it does not say.
+    /// Returns the permissions in plain rooms: all permissions, if the token names none.
     pub(crate) fn permissions(&self) -> Result<Permissions, BadToken> {
         let right = "an object of lists of patterns: join, publish, history, presence";
         let parse = |raw| object(raw).ok_or(BadToken::Claim { name: "rooms", right });
         self.rooms.as_deref().map_or_else(|| Ok(Permissions::all()), parse)
     }
 
-    /// Whether it comes from this issuer.
+    /// Reports whether the token comes from this issuer.
     pub(crate) fn is_from(&self, issuer: &str) -> Result<bool, BadToken> {
         string("iss", required("iss", self.iss.as_deref())?).map(|named| named == issuer)
     }
 
-    /// Whether it is for this audience.
+    /// Reports whether the token is for this audience.
     pub(crate) fn is_for(&self, audience: &str) -> Result<bool, BadToken> {
         let wrong = BadToken::Claim { name: "aud", right: "a string or a list of strings" };
         let named = serde_json::from_str(required("aud", self.aud.as_deref())?.get()).map_err(|_| wrong)?;
@@ -95,12 +97,12 @@ impl Claims {
     }
 }
 
-/// An object; serde by itself would take a list of the fields' values too.
+/// Parses an object. Serde by itself would accept a list of the fields' values too.
 fn object<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Option<T> {
     raw.get().starts_with('{').then(|| serde_json::from_str(raw.get()).ok()).flatten()
 }
 
-/// A claim that is there, be it null; serde by itself takes null for absent.
+/// Reads a claim that is present, even if it is null. Serde by itself treats null as absent.
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawValue>>, D::Error> {
     Box::<RawValue>::deserialize(deserializer).map(Some)
 }
@@ -113,11 +115,11 @@ fn string(name: &'static str, raw: &RawValue) -> Result<String, BadToken> {
     serde_json::from_str(raw.get()).map_err(|_| BadToken::Claim { name, right: "a string" })
 }
 
-/// A `NumericDate` (RFC 7519, 2): seconds since 1970, which may have a fraction.
+/// Parses a `NumericDate` (RFC 7519, 2): seconds since 1970, which may have a fraction.
 fn seconds(name: &'static str, raw: &RawValue) -> Result<Timestamp, BadToken> {
     let right = "a number of seconds since 1970, at most 253402300799 (it is not milliseconds)";
     let seconds: Option<f64> = serde_json::from_str(raw.get()).ok();
     let seconds = seconds.filter(|seconds| (0.0..=LAST_SECOND).contains(seconds));
-    // Whole milliseconds: in range, and without a sign.
+    // The number is in range and not negative, so whole milliseconds fit.
     seconds.map(|seconds| Timestamp::from_ms((seconds * 1_000.0) as u64)).ok_or(BadToken::Claim { name, right })
 }

@@ -1,8 +1,9 @@
-//! The keys of the secret store, read at start and again when they may have been rotated.
+//! The keys of the secret store. They are read at start, and again when they may have been rotated.
 //!
-//! Keys are read again when they are [`limits::KEYS_KEPT`] old, so a removed key is refused from then on. A token that
-//! names an unknown key has them read at once, at most every [`limits::KEYS_KEPT`], so a new key is accepted at once and
-//! tokens with made-up key ids cause no more reads than that. A failed read leaves the keys as they are.
+//! Keys are read again when they are [`limits::KEYS_KEPT`] old, so a removed key is refused from
+//! then on. A token that names an unknown key causes a read at once, but at most one every
+//! [`limits::KEYS_KEPT`]. So a new key is accepted at once, and tokens with made-up key ids cause
+//! no more reads than that. A failed read leaves the keys as they are.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,9 +13,9 @@ use domain::{Device, Identity, Timestamp, limits};
 
 use crate::{BadKeys, BadToken, Verifier};
 
-/// Checks tokens, with keys that are at hand or with keys that have to be read.
+/// Checks tokens, with keys that are loaded or with keys that must be read.
 pub trait CheckTokens: Send + Sync {
-    /// As [`Verifier::identify`].
+    /// Checks a token as [`Verifier::identify`] does.
     fn check(
         &self,
         token: &str,
@@ -29,7 +30,7 @@ impl CheckTokens for Verifier {
     }
 }
 
-/// The secrets that hold the keys, and what tokens must name.
+/// The secrets that hold the keys, and the names that tokens must carry.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KeySource {
     /// `TOKEN_KEYS_SECRET`: the secret with `{"key id": "base64url"}` for HS256.
@@ -43,7 +44,7 @@ pub struct KeySource {
 }
 
 impl KeySource {
-    /// From the environment. `lookup` gives the value of a variable that is set and not empty.
+    /// Reads the environment. `lookup` returns the value of a variable that is set and not empty.
     #[must_use]
     pub fn from_environment(lookup: impl Fn(&str) -> Option<String>) -> Self {
         Self {
@@ -55,18 +56,18 @@ impl KeySource {
     }
 }
 
-/// Why there are no keys.
+/// The reason why no keys were loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// The store did not answer, or refused to.
+    /// The store did not answer, or refused the read.
     #[error("the secret {name} cannot be read: {source}")]
     Read {
         /// The secret's name in the store.
         name: String,
-        /// What the store said.
+        /// The error of the store.
         source: domain::ports::Error,
     },
-    /// The secrets hold no keys.
+    /// The secrets hold no usable keys.
     #[error(transparent)]
     Keys(#[from] BadKeys),
 }
@@ -82,24 +83,24 @@ pub struct Keyring<S> {
 #[derive(Debug)]
 struct State {
     verifier: Arc<Verifier>,
-    /// The next read because of the keys' age.
+    /// When the keys are read again because of their age.
     due_at: Timestamp,
-    /// The next read because of an unknown key.
+    /// When an unknown key may cause the next read.
     unknown_from: Timestamp,
 }
 
 impl<S: Secrets> Keyring<S> {
-    /// Reads the keys.
+    /// Reads the keys from the store.
     ///
     /// # Errors
-    /// [`LoadError`]: the store does not answer, or what it holds are no keys.
+    /// [`LoadError`]: the store does not answer, or holds no usable keys.
     pub async fn load(secrets: S, source: KeySource, now: Timestamp) -> Result<Self, LoadError> {
         let verifier = Arc::new(read(&secrets, &source).await?);
         let state = State { verifier, due_at: now.plus(limits::KEYS_KEPT), unknown_from: now };
         Ok(Self { secrets, source, state: Mutex::new(state) })
     }
 
-    /// The keys, read again if they are too old.
+    /// Returns the keys. They are read again if they are too old.
     async fn current(&self, now: Timestamp) -> Arc<Verifier> {
         let known = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -112,7 +113,8 @@ impl<S: Secrets> Keyring<S> {
         self.read_again().await.unwrap_or(known)
     }
 
-    /// The keys read again because a token names an unknown one, unless that was done lately.
+    /// Reads the keys again because a token names an unknown one. `None` if that was done recently,
+    /// or if it failed.
     async fn after_unknown_key(&self, now: Timestamp) -> Option<Arc<Verifier>> {
         {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! The keys that tokens are verified with, each with its one algorithm.
+//! The keys that verify tokens, each with its one algorithm.
 
 use std::collections::HashMap;
 
@@ -15,30 +15,30 @@ pub(crate) type Key = (Algorithm, DecodingKey);
 /// Keys by their id.
 pub(crate) type Keys = HashMap<String, Key>;
 
-/// Why keys cannot be used. Never shows a key.
+/// The reason why keys cannot be used. It never contains a key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadKeys {
-    /// Neither secret is named.
+    /// No secret is named.
     #[error(
         "neither TOKEN_KEYS_SECRET nor TOKEN_JWKS_SECRET is set; set one to the name of a secret: \
          {{\"key id\":\"base64url of at least 32 bytes\"}} for HS256, or a JWK set"
     )]
     None,
-    /// Not the JSON it should be.
+    /// The secret is not the JSON that is expected; line and column of the error.
     #[error("the secret {0} is not the JSON it should be (line {1}, column {2})")]
     Malformed(&'static str, usize, usize),
-    /// A secret that is no base64url or too short.
+    /// A key of HS256 is not base64url, or is too short.
     #[error("key {0:?} of token_keys must be base64url of at least 32 bytes")]
     Secret(String),
-    /// A key of a kind we do not take.
+    /// A public key is of a kind that is not supported, or has no id.
     #[error("key {0:?} of token_jwks has no kid, or is not for RS256, ES256 or EdDSA")]
     Public(String),
-    /// Two keys of one id: which of them a token means nobody could say.
+    /// Two keys have one id, so a token that names the id would be ambiguous.
     #[error("key {0:?} is there twice; each key of token_keys and token_jwks needs an id of its own")]
     Twice(String),
 }
 
-/// All keys of both secrets.
+/// Parses all keys of both secrets.
 pub(crate) fn all(secrets: Option<&str>, public: Option<&str>) -> Result<Keys, BadKeys> {
     if secrets.is_none() && public.is_none() {
         return Err(BadKeys::None);
@@ -64,7 +64,8 @@ fn secrets(json: &str) -> Result<Vec<(String, Key)>, BadKeys> {
     secrets.into_iter().map(parse).collect()
 }
 
-/// Those of a set that are for signatures: providers publish keys for encryption beside them.
+/// Returns the keys of a set that are for signatures. Providers publish keys for encryption beside
+/// them.
 fn public_keys(json: &str) -> Result<Vec<(String, Key)>, BadKeys> {
     let set: JwkSet = serde_json::from_str(json).map_err(|error| malformed("token_jwks", &error))?;
     let signs = |key: &&Jwk| key.common.public_key_use != Some(PublicKeyUse::Encryption);
@@ -86,7 +87,7 @@ fn public_key(jwk: &Jwk) -> Result<(String, Key), BadKeys> {
     }
 }
 
-/// Where it is wrong, and not what stands there: it may be a key.
+/// Names the place of the mistake and not the text there, which may be a key.
 fn malformed(name: &'static str, error: &serde_json::Error) -> BadKeys {
     BadKeys::Malformed(name, error.line(), error.column())
 }

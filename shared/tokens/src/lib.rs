@@ -1,8 +1,10 @@
-//! Whether a token is good, and whom it makes its bearer: the same answer at the handshake and at a renewal.
+//! Verifies tokens, and derives the identity that a good token gives: the same one at the handshake
+//! and at a renewal.
 //!
-//! A token is a JWT (RFC 7519) in a JWS (RFC 7515), checked after RFC 8725: the key says the algorithm, never the token;
-//! what the token says of other keys (`jwk`, `jku`, `x5u`) is not looked at; whatever is wrong is refused and named. What
-//! a refusal says is for the log: it names the claim at fault and shows nothing of the token.
+//! A token is a JWT (RFC 7519) in a JWS (RFC 7515), checked after RFC 8725. The key determines the
+//! algorithm, never the token. Other keys in the token (`jwk`, `jku`, `x5u`) are ignored. Every
+//! mistake is refused and named. The text of a refusal is for the log: it names the claim at fault
+//! and shows nothing of the token.
 
 mod bad_token;
 mod claims;

@@ -1,4 +1,5 @@
-//! Verifies tokens: signed by a key we know, with the algorithm of that key, now, for us.
+//! Verifies tokens: a known key must have signed them with its algorithm, they must be valid now,
+//! and be for this deployment.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use crate::bad_token::BadToken;
 use crate::claims::Claims;
 use crate::keys::{self, BadKeys, Key, Keys};
 
-/// Verifies tokens.
+/// Verifies tokens with keys that are loaded.
 pub struct Verifier {
     keys: Keys,
     issuer: Option<String>,
@@ -20,18 +21,19 @@ pub struct Verifier {
 }
 
 impl fmt::Debug for Verifier {
-    /// Names the keys, and says nothing else of them.
+    /// Shows the ids of the keys, and nothing else of them.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Verifier").field("keys", &self.keys.keys()).finish_non_exhaustive()
     }
 }
 
 impl Verifier {
-    /// With the secrets of `keys` (`{"key id": "base64url"}`, HS256) and the public keys of `jwks` (RFC 7517; RS256,
-    /// ES256, EdDSA). Where an issuer or an audience is given, tokens must name it.
+    /// Uses the secrets of `keys` (`{"key id": "base64url"}`, HS256) and the public keys of `jwks`
+    /// (RFC 7517; RS256, ES256, EdDSA). Where an issuer or an audience is given, tokens must name
+    /// it.
     ///
     /// # Errors
-    /// [`BadKeys`].
+    /// [`BadKeys`] when a secret holds no usable keys.
     pub fn new(
         keys: Option<&str>,
         jwks: Option<&str>,
@@ -41,13 +43,14 @@ impl Verifier {
         Ok(Self { keys: keys::all(keys, jwks)?, issuer, audience })
     }
 
-    /// Whom a good token makes its bearer, on the device that the token names or else on the one given.
+    /// Returns the identity that a good token gives. Its device is the one that the token names, or
+    /// else `device`.
     ///
-    /// It is good until the second that `exp` names and not a moment longer: that is when deliveries stop. `nbf` may lie
-    /// [`limits::CLOCKS_DIFFER`] ahead.
+    /// The token is good until the second in `exp` and not longer, because deliveries stop then.
+    /// `nbf` may lie [`limits::CLOCKS_DIFFER`] ahead.
     ///
     /// # Errors
-    /// [`BadToken`].
+    /// [`BadToken`] with the first mistake that is found.
     pub fn identify(&self, token: &str, device: Option<Device>, now: Timestamp) -> Result<Identity, BadToken> {
         let claims = self.claims(token)?;
         self.check_parties(&claims)?;
@@ -63,7 +66,7 @@ impl Verifier {
         })
     }
 
-    /// The claims of a token whose signature is good.
+    /// Returns the claims of a token whose signature is good.
     fn claims(&self, token: &str) -> Result<Claims, BadToken> {
         if token.len() > limits::TOKEN_BYTES {
             return Err(BadToken::TooLong(token.len()));
@@ -76,7 +79,8 @@ impl Verifier {
         if header.alg != *algorithm {
             return Err(BadToken::WrongAlgorithm);
         }
-        // The claims are checked by us: each refusal names its claim, and one clock is enough.
+        // This crate checks the claims itself, so that each refusal names its claim, and one clock
+        // is enough.
         let mut validation = Validation::new(*algorithm);
         validation.required_spec_claims.clear();
         (validation.validate_exp, validation.validate_nbf, validation.validate_aud) = (false, false, false);
@@ -87,7 +91,7 @@ impl Verifier {
         Claims::parse(&payload.claims)
     }
 
-    /// The key of that id; a token without one may use the only key there is.
+    /// Returns the key with this id. A token without an id may use the only key that there is.
     fn key(&self, kid: Option<&str>) -> Result<&Key, BadToken> {
         match kid {
             Some(kid) => self.keys.get(kid).ok_or(BadToken::UnknownKey),
