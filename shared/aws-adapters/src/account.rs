@@ -1,4 +1,5 @@
-//! What every client of an AWS service shares: region, credentials, endpoint, connections, time limits.
+//! The settings that all clients of AWS services share: region, credentials, endpoint, connections,
+//! time limits.
 
 use std::time::Duration;
 
@@ -8,14 +9,14 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 
-/// A connection that takes longer to open is not going to.
+/// The longest wait for a connection to open. A connection that takes longer does not open at all.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_millis(1_000);
 /// Tries of one call, where the SDK retries at all.
 const TRIES: u32 = 2;
 
-/// An AWS account as a function sees it: Lambda's environment, and nothing that has to be asked for.
+/// An AWS account as a function has it: from Lambda's environment, without any request.
 ///
-/// Credentials are read once: Lambda's environment variables last as long as the process.
+/// Credentials are read once: Lambda's environment variables are valid as long as the process.
 /// Source: <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>
 #[derive(Debug, Clone)]
 pub struct Account {
@@ -25,13 +26,14 @@ pub struct Account {
     http: SharedHttpClient,
 }
 
-/// Why there is no account.
+/// A missing environment variable, without which there is no account.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("environment variable {0} is missing: Lambda sets it, and so does the local runner")]
 pub struct Incomplete(&'static str);
 
 impl Account {
-    /// From the environment that Lambda gives. `AWS_ENDPOINT_URL` points every service elsewhere.
+    /// Reads the environment that Lambda sets. `AWS_ENDPOINT_URL` gives every service another
+    /// endpoint.
     ///
     /// # Errors
     /// [`Incomplete`] when region or credentials are missing.
@@ -67,18 +69,19 @@ impl Account {
     }
 }
 
-/// A call, retries included, ends after `whole`.
+/// Returns the time limits of a call that ends after `whole`, retries included.
 pub(crate) fn time_limits(whole: Duration, attempt: Duration) -> TimeoutConfig {
     let limits = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT.min(attempt));
     limits.operation_attempt_timeout(attempt).operation_timeout(whole).build()
 }
 
-/// The SDK tries once more, soon. For calls that have no retry of ours around them within the same invocation.
+/// Returns the policy with one retry of the SDK, soon. It is for calls that no retry of ours
+/// surrounds within the same invocation.
 pub(crate) fn one_retry() -> RetryConfig {
     RetryConfig::standard().with_max_attempts(TRIES).with_initial_backoff(Duration::from_millis(50))
 }
 
-/// The configuration of one service's client.
+/// Builds the configuration of one service's client.
 macro_rules! service_config {
     ($sdk:ident, $account:expr, $endpoint:expr, $timeouts:expr, $retries:expr) => {{
         let mut config = $sdk::Config::builder()

@@ -1,30 +1,30 @@
-//! DynamoDB items, read and written field by field.
+//! DynamoDB items, read and written attribute by attribute.
 
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::Timestamp;
 
-/// An item as the SDK has it.
+/// An item of the SDK.
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
-/// Why an item cannot be read.
+/// The reason why an item cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unreadable {
-    /// Not there, or of another type.
+    /// The attribute is absent, or of another type.
     #[error("item has no readable attribute {0}")]
     Missing(&'static str),
-    /// There, and not what it should be.
+    /// The attribute is present, and its value is invalid.
     #[error("attribute {0}: {1}")]
     Invalid(&'static str, String),
 }
 
-/// A string attribute.
+/// Builds a string attribute.
 pub(crate) fn s(text: impl Into<String>) -> AttributeValue {
     AttributeValue::S(text.into())
 }
 
-/// A number attribute.
+/// Builds a number attribute.
 pub(crate) fn n(number: impl Into<u64>) -> AttributeValue {
     AttributeValue::N(number.into().to_string())
 }
@@ -53,19 +53,19 @@ impl ItemBuilder {
 
 /// Reads attributes of an item.
 pub(crate) trait Read {
-    /// A string.
+    /// Reads a string.
     fn text(&self, name: &'static str) -> Result<&str, Unreadable>;
-    /// A string that may be absent.
+    /// Reads a string that may be absent.
     fn maybe_text(&self, name: &'static str) -> Option<&str>;
-    /// A whole number.
+    /// Reads a whole number.
     fn number(&self, name: &'static str) -> Result<u64, Unreadable>;
-    /// A moment in milliseconds.
+    /// Reads a moment in milliseconds.
     fn moment(&self, name: &'static str) -> Result<Timestamp, Unreadable> {
         self.number(name).map(Timestamp::from_ms)
     }
-    /// A moment that may be absent.
+    /// Reads a moment that may be absent.
     fn maybe_moment(&self, name: &'static str) -> Result<Option<Timestamp>, Unreadable>;
-    /// A string that parses.
+    /// Reads a string and parses it.
     fn parsed<T, E: std::fmt::Display>(
         &self,
         name: &'static str,

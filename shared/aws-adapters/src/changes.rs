@@ -1,4 +1,4 @@
-//! What the stream of the connections table tells, in our words.
+//! Changes that the stream of the connections table reports, as domain types.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::Change;
@@ -8,16 +8,17 @@ use crate::attributes::{Item, Read, Unreadable};
 use crate::items::{connection, member, tombstone};
 use crate::keys;
 
-/// Why a record cannot be read. It never will be.
+/// A record that cannot be read, now or later.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a record of the connections table: {0}")]
 pub struct UnreadableRecord(#[from] Unreadable);
 
-/// What a record of the connections table's stream tells. `None` if nobody came or went: a connection was only
-/// touched, a tombstone expired, a membership was renewed.
+/// Returns the change that a record of the connections table's stream reports. `None` if no
+/// connection or member came or went: for example a connection was only touched, a tombstone
+/// expired, or a membership was renewed.
 ///
 /// # Errors
-/// [`UnreadableRecord`] when an item of ours lacks what ours have.
+/// [`UnreadableRecord`] when an item lacks an attribute that all items of its kind have.
 pub fn change_of(record: &Record) -> Result<Option<Change>, UnreadableRecord> {
     let key = item(&record.keys);
     let (old, new) = (record.old.as_ref().map(item), record.new.as_ref().map(item));
@@ -68,7 +69,7 @@ fn membership_change(key: &Item, old: Option<Item>, new: Option<Item>) -> Result
     }
 }
 
-/// Strings and numbers: what connections and memberships are made of.
+/// Keeps strings and numbers: a change needs no attribute of another type.
 fn item(image: &Image) -> Item {
     let value = |attribute: &Attribute| match attribute {
         Attribute::S(text) => Some(AttributeValue::S(text.clone())),
@@ -106,7 +107,7 @@ mod tests {
         item.iter().map(|(name, attribute)| (name.clone(), value(attribute))).collect()
     }
 
-    /// What is told of an item that was one thing and is another.
+    /// Returns the change that is reported when an item changes from one state to another.
     fn told(old: Option<&Item>, new: Option<&Item>) -> Option<Change> {
         let any = old.or(new).unwrap();
         let keys = any.iter().filter(|(name, _)| [keys::PK, keys::SK].contains(&name.as_str()));

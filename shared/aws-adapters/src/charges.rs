@@ -1,4 +1,4 @@
-//! Rates: of a connection on its item, of a room on its head.
+//! Rates: that of a connection is on its item, that of a room on its head.
 
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
@@ -16,17 +16,17 @@ use crate::tables::Tables;
 
 const CHARGE: &str = "DynamoDB UpdateItem (charge)";
 
-/// What an update under a condition came to.
+/// The result of an update under a condition.
 enum Update {
-    /// The item as it is now.
+    /// The update was made: the item afterwards.
     Done(Item),
     /// The condition did not hold: the item as it is, empty if there is none.
     Not(Item),
 }
 
 impl Charges for Tables {
-    /// One write for whoever was quiet long enough that nothing takes up its rate, and two inside a burst: an expression
-    /// cannot say "the later of the two".
+    /// Makes one write for a connection whose rate is free, and two inside a burst: an expression
+    /// cannot compute the later of two times.
     async fn charge(&self, connection: &ConnectionId, count: u32, now: Timestamp) -> Result<Charged> {
         let unreadable = |error: Unreadable| unreadable(CHARGE, error);
         let item = match self.charge_quiet(connection, count, now).await? {
@@ -43,7 +43,7 @@ impl Charges for Tables {
         match self.charge_busy(connection, count, now).await? {
             Update::Done(item) => self.granted(connection, &item, now).await,
             Update::Not(item) if item.is_empty() || tombstone::is(&item) => Ok(Charged::Granted(Standing::Unknown)),
-            // Others were charged in between.
+            // Other requests were charged in between.
             Update::Not(item) => {
                 let busy_until = connection_item::busy_until(&item).map_err(unreadable)?;
                 let charged = CONNECTION_RATE.charge(busy_until, count, now);
@@ -83,7 +83,7 @@ impl Charges for Tables {
 }
 
 impl Tables {
-    /// Charges a connection whose rate nothing takes up any more.
+    /// Charges a connection whose rate is free.
     async fn charge_quiet(&self, connection: &ConnectionId, count: u32, now: Timestamp) -> Result<Update> {
         let until = now.plus(CONNECTION_RATE.takes(count));
         let call = self
@@ -97,7 +97,7 @@ impl Tables {
         outcome(retry_conflicts(|| call.clone().send()).await)
     }
 
-    /// Charges one in the middle of a burst.
+    /// Charges a connection in the middle of a burst.
     async fn charge_busy(&self, connection: &ConnectionId, count: u32, now: Timestamp) -> Result<Update> {
         let takes_ms = u64::try_from(CONNECTION_RATE.takes(count).as_millis()).unwrap_or(u64::MAX);
         let call = self
@@ -119,7 +119,8 @@ impl Tables {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
     }
 
-    /// Who may publish, and is alive. `last_seen_at` is a key of an index and is not moved with every publication.
+    /// Returns the identity of a connection that is alive and may publish. `last_seen_at` is a key
+    /// of an index, so it is not moved with every publication.
     async fn granted(&self, connection: &ConnectionId, item: &Item, now: Timestamp) -> Result<Charged> {
         let unreadable = |error: Unreadable| unreadable(CHARGE, error);
         let seen_at = item.moment(keys::LAST_SEEN_AT).map_err(unreadable)?;

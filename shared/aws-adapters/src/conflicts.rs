@@ -1,4 +1,5 @@
-//! Conflicts with transactions: DynamoDB refuses a write on an item that a transaction holds, and the SDK does not repeat it.
+//! Conflicts with transactions: DynamoDB refuses a write on an item that a transaction holds, and
+//! the SDK does not repeat the write.
 //!
 //! Source: <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html#transaction-conflict-handling>
 
@@ -10,7 +11,8 @@ use domain::conflict_pause;
 use domain::limits::CONFLICT_TRIES;
 use domain::ports::Chance;
 
-/// Makes a call, and again after a pause as long as it conflicts with a transaction, [`CONFLICT_TRIES`] times at most.
+/// Makes a call, and repeats it after a pause as long as it conflicts with a transaction,
+/// [`CONFLICT_TRIES`] times at most.
 pub(crate) async fn retry_conflicts<T, E, R, F>(call: impl Fn() -> F) -> Result<T, SdkError<E, R>>
 where
     F: Future<Output = Result<T, SdkError<E, R>>>,
@@ -33,7 +35,7 @@ pub(crate) async fn pause_after_conflict() {
     tokio::time::sleep(conflict_pause(&OwnChance)).await;
 }
 
-/// Whether nothing but another transaction stood in the way.
+/// Reports whether other transactions are the only cause of an error.
 fn is_conflict<E: ProvideErrorMetadata + 'static>(error: &E) -> bool {
     match (error as &dyn Any).downcast_ref::<TransactWriteItemsError>() {
         Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {

@@ -88,8 +88,9 @@ impl Connections for Tables {
 }
 
 impl Tables {
-    /// Notes that a connection is alive, if that was noted longer ago than [`limits::TOUCH`]: its item as it stands then, unless
-    /// it has been buried or never was. One call, that writes or reads.
+    /// Stores that a connection is alive, if that was stored longer ago than [`limits::TOUCH`].
+    /// Returns its item afterwards, or `None` if it is a tombstone or never existed. It makes one
+    /// call, which writes or reads.
     pub(crate) async fn touched(
         &self,
         operation: &'static str,
@@ -110,7 +111,7 @@ impl Tables {
         match retry_conflicts(|| call.clone().send()).await {
             Ok(answer) => Ok(answer.attributes),
             Err(error) => match error.as_service_error() {
-                // It is not there, or it was touched lately: its item tells.
+                // The connection does not exist, or it was touched recently: its item shows which.
                 Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
                     Ok(failed.item().filter(|item| !item.is_empty() && !tombstone::is(item)).cloned())
                 }
@@ -120,10 +121,11 @@ impl Tables {
     }
 }
 
-/// The check, inside a transaction, that a connection lives, and that its token is the one that expires then.
+/// Builds the check, for a transaction, that a connection is alive and that its token expires at
+/// this time.
 ///
 /// # Errors
-/// None of the builder's: every member that it requires is set here.
+/// The builder's error, which does not occur: every member that the builder requires is set here.
 pub(crate) fn alive_until(
     table: &str,
     connection: &ConnectionId,
@@ -139,7 +141,8 @@ pub(crate) fn alive_until(
     check.build()
 }
 
-/// Which conditions of a cancelled transaction did not hold, action by action; empty if it was not that.
+/// Reports for each action of a cancelled transaction whether its condition failed. Empty for any
+/// other error.
 pub(crate) fn failed_conditions(error: Option<&TransactWriteItemsError>) -> Vec<bool> {
     match error {
         Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => cancelled

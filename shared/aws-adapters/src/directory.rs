@@ -1,6 +1,7 @@
 //! The connections of each user, in the rooms table: `USER#<user>` / `CONN#<id>`.
 //!
-//! Not in the connections table, whose stream would carry each entry to the presence function.
+//! They are not in the connections table, because its stream would carry each entry to the presence
+//! function.
 
 use domain::ports::{Directory, Result};
 use domain::{ConnectionId, Timestamp, UserId, limits};

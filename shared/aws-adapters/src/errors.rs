@@ -1,10 +1,10 @@
-//! The one table that turns the SDKs' errors into ours.
+//! The only table that translates errors of the SDKs into errors of the ports.
 
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use domain::ports::Error;
 
-/// "Not so fast", in every service's words.
+/// The codes by which the services throttle a caller.
 const THROTTLED: &[&str] = &[
     "ProvisionedThroughputExceededException",
     "RequestLimitExceeded",
@@ -17,7 +17,7 @@ const THROTTLED: &[&str] = &[
     "KmsThrottled",
 ];
 
-/// "Not now", in every service's words.
+/// The codes by which the services ask for a later try.
 const LATER: &[&str] = &[
     "InternalServerError",
     "InternalFailure",
@@ -29,8 +29,8 @@ const LATER: &[&str] = &[
     "ReplicatedWriteConflictException",
 ];
 
-/// What an SDK's error means to a caller of `operation`. Whatever is neither throttled nor for later is refused:
-/// a missing grant, a missing table, a call that should not have been made.
+/// Translates an SDK's error for a caller of `operation`. An error that is neither throttled nor
+/// for later is refused: a missing grant, a missing table, a call that should not have been made.
 pub(crate) fn translate<E, R>(operation: &'static str, error: &SdkError<E, R>) -> Error
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
@@ -50,7 +50,7 @@ where
     }
 }
 
-/// An SDK error's whole chain in one line; its own display says only "service error".
+/// The whole chain of an SDK error in one line. The error's own display is only "service error".
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Described(String);
@@ -71,12 +71,13 @@ where
     }
 }
 
-/// An item or answer that cannot be read: no retry will help.
+/// Builds the error for an item or answer that cannot be read: no retry will help.
 pub(crate) fn unreadable(operation: &'static str, problem: impl std::fmt::Display) -> Error {
     Error::Refused { operation, source: Described(problem.to_string()).into() }
 }
 
-/// An answer that means "later" without being an error of the SDK's: entries of a batch that were not done.
+/// Builds the error for an answer that asks for a later try without being an error of the SDK:
+/// entries of a batch that were not done.
 pub(crate) fn undone(operation: &'static str, problem: impl std::fmt::Display) -> Error {
     Error::Unavailable { operation, source: Described(problem.to_string()).into() }
 }

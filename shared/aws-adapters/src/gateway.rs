@@ -1,4 +1,4 @@
-//! API Gateway's management API: one frame, one connection, one POST.
+//! API Gateway's management API: each frame for each connection is one POST.
 
 mod posts;
 mod signature;
@@ -20,17 +20,18 @@ use crate::gateway::posts::Posts;
 
 pub(crate) use posts::{Http, client};
 
-/// A look at a connection, or closing one, ends after this.
+/// The time limit for a probe or a close of a connection.
 pub const PROBE_TIMEOUT: Duration = Duration::from_millis(1_000);
-/// How the gateway's 400 for an id begins that it cannot have given out.
+/// The beginning of the gateway's 400 for an id that it cannot have assigned.
 const INVALID_ID: &str = "Invalid connectionId";
-/// Endpoints with a client at hand; a deployment has one or two.
+/// Endpoints whose clients are kept; a deployment has one or two.
 const ENDPOINTS: usize = 16;
 
-/// The management API of whatever endpoint a connection is posted to.
+/// The management API at the endpoint of each connection.
 ///
-/// Nothing is retried here: who is slow must not make the others wait, and the fan-out has its own plan for each
-/// outcome. <https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-how-to-call-websocket-api-connections.html>
+/// Nothing is retried here: a slow member must not make the others wait, and the fan-out has its
+/// own plan for each result.
+/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-how-to-call-websocket-api-connections.html>
 #[derive(Debug, Clone)]
 pub struct Management {
     account: Account,
@@ -39,13 +40,13 @@ pub struct Management {
 
 #[derive(Debug)]
 struct Clients {
-    /// None to an endpoint that is no URL.
+    /// `None` if the endpoint is not a URL.
     posts: Option<Posts>,
     looks: Client,
 }
 
 impl Management {
-    /// With the account's credentials.
+    /// Creates clients with the account's credentials, one for each endpoint when it is first used.
     #[must_use]
     pub fn new(account: &Account) -> Self {
         Self { account: account.clone(), clients: Arc::default() }
@@ -106,7 +107,8 @@ impl Gateway for Management {
     }
 }
 
-/// 410; or 400 for an id that the gateway cannot have given out, which it answers with "Invalid connectionId".
+/// Reports a 410; or a 400 for an id that the gateway cannot have assigned, which it answers with
+/// "Invalid connectionId".
 fn is_gone<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
     let invalid = || error.message().is_some_and(|message| message.starts_with(INVALID_ID));
     status(error) == Some(410) || (status(error) == Some(400) && invalid())

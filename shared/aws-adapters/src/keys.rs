@@ -1,4 +1,5 @@
-//! Every key, built and parsed in one place. Names hold no `#`, so no name can spell another's key.
+//! The only place where keys are built and parsed. Names contain no `#`, so no name can form
+//! another name's key.
 
 use std::collections::HashMap;
 
@@ -17,18 +18,18 @@ pub(crate) const BY_ROOM: &str = "by_room";
 pub(crate) const ROOM_SHARD: &str = "room_shard";
 /// Sort key of `by_room`.
 pub(crate) const CONNECTION: &str = "connection";
-/// Index of connections by silence.
+/// Index of connections by the time when they were last seen.
 pub(crate) const BY_LIVENESS: &str = "by_liveness";
 /// Partition key of `by_liveness`.
 pub(crate) const LIVENESS_SHARD: &str = "liveness_shard";
-/// Index of connections by the end of their token; those without one are not in it.
+/// Index of connections by the expiry of their token. Connections without a token are not in it.
 pub(crate) const BY_EXPIRY: &str = "by_expiry";
 /// Sort key of `by_liveness`.
 pub(crate) const LAST_SEEN_AT: &str = "last_seen_at";
-/// When DynamoDB may remove the item, seconds since the epoch.
+/// The time after which DynamoDB may remove the item, in seconds since 1970.
 pub(crate) const TTL: &str = "ttl";
 
-/// What the sort keys of memberships begin with.
+/// Prefix of the sort keys of memberships.
 pub(crate) const ROOM: &str = "ROOM#";
 
 const CONN: &str = "CONN";
@@ -80,24 +81,24 @@ pub(crate) fn liveness(shard: u16) -> String {
     format!("LIVE#{shard}")
 }
 
-/// Key of a connection or its tombstone.
+/// Returns the key of a connection or its tombstone.
 pub(crate) fn connection(id: &ConnectionId) -> Item {
     key(connection_pk(id), CONN)
 }
 
-/// Whether a sort key is that of a connection or its tombstone.
+/// Reports whether a sort key is that of a connection or its tombstone.
 pub(crate) fn is_connection(sort: &str) -> bool {
     sort == CONN
 }
 
-/// Key of a membership. That of `*` is the connection itself.
+/// Returns the key of a membership. The membership of `*` is the connection's own item.
 pub(crate) fn membership(connection: &ConnectionId, room: &RoomId) -> Item {
     let sort = if room.is_everyone() { CONN.to_owned() } else { room_key(room) };
     key(connection_pk(connection), sort)
 }
 
-/// Key of a room's head: a partition of its own, because every join, publication and ping reads the head while
-/// resumes and history read the log.
+/// Returns the key of a room's head. It has a partition of its own, because every join, publication
+/// and ping reads the head while resumes and history read the log.
 pub(crate) fn head(room: &RoomId) -> Item {
     key(format!("{HEAD}#{room}"), HEAD)
 }
@@ -108,7 +109,8 @@ pub(crate) fn parse_head_pk(item: &Item) -> Result<RoomId, Unreadable> {
     RoomId::parse(room).map_err(|error| Unreadable::Invalid(PK, error.to_string()))
 }
 
-/// Key of a room's presence: a partition of its own, because joins read it while resumes read the log.
+/// Returns the key of a room's presence. It has a partition of its own, because joins read it while
+/// resumes read the log.
 pub(crate) fn presence(room: &RoomId) -> Item {
     key(format!("{PRESENCE}#{room}"), PRESENCE)
 }
@@ -119,17 +121,19 @@ pub(crate) fn parse_presence_pk(item: &Item) -> Result<RoomId, Unreadable> {
     RoomId::parse(room).map_err(|error| Unreadable::Invalid(PK, error.to_string()))
 }
 
-/// Key of how far a shard of a room is: a partition of its own, for every job of every shard writes one.
+/// Returns the key of a shard's progress. It has a partition of its own, because every job of every
+/// shard writes one.
 pub(crate) fn delivered(room: &RoomId, shard: Shard, epoch: &Epoch) -> Item {
     key(room_shard(room, shard), format!("{DELIVERED}#{epoch}"))
 }
 
-/// Sort key of a log row: `PUB#<epoch>#<sequence, 20 digits>`, so that text order is the log's.
+/// Returns the sort key of a log row: `PUB#<epoch>#<sequence, 20 digits>`, so that the order of the
+/// texts is that of the log.
 pub(crate) fn log_sk(epoch: &Epoch, sequence: Sequence) -> String {
     format!("PUB#{epoch}#{:020}", sequence.get())
 }
 
-/// Key of a log row.
+/// Returns the key of a log row.
 pub(crate) fn log(room: &RoomId, position: &Position) -> Item {
     key(room_key(room), log_sk(&position.epoch, position.sequence))
 }
@@ -144,22 +148,22 @@ pub(crate) fn parse_log_sk(item: &Item) -> Result<(Epoch, Sequence), Unreadable>
     Ok((Epoch::parse(epoch).map_err(|error| invalid(error.to_string()))?, Sequence::new(sequence)))
 }
 
-/// Key of a dedupe row.
+/// Returns the key of a dedupe row.
 pub(crate) fn dedupe(key_: &DedupeKey) -> Item {
     key(format!("{DEDUPE}#{}#{}#{}", key_.room, key_.publisher, key_.id), DEDUPE)
 }
 
-/// `USER#<user>`: the entries of a user's connections, in the rooms table.
+/// `USER#<user>`: the partition of a user's connections in the rooms table.
 pub(crate) fn directory_pk(user: &UserId) -> String {
     format!("{USER}#{user}")
 }
 
-/// Key of the entry of a user's connection.
+/// Returns the key of the entry of a user's connection.
 pub(crate) fn directory(user: &UserId, connection: &ConnectionId) -> Item {
     key(directory_pk(user), connection_pk(connection))
 }
 
-/// Where a query of `by_room` goes on after this connection.
+/// Returns the key from which a query of `by_room` continues after this connection.
 pub(crate) fn by_room_start(room: &RoomId, shard: Shard, after: &ConnectionId) -> HashMap<String, AttributeValue> {
     let mut start = membership(after, room);
     start.insert(ROOM_SHARD.to_owned(), s(room_shard(room, shard)));

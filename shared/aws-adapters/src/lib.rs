@@ -1,8 +1,10 @@
-//! The ports of `domain` over DynamoDB, SQS, SNS, Secrets Manager and API Gateway's management API: the only crate that names an AWS SDK.
+//! The ports of `domain` over DynamoDB, SQS, SNS, Secrets Manager and API Gateway's management API.
+//! No other crate names an AWS SDK.
 //!
-//! [`Account`] holds what the clients share. [`Tables`], [`Queues`], [`Topics`], [`SecretStore`] and [`Management`] implement the ports;
-//! [`change_of`] reads the stream of the connections.
-//! Each stored item has one file: its keys, its attributes, both directions, and a law that they agree.
+//! [`Account`] holds the settings that the clients share. [`Tables`], [`Queues`], [`Topics`],
+//! [`SecretStore`] and [`Management`] implement the ports. [`change_of`] reads the stream of the
+//! connections table. Each stored item has one file, with its keys, its attributes, both directions
+//! of its codec, and a property that they agree.
 
 mod account;
 mod attributes;

@@ -23,7 +23,7 @@ use crate::tables::Tables;
 
 /// Requests that one `BatchWriteItem` takes.
 const WRITES_PER_BATCH: usize = 25;
-/// Deletes of single memberships that are on their way at the same time.
+/// Deletes of single memberships that are made at the same time.
 const DELETES_AT_ONCE: usize = 16;
 
 impl Memberships for Tables {
@@ -118,7 +118,8 @@ impl Tables {
         }
     }
 
-    /// One transaction, and another one of what is left if some of them stand already or cannot be written.
+    /// Makes one transaction, and another one for the rest if some memberships exist already or
+    /// cannot be written.
     async fn join_all(&self, memberships: &[Membership]) -> Vec<Result<Joined>> {
         let mut outcomes: Vec<Option<Result<Joined>>> = memberships.iter().map(|_| None).collect();
         loop {
@@ -135,7 +136,8 @@ impl Tables {
         }
     }
 
-    /// Stores all of these or none. Of a transaction that was cancelled, only what cancelled it has an outcome.
+    /// Stores all of these memberships or none. After a cancelled transaction, only the memberships
+    /// that cancelled it have a result.
     async fn join_in_transaction(&self, memberships: &[&Membership]) -> Vec<Option<Result<Joined>>> {
         const OPERATION: &str = "DynamoDB TransactWriteItems (join)";
         let mut call = self.client.transact_write_items();
@@ -181,7 +183,7 @@ impl Tables {
         join_all(outcomes).await
     }
 
-    /// What a membership that stands already means for a new one.
+    /// Returns the result of a join whose membership exists already.
     async fn joined_before(&self, operation: &'static str, membership: &Membership, stands: &Item) -> Result<Joined> {
         let expires_at = stands.maybe_moment(member::EXPIRES_AT).map_err(|error| unreadable(operation, error))?;
         self.grant(membership).await.map(|()| Joined::Already { expires_at })
@@ -206,7 +208,7 @@ impl Tables {
         }
     }
 
-    /// The memberships of a connection, read consistently.
+    /// Queries the memberships of a connection consistently.
     pub(crate) fn memberships_of(&self, connection: &ConnectionId) -> QueryFluentBuilder {
         self.client
             .query()
@@ -217,7 +219,8 @@ impl Tables {
             .consistent_read(true)
     }
 
-    /// A membership that stands already is a backend's from now on, if this one is. One that has been left meanwhile is not made.
+    /// Marks an existing membership as granted, if the new one is. A membership that was left
+    /// meanwhile is not created.
     async fn grant(&self, membership: &Membership) -> Result<()> {
         if !membership.granted {
             return Ok(());
@@ -270,7 +273,7 @@ impl Tables {
     }
 }
 
-/// A member of a page. One item that cannot be read must not keep the others from what they are owed.
+/// Reads a member of a page. One unreadable item must not keep deliveries from the other members.
 fn readable(room: &RoomId, item: &Item) -> Option<Member> {
     let member = member::from_item(item);
     member.inspect_err(|error| tracing::error!(room.id = %room, error = %error, "a membership is passed over")).ok()

@@ -1,4 +1,5 @@
-//! Who is in rooms, in the connections table; and what their members were told, in the rooms table.
+//! Users and devices in rooms, from the connections table; and the presence of rooms, in the rooms
+//! table.
 
 use std::collections::HashMap;
 
@@ -11,7 +12,7 @@ use crate::items::{connection, member, presence as presence_item, tombstone};
 use crate::keys;
 use crate::tables::{Reading, Tables};
 
-/// The room, and how many members it has.
+/// Attributes that name the room, and the number of its members.
 const COUNT_ATTRIBUTES: &[&str] = &[keys::PK, presence_item::MEMBERS];
 
 impl Rosters for Tables {

@@ -1,4 +1,4 @@
-//! SQS: the way to the sequencer, to the fan-out, and to a later look at a room.
+//! SQS: queues to the sequencer, to the fan-out, and for later checks of a room.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -13,43 +13,44 @@ use futures::{StreamExt, stream};
 use crate::account::{Account, one_retry, service_config, time_limits};
 use crate::errors::{translate, undone, unreadable};
 
-/// A call to SQS, its retry included, ends after this.
+/// The time limit of a call to SQS, its retry included.
 pub const QUEUE_TIMEOUT: Duration = Duration::from_millis(2_000);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1_200);
 /// Entries that one `SendMessageBatch` takes.
 const ENTRIES_PER_BATCH: usize = 10;
-/// `SendMessageBatch` calls in flight: a thousand shards are a hundred calls.
+/// `SendMessageBatch` calls in flight: jobs for a thousand shards are a hundred calls.
 const BATCHES_IN_FLIGHT: usize = 8;
-/// Rounds after which entries that are never taken are given up.
+/// Rounds after which entries that SQS never takes are given up.
 const ROUNDS_PER_BATCH: usize = 3;
 /// The longest delay of a message.
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>
 const LONGEST_DELAY: Duration = Duration::from_secs(15 * 60);
 
-/// Bytes that one `SendMessageBatch` takes: 1 MiB, some of it for what stands around the bodies.
+/// Bytes that one `SendMessageBatch` takes: 1 MiB, less a part for the fields around the bodies.
 const BYTES_PER_BATCH: usize = 1_000_000;
-/// Letters of a reason that a dead letter carries.
+/// Characters of a reason that a dead letter carries.
 const REASON_LETTERS: usize = 1_000;
-/// How the name of a FIFO queue ends.
+/// The suffix of the name of a FIFO queue.
 const FIFO: &str = ".fifo";
 const DISPATCH: &str = "SQS SendMessageBatch (jobs)";
 const SUBMIT_EACH: &str = "SQS SendMessageBatch (publications)";
 
-/// The queues a function knows; those it does not are left empty.
+/// The queues that a function uses. The URLs of others are empty.
 #[derive(Debug, Clone)]
 pub struct Queues {
     client: Client,
     publications: String,
     deliveries: String,
     deliveries_wide: String,
-    /// Where dead letters go, by the queue they come from; all others to the one without.
+    /// The dead-letter queues, each with the queue whose letters it takes. One without a queue
+    /// takes all other letters.
     dead: Vec<(Option<String>, String)>,
     checks: String,
     own: Vec<String>,
 }
 
 impl Queues {
-    /// Without any queue; see the `with_…` functions.
+    /// Knows no queue yet; see the `with_…` functions.
     #[must_use]
     pub fn new(account: &Account) -> Self {
         let limits = time_limits(QUEUE_TIMEOUT, ATTEMPT_TIMEOUT);
@@ -59,26 +60,26 @@ impl Queues {
         Self { client, publications, deliveries, deliveries_wide, dead: Vec::new(), checks, own: Vec::new() }
     }
 
-    /// May submit.
+    /// Sets the queue that publications are submitted to.
     #[must_use]
     pub fn with_publications(self, url: String) -> Self {
         Self { publications: url, ..self }
     }
 
-    /// May dispatch jobs.
+    /// Sets the queues that jobs are dispatched to.
     #[must_use]
     pub fn with_deliveries(self, narrow: String, wide: String) -> Self {
         Self { deliveries: narrow, deliveries_wide: wide, ..self }
     }
 
-    /// May bury dead letters in this queue.
+    /// Adds the dead-letter queue for letters of all queues.
     #[must_use]
     pub fn with_dead(mut self, url: String) -> Self {
         self.dead.push((None, url));
         self
     }
 
-    /// May bury dead letters of a queue in its dead-letter queue.
+    /// Adds the dead-letter queue for letters of one queue.
     #[must_use]
     pub fn with_dead_of(mut self, queue: &str, dead: String) -> Self {
         self.dead.push((Some(name_of(queue).to_owned()), dead));
@@ -90,19 +91,20 @@ impl Queues {
         self.dead.iter().find(|(of, _)| is_for(of)).map(|(_, url)| url.as_str())
     }
 
-    /// May put off looks at rooms.
+    /// Sets the queue for checks, which are delayed updates of a room's presence.
     #[must_use]
     pub fn with_checks(self, url: String) -> Self {
         Self { checks: url, ..self }
     }
 
-    /// May change when messages of these queues come back.
+    /// Sets the queues that this function receives from. It may change the visibility of their
+    /// messages.
     #[must_use]
     pub fn with_own(self, urls: Vec<String>) -> Self {
         Self { own: urls, ..self }
     }
 
-    /// The URL of the queue a message came from: its last part is the queue's name.
+    /// Returns the URL of the queue that a message came from: its last part is the queue's name.
     fn own(&self, receipt: &Receipt) -> Result<&str> {
         let url = self.own.iter().find(|url| name_of(url) == receipt.queue);
         url.map(String::as_str).ok_or_else(|| {
@@ -120,7 +122,8 @@ impl Queues {
         }
     }
 
-    /// Sends messages, those of one group in their order. The results are in the order of the messages.
+    /// Sends messages; those of one group keep their order. The results are in the order of the
+    /// messages.
     async fn send_each(&self, operation: &'static str, url: &str, entries: &[Entry]) -> Vec<Result<()>> {
         let mut results: Vec<Option<Result<()>>> = entries.iter().map(|_| None).collect();
         let mut held_back: HashSet<&str> = HashSet::new();
@@ -144,7 +147,8 @@ impl Queues {
         results.into_iter().map(|result| result.unwrap_or_else(|| Err(Error::held_back(operation)))).collect()
     }
 
-    /// Sends one batch until each entry was taken or refused: a call that succeeds may hold entries that failed.
+    /// Sends one batch until each entry was taken or refused. A call that succeeds may contain
+    /// entries that failed.
     async fn send_batch(
         &self,
         operation: &'static str,
@@ -241,7 +245,8 @@ impl DeadLetters for Queues {
             call = call.message_attributes(name, text(&value)?);
         }
         if url.ends_with(FIFO) {
-            // A letter of its own is a group of its own: whoever redrives it waits for no other.
+            // A letter without a group is a group of its own, so that its redrive waits for no
+            // other letter.
             let group = letter.group.as_deref().unwrap_or(&letter.id);
             call = call.message_group_id(group).message_deduplication_id(&letter.id);
         }
@@ -249,7 +254,7 @@ impl DeadLetters for Queues {
     }
 }
 
-/// What a letter says beside its body: message attributes, by which it can be judged unread.
+/// Returns the message attributes of a letter, by which it can be judged without its body.
 fn described(letter: &DeadLetter) -> impl Iterator<Item = (&'static str, String)> {
     let missed = |Range { epoch, after, through }: &Range| format!("{epoch}.{}-{through}", after.next());
     let all = [
@@ -294,7 +299,7 @@ impl Retries for Queues {
     }
 }
 
-/// The queue's name is the last part of its URL.
+/// Returns the last part of a queue's URL, which is its name.
 fn name_of(url: &str) -> &str {
     url.rsplit('/').next().unwrap_or_default()
 }
@@ -327,8 +332,9 @@ impl Entry {
     }
 }
 
-/// Splits messages into rounds, one after the other, with no group twice in a round: inside a round calls may overtake
-/// each other and entries may fail, and no message overtakes another one of its group.
+/// Splits messages into consecutive rounds, with no group twice in a round. Inside a round calls
+/// may overtake each other and entries may fail, and still no message overtakes another one of its
+/// group.
 fn one_per_group(entries: &[Entry]) -> Vec<Vec<usize>> {
     let mut rounds: Vec<Vec<usize>> = Vec::new();
     let mut sent: HashMap<&str, usize> = HashMap::new();
@@ -343,7 +349,8 @@ fn one_per_group(entries: &[Entry]) -> Vec<Vec<usize>> {
     rounds
 }
 
-/// Batches of at most ten messages and at most as many bytes as one call takes.
+/// Splits a round into batches of at most ten messages, and of at most the bytes that one call
+/// takes.
 fn calls(entries: &[Entry], round: Vec<usize>) -> Vec<Vec<usize>> {
     let (mut calls, mut bytes): (Vec<Vec<usize>>, usize) = (Vec::new(), 0);
     for at in round {
@@ -361,7 +368,8 @@ fn calls(entries: &[Entry], round: Vec<usize>) -> Vec<Vec<usize>> {
     calls
 }
 
-/// What may stand in a message attribute: no control characters, nothing that queues refuse, and not too much.
+/// Makes a text fit a message attribute: without control characters, without characters that queues
+/// refuse, and cut to [`REASON_LETTERS`].
 fn printable(text: &str) -> String {
     let shown = |letter: char| if letter.is_control() || !is_portable(letter) { ' ' } else { letter };
     text.chars().map(shown).take(REASON_LETTERS).collect()

@@ -1,4 +1,4 @@
-//! Tokens on live connections, in the connections table: renewed, or expired.
+//! Renewed and expired tokens of live connections, in the connections table.
 
 use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
 use domain::ports::{Expiries, Known, Lapsed, Renewals, Result, Standing};
@@ -14,7 +14,8 @@ use crate::items::member;
 use crate::keys;
 use crate::tables::Tables;
 
-/// Memberships that are extended at once: a transaction takes 100 actions, and one is the check of the connection.
+/// Memberships that are extended at once: a transaction takes 100 actions, and one is the check of
+/// the connection.
 const EXTENDED_AT_ONCE: usize = 99;
 
 impl Renewals for Tables {
@@ -132,7 +133,8 @@ impl Expiries for Tables {
 }
 
 impl Tables {
-    /// Extends all of these or none: which of them are not there, or nothing if the token is no longer this one.
+    /// Extends all of these memberships or none. Returns the rooms whose membership is missing, or
+    /// `None` if the connection's token is no longer this one.
     async fn extend_all<'a>(
         &self,
         connection: &ConnectionId,

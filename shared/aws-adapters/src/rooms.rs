@@ -1,4 +1,4 @@
-//! The rooms' heads, logs and dedupe rows, and how far their shards are, in the rooms table.
+//! Heads, logs and dedupe rows of rooms, and the progress of their shards, in the rooms table.
 
 use std::collections::{HashMap, HashSet};
 
@@ -220,7 +220,7 @@ impl Rooms for Tables {
     }
 }
 
-/// One reading of a room's log.
+/// A read of a room's log.
 #[derive(Debug)]
 struct LogQuery<'a> {
     room: &'a RoomId,
@@ -251,8 +251,9 @@ fn pk_text(item: &Item) -> AttributeText {
     item.maybe_text(keys::PK).unwrap_or_default().to_owned()
 }
 
-/// What a cancelled append found: a condition that did not hold, or another transaction at the same moment. The reasons stand
-/// in the order of the actions: the head, then a log row and a dedupe row for each publication.
+/// Returns the result of an append that was cancelled, because a condition did not hold or because
+/// of another transaction at the same moment. The reasons are in the order of the actions: the
+/// head, then a log row and a dedupe row for each publication.
 fn found_instead(error: Option<&TransactWriteItemsError>) -> Option<Appended> {
     const FAILED: &str = "ConditionalCheckFailed";
     let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error else {
@@ -269,7 +270,8 @@ fn found_instead(error: Option<&TransactWriteItemsError>) -> Option<Appended> {
 }
 
 impl Tables {
-    /// Moves the head on, conditioned on how it was read; or creates it, if it was not there.
+    /// Moves the head on, conditioned on its state when it was read; or creates it, if it did not
+    /// exist.
     fn write_head(
         &self,
         append: &Append,
@@ -304,7 +306,7 @@ impl Tables {
         Ok(TransactWriteItem::builder().update(update.build()?).build())
     }
 
-    /// The head of an item, in the deployment's generation.
+    /// Reads the head of an item, in the deployment's generation.
     fn read_head(&self, item: &Item) -> std::result::Result<Head, Unreadable> {
         head_item::from_item(item).map(|head| head.in_generation(self.generation))
     }

@@ -1,4 +1,5 @@
-//! Secrets Manager, by one call that is signed here: its SDK would add some hundred operations for it.
+//! Secrets Manager, by one call that is signed here: its SDK would add some hundred operations for
+//! it.
 //!
 //! Source: <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html>
 
@@ -19,14 +20,15 @@ use crate::gateway::Http;
 const OPERATION: &str = "Secrets Manager GetSecretValue";
 const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
 const TARGET: &str = "secretsmanager.GetSecretValue";
-/// A read ends after this: at start nothing else waits, later a handshake does.
+/// The time limit of one read. At start nothing else waits for it; later a handshake does.
 pub const READ_TIMEOUT: Duration = Duration::from_secs(1);
-/// Tries of one read: a failed read at start fails the start.
+/// Tries of one read, because a failed read at start fails the start.
 const TRIES: u32 = 3;
-/// A secret has at most 64 KiB; JSON may spell a byte with six characters.
+/// Bytes of an answer that are read: a secret has at most 64 KiB, and JSON may take six characters
+/// for a byte.
 const ANSWER_BYTES: usize = 6 * 64 * 1024 + 4 * 1024;
 
-/// The secrets of an account. Values are not kept and not logged.
+/// The secrets of an account. Values are neither kept nor logged.
 #[derive(Debug, Clone)]
 pub struct SecretStore {
     http: Http,
@@ -36,7 +38,7 @@ pub struct SecretStore {
     credentials: Credentials,
 }
 
-/// Why a read has no value.
+/// The reason why a read returned no value.
 #[derive(Debug, thiserror::Error)]
 enum Problem {
     #[error("no answer within {} s", READ_TIMEOUT.as_secs())]
@@ -70,7 +72,7 @@ fn is_throttled(code: &str) -> bool {
 }
 
 impl SecretStore {
-    /// The store of the account's Region, or of its endpoint where one is set.
+    /// Uses the store of the account's Region, or of its endpoint where one is set.
     #[must_use]
     pub fn new(account: &Account) -> Self {
         let region = account.region();

@@ -1,4 +1,4 @@
-//! DynamoDB: the two tables, and how they are asked.
+//! DynamoDB: the two tables, and the calls to them.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::account::{Account, one_retry, service_config, time_limits};
 use crate::attributes::Item;
 use crate::errors::{translate, undone};
 
-/// A call to DynamoDB, its retry included, ends after this: two of them fit a function's 5 s.
+/// The time limit of a call to DynamoDB, its retry included: two such calls fit a function's 5 s.
 pub const TABLE_TIMEOUT: Duration = Duration::from_millis(2_000);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1_200);
 /// Keys that one `BatchGetItem` takes.
@@ -20,10 +20,11 @@ pub(crate) const KEYS_PER_BATCH: usize = 100;
 /// Rounds after which a batch that is never done entirely is given up.
 const ROUNDS_PER_BATCH: usize = 5;
 
-/// The two tables.
+/// The connections table and the rooms table.
 ///
-/// Implements [`domain::ports::Connections`], [`domain::ports::Memberships`], [`domain::ports::Rooms`],
-/// [`domain::ports::Charges`], [`domain::ports::Rosters`] and [`domain::ports::Presences`].
+/// Implements [`domain::ports::Connections`], [`domain::ports::Memberships`],
+/// [`domain::ports::Rooms`], [`domain::ports::Charges`], [`domain::ports::Rosters`] and
+/// [`domain::ports::Presences`].
 #[derive(Debug, Clone)]
 pub struct Tables {
     pub(crate) client: Client,
@@ -32,12 +33,12 @@ pub struct Tables {
     pub(crate) generation: Generation,
 }
 
-/// How a batch is read.
+/// The way in which a batch is read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Reading {
     /// Whole items, as they are now.
     Consistent,
-    /// These attributes, as they are or were a moment ago: half the price.
+    /// These attributes, as they are or were a moment ago, at half the price.
     Attributes(&'static [&'static str]),
 }
 
@@ -51,7 +52,7 @@ fn project(wanted: KeysAndAttributesBuilder, names: &[&str]) -> KeysAndAttribute
 }
 
 impl Tables {
-    /// The tables of that name.
+    /// Uses the tables with these names.
     #[must_use]
     pub fn new(account: &Account, connections: impl Into<String>, rooms: impl Into<String>) -> Self {
         let limits = time_limits(TABLE_TIMEOUT, ATTEMPT_TIMEOUT);
@@ -60,7 +61,7 @@ impl Tables {
         Self { client, connections: connections.into(), rooms: rooms.into(), generation: Generation::default() }
     }
 
-    /// The same in a generation of the deployment: heads of older ones are read in another epoch.
+    /// Sets the generation of the deployment. Heads of older generations are read in another epoch.
     #[must_use]
     pub fn in_generation(self, generation: Generation) -> Self {
         Self { generation, ..self }
@@ -71,12 +72,12 @@ impl Tables {
         call.send().await.map(|answer| answer.item).map_err(|error| translate(operation, &error))
     }
 
-    /// Reads whole items consistently, however many; those that are not there are left out.
+    /// Reads whole items consistently, in any number. Absent items are left out.
     pub(crate) async fn batch_get(&self, operation: &'static str, table: &str, keys: Vec<Item>) -> Result<Vec<Item>> {
         self.batch_read(operation, table, keys, Reading::Consistent).await
     }
 
-    /// Reads items, however many; those that are not there are left out.
+    /// Reads items, in any number. Absent items are left out.
     pub(crate) async fn batch_read(
         &self,
         operation: &'static str,

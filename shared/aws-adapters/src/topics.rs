@@ -1,4 +1,4 @@
-//! SNS: the way to the backends.
+//! SNS: the topic for the backends.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use crate::account::{Account, one_retry, service_config, time_limits};
 use crate::errors::{translate, undone, unreadable};
 
-/// A call to SNS, its retry included, ends after this.
+/// The time limit of a call to SNS, its retry included.
 pub const TOPIC_TIMEOUT: Duration = Duration::from_millis(2_000);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1_200);
 /// Entries that one `PublishBatch` takes.
@@ -20,10 +20,10 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1_200);
 const ENTRIES_PER_BATCH: usize = 10;
 /// `PublishBatch` calls in flight.
 const BATCHES_IN_FLIGHT: usize = 4;
-/// Rounds after which entries that are never taken are given up.
+/// Rounds after which entries that SNS never takes are given up.
 const ROUNDS_PER_BATCH: usize = 3;
 
-/// The topic that backends listen to.
+/// The topic that backends subscribe to.
 #[derive(Debug, Clone)]
 pub struct Topics {
     client: Client,
@@ -31,7 +31,7 @@ pub struct Topics {
 }
 
 impl Topics {
-    /// The topic of that ARN.
+    /// Uses the topic with this ARN.
     #[must_use]
     pub fn new(account: &Account, activity: impl Into<String>) -> Self {
         let limits = time_limits(TOPIC_TIMEOUT, ATTEMPT_TIMEOUT);
@@ -39,7 +39,7 @@ impl Topics {
         Self { client: Client::from_conf(config), activity: activity.into() }
     }
 
-    /// Publishes until every entry was taken: a call that succeeds may hold entries that failed.
+    /// Publishes until every entry was taken. A call that succeeds may contain entries that failed.
     async fn publish(&self, mut entries: Vec<PublishBatchRequestEntry>) -> Result<()> {
         const OPERATION: &str = "SNS PublishBatch (activity)";
         let mut problem = String::new();

@@ -9,10 +9,10 @@ use domain::ports::{Connections, Error, Gateway, Jobs, Memberships, Receipt, Ret
 use domain::{Delivery, Endpoint, Head, Job, Sequence, Shard, Shards, limits};
 use testkit::samples;
 
-/// What a limit may be passed by on a busy machine.
+/// The time by which a limit may be exceeded on a busy machine.
 const SLACK: Duration = Duration::from_millis(700);
 
-/// An endpoint that accepts connections, reads, and never says a word.
+/// An endpoint that accepts connections, reads, and never answers.
 async fn silence() -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

@@ -1,7 +1,9 @@
-//! Posts of frames, straight over HTTP: signed as the SDK signs them, without what it does around every call.
+//! Posts of frames, straight over HTTP. They are signed as the SDK signs them, without its other
+//! work around every call.
 //!
-//! A post is what Roomcast does most. The SDK is measured beside this in `infra/e2e/examples/posting.rs`; everything else that
-//! functions ask of AWS goes through it.
+//! Posts are the most frequent call of Roomcast. `infra/e2e/examples/posting.rs` measures the SDK
+//! beside this module. Every other call of the functions to AWS goes through the SDK, except the
+//! reads of secrets.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -25,11 +27,13 @@ use crate::account::CONNECT_TIMEOUT;
 
 const DATE: HeaderName = HeaderName::from_static("x-amz-date");
 const TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
-/// A connection that rests for longer may be dead without a word: a function is frozen between invocations.
+/// A connection that was idle for longer may be dead without a notification, because a function is
+/// frozen between invocations.
 const RESTS_FOR: Duration = Duration::from_secs(20);
-/// Bytes of an answer that are read; what says anything is shorter.
+/// Bytes of an answer that are read. Meaningful answers are shorter.
 const ANSWER_BYTES: usize = 4 * 1024;
-/// Frames whose digests are at hand: each goes to many members, and few are on their way at a time.
+/// Frames whose digests are kept: each frame goes to many members, and few frames are posted at a
+/// time.
 const FRAMES: usize = 8;
 
 /// An HTTP client for requests that are signed here.
@@ -42,12 +46,12 @@ pub(super) struct Posts {
     to: Target,
 }
 
-/// What every post to an endpoint has in common.
+/// The parts that all posts to an endpoint share.
 #[derive(Debug)]
 struct Target {
-    /// Up to the connection id.
+    /// The URL up to the connection id.
     url: String,
-    /// The same, as signatures want it.
+    /// The same path in the encoding of signatures.
     path: String,
     host: String,
     host_header: HeaderValue,
@@ -56,7 +60,8 @@ struct Target {
     digests: Mutex<Vec<(Bytes, Arc<str>)>>,
 }
 
-/// Why a post cannot even be made: the endpoint is no URL, or a credential no header.
+/// The reason why a post cannot be made at all: the endpoint is not a URL, or a credential is not a
+/// header.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unfit {
     #[error("{0}")]
@@ -65,7 +70,7 @@ pub(super) enum Unfit {
     NoUrl(String),
 }
 
-/// Why a post has no answer.
+/// The reason why a post has no answer.
 #[derive(Debug, thiserror::Error)]
 enum Unanswered {
     #[error(transparent)]
@@ -75,14 +80,14 @@ enum Unanswered {
 }
 
 impl Posts {
-    /// To the connections of this endpoint.
+    /// Creates a client for posts to the connections of this endpoint.
     pub(super) fn new(endpoint: &Endpoint, region: String, credentials: Credentials) -> Result<Self, Unfit> {
         let signer = Signer::new(region, credentials);
         let target = Target::new(&format!("{}/@connections/", endpoint.as_str()), signer)?;
         Ok(Self { http: client(endpoint.as_str().starts_with("https:")), to: target })
     }
 
-    /// Posts one frame; answers within [`limits::POST_TIMEOUT`].
+    /// Posts one frame, and returns within [`limits::POST_TIMEOUT`].
     pub(super) async fn post(&self, connection: &ConnectionId, frame: Bytes) -> Delivery {
         match tokio::time::timeout(limits::POST_TIMEOUT, self.answer(connection, frame)).await {
             Ok(Ok(delivery)) => delivery,
@@ -136,8 +141,8 @@ impl Target {
         Ok(request.body(Full::new(frame))?)
     }
 
-    /// The digest of a frame, computed for the first of the members that it goes to. A frame at hand is kept alive: so no
-    /// other one can stand at its address.
+    /// Returns the digest of a frame, which is computed for the first of its members. A kept frame
+    /// stays alive, so no other frame can have its address.
     fn digest(&self, frame: &Bytes) -> Arc<str> {
         let mut known = self.digests.lock().unwrap_or_else(PoisonError::into_inner);
         let same = |other: &Bytes| std::ptr::eq(other.as_ptr(), frame.as_ptr()) && other.len() == frame.len();
@@ -153,7 +158,7 @@ impl Target {
     }
 }
 
-/// Over TLS the roots of the machine are read.
+/// Creates an HTTP client. With `over_tls` it reads the root certificates of the machine.
 pub(crate) fn client(over_tls: bool) -> Http {
     let mut http = HttpConnector::new();
     http.set_nodelay(true);
@@ -168,7 +173,8 @@ pub(crate) fn client(over_tls: bool) -> Http {
         .build(https)
 }
 
-/// The machine's own roots, as the SDK takes them; none where nothing is encrypted, for they take a while to read.
+/// Uses the machine's own root certificates, as the SDK does. Without TLS none are read, because
+/// reading them takes a while.
 fn tls(over_tls: bool) -> ClientConfig {
     let mut roots = RootCertStore::empty();
     if over_tls {
@@ -182,8 +188,8 @@ fn tls(over_tls: bool) -> ClientConfig {
         .with_no_client_auth()
 }
 
-/// By status: a 410 has an empty body, and a proxy in between may have eaten the error's name. The answer is read to its
-/// end, so that the connection can be used again.
+/// Returns the result by status: a 410 has an empty body, and a proxy in between may have removed
+/// the error's name. The answer is read to its end, so that the connection can be used again.
 async fn outcome(answer: Response<Incoming>) -> Delivery {
     let status = answer.status();
     let body = Limited::new(answer.into_body(), ANSWER_BYTES).collect().await;
@@ -200,7 +206,7 @@ async fn outcome(answer: Response<Incoming>) -> Delivery {
     }
 }
 
-/// The gateway cannot have given out the id.
+/// Reports whether the gateway cannot have assigned the id.
 fn names_no_connection(body: &[u8]) -> bool {
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
     body["message"].as_str().is_some_and(|message| message.starts_with(super::INVALID_ID))

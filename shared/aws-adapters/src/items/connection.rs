@@ -1,4 +1,4 @@
-//! `CONN#<id>` / `CONN`: a connection, which also is its membership of `*`.
+//! `CONN#<id>` / `CONN`: a connection. The item is also the connection's membership of `*`.
 
 use domain::ports::Lapsed;
 use domain::{Connection, Device, Format, Identity, Shard, Suspect, Timestamp, UserId, limits, liveness_shard};
@@ -9,14 +9,15 @@ use crate::items::member;
 use crate::keys;
 
 const USER: &str = "user";
-/// On which device, by its last token.
+/// The device that the last token names.
 pub(crate) const DEVICE: &str = "device";
-/// Who it is by now, if its token was renewed: JSON of what the authorizer's context says of an identity.
+/// The current identity, if the token was renewed: JSON of the identity's part of an authorizer's
+/// context.
 pub(crate) const IDENTITY: &str = "identity";
-/// Until when what it published takes up its rate, milliseconds.
+/// The time until which its publications take up its rate, in milliseconds.
 const BUSY_UNTIL: &str = "busy_until";
 
-/// The item. `everyone` is its shard of `*`.
+/// Builds the item. `everyone` is the connection's shard of `*`.
 pub(crate) fn to_item(connection: &Connection, everyone: Shard) -> Item {
     let mut item = member::to_item(&connection.member(), &domain::RoomId::everyone(), everyone);
     item.insert(USER.to_owned(), s(connection.user.as_ref()));
@@ -29,7 +30,7 @@ pub(crate) fn to_item(connection: &Connection, everyone: Shard) -> Item {
     item
 }
 
-/// The connection of an item that is not a tombstone.
+/// Reads the connection of an item that is not a tombstone.
 pub(crate) fn from_item(item: &Item) -> Result<Connection, Unreadable> {
     let member = member::from_item(item)?;
     Ok(Connection {
@@ -44,28 +45,29 @@ pub(crate) fn from_item(item: &Item) -> Result<Connection, Unreadable> {
     })
 }
 
-/// Whose it is.
+/// Reads the user of the connection.
 pub(crate) fn user(item: &Item) -> Result<UserId, Unreadable> {
     item.parsed(USER, UserId::parse)
 }
 
-/// On which device, if that is known.
+/// Reads the device of the connection, if it is known.
 pub(crate) fn device(item: &Item) -> Result<Option<Device>, Unreadable> {
     item.maybe_text(DEVICE).map(|_| item.parsed(DEVICE, Device::parse)).transpose()
 }
 
-/// Until when its rate is taken up; of one that never published, the epoch.
+/// Reads the time until which the rate is taken up. For a connection that never published it is the
+/// beginning of 1970.
 pub(crate) fn busy_until(item: &Item) -> Result<Timestamp, Unreadable> {
     item.maybe_moment(BUSY_UNTIL).map(Option::unwrap_or_default)
 }
 
-/// Who it is by now, if its token was renewed.
+/// Reads the current identity, if the token was renewed.
 pub(crate) fn identity(item: &Item) -> Result<Option<Identity>, Unreadable> {
     let identity = item.maybe_text(IDENTITY).map(parse_identity).transpose();
     identity.map_err(|error| Unreadable::Invalid(IDENTITY, error.to_string()))
 }
 
-/// What `by_expiry` projects.
+/// Reads the attributes that `by_expiry` projects.
 pub(crate) fn lapsed(item: &Item) -> Result<Lapsed, Unreadable> {
     Ok(Lapsed {
         connection: keys::parse_connection_pk(item, keys::PK)?,
@@ -75,7 +77,7 @@ pub(crate) fn lapsed(item: &Item) -> Result<Lapsed, Unreadable> {
     })
 }
 
-/// What `by_liveness` projects.
+/// Reads the attributes that `by_liveness` projects.
 pub(crate) fn suspect(item: &Item) -> Result<Suspect, Unreadable> {
     Ok(Suspect {
         connection: keys::parse_connection_pk(item, keys::PK)?,

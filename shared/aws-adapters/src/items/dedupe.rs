@@ -1,16 +1,17 @@
-//! `DEDUPE#<room>#<publisher>#<publication id>`: this id has been used, and for which position.
+//! `DEDUPE#<room>#<publisher>#<publication id>`: the id has been used, for the publication at this
+//! position.
 
 use domain::{DedupeKey, Epoch, Position, Remembered, Sequence, Timestamp, limits};
 
 use crate::attributes::{Item, Read, Unreadable, n, s};
 use crate::keys;
 
-/// Of its publication.
+/// The epoch of its publication.
 pub(crate) const EPOCH: &str = "epoch";
-/// Of its publication.
+/// The sequence of its publication.
 pub(crate) const SEQ: &str = "seq";
 
-/// The item.
+/// Builds the item. It expires [`limits::DEDUPE`] after the publication was sequenced.
 pub(crate) fn to_item(key: &DedupeKey, Remembered { position, sequenced_at }: &Remembered) -> Item {
     let mut item = keys::dedupe(key);
     item.insert(EPOCH.to_owned(), s(position.epoch.as_str()));
@@ -19,7 +20,7 @@ pub(crate) fn to_item(key: &DedupeKey, Remembered { position, sequenced_at }: &R
     item
 }
 
-/// What an item remembers.
+/// Reads the position and the time from an item.
 pub(crate) fn from_item(item: &Item) -> Result<Remembered, Unreadable> {
     let (epoch, sequence) = (item.parsed(EPOCH, Epoch::parse)?, Sequence::new(item.number(SEQ)?));
     let expires_at = Timestamp::from_ms(item.number(keys::TTL)?.saturating_mul(1_000));

@@ -1,17 +1,17 @@
-//! `ROOM#<room>#<shard>` / `DELIVERED#<epoch>`: the last run of the log that a shard was given.
+//! `ROOM#<room>#<shard>` / `DELIVERED#<epoch>`: the last run of the log that a shard has received.
 
 use domain::{Epoch, Range, RoomId, Sequence, Shard, Timestamp, limits};
 
 use crate::attributes::{Item, ItemBuilder, Read, Unreadable, n, s};
 use crate::keys;
 
-/// Of which life of the room.
+/// The epoch of the run.
 const EPOCH: &str = "epoch";
-/// Its end, inclusive.
+/// The last sequence of the run.
 pub(crate) const THROUGH: &str = "through";
 const AFTER: &str = "after";
 
-/// The item. It is of use as long as the rows it speaks of.
+/// Builds the item. It is of use only as long as the rows of its run exist.
 pub(crate) fn to_item(room: &RoomId, shard: Shard, range: &Range, now: Timestamp) -> Item {
     let item = ItemBuilder::default()
         .set(EPOCH, s(range.epoch.as_str()))
@@ -23,7 +23,7 @@ pub(crate) fn to_item(room: &RoomId, shard: Shard, range: &Range, now: Timestamp
     item
 }
 
-/// The range of an item.
+/// Reads the range of an item.
 pub(crate) fn from_item(item: &Item) -> Result<Range, Unreadable> {
     Ok(Range {
         epoch: item.parsed(EPOCH, Epoch::parse)?,

@@ -1,25 +1,25 @@
-//! `HEAD#<room>` / `HEAD`: where a room's log stands.
+//! `HEAD#<room>` / `HEAD`: the end of a room's log.
 
 use domain::{Epoch, Generation, Head, Origin, RoomId, Sequence, Shards, Timestamp};
 
 use crate::attributes::{Item, Read, Unreadable, n, s};
 use crate::keys;
 
-/// Which life of the room.
+/// The epoch of the room.
 pub(crate) const EPOCH: &str = "epoch";
-/// The last position given away.
+/// The last sequence that was assigned.
 pub(crate) const SEQ: &str = "seq";
-/// Up to where jobs are queued.
+/// The sequence up to which jobs are queued.
 pub(crate) const SENT: &str = "sent";
-/// How many slices its members are in.
+/// The number of shards of the room's members.
 pub(crate) const SHARDS: &str = "shards";
-/// Until when what was published takes up the room's rate, milliseconds.
+/// The time until which publications take up the room's rate, in milliseconds.
 pub(crate) const BUSY_UNTIL: &str = "busy_until";
 
-/// Of the deployment, when the epoch began.
+/// The generation of the deployment in which the epoch began.
 pub(crate) const GENERATION: &str = "generation";
 
-/// The item. Its `ttl` moves on with appends and joins.
+/// Builds the item. Its `ttl` grows with appends and joins.
 pub(crate) fn to_item(room: &RoomId, head: &Head) -> Item {
     let mut item = keys::head(room);
     let mut set = |name: &str, value| item.insert(name.to_owned(), value);
@@ -33,7 +33,7 @@ pub(crate) fn to_item(room: &RoomId, head: &Head) -> Item {
     item
 }
 
-/// The head of an item.
+/// Reads the head of an item.
 pub(crate) fn from_item(item: &Item) -> Result<Head, Unreadable> {
     let shards = u16::try_from(item.number(SHARDS)?);
     Ok(Head {
@@ -48,7 +48,8 @@ pub(crate) fn from_item(item: &Item) -> Result<Head, Unreadable> {
     })
 }
 
-/// Until when the room's rate is taken up; of an item without it, the epoch.
+/// Reads the time until which the room's rate is taken up. For an item without it, it is the
+/// beginning of 1970.
 pub(crate) fn busy_until(item: &Item) -> Result<Timestamp, Unreadable> {
     item.maybe_moment(BUSY_UNTIL).map(Option::unwrap_or_default)
 }

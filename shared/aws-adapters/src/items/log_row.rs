@@ -1,4 +1,4 @@
-//! `ROOM#<room>` / `PUB#<epoch>#<sequence>`: a publication in its place.
+//! `ROOM#<room>` / `PUB#<epoch>#<sequence>`: a publication at its position.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{ConnectionId, Data, Position, Publication, PublicationId, RoomId, Timestamp, UserId, limits};
@@ -14,7 +14,7 @@ const ACCEPTED_AT: &str = "accepted_at";
 const SEQUENCED_AT: &str = "sequenced_at";
 const DATA: &str = "data";
 
-/// The item.
+/// Builds the item. It expires [`limits::RETENTION`] after the publication was sequenced.
 pub(crate) fn to_item(room: &RoomId, publication: &Publication) -> Item {
     let Position { epoch, sequence } = &publication.position;
     ItemBuilder::default()
@@ -31,7 +31,7 @@ pub(crate) fn to_item(room: &RoomId, publication: &Publication) -> Item {
         .build()
 }
 
-/// The publication of an item.
+/// Reads the publication of an item.
 pub(crate) fn from_item(item: &Item) -> Result<Publication, Unreadable> {
     let (epoch, sequence) = keys::parse_log_sk(item)?;
     Ok(Publication {
@@ -46,7 +46,7 @@ pub(crate) fn from_item(item: &Item) -> Result<Publication, Unreadable> {
     })
 }
 
-/// Whether the row has outlived its retention. DynamoDB may show it for days after.
+/// Reports whether the row has outlived its retention. DynamoDB may show it for days after that.
 pub(crate) fn is_expired(item: &Item, now: Timestamp) -> bool {
     item.number(keys::TTL).is_ok_and(|ttl| ttl <= now.as_s())
 }

@@ -1,4 +1,4 @@
-//! `CONN#<id>` / `ROOM#<room>`: a membership, in `by_room` under its shard.
+//! `CONN#<id>` / `ROOM#<room>`: a membership. In `by_room` it is listed under its shard.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{Endpoint, Format, Holding, Member, Membership, RoomId, Shard, Timestamp, UserId, limits};
@@ -6,20 +6,20 @@ use domain::{Endpoint, Format, Holding, Member, Membership, RoomId, Shard, Times
 use crate::attributes::{Item, Read, Unreadable, n, s};
 use crate::keys;
 
-/// Where it is posted to.
+/// The endpoint at which the connection is posted to.
 pub(crate) const ENDPOINT: &str = "endpoint";
-/// When it connected, milliseconds.
+/// The time when the connection opened, in milliseconds.
 pub(crate) const CONNECTED_AT: &str = "connected_at";
-/// When its token expires, milliseconds.
+/// The time when the connection's token expires, in milliseconds.
 pub(crate) const EXPIRES_AT: &str = "expires_at";
-/// What its frames look like.
+/// The format of the connection's frames.
 pub(crate) const FORMAT: &str = "format";
 const USER: &str = "user";
 const JOINED_AT: &str = "joined_at";
-/// Set if a backend gave the membership.
+/// Set if a backend granted the membership.
 const GRANTED: &str = "granted";
 
-/// The keys and all that a delivery needs: what `by_room` projects.
+/// Builds the part that `by_room` projects: the keys, and all attributes that a delivery needs.
 pub(crate) fn to_item(member: &Member, room: &RoomId, shard: Shard) -> Item {
     let mut item = keys::membership(&member.connection, room);
     let mut set = |name: &str, value| item.insert(name.to_owned(), value);
@@ -34,7 +34,7 @@ pub(crate) fn to_item(member: &Member, room: &RoomId, shard: Shard) -> Item {
     item
 }
 
-/// A membership's item.
+/// Builds the item of a membership.
 pub(crate) fn membership(membership: &Membership) -> Item {
     let mut item = to_item(&membership.member, &membership.room, membership.shard);
     item.insert(USER.to_owned(), s(membership.user.as_ref()));
@@ -47,17 +47,17 @@ pub(crate) fn membership(membership: &Membership) -> Item {
     item
 }
 
-/// Whose connection a membership's item is of.
+/// Reads the user of a membership's item.
 pub(crate) fn user(item: &Item) -> Result<UserId, Unreadable> {
     item.parsed(USER, UserId::parse)
 }
 
-/// Since when a membership's item stands.
+/// Reads the time since which a membership exists.
 pub(crate) fn joined_at(item: &Item) -> Result<Timestamp, Unreadable> {
     item.moment(JOINED_AT)
 }
 
-/// What a renewal looks at.
+/// Reads the attributes that a renewal needs.
 pub(crate) fn holding(item: &Item) -> Result<Holding, Unreadable> {
     Ok(Holding {
         room: keys::parse_room_key(item, keys::SK)?,
@@ -66,7 +66,8 @@ pub(crate) fn holding(item: &Item) -> Result<Holding, Unreadable> {
     })
 }
 
-/// The member of a membership's item, of a connection's, or of what `by_room` projects.
+/// Reads the member of a membership's item, of a connection's item, or of the attributes that
+/// `by_room` projects.
 pub(crate) fn from_item(item: &Item) -> Result<Member, Unreadable> {
     Ok(Member {
         connection: keys::parse_connection_pk(item, keys::PK)?,

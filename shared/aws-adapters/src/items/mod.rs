@@ -1,4 +1,4 @@
-//! What is stored: one file per item, both directions side by side.
+//! The stored items: one file for each, with both directions of its codec side by side.
 
 pub(crate) mod connection;
 pub(crate) mod dedupe;

@@ -1,4 +1,5 @@
-//! `PRESENCE#<room>` / `PRESENCE`: who was last seen in a room, and what its members are owed for it.
+//! `PRESENCE#<room>` / `PRESENCE`: the last counted members of a room, and the announcement that
+//! they are owed.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -8,9 +9,9 @@ use domain::{Census, Owed, Presence, RoomId, Shard, Timestamp, UserId, limits};
 use crate::attributes::{Item, ItemBuilder, Read, Unreadable, n, s};
 use crate::keys;
 
-/// How often it was written.
+/// The number of writes of the item.
 pub(crate) const VERSION: &str = "version";
-/// How many members were counted, all shards together.
+/// The number of members that were counted, in all shards together.
 pub(crate) const MEMBERS: &str = "members";
 const COUNTS: &str = "counts";
 const USERS: &str = "users";
@@ -20,7 +21,7 @@ const CHECKS: &str = "checks";
 const RECENT: &str = "recent";
 const OWED: &str = "owed";
 
-/// The item. That of an empty room that has settled expires.
+/// Builds the item. The item of an empty room that has settled expires.
 pub(crate) fn to_item(room: &RoomId, presence: &Presence) -> Result<Item, serde_json::Error> {
     let owed = presence.owed.as_ref().map(serde_json::to_string).transpose()?;
     let users = |(shard, census): (&Shard, &Census)| {
@@ -47,7 +48,7 @@ pub(crate) fn to_item(room: &RoomId, presence: &Presence) -> Result<Item, serde_
     Ok(item)
 }
 
-/// The presence of an item.
+/// Reads the presence of an item.
 pub(crate) fn from_item(item: &Item) -> Result<Presence, Unreadable> {
     let mut names = shards(item, USERS, users)?;
     let counts = shards(item, COUNTS, |value| number(COUNTS, value))?;
@@ -66,7 +67,7 @@ pub(crate) fn from_item(item: &Item) -> Result<Presence, Unreadable> {
     })
 }
 
-/// A map from shards.
+/// Reads a map whose keys are shards.
 fn shards<T>(
     item: &Item,
     name: &'static str,
@@ -144,7 +145,7 @@ mod tests {
             owed in prop::option::of(owed()),
         ) {
             let shard = |n: u16| Shard::new(n);
-            // Their sum has to be a number too.
+            // The sum of the counts must fit a number too.
             let few = |census: Census| Census { members: census.members >> 8, ..census };
             let presence = Presence {
                 version,

@@ -1,4 +1,4 @@
-//! A gateway without functions, and real peers.
+//! A gateway without functions, with real peers.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -21,7 +21,7 @@ pub(crate) struct Served {
     peers: Mutex<HashMap<ConnectionId, End>>,
 }
 
-/// A peer's end: what it received, and the way to hang up.
+/// The test's end of a peer: the frames that it received, and a way to close it.
 struct End {
     frames: Vec<Bytes>,
     closed: bool,
@@ -29,7 +29,7 @@ struct End {
     hang_up: UnboundedSender<()>,
 }
 
-/// There is nothing to invoke.
+/// There is no function to invoke.
 struct Nobody;
 
 impl local_invoke::Invoke for Nobody {
@@ -65,7 +65,7 @@ pub(crate) async fn start() -> Served {
 }
 
 impl Served {
-    /// Takes in what a peer has received by now.
+    /// Takes in the frames that a peer has received by now.
     fn look<T>(&self, peer: &Peer, see: impl FnOnce(&End) -> T) -> T {
         let mut peers = self.peers.lock().unwrap();
         let end = peers.get_mut(&peer.connection).unwrap();

@@ -1,4 +1,4 @@
-//! The tables and queues of `infra/topology.yaml`, and nothing that reads from them.
+//! The tables and queues of `infra/topology.yaml`, without functions that read from them.
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use protocol::queue::decode;
 use serde::de::DeserializeOwned;
 use testkit::contracts::{ChecksFixture, QueuesFixture, StoreFixture, Taken, Told, TopicFixture};
 
-/// The topic with a subscriber to everything.
+/// The topic, with a subscriber to all messages.
 const WITNESSED: &str = "\n  activity: { subscriptions: [{ queue: witness, raw: true }] }\n";
 
 /// Tables and queues of one test.
@@ -31,7 +31,7 @@ pub(crate) async fn start() -> Embedded {
     let (_, rest) = text.split_once("\nqueues:\n").unwrap();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("topology.yaml");
-    // A queue that hears everything the topic says.
+    // A queue that receives all messages of the topic.
     let rest = rest.replace("\n  activity: {}\n", WITNESSED).replacen("", "  witness: {}\n", 1);
     std::fs::write(&file, format!("version: 1\nname: contracts\nfunctions: {{}}\nqueues:\n{rest}")).unwrap();
     let stack = Stack::start(Options::for_tests(file, folder.path())).await.unwrap();
@@ -50,7 +50,7 @@ pub(crate) async fn start() -> Embedded {
 }
 
 impl Embedded {
-    /// Takes messages of a standard queue, for good.
+    /// Receives messages of a standard queue, and deletes them.
     async fn receive(&self, queue: &str) -> Vec<Message> {
         let (sqs, url) = (&self.stack.clients().sqs, &self.stack.addresses().resources.queues[queue].url);
         let call = sqs.receive_message().queue_url(url).max_number_of_messages(10).message_attribute_names("All");
