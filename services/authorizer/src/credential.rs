@@ -124,9 +124,9 @@ fn bearer_token(values: &[&str]) -> Result<Option<String>, Misplaced> {
 fn one_of(values: &[&str], place: &str) -> Result<Option<String>, Misplaced> {
     match values {
         [] => Ok(None),
-        [value] if value.trim().is_empty() => Err(format!("{place} is there, and empty: no JWT, and no secret")),
+        [value] if value.trim().is_empty() => Err(format!("{place} is empty; it takes a JWT or a secret")),
         [value] => Ok(Some((*value).trim().to_owned())),
-        several => Err(format!("{place} is there {} times", several.len())),
+        several => Err(format!("{place} is given {} times; it is read once", several.len())),
     }
 }
 
@@ -150,7 +150,7 @@ fn check_headers(event: &Event) -> Result<(), Misplaced> {
     let mut names = event.headers.keys().chain(event.multi_value_headers.keys());
     match names.find(|name| is_among(name.as_str(), HEADER_NAMES)) {
         // The name is one of `HEADER_NAMES`, so the message may contain it.
-        Some(name) => Err(format!("the header {name} is not read; a token belongs into Authorization: Bearer <jwt>")),
+        Some(name) => Err(format!("the header {name} is not read; a token belongs in Authorization: Bearer <jwt>")),
         None => Ok(()),
     }
 }

@@ -14,7 +14,7 @@ pub enum Origins {
 
 /// An entry in a list of origins that is not an origin.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no origin; it takes * or a list such as https://chat.example.com,https://example.com:8443")]
+#[error("{0:?} is not an origin; use * or a list such as https://chat.example.com,https://example.com:8443")]
 pub struct NotAnOrigin(String);
 
 impl Origins {

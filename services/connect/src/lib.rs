@@ -56,7 +56,7 @@ where
         let connection = self.connection(call, context, now);
         match self.store(&connection, room, now, summary).await? {
             Opened::Stored => Ok(()),
-            Opened::Refused => Err((410, "the connection is known already, or gone again".to_owned())),
+            Opened::Refused => Err((410, "the connection id is stored already, or was removed".to_owned())),
         }
     }
 

@@ -151,7 +151,7 @@ impl<'a, P: Ports> LateLine<'a, P> {
                 tracing::warn!(
                     { field::CONNECTION_ID.0 } = %member.connection,
                     { field::ERROR.0 } = %error,
-                    "could not look at a connection after a failed post; the failure does not count against it"
+                    "could not probe a connection after a failed post; the failure does not count against it"
                 );
                 None
             }

@@ -181,7 +181,7 @@ impl<'a, P: Ports> MainLine<'a, P> {
                     { field::ROOM_ID.0 } = %job.room,
                     { field::ROOM_SHARD.0 } = job.shard.get(),
                     { field::ERROR.0 } = %error,
-                    "could not read how far a shard is; its job is delivered whole"
+                    "could not read the progress of a shard; its job is delivered whole"
                 );
                 Ok(None)
             }
@@ -210,7 +210,7 @@ impl<'a, P: Ports> MainLine<'a, P> {
                 { field::ROOM_ID.0 } = %job.room,
                 { field::ROOM_SHARD.0 } = job.shard.get(),
                 { field::ERROR.0 } = %error,
-                "could not note how far a shard is; a repeated job posts the same range again"
+                "could not store the progress of a shard; a repeated job posts the same range again"
             );
         }
     }

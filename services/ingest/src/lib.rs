@@ -102,7 +102,7 @@ impl<T: Charges + Rooms, Q: Submissions, G: Gateway, C: Clock> Ingest<T, Q, G, C
         match self.tables.known(&keys).await {
             Ok(known) => keys.into_iter().filter(|key| known.contains_key(key)).map(|key| key.id).collect(),
             Err(error) => {
-                tracing::warn!({ field::ERROR.0 } = %error, "could not read whether ids are repeated; the reply names none");
+                tracing::warn!({ field::ERROR.0 } = %error, "could not read which ids are repeated; the reply names none");
                 Vec::new()
             }
         }
@@ -134,7 +134,7 @@ impl<T: Charges + Rooms, Q: Submissions, G: Gateway, C: Clock> Ingest<T, Q, G, C
 
 /// A dependency did not answer. The log names the error; the client is asked to try again.
 fn unavailable(error: ports::Error) -> Reject {
-    tracing::error!({ field::ERROR.0 } = %error, "a publication could not be accepted");
+    tracing::error!({ field::ERROR.0 } = %error, "could not accept a publication: a call to a dependency failed; the client is asked to try again");
     Reject::unavailable(RETRY_MS)
 }
 
@@ -171,7 +171,7 @@ impl<T: Charges + Rooms, Q: Submissions, G: Gateway, C: Clock> Ingest<T, Q, G, C
         let posted = self.gateway.post(endpoint, &call.connection, text.into()).await;
         if posted != Delivery::Delivered {
             let (connection, delivery) = (&call.connection, posted.as_str());
-            tracing::warn!({ field::CONNECTION_ID.0 } = %connection, delivery, "a reply could not be posted; it is not sent again");
+            tracing::warn!({ field::CONNECTION_ID.0 } = %connection, delivery, "could not post a reply; it is not sent again");
         }
     }
 }

@@ -51,7 +51,7 @@ impl<P: Ports, C: Clock, R, K: CheckTokens> Membership<P, C, R, K> {
         let identity = self.verifier.check(token.expose(), current.device.clone(), now).await;
         let identity = identity.map_err(|bad| {
             summary.set(field::ERROR, bad.to_string());
-            let message = "the token is not good; this connection goes on with the one it has, until that expires";
+            let message = "the token is not valid; this connection keeps its current token until that expires";
             Reject::new(Code::InvalidToken, message).of("token")
         })?;
         let Context { format, room, .. } = call.connected_as()?.clone();

@@ -165,6 +165,6 @@ fn not_connected() -> Reject {
 
 /// A dependency did not answer. The log names the error; the client is asked to try again.
 fn unavailable(error: ports::Error) -> Reject {
-    tracing::error!({ field::ERROR.0 } = %error, "a request could not be completed");
+    tracing::error!({ field::ERROR.0 } = %error, "could not complete a request: a call to a dependency failed; the client is asked to try again");
     Reject::unavailable(RETRY_MS)
 }

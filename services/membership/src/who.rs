@@ -34,10 +34,10 @@ impl<P: Ports, C: Clock, R: Chance, K: CheckTokens> Membership<P, C, R, K> {
         limit: usize,
     ) -> Result<Who, Reject> {
         if room.is_everyone() {
-            return Err(Reject::new(Code::InvalidRoom, "nobody lists everyone connected: name a room").of("room"));
+            return Err(Reject::new(Code::InvalidRoom, "* cannot be listed; name another room").of("room"));
         }
         if !asked.identity.may_see_members(&room) {
-            let message = format!("who is in room {room} may not be seen with this token");
+            let message = format!("the users in room {room} may not be listed with this token");
             return Err(Reject::new(Code::Forbidden, message).of("room"));
         }
         let connections = match self.listed(&room).await.map_err(unavailable)? {

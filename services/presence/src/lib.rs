@@ -81,7 +81,7 @@ where
                 self.compare(&room, &check.compared, &mut tally).await
             };
             if let Err(error) = done {
-                tracing::error!({ field::ROOM_ID.0 } = %room, { field::ERROR.0 } = %error, "a check comes back");
+                tracing::error!({ field::ROOM_ID.0 } = %room, { field::ERROR.0 } = %error, "could not update the presence of a room; the check returns to the queue");
                 failed.push(message.retry_soon());
             }
         }
@@ -118,7 +118,7 @@ where
                 Err(poison) => {
                     // The queue has no order: no message waits behind this one on its way to the
                     // dead-letter queue.
-                    tracing::error!({ field::MESSAGE_ID.0 } = message.id, { field::ERROR.0 } = %poison, "poison");
+                    tracing::error!({ field::MESSAGE_ID.0 } = message.id, { field::ERROR.0 } = %poison, "could not read a check; it returns until the queue moves it to presence-dead");
                     summary.add(metric::MESSAGES_POISONOUS, 1);
                     failed.push(message.retry_after(Duration::ZERO));
                 }

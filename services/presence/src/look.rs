@@ -24,7 +24,7 @@ const RACE_PAUSE: Duration = Duration::from_millis(40);
 
 /// Another write overtook every try of an update.
 #[derive(Debug, thiserror::Error)]
-#[error("somebody else wrote {RACES} times in a row")]
+#[error("another invocation wrote the presence during each of {RACES} tries")]
 struct Raced;
 
 /// The counts of updates.
@@ -81,7 +81,7 @@ where
             tally.conflicts += 1;
             self.clock.sleep(RACE_PAUSE.mul_f64(self.chance.fraction())).await;
         }
-        Err(Error::Unavailable { operation: "a look at a room", source: Raced.into() })
+        Err(Error::Unavailable { operation: "update of a room's presence", source: Raced.into() })
     }
 
     async fn look_once(
@@ -164,7 +164,7 @@ where
             // If this write fails, the next update sends the announcement again, and the queue
             // drops the jobs that it has.
             if let Err(error) = self.tables.write_presence(room, next).await {
-                tracing::warn!({ field::ROOM_ID.0 } = %room, { field::ERROR.0 } = %error, "not noted as told");
+                tracing::warn!({ field::ROOM_ID.0 } = %room, { field::ERROR.0 } = %error, "could not store that an announcement was sent; the next update sends it again");
             }
         }
         Ok(Written::Stored)

@@ -62,7 +62,7 @@ where
                 Err(error) => {
                     // The record will never be readable. The next update of its room finds the
                     // change.
-                    tracing::error!({ field::ERROR.0 } = %error, "a record is passed over");
+                    tracing::error!({ field::ERROR.0 } = %error, "could not read a record; it is skipped, and the next update of its room finds the change");
                     summary.add(metric::MESSAGES_POISONOUS, 1);
                 }
             }
@@ -86,7 +86,7 @@ where
             }
             Err(error) => {
                 let connections = connections.len();
-                tracing::error!({ field::ERROR.0 } = %error, connections, "could not read the connections that joined rooms");
+                tracing::error!({ field::ERROR.0 } = %error, connections, "could not read the connections that joined rooms; their records are delivered again if a retry may help");
                 (Vec::new(), joined.into_values().min().filter(|_| error.is_transient()))
             }
         }
@@ -106,7 +106,7 @@ where
                 Ok(rooms) => forgotten += rooms as u64,
                 Err(error) => {
                     let connection = connection.as_ref();
-                    tracing::error!({ field::CONNECTION_ID.0 } = connection, { field::ERROR.0 } = %error, "not cleaned up");
+                    tracing::error!({ field::CONNECTION_ID.0 } = connection, { field::ERROR.0 } = %error, "could not remove the memberships of a gone connection; its record is delivered again if a retry may help");
                     // An error that no retry helps must not hold up the stream: the next 410
                     // removes the memberships, or their time to live.
                     failed.extend(Some(at).filter(|_| error.is_transient()));
@@ -124,7 +124,7 @@ where
         match self.topic.tell(&activities).await {
             Ok(()) => (None, activities.len() as u64),
             Err(error) => {
-                tracing::error!({ field::ERROR.0 } = %error, "backends were not told");
+                tracing::error!({ field::ERROR.0 } = %error, "could not publish activity to backends; the records are delivered again");
                 (Some(first), 0)
             }
         }
@@ -141,7 +141,7 @@ where
         while let Some((at, room, looked, tally)) = looks.next().await {
             all.add(&tally);
             if let Err(error) = looked {
-                tracing::error!({ field::ROOM_ID.0 } = %room, { field::ERROR.0 } = %error, "a room was not looked at");
+                tracing::error!({ field::ROOM_ID.0 } = %room, { field::ERROR.0 } = %error, "could not queue a check after a failed update of a room; the records are delivered again");
                 failed.push(at);
             }
         }
@@ -154,7 +154,7 @@ where
     async fn look_or_put_off(&self, room: &RoomId, changed: BTreeSet<Shard>, tally: &mut Tally) -> Result<(), Error> {
         match self.look(room, changed.clone(), None, tally).await {
             Err(error) => {
-                tracing::error!({ field::ROOM_ID.0 } = %room, { field::ERROR.0 } = %error, "a look is put off");
+                tracing::error!({ field::ROOM_ID.0 } = %room, { field::ERROR.0 } = %error, "could not update the presence of a room; a check repeats the update");
                 let check = Check { changed, ..Check::at(room, self.clock.now()) };
                 let pause = if error.is_transient() { LOOKS_AGAIN } else { Duration::ZERO };
                 self.queues.check_after(&check, pause).await

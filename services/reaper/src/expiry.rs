@@ -46,7 +46,7 @@ where
             return false;
         }
         self.close(&lapsed).await.unwrap_or_else(|error| {
-            tracing::warn!({ field::CONNECTION_ID.0 } = %lapsed.connection, { field::ERROR.0 } = %error, "not closed yet");
+            tracing::warn!({ field::CONNECTION_ID.0 } = %lapsed.connection, { field::ERROR.0 } = %error, "could not close a connection whose token has expired; the next run closes it");
             false
         })
     }

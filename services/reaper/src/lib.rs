@@ -152,7 +152,7 @@ where
                 tracing::warn!(
                     { field::CONNECTION_ID.0 } = %suspect.connection,
                     { field::ERROR.0 } = %error,
-                    "a silent connection could not be looked at; the next run does"
+                    "could not examine a silent connection; the next run examines it"
                 );
                 Verdict::Undecided
             })

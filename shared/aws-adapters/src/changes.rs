@@ -10,7 +10,7 @@ use crate::keys;
 
 /// A record that cannot be read, now or later.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a record of the connections table: {0}")]
+#[error("a record of the connections table cannot be read: {0}")]
 pub struct UnreadableRecord(#[from] Unreadable);
 
 /// Returns the change that a record of the connections table's stream reports. `None` if no
@@ -190,6 +190,6 @@ mod tests {
             expired: false,
         };
         let error = change_of(&record).unwrap_err().to_string();
-        assert_eq!(error, "a record of the connections table: item has no readable attribute user");
+        assert_eq!(error, "a record of the connections table cannot be read: item has no readable attribute user");
     }
 }

@@ -47,7 +47,7 @@ impl Charges for Tables {
             Update::Not(item) => {
                 let busy_until = connection_item::busy_until(&item).map_err(unreadable)?;
                 let charged = CONNECTION_RATE.charge(busy_until, count, now);
-                charged.map_or_else(|pause| Ok(Charged::TooSoon(pause)), |_| Err(undone(CHARGE, "it was moved back")))
+                charged.map_or_else(|pause| Ok(Charged::TooSoon(pause)), |_| Err(undone(CHARGE, "its rate changed")))
             }
         }
     }

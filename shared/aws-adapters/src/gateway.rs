@@ -61,7 +61,7 @@ impl Management {
             clients.clear();
         }
         let posts = Posts::new(endpoint, self.account.region(), self.account.credentials());
-        let posts = posts.inspect_err(|error| tracing::error!(error = %error, "nobody can be posted to there")).ok();
+        let posts = posts.inspect_err(|error| tracing::error!(error = %error, "could not prepare posts to an endpoint; every post to it fails")).ok();
         let new = Arc::new(Clients { posts, looks: self.looks(endpoint) });
         clients.insert(endpoint.clone(), Arc::clone(&new));
         new

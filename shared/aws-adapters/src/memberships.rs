@@ -276,5 +276,9 @@ impl Tables {
 /// Reads a member of a page. One unreadable item must not keep deliveries from the other members.
 fn readable(room: &RoomId, item: &Item) -> Option<Member> {
     let member = member::from_item(item);
-    member.inspect_err(|error| tracing::error!(room.id = %room, error = %error, "a membership is passed over")).ok()
+    member
+        .inspect_err(
+            |error| tracing::error!(room.id = %room, error = %error, "could not read a membership; deliveries skip it"),
+        )
+        .ok()
 }

@@ -45,7 +45,7 @@ impl Rooms for Tables {
         match retry_conflicts(|| call.clone().send()).await {
             Ok(_) => Ok(head),
             Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
-                self.head(room).await?.ok_or_else(|| undone(OPERATION, "the head was there and is gone"))
+                self.head(room).await?.ok_or_else(|| undone(OPERATION, "the head was removed meanwhile"))
             }
             Err(error) => Err(translate(OPERATION, &error)),
         }

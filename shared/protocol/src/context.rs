@@ -23,7 +23,7 @@ pub struct Context {
 
 /// A context that cannot be read: the route was reached without our authorizer.
 #[derive(Debug, thiserror::Error)]
-#[error("the authorizer's context is not ours: {0}; is the authorizer attached to $connect?")]
+#[error("the authorizer's context cannot be read: {0}; is the authorizer attached to $connect?")]
 pub struct NotOurs(String);
 
 const USER: &str = "user";

@@ -30,7 +30,7 @@ fn every_action_of_the_specification_is_read() {
     assert!(matches!(action(r#"{"action":"ping"}"#), Action::Ping { at } if at.is_empty()));
     let auth = action(r#"{"action":"auth","id":7,"token":"a.b.c"}"#);
     assert!(matches!(&auth, Action::Auth { token } if token.expose() == "a.b.c"));
-    assert!(!format!("{auth:?}").contains("a.b.c"), "a token is shown to nobody");
+    assert!(!format!("{auth:?}").contains("a.b.c"), "the debug form shows the token");
     let publish = action(r#"{"action":"publish","id":3,"room":"lobby","pid":"01J","data":{"text":"hi"},"echo":true}"#);
     assert!(matches!(publish, Action::Publish { items, .. } if items[0].data.as_json() == r#"{"text":"hi"}"#));
     let publish =

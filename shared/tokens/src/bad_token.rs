@@ -5,7 +5,7 @@
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadToken {
     /// The token is too long to be parsed.
-    #[error("the token is {0} bytes long; at most 8192 are looked at")]
+    #[error("the token is {0} bytes long; at most 8192 are allowed")]
     TooLong(usize),
     /// The text is not a JWT, or its header is not one of a JWT.
     #[error(
@@ -13,7 +13,7 @@ pub enum BadToken {
     )]
     Malformed,
     /// The signature needs extensions (`crit`, RFC 7515, 4.1.11).
-    #[error("the token's header names extensions as critical; none are understood")]
+    #[error("the token's header names extensions as critical; none is supported")]
     Critical,
     /// The header names an unknown key.
     #[error("the token's header names a key (kid) that is not among the keys")]
@@ -50,7 +50,7 @@ pub enum BadToken {
         message: String,
     },
     /// The issuer is not the one that this deployment trusts.
-    #[error("the token's claim iss is another than TOKEN_ISSUER")]
+    #[error("the token's claim iss is not TOKEN_ISSUER")]
     WrongIssuer,
     /// The token is for another audience.
     #[error("the token's claim aud does not name TOKEN_AUDIENCE")]

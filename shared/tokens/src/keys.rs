@@ -25,7 +25,7 @@ pub enum BadKeys {
     )]
     None,
     /// The secret is not the JSON that is expected; line and column of the error.
-    #[error("the secret {0} is not the JSON it should be (line {1}, column {2})")]
+    #[error("the secret {0} is not the expected JSON (line {1}, column {2})")]
     Malformed(&'static str, usize, usize),
     /// A key of HS256 is not base64url, or is too short.
     #[error("key {0:?} of token_keys must be base64url of at least 32 bytes")]
@@ -34,7 +34,7 @@ pub enum BadKeys {
     #[error("key {0:?} of token_jwks has no kid, or is not for RS256, ES256 or EdDSA")]
     Public(String),
     /// Two keys have one id, so a token that names the id would be ambiguous.
-    #[error("key {0:?} is there twice; each key of token_keys and token_jwks needs an id of its own")]
+    #[error("key {0:?} is defined twice; each key of token_keys and token_jwks needs an id of its own")]
     Twice(String),
 }
 

@@ -96,7 +96,7 @@ fn a_token_that_another_key_or_another_algorithm_signed_is_refused() {
         ("another's key", of_another, "signature"),
         ("a key of its own", headed(&json!({ "alg": "HS256", "jwk": { "kty": "oct", "k": "AA" } })), "several"),
         ("critical extensions", headed(&json!({ "alg": "HS256", "kid": "dev", "crit": ["exp"] })), "critical"),
-        ("somebody else's claims", format!("{head}.{other}.{signature}"), "signature"),
+        ("the claims of another token", format!("{head}.{other}.{signature}"), "signature"),
         ("no signature", format!("{message}."), "signature"),
         ("a stripped signature", message.to_owned(), "no JWT"),
     ]);
@@ -157,7 +157,7 @@ fn what_is_no_token_is_refused_whatever_its_size() {
         ("two dots", "..".to_owned(), "no JWT"),
         ("three words", "not.a.token".to_owned(), "no JWT"),
         ("five parts, as an encrypted one has", "aaaa.bbbb.cccc.dddd.eeee".to_owned(), "no JWT"),
-        ("1 MB", "a".repeat(1 << 20), "at most 8192 are looked at"),
+        ("1 MB", "a".repeat(1 << 20), "at most 8192 are allowed"),
         ("8 KB of permissions", one(json!({ "rooms": { "join": ["r".repeat(6_100)] } })), "at most 8192"),
     ]);
 }

@@ -95,7 +95,7 @@ fn a_credential_in_another_place_is_no_guest() {
         assert!(seen.reason.contains(name), "{}", seen.reason);
     }
     let seen = seen(&[], &[("token", "")]);
-    assert_eq!((seen.status, seen.reason.as_str()), (401, "?token= is there, and empty: no JWT, and no secret"));
+    assert_eq!((seen.status, seen.reason.as_str()), (401, "?token= is empty; it takes a JWT or a secret"));
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn a_credential_that_is_there_twice_is_not_read() {
     ] {
         let seen = present(&open, &several(headers.clone(), query.clone()));
         assert_eq!(seen.status, 401, "{headers} {query}: {}", seen.said);
-        assert!(seen.reason.contains("is there 2 times"), "{}", seen.reason);
+        assert!(seen.reason.contains("is given 2 times"), "{}", seen.reason);
     }
     let once = several(json!({ "Authorization": [bearer], "Host": ["h"] }), json!({ "room": ["lobby"] }));
     assert_eq!(present(&open, &once).status, 101);

@@ -82,5 +82,5 @@ fn keys_that_cannot_be_used_are_named_and_never_shown() {
     assert!(!verifier("hunter2").contains("hunter2"));
     let same = r#"{"rsa":"YSBkZXZlbG9wbWVudCBrZXkgb2YgMzIgYnl0ZXMgb3IgbW9yZQ"}"#;
     let twice = Verifier::new(Some(same), Some(keys::JWKS), None, None).unwrap_err().to_string();
-    assert!(twice.starts_with("key \"rsa\" is there twice"), "{twice}");
+    assert!(twice.starts_with("key \"rsa\" is defined twice"), "{twice}");
 }

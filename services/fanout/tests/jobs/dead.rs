@@ -18,7 +18,7 @@ fn job(letter: &DeadLetter) -> Job {
 }
 
 fn named(letter: &DeadLetter) -> Vec<ConnectionId> {
-    let Work::Late { members, .. } = job(letter).work else { panic!("{letter:?} names nobody") };
+    let Work::Late { members, .. } = job(letter).work else { panic!("{letter:?} names no members") };
     members.into_iter().map(|member| member.connection).collect()
 }
 

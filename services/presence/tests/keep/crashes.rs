@@ -46,7 +46,7 @@ async fn whichever_call_fails_the_last_word_is_true_and_everybody_is_told() {
             let told: BTreeSet<_> = told.iter().map(|one| (one.kind, one.id.clone())).collect();
             let count = |kind| told.iter().filter(|(told, _)| *told == kind).count();
             let of_each = [Kind::ConnectionUp, Kind::ConnectionDown, Kind::MemberJoined, Kind::MemberLeft].map(count);
-            assert_eq!(of_each, [2, 1, 2, 1], "{when}: inboxes are not told of");
+            assert_eq!(of_each, [2, 1, 2, 1], "{when}: inboxes cause no activity");
             assert_eq!(count(Kind::RoomOccupied), 1, "{when}");
         }
     }

@@ -102,7 +102,7 @@ async fn a_room_of_more_than_100_members_is_only_counted_and_named_again_when_it
     scene.leave(&members[1], "lobby").await;
     scene.settle().await;
     let told = scene.announced();
-    assert_eq!((told[1].members, told[1].users, told[1].went.len()), (100, Some(100), 0), "who there was, nobody said");
+    assert_eq!((told[1].members, told[1].users, told[1].went.len()), (100, Some(100), 0), "no users were listed");
     assert_eq!((told[2].members, names(&told[2].went)), (99, vec!["u1"]));
 }
 

@@ -92,7 +92,7 @@ impl Posts {
         match tokio::time::timeout(limits::POST_TIMEOUT, self.answer(connection, frame)).await {
             Ok(Ok(delivery)) => delivery,
             Ok(Err(error)) => {
-                tracing::debug!(error = %error, "a post has no answer");
+                tracing::debug!(error = %error, "post failed without an answer; it counts as failed");
                 Delivery::Failed
             }
             Err(_) => Delivery::Failed,
@@ -200,7 +200,7 @@ async fn outcome(answer: Response<Incoming>) -> Delivery {
         StatusCode::PAYLOAD_TOO_LARGE => Delivery::TooLarge,
         StatusCode::BAD_REQUEST if body.is_ok_and(|body| names_no_connection(&body.to_bytes())) => Delivery::Gone,
         status => {
-            tracing::debug!(status = status.as_u16(), "a post has no answer that means anything");
+            tracing::debug!(status = status.as_u16(), "post failed with an unexpected status; it counts as failed");
             Delivery::Failed
         }
     }

@@ -149,7 +149,7 @@ impl Fields<'_> {
     }
 
     fn user(&self) -> Result<UserId, Reason> {
-        let name = self.user.clone().ok_or_else(|| Reason::new("user is missing: whom the command is about"))?;
+        let name = self.user.clone().ok_or_else(|| Reason::new("user is missing: name the user"))?;
         UserId::parse(name).map_err(|reject| Reason::new(reject.message))
     }
 
@@ -159,7 +159,7 @@ impl Fields<'_> {
         let name = self.room.as_deref().ok_or_else(|| Reason::new("room is missing: which one to join or leave"))?;
         let room = room(name)?;
         if room.is_everyone() || room.inbox_owner().is_some() {
-            return Err(Reason::new(format!("room {room} is nobody's to join or leave; name a plain room")));
+            return Err(Reason::new(format!("room {room} cannot be joined or left by a command; name a plain room")));
         }
         Ok(room)
     }
