@@ -1,18 +1,18 @@
-//! How long to wait after so many failures in a row.
+//! Computes the pause after a number of failures in a row.
 
 use std::time::Duration;
 
-/// Doubles from `first` to `limit`.
+/// A pause that doubles with each failure, from `first` up to `limit`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backoff {
-    /// After the first failure.
+    /// The pause after the first failure.
     pub first: Duration,
-    /// Never longer than this.
+    /// The longest pause.
     pub limit: Duration,
 }
 
 impl Backoff {
-    /// The pause after `failures` failures in a row.
+    /// Returns the pause after `failures` failures in a row.
     #[must_use]
     pub fn after(self, failures: u32) -> Duration {
         let doublings = failures.saturating_sub(1).min(31);

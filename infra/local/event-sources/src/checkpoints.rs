@@ -1,56 +1,58 @@
-//! Where a stream is taken up again after a restart.
+//! Stores the position in each stream, from which reading continues after a restart.
 //!
-//! A checkpoint never runs ahead of what was processed, so a lost one means that records come again, never that they
-//! are missed.
+//! A checkpoint is never ahead of the records that were processed. If a checkpoint is lost, records
+//! are delivered again; none is missed.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Remembers, per mapping and shard, the last sequence number up to which everything is done.
+/// Stores one sequence number for each mapping and shard: every record up to it is done.
 pub trait Checkpoints: Send + Sync + 'static {
-    /// What was saved last.
+    /// Returns the sequence number that was saved last, or `None` if none was saved.
     fn load(&self, mapping: &str, shard: &str) -> Option<String>;
 
-    /// Saves; called after each batch, so it should be quick.
+    /// Saves a sequence number. The mapping calls this after each batch, so it should return
+    /// quickly.
     ///
     /// # Errors
-    /// If it could not be saved. The mapping goes on; a restart repeats records.
+    /// If the sequence number could not be saved. The mapping continues; after a restart it
+    /// delivers records again.
     fn save(&self, mapping: &str, shard: &str, sequence_number: &str) -> io::Result<()>;
 }
 
 /// Sequence numbers by shard, by mapping.
 type Table = BTreeMap<String, BTreeMap<String, String>>;
 
-/// Forgets everything with the process.
+/// Keeps checkpoints in memory only. They are lost when the process ends.
 #[derive(Debug, Default)]
 pub struct MemoryCheckpoints(Mutex<Table>);
 
-/// Keeps everything in one JSON file that is replaced as a whole.
+/// Keeps all checkpoints in one JSON file. Each save replaces the whole file.
 #[derive(Debug)]
 pub struct FileCheckpoints {
     path: PathBuf,
     table: Mutex<Table>,
 }
 
-/// Why a file of checkpoints cannot be used.
+/// The reason why a file of checkpoints cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// It exists and cannot be read.
+    /// The file exists and cannot be read.
     #[error("cannot read the checkpoints in {}: {source}", path.display())]
     Read {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// It is not what was written.
+    /// The file does not contain checkpoints as this type writes them.
     #[error("the checkpoints in {} are damaged ({source}); without the file, streams are read from their start", path.display())]
     Damaged {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// What is wrong.
+        /// The first error in the JSON.
         source: serde_json::Error,
     },
 }
@@ -67,7 +69,7 @@ impl Checkpoints for MemoryCheckpoints {
 }
 
 impl FileCheckpoints {
-    /// Reads the file at `path`, if there is one, and writes there from now on.
+    /// Reads the file at `path`, if it exists, and saves all later checkpoints in it.
     ///
     /// # Errors
     /// See [`OpenError`].
@@ -91,7 +93,7 @@ impl Checkpoints for FileCheckpoints {
     }
 
     fn save(&self, mapping: &str, shard: &str, sequence_number: &str) -> io::Result<()> {
-        // The lock is held while writing, so that an older table never replaces a newer one.
+        // The lock is held during the write, so that an older table never replaces a newer one.
         let mut table = lock(&self.table);
         put(&mut table, mapping, shard, sequence_number);
         let next = self.path.with_extension("next");

@@ -1,4 +1,5 @@
-//! All mappings, the clients they use, and the rhythm of AWS.
+//! The configuration of all mappings: their sources, the clients they use, and the intervals of
+//! AWS.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,62 +13,64 @@ use crate::queue::QueueSource;
 use crate::schedule::Schedule;
 use crate::stream::StreamSource;
 
-/// What is polled and how.
+/// All mappings and their settings.
 #[derive(Clone)]
 pub struct Config {
     /// `awsRegion` of every record and part of the ARNs in events.
     pub region: String,
-    /// Account in the ARNs, 12 digits.
+    /// The account in the ARNs, 12 digits.
     pub account: String,
-    /// Mappings from queues.
+    /// Mappings from SQS queues.
     pub queues: Vec<QueueSource>,
-    /// Mappings from streams.
+    /// Mappings from DynamoDB streams.
     pub streams: Vec<StreamSource>,
-    /// Rules that invoke by the clock.
+    /// Rules that invoke a function at scheduled times.
     pub schedules: Vec<Schedule>,
-    /// How far streams were read.
+    /// Stores the position that was reached in each stream.
     pub checkpoints: Arc<dyn Checkpoints>,
-    /// How often things are done.
+    /// Intervals, pauses and numbers of pollers.
     pub pace: Pace,
-    /// What goes wrong today.
+    /// Faults that the mappings inject.
     pub faults: Faults,
 }
 
 /// Clients for the endpoint that the mappings poll.
 ///
-/// Their attempt timeout, if any, must exceed [`Pace::queue_wait`].
+/// If a client has an attempt timeout, it must exceed [`Pace::queue_wait`].
 #[derive(Debug, Clone)]
 pub struct Clients {
-    /// Polls queues, and sends what a stream's function could not process.
+    /// Polls queues. Also sends the records that a stream's function could not process to the
+    /// on-failure queue.
     pub sqs: aws_sdk_sqs::Client,
     /// Polls streams.
     pub streams: aws_sdk_dynamodbstreams::Client,
 }
 
-/// How often things are done. The default is what AWS documents; where it documents nothing, the doc says so.
+/// Intervals, pauses and numbers of pollers. The default is the value that AWS documents. Fields
+/// whose value AWS does not document are marked.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pace {
-    /// How long a receive waits for messages. Whole seconds, at most 20.
+    /// How long one receive waits for messages. Whole seconds, at most 20.
     pub queue_wait: Duration,
-    /// Pollers that a queue starts with.
+    /// Number of pollers of a queue at the start.
     pub queue_pollers_at_start: u32,
-    /// Pollers that are left when nothing comes.
+    /// Number of pollers of a queue that has no messages.
     pub queue_pollers_when_idle: u32,
-    /// Pollers that are added each second while all are busy (AWS: 300 a minute).
+    /// Number of pollers that are added each second while all pollers are busy (AWS: 300 a minute).
     pub queue_pollers_per_second: u32,
-    /// Between invocations that were throttled (not documented).
+    /// Pauses between invocations that were throttled (not documented).
     pub throttled: Backoff,
-    /// Between calls that failed because of the endpoint (not documented).
+    /// Pauses between calls that failed because of the endpoint (not documented).
     pub unavailable: Backoff,
-    /// How often a shard is read (AWS: 4 times a second).
+    /// Interval between two reads of a shard (AWS: 4 reads a second).
     pub stream_poll: Duration,
-    /// How often a stream is asked for its shards (not documented).
+    /// Interval between two requests for the list of a stream's shards (not documented).
     pub stream_discovery: Duration,
-    /// Between invocations of a batch that failed (not documented).
+    /// Pauses between invocations of a batch that failed (not documented).
     pub stream_retry: Backoff,
-    /// Schedules run so many times faster.
+    /// Factor by which schedules run faster than the wall clock.
     pub schedule_speed: f64,
-    /// Pauses before the retries of an asynchronous invocation.
+    /// Pauses before the two retries of an asynchronous invocation.
     pub asynchronous_retries: [Duration; 2],
 }
 
@@ -93,8 +96,8 @@ impl Default for Pace {
 }
 
 impl Pace {
-    /// AWS's behaviour without its patience: streams are read 50 times a second, retries come at once, all pollers
-    /// are there from the start.
+    /// AWS's behaviour with shorter waits: each stream is read 50 times a second, retries follow at
+    /// once, and all pollers run from the start.
     #[must_use]
     pub fn fast() -> Self {
         let soon = Backoff { first: Duration::from_millis(10), limit: Duration::from_millis(200) };
@@ -116,21 +119,21 @@ impl Pace {
 /// A mapping that AWS would refuse.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
-    /// A number outside of its limits.
+    /// A number is outside its limits.
     #[error("{source_name} for {function}: {what} is {value} and must be {allowed}")]
     OutOfRange {
         /// ARN of the source, or name of the schedule.
         source_name: String,
-        /// Whom it invokes.
+        /// Name of the function that the mapping invokes.
         function: String,
-        /// Which number.
+        /// Name of the setting.
         what: &'static str,
-        /// Its value.
+        /// Value of the setting.
         value: u64,
-        /// What would be right.
+        /// The values that are allowed.
         allowed: &'static str,
     },
-    /// AWS's own sentence.
+    /// The batch size needs a batch window. The message is AWS's own sentence.
     #[error(
         "{source_name} for {function}: Maximum batch window in seconds must be greater than 0 if maximum batch size \
          is greater than 10"
@@ -138,25 +141,25 @@ pub enum ConfigError {
     WindowNeeded {
         /// ARN of the queue.
         source_name: String,
-        /// Whom it invokes.
+        /// Name of the function that the mapping invokes.
         function: String,
     },
-    /// A pattern that cannot be understood.
+    /// A filter pattern is not valid.
     #[error("{source_name} for {function}: {error}")]
     Filter {
         /// ARN of the source.
         source_name: String,
-        /// Whom it invokes.
+        /// Name of the function that the mapping invokes.
         function: String,
-        /// What is wrong with it.
+        /// The mistake in the pattern.
         error: InvalidFilter,
     },
-    /// An input that is not JSON.
+    /// The input of a schedule is not JSON.
     #[error("schedule {0}: its input is not JSON")]
     Input(String),
 }
 
-/// Checks the numbers of one mapping.
+/// Checks the numbers of one mapping against AWS's limits.
 pub(crate) struct Limits<'a> {
     pub(crate) source_name: &'a str,
     pub(crate) function: &'a str,

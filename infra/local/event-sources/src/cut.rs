@@ -1,4 +1,4 @@
-//! A batch also ends at 6 MB: cuts what was received into events that fit.
+//! Cuts received records into events of at most 6 MB, since a batch also ends at that size.
 
 use std::ops::Range;
 
@@ -7,16 +7,16 @@ use std::ops::Range;
 /// Source: <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
 pub(crate) const MAX_EVENT: usize = 6 * 1024 * 1024;
 
-/// `{"Records":[]}`
+/// Length of `{"Records":[]}` in bytes.
 const FRAME: usize = 14;
 
-/// Cuts records of these sizes into runs that fit into one event, keeping their order. A record that is too large by
-/// itself is a run of its own.
+/// Cuts records of the given `sizes` into runs that fit into one event, and keeps their order. A
+/// record that is too large for an event forms a run of its own.
 pub(crate) fn events(sizes: &[usize], most_records: usize) -> Vec<Range<usize>> {
     let mut runs: Vec<Range<usize>> = Vec::new();
     let mut bytes = FRAME;
     for (place, size) in sizes.iter().enumerate() {
-        // And a comma.
+        // Each record is followed by a comma.
         let more = size + 1;
         match runs.last_mut() {
             Some(run) if bytes + more <= MAX_EVENT && run.len() < most_records => {
@@ -32,7 +32,7 @@ pub(crate) fn events(sizes: &[usize], most_records: usize) -> Vec<Range<usize>> 
     runs
 }
 
-/// `{"Records":[…]}` from records that are JSON already.
+/// Builds `{"Records":[…]}` from records that are already JSON.
 pub(crate) fn event<'a>(records: impl Iterator<Item = &'a str> + Clone) -> bytes::Bytes {
     let length: usize = records.clone().map(|record| record.len() + 1).sum();
     let mut event = String::with_capacity(FRAME + length);

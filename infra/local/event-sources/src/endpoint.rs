@@ -1,13 +1,15 @@
-//! What every call to the endpoint has in common.
+//! The timeout and the error text that all calls to the endpoint share.
 
 use std::error::Error;
 use std::io;
 use std::time::Duration;
 
-/// A call that takes longer has failed: an endpoint that accepts and hangs must not stop a mapping for ever.
+/// Timeout of a call. Without it, an endpoint that accepts a call and never answers would stop a
+/// mapping for ever.
 pub(crate) const CALL_LIMIT: Duration = Duration::from_secs(10);
 
-/// The SDK's errors say what happened only further down the chain.
+/// Joins the texts of an error and of all its sources. The SDK's errors contain the cause only in
+/// their sources.
 pub(crate) fn chain(error: &(dyn Error + 'static)) -> io::Error {
     let mut text = error.to_string();
     let mut cause = error.source();

@@ -1,4 +1,4 @@
-//! All mappings together: start, watch, drain.
+//! Starts, observes and drains all mappings together.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,26 +13,27 @@ use crate::schedule::Rule;
 use crate::stats::{Counters, SourceStats};
 use crate::stream;
 
-/// Mappings that poll. Dropping it stops them at once.
+/// Mappings that poll. Dropping this value stops them at once.
 pub struct EventSources {
     tasks: JoinSet<()>,
     stop: CancellationToken,
     counters: Vec<Arc<Counters>>,
 }
 
-/// How draining went.
+/// The result of draining.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Drained {
-    /// Mappings that were not done in time. What they were working on comes again.
+    /// Number of mappings that did not finish before the deadline. Their messages and records are
+    /// delivered again.
     pub abandoned: usize,
 }
 
 impl EventSources {
-    /// Checks every mapping and starts to poll, with the clients of the mapping's function: Lambda polls with the role
-    /// of the function. Must be called inside a tokio runtime.
+    /// Checks every mapping and starts to poll. Each mapping uses the clients of its function,
+    /// because Lambda polls with the function's role. Must be called inside a tokio runtime.
     ///
     /// # Errors
-    /// The first mapping that AWS would refuse; nothing is polled then.
+    /// The first mapping that AWS would refuse. No mapping is polled then.
     pub fn start<I: Invoke>(
         config: &Config,
         invoker: &Arc<I>,
@@ -61,17 +62,18 @@ impl EventSources {
         Ok(Self { tasks, stop, counters })
     }
 
-    /// Numbers of every mapping: queues, streams, schedules, in the order of the configuration.
+    /// Returns the counters of every mapping: queues, streams, schedules, in the order of the
+    /// configuration.
     #[must_use]
     pub fn stats(&self) -> Vec<SourceStats> {
         self.counters.iter().map(|counters| counters.snapshot()).collect()
     }
 
-    /// Stops receiving, lets running invocations end and settles what they did.
+    /// Stops receiving, waits until running invocations end, and settles their results.
     pub async fn drain(mut self, deadline: Duration) -> Drained {
         self.stop.cancel();
         let all = async { while self.tasks.join_next().await.is_some() {} };
-        // What is left is aborted when the tasks are dropped.
+        // Dropping `self.tasks` aborts the tasks that are left.
         let _late = tokio::time::timeout(deadline, all).await;
         Drained { abandoned: self.tasks.len() }
     }

@@ -1,10 +1,12 @@
-//! Which records a mapping wants: event patterns, as EventBridge and Lambda define them.
+//! Selects the records that a mapping delivers, by event patterns as EventBridge and Lambda define
+//! them.
 //!
-//! A pattern mirrors the record: a field names either a list of alternatives or a nested pattern; all fields must
-//! match. A list that the record holds matches if one element does. A field that is not there matches `exists: false`
-//! and nothing else.
+//! A pattern has the shape of the record. Each field of a pattern holds a list of alternatives or a
+//! nested pattern, and all fields must match. If the record holds a list, one matching element is
+//! enough. A field that the record lacks matches only `exists: false`.
 //!
-//! Source: <https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html#filtering-syntax>
+//! Source:
+//! <https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html#filtering-syntax>
 
 use std::collections::BTreeMap;
 
@@ -14,10 +16,11 @@ mod parse;
 #[cfg(test)]
 mod tests;
 
-/// AWS's quota on request; 5 by default.
+/// Filters of one mapping. AWS allows 5 by default and 10 on request.
 const MAX_FILTERS: usize = 10;
 
-/// The filters of one mapping: a record is wanted if one of them matches, or if there are none.
+/// The filters of one mapping. A record is delivered if one filter matches, or if there are no
+/// filters.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Filters(Vec<Pattern>);
 
@@ -29,7 +32,7 @@ pub struct InvalidFilter(pub(crate) String);
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Pattern {
     fields: BTreeMap<String, Node>,
-    /// Each `$or` is a list of patterns of which one must match.
+    /// Each `$or` is a list of patterns. One of them must match.
     either: Vec<Vec<Pattern>>,
 }
 
@@ -46,7 +49,7 @@ enum Test {
     Suffix(String),
     EqualsIgnoreCase(String),
     AnythingBut(Vec<Test>),
-    /// All of them.
+    /// All comparisons must hold.
     Numeric(Vec<(Comparison, f64)>),
     Exists(bool),
 }
@@ -61,10 +64,10 @@ enum Comparison {
 }
 
 impl Filters {
-    /// Reads patterns, each a JSON object in a string.
+    /// Parses patterns. Each pattern is a JSON object in a string.
     ///
     /// # Errors
-    /// If one of them is not a pattern, or if there are more than 10.
+    /// If a string is not a pattern, or if there are more than 10 patterns.
     pub fn parse<T: AsRef<str>>(patterns: &[T]) -> Result<Self, InvalidFilter> {
         if patterns.len() > MAX_FILTERS {
             let count = patterns.len();
@@ -73,22 +76,24 @@ impl Filters {
         patterns.iter().map(|pattern| parse::pattern(pattern.as_ref())).collect::<Result<_, _>>().map(Self)
     }
 
-    /// There is nothing to match, so everything is wanted.
+    /// Returns whether there are no patterns. Every record matches then.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Is this record wanted?
+    /// Returns whether one of the patterns matches `record`.
     #[must_use]
     pub fn matches(&self, record: &Value) -> bool {
         self.is_empty() || self.0.iter().any(|pattern| pattern.matches(record.as_object()))
     }
 
-    /// Is this message of a queue wanted? Its `body` is a string; a pattern for JSON is matched with what it holds.
+    /// Returns whether one of the patterns matches a message of a queue. The `body` of a message is
+    /// a string; a pattern for JSON is matched with the JSON in that string.
     ///
-    /// A body that is not JSON never matches a pattern for JSON, and the other way round.
-    /// Source: <https://docs.aws.amazon.com/lambda/latest/dg/with-sqs-filtering.html#filtering-SQS-properly>
+    /// A body that is not JSON never matches a pattern for JSON. A JSON body never matches a
+    /// pattern for text. Source:
+    /// <https://docs.aws.amazon.com/lambda/latest/dg/with-sqs-filtering.html#filtering-SQS-properly>
     #[must_use]
     pub fn matches_message(&self, record: &Value) -> bool {
         self.is_empty() || self.0.iter().any(|pattern| pattern.matches_message(record))
@@ -96,7 +101,7 @@ impl Filters {
 }
 
 impl Pattern {
-    /// `None` is a record, or a part of one, that is not there.
+    /// Matches an object. `None` stands for a record, or a part of one, that does not exist.
     fn matches(&self, object: Option<&Map<String, Value>>) -> bool {
         let field = |name: &str| object.and_then(|object| object.get(name));
         self.fields.iter().all(|(name, node)| node.matches(field(name)))
@@ -134,7 +139,7 @@ impl Node {
 impl Test {
     fn matches(&self, value: Option<&Value>) -> bool {
         match (self, value) {
-            // "Exists" is about leaves: an object is not one.
+            // `exists` tests leaves only. An object is not a leaf.
             (Self::Exists(wanted), value) => *wanted == value.is_some_and(|value| !value.is_object()),
             (_, None) => false,
             (_, Some(Value::Array(list))) => list.iter().any(|element| self.matches_leaf(element)),
@@ -158,7 +163,7 @@ impl Test {
     }
 }
 
-/// 1 and 1.0 are the same number.
+/// Compares two values. The numbers 1 and 1.0 are equal.
 fn equal(wanted: &Value, leaf: &Value) -> bool {
     match (wanted.as_f64(), leaf.as_f64()) {
         (Some(wanted), Some(leaf)) => wanted.total_cmp(&leaf).is_eq(),

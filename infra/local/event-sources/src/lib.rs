@@ -1,18 +1,19 @@
-//! Event source mappings: what AWS Lambda does between a queue, a stream or a schedule and a function.
+//! Event source mappings: the work of AWS Lambda between a queue, a stream or a schedule and a
+//! function.
 //!
-//! [`EventSources::start`] takes mappings, clients and an [`Invoke`], and polls until it is drained. It talks to queues
-//! and streams over the wire with the AWS SDK, so it works in front of any endpoint, and knows neither topology nor
-//! functions.
+//! [`EventSources::start`] takes mappings, clients and an [`Invoke`], and polls until it is
+//! drained. It calls queues and streams over the wire with the AWS SDK, so it works with any
+//! endpoint. It depends neither on the topology nor on the functions.
 //!
-//! | file | says |
+//! | file | content |
 //! | --- | --- |
-//! | `config`, `queue`, `stream`, `schedule` | what a mapping is, and how each kind is run |
-//! | `partial` | what an answer with `batchItemFailures` means: pure |
-//! | `filter` | which records match an event pattern: pure |
-//! | `cut`, `queue/scale` | how large an event, how many pollers: pure |
-//! | `stream/retry`, `stream/progress`, `stream/lineage` | the next batch after a failure, how far a shard is, which shard may be read: pure |
-//! | `queue/event`, `stream/event`, `schedule/event` | the JSON that a function gets |
-//! | `checkpoints` | where a stream is taken up again after a restart |
+//! | `config`, `queue`, `stream`, `schedule` | the settings of a mapping, and how each kind of mapping runs |
+//! | `partial` | parses an answer with `batchItemFailures`: pure |
+//! | `filter` | selects the records that match an event pattern: pure |
+//! | `cut`, `queue/scale` | the size of an event, the number of pollers: pure |
+//! | `stream/retry`, `stream/progress`, `stream/lineage` | the next batch after a failure, the position in a shard, the shards that may be read: pure |
+//! | `queue/event`, `stream/event`, `schedule/event` | the JSON that a function receives |
+//! | `checkpoints` | the position in each stream after a restart |
 
 mod backoff;
 mod checkpoints;

@@ -1,27 +1,28 @@
-//! What the answer to a batch means when the mapping reports batch item failures.
+//! Parses the answer to a batch when the mapping reports batch item failures.
 //!
-//! Read leniently, exactly as AWS does: nothing, `""`, `null`, `[]`, `{}`, and an empty or null list mean that all is
-//! well; anything that names a failure wrongly means that all failed.
+//! The parser is as lenient as AWS. An empty answer, `""`, `null`, `[]`, `{}`, and an empty or null
+//! list mean that all records succeeded. An answer that names a failure incorrectly means that all
+//! records failed.
 //!
-//! Source: <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>, "Success and failure
-//! conditions", and results recorded on AWS by others.
+//! Source: <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>, "Success
+//! and failure conditions", and results that others recorded on AWS.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-/// What became of the records of a batch.
+/// The result of each record of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Reported {
     /// Every record is done.
     AllDone,
-    /// The records at these places failed; there is at least one.
+    /// The records at these places failed. The set is never empty.
     Failed(BTreeSet<usize>),
-    /// The answer cannot be understood, so that every record failed.
+    /// The answer cannot be parsed, so every record failed.
     NotUnderstood,
 }
 
-/// Reads `answer` for a batch whose records have these identifiers.
+/// Parses `answer` for a batch whose records have these identifiers.
 pub(crate) fn read(answer: &[u8], identifiers: &[&str]) -> Reported {
     if answer.iter().all(u8::is_ascii_whitespace) {
         return Reported::AllDone;

@@ -1,7 +1,9 @@
-//! A queue that invokes a function: pollers that receive, invoke, and delete what succeeded.
+//! Runs the mapping of a queue: pollers receive messages, invoke the function, and delete the
+//! messages that succeeded.
 //!
-//! A poller takes messages only when it can invoke at once, so there are never more invocations than pollers, and a
-//! group of a FIFO queue that is being worked on does not keep the others waiting: the queue locks groups, not us.
+//! A poller receives messages only when it can invoke at once, so there are never more invocations
+//! than pollers. A group of a FIFO queue that is in flight does not delay the other groups, because
+//! the queue locks groups and the mapping does not.
 //!
 //! Sources: <https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html>,
 //! <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html>
@@ -32,33 +34,33 @@ use scale::{Scale, Turn};
 /// A mapping from a queue to a function.
 #[derive(Debug, Clone)]
 pub struct QueueSource {
-    /// What is polled.
+    /// URL of the queue that the mapping polls.
     pub queue_url: String,
-    /// What the records say they come from. A name that ends in `.fifo` makes it a FIFO queue.
+    /// `eventSourceARN` of the records. A name that ends in `.fifo` makes it a FIFO queue.
     pub queue_arn: String,
-    /// Whom to invoke.
+    /// Name of the function that the mapping invokes.
     pub function: String,
-    /// Records in one invocation: 1 to 10, and up to 10,000 for a standard queue with a window.
+    /// Records in one invocation: 1 to 10, or up to 10,000 for a standard queue with a window.
     pub batch_size: u32,
-    /// How long to gather records, standard queues only; at most 300 s.
+    /// How long to gather records. Standard queues only; at most 300 s.
     pub batch_window: Duration,
-    /// Invocations at once: 2 to 1,000, and AWS's 1,250 if `None`.
+    /// Most concurrent invocations: 2 to 1,000. `None` means AWS's 1,250.
     pub maximum_concurrency: Option<u32>,
-    /// The function's answer may name records that failed.
+    /// True if the function's answer may name records that failed.
     pub report_batch_item_failures: bool,
-    /// Event patterns; a message that matches none of them is deleted.
+    /// Event patterns. A message that matches none of them is deleted.
     pub filters: Vec<String>,
-    /// The queue's visibility timeout: how long throttled messages are tried again.
+    /// The queue's visibility timeout. A throttled batch is retried for this time.
     pub visibility_timeout: Duration,
 }
 
-/// Invocations of one mapping at once, without `maximum_concurrency`.
+/// Most concurrent invocations of a mapping without `maximum_concurrency`.
 const MAX_CONCURRENCY: u32 = 1_250;
 
 const MAX_BATCH_WINDOW_S: u64 = 300;
 
 impl QueueSource {
-    /// A mapping with AWS's defaults: batches of ten, no window, no filter.
+    /// Creates a mapping with AWS's defaults: batches of ten, no window, no filter.
     #[must_use]
     pub fn new(queue_url: &str, queue_arn: &str, function: &str) -> Self {
         Self {
@@ -74,7 +76,7 @@ impl QueueSource {
         }
     }
 
-    /// Groups are locked and order is kept.
+    /// Returns whether the queue is a FIFO queue, which locks groups and keeps their order.
     #[must_use]
     pub fn is_fifo(&self) -> bool {
         self.queue_arn.ends_with(".fifo")
@@ -100,7 +102,7 @@ impl QueueSource {
     }
 }
 
-/// A mapping that is polled.
+/// A mapping and the state of its polling.
 pub(crate) struct Mapping<I> {
     source: QueueSource,
     filters: Filters,
@@ -111,7 +113,7 @@ pub(crate) struct Mapping<I> {
     invoker: Arc<I>,
     stop: CancellationToken,
     pub(crate) counters: Arc<Counters>,
-    /// Receives that failed in a row.
+    /// Number of receives that failed in a row.
     unavailable: AtomicU32,
 }
 
@@ -130,7 +132,7 @@ impl<I: Invoke> Mapping<I> {
         Ok(Self { source, filters, region, pace, faults, client, invoker, stop, counters, unavailable })
     }
 
-    /// Polls until it is stopped, and returns when the last invocation is over.
+    /// Polls until the mapping is stopped, and returns when the last invocation has ended.
     pub(crate) async fn run(self: Arc<Self>) {
         let maximum = self.source.maximum_concurrency.unwrap_or(MAX_CONCURRENCY);
         let mut scale = Scale::new(&self.pace, maximum, self.source.report_batch_item_failures);
@@ -143,7 +145,7 @@ impl<I: Invoke> Mapping<I> {
             }
             tokio::select! {
                 Some(turn) = pollers.join_next() => {
-                    // A poller that panicked is our own error, and replaced.
+                    // A poller that panicked is a defect of this crate. Another poller replaces it.
                     scale.turn(turn.unwrap_or(Turn::Nothing), self.counters.running());
                 }
                 _ = seconds.tick() => scale.second(self.counters.running()),
@@ -153,7 +155,7 @@ impl<I: Invoke> Mapping<I> {
         while pollers.join_next().await.is_some() {}
     }
 
-    /// The endpoint did not answer: says how long to leave it alone.
+    /// Records that the endpoint did not answer. Returns the pause before the next call.
     fn endpoint_failed(&self, what: &str, error: &(dyn Error + 'static)) -> Duration {
         let failures = self.unavailable.fetch_add(1, Ordering::Relaxed) + 1;
         self.counters.errors.add(1);

@@ -1,7 +1,8 @@
-//! Rules that invoke a function by the clock, as EventBridge does: asynchronously, so that runs may overlap and a run
-//! that failed is tried twice more.
+//! Rules that invoke a function at scheduled times, as EventBridge does. The invocations are
+//! asynchronous: runs may overlap, and a run that failed is retried twice.
 //!
-//! Sources: <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html>,
+//! Sources:
+//! <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html>,
 //! <https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html>
 
 use std::sync::Arc;
@@ -23,20 +24,20 @@ mod expression;
 
 pub use expression::{Expression, InvalidExpression};
 
-/// A rule that invokes a function by the clock.
+/// A rule that invokes a function at scheduled times.
 #[derive(Debug, Clone)]
 pub struct Schedule {
-    /// Of the rule; part of its ARN.
+    /// Name of the rule. It is part of the rule's ARN.
     pub name: String,
-    /// When.
+    /// The times at which the rule runs.
     pub expression: Expression,
-    /// Whom to invoke.
+    /// Name of the function that the rule invokes.
     pub function: String,
     /// JSON to send instead of the event.
     pub input: Option<String>,
 }
 
-/// A rule that runs.
+/// A rule that is running.
 pub(crate) struct Rule<I> {
     schedule: Schedule,
     region: String,
@@ -47,7 +48,7 @@ pub(crate) struct Rule<I> {
     pub(crate) counters: Arc<Counters>,
 }
 
-/// Throttled asynchronous invocations are tried again for six hours.
+/// How long throttled asynchronous invocations are retried: six hours.
 const THROTTLED_FOR: Duration = Duration::from_secs(6 * 60 * 60);
 
 impl<I: Invoke> Rule<I> {
@@ -66,7 +67,8 @@ impl<I: Invoke> Rule<I> {
         Ok(Self { schedule, region, account, pace: config.pace, invoker, stop, counters })
     }
 
-    /// Invokes whenever it is time, until it is stopped; returns when the last run is over.
+    /// Invokes the function at each scheduled time until the rule is stopped. Returns when the last
+    /// run has ended.
     pub(crate) async fn run(self: Arc<Self>) {
         let mut runs = JoinSet::new();
         let clock = Clock::start(self.pace.schedule_speed);
@@ -83,7 +85,7 @@ impl<I: Invoke> Rule<I> {
         while runs.join_next().await.is_some() {}
     }
 
-    /// One run: until it succeeds, or its retries are used up.
+    /// Runs once: invokes until the invocation succeeds or its retries are used up.
     async fn fire(self: Arc<Self>) {
         let _running = self.counters.run();
         let event = self.event(Timestamp::now());
@@ -128,7 +130,7 @@ impl<I: Invoke> Rule<I> {
     }
 }
 
-/// A clock that runs faster than the one on the wall.
+/// A clock that runs faster than the wall clock.
 struct Clock {
     begin: Timestamp,
     begun: Instant,
@@ -140,7 +142,7 @@ impl Clock {
         Self { begin: Timestamp::now(), begun: Instant::now(), speed }
     }
 
-    /// How long to wait on the wall until this clock shows `time`.
+    /// Returns the wall-clock time until this clock shows `time`.
     fn until(&self, time: Timestamp) -> Duration {
         let since_begin = Duration::try_from(time.duration_since(self.begin)).unwrap_or_default();
         let on_the_wall = Duration::try_from_secs_f64(since_begin.as_secs_f64() / self.speed).unwrap_or(since_begin);

@@ -1,13 +1,13 @@
-//! Numbers of one mapping since the start.
+//! Counters of one mapping since its start.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-/// A snapshot of one mapping.
+/// A snapshot of the counters of one mapping.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SourceStats {
     /// ARN of the source, or name of the schedule.
     pub source: String,
-    /// Whom it invokes.
+    /// Name of the function that the mapping invokes.
     pub function: String,
     /// Records that were read.
     pub records: u64,
@@ -19,18 +19,20 @@ pub struct SourceStats {
     pub failures: u64,
     /// Invocations that were throttled.
     pub throttles: u64,
-    /// Records that were given up: sent to the on-failure queue of a stream, or dropped without one, and schedules
-    /// whose retries ran out. Messages of a queue are not counted: their queue moves them.
+    /// Records that the mapping gave up: records of a stream that were sent to its on-failure queue
+    /// or dropped without one, and schedules whose retries ran out. Messages of a queue are not
+    /// counted, because the queue moves them itself.
     pub discarded: u64,
     /// Calls to the endpoint that failed.
     pub errors: u64,
-    /// Invocations that run now.
+    /// Invocations that are running now.
     pub running: u32,
-    /// Age of the last record that a stream's function was given, in ms (AWS: `IteratorAge`).
+    /// Age of the last record that was delivered to a stream's function, in ms (AWS:
+    /// `IteratorAge`).
     pub iterator_age_ms: u64,
 }
 
-/// The same while it runs.
+/// The live counters of one mapping.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) source: String,
@@ -46,7 +48,7 @@ pub(crate) struct Counters {
     iterator_age_ms: AtomicU64,
 }
 
-/// Only goes up.
+/// A counter that only increases.
 #[derive(Debug, Default)]
 pub(crate) struct Count(AtomicU64);
 
@@ -65,7 +67,7 @@ impl Counters {
         Self { source: source.to_owned(), function: function.to_owned(), ..Self::default() }
     }
 
-    /// Counts something as running until the guard is dropped.
+    /// Counts one running invocation until the returned guard is dropped.
     pub(crate) fn run(&self) -> Running<'_> {
         self.running.fetch_add(1, Ordering::Relaxed);
         Running(self)
@@ -96,7 +98,7 @@ impl Counters {
     }
 }
 
-/// See [`Counters::run`].
+/// Guard of one running invocation. See [`Counters::run`].
 #[derive(Debug)]
 pub(crate) struct Running<'a>(&'a Counters);
 

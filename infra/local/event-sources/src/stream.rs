@@ -1,4 +1,4 @@
-//! A stream that invokes a function: finds its shards, and reads each in order.
+//! Runs the mapping of a stream: finds its shards and reads each shard in order.
 //!
 //! Sources: <https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html>,
 //! <https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-errors.html>
@@ -32,40 +32,41 @@ use lineage::Lineage;
 /// A mapping from a DynamoDB stream to a function.
 #[derive(Debug, Clone)]
 pub struct StreamSource {
-    /// What is polled.
+    /// ARN of the stream that the mapping polls.
     pub stream_arn: String,
-    /// What the records say they come from; differs from `stream_arn` if the endpoint makes ARNs of its own.
+    /// `eventSourceARN` of the records. It differs from `stream_arn` if the endpoint uses ARNs of
+    /// its own.
     pub event_source_arn: String,
-    /// Whom to invoke.
+    /// Name of the function that the mapping invokes.
     pub function: String,
     /// Records in one invocation: 1 to 10,000.
     pub batch_size: u32,
     /// How long to gather records; at most 300 s.
     pub batch_window: Duration,
-    /// Batches of one shard at once: 1 to 10. Order is kept per item.
+    /// Concurrent batches of one shard: 1 to 10. The order of each item's records is kept.
     pub parallelization_factor: u32,
-    /// Event patterns; a record that matches none of them is passed over.
+    /// Event patterns. A record that matches none of them is skipped.
     pub filters: Vec<String>,
-    /// Where to begin without a checkpoint.
+    /// Position of the first read of a shard without a checkpoint.
     pub starting_position: StartingPosition,
-    /// Retries of a batch that failed: up to 10,000; for ever if `None`.
+    /// Retries of a batch that failed: up to 10,000. `None` means no limit.
     pub maximum_retry_attempts: Option<u32>,
-    /// Records that are older are given up: 60 s to 7 days; none if `None`.
+    /// Age at which records are given up: 60 s to 7 days. `None` means no limit.
     pub maximum_record_age: Option<Duration>,
-    /// Split a batch that failed in two, which does not count as a retry.
+    /// True if a failed batch is split in two. A split does not count as a retry.
     pub bisect_batch_on_function_error: bool,
-    /// The function's answer may name the record from which it failed.
+    /// True if the function's answer may name the record at which it failed.
     pub report_batch_item_failures: bool,
-    /// Queue that is told of records that are given up.
+    /// Queue that receives a message about records that were given up.
     pub on_failure_queue_url: Option<String>,
 }
 
-/// Where a shard without a checkpoint is read from.
+/// Position of the first read of a shard without a checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StartingPosition {
-    /// The oldest record there is.
+    /// The oldest record in the shard.
     TrimHorizon,
-    /// What comes after the mapping started.
+    /// The first record that was written after the mapping started.
     Latest,
 }
 
@@ -73,7 +74,8 @@ const MAX_BATCH_WINDOW_S: u64 = 300;
 const RECORD_AGE_S: std::ops::RangeInclusive<u64> = 60..=604_800;
 
 impl StreamSource {
-    /// A mapping with AWS's defaults: batches of 100 from the oldest record on, retried for ever.
+    /// Creates a mapping with AWS's defaults: batches of 100 from the oldest record on, and no
+    /// limit of retries.
     #[must_use]
     pub fn new(stream_arn: &str, function: &str) -> Self {
         Self {
@@ -107,7 +109,7 @@ impl StreamSource {
     }
 }
 
-/// A mapping that is polled.
+/// A mapping and the state of its polling.
 pub(crate) struct Mapping<I> {
     source: StreamSource,
     filters: Filters,
@@ -138,8 +140,8 @@ impl<I: Invoke> Mapping<I> {
         Ok(Self { source, filters, region, function_arn, pace, faults, clients, checkpoints, invoker, stop, counters })
     }
 
-    /// Reads every shard, parents before their children, until it is stopped; returns when the last invocation is
-    /// over.
+    /// Reads every shard, parents before their children, until the mapping is stopped. Returns when
+    /// the last invocation has ended.
     pub(crate) async fn run(self: Arc<Self>) {
         let mut lineage = Lineage::new(self.source.starting_position);
         let mut shards = JoinSet::new();
@@ -167,7 +169,7 @@ impl<I: Invoke> Mapping<I> {
         while shards.join_next().await.is_some() {}
     }
 
-    /// Says how long to leave the endpoint alone.
+    /// Counts and logs a failed call. Returns the pause before the next call.
     fn endpoint_failed(&self, what: &str, error: &(dyn Error + 'static), failures: u32) -> Duration {
         self.counters.errors.add(1);
         if failures == 1 {
@@ -176,7 +178,7 @@ impl<I: Invoke> Mapping<I> {
         self.pace.unavailable.after(failures)
     }
 
-    /// Waits; `false` if it was stopped.
+    /// Waits for `pause`. Returns `false` if the mapping was stopped meanwhile.
     async fn pause(&self, pause: Duration) -> bool {
         tokio::select! {
             () = tokio::time::sleep(pause) => true,

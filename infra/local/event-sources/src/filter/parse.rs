@@ -1,4 +1,4 @@
-//! Reads a pattern, and says what is wrong with one that is none.
+//! Parses a pattern, and reports the mistake in an invalid one.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The table of the documentation, and laws that hold for any value.
+//! Tests the table of AWS's documentation, and properties that hold for any value.
 
 use proptest::prelude::*;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! Deletes messages in tens, and reads every entry of every answer.
+//! Deletes messages ten at a time, and reads every entry of every answer.
 
 use aws_sdk_sqs::types::DeleteMessageBatchRequestEntry;
 use local_invoke::Invoke;
@@ -6,18 +6,19 @@ use local_invoke::Invoke;
 use super::Mapping;
 use crate::endpoint::{CALL_LIMIT, chain};
 
-/// Entries of one call.
+/// Entries in one call.
 const MAX_ENTRIES: usize = 10;
 
-/// Attempts for each message. One that cannot be deleted comes again, which consumers must bear anyway.
+/// Attempts to delete each message. A message that cannot be deleted is delivered again; consumers
+/// must accept that anyway.
 const ATTEMPTS: u32 = 4;
 
-/// What a message is deleted by.
+/// The receipt handle by which a message is deleted.
 #[derive(Debug, Clone)]
 pub(super) struct Receipt(pub(super) String);
 
 impl<I: Invoke> Mapping<I> {
-    /// Deletes messages, and tries again those that the answer says were not.
+    /// Deletes messages, and retries those that the answer reports as not deleted.
     pub(super) async fn delete(&self, mut receipts: Vec<Receipt>) {
         for attempt in 1..=ATTEMPTS {
             let mut failed = Vec::new();
@@ -29,17 +30,18 @@ impl<I: Invoke> Mapping<I> {
             }
             self.counters.errors.add(failed.len());
             receipts = failed;
-            // Deleting goes on while stopping: it is what keeps messages from coming again.
+            // Deletion continues while the mapping stops, because deleted messages are not
+            // delivered again.
             tokio::time::sleep(self.pace.unavailable.after(attempt)).await;
         }
         let (queue, messages) = (&self.source.queue_arn, receipts.len());
         tracing::warn!(queue, messages, "cannot delete messages: they will come again");
     }
 
-    /// Returns the receipts that are worth another attempt.
+    /// Deletes up to ten messages. Returns the receipts for which a retry is useful.
     async fn delete_ten(&self, receipts: &[Receipt]) -> Vec<Receipt> {
         let entries: Result<Vec<_>, _> = receipts.iter().enumerate().map(entry).collect();
-        // Both required fields are given.
+        // Building an entry fails only if a required field is missing, and both are set.
         let Ok(entries) = entries else { return Vec::new() };
         let request = self.client.delete_message_batch().queue_url(&self.source.queue_url).set_entries(Some(entries));
         let answer = match tokio::time::timeout(CALL_LIMIT, request.send()).await {

@@ -1,6 +1,7 @@
-//! One message as a function sees it.
+//! Builds the record of a message as a function receives it.
 //!
-//! Source: <https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html#example-standard-queue-message-event>
+//! Source:
+//! <https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html#example-standard-queue-message-event>
 
 use std::collections::BTreeMap;
 
@@ -11,7 +12,7 @@ use serde::Serialize;
 
 use super::QueueSource;
 
-/// The JSON of one message.
+/// Returns the JSON of one message.
 pub(super) fn record(message: &Message, source: &QueueSource, region: &str) -> String {
     let system_attributes = message.attributes().into_iter().flatten();
     let attributes = message.message_attributes().into_iter().flatten();
@@ -27,7 +28,7 @@ pub(super) fn record(message: &Message, source: &QueueSource, region: &str) -> S
         event_source_arn: &source.queue_arn,
         aws_region: region,
     };
-    // Strings and maps of strings always serialise.
+    // Serialising strings and maps of strings never fails.
     serde_json::to_string(&record).unwrap_or_default()
 }
 
@@ -72,7 +73,8 @@ impl<'a> Attribute<'a> {
     }
 }
 
-/// Without message attributes the field is missing, but null if the mapping has a window: so it is on AWS.
+/// Returns the digest of the message attributes. For a message without attributes the field is
+/// missing, or null if the mapping has a window, as on AWS.
 fn md5_of_attributes<'a>(message: &'a Message, source: &QueueSource) -> Option<Option<&'a str>> {
     match message.md5_of_message_attributes() {
         None if source.batch_window.is_zero() => None,

@@ -1,4 +1,5 @@
-//! One turn of a poller: receive, invoke, delete what succeeded.
+//! One turn of a poller: it receives messages, invokes the function, and deletes the messages that
+//! succeeded.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,17 +19,17 @@ use crate::partial::{self, Reported};
 /// Messages in one receive.
 const MAX_RECEIVE: usize = 10;
 
-/// How much longer than asked a receive may take before the endpoint counts as silent.
+/// Extra time after the wait of a receive before the endpoint counts as unavailable.
 const RECEIVE_MARGIN: Duration = Duration::from_secs(10);
 
-/// Messages that are ours until `visible_at`.
+/// Messages that are invisible to other consumers until `visible_at`.
 struct Batch {
     messages: Vec<Held>,
     bytes: usize,
     visible_at: Instant,
 }
 
-/// One message, its record written already.
+/// A message with its record, which is already JSON.
 struct Held {
     message_id: String,
     receipt: Receipt,
@@ -43,7 +44,7 @@ impl<I: Invoke> Mapping<I> {
         }
     }
 
-    /// Waits for messages, and gathers more of them if there is a window.
+    /// Waits for messages, and gathers more until the window closes, if there is one.
     async fn receive_batch(&self) -> Option<Batch> {
         let size = self.source.batch_size as usize;
         let first = self.receive(size.min(MAX_RECEIVE), self.pace.queue_wait).await?;
@@ -66,7 +67,8 @@ impl<I: Invoke> Mapping<I> {
         Some(batch)
     }
 
-    /// One receive; `None` if nothing came, and after a pause if the endpoint failed.
+    /// Receives once. Returns `None` if there were no messages, or after a pause if the endpoint
+    /// failed.
     async fn receive(&self, most: usize, wait: Duration) -> Option<Vec<Message>> {
         let wait_s = i32::try_from(wait.as_millis().div_ceil(1_000)).unwrap_or(0);
         let request = self
@@ -80,7 +82,7 @@ impl<I: Invoke> Mapping<I> {
         let limit = Duration::from_secs(wait_s.unsigned_abs().into()) + RECEIVE_MARGIN;
         let answer = tokio::select! {
             answer = tokio::time::timeout(limit, request.send()) => answer,
-            // Whatever was being handed out becomes visible again.
+            // Messages that the queue was handing out become visible again.
             () = self.stop.cancelled() => return None,
         };
         let pause = match answer {
@@ -95,7 +97,7 @@ impl<I: Invoke> Mapping<I> {
         None
     }
 
-    /// Adds messages to the batch; those that match no filter are deleted at once.
+    /// Adds messages to the batch. Messages that match no filter are deleted at once.
     async fn hold(&self, messages: Vec<Message>, batch: &mut Batch) {
         self.counters.records.add(messages.len());
         let mut unwanted = Vec::new();
@@ -120,7 +122,7 @@ impl<I: Invoke> Mapping<I> {
             || serde_json::from_str(record).is_ok_and(|record: Value| self.filters.matches_message(&record))
     }
 
-    /// Invokes for the batch, in as many events as its size needs.
+    /// Invokes the function with the batch, in as many events as its size needs.
     async fn process(&self, batch: Batch) -> Turn {
         let _running = self.counters.run();
         let sizes: Vec<usize> = batch.messages.iter().map(|held| held.record.len()).collect();
@@ -130,7 +132,7 @@ impl<I: Invoke> Mapping<I> {
             if failed {
                 turn = Turn::Failed;
             }
-            // What follows in a group must not overtake what failed in it.
+            // Later messages of a group must not overtake a failed one.
             if some_failed && self.source.is_fifo() {
                 break;
             }
@@ -138,7 +140,8 @@ impl<I: Invoke> Mapping<I> {
         turn
     }
 
-    /// One event. Says whether the invocation failed, and whether any of its messages did.
+    /// Delivers one event. Returns whether the invocation failed, and whether any of its messages
+    /// failed.
     async fn deliver(&self, messages: &[Held], visible_at: Instant) -> (bool, bool) {
         let event = cut::event(messages.iter().map(|held| held.record.as_str()));
         let Some(answer) = self.invoke(event, visible_at).await else { return (true, true) };
@@ -163,7 +166,7 @@ impl<I: Invoke> Mapping<I> {
         (false, !failed.is_empty())
     }
 
-    /// Invokes until it is not throttled, or the messages become visible again.
+    /// Invokes until the invocation is not throttled, or until the messages become visible again.
     async fn invoke(&self, event: bytes::Bytes, visible_at: Instant) -> Option<bytes::Bytes> {
         let function = &self.source.function;
         let mut throttles = 0;
@@ -191,7 +194,7 @@ impl<I: Invoke> Mapping<I> {
         }
     }
 
-    /// Waits; `false` if it was stopped.
+    /// Waits for `pause`. Returns `false` if the mapping was stopped meanwhile.
     pub(super) async fn pause(&self, pause: Duration) -> bool {
         tokio::select! {
             () = tokio::time::sleep(pause) => true,

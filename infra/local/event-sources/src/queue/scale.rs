@@ -1,16 +1,17 @@
-//! How many pollers a queue has: a pure function of what they find.
+//! Computes the number of pollers of a queue from the results of their turns. Pure.
 //!
-//! AWS starts with five, adds 300 a minute while all are busy, keeps two when nothing comes, and backs off when
-//! invocations fail, unless the function reports which records failed.
+//! AWS starts with five pollers and adds 300 a minute while all are busy. It keeps two when there
+//! are no messages. It backs off when invocations fail, unless the function reports the records
+//! that failed.
 
 use crate::config::Pace;
 
-/// What came of one turn of a poller.
+/// The result of one turn of a poller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Turn {
     /// There were no messages.
     Nothing,
-    /// The function took them.
+    /// The function processed the messages.
     Done,
     /// The function failed, or was throttled until the messages became visible again.
     Failed,
@@ -34,7 +35,7 @@ impl Scale {
         Self { allowed: at_start, at_start, when_idle, per_second, maximum, ignores_failures }
     }
 
-    /// Pollers there may be now.
+    /// Returns the number of pollers that may run now.
     pub(super) fn allowed(&self) -> u32 {
         self.allowed
     }

@@ -1,7 +1,8 @@
-//! `cron(minutes hours day-of-month month day-of-week year)`, in UTC.
+//! Parses `cron(minutes hours day-of-month month day-of-week year)`, in UTC.
 //!
-//! Lists, ranges, steps, names, `*` and `?` are understood; `L`, `W` and `#` are refused with a sentence.
-//! Source: <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html#eb-cron-expressions>
+//! Lists, ranges, steps, names, `*` and `?` are supported. `L`, `W` and `#` are refused with an
+//! error. Source:
+//! <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html#eb-cron-expressions>
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
@@ -11,14 +12,14 @@ use jiff::civil::{Date, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
-/// When, by field. A day counts if it matches both day fields, of which one is `?`.
+/// The values of each field. A day matches if both day fields match; one of them is `?`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Cron {
     minutes: BTreeSet<i16>,
     hours: BTreeSet<i16>,
     days: BTreeSet<i16>,
     months: BTreeSet<i16>,
-    /// 1 is Sunday.
+    /// Days of the week, from 1 (Sunday) to 7.
     weekdays: BTreeSet<i16>,
     years: BTreeSet<i16>,
 }
@@ -28,7 +29,7 @@ const MONTHS: [&str; 12] = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AU
 const WEEKDAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
 
 impl Cron {
-    /// The first minute after the one of `time`.
+    /// Returns the first matching minute after the minute of `time`.
     pub(super) fn after(&self, time: Timestamp) -> Option<Timestamp> {
         let start = TimeZone::UTC.to_datetime(time).checked_add(1.minute()).ok()?;
         let mut from = (i16::from(start.hour()), i16::from(start.minute()));
@@ -90,7 +91,7 @@ fn field(text: &str, all: RangeInclusive<i16>, names: &[&str]) -> Result<BTreeSe
     Ok(values)
 }
 
-/// `*`, `?`, `5`, `1-5`, `*/2`, `10/5`, `1-30/5`
+/// Parses one part of a field: `*`, `?`, `5`, `1-5`, `*/2`, `10/5` or `1-30/5`.
 fn steps(part: &str, all: &RangeInclusive<i16>, names: &[&str]) -> Result<Vec<i16>, String> {
     let (range, step) = match part.split_once('/') {
         Some((range, step)) => (range, Some(step)),
@@ -100,7 +101,7 @@ fn steps(part: &str, all: &RangeInclusive<i16>, names: &[&str]) -> Result<Vec<i1
     let (first, last) = match range.split_once('-') {
         _ if range == "*" || range == "?" => (*all.start(), *all.end()),
         Some((first, last)) => (number(first)?, number(last)?),
-        // "10/5" goes on to the end, "10" does not.
+        // "10/5" ends at the last value of the field. "10" is one value.
         None => (number(range)?, if step.is_some() { *all.end() } else { number(range)? }),
     };
     let step = step.map_or(Ok(1), |step| step.parse::<usize>().map_err(|_| format!("{step} is no step")))?;

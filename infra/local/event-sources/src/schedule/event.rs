@@ -1,4 +1,4 @@
-//! The event that a rule sends.
+//! Builds the event that a rule sends.
 //!
 //! Source: <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-events.html>
 
@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use uuid::Uuid;
 
-/// The event of rule `name` at `time`, which is written in whole seconds.
+/// Builds the event of rule `name` at `time`. The event contains the time in whole seconds.
 pub(super) fn scheduled(name: &str, region: &str, account: &str, time: Timestamp) -> Bytes {
     let event = json!({
         "version": "0",

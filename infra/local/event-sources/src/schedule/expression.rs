@@ -1,6 +1,7 @@
-//! When a rule runs: `rate(5 minutes)` or `cron(0 12 * * ? *)`.
+//! Parses schedule expressions: `rate(5 minutes)` or `cron(0 12 * * ? *)`.
 //!
-//! Source: <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html>
+//! Source:
+//! <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html>
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::cron::Cron;
 
-/// A schedule expression.
+/// A valid schedule expression.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expression(Kind);
 
@@ -19,7 +20,7 @@ enum Kind {
     Cron(Box<Cron>),
 }
 
-/// An expression that AWS would refuse, or that is not understood here.
+/// An expression that AWS would refuse, or that this crate does not support.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("schedule expression {expression:?} is not valid: {reason}")]
 pub struct InvalidExpression {
@@ -28,15 +29,16 @@ pub struct InvalidExpression {
 }
 
 impl Expression {
-    /// A rate without its frame: `5 minutes`.
+    /// Parses a rate without `rate(…)` around it, such as `5 minutes`.
     ///
     /// # Errors
-    /// If it is not a positive number and `minute(s)`, `hour(s)` or `day(s)`, the singular for 1 and only for 1.
+    /// If the text is not a positive number followed by `minute(s)`, `hour(s)` or `day(s)`. The
+    /// singular is required for 1 and refused otherwise.
     pub fn rate(text: &str) -> Result<Self, InvalidExpression> {
         rate(text).map(|every| Self(Kind::Rate(every))).map_err(|reason| invalid(text, &reason))
     }
 
-    /// The first time after `time`; a rate begins to count there.
+    /// Returns the first time after `time`. A rate counts from `time`.
     #[must_use]
     pub fn after(&self, time: Timestamp) -> Option<Timestamp> {
         match &self.0 {

@@ -1,4 +1,4 @@
-//! One record of a stream as a function sees it.
+//! Builds one record of a stream as a function receives it.
 //!
 //! Source: <https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html#events-sample-dynamodb>
 
@@ -11,11 +11,11 @@ use serde_json::{Map, Value, json};
 
 use super::StreamSource;
 
-/// Who DynamoDB says deleted an item that expired.
+/// The identity that DynamoDB writes into the record of an expired item's deletion.
 const EXPIRY_PRINCIPAL: &str = "dynamodb.amazonaws.com";
 const EXPIRY_TYPE: &str = "Service";
 
-/// The JSON of one record.
+/// Returns the JSON of one record.
 pub(super) fn record(record: &Record, source: &StreamSource, region: &str) -> Value {
     let mut event = Map::new();
     event.insert("eventID".to_owned(), json!(record.event_id().unwrap_or_default()));
@@ -33,7 +33,7 @@ pub(super) fn record(record: &Record, source: &StreamSource, region: &str) -> Va
     Value::Object(event)
 }
 
-/// The same key for every change of an item.
+/// Returns the key of the item that the record changes. All changes of an item have the same key.
 pub(super) fn item_key(record: &Record) -> String {
     let keys = record.dynamodb().and_then(|change| change.keys());
     let keys: BTreeMap<&String, Value> = keys.into_iter().flatten().map(|(name, key)| (name, attribute(key))).collect();
@@ -56,8 +56,9 @@ fn change(change: &aws_sdk_dynamodbstreams::types::StreamRecord) -> Map<String, 
     fields
 }
 
-/// An identity is there only if the item expired. Some endpoints write its fields in a way that the SDK cannot read:
-/// then it is what AWS would say.
+/// Returns the identity of a deletion. Only deletions of expired items have one. Some endpoints
+/// write its fields in a form that the SDK cannot read; missing fields get the values that AWS
+/// writes.
 fn user_identity(identity: &Identity) -> Value {
     let type_ = identity.r#type().unwrap_or(EXPIRY_TYPE);
     json!({ "type": type_, "principalId": identity.principal_id().unwrap_or(EXPIRY_PRINCIPAL) })
@@ -80,7 +81,7 @@ fn attribute(value: &AttributeValue) -> Value {
         }
         AttributeValue::L(list) => json!({ "L": list.iter().map(attribute).collect::<Vec<_>>() }),
         AttributeValue::M(map) => json!({ "M": item(map) }),
-        // And whatever DynamoDB may learn later.
+        // Also covers types that DynamoDB may add later.
         _ => json!({ "NULL": true }),
     }
 }

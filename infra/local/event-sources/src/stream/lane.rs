@@ -1,4 +1,4 @@
-//! Works through one batch of a lane until every record of it is done or given up.
+//! Processes one batch of a lane until every record of it is done or given up.
 
 use std::sync::Arc;
 
@@ -14,18 +14,19 @@ use super::shard::{Read, Report};
 use crate::cut;
 use crate::partial::{self, Reported};
 
-/// The records of one lane, and where to report them.
+/// The records of one lane, and the channel that receives its reports.
 struct Work {
     shard: Arc<str>,
     lane: usize,
     records: Vec<Read>,
     reports: UnboundedSender<Report>,
-    /// How the last invocation failed.
+    /// The failure of the last invocation.
     failure: Failure,
 }
 
 impl<I: Invoke> Mapping<I> {
-    /// Invokes for `records`, and for what is left of them, until nothing is left or the mapping is stopped.
+    /// Invokes the function with `records`, and retries the remaining records, until none is left
+    /// or the mapping is stopped.
     pub(super) async fn deliver(
         self: Arc<Self>,
         shard: Arc<str>,
@@ -73,7 +74,7 @@ impl<I: Invoke> Mapping<I> {
         }
     }
 
-    /// Gives up on records that are too old; `None` if none is left.
+    /// Gives up records that are too old. Returns `None` if no record is left.
     async fn without_aged(&self, work: &Work, batch: Batch) -> Option<Batch> {
         let Some(limit) = self.source.maximum_record_age else { return Some(batch) };
         let oldest_s = Timestamp::now().as_second() - i64::try_from(limit.as_secs()).unwrap_or(i64::MAX);
@@ -141,14 +142,14 @@ impl<I: Invoke> Mapping<I> {
 }
 
 impl Work {
-    /// The first `count` records of the batch are done.
+    /// Reports the first `count` records of the batch as done.
     fn done(&self, batch: &Batch, count: usize) {
         let records = &self.records[batch.records.clone()];
         self.report(records.iter().take(count).map(|record| record.place).collect(), false);
     }
 
     fn report(&self, done: Vec<u64>, is_free: bool) {
-        // The shard is dropped only when the mapping is.
+        // The receiver is dropped only when the whole mapping is dropped.
         drop(self.reports.send(Report { lane: self.lane, done, is_free }));
     }
 }

@@ -1,4 +1,5 @@
-//! Which shard may be read, and from where: parents before their children.
+//! Decides which shards may be read and from which position. Parents are read before their
+//! children.
 
 use std::collections::BTreeSet;
 
@@ -11,11 +12,11 @@ pub(super) struct Listed {
     pub(super) parent: Option<String>,
 }
 
-/// What was read, is read, and may be read.
+/// The shards that were listed first, that are being read, and that are finished.
 #[derive(Debug)]
 pub(super) struct Lineage {
     starting_position: StartingPosition,
-    /// Shards of the first list: those that came later are read from their start.
+    /// The shards of the first list. Shards that appear later are read from their start.
     at_start: Option<BTreeSet<String>>,
     started: BTreeSet<String>,
     finished: BTreeSet<String>,
@@ -27,7 +28,7 @@ impl Lineage {
         Self { starting_position, at_start: None, started, finished }
     }
 
-    /// Takes a list and names the shards to start with.
+    /// Takes the current list of shards. Returns the shards whose reading starts now.
     pub(super) fn listed(&mut self, listed: &[Listed]) -> Vec<(String, StartingPosition)> {
         let names: BTreeSet<String> = listed.iter().map(|one| one.shard.clone()).collect();
         let at_start = self.at_start.get_or_insert_with(|| names.clone()).clone();
@@ -44,7 +45,7 @@ impl Lineage {
         ready
     }
 
-    /// Every record of the shard is done, and there will be no more.
+    /// Records that every record of the shard is done and that the shard is closed.
     pub(super) fn finished(&mut self, shard: String) {
         self.finished.insert(shard);
     }

@@ -1,6 +1,7 @@
-//! What the on-failure queue is told of records that were given up.
+//! Sends a message to the on-failure queue about records that were given up.
 //!
-//! Source: <https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-errors.html>, "on-failure destinations"
+//! Source: <https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-errors.html>, "on-failure
+//! destinations"
 
 use jiff::Timestamp;
 use local_invoke::Invoke;
@@ -10,28 +11,29 @@ use uuid::Uuid;
 use super::Mapping;
 use super::shard::Read;
 
-/// Attempts to tell; the records are lost to the destination after that, never to the log.
+/// Attempts to send the message. If all fail, the queue receives no message about the records; the
+/// log always has an entry.
 const ATTEMPTS: u32 = 5;
 
-/// Why records were given up.
+/// The reason why records were given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Condition {
     RetryAttemptsExhausted,
     RecordAgeExceeded,
 }
 
-/// How the last invocation failed, if there was one.
+/// The failure of the last invocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// The function failed.
+    /// The invocation failed.
     Unhandled,
-    /// The function answered, and named records.
+    /// The function answered and named failed records.
     Reported,
-    /// It was never reached.
+    /// No invocation reached the function.
     NotInvoked,
 }
 
-/// Records that were given up, and why.
+/// Records that were given up, and the reason.
 #[derive(Debug)]
 pub(super) struct GivenUp<'a> {
     pub(super) shard: &'a str,
@@ -42,7 +44,8 @@ pub(super) struct GivenUp<'a> {
 }
 
 impl<I: Invoke> Mapping<I> {
-    /// Tells the queue, if there is one.
+    /// Gives up records: counts them, logs them, and sends a message to the on-failure queue, if
+    /// there is one.
     pub(super) async fn give_up(&self, given_up: GivenUp<'_>) {
         self.counters.discarded.add(given_up.records.len());
         let (function, records) = (&self.source.function, given_up.records.len());

@@ -1,24 +1,24 @@
-//! How far a shard is: the last record up to which every record is done.
+//! Tracks the position in a shard: the last record up to which every record is done.
 
 use std::collections::VecDeque;
 
-/// Records in the order of the shard, done or not.
+/// Records in the order of the shard, each done or open.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
-    /// The first of them is not done.
+    /// The first of these records is not done.
     open: VecDeque<(String, bool)>,
-    /// How many were done before.
+    /// Number of records that were done and removed from the front.
     done: u64,
 }
 
 impl Progress {
-    /// The next record was read. Returns the place to report it by.
+    /// Adds the next record. Returns its place, by which it is reported as done.
     pub(super) fn read(&mut self, sequence_number: String) -> u64 {
         self.open.push_back((sequence_number, false));
         self.done + self.open.len() as u64 - 1
     }
 
-    /// These records are done. Returns the new checkpoint if there is one.
+    /// Marks the records at `places` as done. Returns the new checkpoint if it moved.
     pub(super) fn done(&mut self, places: impl IntoIterator<Item = u64>) -> Option<String> {
         for place in places {
             let index = place.checked_sub(self.done).and_then(|index| usize::try_from(index).ok());
@@ -34,7 +34,7 @@ impl Progress {
         checkpoint
     }
 
-    /// Records that are not done, and those behind them.
+    /// Returns the number of records from the first open one to the last.
     pub(super) fn open(&self) -> usize {
         self.open.len()
     }

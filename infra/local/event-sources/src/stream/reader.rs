@@ -1,4 +1,4 @@
-//! Reads a stream over the wire: its shards, and the records of one of them.
+//! Reads a stream over the wire: the list of its shards, and the records of one shard.
 
 use std::io;
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use super::lineage::Listed;
 use super::{Mapping, StartingPosition};
 use crate::endpoint::{CALL_LIMIT, chain};
 
-/// Records in one read; DynamoDB gives no more.
+/// Records in one read. DynamoDB returns at most 1,000.
 const MAX_PAGE: usize = 1_000;
 
-/// All shards of a stream.
+/// Lists all shards of a stream.
 pub(super) async fn shards(client: &Client, stream_arn: &str) -> io::Result<Vec<Listed>> {
     let mut listed = Vec::new();
     let mut from = None;
@@ -34,7 +34,7 @@ pub(super) async fn shards(client: &Client, stream_arn: &str) -> io::Result<Vec<
     }
 }
 
-/// Where the next read of a shard begins.
+/// The position of the next read of a shard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Position {
     Start(StartingPosition),
@@ -48,24 +48,25 @@ struct Cursor {
     iterator: Option<String>,
 }
 
-/// What a read found.
+/// The result of a read.
 enum Found {
     Records(Vec<Record>),
-    /// These are the last ones.
+    /// The last records of the shard.
     Last(Vec<Record>),
-    /// The iterator is of no use any more; the next read gets another one.
+    /// The iterator is no longer valid. The next read requests a new one.
     Nothing,
 }
 
 impl<I: Invoke> Mapping<I> {
-    /// Reads a shard at the mapping's pace and passes on what it finds, until the shard ends or nobody listens.
+    /// Reads a shard at the mapping's pace and sends its records to `pages`, until the shard ends
+    /// or the receiver is dropped.
     pub(super) async fn read(self: Arc<Self>, shard: String, position: Position, pages: mpsc::Sender<Vec<Record>>) {
         let mut cursor = Cursor { shard, position, iterator: None };
         let mut polls = tokio::time::interval(self.pace.stream_poll);
         polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut failures, mut is_full) = (0, false);
         loop {
-            // A full page means that there is more.
+            // A full page means that more records are waiting, so the next read follows at once.
             if !is_full {
                 polls.tick().await;
             }
@@ -121,7 +122,7 @@ impl<I: Invoke> Mapping<I> {
         Ok(if cursor.iterator.is_some() { Found::Records(records) } else { Found::Last(records) })
     }
 
-    /// `None` if the shard is gone.
+    /// Requests an iterator. Returns `None` if the shard no longer exists.
     async fn iterator(&self, cursor: &mut Cursor) -> io::Result<Option<String>> {
         let (kind, sequence_number) = match &cursor.position {
             Position::Start(StartingPosition::TrimHorizon) => (ShardIteratorType::TrimHorizon, None),
@@ -138,7 +139,8 @@ impl<I: Invoke> Mapping<I> {
                 if service_error.is_some_and(|error| error.is_resource_not_found_exception()) {
                     return Ok(None);
                 }
-                // What followed the checkpoint is gone: begin with what is left.
+                // The records after the checkpoint were trimmed. Reading continues at the oldest
+                // record.
                 if service_error.is_some_and(|error| error.is_trimmed_data_access_exception()) {
                     cursor.position = Position::Start(StartingPosition::TrimHorizon);
                 }

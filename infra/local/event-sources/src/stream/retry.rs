@@ -1,34 +1,36 @@
-//! The next batch of a shard after one was invoked: a pure function.
+//! Computes the next batch of a shard after an invocation. Pure.
 //!
-//! AWS's rules: everything from the lowest failure on is retried; the shard, or the lane of it, is blocked meanwhile;
-//! a split in two does not count as a retry; throttles do not count either, since the function was not reached.
+//! AWS's rules: all records from the lowest failure on are retried. The shard, or its lane, is
+//! blocked meanwhile. A split in two does not count as a retry. Throttles do not count either,
+//! because the function was not reached.
 
 use std::ops::Range;
 
-/// What the mapping allows.
+/// The settings of the mapping that limit retries.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rules {
     pub(super) maximum_retries: Option<u32>,
     pub(super) bisect: bool,
 }
 
-/// Some records in a row, and how often they failed.
+/// A run of consecutive records, and the number of its failures.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Batch {
-    /// Places in the run that was read.
+    /// Places in the run of records that was read.
     pub(super) records: Range<usize>,
     /// Failed invocations that count as attempts.
     pub(super) failures: u32,
-    /// Invocations that reached the function, for the one who is told of giving up.
+    /// Invocations that reached the function. The message to the on-failure queue contains this
+    /// number.
     pub(super) invocations: u32,
 }
 
-/// What came of an invocation.
+/// The result of an invocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// Every record is done.
     Done,
-    /// Records from this place of the batch on failed, says the answer.
+    /// The answer names a failure: records from this place of the batch on failed.
     FailedFrom(usize),
     /// The invocation failed.
     Failed,
@@ -36,14 +38,15 @@ pub(super) enum Outcome {
     NotReached,
 }
 
-/// What to do.
+/// The next action for a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Next {
     /// The batch is done.
     Done,
-    /// Records before this place of the batch are done; invoke for these batches, in order.
+    /// Records before place `done` of the batch are done. Invoke the function with `batches`, in
+    /// order.
     Again { done: usize, batches: Vec<Batch>, wait: bool },
-    /// Give up on these records; those before them are done.
+    /// Give up `batch`. Records before it are done.
     GiveUp { done: usize, batch: Batch },
 }
 
@@ -52,7 +55,7 @@ impl Batch {
         Self { records, failures: 0, invocations: 0 }
     }
 
-    /// The part from `place` on.
+    /// Returns the part of the batch from `place` on.
     pub(super) fn from(&self, place: usize) -> Self {
         Self { records: self.records.start + place..self.records.end, ..self.clone() }
     }
@@ -64,7 +67,7 @@ impl Batch {
     }
 }
 
-/// Decides. `batch` already counts the invocation.
+/// Decides the next action. `batch` already counts the invocation.
 pub(super) fn next(rules: Rules, batch: &Batch, outcome: Outcome) -> Next {
     let failed_from = match outcome {
         Outcome::Done => return Next::Done,
@@ -73,7 +76,7 @@ pub(super) fn next(rules: Rules, batch: &Batch, outcome: Outcome) -> Next {
         Outcome::FailedFrom(place) => place.min(batch.records.len()),
     };
     let rest = batch.from(failed_from);
-    // The answer said where to split.
+    // The answer named the place at which to split.
     if rules.bisect && failed_from > 0 {
         return Next::Again { done: failed_from, batches: vec![rest], wait: false };
     }
@@ -145,7 +148,7 @@ mod tests {
     }
 
     proptest! {
-        /// With bisect, one poisonous record is found and nothing else is lost.
+        /// With bisect, only the poisonous record is given up and every other record is done.
         #[test]
         fn bisecting_gives_up_on_the_poison_alone(size in 1..60usize, poison in 0..60usize) {
             let poison = poison % size;

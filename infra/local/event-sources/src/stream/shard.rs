@@ -1,5 +1,5 @@
-//! One shard: its records are dealt to lanes by item, each lane works on one batch at a time, and the checkpoint
-//! follows the first record that is not done.
+//! Processes one shard. Its records are distributed to lanes by item. Each lane processes one batch
+//! at a time. The checkpoint stays before the first record that is not done.
 
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -17,24 +17,24 @@ use super::reader::Position;
 use super::{Mapping, StartingPosition, event};
 use crate::cut;
 
-/// A record as it is kept.
+/// A record that was read and converted to JSON.
 #[derive(Debug)]
 pub(super) struct Read {
-    /// In the progress of its shard.
+    /// The record's place in the progress of its shard.
     pub(super) place: u64,
     pub(super) sequence_number: String,
-    /// Since 1970.
+    /// Seconds since 1970.
     pub(super) created_s: i64,
     pub(super) json: String,
 }
 
-/// What a lane has to say.
+/// The report of a lane to its shard.
 #[derive(Debug)]
 pub(super) struct Report {
     pub(super) lane: usize,
     /// Places of records that are done.
     pub(super) done: Vec<u64>,
-    /// The lane is free.
+    /// True if the lane is free for the next batch.
     pub(super) is_free: bool,
 }
 
@@ -45,22 +45,23 @@ struct Lane {
     is_busy: bool,
 }
 
-/// Records of a shard that are kept at most, done or not, before reading pauses.
+/// Most records of a shard in memory, done or not. Reading pauses at this number.
 const MAX_OPEN: usize = 10_000;
 
-/// A shard that is worked on.
+/// The state of a shard that is being processed.
 struct Shard {
     name: Arc<str>,
     lanes: Vec<Lane>,
     progress: Progress,
     batch_size: usize,
     window: Duration,
-    /// There will be no more records.
+    /// True if the last record of the shard was read.
     is_read: bool,
 }
 
 impl<I: Invoke> Mapping<I> {
-    /// Reads and processes a shard to its end, or until the mapping is stopped. Returns its name.
+    /// Reads and processes a shard to its end, or until the mapping is stopped. Returns the shard's
+    /// name.
     pub(super) async fn shard(self: Arc<Self>, name: String, start: StartingPosition) -> String {
         let checkpoint = self.checkpoints.load(&self.checkpoint_key(), &name);
         let position = checkpoint.map_or(Position::Start(start), Position::After);
@@ -89,7 +90,7 @@ impl<I: Invoke> Mapping<I> {
         name
     }
 
-    /// Deals new records to their lanes; what no filter wants is done at once.
+    /// Distributes new records to their lanes. Records that match no filter are done at once.
     fn take(&self, shard: &mut Shard, records: &[Record]) {
         self.counters.records.add(records.len());
         let mut unwanted = Vec::new();
@@ -143,7 +144,8 @@ impl Shard {
         }
     }
 
-    /// A batch for each lane that is free and has enough, or has waited long enough.
+    /// Returns a batch for each free lane that has enough records, or whose first record has waited
+    /// long enough.
     fn ready(&mut self, now: Instant) -> Vec<(usize, Vec<Read>)> {
         let mut batches = Vec::new();
         for (number, lane) in self.lanes.iter_mut().enumerate() {
@@ -160,7 +162,7 @@ impl Shard {
         batches
     }
 
-    /// When the next batch is due without more records.
+    /// Returns the time at which the next batch is due if no more records arrive.
     fn next_window(&self) -> Option<Instant> {
         let free = self.lanes.iter().filter(|lane| !lane.is_busy);
         free.filter_map(|lane| lane.waiting.front()).map(|(since, _)| *since + self.window).min()
@@ -177,7 +179,7 @@ impl Shard {
     }
 }
 
-/// The same lane for every change of an item.
+/// Returns the lane of an item. All changes of an item go to the same lane.
 fn lane_of(item_key: &str, lanes: usize) -> usize {
     let mut hasher = DefaultHasher::new();
     item_key.hash(&mut hasher);

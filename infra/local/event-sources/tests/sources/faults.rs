@@ -1,4 +1,4 @@
-//! What can go wrong on demand: whatever it is, what is delivered is delivered once more, and never lost.
+//! Faults on demand: each fault causes repeated deliveries and never a loss.
 
 use local_event_sources::Config;
 use local_faults::{Fault, Faults};
@@ -7,7 +7,7 @@ use crate::queues::{Queue, receive_count, records};
 use crate::script::Script;
 use crate::streams::{Table, values};
 
-/// The mappings of `config` under faults that happen each time, until somebody sets others.
+/// Returns `config` with faults that happen each time, until the test sets other faults.
 fn under(spec: &str, config: Config) -> (Config, Faults) {
     let faults = Faults::new(&spec.parse().unwrap(), 7);
     (Config { faults: faults.clone(), ..config }, faults)

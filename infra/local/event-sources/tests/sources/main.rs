@@ -1,4 +1,4 @@
-//! Mappings against real endpoints over the wire, with a scripted function behind them.
+//! Tests mappings over the wire with real endpoints and a scripted function.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod faults;

@@ -1,4 +1,4 @@
-//! Queues over the wire.
+//! Tests mappings of queues over the wire.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use crate::script::{PATIENCE, Script, failed, nothing, reports, throttled};
 use crate::stack::{ACCOUNT, REGION, Stack, config};
 
-/// Deduplication ids.
+/// Number of messages that were sent. It makes deduplication ids unique.
 static SENT: AtomicUsize = AtomicUsize::new(0);
 
 pub(crate) struct Queue {
@@ -54,7 +54,7 @@ impl Queue {
         }
     }
 
-    /// `("group", "body")`, ten in a call.
+    /// Sends `("group", "body")` messages, ten in a call.
     async fn send_fifo(&self, messages: &[(&str, &str)]) {
         let entry = |(place, (group, body)): (usize, &(&str, &str))| {
             let id = SENT.fetch_add(1, Ordering::Relaxed).to_string();
@@ -68,12 +68,12 @@ impl Queue {
         }
     }
 
-    /// Messages that are visible or in flight.
+    /// Returns the counts of messages that are visible or in flight.
     async fn left(&self) -> BTreeMap<String, u32> {
         left(&self.stack, &self.url).await
     }
 
-    /// Waits until nothing is left. There is no event for that on the wire.
+    /// Waits until the queue is empty. The wire has no event for that, so this polls.
     pub(crate) async fn until_empty(&self) {
         let empty = async {
             while self.left().await.values().any(|count| *count > 0) {
@@ -104,7 +104,7 @@ pub(crate) fn receive_count(record: &Value) -> u32 {
     record["attributes"]["ApproximateReceiveCount"].as_str().unwrap().parse().unwrap()
 }
 
-/// Identifiers of the records whose body is one of these.
+/// Returns the identifiers of the records whose body is in `wanted`.
 fn named<'a>(event: &'a Value, wanted: &[&str]) -> Vec<&'a str> {
     let is_wanted = |record: &&Value| wanted.contains(&record["body"].as_str().unwrap());
     records(event).iter().filter(is_wanted).map(|record| record["messageId"].as_str().unwrap()).collect()

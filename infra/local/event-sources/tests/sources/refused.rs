@@ -1,4 +1,4 @@
-//! Mappings that AWS would refuse.
+//! Tests mappings that AWS would refuse.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Rules that invoke by the clock, sped up.
+//! Tests rules that invoke at scheduled times, with a faster clock.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use crate::script::{PATIENCE, Script, failed};
 use crate::stack::{Stack, config};
 
-/// A minute is a tenth of a second.
+/// Factor of the schedule clock: a minute takes a tenth of a second.
 const SPEED: f64 = 600.0;
 
 fn every_minute(input: Option<&str>) -> Config {

@@ -1,4 +1,4 @@
-//! A function that answers as the test says, and remembers what it was given.
+//! A function that answers as the test specifies and stores the events that it received.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,7 +10,7 @@ use local_event_sources::{Error, Invoke};
 use serde_json::Value;
 use tokio::sync::{Semaphore, watch};
 
-/// Far more than anything here needs; a test that takes longer hangs.
+/// Timeout of every wait. It is far more than any test needs, so a test that reaches it hangs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 type Answer = Pin<Box<dyn Future<Output = Result<Bytes, Error>> + Send>>;
@@ -23,7 +23,7 @@ pub(crate) struct Script {
 }
 
 impl Script {
-    /// Answers call number n (from 0) with what `answer` says.
+    /// Answers call number n (from 0) with the result of `answer`.
     pub(crate) fn new<F>(answer: impl Fn(usize, &Value) -> F + Send + Sync + 'static) -> Arc<Self>
     where
         F: Future<Output = Result<Bytes, Error>> + Send + 'static,
@@ -32,17 +32,18 @@ impl Script {
         Arc::new(Self { calls: watch::channel(Vec::new()).0, answer: Box::new(answer) })
     }
 
-    /// Answers at once.
+    /// Answers at once with the result of `answer`.
     pub(crate) fn says(answer: impl Fn(usize, &Value) -> Result<Bytes, Error> + Send + Sync + 'static) -> Arc<Self> {
         Self::new(move |call, event| std::future::ready(answer(call, event)))
     }
 
-    /// Takes everything.
+    /// Answers every call with success.
     pub(crate) fn content() -> Arc<Self> {
         Self::says(|_, _| nothing())
     }
 
-    /// Takes everything that begins while `gate` has permits, one call for each; the others wait.
+    /// Answers calls with success while `gate` has permits. Each call takes one permit; the other
+    /// calls wait.
     pub(crate) fn behind(gate: &Arc<Semaphore>) -> Arc<Self> {
         let gate = Arc::clone(gate);
         Self::new(move |_, _| {
@@ -58,12 +59,12 @@ impl Script {
         self.calls.borrow().clone()
     }
 
-    /// Every record that it was given, in order, repeats too.
+    /// Returns every record that the function received, in order and with repeats.
     pub(crate) fn records(&self) -> Vec<Value> {
         self.calls().iter().flat_map(|event| event["Records"].as_array().cloned().unwrap_or_default()).collect()
     }
 
-    /// Waits until something is true of the calls, and returns them.
+    /// Waits until `what` holds for the calls, and returns them.
     pub(crate) async fn until(&self, what: impl Fn(&[Value]) -> bool) -> Vec<Value> {
         let mut calls = self.calls.subscribe();
         let found = tokio::time::timeout(PATIENCE, calls.wait_for(|calls| what(calls))).await;
@@ -73,12 +74,12 @@ impl Script {
         }
     }
 
-    /// Waits for so many calls.
+    /// Waits for `count` calls.
     pub(crate) async fn until_called(&self, count: usize) -> Vec<Value> {
         self.until(|calls| calls.len() >= count).await
     }
 
-    /// Waits for so many records, in any number of calls.
+    /// Waits for `count` records, in any number of calls.
     pub(crate) async fn until_given(&self, count: usize) -> Vec<Value> {
         let given = |calls: &[Value]| calls.iter().filter_map(|call| call["Records"].as_array()).map(Vec::len).sum();
         self.until(|calls| -> bool {
@@ -114,7 +115,7 @@ pub(crate) fn throttled() -> Result<Bytes, Error> {
     Err(Error::Throttled("f".to_owned()))
 }
 
-/// `{"batchItemFailures":[…]}`
+/// Returns `{"batchItemFailures":[…]}` with these identifiers.
 pub(crate) fn reports(identifiers: &[&str]) -> Result<Bytes, Error> {
     let failures: Vec<Value> = identifiers.iter().map(|id| serde_json::json!({ "itemIdentifier": id })).collect();
     Ok(serde_json::json!({ "batchItemFailures": failures }).to_string().into())

@@ -1,4 +1,4 @@
-//! Real endpoints: queues and DynamoDB in memory, over HTTP.
+//! Starts real endpoints: queues and DynamoDB in memory, over HTTP.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -24,12 +24,12 @@ use crate::script::Script;
 pub(crate) const REGION: &str = "us-east-1";
 pub(crate) const ACCOUNT: &str = "123456789012";
 
-/// What goes wrong, so many times.
+/// Numbers of calls that fail.
 #[derive(Default)]
 pub(crate) struct Faults {
-    /// Calls that receive messages and fail.
+    /// Number of receive calls that fail.
     pub(crate) unreceived: AtomicUsize,
-    /// Calls that delete messages, whose first entry fails.
+    /// Number of delete calls whose first entry fails.
     pub(crate) undeleted: AtomicUsize,
 }
 
@@ -78,7 +78,7 @@ impl Stack {
     }
 }
 
-/// No mappings, nothing to wait for.
+/// Returns a configuration without mappings and without pauses.
 pub(crate) fn config() -> Config {
     Config {
         region: REGION.to_owned(),

@@ -1,4 +1,4 @@
-//! Streams over the wire.
+//! Tests mappings of streams over the wire.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -96,7 +96,7 @@ fn holds(event: &Value, wanted: &str) -> bool {
     values(records(event)).contains(&wanted)
 }
 
-/// Sequence numbers of the records with these values.
+/// Returns the sequence numbers of the records whose value is in `wanted`.
 fn named<'a>(event: &'a Value, wanted: &[&str]) -> Vec<&'a str> {
     records(event).iter().filter(|record| wanted.contains(&value(record))).map(sequence_number).collect()
 }
@@ -207,7 +207,8 @@ async fn latest_begins_with_what_comes_after_the_start() {
     let latest = |source: &mut StreamSource| source.starting_position = StartingPosition::Latest;
     let _sources = table.stack.run(&table.config(latest), &script);
     let mut next = 3;
-    // When the position is taken cannot be seen from outside: write until something comes.
+    // The moment at which the position is taken is not observable, so the test writes until a
+    // record arrives.
     while script.calls().is_empty() {
         table.put_all(next..=next).await;
         next += 1;
@@ -402,7 +403,8 @@ async fn a_lane_that_fails_holds_up_its_own_items_and_the_checkpoint_and_nothing
         let taken = calls.iter().flat_map(|event| values(records(event))).filter(|value| *value != "0");
         taken.map(str::to_owned).collect::<BTreeSet<String>>()
     };
-    // One lane in ten has four items; three times as many would be a bad throw of the dice.
+    // A lane of ten holds four items on average. Three times as many items in one lane is very
+    // unlikely.
     script.until(|calls| taken(calls).len() >= ITEMS - 12).await;
     sources.drain(PATIENCE).await;
     let script = Script::content();
