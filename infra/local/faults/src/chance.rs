@@ -1,13 +1,15 @@
-//! Chance by seed: the n-th occasion of a fault has the same fate in every run, whatever else happens in between.
+//! Random decisions from a seed. The n-th occasion of a fault has the same result in every run.
+//! Other events in between do not change it.
 
-/// A number of 0 to 1 (and never 1) for an occasion.
+/// Returns a number from 0 to 1 (never 1) for an occasion of a fault.
 pub(crate) fn throw(seed: u64, fault: u64, occasion: u64) -> f64 {
     let mixed = mix(seed ^ mix(fault ^ mix(occasion)));
-    // The upper 53 bits are what a double holds exactly.
+    // A double represents 53 bits exactly, so the upper 53 bits are used.
     (mixed >> 11) as f64 / (1_u64 << 53) as f64
 }
 
-/// SplitMix64, whose output passes the usual tests of randomness. Source: <https://prng.di.unimi.it/splitmix64.c>
+/// Mixes bits by SplitMix64, whose output passes the usual tests of randomness. Source:
+/// <https://prng.di.unimi.it/splitmix64.c>
 fn mix(state: u64) -> u64 {
     let mut mixed = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

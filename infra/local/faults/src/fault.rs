@@ -1,34 +1,37 @@
-//! Every fault that can be switched on, by its number in the list of faults.
+//! All faults that can be enabled, by their number in the list of faults.
 
-/// What can go wrong on demand. The numbers are those of the list of faults, and stable.
+/// A fault on demand. The numbers are those of the list of faults. They never change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(usize)]
 pub enum Fault {
     /// F1: a function's process is killed in the middle of an invocation.
     Killed,
-    /// F2: an invocation ends as at its deadline: its process is killed, the invoker is told of a timeout.
+    /// F2: an invocation ends as at its deadline: its process is killed, and the invoker receives a
+    /// timeout error.
     TimedOut,
     /// F7: an invocation is throttled, and nothing runs.
     InvocationThrottled,
-    /// F8: the delete of a message is lost, so that it comes again after its visibility timeout.
+    /// F8: the delete of a message is lost, so the message is delivered again after its visibility
+    /// timeout.
     MessageAgain,
-    /// F11: the answer to a batch of messages is lost, and all of it comes again.
+    /// F11: the answer to a batch of messages is lost, so the whole batch is delivered again.
     BatchAgain,
-    /// F16: an entry of a batch that is sent to a queue fails, while the others may succeed.
+    /// F16: one entry of a batch to a queue fails, while the others may succeed.
     EntryFailed,
     /// F17: DynamoDB throttles a call.
     TableThrottled,
-    /// F19: an index answers as it was some time ago.
+    /// F19: an index answers with its state of some time ago.
     IndexLag,
-    /// F22: DynamoDB answers 500 to a write that it has done.
+    /// F22: DynamoDB carries out a write and answers 500.
     WriteUnanswered,
-    /// F25: the answer to a batch of a stream is lost, and all of it comes again.
+    /// F25: the answer to a batch of a stream is lost, so the whole batch is delivered again.
     StreamAgain,
-    /// F32: a connection that is a few seconds old is gone, as if its `$connect` had not finished.
+    /// F32: a connection that is a few seconds old is answered with 410, as if its `$connect` had
+    /// not finished.
     NotReady,
-    /// F33: the account is throttled (429), whatever is asked of `@connections`.
+    /// F33: the account is throttled (429) for any call of `@connections`.
     AccountThrottled,
-    /// F34: the client's buffer is full (429), for a post and nothing else.
+    /// F34: the client's buffer is full (429). Affects only posts.
     BufferFull,
     /// F35: `@connections` answers 500.
     Unavailable,
@@ -36,31 +39,32 @@ pub enum Fault {
     Forbidden,
     /// F38: a call of `@connections` is accepted and never answered.
     Hang,
-    /// F39: a call of `@connections` is done and answered after 5 s.
+    /// F39: a call of `@connections` is carried out and answered after 5 s.
     Slow,
-    /// F40: a call of `@connections` is done, and its answer lost with the caller's connection.
+    /// F40: a call of `@connections` is carried out, but the caller's connection is cut before the
+    /// answer.
     AnswerLost,
     /// F42: the caller's connection is closed after an answer.
     CloseAfter,
-    /// F43: `$disconnect` never happens.
+    /// F43: `$disconnect` is never invoked.
     NoDisconnect,
-    /// F45: `$disconnect` happens late, or a second time.
+    /// F45: `$disconnect` is invoked late, or a second time.
     DisconnectAgain,
-    /// F48: a connection is cut, and what was posted last, and accepted, is lost.
+    /// F48: a connection is cut, and the last accepted post is lost.
     Cut,
 }
 
-/// How a fault is set.
+/// The kind of a fault's setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// By its rate: the chance that it happens at an occasion.
+    /// A rate: the probability at each occasion.
     Rate,
-    /// By the range of its times.
+    /// A range of times.
     Delay,
 }
 
 impl Fault {
-    /// Every one, in the order of their numbers.
+    /// All faults, in the order of their numbers.
     pub const ALL: [Self; 22] = [
         Self::Killed,
         Self::TimedOut,
@@ -86,7 +90,7 @@ impl Fault {
         Self::Cut,
     ];
 
-    /// Its number and what happens, in a few words.
+    /// Returns the fault's number and a short description.
     #[must_use]
     pub const fn describe(self) -> (&'static str, &'static str) {
         match self {
@@ -115,19 +119,19 @@ impl Fault {
         }
     }
 
-    /// Such as `F33`.
+    /// Returns the fault's number, such as `F33`.
     #[must_use]
     pub const fn number(self) -> &'static str {
         self.describe().0
     }
 
-    /// How it is set.
+    /// Returns the kind of the fault's setting.
     #[must_use]
     pub const fn kind(self) -> Kind {
         if matches!(self, Self::IndexLag) { Kind::Delay } else { Kind::Rate }
     }
 
-    /// By its number.
+    /// Returns the fault with this number.
     #[must_use]
     pub fn of_number(number: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|fault| fault.number() == number)

@@ -1,4 +1,4 @@
-//! The handle that is asked at each occasion.
+//! The handle that components consult at each occasion of a fault.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,7 +12,7 @@ use crate::chance::throw;
 use crate::fault::Fault;
 use crate::spec::{Setting, Spec};
 
-/// What goes wrong now. Clones are handles to the same faults; the default is none.
+/// The faults that are enabled now. Clones are handles to the same faults. The default has none.
 #[derive(Debug, Clone, Default)]
 pub struct Faults {
     shared: Arc<Shared>,
@@ -21,13 +21,13 @@ pub struct Faults {
 #[derive(Debug, Default)]
 struct Shared {
     seed: u64,
-    /// Whether anything is set.
+    /// True if any fault is enabled.
     armed: AtomicBool,
     switches: [Switch; Fault::ALL.len()],
     listener: Listener,
 }
 
-/// Receives each fault that happens, once it is set.
+/// A callback that receives each fault that happens, if one is set.
 #[derive(Default)]
 struct Listener(OnceLock<Box<dyn Fn(Fault) + Send + Sync>>);
 
@@ -37,11 +37,12 @@ impl fmt::Debug for Listener {
     }
 }
 
-/// One fault. Numbers that are read at different moments need not fit each other: a change takes effect soon.
+/// The setting of one fault. Fields that are read at different moments may belong to different
+/// settings, because a change takes effect only soon.
 #[derive(Debug, Default)]
 struct Switch {
     is_set: AtomicBool,
-    /// The bits of a double.
+    /// The rate, as the bits of a double.
     rate: AtomicU64,
     shortest_ms: AtomicU64,
     longest_ms: AtomicU64,
@@ -49,17 +50,18 @@ struct Switch {
     fired: AtomicU64,
 }
 
-/// What was counted of one fault.
+/// The counts of one fault.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Count {
-    /// How often it could have happened while it was set.
+    /// Number of occasions while the fault was enabled.
     pub occasions: u64,
-    /// How often it happened.
+    /// Number of times that the fault happened.
     pub fired: u64,
 }
 
 impl Faults {
-    /// Faults by a spec. The n-th occasion of a fault has the same fate in every run with the same seed.
+    /// Creates faults from a spec. The n-th occasion of a fault has the same result in every run
+    /// with the same seed.
     #[must_use]
     pub fn new(spec: &Spec, seed: u64) -> Self {
         let faults = Self { shared: Arc::new(Shared { seed, ..Shared::default() }) };
@@ -67,7 +69,7 @@ impl Faults {
         faults
     }
 
-    /// From now on these, and no others. Counts go on.
+    /// Replaces the enabled faults. The counts continue.
     pub fn set(&self, spec: &Spec) {
         for fault in Fault::ALL {
             self.switch(fault).is_set.store(false, Ordering::Relaxed);
@@ -80,25 +82,25 @@ impl Faults {
         self.shared.armed.store(!spec.is_empty(), Ordering::Release);
     }
 
-    /// What is set.
+    /// Returns the enabled faults.
     #[must_use]
     pub fn spec(&self) -> Spec {
         Fault::ALL.into_iter().filter_map(|fault| Some((fault, self.switch(fault).load(fault)?))).collect()
     }
 
-    /// By what chance is decided.
+    /// Returns the seed of the random decisions.
     #[must_use]
     pub fn seed(&self) -> u64 {
         self.shared.seed
     }
 
-    /// Whether anything is set at all. Without it nothing else need be asked.
+    /// Returns whether any fault is enabled. If not, callers need no other method.
     #[must_use]
     pub fn armed(&self) -> bool {
         self.shared.armed.load(Ordering::Acquire)
     }
 
-    /// An occasion: whether the fault happens. It counts as having happened.
+    /// Decides an occasion: returns whether the fault happens, and counts it if so.
     #[must_use]
     pub fn fires(&self, fault: Fault) -> bool {
         let due = self.is_due(fault);
@@ -108,14 +110,16 @@ impl Faults {
         due
     }
 
-    /// An occasion: whether the fault shall happen. Whoever makes it happen says so by [`Faults::happened`].
+    /// Decides an occasion: returns whether the fault must happen. The caller that carries it out
+    /// reports that with [`Faults::happened`].
     #[must_use]
     pub fn is_due(&self, fault: Fault) -> bool {
         let Some(throw) = self.throw(fault) else { return false };
         throw < f64::from_bits(self.switch(fault).rate.load(Ordering::Relaxed))
     }
 
-    /// An occasion: how long it takes today; nothing if the fault is not set. It does not count as having happened.
+    /// Decides an occasion: returns the delay, or `None` if the fault is not enabled. The fault
+    /// does not count as having happened.
     #[must_use]
     pub fn delay(&self, fault: Fault) -> Option<Duration> {
         let throw = self.throw(fault)?;
@@ -126,20 +130,21 @@ impl Faults {
         Some(Duration::from_millis(shortest_ms + more_ms as u64))
     }
 
-    /// The longest time that [`Faults::delay`] gives.
+    /// Returns the longest time that [`Faults::delay`] returns.
     #[must_use]
     pub fn longest_delay(&self, fault: Fault) -> Duration {
         Duration::from_millis(self.switch(fault).longest_ms.load(Ordering::Relaxed))
     }
 
-    /// A number of 0 to 1 (and never 1) that goes with a fault that happens now, such as where in the middle it happens.
+    /// Returns a number from 0 to 1 (never 1) for a fault that happens now. Callers use it for
+    /// details, such as the moment at which an invocation is cut.
     #[must_use]
     pub fn share(&self, fault: Fault) -> f64 {
         let occasion = self.switch(fault).occasions.load(Ordering::Relaxed);
         throw(!self.shared.seed, fault as u64, occasion)
     }
 
-    /// The fault has happened.
+    /// Records that the fault has happened.
     pub fn happened(&self, fault: Fault) {
         self.switch(fault).fired.fetch_add(1, Ordering::Relaxed);
         if let Some(listener) = self.shared.listener.0.get() {
@@ -147,26 +152,26 @@ impl Faults {
         }
     }
 
-    /// Calls `listener` for each fault that happens from now on. Only the first listener counts.
+    /// Calls `listener` for each later fault. Only the first listener is used.
     pub fn set_listener(&self, listener: impl Fn(Fault) + Send + Sync + 'static) {
         drop(self.shared.listener.0.set(Box::new(listener)));
     }
 
-    /// What was counted, by number, in the order of the numbers; only of those that had an occasion.
+    /// Returns the counts of the faults that had an occasion, in the order of their numbers.
     #[must_use]
     pub fn counts(&self) -> Vec<(Fault, Count)> {
         let counts = Fault::ALL.into_iter().map(|fault| (fault, self.count(fault)));
         counts.filter(|(_, count)| count.occasions > 0).collect()
     }
 
-    /// What was counted of one.
+    /// Returns the counts of one fault.
     #[must_use]
     pub fn count(&self, fault: Fault) -> Count {
         let switch = self.switch(fault);
         Count { occasions: switch.occasions.load(Ordering::Relaxed), fired: switch.fired.load(Ordering::Relaxed) }
     }
 
-    /// The same by number, for whoever shows them.
+    /// Returns [`Faults::counts`] by number, for display.
     #[must_use]
     pub fn counts_by_number(&self) -> BTreeMap<&'static str, Count> {
         self.counts().into_iter().map(|(fault, count)| (fault.number(), count)).collect()

@@ -1,8 +1,8 @@
-//! Faults on demand: which of them happen, how often, and how often they did.
+//! Faults on demand: which faults are enabled, their rates, and their counts.
 //!
-//! [`Faults`] is asked by whoever can do something wrong, at each occasion: the gateway, the functions' host, queues,
-//! streams, tables. It decides by a seed, it counts, and it can be changed while everything runs. Without faults an
-//! occasion costs one load of an atomic.
+//! Each component that can fail consults [`Faults`] at each occasion: the gateway, the functions'
+//! host, queues, streams, tables. [`Faults`] decides by a seed and counts. It can be changed at run
+//! time. Without faults an occasion costs one load of an atomic.
 //!
 //! ```
 //! use local_faults::{Fault, Faults, Spec};

@@ -1,4 +1,4 @@
-//! Which faults, and how often: `F33=0.02,F19=0..2000ms`.
+//! The text that enables faults and sets their rates: `F33=0.02,F19=0..2000ms`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,63 +8,63 @@ use std::time::Duration;
 
 use crate::fault::{Fault, Kind};
 
-/// No time is longer: whoever waits has given up long before.
+/// Longest time of a range. No caller waits longer than this.
 const LONGEST: Duration = Duration::from_secs(15 * 60);
 
-/// Settings of faults; those that are not in it do not happen.
+/// Settings of faults. Faults without a setting are not enabled.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Spec {
     settings: BTreeMap<Fault, Setting>,
 }
 
-/// How often, or how long.
+/// The rate or the time of a fault.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Setting {
-    /// The chance at each occasion, 0 to 1.
+    /// The probability at each occasion, from 0 to 1.
     Rate(f64),
     /// The shortest and the longest time; whole milliseconds.
     Delay(RangeInclusive<Duration>),
 }
 
-/// What is wrong with a text, and what would be right.
+/// A mistake in a spec. The message contains the correction.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadSpec {
-    /// No `=`.
+    /// A part has no `=`.
     #[error("{0:?} sets no fault: write FAULT=RATE, such as F33=0.02, and commas between several")]
     NoSetting(String),
-    /// No such fault.
+    /// The fault does not exist.
     #[error("there is no fault {0:?} to switch on: there are {known}", known = known())]
     Unknown(String),
-    /// Twice.
+    /// The fault has two settings.
     #[error("{0} is set twice: leave one of them out")]
     Twice(&'static str),
-    /// Not a rate.
+    /// The rate is not a number from 0 to 1.
     #[error("the rate of {fault} is {text:?} and must be a number from 0 to 1, such as {fault}=0.02")]
     Rate {
-        /// Of which fault.
+        /// Number of the fault.
         fault: &'static str,
-        /// What was there.
+        /// The text from the spec.
         text: String,
     },
-    /// Not a range.
+    /// The time is not a range of at most 15 minutes.
     #[error(
         "the time of {fault} is {text:?} and must be a range of at most 15 minutes, such as {fault}=0..2000ms or {fault}=1..2s"
     )]
     Delay {
-        /// Of which fault.
+        /// Number of the fault.
         fault: &'static str,
-        /// What was there.
+        /// The text from the spec.
         text: String,
     },
 }
 
 impl Spec {
-    /// What is set.
+    /// Returns the settings by fault.
     pub fn settings(&self) -> impl Iterator<Item = (Fault, &Setting)> {
         self.settings.iter().map(|(fault, setting)| (*fault, setting))
     }
 
-    /// Whether nothing is set.
+    /// Returns whether no fault has a setting.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.settings.is_empty()
@@ -88,7 +88,7 @@ impl Spec {
 impl FromStr for Spec {
     type Err = BadSpec;
 
-    /// An empty text sets nothing.
+    /// Parses a spec. An empty text has no settings.
     fn from_str(text: &str) -> Result<Self, BadSpec> {
         let mut spec = Self::default();
         if text.trim().is_empty() {
@@ -127,12 +127,12 @@ impl fmt::Display for Setting {
 }
 
 fn rate(text: &str) -> Option<f64> {
-    // `inf`, `nan` and signs are numbers to Rust and none to anybody who sets a rate.
+    // Rust also parses `inf`, `nan` and signs as numbers, but a rate must not contain them.
     let is_plain = text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'e' | b'-'));
     text.parse().ok().filter(|rate| is_plain && (0.0..=1.0).contains(rate) && !text.starts_with('-'))
 }
 
-/// `0..2000ms`, `1..2s`: the unit stands once, behind both.
+/// Parses `0..2000ms` or `1..2s`. The unit after the second number applies to both.
 fn delay(text: &str) -> Option<RangeInclusive<Duration>> {
     let (from, to) = text.split_once("..")?;
     let (to, unit_ms) = match (to.strip_suffix("ms"), to.strip_suffix('s')) {
