@@ -1,7 +1,9 @@
-//! Echoes every message, for WebSocket conformance suites such as Autobahn: `conformance/run` drives it.
+//! Echoes every message, for WebSocket conformance suites such as Autobahn. `conformance/run`
+//! starts it.
 //!
-//! `cargo run -p local-gateway --example echo -- 127.0.0.1:9001 lifted`, then point the suite at `ws://127.0.0.1:9001/local`.
-//! `lifted`: with the limits lifted, and binary passed on; `default`: as API Gateway has it.
+//! Run `cargo run -p local-gateway --example echo -- 127.0.0.1:9001 lifted`, then point the suite
+//! at `ws://127.0.0.1:9001/local`. `lifted` lifts the limits and passes binary messages on.
+//! `default` keeps the behaviour of API Gateway.
 
 use std::time::Duration;
 
@@ -11,12 +13,12 @@ use local_invoke::{Error, Invoke};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-/// Suites send up to 16 MB in one message.
+/// Conformance suites send up to 16 MB in one message.
 const LARGEST_MESSAGE_BYTES: usize = 64 * 1024 * 1024;
 
 const DEFAULT_ADDRESS: &str = "127.0.0.1:9001";
 
-/// A function that answers with what it was sent.
+/// A function whose answer is the message that it received.
 struct Echo;
 
 impl Invoke for Echo {
@@ -32,7 +34,8 @@ impl Invoke for Echo {
     }
 }
 
-/// One at a time: suites want their echoes in order, which API Gateway does not promise. And as many as they like.
+/// Processes one message at a time, because suites expect their echoes in order, which API Gateway
+/// does not promise. Also lifts the rates.
 fn in_order(limits: Limits) -> Limits {
     Limits { messages_in_flight: 1, account_rate: None, connect_rate: None, ..limits }
 }

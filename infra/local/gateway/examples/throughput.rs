@@ -1,7 +1,9 @@
-//! Measures the gateway: posts a second through the management API, memory of idle connections, handshakes a second.
+//! Measures the gateway: posts a second through the management API, memory of idle connections, and
+//! handshakes a second.
 //!
-//! `cargo run -p local-gateway --example throughput -- [connections] [seconds]`. The gateway runs on one thread, as if it
-//! had one core; clients and callers are plain sockets on others. Needs two file descriptors for every connection.
+//! `cargo run -p local-gateway --example throughput -- [connections] [seconds]`. The gateway runs
+//! on one thread, as on one core. Clients and callers are plain sockets on other threads. Needs two
+//! file descriptors for every connection.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -18,14 +20,14 @@ use serde_json::Value;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// As many callers as the fan-out has posts in flight.
+/// Number of concurrent callers. Equals the number of posts that the fan-out has in flight.
 const CALLERS: usize = 64;
 
 const DEFAULT_CONNECTIONS: usize = 4_000;
 const DEFAULT_SECONDS: u64 = 5;
 const MESSAGE: &str = r#"{"b":[{"room":"lobby","ep":"k7Qf","seq":1043,"m":[{"id":"01J9","by":"ada","at":1764000000000,"data":{"text":"hi"}}]}]}"#;
 
-/// Admits everybody and tells which connection that is.
+/// A `$connect` function that accepts every client and sends the connection's id to the channel.
 struct Door(mpsc::Sender<String>);
 
 impl Invoke for Door {
@@ -118,7 +120,7 @@ fn read_head(stream: &mut TcpStream) -> Result<String, Failure> {
     Ok(String::from_utf8(head)?)
 }
 
-/// Reads from every client on a thread of its own, so that none of them is slow.
+/// Reads from every client on a separate thread, so that no client is slow.
 fn drain(mut clients: Vec<TcpStream>, stop: &Arc<AtomicBool>) -> Result<thread::JoinHandle<u64>, Failure> {
     for client in &clients {
         client.set_nonblocking(true)?;
@@ -188,7 +190,7 @@ fn call(address: SocketAddr, ids: &[String], duration: Duration, posted: &Atomic
     Ok(latencies)
 }
 
-/// Resident memory of this process (`VmRSS`); zero where there is no `/proc`.
+/// Returns the resident memory of this process (`VmRSS`), or zero where `/proc` does not exist.
 fn resident_bytes() -> Result<u64, Failure> {
     let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return Ok(0) };
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("0 kB");

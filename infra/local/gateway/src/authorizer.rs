@@ -1,6 +1,8 @@
-//! What an authorizer's answer means: who is let in, and what later events say about them.
+//! Evaluates an authorizer's answer: whether the client is admitted, and the context of its later
+//! events.
 //!
-//! Source: <https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-lambda-auth.html>
+//! Source:
+//! <https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-lambda-auth.html>
 
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
@@ -9,21 +11,22 @@ use crate::config::IdentitySource;
 use crate::fields::Request;
 use crate::policy::{Policy, Verdict};
 
-/// What to do with the client.
+/// The decision about a client.
 #[derive(Debug)]
 pub(crate) enum Decision {
-    /// Let it in; `requestContext.authorizer` of all its events.
+    /// Admit the client. The value becomes `requestContext.authorizer` of all its events.
     Allow(Box<RawValue>),
-    /// 403.
+    /// Answer with 403.
     Deny {
-        /// A statement denied it; otherwise none allowed it.
+        /// True if a statement denied the client. Otherwise no statement allowed it.
         explicit: bool,
     },
-    /// 500: the answer is none, and why.
+    /// Answer with 500: the authorizer's answer is not valid. The text is the reason.
     Misconfigured(String),
 }
 
-/// Whether every identity source is present and not empty; otherwise the authorizer is not asked.
+/// Returns whether every identity source is present and not empty. Otherwise the authorizer is not
+/// invoked.
 pub(crate) fn is_identified(sources: &[IdentitySource], request: &Request) -> bool {
     sources.iter().all(|source| {
         let value = match source {
@@ -34,7 +37,7 @@ pub(crate) fn is_identified(sources: &[IdentitySource], request: &Request) -> bo
     })
 }
 
-/// Reads the answer of an authorizer that was asked about `method_arn`.
+/// Evaluates the answer of an authorizer to a request for `method_arn`.
 pub(crate) fn decide(answer: &[u8], method_arn: &str, limit_bytes: usize) -> Decision {
     if answer.len() > limit_bytes {
         return Decision::Misconfigured(format!(
@@ -45,7 +48,7 @@ pub(crate) fn decide(answer: &[u8], method_arn: &str, limit_bytes: usize) -> Dec
     read(answer, method_arn).unwrap_or_else(Decision::Misconfigured)
 }
 
-/// `usageIdentifierKey` and whatever else is there says nothing about admission.
+/// Parses the answer. `usageIdentifierKey` and other fields do not affect admission.
 fn read(answer: &[u8], method_arn: &str) -> Result<Decision, String> {
     let mut answer: Map<String, Value> =
         serde_json::from_slice(answer).map_err(|_| "the result is not a JSON object".to_owned())?;
@@ -66,7 +69,7 @@ fn read(answer: &[u8], method_arn: &str) -> Result<Decision, String> {
     })
 }
 
-/// The context as events carry it: the principal, and every value as a string.
+/// Builds the context for later events: the principal, and every value as a string.
 fn context(principal_id: String, values: Map<String, Value>) -> Result<Box<RawValue>, String> {
     let mut context = Map::with_capacity(values.len() + 1);
     for (key, value) in values {

@@ -1,21 +1,22 @@
-//! Wall-clock time in the three notations of API Gateway. Timers use tokio's clock, events this one.
+//! Wall-clock time in the three notations of API Gateway. Timers use tokio's clock; events use this
+//! one.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
 
-/// Milliseconds since 1970, as in `connectedAt` and `requestTimeEpoch`.
+/// Returns milliseconds since 1970, as in `connectedAt` and `requestTimeEpoch`.
 pub(crate) fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// `19/Jan/2023:21:13:26 +0000`, as in `requestTime`.
+/// Formats a time as `19/Jan/2023:21:13:26 +0000`, as in `requestTime`.
 pub(crate) fn request_time(epoch_ms: i64) -> String {
     timestamp(epoch_ms).strftime("%d/%b/%Y:%H:%M:%S +0000").to_string()
 }
 
-/// `2024-02-09T18:11:43.419Z`, as in the answer to `GetConnection`.
+/// Formats a time as `2024-02-09T18:11:43.419Z`, as in the answer to `GetConnection`.
 pub(crate) fn iso8601(epoch_ms: i64) -> String {
     format!("{:.3}", timestamp(epoch_ms))
 }

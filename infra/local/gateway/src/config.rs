@@ -1,4 +1,4 @@
-//! What a gateway is told about its API, and the check that it makes sense before the first byte is read.
+//! The configuration of a gateway and its API. It is checked before the gateway reads any byte.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,89 +12,94 @@ use crate::route::Selection;
 pub struct Config {
     /// `apiId` of the events, such as `abcdef123`.
     pub api_id: String,
-    /// The Region, as in ARNs and in the credential scope of management calls.
+    /// The Region in ARNs and in the credential scope of management calls.
     pub region: String,
-    /// Twelve digits, as in ARNs.
+    /// The account in ARNs: twelve digits.
     pub account_id: String,
-    /// The stage: the first segment of every path.
+    /// Name of the stage. It is the first segment of every path.
     pub stage: String,
-    /// `domainName` of the events. A function that has no endpoint configured posts to `{domainName}/{stage}`, so
-    /// this is what reaches the gateway, with the port: `127.0.0.1:3001`.
+    /// `domainName` of the events. A function without a configured endpoint posts to
+    /// `{domainName}/{stage}`, so this must be an address that reaches the gateway, with the port:
+    /// `127.0.0.1:3001`.
     pub domain_name: String,
-    /// Such as `$request.body.action`.
+    /// The expression that selects the route of a message, such as `$request.body.action`.
     ///
-    /// Source: <https://docs.aws.amazon.com/apigateway/latest/developerguide/websocket-api-develop-routes.html>
+    /// Source:
+    /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/websocket-api-develop-routes.html>
     pub route_selection_expression: String,
-    /// `$connect`, `$disconnect` and `$default`, each optional, and the API's own.
+    /// The API's own routes, and optionally `$connect`, `$disconnect` and `$default`.
     pub routes: Vec<Route>,
-    /// Who may connect; nobody is asked when absent.
+    /// The authorizer of handshakes. Without one, every client may connect.
     pub authorizer: Option<Authorizer>,
-    /// Whether binary messages are passed on, base64-encoded, and base64-encoded answers sent as binary. API Gateway
-    /// does neither (it closes with 1003): for conformance suites only.
+    /// True if binary messages are passed on in base64, and base64 answers are sent as binary. Only
+    /// for conformance suites: API Gateway does neither, and closes with 1003.
     pub allow_binary: bool,
-    /// The hosts that the port answers to: 403 to everything else, and to web pages of other origins. Any if absent.
+    /// The hosts that the port answers to. Other hosts and web pages of other origins get 403.
+    /// `None` allows every host.
     pub hosts: Option<Hosts>,
-    /// What is enforced.
+    /// The limits that the gateway enforces.
     pub limits: Limits,
 }
 
-/// A route and the function behind it (Lambda proxy integration).
+/// A route and its function (Lambda proxy integration).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
     /// `$connect`, `$disconnect`, `$default`, or a value of the route selection expression.
     pub key: String,
-    /// The function to invoke.
+    /// Name of the function to invoke.
     pub function: String,
-    /// Whether the route has a route response: only then is the `body` of the function's answer sent to the client.
+    /// True if the route has a route response. Only then does the client receive the `body` of the
+    /// function's answer.
     pub responds: bool,
 }
 
 /// A Lambda authorizer of type REQUEST.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Authorizer {
-    /// The function to invoke.
+    /// Name of the function to invoke.
     pub function: String,
-    /// `route.request.header.NAME` or `route.request.querystring.NAME`; all must be present, else the client gets a
-    /// 401 and the authorizer is not invoked.
+    /// `route.request.header.NAME` or `route.request.querystring.NAME`. If one is absent, the
+    /// client gets a 401 and the authorizer is not invoked.
     pub identity_sources: Vec<String>,
 }
 
-/// What is wrong with a [`Config`].
+/// A mistake in a [`Config`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The expression is none.
+    /// The route selection expression is not valid.
     #[error("route selection expression {expression:?}: {reason}")]
     RouteSelection {
-        /// As it was given.
+        /// The expression from the configuration.
         expression: String,
-        /// What is wrong and what would be right.
+        /// The mistake and its correction.
         reason: String,
     },
-    /// Two routes have one key.
+    /// Two routes have the same key.
     #[error("route {0:?} is served twice; a route key has one function")]
     DuplicateRoute(String),
-    /// A key that begins with `$` and is not one of the three.
+    /// The key begins with `$` and is not one of the three reserved keys.
     #[error("route key {0:?} begins with `$`; only $connect, $disconnect and $default do")]
     ReservedRoute(String),
-    /// A route without a key can never be selected.
+    /// The key is empty, so the route can never be selected.
     #[error("a route key is empty; it must be a value of the route selection expression")]
     EmptyRoute,
-    /// Not a place the gateway can look at.
+    /// The gateway does not support this identity source.
     #[error("identity source {0:?} is not supported; use route.request.header.NAME or route.request.querystring.NAME")]
     IdentitySource(String),
-    /// The stage is a path segment.
+    /// The stage is not usable as a path segment.
     #[error("stage {0:?} must be one or more of a-z A-Z 0-9 - _ and neither `ping` nor `sping`, which are reserved")]
     Stage(String),
 }
 
-/// A [`Config`] that has been checked, in the form the gateway uses.
+/// A checked [`Config`], in the form that the gateway uses.
 #[derive(Debug)]
 pub(crate) struct Api {
     pub(crate) api_id: String,
     pub(crate) region: String,
     pub(crate) stage: String,
     pub(crate) domain_name: String,
-    /// `arn:aws:execute-api:{region}:{account}:{api}/{stage}/$connect`: no HTTP method, unlike REST.
+    /// `arn:aws:execute-api:{region}:{account}:{api}/{stage}/$connect`. Unlike in REST APIs, the
+    /// ARN has no HTTP method.
     pub(crate) connect_arn: String,
     pub(crate) connect: Option<Arc<str>>,
     pub(crate) disconnect: Option<Arc<str>>,
@@ -112,14 +117,14 @@ pub(crate) struct CheckedAuthorizer {
     pub(crate) identity_sources: Vec<IdentitySource>,
 }
 
-/// Where a credential must be.
+/// The place of a credential in the handshake.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum IdentitySource {
     Header(String),
     QueryString(String),
 }
 
-/// A route that messages can take: everything but `$connect` and `$disconnect`.
+/// A route for messages: any route except `$connect` and `$disconnect`.
 #[derive(Debug, Clone)]
 pub(crate) struct MessageRoute {
     pub(crate) key: Arc<str>,
@@ -135,7 +140,7 @@ impl Api {
     /// Checks a configuration.
     ///
     /// # Errors
-    /// The first thing that is wrong with it.
+    /// The first mistake.
     pub(crate) fn check(config: Config) -> Result<Self, Error> {
         let Config { api_id, region, account_id, stage, domain_name, allow_binary, hosts, limits, .. } = config;
         check_stage(&stage)?;
@@ -162,7 +167,8 @@ impl Api {
         })
     }
 
-    /// The route of a message: the key that the expression evaluates to, else `$default`, else none.
+    /// Returns the route of a message: the route whose key is the value of the expression, else
+    /// `$default`, else none.
     pub(crate) fn route(&self, body: &str) -> Option<&MessageRoute> {
         let selected = self.selection.evaluate(body).filter(|key| !key.starts_with('$'));
         selected.and_then(|key| self.messages.get(key.as_str())).or_else(|| self.messages.get(DEFAULT))

@@ -1,4 +1,4 @@
-//! One open WebSocket, and the table of all of them.
+//! One open WebSocket connection, and the table of all open connections.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -13,25 +13,26 @@ use crate::ending::CloseRequest;
 use crate::ids::Id;
 use crate::outbox::Outbox;
 
-/// What is known of one client, shared by its own task and whoever posts to it.
+/// The state of one client. The connection's own task and the callers that post to it share this
+/// state.
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) id: Id,
-    /// Wall clock, for events.
+    /// Wall-clock time of the handshake, in milliseconds since 1970. Used in events.
     pub(crate) connected_at_ms: i64,
-    /// Monotonic, for timers.
+    /// Monotonic time of the handshake. Used by timers.
     pub(crate) connected: Instant,
     pub(crate) source_ip: IpAddr,
     pub(crate) user_agent: Option<Box<str>>,
-    /// `requestContext.authorizer`.
+    /// The value of `requestContext.authorizer`.
     pub(crate) authorizer: Option<Box<RawValue>>,
     pub(crate) outbox: Outbox,
-    /// When data last went either way, in milliseconds since `connected`.
+    /// Time of the last data in either direction, in milliseconds since `connected`.
     last_active_ms: AtomicU64,
 }
 
 impl Connection {
-    /// A connection that begins now.
+    /// Creates a connection that starts now.
     pub(crate) fn new(id: Id, now_ms: i64, source_ip: IpAddr, user_agent: Option<&str>, buffer_bytes: usize) -> Self {
         Self {
             id,
@@ -45,18 +46,19 @@ impl Connection {
         }
     }
 
-    /// Data went one way or the other.
+    /// Records that data was sent or received now.
     pub(crate) fn touch(&self) {
         self.last_active_ms.store(millis(self.connected.elapsed()), Ordering::Relaxed);
     }
 
-    /// When data last went either way, by the wall clock.
+    /// Returns the wall-clock time of the last data in either direction.
     pub(crate) fn last_active_at_ms(&self) -> i64 {
         let since_ms = self.last_active_ms.load(Ordering::Relaxed);
         self.connected_at_ms.saturating_add(i64::try_from(since_ms).unwrap_or(i64::MAX))
     }
 
-    /// When this connection has to end if nothing more happens: idle, or as old as one may become.
+    /// Returns the time at which the connection must end if no more data flows: its idle timeout,
+    /// or its maximum age if that is earlier.
     pub(crate) fn deadline(&self, idle_timeout: Duration, duration: Duration) -> Instant {
         let idle_since = Duration::from_millis(self.last_active_ms.load(Ordering::Relaxed));
         let age = idle_since.saturating_add(idle_timeout).min(duration).min(FOR_EVER);
@@ -64,14 +66,15 @@ impl Connection {
     }
 }
 
-/// Ten years: an age that no connection reaches, and that clocks can still count to.
+/// Ten years: no connection reaches this age, and the clocks can still represent it.
 const FOR_EVER: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Every open connection by id. Sharded, so that posts to different clients do not meet on one lock.
+/// All open connections by id. The table has shards, so that posts to different clients rarely wait
+/// for the same lock.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     shards: [RwLock<HashMap<Id, Arc<Connection>>>; SHARDS],
@@ -81,23 +84,23 @@ pub(crate) struct Registry {
 const SHARDS: usize = 16;
 
 impl Registry {
-    /// Makes a connection known: from here on it can be posted to.
+    /// Adds a connection. From now on callers can post to it.
     pub(crate) fn insert(&self, connection: Arc<Connection>) {
         let mut shard = self.shard(connection.id).write().unwrap_or_else(PoisonError::into_inner);
         shard.insert(connection.id, connection);
     }
 
-    /// Forgets a connection: from here on it is gone.
+    /// Removes a connection. From now on posts to it are answered with 410.
     pub(crate) fn remove(&self, id: Id) {
         self.shard(id).write().unwrap_or_else(PoisonError::into_inner).remove(&id);
     }
 
-    /// The connection, while it is open.
+    /// Returns the connection, if it is open.
     pub(crate) fn get(&self, id: Id) -> Option<Arc<Connection>> {
         self.shard(id).read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
     }
 
-    /// At most `most` open connections, in no order.
+    /// Returns at most `most` open connections, in no particular order.
     pub(crate) fn some(&self, most: usize) -> Vec<Arc<Connection>> {
         let mut found = Vec::new();
         for shard in &self.shards {
@@ -107,12 +110,12 @@ impl Registry {
         found
     }
 
-    /// How many are open.
+    /// Returns the number of open connections.
     pub(crate) fn len(&self) -> usize {
         self.shards.iter().map(|shard| shard.read().unwrap_or_else(PoisonError::into_inner).len()).sum()
     }
 
-    /// Asks every connection to close.
+    /// Requests every connection to close.
     pub(crate) fn close_all(&self, request: CloseRequest) {
         for shard in &self.shards {
             for connection in shard.read().unwrap_or_else(PoisonError::into_inner).values() {
@@ -137,7 +140,8 @@ mod tests {
         Connection::new(Id::at(now_ms), now_ms, IpAddr::from([127, 0, 0, 1]), None, 1_000)
     }
 
-    /// The deadline, in milliseconds of the connection's age, when data last went at this age.
+    /// Returns the deadline if data last flowed at age `last_active_ms`. Both are milliseconds of
+    /// the connection's age.
     fn deadline_ms(connection: &Connection, last_active_ms: u64) -> u64 {
         connection.last_active_ms.store(last_active_ms, Ordering::Relaxed);
         millis(connection.deadline(IDLE_TIMEOUT, CONNECTION_DURATION) - connection.connected)

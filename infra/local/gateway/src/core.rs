@@ -1,4 +1,4 @@
-//! What every part of a running gateway shares, and how it calls functions.
+//! The state that all parts of a running gateway share, and the calls of functions.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,24 +24,25 @@ pub(crate) struct Core<I> {
     pub(crate) hooks: Arc<dyn Hooks>,
     pub(crate) registry: Registry,
     pub(crate) counters: Counters,
-    /// Shared by handshakes, messages and management calls.
+    /// The account's request rate. Handshakes, messages and management calls share it.
     pub(crate) account: Option<Throttle>,
     pub(crate) connects: Option<Throttle>,
-    /// Every task that outlives the request that started it.
+    /// Every task that may run longer than the request that started it.
     pub(crate) tasks: TaskTracker,
-    /// Tells HTTP connections to finish what they do and close.
+    /// Signals HTTP connections to finish their current request and close.
     pub(crate) stop: CancellationToken,
     stopping: AtomicBool,
 }
 
-/// Why a function gave no answer.
+/// The reason why a function gave no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum CallError {
-    /// Lambda did not run it: no such function, throttled, payload too large, stopping.
+    /// Lambda did not run the function: the function does not exist, it was throttled, the payload
+    /// is too large, or the stack is stopping.
     Rejected,
-    /// It ran and failed, with this message.
+    /// The function ran and failed with this message.
     Failed(String),
-    /// It took longer than the integration timeout; it runs on.
+    /// The function exceeded the integration timeout. It continues to run.
     TimedOut,
 }
 
@@ -61,14 +62,14 @@ impl<I: Invoke> Core<I> {
         }
     }
 
-    /// Invokes a function and waits at most as long as an integration may take. What takes longer is left to run to
-    /// its end, as on AWS: the gateway has no way to stop a function.
+    /// Invokes a function and waits for at most the integration timeout. A function that takes
+    /// longer continues to its end, as on AWS, where the gateway cannot stop a function.
     pub(crate) async fn call(&self, function: &Arc<str>, payload: Bytes) -> Result<Bytes, CallError> {
         let (invoker, name) = (Arc::clone(&self.invoker), Arc::clone(function));
         let mut invocation = Box::pin(async move { invoker.invoke(&name, payload).await });
         let Ok(result) = timeout(self.api.limits.integration_timeout, &mut invocation).await else {
             debug!(function = %function, "the integration timed out");
-            // Not among the tasks that stopping waits for: nobody wants to hear from it any more.
+            // Stopping does not wait for this task, because its result is no longer used.
             drop(tokio::spawn(invocation));
             return Err(CallError::TimedOut);
         };
@@ -81,7 +82,8 @@ impl<I: Invoke> Core<I> {
         })
     }
 
-    /// Makes a connection known, unless the gateway is stopping: then it is closed as soon as it is open.
+    /// Adds a connection. While the gateway is stopping, the connection is closed as soon as it is
+    /// open.
     pub(crate) fn register(&self, connection: &Arc<Connection>) {
         self.registry.insert(Arc::clone(connection));
         if self.stopping.load(Ordering::SeqCst) {
@@ -89,7 +91,7 @@ impl<I: Invoke> Core<I> {
         }
     }
 
-    /// From here on every connection is closing, those that register later as well.
+    /// Closes every connection, including connections that are added later.
     pub(crate) fn begin_stopping(&self) {
         self.stopping.store(true, Ordering::SeqCst);
         self.stop.cancel();

@@ -1,6 +1,6 @@
-//! How a connection ends, and what the client and the `$disconnect` function are told.
+//! The end of a connection: its code and reason for the client and for the `$disconnect` function.
 //!
-//! Codes and texts marked "seen" come from captures of AWS; the others are this gateway's choice.
+//! Codes and texts marked "seen" come from captures of AWS. The others are choices of this gateway.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,8 @@ use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-/// The end of a connection: `disconnectStatusCode`, `disconnectReason`, and who has to do what now.
+/// The end of a connection: `disconnectStatusCode`, `disconnectReason`, and the remaining work on
+/// the socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Ending {
     code: CloseCode,
@@ -17,47 +18,49 @@ pub(crate) struct Ending {
     pub(crate) manner: Manner,
 }
 
-/// What is left to do on the socket.
+/// The remaining work on the socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Manner {
-    /// The client closed: answer its close frame.
+    /// The client closed the connection: answer its close frame.
     ByClient,
-    /// The gateway closes: deliver what was accepted, send a close frame, wait for the client's.
+    /// The gateway closes the connection: deliver the accepted frames, send a close frame, and wait
+    /// for the client's close frame.
     ByGateway,
-    /// The client broke the protocol or a limit: send a close frame and hang up.
+    /// The client violated the protocol or a limit: send a close frame and close the socket.
     Failed,
-    /// Nobody is there any more.
+    /// The client is gone: no work is left.
     Lost,
 }
 
-/// Somebody outside the connection wants it closed.
+/// A request from outside the connection's task to close the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CloseRequest {
-    /// `DELETE @connections`.
+    /// A caller sent `DELETE @connections`.
     Deleted,
-    /// The gateway stops.
+    /// The gateway is stopping.
     Stopping,
-    /// It is said to have reached its age.
+    /// The fault F48 cuts the connection as if it had reached its maximum age.
     Aged,
 }
 
 impl Ending {
-    /// `disconnectStatusCode`.
+    /// Returns `disconnectStatusCode`.
     pub(crate) fn status(&self) -> u16 {
         self.code.into()
     }
 
-    /// `disconnectReason`.
+    /// Returns `disconnectReason`.
     pub(crate) fn reason(&self) -> &str {
         &self.reason
     }
 
-    /// The close frame that the client gets from us.
+    /// Returns the close frame that the gateway sends to the client.
     pub(crate) fn close_frame(&self) -> CloseFrame {
         CloseFrame { code: self.code, reason: self.reason.as_ref().into() }
     }
 
-    /// The client closed: its own code and reason, seen; 1005 when its frame named none, seen.
+    /// The client closed: the ending has its code and reason (seen), or 1005 if the frame contained
+    /// no code (seen).
     pub(crate) fn by_client(frame: Option<CloseFrame>) -> Self {
         let (code, reason) = match frame {
             Some(frame) => (frame.code, Cow::Owned(frame.reason.to_string())),
@@ -66,23 +69,24 @@ impl Ending {
         Self { code, reason, manner: Manner::ByClient }
     }
 
-    /// Idle for too long, seen; two hours old, assumed to read the same.
+    /// The connection was idle for too long (seen) or is two hours old (assumed to have the same
+    /// text).
     pub(crate) fn going_away() -> Self {
         Self { code: CloseCode::Away, reason: "Going away".into(), manner: Manner::ByGateway }
     }
 
-    /// A message the gateway does not take: API Gateway knows only text.
+    /// The client sent a binary message. API Gateway accepts only text.
     pub(crate) fn binary() -> Self {
         let reason = "Binary messages are not supported".into();
         Self { code: CloseCode::Unsupported, reason, manner: Manner::Failed }
     }
 
-    /// The client vanished without a close frame. No capture exists.
+    /// The client vanished without a close frame. No capture of this case exists.
     pub(crate) fn lost() -> Self {
         Self { code: CloseCode::Abnormal, reason: "Connection closed abnormally".into(), manner: Manner::Lost }
     }
 
-    /// What reading from the socket failed with.
+    /// Reading from the socket failed with `error`.
     pub(crate) fn by_error(error: &SocketError) -> Self {
         let failed = |code, reason: &'static str| Self { code, reason: reason.into(), manner: Manner::Failed };
         match error {

@@ -1,6 +1,7 @@
-//! The four events that functions receive, byte for byte in the order API Gateway writes them.
+//! The four events that functions receive, byte for byte, with the fields in the order of API
+//! Gateway.
 //!
-//! What is absent there is absent here, never null. Source of the shapes: captures, and
+//! A field that API Gateway omits is omitted here, never null. Source of the shapes: captures, and
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-lambda-auth.html>.
 
 use std::net::IpAddr;
@@ -19,7 +20,8 @@ use crate::ending::Ending;
 use crate::fields::{Fields, Multiple, Request, Single};
 use crate::ids::Id;
 
-/// When and as what a request to a function is known: the connection's handshake, a message, its end.
+/// The id and the time of a request to a function: the handshake, a message, or the end of a
+/// connection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RequestStamp {
     pub(crate) request_id: Id,
@@ -27,14 +29,14 @@ pub(crate) struct RequestStamp {
 }
 
 impl RequestStamp {
-    /// A new one, of this moment.
+    /// Creates a stamp with a new id and the current time.
     pub(crate) fn now() -> Self {
         let epoch_ms = clock::now_ms();
         Self { request_id: Id::at(epoch_ms), epoch_ms }
     }
 }
 
-/// What a client sent in one message.
+/// The content of one message from a client.
 #[derive(Debug)]
 pub(crate) enum Body {
     Text(Utf8Bytes),
@@ -51,7 +53,7 @@ impl Body {
     }
 }
 
-/// The event of the authorizer: headers complete, empty collections present, no body.
+/// Builds the event of the authorizer: all headers, empty collections present, no body.
 pub(crate) fn authorizer(api: &Api, connection: &Connection, request: &Request, stamp: RequestStamp) -> Bytes {
     let headers = request.authorizer_headers();
     encode(&AuthorizerEvent {
@@ -66,7 +68,8 @@ pub(crate) fn authorizer(api: &Api, connection: &Connection, request: &Request, 
     })
 }
 
-/// The event of `$connect`: no `Connection` and `Upgrade`, no body, a query only when there is one.
+/// Builds the event of `$connect`: no `Connection` and `Upgrade` headers, no body, and a query only
+/// if the request has one.
 pub(crate) fn connect(api: &Api, connection: &Connection, request: &Request, stamp: RequestStamp) -> Bytes {
     let query = (!request.query.is_empty()).then_some(&request.query);
     encode(&LifecycleEvent {
@@ -79,7 +82,7 @@ pub(crate) fn connect(api: &Api, connection: &Connection, request: &Request, sta
     })
 }
 
-/// The event of a message route: no headers, no query.
+/// Builds the event of a message route: no headers, no query.
 pub(crate) fn message(api: &Api, connection: &Connection, route: &str, body: &Body, stamp: RequestStamp) -> Bytes {
     let encoded;
     let (body, is_base64_encoded) = match body {
@@ -94,7 +97,7 @@ pub(crate) fn message(api: &Api, connection: &Connection, route: &str, body: &Bo
     encode(&MessageEvent { request_context, body, is_base64_encoded })
 }
 
-/// The event of `$disconnect`: a fixed, odd set of headers, no body.
+/// Builds the event of `$disconnect`: API Gateway's fixed set of headers, no body.
 pub(crate) fn disconnect(api: &Api, connection: &Connection, ending: &Ending, stamp: RequestStamp) -> Bytes {
     let headers = Fields::of_disconnect(&api.domain_name);
     encode(&LifecycleEvent {
@@ -112,7 +115,8 @@ pub(crate) fn disconnect(api: &Api, connection: &Connection, ending: &Ending, st
 }
 
 fn encode(event: &impl Serialize) -> Bytes {
-    // Strings and numbers only: there is nothing that could fail, and an empty event would be refused by any function.
+    // The event contains only strings and numbers, so serialising cannot fail. Any function would
+    // refuse an empty event.
     serde_json::to_vec(event).unwrap_or_default().into()
 }
 

@@ -1,7 +1,8 @@
-//! Headers and query parameters of a handshake, as the events carry them.
+//! Headers and query parameters of a handshake, in the form of the events.
 //!
-//! Names are spelled as the client did and sorted as AWS sorts them, without regard to case. What the gateway itself
-//! adds is what API Gateway adds: a trace id, and where the client came from, as seen through TLS on port 443.
+//! Names keep the client's spelling. They are sorted as AWS sorts them, without regard to case. The
+//! gateway adds the headers that API Gateway adds: a trace id, and the client's address as seen
+//! through TLS on port 443.
 
 use std::net::IpAddr;
 
@@ -19,7 +20,7 @@ pub(crate) struct Single<'a>(pub(crate) &'a Fields);
 /// Serialises as `{"name":["first value","last value"]}`.
 pub(crate) struct Multiple<'a>(pub(crate) &'a Fields);
 
-/// The handshake as the functions get to see it.
+/// The handshake in the form that functions receive.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     pub(crate) headers: Fields,
@@ -28,7 +29,7 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// Reads a request; `names` are header names in the client's spelling.
+    /// Builds the request of a handshake. `names` are header names in the client's spelling.
     pub(crate) fn new(headers: &HeaderMap, names: &[String], query: &str, source_ip: IpAddr, trace: String) -> Self {
         let mut fields = Fields::default();
         for name in headers.keys().filter(|name| ![CONNECTION, UPGRADE, CONTENT_LENGTH].contains(name)) {
@@ -47,7 +48,7 @@ impl Request {
         Self { headers: fields, query: Fields::query(query), source_ip }
     }
 
-    /// The headers with those that only an authorizer gets to see.
+    /// Returns the headers and those that only an authorizer receives.
     pub(crate) fn authorizer_headers(&self) -> Fields {
         let mut fields = self.headers.clone();
         for (name, value) in [("Connection", "upgrade"), ("content-length", "0"), ("Upgrade", "websocket")] {
@@ -57,14 +58,14 @@ impl Request {
         fields
     }
 
-    /// `identity.userAgent`, if the client sent one.
+    /// Returns `identity.userAgent`, if the client sent a `User-Agent`.
     pub(crate) fn user_agent(&self) -> Option<&str> {
         self.headers.last("User-Agent")
     }
 }
 
 impl Fields {
-    /// The fixed, odd headers of a `$disconnect` event.
+    /// Returns the fixed headers of a `$disconnect` event.
     pub(crate) fn of_disconnect(host: &str) -> Self {
         let empty = |name: &str| (name.to_owned(), vec![String::new()]);
         let host = ("Host".to_owned(), vec![host.to_owned()]);
@@ -82,18 +83,18 @@ impl Fields {
         fields
     }
 
-    /// Whether there is nothing.
+    /// Returns whether there are no fields.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The last value of a header, whatever the case of its name.
+    /// Returns the last value of a header. The case of the name does not matter.
     pub(crate) fn last(&self, name: &str) -> Option<&str> {
         let (_, values) = self.0.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?;
         values.last().map(String::as_str)
     }
 
-    /// The last value of a query parameter, whose name is taken literally.
+    /// Returns the last value of a query parameter. The name is case-sensitive.
     pub(crate) fn last_exact(&self, name: &str) -> Option<&str> {
         let (_, values) = self.0.iter().find(|(known, _)| known == name)?;
         values.last().map(String::as_str)
@@ -116,7 +117,8 @@ fn spelling(name: &HeaderName, names: &[String]) -> String {
     spelled.cloned().unwrap_or_else(|| by_rule(name.as_str()))
 }
 
-/// `sec-websocket-key` as `Sec-WebSocket-Key`: how browsers spell, for a head that was not recorded.
+/// Spells a header name as browsers do: `sec-websocket-key` becomes `Sec-WebSocket-Key`. Used for a
+/// head that was not recorded.
 fn by_rule(name: &str) -> String {
     let words = name.split('-').map(|word| match word {
         "websocket" => "WebSocket".to_owned(),

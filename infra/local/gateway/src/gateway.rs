@@ -1,4 +1,4 @@
-//! The gateway as its owner sees it: make, serve, watch, stop.
+//! The public interface of the gateway: create, serve, observe, stop.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -26,32 +26,33 @@ use crate::hooks::{Hooks, NoHooks};
 use crate::server;
 use crate::stats::Stats;
 
-/// Out of file descriptors, usually: somebody has to close something first.
+/// Pause after a failed `accept`. The usual cause is a lack of file descriptors, which ends when
+/// other connections close.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
-/// One WebSocket API. Clones are handles to the same one.
+/// One WebSocket API. Clones are handles to the same API.
 pub struct Gateway<I> {
     core: Arc<Core<I>>,
 }
 
-/// What stopping did.
+/// The result of stopping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Drained {
-    /// Connections that were open and were told "Going away".
+    /// Connections that were open and received the close reason "Going away".
     pub closed: usize,
-    /// Whether every connection was closed and every `$disconnect` answered within the drain timeout. What had not
-    /// ended by then is abandoned with the runtime.
+    /// True if every connection was closed and every `$disconnect` answered within the drain
+    /// timeout. The rest is dropped with the runtime.
     pub complete: bool,
 }
 
-/// One open connection, as it is now.
+/// A snapshot of one open connection.
 #[derive(Debug, Clone, Serialize)]
 pub struct OpenConnection {
-    /// As in events and in the management API.
+    /// The connection's id in events and in the management API.
     pub connection_id: String,
-    /// Milliseconds since 1970.
+    /// Time of the handshake, in milliseconds since 1970.
     pub connected_at_ms: i64,
-    /// When data last went either way: milliseconds since 1970.
+    /// Time of the last data in either direction, in milliseconds since 1970.
     pub last_active_at_ms: i64,
     /// The client's address.
     pub source_ip: IpAddr,
@@ -83,18 +84,18 @@ impl<I> Clone for Gateway<I> {
 }
 
 impl<I: Invoke> Gateway<I> {
-    /// Makes a gateway that invokes through `invoker`.
+    /// Creates a gateway that invokes functions through `invoker`.
     ///
     /// # Errors
-    /// What is wrong with `config`, in a sentence.
+    /// The first mistake in `config`.
     pub fn new(config: Config, invoker: I) -> Result<Self, Error> {
         Self::with_hooks(config, invoker, NoHooks)
     }
 
-    /// Makes a gateway that asks `hooks` who may do what, and what goes wrong.
+    /// Creates a gateway that calls `hooks` for access decisions, faults and events.
     ///
     /// # Errors
-    /// What is wrong with `config`, in a sentence.
+    /// The first mistake in `config`.
     pub fn with_hooks(config: Config, invoker: I, hooks: impl Hooks) -> Result<Self, Error> {
         let api = Api::check(config)?;
         Ok(Self { core: Arc::new(Core::new(api, invoker, Arc::new(hooks))) })
@@ -105,7 +106,7 @@ impl<I: Invoke> Gateway<I> {
         self.serve_all(vec![listener], shutdown).await
     }
 
-    /// The same on several addresses.
+    /// Like [`Self::serve`], on several addresses.
     pub async fn serve_all(self, listeners: Vec<TcpListener>, shutdown: impl Future<Output = ()>) -> Drained {
         let mut shutdown = pin!(shutdown);
         {
@@ -134,8 +135,8 @@ impl<I: Invoke> Gateway<I> {
         }
     }
 
-    /// Serves HTTP and WebSocket on one stream, as if `source_ip` had connected through TCP. Returns when HTTP ends
-    /// there; a WebSocket lives on in a task of its own.
+    /// Serves HTTP and WebSocket on one stream, as if `source_ip` had connected through TCP.
+    /// Returns when HTTP ends on the stream. A WebSocket continues in its own task.
     pub async fn serve_stream<S>(&self, stream: S, source_ip: IpAddr)
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -143,7 +144,8 @@ impl<I: Invoke> Gateway<I> {
         server::serve_stream(Arc::clone(&self.core), stream, source_ip).await;
     }
 
-    /// Closes every connection with 1001 and runs every `$disconnect`, no longer than the drain timeout.
+    /// Closes every connection with 1001 and runs every `$disconnect`. Takes at most the drain
+    /// timeout.
     pub async fn drain(&self) -> Drained {
         let closed = self.core.registry.len();
         self.core.begin_stopping();
@@ -154,14 +156,14 @@ impl<I: Invoke> Gateway<I> {
         Drained { closed, complete }
     }
 
-    /// At most `most` open connections, the oldest first.
+    /// Returns at most `most` open connections, the oldest first.
     pub fn connections(&self, most: usize) -> Vec<OpenConnection> {
         let mut open: Vec<_> = self.core.registry.some(most).iter().map(|open| OpenConnection::of(open)).collect();
         open.sort_by_key(|open| open.connected_at_ms);
         open
     }
 
-    /// What was counted so far.
+    /// Returns a snapshot of the counters.
     pub fn stats(&self) -> Stats {
         self.core.counters.snapshot(self.core.registry.len())
     }
@@ -175,7 +177,8 @@ impl<I: Invoke> Gateway<I> {
 }
 
 fn prepare(stream: &TcpStream, send_buffer_bytes: Option<usize>) -> io::Result<()> {
-    // Frames are small and somebody waits for each: nothing is gained by gathering them.
+    // Frames are small and a client waits for each of them, so gathering frames would only add
+    // delay.
     stream.set_nodelay(true)?;
     send_buffer_bytes.map_or(Ok(()), |bytes| SockRef::from(stream).set_send_buffer_size(bytes))
 }

@@ -1,4 +1,5 @@
-//! From a valid opening handshake to an open connection: throttling, authorizer, `$connect`, and only then the 101.
+//! Turns a valid opening handshake into an open connection: throttling, authorizer, `$connect`, and
+//! only then the 101.
 
 use std::sync::Arc;
 
@@ -16,17 +17,17 @@ use crate::proxy::Answer;
 use crate::replies::Refusal;
 use crate::throttle::admits;
 
-/// A connection that may be opened, and the subprotocol that `$connect` chose.
+/// An admitted connection, and the subprotocol that `$connect` chose.
 #[derive(Debug)]
 pub(crate) struct Admission {
     pub(crate) connection: Connection,
     pub(crate) subprotocol: Option<String>,
 }
 
-/// Decides on a client. The authorizer and `$connect` see one request id.
+/// Decides whether a client may connect. The authorizer and `$connect` receive the same request id.
 ///
 /// # Errors
-/// What the client is told instead of 101.
+/// The answer that the client receives instead of 101.
 pub(crate) async fn admit<I: Invoke>(
     core: &Core<I>,
     mut connection: Connection,
@@ -59,7 +60,7 @@ async fn authorize<I: Invoke>(
     let event = event::authorizer(&core.api, connection, request, stamp);
     let answer = match core.call(&authorizer.function, event).await {
         Ok(answer) => answer,
-        // The one error that an authorizer may raise on purpose.
+        // An authorizer raises this error on purpose to answer 401.
         Err(CallError::Failed(message)) if message == "Unauthorized" => return Err(Refusal::Unauthorized),
         Err(_) => return Err(Refusal::AuthorizerFailure),
     };

@@ -1,7 +1,8 @@
-//! A stream that remembers the first request head that came through it.
+//! A stream that records its first request head.
 //!
-//! Events carry header names as the client spelled them; the HTTP library only keeps them in lower case. So the bytes
-//! of the first head are kept aside until a handshake asks for the spelling.
+//! Events contain header names in the client's spelling, but the HTTP library keeps them in lower
+//! case only. So this stream keeps the bytes of the first head until a handshake reads the
+//! spelling.
 
 use std::io;
 use std::pin::Pin;
@@ -10,7 +11,7 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// More than any head that the gateway accepts; what is beyond is spelled by rule.
+/// Longer than any head that the gateway accepts. Names beyond this length are spelled by rule.
 const RECORDED_BYTES: usize = 16 * 1024;
 
 const HEAD_END: &[u8] = b"\r\n\r\n";
@@ -22,25 +23,26 @@ pub(crate) struct Recorded<S> {
     head: Option<Head>,
 }
 
-/// The bytes of the first head, as far as they have come.
+/// The bytes of the first head that were received so far.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Head(Arc<Mutex<Vec<u8>>>);
 
 impl<S> Recorded<S> {
-    /// Starts recording `stream`.
+    /// Starts to record `stream`.
     pub(crate) fn new(stream: S) -> (Self, Head) {
         let head = Head::default();
         (Self { stream, head: Some(head.clone()) }, head)
     }
 
-    /// The stream itself.
+    /// Returns the underlying stream.
     pub(crate) fn into_inner(self) -> S {
         self.stream
     }
 }
 
 impl Head {
-    /// Takes the header names in the client's spelling, in the order they came. Empty from the second time on.
+    /// Removes and returns the header names in the client's spelling and order. Later calls return
+    /// an empty list.
     pub(crate) fn take_names(&self) -> Vec<String> {
         let bytes = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         let text = String::from_utf8_lossy(&bytes);
@@ -48,7 +50,7 @@ impl Head {
         lines.filter_map(|line| line.split_once(':')).map(|(name, _)| name.to_owned()).collect()
     }
 
-    /// Adds bytes; `false` when the head is complete and nothing more is wanted.
+    /// Records bytes. Returns `false` when the head is complete or the record is full.
     fn record(&self, bytes: &[u8]) -> bool {
         let mut head = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let searched = head.len().saturating_sub(HEAD_END.len());

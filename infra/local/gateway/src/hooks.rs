@@ -1,42 +1,45 @@
-//! Where a runner can step in: who may call the management API, and what goes wrong today.
+//! Hooks for a runner: access to the management API, faults, and observation of events.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// Consulted at each step; every method has a default that changes nothing.
+/// Hooks that the gateway calls. Every method has a default that changes nothing.
 ///
-/// Called on the hot path: decide from memory, do not block.
+/// The gateway calls them on the hot path. They must decide from memory and must not block.
 pub trait Hooks: Send + Sync + 'static {
-    /// Whether the caller may do this; a denied call is answered with 403 `AccessDeniedException`.
+    /// Decides whether the caller may make this call. A denied call is answered with 403
+    /// `AccessDeniedException`.
     fn authorize(&self, call: &ManagementCall<'_>) -> Access {
         let _ = call;
         Access::Allow
     }
 
-    /// What goes wrong with an authorised management call. `age` says how old the connection is, if it is there.
+    /// Returns the fault of an authorised management call, if any. `age` returns the age of the
+    /// connection, if it is open.
     fn fault_of_call(&self, call: &ManagementCall<'_>, age: &dyn Fn() -> Option<Duration>) -> Option<CallFault> {
         let _ = (call, age);
         None
     }
 
-    /// What goes wrong with the `$disconnect` of a connection.
+    /// Returns the fault of a connection's `$disconnect`, if any.
     fn fault_of_disconnect(&self, connection_id: &str) -> Option<DisconnectFault> {
         let _ = connection_id;
         None
     }
 
-    /// Whether [`Hooks::observe`] is called. The gateway asks for each happening and builds nothing otherwise.
+    /// Returns whether the gateway calls [`Hooks::observe`]. The gateway checks this before each
+    /// event and builds nothing if it is `false`.
     fn is_observing(&self) -> bool {
         false
     }
 
-    /// Receives what happened in the gateway.
+    /// Receives an event of the gateway.
     fn observe(&self, happening: Happening<'_>) {
         let _ = happening;
     }
 }
 
-/// Everybody may do everything, and nothing goes wrong.
+/// Allows every call and causes no faults.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoHooks;
 
@@ -45,20 +48,21 @@ impl Hooks for NoHooks {}
 /// A call to `@connections`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ManagementCall<'a> {
-    /// The access key in the credential scope; it says which function calls. The signature is not verified.
+    /// The access key in the credential scope. It identifies the calling function. The signature is
+    /// not verified.
     pub access_key_id: &'a str,
-    /// What is asked for.
+    /// The operation of the call.
     pub method: ManagementMethod,
-    /// The connection, decoded.
+    /// Id of the connection, percent-decoded.
     pub connection_id: &'a str,
 }
 
-/// One thing that happened in the gateway.
+/// An event in the gateway.
 #[derive(Debug, Clone, Copy)]
 pub enum Happening<'a> {
-    /// A handshake succeeded: the connection can be posted to.
+    /// A handshake succeeded. Callers can post to the connection.
     Opened {
-        /// The new connection.
+        /// Id of the new connection.
         connection_id: &'a str,
         /// The client's address.
         source_ip: IpAddr,
@@ -72,66 +76,66 @@ pub enum Happening<'a> {
         /// The client's address.
         source_ip: IpAddr,
     },
-    /// A connection ended: posts to it are answered with 410 from here on.
+    /// A connection ended. Posts to it are answered with 410 from now on.
     Closed {
-        /// The connection.
+        /// Id of the connection.
         connection_id: &'a str,
         /// `disconnectStatusCode`.
         code: u16,
         /// `disconnectReason`.
         reason: &'a str,
     },
-    /// A client sent a message, and a route takes it or none does.
+    /// A client sent a message. A route matches it, or none does.
     Received {
-        /// The client's connection.
+        /// Id of the client's connection.
         connection_id: &'a str,
         /// `requestId` of the event.
         request_id: &'a str,
-        /// The key of the route; nothing if no route takes the message.
+        /// The key of the route, or `None` if no route matches the message.
         route: Option<&'a str>,
-        /// The message.
+        /// The body of the message.
         body: &'a [u8],
     },
-    /// The gateway sent a frame of its own accord: a route response or an error.
+    /// The gateway sent a frame itself: a route response or an error.
     Replied {
-        /// The client's connection.
+        /// Id of the client's connection.
         connection_id: &'a str,
-        /// The frame.
+        /// The payload of the frame.
         body: &'a [u8],
     },
-    /// A call of the management API is done.
+    /// A call of the management API ended.
     Called {
         /// The call.
         call: ManagementCall<'a>,
-        /// What came of it.
+        /// The result of the call.
         outcome: CallOutcome,
-        /// What was posted; nothing for other calls and for bodies that are too large.
+        /// The posted body. `None` for other calls and for bodies that are too large.
         body: Option<&'a [u8]>,
     },
 }
 
-/// What came of a management call.
+/// The result of a management call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CallOutcome {
-    /// Done: 200 or 204.
+    /// 200 or 204: the call was carried out.
     Done,
-    /// Done, and the answer did not reach the caller.
+    /// The call was carried out, but the caller did not receive the answer.
     AnswerLost,
-    /// 410: there is no such connection.
+    /// 410: the connection does not exist.
     Gone,
-    /// 429: the account's rate, or a fault in its place.
+    /// 429: the account's rate is exhausted, or a fault simulates that.
     Throttled,
-    /// 429: the client reads too slowly.
+    /// 429: the client reads too slowly and its buffer is full.
     BufferFull,
     /// 413: the body exceeds the limit.
     TooLarge,
-    /// 403: not signed, or not granted.
+    /// 403: the call was not signed or not granted.
     Forbidden,
-    /// 400: not a connection id.
+    /// 400: the id is not a connection id.
     Invalid,
-    /// 500: a fault on demand.
+    /// 500: caused by a fault.
     Unavailable,
-    /// Never answered: a fault on demand.
+    /// No answer: caused by a fault.
     Hung,
 }
 
@@ -160,19 +164,19 @@ impl ManagementMethod {
     }
 }
 
-/// Whether a call is let through.
+/// The decision about a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Access {
-    /// Go on.
+    /// The call may proceed.
     Allow,
-    /// 403, with the sentence in which IAM says who may not do what.
+    /// 403. The text is IAM's sentence that names the caller, the action and the resource.
     Deny(String),
 }
 
-/// What goes wrong with a management call. The numbers are those of the list of faults.
+/// A fault of a management call. The numbers refer to the list of faults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CallFault {
-    /// F31, F32: 410 although the client is there.
+    /// F31, F32: 410 although the client is connected.
     Gone,
     /// F33, F34: 429.
     Throttled,
@@ -182,25 +186,26 @@ pub enum CallFault {
     Forbidden,
     /// F37: 413.
     TooLarge,
-    /// F38: accepted, never answered.
+    /// F38: the call is accepted and never answered.
     Hang,
-    /// F39: done and answered, later.
+    /// F39: the call is carried out and answered after this delay.
     Delay(Duration),
-    /// F40: done, but the answer is lost with the connection to the caller.
+    /// F40: the call is carried out, but the connection to the caller is cut before the answer.
     LoseResponse,
-    /// F42: done and answered with `Connection: close`.
+    /// F42: the call is carried out and answered with `Connection: close`.
     CloseAfter,
-    /// F48: answered as if it were done, while the connection is cut and nothing more arrives there.
+    /// F48: the call is answered as successful, but the client's connection is cut and receives
+    /// nothing more.
     Cut,
 }
 
-/// What goes wrong with a `$disconnect`.
+/// A fault of a `$disconnect`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DisconnectFault {
-    /// F43: it never happens.
+    /// F43: `$disconnect` is never invoked.
     Drop,
-    /// F45: it happens later.
+    /// F45: `$disconnect` is invoked after this delay.
     Delay(Duration),
-    /// F45: it happens twice, the second time later.
+    /// F45: `$disconnect` is invoked twice, the second time after this delay.
     Repeat(Duration),
 }

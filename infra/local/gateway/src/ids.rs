@@ -1,7 +1,8 @@
-//! Identifiers as API Gateway makes them.
+//! Identifiers in the format of API Gateway.
 //!
-//! Connection, request and message ids are 11 bytes, written as 16 characters of base64 that end in `=`. The alphabet is
-//! that of URLs, with `-` and `_`, as in ids of AWS such as `DBNjmfOmSwMCJiA=`; the `=` still needs percent-encoding.
+//! Connection, request and message ids are 11 bytes, written as 16 characters of base64 that end in
+//! `=`. The alphabet is the URL alphabet with `-` and `_`, as in ids of AWS such as
+//! `DBNjmfOmSwMCJiA=`. The `=` still needs percent-encoding.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -13,12 +14,13 @@ use serde::{Serialize, Serializer};
 const ID_BYTES: usize = 11;
 const ID_CHARACTERS: usize = 16;
 
-/// A connection, request or message id: opaque to everybody, 16 ASCII characters.
+/// A connection, request or message id: 16 ASCII characters without a public meaning.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Id([u8; ID_CHARACTERS]);
 
 impl Id {
-    /// A new id whose first eight characters say when it was made: ids of one instant share them.
+    /// Creates an id whose first eight characters encode the time. Ids of the same instant share
+    /// these characters.
     pub(crate) fn at(epoch_ms: i64) -> Self {
         static COUNTER: AtomicU16 = AtomicU16::new(0);
         let count = COUNTER.fetch_add(1, Ordering::Relaxed);
@@ -27,24 +29,25 @@ impl Id {
         raw[6..8].copy_from_slice(&count.to_be_bytes());
         raw[8..].copy_from_slice(&rand::random::<[u8; 3]>());
         let mut text = [b'='; ID_CHARACTERS];
-        // Eleven bytes always fill sixteen characters, so there is nothing to handle.
+        // Eleven bytes always encode to sixteen characters, so this cannot fail.
         let _ = URL_SAFE.encode_slice(raw, &mut text);
         Self(text)
     }
 
-    /// Reads an id of ours; `None` when `text` can be none.
+    /// Parses an id that [`Id::at`] may have created. Returns `None` for a text of another length.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         text.as_bytes().try_into().ok().map(Self)
     }
 
-    /// The characters.
+    /// Returns the id as text.
     pub(crate) fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
 
-/// Whether API Gateway would take `text` for a connection id at all: base64 of either alphabet, ending in `=`.
-/// It answers 400 to anything else, and 410 to an id that is well formed and unknown.
+/// Returns whether API Gateway accepts `text` as a connection id: base64 of either alphabet that
+/// ends in `=`. API Gateway answers 400 to any other text, and 410 to a well-formed id that is
+/// unknown.
 pub(crate) fn is_connection_id(text: &str) -> bool {
     text.len() > 1
         && text.ends_with('=')
@@ -69,17 +72,19 @@ impl Serialize for Id {
     }
 }
 
-/// A new X-Ray trace header: `Root=1-{epoch seconds, 8 hex digits}-{24 hex digits}`.
+/// Creates an X-Ray trace header: `Root=1-{epoch seconds, 8 hex digits}-{24 hex digits}`.
 ///
-/// Source: <https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader>
+/// Source:
+/// <https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader>
 pub(crate) fn trace_header(epoch_ms: i64) -> String {
     let unique = rand::random::<u128>() >> 32;
     format!("Root=1-{:08x}-{unique:024x}", epoch_ms / 1_000)
 }
 
-/// A new `x-amzn-RequestId`: a version 4 UUID.
+/// Creates an `x-amzn-RequestId`: a version 4 UUID.
 pub(crate) fn aws_request_id() -> String {
-    // From the thread's generator: asking the kernel for every post would cost more than the post.
+    // Uses the thread's generator. Random bytes from the kernel for every post would cost more than
+    // the post.
     uuid::Builder::from_random_bytes(rand::random()).into_uuid().to_string()
 }
 

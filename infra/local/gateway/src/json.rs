@@ -1,7 +1,8 @@
-//! Looking one value up in JSON that a stranger wrote.
+//! Looks up one value in untrusted JSON.
 //!
-//! Nothing is built and nothing recurses: what is not on the way is skipped by serde_json's iterative scanner, so a
-//! body nested 64,000 deep or with a million keys costs one pass over its bytes.
+//! The lookup builds no values and does not recurse. serde_json's iterative scanner skips all
+//! values beside the path, so a body that is nested 64,000 deep or has a million keys costs one
+//! pass over its bytes.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,21 +10,22 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// One step on the way to a value.
+/// One step of a path to a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Segment {
-    /// A member of an object.
+    /// Selects a member of an object.
     Key(String),
-    /// An element of an array.
+    /// Selects an element of an array.
     Index(usize),
 }
 
-/// The whole document, if `text` is one.
+/// Returns the whole document, if `text` is JSON.
 pub(crate) fn document(text: &str) -> Option<&RawValue> {
     serde_json::from_str(text).ok()
 }
 
-/// The value at `path`; of a key that occurs twice, the last. `None` when there is no such place.
+/// Returns the value at `path`, or `None` if there is none. If a key occurs twice, the last one
+/// counts.
 pub(crate) fn lookup<'a>(document: &'a RawValue, path: &[Segment]) -> Option<&'a RawValue> {
     path.iter().try_fold(document, |value, segment| match segment {
         Segment::Key(key) => member(value, key),
@@ -31,8 +33,8 @@ pub(crate) fn lookup<'a>(document: &'a RawValue, path: &[Segment]) -> Option<&'a
     })
 }
 
-/// The text that a route key is compared with: strings bare, arrays as `[item1, item2]`, `null` as nothing, and
-/// everything else as it was written.
+/// Returns the text that is compared with route keys. Strings have no quotes, arrays become
+/// `[item1, item2]`, `null` becomes empty, and other values stay as they are written.
 pub(crate) fn display(value: &RawValue) -> Cow<'_, str> {
     let written = value.get();
     match written.as_bytes().first() {
@@ -49,7 +51,8 @@ pub(crate) fn display(value: &RawValue) -> Cow<'_, str> {
 fn bare(value: &RawValue) -> Cow<'_, str> {
     let written = value.get();
     if written.starts_with('"') {
-        // A string that has no text, such as a lone surrogate, stays as it was written: it equals no route key.
+        // A JSON string that is not valid text, such as a lone surrogate, stays as it is written.
+        // It equals no route key.
         return serde_json::from_str::<String>(written).map_or(Cow::Borrowed(written), Cow::Owned);
     }
     Cow::Borrowed(written)
@@ -103,7 +106,8 @@ impl<'de> Visitor<'de> for Elements {
     }
 }
 
-/// Compares a key without copying it. As bytes, because a key may be an escape that is no character.
+/// Compares a key without copying it. The comparison uses bytes, because a key may contain an
+/// escape that is not a character.
 struct KeyIs<'k>(&'k str);
 
 impl<'de> DeserializeSeed<'de> for KeyIs<'_> {

@@ -1,17 +1,19 @@
 //! API Gateway WebSocket APIs on one machine.
 //!
-//! A [`Gateway`] accepts WebSocket clients, asks an authorizer, invokes the functions of its routes through
-//! [`local_invoke::Invoke`], and serves the management API (`@connections`) on the same port:
+//! A [`Gateway`] accepts WebSocket clients, invokes an authorizer, invokes the functions of its
+//! routes through [`local_invoke::Invoke`], and serves the management API (`@connections`) on the
+//! same port:
 //!
-//! | request | is |
+//! | request | meaning |
 //! | --- | --- |
-//! | `GET /{stage}` with an upgrade | a client |
+//! | `GET /{stage}` with an upgrade | a client's handshake |
 //! | `POST`, `GET`, `DELETE /{stage}/@connections/{id}` | `PostToConnection`, `GetConnection`, `DeleteConnection` |
 //! | `GET /ping` | a health check |
 //!
-//! It imitates what functions and clients can see: events byte for byte, error frames to the letter, handshake
-//! statuses, close codes, limits, throttling, and what is best effort. It knows nothing of any particular function and
-//! nothing of topologies. What AWS does not document is decided where it is done, with a comment that says so.
+//! It imitates the behaviour that functions and clients can observe: events byte for byte, error
+//! frames to the letter, handshake statuses, close codes, limits, throttling, and best-effort
+//! operations. It depends neither on a particular function nor on topologies. Where AWS documents
+//! nothing, a comment marks this gateway's choice.
 //!
 //! ```no_run
 //! # async fn example(config: local_gateway::Config, functions: impl local_invoke::Invoke) -> Result<(), Box<dyn std::error::Error>> {

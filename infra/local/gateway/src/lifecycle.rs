@@ -1,6 +1,7 @@
-//! A connection's life in one task: handshake, session, `$disconnect`.
+//! The lifecycle of a connection in one task: handshake, session, `$disconnect`.
 //!
-//! The task belongs to nobody, so a client that vanishes in the middle of its handshake still gets its `$disconnect`.
+//! The task does not depend on the HTTP request, so `$disconnect` also runs for a client that
+//! vanishes during its handshake.
 
 use std::sync::Arc;
 
@@ -26,20 +27,22 @@ use crate::replies::HttpResponse;
 use crate::session::Session;
 use crate::upgrade;
 
-/// A valid opening handshake, on its way to become a connection.
+/// A valid opening handshake before its connection is open.
 pub(crate) struct Opening {
     pub(crate) request: Request,
     pub(crate) key: HeaderValue,
     pub(crate) upgrade: OnUpgrade,
 }
 
-/// Lives a connection's life. The answer to the handshake goes through `answer`; `S` is the stream below HTTP.
+/// Runs a connection from its handshake to its `$disconnect`. The answer to the handshake is sent
+/// to `answer`. `S` is the stream below HTTP.
 pub(crate) async fn live<S, I>(core: Arc<Core<I>>, opening: Opening, answer: oneshot::Sender<HttpResponse>)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     I: Invoke,
 {
-    // On the heap and gone when it is over: an open connection is much smaller than its handshake.
+    // The future is on the heap and is dropped after the handshake, because an open connection
+    // needs much less memory than its handshake.
     let (opened, upgrade) = Box::pin(open(&core, opening)).await;
     let (connection, response) = match opened {
         Ok(opened) => opened,
@@ -48,7 +51,8 @@ where
             return;
         }
     };
-    // Nobody may be waiting for the answer any more; then the upgrade fails too, and that is where it is noticed.
+    // If the receiver no longer waits, the upgrade below fails too, and that failure is handled
+    // there.
     let _ = answer.send(response);
     let ending = match upgrade.await.ok().and_then(stream_of::<S>) {
         Some((stream, early)) => {
@@ -68,14 +72,14 @@ where
     debug!(connection = %connection.id, status = ending.status(), reason = ending.reason(), "closed");
 }
 
-/// Runs the handshake. An admitted connection is known, and can be posted to, before its client has the 101.
+/// Runs the handshake. Callers can post to an admitted connection before its client has the 101.
 async fn open<I: Invoke>(
     core: &Core<I>,
     opening: Opening,
 ) -> (Result<(Arc<Connection>, HttpResponse), HttpResponse>, OnUpgrade) {
     let Opening { request, key, upgrade } = opening;
     let stamp = RequestStamp::now();
-    // Of one instant with the request id, and so alike in their first characters.
+    // Both ids have the same time, so they share their first characters, as on AWS.
     let id = Id::at(stamp.epoch_ms);
     let buffer_bytes = core.api.limits.outbound_buffer_bytes;
     let connection = Connection::new(id, stamp.epoch_ms, request.source_ip, request.user_agent(), buffer_bytes);
@@ -103,7 +107,7 @@ async fn open<I: Invoke>(
     (opened, upgrade)
 }
 
-/// From here on posts to the connection are answered with 410.
+/// Removes the connection. From now on posts to it are answered with 410.
 fn forget<I: Invoke>(core: &Core<I>, connection: &Connection, ending: &Ending) {
     connection.outbox.close();
     core.registry.remove(connection.id);
@@ -113,7 +117,7 @@ fn forget<I: Invoke>(core: &Core<I>, connection: &Connection, ending: &Ending) {
     }
 }
 
-/// Invokes `$disconnect`: best effort, as on AWS, and nobody hears whether it worked.
+/// Invokes `$disconnect`. It is best effort, as on AWS: failures are ignored.
 async fn disconnect<I: Invoke>(core: &Core<I>, connection: &Connection, ending: &Ending) {
     let Some(function) = &core.api.disconnect else { return };
     let fault = core.hooks.fault_of_disconnect(connection.id.as_str());
@@ -134,7 +138,7 @@ async fn disconnect<I: Invoke>(core: &Core<I>, connection: &Connection, ending: 
     }
 }
 
-/// The stream below HTTP, and what the client sent after its handshake without waiting.
+/// Returns the stream below HTTP, and the bytes that the client sent right after its handshake.
 fn stream_of<S>(upgraded: Upgraded) -> Option<(S, Vec<u8>)>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,

@@ -1,6 +1,7 @@
-//! The `@connections` API: post to a client, ask after it, close it.
+//! The `@connections` API: post to a client, get its state, close it.
 //!
-//! Source: <https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-how-to-call-websocket-api-connections.html>
+//! Source:
+//! <https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-how-to-call-websocket-api-connections.html>
 //! and the service model `apigatewaymanagementapi-2018-11-29`.
 
 use std::time::Duration;
@@ -25,19 +26,19 @@ use crate::replies::{self, HttpResponse, bare_error, json, json_error, tagged};
 use crate::sigv4;
 use crate::throttle::admits;
 
-/// The caller gets no answer: its connection is cut.
+/// The caller gets no answer, because its connection is cut.
 #[derive(Debug, thiserror::Error)]
 #[error("the connection to the caller is cut")]
 pub(crate) struct Cut;
 
-/// What is read of a body that is too large before the caller is told so: the payload quota of API Gateway, 10 MB.
-/// A caller that still writes when its connection closes would never see the answer.
+/// How much of a body that is too large is read before the answer: API Gateway's payload quota, 10
+/// MB. A caller that is still writing when its connection closes would not receive the answer.
 const DISCARDED_BYTES: usize = 10 * 1024 * 1024;
 
-/// Answers a call for the connection `id`, decoded from the path.
+/// Answers a call for the connection `id`, which is decoded from the path.
 ///
 /// # Errors
-/// [`Cut`] when a fault demands it or the body stops coming.
+/// [`Cut`] if a fault demands it or the body does not arrive.
 pub(crate) async fn answer<I: Invoke>(
     core: &Core<I>,
     id: &str,
@@ -51,7 +52,8 @@ pub(crate) async fn answer<I: Invoke>(
     };
     let (head, body) = request.into_parts();
     let body_limit = core.api.limits.post_bytes;
-    // Read first, whatever the answer: a body left in the socket would be taken for the next request.
+    // The body is always read first. Otherwise the HTTP library would parse the rest of the body as
+    // the next request.
     let reading = timeout(core.api.limits.body_read_timeout, read(body, body_limit)).await;
     let body = reading.map_err(|_| Cut)??;
     let authorization = head.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
@@ -81,7 +83,7 @@ pub(crate) async fn answer<I: Invoke>(
     }
 }
 
-/// The body, or nothing when it is too large.
+/// Reads the body. Returns `None` if it is too large.
 async fn read(mut body: Incoming, limit_bytes: usize) -> Result<Option<Bytes>, Cut> {
     let mut first = Bytes::new();
     let mut more = BytesMut::new();
@@ -107,11 +109,12 @@ async fn read(mut body: Incoming, limit_bytes: usize) -> Result<Option<Bytes>, C
     if total > limit_bytes {
         return Ok(None);
     }
-    // A copy of its own size: a slice of the HTTP buffer would keep all of it while a slow client is waited for.
+    // The body is copied, because a slice would keep the whole HTTP buffer in memory while a slow
+    // client delays the frame.
     Ok(Some(if more.is_empty() { Bytes::copy_from_slice(&first) } else { more.freeze() }))
 }
 
-/// Performs a call and reports it: everything is in memory, so nothing waits.
+/// Performs a call and reports it to the hooks. All state is in memory, so this does not wait.
 fn perform<I: Invoke>(core: &Core<I>, call: &ManagementCall<'_>, body: Option<&Bytes>) -> HttpResponse {
     let (response, outcome) = perform_unreported(core, call, body);
     report(core, call, body, outcome);
@@ -181,7 +184,7 @@ struct ConnectionInfo<'a> {
 #[serde(rename_all = "camelCase")]
 struct Identity<'a> {
     source_ip: std::net::IpAddr,
-    /// A required member of the model, so empty where the client sent none.
+    /// Empty if the client sent none, because the model requires this member.
     user_agent: &'a str,
 }
 
@@ -198,7 +201,7 @@ fn get<I: Invoke>(core: &Core<I>, id: &str) -> (HttpResponse, CallOutcome) {
         },
         last_active_at: clock::iso8601(connection.last_active_at_ms()),
     };
-    // Strings only: there is nothing that could fail.
+    // The struct contains only strings, so serialising cannot fail.
     (json(StatusCode::OK, serde_json::to_string(&info).unwrap_or_default()), CallOutcome::Done)
 }
 
@@ -263,7 +266,7 @@ async fn suffer<I: Invoke>(
     Ok(response)
 }
 
-/// The connection reaches its two hours in the very moment of a post.
+/// Cuts the connection as if it reached its maximum age of two hours at the moment of the post.
 fn cut<I: Invoke>(core: &Core<I>, id: &str) -> (HttpResponse, CallOutcome) {
     let connection = Id::parse(id).and_then(|id| core.registry.get(id));
     match connection {
@@ -274,7 +277,7 @@ fn cut<I: Invoke>(core: &Core<I>, id: &str) -> (HttpResponse, CallOutcome) {
     }
 }
 
-/// How long a client has been connected.
+/// Returns the time since a client's handshake.
 fn age<I: Invoke>(core: &Core<I>, id: &str) -> Option<Duration> {
     let connection = Id::parse(id).and_then(|id| core.registry.get(id))?;
     let age_ms = clock::now_ms().saturating_sub(connection.connected_at_ms);
@@ -290,8 +293,8 @@ fn gone() -> HttpResponse {
     bare_error(StatusCode::GONE, "GoneException")
 }
 
-/// Both kinds of 429 are one answer on AWS: "more than the allowed number of requests per unit of time or the
-/// WebSocket client side buffer is full".
+/// Answers 429. AWS uses one answer for both causes: "more than the allowed number of requests per
+/// unit of time or the WebSocket client side buffer is full".
 fn too_many_requests() -> HttpResponse {
     let body = r#"{"message":"Too Many Requests"}"#.to_owned();
     json_error(StatusCode::TOO_MANY_REQUESTS, "LimitExceededException", body)
@@ -302,7 +305,8 @@ fn too_large() -> HttpResponse {
     json_error(StatusCode::PAYLOAD_TOO_LARGE, "PayloadTooLargeException", body)
 }
 
-/// What can be no id at all is not gone but wrong (serverless-offline #749).
+/// Answers 400: a text that is not a connection id is invalid instead of gone (serverless-offline
+/// #749).
 fn invalid_id(id: &str) -> HttpResponse {
     let body = serde_json::json!({ "message": format!("Invalid connectionId: {id}") }).to_string();
     json_error(StatusCode::BAD_REQUEST, "BadRequestException", body)

@@ -1,4 +1,4 @@
-//! One message: its route, its function, and what the client gets back.
+//! Handles one message: its route, its function, and the answer to the client.
 
 use std::sync::Arc;
 
@@ -16,8 +16,8 @@ use crate::outbox::Frame;
 use crate::proxy::Answer;
 use crate::replies::Trouble;
 
-/// Handles a message to its end. The frame is for the client: a route response, or the gateway's own error, which is
-/// sent even where there is no route response.
+/// Handles a message to its end. Returns the frame for the client: a route response, or an error of
+/// the gateway itself. Errors are sent even if the route has no route response.
 pub(crate) async fn handle<I: Invoke>(core: Arc<Core<I>>, connection: Arc<Connection>, body: Body) -> Option<Frame> {
     let stamp = RequestStamp::now();
     let trouble = |trouble: Trouble| Some(trouble.frame(connection.id, stamp.request_id));
@@ -38,7 +38,7 @@ pub(crate) async fn handle<I: Invoke>(core: Arc<Core<I>>, connection: Arc<Connec
         return trouble(Trouble::Forbidden);
     };
     let event = event::message(&core.api, &connection, &route.key, &body, stamp);
-    // The event holds what is needed; 128 KB more for as long as the function runs would not be.
+    // The event contains the body, so up to 128 KB need not be kept while the function runs.
     drop(body);
     let answer = core.call(&route.function, event).await;
     match answer.map_err(|error| trouble_of(&error)).and_then(|payload| respond(&core, route, &payload)) {
@@ -50,7 +50,8 @@ pub(crate) async fn handle<I: Invoke>(core: Arc<Core<I>>, connection: Arc<Connec
     }
 }
 
-/// A throttled function is an internal server error too: Lambda's 429 is not the client's.
+/// Maps a failed call to an error frame. A throttled function is an internal server error: Lambda's
+/// 429 is not passed to the client.
 fn trouble_of(error: &CallError) -> Trouble {
     match error {
         CallError::TimedOut => Trouble::EndpointRequestTimedOut,
@@ -58,8 +59,9 @@ fn trouble_of(error: &CallError) -> Trouble {
     }
 }
 
-/// What a route with a route response sends: the body, whatever the status; an empty frame when there is none
-/// (serverless/serverless #6816: "body=undefined, but still get an empty message at the client").
+/// Builds the frame of a route with a route response: the body, whatever the status, or an empty
+/// frame if there is no body (serverless/serverless #6816: "body=undefined, but still get an empty
+/// message at the client").
 fn respond<I: Invoke>(core: &Core<I>, route: &MessageRoute, payload: &[u8]) -> Result<Option<Frame>, Trouble> {
     let malformed = |reason: String| {
         warn!(function = %route.function, route = %route.key, reason, "malformed Lambda proxy response");
@@ -80,8 +82,8 @@ fn respond<I: Invoke>(core: &Core<I>, route: &MessageRoute, payload: &[u8]) -> R
     Ok(Some(Frame::Text(text(&body))))
 }
 
-/// The text of bytes that somebody wants sent. Clients get text frames only, and RFC 6455 section 5.6 has them be
-/// UTF-8: what is not becomes U+FFFD.
+/// Converts the bytes of a frame to text. Clients receive only text frames, which must be UTF-8 by
+/// RFC 6455 section 5.6, so invalid bytes become U+FFFD.
 pub(crate) fn text(bytes: &Bytes) -> Utf8Bytes {
     Utf8Bytes::try_from(bytes.clone()).unwrap_or_else(|_| String::from_utf8_lossy(bytes).into_owned().into())
 }

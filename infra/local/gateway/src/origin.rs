@@ -1,12 +1,14 @@
-//! By which names a port of this machine may be addressed, and from which web pages.
+//! Checks the host names by which a port of this machine is addressed, and the origins of web
+//! pages.
 //!
-//! A web page of any site can send requests to loopback ports, and can make a name of its own resolve to 127.0.0.1.
-//! Both show in the request: the page in `Origin`, the name in `Host`.
+//! A web page of any site can send requests to loopback ports, and can make its own host name
+//! resolve to 127.0.0.1. The request shows both: the page in `Origin`, the host name in `Host`.
 
 use hyper::HeaderMap;
 use hyper::header::{HOST, HeaderName, HeaderValue, ORIGIN};
 
-/// Set by browsers, and not by scripts in them: `same-origin`, `same-site`, `cross-site`, or `none` for a person.
+/// A header that browsers set and scripts cannot set: `same-origin`, `same-site`, `cross-site`, or
+/// `none` for a user's own navigation.
 ///
 /// Source: <https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header>
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -15,7 +17,7 @@ const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hosts(Vec<String>);
 
-/// Why a request is refused.
+/// The reason why a request is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Foreign {
     /// `Host` is absent, repeated, or the name of another machine.
@@ -27,15 +29,16 @@ pub enum Foreign {
 }
 
 impl Hosts {
-    /// The names of the loopback addresses, and `more` names of this machine, such as `host.docker.internal`.
+    /// Returns the names of the loopback addresses, and `more` names of this machine, such as
+    /// `host.docker.internal`.
     #[must_use]
     pub fn loopback(port: u16, more: &[String]) -> Self {
         let names = ["localhost", "127.0.0.1", "[::1]"].into_iter().chain(more.iter().map(String::as_str));
         Self(names.map(|name| format!("{}:{port}", name.to_ascii_lowercase())).collect())
     }
 
-    /// Checks the name in `Host`: for WebSocket handshakes, whose `Origin` the authorizer decides on. The port may be that of
-    /// a proxy in front of this one.
+    /// Checks the name in `Host`. For WebSocket handshakes, whose `Origin` is checked by the
+    /// authorizer. The port may be that of a proxy in front of this one.
     ///
     /// # Errors
     /// [`Foreign::Host`].
@@ -51,17 +54,17 @@ impl Hosts {
         if self.contains(host) { Ok(()) } else { Err(Foreign::Host) }
     }
 
-    /// Checks `Host`, and that no web page of another origin sends the request.
+    /// Checks `Host`, and that the request does not come from a web page of another origin.
     ///
     /// # Errors
-    /// What is foreign.
+    /// The check that failed.
     pub fn check(&self, headers: &HeaderMap) -> Result<(), Foreign> {
         self.check_host(headers)?;
         if headers.contains_key(ORIGIN) {
             let origin = only(headers, &ORIGIN).and_then(|origin| origin.strip_prefix("http://"));
             return if origin.is_some_and(|host| self.contains(host)) { Ok(()) } else { Err(Foreign::Origin) };
         }
-        // A form or an image of another site sends no Origin where its method is GET.
+        // A form or an image of another site sends no `Origin` with a GET request.
         let is_foreign = |site: &HeaderValue| site == "cross-site" || site == "same-site";
         if headers.get_all(FETCH_SITE).iter().any(is_foreign) { Err(Foreign::Origin) } else { Ok(()) }
     }
@@ -71,7 +74,7 @@ impl Hosts {
     }
 }
 
-/// The value of a header that stands there once.
+/// Returns the value of a header that occurs exactly once.
 fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
     let mut values = headers.get_all(name).iter();
     let value = values.next()?;

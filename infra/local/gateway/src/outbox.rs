@@ -1,7 +1,8 @@
-//! What is on its way to one client: a queue that counts bytes.
+//! The outbound frames of one client: a queue that counts bytes.
 //!
-//! Whoever posts puts a frame in and is told at once whether there was room; the connection's own task takes frames
-//! out and writes them. Nobody waits for a client here, so a slow one costs its own buffer and nothing else.
+//! A caller adds a frame and learns at once whether there was room. The connection's task removes
+//! frames and writes them. No caller waits for a client, so a slow client costs only its own
+//! buffer.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,18 +21,18 @@ pub(crate) enum Frame {
     Binary(Bytes),
 }
 
-/// What became of a posted frame.
+/// The result of a post.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Posted {
-    /// It will be written.
+    /// The frame was added and will be written.
     Accepted,
-    /// The client does not read: the buffer is full.
+    /// The buffer is full, because the client does not read.
     Full,
     /// The connection is closing.
     Closed,
 }
 
-/// The queue of one connection.
+/// The queue of outbound frames of one connection.
 #[derive(Debug)]
 pub(crate) struct Outbox {
     state: Mutex<State>,
@@ -48,14 +49,14 @@ struct State {
     closed: bool,
 }
 
-/// Added to every frame's length, so that a flood of empty frames fills the buffer as well.
+/// Overhead that is added to every frame's length, so that many empty frames also fill the buffer.
 const FRAME_OVERHEAD_BYTES: usize = 64;
 
-/// A queue that was once longer gives its memory back when it runs empty.
+/// Capacity above which an empty queue releases its memory.
 const KEPT_FRAMES: usize = 64;
 
 impl Frame {
-    /// The payload.
+    /// Returns the payload.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         match self {
             Self::Text(text) => text.as_bytes(),
@@ -63,7 +64,7 @@ impl Frame {
         }
     }
 
-    /// Payload bytes.
+    /// Returns the length of the payload in bytes.
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::Text(text) => text.len(),
@@ -82,12 +83,12 @@ impl From<Frame> for Message {
 }
 
 impl Outbox {
-    /// An empty queue that takes posts until `limit_bytes` are waiting.
+    /// Creates an empty queue that accepts posts until `limit_bytes` are waiting.
     pub(crate) fn new(limit_bytes: usize) -> Self {
         Self { state: Mutex::default(), reader: AtomicWaker::new(), limit_bytes }
     }
 
-    /// Takes a post, if there is room. An empty queue has room for anything.
+    /// Adds a post if there is room. An empty queue accepts a frame of any size.
     pub(crate) fn post(&self, frame: Frame) -> Posted {
         let mut state = self.lock();
         if state.closed || state.close.is_some() {
@@ -102,13 +103,15 @@ impl Outbox {
         Posted::Accepted
     }
 
-    /// Takes a reply of the gateway itself, room or not: while the queue is over its limit the gateway reads no
-    /// further message of this client, so there are never more replies than messages in flight.
+    /// Adds a reply of the gateway itself, even if the queue is full. While the queue is over its
+    /// limit, the gateway reads no messages of this client, so there are never more replies than
+    /// messages in flight.
     pub(crate) fn reply(&self, frame: Frame) {
         self.lock().push(frame);
     }
 
-    /// Asks for the connection to be closed, after what is in the queue; `false` when it is closing already.
+    /// Requests that the connection closes after the frames in the queue. Returns `false` if it is
+    /// already closing.
     pub(crate) fn request_close(&self, request: CloseRequest) -> bool {
         let mut state = self.lock();
         if state.closed || state.close.is_some() {
@@ -120,12 +123,12 @@ impl Outbox {
         true
     }
 
-    /// From now on nothing is accepted; what is there can still be taken.
+    /// Refuses all later posts. Frames in the queue can still be removed.
     pub(crate) fn close(&self) {
         self.lock().closed = true;
     }
 
-    /// The next frame to write.
+    /// Removes and returns the next frame to write.
     pub(crate) fn pop(&self) -> Option<Frame> {
         let mut state = self.lock();
         let frame = state.frames.pop_front()?;
@@ -136,17 +139,17 @@ impl Outbox {
         Some(frame)
     }
 
-    /// Whether somebody asked for the connection to be closed.
+    /// Returns the request to close the connection, if there is one.
     pub(crate) fn close_request(&self) -> Option<CloseRequest> {
         self.lock().close
     }
 
-    /// Whether the client is so far behind that the gateway stops reading from it.
+    /// Returns whether the queue is at its limit. The gateway then stops reading from the client.
     pub(crate) fn is_full(&self) -> bool {
         self.lock().bytes >= self.limit_bytes
     }
 
-    /// Has the task of `cx` woken by the next post or close request.
+    /// Registers the task of `cx`. The next post or close request wakes it.
     pub(crate) fn register(&self, cx: &Context<'_>) {
         self.reader.register(cx.waker());
     }

@@ -1,6 +1,7 @@
-//! Whether an authorizer's policy lets a client in: IAM's evaluation, as far as an authorizer needs it.
+//! Evaluates an authorizer's policy: the part of IAM's evaluation that an authorizer needs.
 //!
-//! Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html>
+//! Source:
+//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html>
 
 use serde::Deserialize;
 
@@ -15,18 +16,19 @@ pub(crate) struct Policy {
     statement: OneOrMany<Statement>,
 }
 
-/// What a policy says about one action on one resource.
+/// The result of a policy for one action on one resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// Some statement allows it and none denies it.
+    /// A statement allows the action and no statement denies it.
     Allowed,
-    /// A statement denies it, whatever the others say.
+    /// A statement denies the action. Other statements cannot change that.
     Denied,
-    /// No statement speaks of it.
+    /// No statement covers the action.
     NotCovered,
 }
 
-/// Unknown elements are refused, `Condition` among them: to ignore one would be to let people in.
+/// Unknown elements, such as `Condition`, are refused. Ignoring one could admit a client that the
+/// policy denies.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct Statement {
@@ -60,7 +62,7 @@ impl<T> OneOrMany<T> {
 }
 
 impl Policy {
-    /// Evaluates `execute-api:Invoke` on `resource`. An explicit deny wins over any allow.
+    /// Evaluates `execute-api:Invoke` on `resource`. An explicit deny overrides any allow.
     pub(crate) fn evaluate(&self, resource: &str) -> Verdict {
         let mut verdict = Verdict::NotCovered;
         for statement in self.statement.as_slice().iter().filter(|statement| statement.covers(resource)) {
@@ -81,12 +83,12 @@ impl Statement {
     }
 }
 
-/// Matches with IAM's wildcards: `*` is any run of characters, `?` any single one. Linear in practice, quadratic at
-/// worst; never exponential.
+/// Matches with IAM's wildcards: `*` matches any run of characters, `?` matches any single
+/// character. The time is usually linear, quadratic at worst, and never exponential.
 fn matches(pattern: &str, text: &str) -> bool {
     let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
     let (mut p, mut t) = (0, 0);
-    // Where the last star was, and how much of the text it swallows so far.
+    // Position of the last star, and the end of the text that it matches so far.
     let mut star: Option<(usize, usize)> = None;
     while t < text.len() {
         match pattern.get(p) {
@@ -142,7 +144,7 @@ mod tests {
             ("execute-api:ManageConnections", ARN, Verdict::NotCovered),
             (invoke, "arn:aws:execute-api:us-east-1:123456789012:abcdef123/default", Verdict::NotCovered),
             (invoke, "arn:aws:execute-api:us-east-1:123456789012:abcdef123/default/$default", Verdict::NotCovered),
-            // What helpers made for REST build, with an HTTP method between stage and route.
+            // Policies from helpers for REST APIs, with an HTTP method between stage and route.
             (invoke, "arn:aws:execute-api:us-east-1:123456789012:abcdef123/default/*/*", Verdict::NotCovered),
         ] {
             assert_eq!(verdict(&statement("Allow", action, resource)), expected, "{action} on {resource}");
@@ -172,7 +174,7 @@ mod tests {
         }
     }
 
-    /// Exponential and obviously right.
+    /// A simple reference implementation with exponential time.
     fn matches_slowly(pattern: &[u8], text: &[u8]) -> bool {
         match (pattern.split_first(), text.split_first()) {
             (None, None) => true,

@@ -1,30 +1,32 @@
-//! What a function answers through a Lambda proxy integration.
+//! Parses the answer of a function to a Lambda proxy integration.
 //!
-//! Source: <https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html>
+//! Source:
+//! <https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html>
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-/// An answer in the one format that API Gateway takes.
+/// An answer in the only format that API Gateway accepts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Answer {
-    /// 200 to 599.
+    /// HTTP status from 200 to 599.
     pub(crate) status: u16,
-    /// `Sec-WebSocket-Protocol`, however the function spelled it.
+    /// The `Sec-WebSocket-Protocol` header in any spelling.
     pub(crate) subprotocol: Option<String>,
-    /// The body, decoded; and whether it was base64.
+    /// The decoded body, and whether it was base64.
     pub(crate) body: Option<(Bytes, bool)>,
 }
 
 const SUBPROTOCOL: &str = "sec-websocket-protocol";
 
 impl Answer {
-    /// Reads an answer. A field that is not known makes all of it malformed, as on AWS (middy #1219).
+    /// Parses an answer. An unknown field makes the whole answer malformed, as on AWS (middy
+    /// #1219).
     ///
     /// # Errors
-    /// Why it is a "Malformed Lambda proxy response": the field, never what it holds.
+    /// The reason for a "Malformed Lambda proxy response". It names the field, never its content.
     pub(crate) fn parse(payload: &[u8]) -> Result<Self, String> {
         let fields: Map<String, Value> =
             serde_json::from_slice(payload).map_err(|_| "it is not a JSON object".to_owned())?;
@@ -52,13 +54,13 @@ impl Answer {
         })
     }
 
-    /// Whether `$connect` lets the client in.
+    /// Returns whether this answer of `$connect` admits the client.
     pub(crate) fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
     }
 }
 
-/// A number, or a string that is one.
+/// Parses a status that is a number or a string with a number.
 fn read_status(value: &Value) -> Result<u16, String> {
     let number = value.as_u64().or_else(|| value.as_str()?.parse().ok());
     let status = number.and_then(|number| u16::try_from(number).ok()).filter(|status| (200..600).contains(status));
@@ -72,7 +74,7 @@ fn decode(text: String, base64: bool) -> Result<Bytes, String> {
     STANDARD.decode(text).map(Bytes::from).map_err(|_| "body is not base64, though isBase64Encoded says so".to_owned())
 }
 
-/// The header's value; of several, the first.
+/// Returns the header's value. If there are several, the first one counts.
 fn subprotocol(headers: Map<String, Value>) -> Option<String> {
     let (_, value) = headers.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(SUBPROTOCOL))?;
     let value = match value {

@@ -1,8 +1,9 @@
-//! What the gateway says by itself: error frames to clients, and error answers to HTTP requests.
+//! Messages of the gateway itself: error frames to clients, and error answers to HTTP requests.
 //!
 //! Frames and bodies of a connection follow the default gateway response of WebSocket APIs,
-//! `{"message":$context.error.messageString, "connectionId":"$context.connectionId", "requestId":"$context.requestId"}`,
-//! whose spacing captures confirm: a space after the first colon and after each comma, none elsewhere.
+//! `{"message":$context.error.messageString, "connectionId":"$context.connectionId", "requestId":"$context.requestId"}`.
+//! Captures confirm its spacing: a space after the first colon and after each comma, and no other
+//! spaces.
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -12,19 +13,20 @@ use hyper::{Response, StatusCode};
 use crate::ids::{self, Id};
 use crate::outbox::Frame;
 
-/// An HTTP answer; bodies are always complete and short.
+/// An HTTP answer. Bodies are always complete and short.
 pub(crate) type HttpResponse = Response<Full<Bytes>>;
 
-/// Why the gateway answers instead of a function.
+/// The reason why the gateway answers instead of a function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Trouble {
-    /// No route matched, and there is no `$default`.
+    /// No route matched, and the API has no `$default`.
     Forbidden,
     /// The integration failed.
     InternalServerError,
-    /// The integration took too long.
+    /// The integration exceeded its timeout.
     EndpointRequestTimedOut,
-    /// The account's bucket is empty. The text is that of the gateway response THROTTLED; no capture exists.
+    /// The account's bucket is empty. The text is that of the gateway response THROTTLED; no
+    /// capture exists.
     TooManyRequests,
 }
 
@@ -38,7 +40,7 @@ impl Trouble {
         }
     }
 
-    /// The text frame that the client gets.
+    /// Builds the text frame for the client.
     pub(crate) fn frame(self, connection_id: Id, request_id: Id) -> Frame {
         Frame::Text(body(self.message(), connection_id, request_id).into())
     }
@@ -48,24 +50,24 @@ fn body(message: &str, connection_id: Id, request_id: Id) -> String {
     format!(r#"{{"message": "{message}", "connectionId":"{connection_id}", "requestId":"{request_id}"}}"#)
 }
 
-/// A handshake that is answered with something else than 101.
+/// The reason why a handshake is answered without a 101.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// `$connect` answered with this status. It is passed on, body and headers are not.
+    /// `$connect` answered with this status. The status is passed on; body and headers are not.
     Verbatim(StatusCode),
-    /// An identity source is missing, or the authorizer said "Unauthorized".
+    /// An identity source is missing, or the authorizer failed with "Unauthorized".
     Unauthorized,
-    /// The policy denies it explicitly, or does not cover it.
+    /// The policy denies the connection explicitly, or does not cover it.
     AccessDenied { explicit: bool },
     /// The authorizer failed.
     AuthorizerFailure,
-    /// The authorizer's answer is none.
+    /// The authorizer's answer is not valid.
     AuthorizerConfiguration,
     /// Lambda refused to run `$connect`.
     IntegrationRejected,
-    /// `$connect` failed or answered nonsense.
+    /// `$connect` failed or its answer is not valid.
     IntegrationFailed,
-    /// `$connect` took too long.
+    /// `$connect` exceeded its timeout.
     IntegrationTimedOut,
     /// The account or the connection rate is exhausted.
     Throttled,
@@ -103,7 +105,7 @@ impl Refusal {
         }
     }
 
-    /// The answer to the handshake.
+    /// Builds the answer to the handshake.
     pub(crate) fn response(self, connection_id: Id, request_id: Id) -> HttpResponse {
         let (status, error_type, message) = self.parts();
         if message.is_empty() {
@@ -118,13 +120,13 @@ const GATEWAY_ID: HeaderName = HeaderName::from_static("x-amz-apigw-id");
 const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// An answer with the headers that all of API Gateway's have.
+/// Builds an answer with the headers that every answer of API Gateway has.
 pub(crate) fn tagged(status: StatusCode, body: impl Into<Bytes>) -> HttpResponse {
     let mut response = Response::new(Full::new(body.into()));
     *response.status_mut() = status;
     let ids = [(REQUEST_ID, ids::aws_request_id()), (GATEWAY_ID, Id::at(crate::clock::now_ms()).to_string())];
     for (name, id) in ids {
-        // Both are ASCII without control characters, so they are header values.
+        // Both ids are ASCII without control characters, so they are valid header values.
         if let Ok(value) = HeaderValue::try_from(id) {
             response.headers_mut().insert(name, value);
         }
@@ -132,35 +134,35 @@ pub(crate) fn tagged(status: StatusCode, body: impl Into<Bytes>) -> HttpResponse
     response
 }
 
-/// A JSON answer.
+/// Builds a JSON answer.
 pub(crate) fn json(status: StatusCode, body: String) -> HttpResponse {
     let mut response = tagged(status, body);
     response.headers_mut().insert(CONTENT_TYPE, JSON);
     response
 }
 
-/// A JSON answer that names its error in `x-amzn-ErrorType`, where SDKs look for it.
+/// Builds a JSON answer with the error type in `x-amzn-ErrorType`, where SDKs read it.
 pub(crate) fn json_error(status: StatusCode, error_type: &'static str, body: String) -> HttpResponse {
     let mut response = json(status, body);
     response.headers_mut().insert(ERROR_TYPE, HeaderValue::from_static(error_type));
     response
 }
 
-/// An error of which only the type is said: the real 410 has an empty body.
+/// Builds an error with a type and without a body, as the 410 of AWS.
 pub(crate) fn bare_error(status: StatusCode, error_type: &'static str) -> HttpResponse {
     let mut response = tagged(status, Bytes::new());
     response.headers_mut().insert(ERROR_TYPE, HeaderValue::from_static(error_type));
     response
 }
 
-/// 403 for a missing permission, as captured (aws-solutions/innovation-sandbox-on-aws #59, architect/functions #130);
-/// `Message` begins with a capital there (ASFHyP3/hyp3 #2283).
+/// Answers 403 for a missing permission, as captured (aws-solutions/innovation-sandbox-on-aws #59,
+/// architect/functions #130). `Message` begins with a capital letter (ASFHyP3/hyp3 #2283).
 pub(crate) fn access_denied(sentence: &str) -> HttpResponse {
     let body = serde_json::json!({ "Message": sentence }).to_string();
     json_error(StatusCode::FORBIDDEN, "AccessDeniedException", body)
 }
 
-/// 403 for a wrong stage or a wrong path.
+/// Answers 403 for a wrong stage or a wrong path.
 pub(crate) fn forbidden() -> HttpResponse {
     json_error(StatusCode::FORBIDDEN, "ForbiddenException", r#"{"message":"Forbidden"}"#.to_owned())
 }

@@ -1,10 +1,12 @@
-//! The route selection expression: which text of a message is compared with the route keys.
+//! The route selection expression, which extracts from a message the text that is compared with the
+//! route keys.
 //!
-//! Source: <https://docs.aws.amazon.com/apigateway/latest/developerguide/websocket-api-develop-routes.html>
+//! Source:
+//! <https://docs.aws.amazon.com/apigateway/latest/developerguide/websocket-api-develop-routes.html>
 
 use crate::json::{self, Segment};
 
-/// A parsed expression: static text and values of the message, in order.
+/// A parsed expression: a sequence of static texts and values of the message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Selection(Vec<Part>);
 
@@ -17,10 +19,11 @@ enum Part {
 const VARIABLE: &str = "request.body";
 
 impl Selection {
-    /// Reads `$request.body.action`, `${request.body.a}/${request.body.b}`, `\$default` and the like.
+    /// Parses expressions such as `$request.body.action`, `${request.body.a}/${request.body.b}` and
+    /// `\$default`.
     ///
     /// # Errors
-    /// A sentence on what is wrong and what would be right.
+    /// A sentence that names the mistake and its correction.
     pub(crate) fn parse(expression: &str) -> Result<Self, String> {
         let mut parts = Vec::new();
         let mut text = String::new();
@@ -48,8 +51,8 @@ impl Selection {
         Ok(Self(parts))
     }
 
-    /// What the expression is for this message. A missing value is empty; `None` when the message is not JSON and so
-    /// cannot be evaluated.
+    /// Evaluates the expression for a message. A missing value is empty. Returns `None` if the
+    /// expression cannot be evaluated because the message is not JSON.
     pub(crate) fn evaluate(&self, body: &str) -> Option<String> {
         if let [Part::Static(text)] = self.0.as_slice() {
             return Some(text.clone());
@@ -78,7 +81,7 @@ fn take_escaped<'a>(after: &'a str, text: &mut String) -> &'a str {
     &after[escaped.map_or(0, char::len_utf8)..]
 }
 
-/// Splits what follows a `$` into the variable and the rest.
+/// Splits the text after a `$` into the variable and the rest.
 fn split_variable(after: &str) -> Result<(&str, &str), String> {
     if let Some(braced) = after.strip_prefix('{') {
         return braced.split_once('}').ok_or_else(|| "a `${` is never closed by `}`".to_owned());

@@ -1,4 +1,4 @@
-//! HTTP in front of the gateway: which request is a handshake, which a management call, which neither.
+//! The HTTP server of the gateway. It separates handshakes, management calls and other requests.
 
 use std::net::IpAddr;
 use std::pin::pin;
@@ -29,34 +29,35 @@ use crate::origin::Foreign;
 use crate::replies::{HttpResponse, forbidden, json, tagged};
 use crate::upgrade;
 
-/// Read buffer of one HTTP connection: above every head that is accepted, so that the gateway and not the HTTP
-/// library decides what is too long.
+/// Size of the read buffer of one HTTP connection. It exceeds every accepted head, so that the
+/// gateway decides which head is too long, instead of the HTTP library.
 const HTTP_BUFFER_BYTES: usize = 32 * 1024;
 
-/// Where a path leads.
+/// The target of a path.
 #[derive(Debug, PartialEq, Eq)]
 enum Target {
     /// `/{stage}`: the WebSocket.
     Socket,
-    /// `/{stage}/@connections/{id}`, the id decoded.
+    /// `/{stage}/@connections/{id}` with the decoded id.
     Connection(String),
     /// `/ping` and `/sping`, which API Gateway reserves for health checks.
     Health,
-    /// Anything else, including another stage.
+    /// Any other path, including another stage.
     Nowhere,
 }
 
-/// Who is at the other end of a stream, for as long as it speaks HTTP.
+/// The peer of a stream while the stream carries HTTP.
 #[derive(Clone)]
 struct Peer {
     source_ip: IpAddr,
     head: Head,
-    /// A handshake waits for its answer.
+    /// True if a handshake waits for its answer.
     is_opening: Arc<AtomicBool>,
 }
 
 impl Peer {
-    /// A handshake that came to nothing: its connection may carry other requests, unless the gateway is stopping.
+    /// Ends a handshake without a connection. The HTTP connection may carry other requests, unless
+    /// the gateway is stopping.
     fn refuse(&self, mut response: HttpResponse, stop: &CancellationToken) -> HttpResponse {
         self.is_opening.store(false, Ordering::Relaxed);
         if stop.is_cancelled() {
@@ -66,7 +67,7 @@ impl Peer {
     }
 }
 
-/// Serves HTTP on one stream until it is closed or became a WebSocket.
+/// Serves HTTP on one stream until the stream is closed or becomes a WebSocket.
 pub(crate) async fn serve_stream<S, I>(core: Arc<Core<I>>, stream: S, source_ip: IpAddr)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -88,7 +89,8 @@ where
     let served = tokio::select! {
         served = &mut connection => served,
         () = stop.cancelled() => {
-            // It would answer a handshake that is under way with `Connection: close`; that one ends by itself.
+            // A graceful shutdown would answer a running handshake with `Connection: close`. A
+            // handshake ends by itself.
             if !is_opening.load(Ordering::Relaxed) {
                 connection.as_mut().graceful_shutdown();
             }
@@ -130,7 +132,7 @@ where
     }
 }
 
-/// Starts a connection's life in a task of its own, and waits for the answer to the handshake.
+/// Starts a connection's task, and waits for the answer to the handshake.
 async fn open<S, I>(
     core: Arc<Core<I>>,
     mut request: Request<Incoming>,
@@ -152,7 +154,7 @@ where
     let (sender, receiver) = oneshot::channel();
     let life = lifecycle::live::<S, I>(Arc::clone(&core), opening, sender);
     drop(core.tasks.spawn(life));
-    // The sender is only dropped unused when the runtime is going down.
+    // The sender is dropped without an answer only when the runtime shuts down.
     Ok(receiver.await.unwrap_or_else(|_| tagged(StatusCode::SERVICE_UNAVAILABLE, Bytes::new())))
 }
 
@@ -171,7 +173,8 @@ fn check_size<I: Invoke>(core: &Core<I>, request: &Request<Incoming>) -> Option<
     None
 }
 
-/// The authorizer decides on the `Origin` of a WebSocket, as on AWS.
+/// Checks `Host` and `Origin`. For a WebSocket it checks only `Host`; the authorizer checks the
+/// `Origin`, as on AWS.
 fn check_hosts<I: Invoke>(core: &Core<I>, target: &Target, headers: &HeaderMap) -> Result<(), Foreign> {
     match (&core.api.hosts, target) {
         (None, _) => Ok(()),
@@ -190,7 +193,7 @@ fn target(path: &str, stage: &str) -> Target {
     if rest.is_empty() || rest == "/" {
         return Target::Socket;
     }
-    // Everything after `@connections/` is the id: one with an unencoded slash still finds its client.
+    // Everything after `@connections/` is the id, so an id with an unencoded slash is still found.
     let Some((marker, id)) = rest.strip_prefix('/').and_then(|rest| rest.split_once('/')) else {
         return Target::Nowhere;
     };

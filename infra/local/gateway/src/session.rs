@@ -1,7 +1,9 @@
-//! One open WebSocket from the 101 to its end: a single task that reads, writes, waits and times.
+//! One open WebSocket from the 101 to its end: a single task that reads, writes and handles
+//! timeouts.
 //!
-//! It is written as one poll function because everything happens at once: a client that does not read must still be
-//! heard, one that does not speak must still be written to, and ten thousand that do neither must cost little.
+//! It is one poll function because all of this happens at once. The gateway must read from a client
+//! that does not read, and write to a client that does not send. Ten thousand idle clients must
+//! cost little.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -27,13 +29,14 @@ use crate::outbox::Frame;
 use crate::replies::Trouble;
 use crate::throttle::admits;
 
-/// Allocated for every open connection, so small: ten thousand idle ones are 20 MB. Most messages fit.
+/// Size of the read buffer of every open connection. It is small so that ten thousand idle
+/// connections need 20 MB. Most messages fit.
 const READ_BUFFER_BYTES: usize = 2 * 1024;
 
-/// A burst of frames is written in pieces of this size.
+/// Size of the pieces in which a burst of frames is written.
 const WRITE_BUFFER_BYTES: usize = 16 * 1024;
 
-/// What is thrown away at a time while a refused client finishes what it was sending.
+/// Size of the buffer for discarded data while a refused client finishes sending.
 const DISCARD_BUFFER_BYTES: usize = 16 * 1024;
 
 /// A connection's socket, its messages in flight, and its deadline.
@@ -41,13 +44,14 @@ pub(crate) struct Session<S, I> {
     core: Arc<Core<I>>,
     connection: Arc<Connection>,
     socket: WebSocketStream<S>,
-    /// Polled in the order they came, so functions are invoked in the order of the messages, and run in parallel.
+    /// Running invocations. They are polled in their order of arrival, so functions are invoked in
+    /// the order of the messages and run in parallel.
     calls: FuturesUnordered<BoxFuture<'static, Option<Frame>>>,
     deadline: Pin<Box<Sleep>>,
     unflushed: bool,
-    /// A ping was read and its pong is not written yet.
+    /// True if a ping was read whose pong is not written yet.
     owes_pong: bool,
-    /// Nothing can be written any more; what the client said last can still be read.
+    /// True if writing has failed. The client's last data can still be read.
     cut_off: bool,
 }
 
@@ -58,7 +62,8 @@ enum Event {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin, I: Invoke> Session<S, I> {
-    /// Takes over a stream after the 101; `early` are bytes the client sent in the same breath as the handshake.
+    /// Takes over a stream after the 101. `early` contains the bytes that the client sent right
+    /// after the handshake.
     pub(crate) async fn new(core: Arc<Core<I>>, connection: Arc<Connection>, stream: S, early: Vec<u8>) -> Self {
         let limits = &core.api.limits;
         let config = WebSocketConfig::default()
@@ -79,7 +84,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, I: Invoke> Session<S, I> {
         }
     }
 
-    /// Runs until something ends the connection.
+    /// Runs until the connection ends.
     pub(crate) async fn run(&mut self) -> Ending {
         loop {
             let ending = match poll_fn(|cx| self.poll_event(cx)).await {
@@ -95,14 +100,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin, I: Invoke> Session<S, I> {
         }
     }
 
-    /// Says goodbye as the ending demands, and no longer than the close timeout. Functions that still run are left to
-    /// finish; nobody hears what they answer.
+    /// Closes the socket as the ending demands, within the close timeout. Running functions may
+    /// finish, but their answers are dropped.
     pub(crate) async fn finish(mut self, ending: &Ending) {
         if !self.calls.is_empty() {
             let mut calls = std::mem::take(&mut self.calls);
             drop(self.core.tasks.spawn(async move { while calls.next().await.is_some() {} }));
         }
-        // Whether it went well is of no consequence: the connection is over.
+        // The result is ignored, because the connection is over in any case.
         let _ = timeout(self.core.api.limits.close_timeout, self.say_goodbye(ending)).await;
     }
 
@@ -125,8 +130,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin, I: Invoke> Session<S, I> {
         Ok(self.socket.get_mut().shutdown().await?)
     }
 
-    /// Closes our half, then reads what is still coming until the client closes its own. A socket that is closed with
-    /// unread data is reset, and a reset would overtake the close frame.
+    /// Closes the sending half, then reads until the client closes its half. Closing a socket with
+    /// unread data resets it, and the reset would overtake the close frame.
     async fn hang_up(&mut self) -> Result<(), SocketError> {
         let stream = self.socket.get_mut();
         stream.shutdown().await?;
@@ -145,9 +150,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin, I: Invoke> Session<S, I> {
                 self.reply(frame);
             }
         }
-        // The reason is in what can still be read: a close frame, or the same error.
+        // The reason for a failed write is in the data that can still be read: a close frame, or
+        // the same error.
         self.cut_off = self.cut_off || self.poll_write(cx).is_err();
-        // Before reading, or a client that never pauses would never grow old.
+        // The deadline is checked before reading. Otherwise a client that sends without a pause
+        // would never reach it.
         if self.deadline.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Event::DeadlinePassed);
         }
@@ -157,7 +164,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, I: Invoke> Session<S, I> {
         self.socket.poll_next_unpin(cx).map(Event::Received)
     }
 
-    /// Writes what is waiting, as far as the socket takes it: one flush for the whole burst.
+    /// Writes waiting frames as far as the socket accepts them, with one flush for the whole burst.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Result<(), SocketError> {
         loop {
             match self.socket.poll_ready_unpin(cx) {
@@ -181,8 +188,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin, I: Invoke> Session<S, I> {
         Ok(())
     }
 
-    /// Too many messages in flight, or a client that asks and does not read the answers: let it wait. A pong that is
-    /// not written yet counts as one, or a flood of pings would become a flood of memory.
+    /// Returns whether the gateway reads from the client now. It does not read while too many
+    /// messages are in flight, or while the client does not read its answers. A pong that is not
+    /// written yet counts as an answer; otherwise many pings would fill the memory.
     fn may_read(&self) -> bool {
         let in_flight = self.calls.len() < self.core.api.limits.messages_in_flight;
         self.cut_off || (in_flight && !self.owes_pong && !self.connection.outbox.is_full())
@@ -194,7 +202,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin, I: Invoke> Session<S, I> {
             Message::Binary(bytes) if self.core.api.allow_binary => Body::Binary(bytes),
             Message::Binary(_) => return Some(Ending::binary()),
             Message::Close(frame) => return Some(Ending::by_client(frame)),
-            // Answered by the protocol; never seen by a function; no sign of life for the idle timeout.
+            // The protocol layer answers pings. Functions never receive them, and they do not reset
+            // the idle timeout.
             Message::Ping(_) => {
                 (self.unflushed, self.owes_pong) = (true, true);
                 return None;
@@ -225,7 +234,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin, I: Invoke> Session<S, I> {
         self.connection.outbox.reply(frame);
     }
 
-    /// The timer is only moved when it fires: moving it for every message would cost more than it saves.
+    /// Checks the deadline when the timer fires. The timer is moved only then, because moving it
+    /// for every message would cost more than it saves.
     fn check_deadline(&mut self) -> Option<Ending> {
         let limits = &self.core.api.limits;
         let deadline = self.connection.deadline(limits.idle_timeout, limits.connection_duration);

@@ -1,29 +1,31 @@
-//! Who calls the management API: the credential scope of a Signature Version 4 `Authorization` header.
+//! Identifies the caller of the management API by the credential scope of a Signature Version 4
+//! `Authorization` header.
 //!
-//! The signature itself is not verified: on one machine there are no secrets, only the question who calls.
-//! Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/create-signed-request.html>
+//! The signature itself is not verified: the keys on one machine are not secret and only identify
+//! the caller. Source:
+//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/create-signed-request.html>
 
 use hyper::StatusCode;
 
 use crate::replies::{HttpResponse, json_error};
 
-/// Why a call is refused before anybody looks at what it wants.
+/// The reason why a call is refused before its content is checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Unsigned {
-    /// No `Authorization` header, or one of another scheme.
+    /// The `Authorization` header is absent or has another scheme.
     Missing,
-    /// A header without a complete credential scope.
+    /// The header has no complete credential scope.
     Incomplete,
-    /// Signed for another service.
+    /// The call was signed for another service.
     WrongService,
-    /// Signed for another Region.
+    /// The call was signed for this other Region.
     WrongRegion(String),
 }
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 const SERVICE: &str = "execute-api";
 
-/// The access key id of a call, if its credential is scoped to this service and Region.
+/// Returns the access key id of a call, if its credential is scoped to this service and Region.
 ///
 /// # Errors
 /// See [`Unsigned`].
@@ -32,7 +34,8 @@ pub(crate) fn access_key_id<'a>(authorization: Option<&'a str>, region: &str) ->
     let mut parameters = parameters.split(',').map(str::trim);
     let credential =
         parameters.find_map(|parameter| parameter.strip_prefix("Credential=")).ok_or(Unsigned::Incomplete)?;
-    // From the right, because a key id may hold a slash: KEY/20240209/us-east-1/execute-api/aws4_request
+    // The scope is split from the right, because a key id may contain a slash:
+    // KEY/20240209/us-east-1/execute-api/aws4_request
     let mut scope = credential.rsplitn(5, '/');
     let (Some("aws4_request"), Some(service), Some(scoped_to), Some(_date), Some(key)) =
         (scope.next(), scope.next(), scope.next(), scope.next(), scope.next())
@@ -48,7 +51,7 @@ pub(crate) fn access_key_id<'a>(authorization: Option<&'a str>, region: &str) ->
 }
 
 impl Unsigned {
-    /// The 403, in the words of AWS.
+    /// Builds the 403 with the text of AWS.
     pub(crate) fn response(&self) -> HttpResponse {
         let (error_type, message) = match self {
             Self::Missing => ("MissingAuthenticationTokenException", "Missing Authentication Token".to_owned()),

@@ -1,31 +1,32 @@
-//! What the gateway counted, in the terms of its CloudWatch metrics and of its bill.
+//! Counters of the gateway, named like its CloudWatch metrics and the items of its bill.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::limits::METERED_UNIT_BYTES;
 
-/// A snapshot of the counters since the gateway was made.
+/// A snapshot of the counters since the gateway was created.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stats {
     /// Connections open now.
     pub connections_open: u64,
     /// Handshakes answered with 101 (`ConnectCount`).
     pub connections_accepted: u64,
-    /// Handshakes answered with anything else.
+    /// Handshakes answered with another status.
     pub connections_refused: u64,
     /// Messages received (`MessageCount`, inbound half).
     pub messages_received: u64,
-    /// The same in metered units of 32 KB.
+    /// `messages_received` in metered units of 32 KB.
     pub units_received: u64,
     /// Messages accepted for a client: posts, route responses and the gateway's own frames.
     pub messages_sent: u64,
-    /// The same in metered units of 32 KB.
+    /// `messages_sent` in metered units of 32 KB.
     pub units_sent: u64,
     /// Messages refused because the account's bucket was empty.
     pub messages_throttled: u64,
-    /// Messages that no route took (`ClientError`).
+    /// Messages that matched no route (`ClientError`).
     pub messages_unrouted: u64,
-    /// Integrations that failed, timed out or answered nonsense (`IntegrationError`).
+    /// Integrations that failed, exceeded their timeout, or gave an answer that is not valid
+    /// (`IntegrationError`).
     pub integrations_failed: u64,
     /// `$disconnect` functions invoked.
     pub disconnects_invoked: u64,
@@ -33,7 +34,7 @@ pub struct Stats {
     pub posts_delivered: u64,
     /// Posts answered with 410.
     pub posts_gone: u64,
-    /// Calls answered with 429 because the account's bucket was empty, or a fault demanded it.
+    /// Calls answered with 429 because the account's bucket was empty, or because of a fault.
     pub calls_throttled: u64,
     /// Posts answered with 429 because the client does not read.
     pub posts_buffer_full: u64,
@@ -41,9 +42,9 @@ pub struct Stats {
     pub posts_too_large: u64,
     /// Calls answered with 403.
     pub calls_forbidden: u64,
-    /// Calls answered with 500: faults only.
+    /// Calls answered with 500. Only faults cause these.
     pub calls_unavailable: u64,
-    /// Calls whose answer never reached the caller: faults only.
+    /// Calls whose answer never reached the caller. Only faults cause these.
     pub calls_unanswered: u64,
     /// `GetConnection` calls answered with 200.
     pub gets: u64,
@@ -51,12 +52,12 @@ pub struct Stats {
     pub deletes: u64,
 }
 
-/// One counter. Counting is for people to look at: no order is promised between two of them.
+/// One counter. It is for display: reads of two counters have no defined order.
 #[derive(Debug, Default)]
 pub(crate) struct Counter(AtomicU64);
 
 impl Counter {
-    /// One more.
+    /// Adds one.
     pub(crate) fn add_one(&self) {
         self.add(1);
     }
@@ -70,7 +71,7 @@ impl Counter {
     }
 }
 
-/// The counters behind [`Stats`], field by field.
+/// The live counters behind [`Stats`], field by field.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) connections_accepted: Counter,
@@ -96,19 +97,19 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    /// A message came in.
+    /// Counts a message from a client.
     pub(crate) fn received(&self, bytes: usize) {
         self.messages_received.add_one();
         self.units_received.add(metered_units(bytes));
     }
 
-    /// A message was accepted for a client.
+    /// Counts a message that was accepted for a client.
     pub(crate) fn sent(&self, bytes: usize) {
         self.messages_sent.add_one();
         self.units_sent.add(metered_units(bytes));
     }
 
-    /// All of them, now.
+    /// Returns a snapshot of all counters.
     pub(crate) fn snapshot(&self, connections_open: usize) -> Stats {
         Stats {
             connections_open: connections_open as u64,
@@ -136,7 +137,7 @@ impl Counters {
     }
 }
 
-/// 33 KB are two; nothing is one.
+/// Returns the number of metered units: 33 KB are two units, an empty message is one.
 fn metered_units(bytes: usize) -> u64 {
     bytes.div_ceil(METERED_UNIT_BYTES).max(1) as u64
 }

@@ -1,7 +1,7 @@
 //! The token bucket behind both kinds of account throttling.
 //!
-//! Kept as the "theoretical arrival time" of the generic cell rate algorithm (ITU-T I.371): one number, no lock, and
-//! the same verdicts as a bucket that is refilled continuously.
+//! The state is the "theoretical arrival time" of the generic cell rate algorithm (ITU-T I.371). It
+//! needs one number and no lock, and decides like a bucket that is refilled continuously.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,18 +9,18 @@ use tokio::time::Instant;
 
 use crate::limits::Rate;
 
-/// One bucket, shared by everybody who draws from it.
+/// One bucket, shared by all its users.
 #[derive(Debug)]
 pub(crate) struct Throttle {
     start: Instant,
     interval_ns: u64,
     tolerance_ns: u64,
-    /// When the bucket will be full again, in nanoseconds since `start`.
+    /// Time at which the bucket is full again, in nanoseconds since `start`.
     full_at_ns: AtomicU64,
 }
 
 impl Throttle {
-    /// A full bucket.
+    /// Creates a full bucket.
     pub(crate) fn new(rate: Rate) -> Self {
         let interval_ns = 1_000_000_000 / u64::from(rate.per_second.max(1));
         Self {
@@ -31,7 +31,7 @@ impl Throttle {
         }
     }
 
-    /// Takes one token; `false` when there is none.
+    /// Takes one token. Returns `false` if there is none.
     pub(crate) fn take(&self) -> bool {
         let now_ns = u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.take_at(now_ns)
@@ -46,7 +46,7 @@ impl Throttle {
     }
 }
 
-/// Draws from a bucket that may not be there: no bucket, no limit.
+/// Takes a token from an optional bucket. Without a bucket there is no limit.
 pub(crate) fn admits(throttle: Option<&Throttle>) -> bool {
     throttle.is_none_or(Throttle::take)
 }
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     fn throttle(per_second: u32, burst: u32) -> Throttle {
-        // `Instant::now` of tokio works without a runtime; only `take_at` is used here.
+        // tokio's `Instant::now` works without a runtime, and the tests call only `take_at`.
         Throttle::new(Rate { per_second, burst })
     }
 

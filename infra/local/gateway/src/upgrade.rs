@@ -1,4 +1,4 @@
-//! Whether a request is an opening handshake of RFC 6455, section 4.2.1.
+//! Checks whether a request is an opening handshake by RFC 6455, section 4.2.1.
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -11,17 +11,17 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::replies::{HttpResponse, forbidden, json};
 
-/// The only version there is.
+/// The only version of the protocol.
 const VERSION: &str = "13";
 
-/// Sixteen random bytes in base64 (RFC 6455 section 4.1, item 7).
+/// Length of a key: sixteen random bytes in base64 (RFC 6455 section 4.1, item 7).
 const KEY_CHARACTERS: usize = 24;
 
-/// Reads the key of a handshake.
+/// Checks a handshake and returns its key.
 ///
 /// # Errors
-/// The answer to what is none: 403 for another method, 426 without an upgrade or for another version, 400 for what is
-/// malformed.
+/// The answer to a request that is not a handshake: 403 for another method, 426 without an upgrade
+/// or for another version, 400 for a malformed request.
 pub(crate) fn check(method: &Method, version: Version, headers: &HeaderMap) -> Result<HeaderValue, Box<HttpResponse>> {
     if method != Method::GET {
         return Err(Box::new(forbidden()));
@@ -43,7 +43,7 @@ pub(crate) fn check(method: &Method, version: Version, headers: &HeaderMap) -> R
     }
 }
 
-/// The 101. No extension is negotiated.
+/// Builds the 101. No extension is negotiated.
 pub(crate) fn switching_protocols(key: &HeaderValue, subprotocol: Option<&str>) -> HttpResponse {
     let mut response = Response::new(Full::new(Bytes::new()));
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
@@ -73,7 +73,8 @@ fn bad_request() -> HttpResponse {
     json(StatusCode::BAD_REQUEST, r#"{"message":"Bad Request"}"#.to_owned())
 }
 
-/// For a request that is no upgrade (RFC 9110 section 15.5.22) and one of a version that is not spoken here.
+/// Answers a request without an upgrade (RFC 9110 section 15.5.22), or with a version that is not
+/// supported.
 fn upgrade_required() -> HttpResponse {
     let mut response = json(StatusCode::UPGRADE_REQUIRED, r#"{"message":"Upgrade Required"}"#.to_owned());
     let headers = response.headers_mut();

@@ -1,4 +1,4 @@
-//! How connections end, as `$disconnect` hears it.
+//! Tests the ends of connections and the events that `$disconnect` receives.
 
 use std::sync::Arc;
 
@@ -55,7 +55,8 @@ async fn a_close_frame_is_heard_from_a_client_that_left_without_reading() {
     tokio::spawn(async move { serving.serve_stream(server, "192.0.2.1".parse().unwrap()).await });
     client.write_all(opening("/local", "").as_bytes()).await.unwrap();
     functions.event("connect").await;
-    // Its answers fill the way back, so that the gateway is in the middle of writing when the client goes.
+    // The answers fill the buffer to the client, so the gateway is writing when the client goes
+    // away.
     let message = [&[0x81, 0xfe, 0x02, 0x00, 0, 0, 0, 0][..], &[b'x'; 512]].concat();
     for _ in 0..5 {
         client.write_all(&message).await.unwrap();
@@ -109,7 +110,7 @@ async fn an_api_without_disconnect_closes_without_it() {
 async fn messages_before_the_close_frame_are_delivered_before_the_end() {
     let running = Running::usual().await;
     let mut stream = raw_client(&running, &opening("/local", "")).await;
-    // A message and the close frame in one packet.
+    // One packet contains a message and the close frame.
     let bytes = [&[0x81, 0x82, 0, 0, 0, 0, b'h', b'i'][..], &[0x88, 0x80, 0, 0, 0, 0]].concat();
     stream.write_all(&bytes).await.unwrap();
     assert_eq!(running.functions.json_event("echo").await["body"], "hi");

@@ -1,4 +1,4 @@
-//! The four events, byte for byte, and as `aws_lambda_events` reads them.
+//! Tests the four events byte for byte, and as `aws_lambda_events` parses them.
 
 use aws_lambda_events::event::apigw::{ApiGatewayCustomAuthorizerRequestTypeRequest, ApiGatewayWebsocketProxyRequest};
 use local_gateway::{Authorizer, Config};
@@ -7,7 +7,7 @@ use tokio::io::AsyncWriteExt;
 
 use crate::support::*;
 
-/// What differs from run to run; everything else is compared.
+/// Fields that change from run to run. All other fields are compared.
 const CHANGING: [&str; 8] = [
     "X-Amzn-Trace-Id",
     "extendedRequestId",
@@ -21,7 +21,8 @@ const CHANGING: [&str; 8] = [
 
 const AGENT: &str = "User-Agent: Mozilla/5.0\r\n";
 
-/// A message `{"action":"sendmessage","data":"hello"}` as a masked frame whose mask is zero.
+/// Returns the message `{"action":"sendmessage","data":"hello"}` as a masked frame whose mask is
+/// zero.
 fn message() -> Vec<u8> {
     let text = br#"{"action":"sendmessage","data":"hello"}"#;
     [&[0x81, 0x80 | u8::try_from(text.len()).unwrap(), 0, 0, 0, 0], text.as_slice()].concat()
@@ -36,7 +37,7 @@ fn assert_golden(event: &str, golden: &str) {
     assert_eq!(event, golden);
 }
 
-/// Replaces the values of a member, alone or first in a list, by its name.
+/// Replaces the values of the member `name`, which are strings or the first element of a list.
 fn blank(event: &str, name: &str) -> String {
     let key = format!("\"{name}\":");
     let mut blanked = String::new();

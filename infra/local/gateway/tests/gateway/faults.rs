@@ -1,4 +1,4 @@
-//! What a runner can let go wrong, as callers and functions see it.
+//! Tests the faults that a runner can inject, as callers and functions observe them.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use local_gateway::{CallFault, DisconnectFault, Hooks, ManagementCall, Stats};
 
 use crate::support::*;
 
-/// The next call suffers this.
+/// Hooks that inject these faults into the next call and the next `$disconnect`.
 #[derive(Clone, Default)]
 struct Next(Arc<Mutex<(Option<CallFault>, Option<DisconnectFault>)>>);
 

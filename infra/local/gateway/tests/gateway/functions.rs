@@ -1,4 +1,4 @@
-//! Functions that do what the test says.
+//! Functions with handlers from the test.
 
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
@@ -15,7 +15,7 @@ use crate::support::soon;
 
 type Handler = Box<dyn Fn(Value) -> BoxFuture<'static, Result<Bytes, Error>> + Send + Sync>;
 
-/// Functions that do what the test says, and remember what they were invoked with.
+/// Functions with handlers from the test. They store the events that they receive.
 #[derive(Default)]
 pub(crate) struct Functions {
     handlers: HashMap<&'static str, Handler>,
@@ -28,7 +28,7 @@ impl Functions {
         Self::default()
     }
 
-    /// A function with a handler of its own.
+    /// Adds a function with its own handler.
     pub(crate) fn on<F>(mut self, name: &'static str, handler: impl Fn(Value) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Result<Bytes, Error>> + Send + 'static,
@@ -37,12 +37,12 @@ impl Functions {
         self
     }
 
-    /// A function that always answers the same.
+    /// Adds a function that always gives the same answer.
     pub(crate) fn answering(self, name: &'static str, answer: Value) -> Self {
         self.on(name, move |_| std::future::ready(Ok(answer.to_string().into())))
     }
 
-    /// A function that answers once the gate is open.
+    /// Adds a function that answers when the gate is open.
     pub(crate) fn gated(self, name: &'static str, gate: &Gate, answer: Value) -> Self {
         let gate = gate.clone();
         self.on(name, move |_| {
@@ -54,12 +54,12 @@ impl Functions {
         })
     }
 
-    /// A function that always fails with a message.
+    /// Adds a function that always fails with `message`.
     pub(crate) fn failing(self, name: &'static str, message: &'static str) -> Self {
         self.on(name, move |_| std::future::ready(Err(failed(name, message))))
     }
 
-    /// The next event that a function was invoked with, byte for byte.
+    /// Waits for the next event of a function and returns its exact bytes.
     pub(crate) async fn event(&self, name: &str) -> String {
         soon(async {
             loop {
@@ -74,12 +74,12 @@ impl Functions {
         .await
     }
 
-    /// The same, parsed.
+    /// Like [`Self::event`], parsed.
     pub(crate) async fn json_event(&self, name: &str) -> Value {
         serde_json::from_str(&self.event(name).await).unwrap()
     }
 
-    /// Events of a function that nobody took.
+    /// Returns the number of events of a function that no test has taken.
     pub(crate) fn pending(&self, name: &str) -> usize {
         self.events.lock().unwrap().get(name).map_or(0, VecDeque::len)
     }
@@ -105,7 +105,7 @@ pub(crate) fn failed(function: &str, message: &str) -> Error {
     Error::Failed { function: function.to_owned(), error_type: "Error".to_owned(), message: message.to_owned() }
 }
 
-/// `{"statusCode": 200}`.
+/// Returns `{"statusCode": 200}`.
 pub(crate) fn ok() -> Value {
     json!({ "statusCode": 200 })
 }
@@ -121,12 +121,12 @@ pub(crate) async fn never(_event: Value) -> Result<Bytes, Error> {
     std::future::pending().await
 }
 
-/// `$connect`, `$disconnect` and `echo` as most tests need them.
+/// Returns `$connect`, `$disconnect` and `echo` as most tests need them.
 pub(crate) fn usual_functions() -> Functions {
     Functions::new().answering("connect", ok()).answering("disconnect", ok()).on("echo", echo)
 }
 
-/// A handler's gate: the function waits until the test opens it.
+/// A gate that holds a function's handler until the test opens it.
 #[derive(Clone)]
 pub(crate) struct Gate(Arc<Semaphore>);
 

@@ -1,4 +1,5 @@
-//! Every row of the handshake table: who gets a 101, and what the others get.
+//! Tests every row of the handshake table: the clients that get a 101, and the answers to the
+//! others.
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use crate::support::*;
 
 const ARN: &str = "arn:aws:execute-api:us-east-1:123456789012:abcdef123/local/$connect";
 
-/// What a `$connect` that does this makes of the handshake.
+/// Returns the status of a handshake with this `$connect` function.
 async fn status_when_connect(functions: Functions) -> u16 {
     let running = Running::start(config(), functions).await;
     running.refused(running.url()).await.status().as_u16()
@@ -35,7 +36,7 @@ fn policy(effect: &str, resource: &str) -> Value {
     })
 }
 
-/// The refusal by an authorizer that does this; `$connect` must not have been asked.
+/// Returns the refusal by this authorizer, and checks that `$connect` was not invoked.
 async fn refused_by_authorizer(functions: Functions) -> http::Response<Option<Vec<u8>>> {
     let running = Running::start(authorized_config(&[]), functions.answering("connect", ok())).await;
     let response = running.refused(running.url()).await;
@@ -117,7 +118,7 @@ async fn a_refusal_of_the_gateway_says_why_in_the_layout_of_its_frames() {
 async fn the_101_waits_for_connect_and_no_message_runs_before() {
     let gate = Gate::closed();
     let running = Running::start(config(), usual_functions().gated("connect", &gate, ok())).await;
-    // A client in a hurry: its first message is in the same packet as its handshake.
+    // The client's first message is in the same packet as its handshake.
     let mut bytes = opening("/local", "").into_bytes();
     bytes.extend([0x81, 0x82, 0, 0, 0, 0, b'h', b'i']);
     let mut stream = TcpStream::connect(running.address).await.unwrap();

@@ -1,4 +1,4 @@
-//! Clients that break the protocol, byte by byte, and those that only take their time.
+//! Tests clients that violate the protocol, byte by byte, and clients that are only slow.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 
 use crate::support::*;
 
-/// The close code after a client that did its handshake sends these bytes.
+/// Returns the close code for a client that sends these bytes after its handshake.
 async fn close_code_after(bytes: &[u8]) -> u16 {
     let running = Running::usual().await;
     let mut stream = raw_client(&running, &opening("/local", "")).await;
@@ -18,7 +18,7 @@ async fn close_code_after(bytes: &[u8]) -> u16 {
     code
 }
 
-/// A masked frame with a mask of zero.
+/// Builds a masked frame with a mask of zero.
 fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let length = u8::try_from(payload.len()).unwrap();
     [&[first, 0x80 | length, 0, 0, 0, 0], payload].concat()
@@ -90,7 +90,7 @@ async fn a_flood_of_pings_that_reads_no_pong_is_read_no_further() {
     config.limits.socket_send_buffer_bytes = Some(4 * 1024);
     let running = Running::start(config, usual_functions()).await;
     let mut stream = raw_client(&running, &opening("/local", "")).await;
-    // Far more than both kernel buffers hold: somewhere on the way the client can send no more.
+    // The pings exceed both kernel buffers, so at some point the client cannot send more.
     let pings = frame(0x89, &[b'x'; 125]).repeat(1_000);
     let mut sent = 0;
     while let Ok(written) = tokio::time::timeout(Duration::from_secs(1), stream.write_all(&pings)).await {

@@ -1,4 +1,4 @@
-//! Sizes, ages and rates, and the code with which each ends.
+//! Tests sizes, ages and rates, and the close code of each.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ fn frame(opcode: Data, is_final: bool, bytes: usize) -> Message {
     Message::Frame(Frame::message(vec![b'x'; bytes], OpCode::Data(opcode), is_final))
 }
 
-/// Sends a text message of these frames.
+/// Sends a text message with frames of these sizes.
 async fn send_frames(client: &mut Client, frames: &[usize]) {
     for (index, bytes) in frames.iter().enumerate() {
         let opcode = if index == 0 { Data::Text } else { Data::Continue };
@@ -62,7 +62,8 @@ async fn a_message_of_128_kb_in_frames_passes_and_one_byte_more_is_1009() {
 async fn a_client_that_is_still_sending_hears_why_it_is_closed() {
     let running = Running::usual().await;
     let mut client = running.connect().await;
-    // Far more than the socket buffers hold; the write may fail when the gateway hangs up, the close frame may not.
+    // The message exceeds the socket buffers. The write may fail when the gateway closes, but the
+    // close frame must arrive.
     let _ = client.send(Message::text("x".repeat(16 * KIB * KIB))).await;
     assert_eq!(close_frame(&mut client).await.0, 1009);
 }
@@ -132,7 +133,7 @@ async fn a_client_that_never_pauses_grows_old_all_the_same() {
     let pings = [0x89, 0x80, 0, 0, 0, 0].repeat(10_000);
     let flood = tokio::spawn(async move { while writing.write_all(&pings).await.is_ok() {} });
     let mut pongs = Vec::new();
-    // Reset or closed: either way it ends, because a ping is no sign of life.
+    // The connection ends with a reset or a close, because a ping does not reset the idle timeout.
     let _ = soon(reading.read_to_end(&mut pongs)).await;
     soon(flood).await.unwrap();
     let event = running.functions.json_event("disconnect").await;
@@ -159,8 +160,8 @@ async fn a_message_that_never_ends_is_no_sign_of_life() {
     assert_eq!(running.functions.pending("echo"), 0);
 }
 
-/// Exchanges data until three idle timeouts have passed. The connection may only be lost if the test itself was
-/// too slow for once.
+/// Exchanges data until three idle timeouts have passed. The connection may be lost only if the
+/// test itself was too slow.
 async fn assert_kept_alive_by<F: Future<Output = bool>>(idle: Duration, mut exchange: impl FnMut() -> F) {
     let started = Instant::now();
     let mut pace = tokio::time::interval(idle / 5);

@@ -1,6 +1,6 @@
-//! The gateway over real sockets, with functions that do what the test says.
+//! Tests the gateway over real sockets, with functions whose handlers come from the test.
 //!
-//! Marked as tests one by one, so that their helpers may panic as well.
+//! The modules are marked as tests one by one, so that their helpers may panic too.
 
 #[cfg(test)]
 mod disconnect;

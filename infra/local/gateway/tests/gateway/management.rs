@@ -1,4 +1,4 @@
-//! The management API, through the AWS SDK and by hand.
+//! Tests the management API through the AWS SDK and with hand-written requests.
 
 use aws_sdk_apigatewaymanagement::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_apigatewaymanagement::operation::post_to_connection::PostToConnectionError;
@@ -163,7 +163,7 @@ async fn a_client_that_does_not_read_is_a_limit_exceeded_and_slows_down_nobody_e
     assert_eq!(running.gateway.stats().posts_buffer_full, 1);
     post(&running, &quick_id, b"hi").await.unwrap();
     assert_eq!(text(&mut quick).await, "hi");
-    // What was accepted arrives as soon as the client reads, and then there is room again.
+    // The accepted frames arrive as soon as the client reads, and then the buffer has room again.
     for _ in 0..accepted {
         assert_eq!(text(&mut slow).await.len(), frame.len());
     }
@@ -304,7 +304,7 @@ async fn a_caller_may_do_what_it_was_granted_and_nothing_else() {
 
 #[tokio::test]
 async fn a_peer_that_vanished_without_a_close_is_posted_to_until_it_is_noticed() {
-    // A stream whose other end neither reads nor closes: what a laptop looks like that was shut.
+    // The other end of the stream neither reads nor closes, like a laptop that was shut.
     let functions = Arc::new(usual_functions());
     let gateway = Gateway::new(config(), Arc::clone(&functions)).unwrap();
     let (mut client, server) = tokio::io::duplex(4 * 1024);
@@ -341,7 +341,7 @@ async fn one_connection_carries_many_calls() {
     let call = signed("POST", &path(&id), "AKIDTEST/20240209/us-east-1/execute-api/aws4_request", "hi");
     let (first, mut stream) = running.exchange(&call).await;
     assert_eq!(status(&first), 200);
-    // Three at once: pipelined calls are answered one after the other.
+    // The three calls are pipelined: the gateway answers them one after the other.
     stream.write_all(call.repeat(3).as_bytes()).await.unwrap();
     for _ in 0..3 {
         assert_eq!(status(&read_response(&mut stream).await), 200);

@@ -1,4 +1,4 @@
-//! Messages: which function they reach, what comes back, and what the gateway says itself.
+//! Tests messages: their functions, the answers, and the gateway's own frames.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::support::*;
 
-/// An API with a route that responds, one that does not, and no `$default`.
+/// Returns an API with a route that responds, a route that does not, and no `$default`.
 fn strict() -> Config {
     let mut config = config();
     config.routes =
@@ -20,7 +20,7 @@ fn strict() -> Config {
     config
 }
 
-/// Sends one message to an API whose only function does this, and returns the client.
+/// Sends one message to an API with these functions, and returns the client.
 async fn after(config: Config, functions: Functions, message: &str) -> (Running, Client, String) {
     let running = Running::start(config, functions.answering("connect", ok())).await;
     let (mut client, id) = running.connect_as().await;
@@ -28,7 +28,7 @@ async fn after(config: Config, functions: Functions, message: &str) -> (Running,
     (running, client, id)
 }
 
-/// A function that waits for one gate, opens the other, and answers.
+/// Returns a handler that waits for `gate`, opens `finished`, and answers.
 fn slow(gate: &Gate, finished: &Gate) -> impl Fn(Value) -> BoxFuture<'static, Result<Bytes, Error>> + use<> {
     let (gate, finished) = (gate.clone(), finished.clone());
     move |_| {
@@ -98,7 +98,7 @@ async fn without_a_route_response_nothing_is_sent_whatever_the_status() {
     for status in [200, 201, 301, 401, 501] {
         let functions = Functions::new().answering("function", json!({ "statusCode": status, "body": "unheard" }));
         let (_running, mut client, id) = after(strict(), functions, TELL).await;
-        // What comes back is the answer to the next message.
+        // The first frame that arrives is the answer to the next message.
         send(&mut client, "not json").await;
         error_frame(&mut client, &id, "Forbidden").await;
     }
@@ -174,14 +174,14 @@ async fn a_function_that_takes_too_long_is_said_to_have_timed_out_and_runs_on() 
 #[tokio::test]
 async fn a_message_beyond_the_accounts_rate_is_answered_and_not_delivered() {
     let mut config = config();
-    // One token for the handshake, two for messages.
+    // The burst is one token for the handshake and two for messages.
     config.limits.account_rate = Some(Rate { per_second: 1, burst: 3 });
     let running = Running::start(config, usual_functions()).await;
     let (mut client, id) = running.connect_as().await;
     for message in ["1", "2", "3"] {
         send(&mut client, message).await;
     }
-    // The throttled answer needs no function, so it may be the first.
+    // The throttled answer needs no function, so it may arrive first.
     let mut frames = [text(&mut client).await, text(&mut client).await, text(&mut client).await];
     frames.sort();
     assert_eq!(frames[..2], ["1", "2"]);
@@ -244,7 +244,7 @@ async fn a_client_with_too_many_messages_in_flight_has_to_wait_and_loses_nothing
     }
     running.functions.event("echo").await;
     running.functions.event("echo").await;
-    // A second client shows that time has passed for everybody else: its message goes all the way and back.
+    // The complete round trip of a second client shows that enough time has passed.
     let mut other = running.connect().await;
     send(&mut other, "other").await;
     assert_eq!(running.functions.json_event("echo").await["body"], "other");

@@ -1,4 +1,5 @@
-//! Stopping: everybody is told, every `$disconnect` runs, and it ends.
+//! Tests stopping: every client receives a close frame, every `$disconnect` runs, and the gateway
+//! ends.
 
 use std::time::{Duration, Instant};
 
@@ -96,7 +97,7 @@ async fn idle_callers_do_not_hold_up_the_end() {
     config.limits.close_timeout = Duration::from_millis(100);
     let running = Running::start(config, usual_functions()).await;
     let (_client, id) = running.connect_as().await;
-    // Both leave a kept-alive connection behind.
+    // Both requests leave a kept-alive connection behind.
     running.post(&id, "hi").await;
     let (_response, _kept) = running.exchange("GET /ping HTTP/1.1\r\nHost: x\r\n\r\n").await;
     let started = Instant::now();

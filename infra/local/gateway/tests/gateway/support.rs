@@ -1,4 +1,4 @@
-//! A running gateway, its clients and its callers.
+//! Helpers: a running gateway, its clients and its callers.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -19,11 +19,12 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 pub(crate) use crate::functions::*;
 
-/// Nothing in these tests takes as long, so whoever waits longer waits for something that will not come.
+/// Timeout of every wait. No step of these tests takes as long, so an event that misses it will not
+/// happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) type Client = WebSocketStream<MaybeTlsStream<TcpStream>>;
-/// Waits for what must happen.
+/// Waits for a future that must complete.
 pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, future).await.expect("it did not happen")
 }
@@ -32,7 +33,7 @@ pub(crate) fn route(key: &str, function: &str, responds: bool) -> Route {
     Route { key: key.to_owned(), function: function.to_owned(), responds }
 }
 
-/// An API whose messages are echoed, without limits that a test does not ask for.
+/// Returns an API that echoes its messages and has no limits except those that a test sets.
 pub(crate) fn config() -> Config {
     Config {
         api_id: "abcdef123".to_owned(),
@@ -81,7 +82,7 @@ impl Running {
         Self { address, functions, gateway, stop: Some(stop), served: tokio::spawn(serving) }
     }
 
-    /// Stops and waits until it has.
+    /// Stops the gateway and waits until it has stopped.
     pub(crate) async fn stop(mut self) -> Drained {
         self.stop.take();
         soon(&mut self.served).await.unwrap()
@@ -99,14 +100,14 @@ impl Running {
         soon(connect_async(request)).await.unwrap().0
     }
 
-    /// Connects, and says which connection that is.
+    /// Connects, and returns the client with its connection id.
     pub(crate) async fn connect_as(&self) -> (Client, String) {
         let client = self.connect().await;
         let event = self.functions.json_event("connect").await;
         (client, event["requestContext"]["connectionId"].as_str().unwrap().to_owned())
     }
 
-    /// The status of a handshake that must be refused.
+    /// Returns the answer to a handshake that must be refused.
     pub(crate) async fn refused(&self, request: impl IntoClientRequest + Unpin) -> http::Response<Option<Vec<u8>>> {
         match soon(connect_async(request)).await {
             Err(tungstenite::Error::Http(response)) => *response,
@@ -114,7 +115,7 @@ impl Running {
         }
     }
 
-    /// A caller of the management API through the AWS SDK.
+    /// Returns a caller of the management API that uses the AWS SDK.
     pub(crate) fn sdk(&self) -> sdk::Client {
         self.sdk_at("local")
     }
@@ -132,7 +133,7 @@ impl Running {
         sdk::Client::from_conf(config)
     }
 
-    /// Posts through the SDK and expects it to succeed.
+    /// Posts through the SDK and expects success.
     pub(crate) async fn post(&self, id: &str, data: &str) {
         let post = self.sdk().post_to_connection().connection_id(id).data(data.as_bytes().to_vec().into());
         soon(post.send()).await.unwrap();
@@ -143,20 +144,20 @@ impl Running {
         self.exchange(request).await.0
     }
 
-    /// The same, and the connection to go on with.
+    /// Like [`Self::raw`], and also returns the connection for further requests.
     pub(crate) async fn exchange(&self, request: impl AsRef<[u8]>) -> (String, TcpStream) {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         stream.write_all(request.as_ref()).await.unwrap();
         (read_response(&mut stream).await, stream)
     }
 
-    /// A management call by hand, signed as far as the gateway looks.
+    /// Sends a hand-written management call, signed as far as the gateway checks.
     pub(crate) async fn call(&self, method: &str, path: &str, body: &str) -> String {
         self.raw(signed(method, path, "AKIDTEST/20240209/us-east-1/execute-api/aws4_request", body)).await
     }
 }
 
-/// A signed request, as text.
+/// Returns the text of a signed request.
 pub(crate) fn signed(method: &str, path: &str, credential: &str, body: &str) -> String {
     format!(
         "{method} {path} HTTP/1.1\r\nHost: gateway.test\r\nContent-Length: {}\r\n\
@@ -165,24 +166,24 @@ pub(crate) fn signed(method: &str, path: &str, credential: &str, body: &str) -> 
     )
 }
 
-/// The status of a raw HTTP response.
+/// Returns the status of a raw HTTP response.
 pub(crate) fn status(response: &str) -> u16 {
     response.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_else(|| panic!("no HTTP: {response}"))
 }
 
-/// A header of a raw HTTP response.
+/// Returns a header of a raw HTTP response.
 pub(crate) fn header<'a>(response: &'a str, name: &str) -> Option<&'a str> {
     let head = response.split("\r\n\r\n").next()?;
     let mut lines = head.lines().filter_map(|line| line.split_once(": "));
     lines.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value)
 }
 
-/// The body of a raw HTTP response.
+/// Returns the body of a raw HTTP response.
 pub(crate) fn body(response: &str) -> &str {
     response.split_once("\r\n\r\n").map_or("", |(_, body)| body)
 }
 
-/// The opening handshake of a browser, with more headers if wanted.
+/// Returns the opening handshake of a browser, with the headers in `more`.
 pub(crate) fn opening(target: &str, more: &str) -> String {
     format!(
         "GET {target} HTTP/1.1\r\nHost: gateway.test:3001\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\
@@ -190,7 +191,7 @@ pub(crate) fn opening(target: &str, more: &str) -> String {
     )
 }
 
-/// Reads one HTTP response, head and body; what there is of it when the connection ends before.
+/// Reads one HTTP response, head and body. Returns a part of it if the connection ends earlier.
 pub(crate) async fn read_response(stream: &mut TcpStream) -> String {
     let mut response = Vec::new();
     soon(async {
@@ -210,14 +211,14 @@ pub(crate) async fn read_response(stream: &mut TcpStream) -> String {
     String::from_utf8_lossy(&response).into_owned()
 }
 
-/// A TCP connection on which the handshake is done, for whoever writes frames by hand.
+/// Opens a TCP connection and performs the handshake, for tests that write frames themselves.
 pub(crate) async fn raw_client(running: &Running, opening: &str) -> TcpStream {
     let (response, stream) = running.exchange(opening).await;
     assert_eq!(status(&response), 101);
     stream
 }
 
-/// The code of the close frame at the end of what a raw client reads.
+/// Returns the code of the close frame at the end of the data that a raw client reads.
 pub(crate) async fn raw_close_code(mut stream: TcpStream) -> u16 {
     let mut read = Vec::new();
     soon(stream.read_to_end(&mut read)).await.unwrap();
@@ -229,7 +230,7 @@ pub(crate) async fn send(client: &mut Client, text: impl Into<String>) {
     soon(client.send(Message::text(text.into()))).await.unwrap();
 }
 
-/// The next text frame.
+/// Returns the next text frame.
 pub(crate) async fn text(client: &mut Client) -> String {
     match soon(client.next()).await {
         Some(Ok(Message::Text(text))) => text.to_string(),
@@ -237,7 +238,7 @@ pub(crate) async fn text(client: &mut Client) -> String {
     }
 }
 
-/// The close frame that must come next, but for pongs.
+/// Returns the close frame, which must come next except for pongs.
 pub(crate) async fn close_frame(client: &mut Client) -> (u16, String) {
     loop {
         match soon(client.next()).await {
@@ -248,7 +249,8 @@ pub(crate) async fn close_frame(client: &mut Client) -> (u16, String) {
     }
 }
 
-/// Sends a message and returns the gateway's own error frame, parsed and checked to the letter.
+/// Reads the next frame, which must be the gateway's error frame to the letter. Returns its request
+/// id.
 pub(crate) async fn error_frame(client: &mut Client, id: &str, message: &str) -> String {
     let frame = text(client).await;
     let parsed: Value = serde_json::from_str(&frame).unwrap();
