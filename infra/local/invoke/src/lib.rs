@@ -1,6 +1,7 @@
-//! The port between whoever triggers a function and whatever runs it.
+//! The port between the components that trigger a function and the component that runs it.
 //!
-//! The gateway and the event sources invoke; the Lambda emulator answers. Neither knows the other.
+//! The gateway and the event sources invoke; the Lambda emulator answers. Neither depends on the
+//! other.
 
 use std::future::Future;
 
@@ -10,10 +11,10 @@ use bytes::Bytes;
 ///
 /// Source: <https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html>
 pub trait Invoke: Send + Sync + 'static {
-    /// Invokes `function` with a JSON `payload` and waits for what it answers.
+    /// Invokes `function` with a JSON `payload` and waits for its answer.
     ///
     /// # Errors
-    /// See [`Error`]. An answer of the function itself, whatever it says, is `Ok`.
+    /// See [`Error`]. Any answer of the function itself is `Ok`, whatever its content.
     fn invoke(&self, function: &str, payload: Bytes) -> impl Future<Output = Result<Bytes, Error>> + Send;
 }
 
@@ -23,30 +24,32 @@ impl<T: Invoke> Invoke for std::sync::Arc<T> {
     }
 }
 
-/// Why there is no answer from the function.
+/// The reason why the function gave no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// No such function in the topology (`ResourceNotFoundException`, 404).
+    /// The function is not in the topology (`ResourceNotFoundException`, 404).
     #[error("there is no function {0}")]
     NotFound(String),
-    /// Every allowed process is busy (`TooManyRequestsException`, 429): nothing ran, try again.
+    /// Every allowed process is busy (`TooManyRequestsException`, 429). The function did not run;
+    /// the caller may retry.
     #[error("function {0} is at its concurrency limit")]
     Throttled(String),
     /// The function ran and failed: it answered with an error, died, or was killed at its timeout
     /// (`X-Amz-Function-Error: Unhandled`).
     #[error("function {function} failed with {error_type}: {message}")]
     Failed {
-        /// The function's name.
+        /// Name of the function.
         function: String,
-        /// As in the error body: `Runtime.ExitError`, `Sandbox.Timedout`, or the function's own.
+        /// `errorType` of the error body: `Runtime.ExitError`, `Sandbox.Timedout`, or the
+        /// function's own type.
         error_type: String,
-        /// As in the error body: `Task timed out after 5.00 seconds`.
+        /// `errorMessage` of the error body, such as `Task timed out after 5.00 seconds`.
         message: String,
     },
     /// The request body exceeds 6 MB (`RequestTooLargeException`, 413).
     #[error("the payload for function {0} exceeds 6291556 bytes")]
     TooLarge(String),
-    /// The runner is stopping and takes no new work.
+    /// The runner is stopping and accepts no new invocations.
     #[error("the runner is stopping")]
     Stopping,
 }
