@@ -1,7 +1,8 @@
-//! A function for the tests: production runtime, behaviour by payload and by environment.
+//! A function for the tests. It uses the production runtime; its payload and environment select its
+//! behaviour.
 //!
-//! The same executable is its own supervisor (`supervise …`) and a runner of itself (`runner`), so that the tests
-//! can kill a whole runner.
+//! The same executable is its own supervisor (`supervise …`) and a runner of itself (`runner`), so
+//! that the tests can kill a whole runner.
 #![allow(clippy::expect_used, clippy::panic, reason = "part of the tests")]
 
 use std::io::{Read, Write};
@@ -34,7 +35,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// A connection that breaks when this process dies: how a test hears of it.
+/// Opens a connection that breaks when this process dies, so that a test can detect the death.
 fn tether() -> Option<TcpStream> {
     let mut stream = TcpStream::connect(std::env::var("TETHER").ok()?).expect("a listener");
     writeln!(stream, "{}", std::process::id()).expect("a listener");
@@ -44,7 +45,7 @@ fn tether() -> Option<TcpStream> {
 fn at_start(runtime: &Runtime) {
     match std::env::var("AT_START").unwrap_or_default().as_str() {
         "" => {}
-        // Whoever asks it to end is not heard.
+        // The process ignores SIGTERM.
         "deaf" => drop(runtime.block_on(async { signal(SignalKind::terminate()) }).expect("a signal handler")),
         "exit" => {
             eprintln!("no TABLE in the environment");
@@ -53,7 +54,7 @@ fn at_start(runtime: &Runtime) {
         "leave" => std::process::exit(0),
         "panic" => panic!("cannot go on"),
         "hang" => std::thread::sleep(Duration::MAX),
-        // The test speaks for this process.
+        // The test makes the Runtime API calls in place of this process.
         "puppet" => {
             println!("{}", runtime_api());
             std::thread::sleep(Duration::MAX);
@@ -99,7 +100,7 @@ fn log() -> Result<Value, Error> {
     Ok(Value::Null)
 }
 
-/// Leaves a process behind.
+/// Starts a child process and leaves it running.
 fn child() -> Result<Value, Error> {
     let child = Command::new(std::env::current_exe()?).env("AT_START", "hang").stdout(Stdio::null()).spawn()?;
     Ok(json!(child.id()))
@@ -129,7 +130,7 @@ impl Sink for Silence {
     fn record(&self, _: &str, _: u64, _: Record<'_>) {}
 }
 
-/// Runs two functions, one of them busy for ever, until it is killed.
+/// Runs two functions, one of them busy for ever, until this process is killed.
 async fn runner() -> ExitCode {
     let program = std::env::current_exe().expect("this executable");
     let function = |name: &str| Function {

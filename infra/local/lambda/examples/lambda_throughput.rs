@@ -1,6 +1,8 @@
-//! How many invocations a second go through the pool: `cargo run --release -p local-lambda --example lambda_throughput`
+//! Measures invocations a second through the pool:
+//! `cargo run --release -p local-lambda --example lambda_throughput`
 //!
-//! Needs the example `lambda_test_function`, built before. Prints one line per number of callers.
+//! Needs the example `lambda_test_function`, built before. Prints one line for each number of
+//! callers.
 #![allow(clippy::expect_used, clippy::panic, reason = "part of the tests")]
 
 use std::path::PathBuf;

@@ -1,15 +1,17 @@
-//! What a process sees: the variables of AWS, then the function's own, and nothing of the runner's.
+//! The environment of a process: the variables of AWS, then the function's own variables, and no
+//! variable of the runner.
 //!
-//! Source: <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>, "Defined runtime environment
-//! variables". `AWS_EXECUTION_ENV` and `_X_AMZN_TRACE_ID` are missing on purpose: AWS does not define them for
-//! OS-only runtimes (`provided.al2023`).
+//! Source: <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>, "Defined
+//! runtime environment variables". `AWS_EXECUTION_ENV` and `_X_AMZN_TRACE_ID` are missing on
+//! purpose: AWS does not define them for OS-only runtimes (`provided.al2023`).
 
 use std::net::SocketAddr;
 use std::path::Path;
 
 use crate::config::{Config, Function};
 
-/// The variables of one process of `function`, in the order in which they are set: later ones win.
+/// Returns the variables of one process of `function`. A later variable replaces an earlier one of
+/// the same name.
 pub(crate) fn of(
     config: &Config,
     function: &Function,
@@ -25,13 +27,14 @@ pub(crate) fn of(
     variables
 }
 
-/// The first variable of the function's own that AWS would refuse to set, because it sets it itself.
+/// Returns the first of the function's own variables that AWS reserves.
 pub(crate) fn reserved(function: &Function) -> Option<&str> {
     let mut names = function.environment.iter().map(|(name, _)| name.as_str());
     names.find(|name| RESERVED.contains(name))
 }
 
-/// "The keys for these environment variables are reserved and cannot be set in your function configuration."
+/// Variables that AWS reserves. Its documentation: "The keys for these environment variables are
+/// reserved and cannot be set in your function configuration."
 const RESERVED: [&str; 19] = [
     "_HANDLER",
     "_X_AMZN_TRACE_ID",
@@ -54,10 +57,10 @@ const RESERVED: [&str; 19] = [
     "TZ",
 ];
 
-/// Where AWS keeps the runtime's libraries.
+/// Folder of the runtime's libraries on AWS.
 const RUNTIME_DIR: &str = "/var/runtime";
 
-/// Who the function is.
+/// Returns the variables for the function's Region, credentials, name and version.
 fn identity(config: &Config, function: &Function, log_stream: &str) -> Vec<(String, String)> {
     let credentials = &function.credentials;
     vec![
@@ -76,7 +79,7 @@ fn identity(config: &Config, function: &Function, log_stream: &str) -> Vec<(Stri
     ]
 }
 
-/// What the machine looks like from inside.
+/// Returns the variables for paths, language and time zone.
 fn machine(task_root: &str) -> Vec<(String, String)> {
     let libraries = format!("/lib64:/usr/lib64:{RUNTIME_DIR}:{RUNTIME_DIR}/lib:{task_root}:{task_root}/lib:/opt/lib");
     vec![
@@ -89,7 +92,7 @@ fn machine(task_root: &str) -> Vec<(String, String)> {
     ]
 }
 
-/// The folder of the program, which is `/var/task` on AWS.
+/// Returns the folder of the program. On AWS it is `/var/task`.
 pub(crate) fn task_root(program: &Path) -> String {
     let folder = program.parent().filter(|folder| !folder.as_os_str().is_empty());
     folder.unwrap_or(Path::new("/")).to_string_lossy().into_owned()

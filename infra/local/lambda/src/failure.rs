@@ -1,7 +1,8 @@
-//! What the invoker is told when there is no answer.
+//! The errors that an invoker receives instead of an answer.
 //!
-//! Types and sentences are those of AWS: `Runtime.ExitError`, `Sandbox.Timedout`, `Function.ResponseSizeTooLarge`.
-//! Source: <https://docs.aws.amazon.com/lambda/latest/dg/troubleshooting-invocation.html>
+//! The types and texts are those of AWS: `Runtime.ExitError`, `Sandbox.Timedout`,
+//! `Function.ResponseSizeTooLarge`. Source:
+//! <https://docs.aws.amazon.com/lambda/latest/dg/troubleshooting-invocation.html>
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
@@ -10,43 +11,43 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use serde::Deserialize;
 
-/// An error as the body of a failed invocation states it.
+/// An error as the body of a failed invocation contains it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FunctionError {
     pub(crate) error_type: String,
     pub(crate) message: String,
 }
 
-/// How a process ended, or why it has to.
+/// The end of a process, or the reason to end it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum End {
-    /// It exited; `None` is a clean exit, otherwise as AWS describes it.
+    /// The process exited. `None` is a clean exit; otherwise the text is AWS's description.
     Exit(Option<String>),
-    /// It said that it cannot start.
+    /// The process reported that it cannot start.
     InitError(FunctionError),
-    /// It did not ask for work in time.
+    /// The process did not request work within this time.
     StartTimeout(Duration),
-    /// There is no such program, or it cannot be run.
+    /// The program does not exist or cannot be run.
     CannotRun(String),
 }
 
-/// Why a function could not be warmed up.
+/// The reason why a process could not be started in advance.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StartFailure {
-    /// No such function.
+    /// The function does not exist.
     #[error("there is no function {0}")]
     NotFound(String),
-    /// Every allowed process exists and is busy, or none is allowed.
+    /// Every allowed process exists and is busy, or no process is allowed.
     #[error("function {0} is at its concurrency limit")]
     Throttled(String),
-    /// Its process ended, or was ended, before it asked for work.
+    /// The process ended or was killed before it requested work.
     #[error("function {function} died at start: {reason}{}", quoted(last_lines))]
     Died {
-        /// The function's name.
+        /// Name of the function.
         function: String,
-        /// `exit status 101`, `no request for work within 10 s`.
+        /// Such as `exit status 101` or `no request for work within 10 s`.
         reason: String,
-        /// The last lines that it wrote, oldest first.
+        /// The last lines that the process wrote, oldest first.
         last_lines: Vec<String>,
     },
     /// The runner is stopping.
@@ -54,7 +55,7 @@ pub enum StartFailure {
     Stopping,
 }
 
-/// The body that runtimes post; AWS reads no more of it.
+/// The body that runtimes post. AWS reads only these fields.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Posted {
@@ -63,7 +64,7 @@ struct Posted {
 }
 
 impl FunctionError {
-    /// Reads what the function posted as its error, whatever it is.
+    /// Parses the error that the function posted. Accepts any body.
     pub(crate) fn posted(body: &[u8], header: Option<&str>) -> Self {
         let posted: Posted = serde_json::from_slice(body).unwrap_or_default();
         let error_type = posted.error_type.or(header.map(str::to_owned)).unwrap_or_else(|| "Unhandled".to_owned());
@@ -71,13 +72,15 @@ impl FunctionError {
         Self { error_type, message }
     }
 
-    /// Reads what a process posted instead of asking for work: here the header is the better name.
+    /// Parses the error that a process posted before its first request for work. The header, if
+    /// present, names the type.
     pub(crate) fn posted_at_start(body: &[u8], header: Option<&str>) -> Self {
         let posted = Self::posted(body, header);
         Self { error_type: header.unwrap_or("Runtime.InitError").to_owned(), ..posted }
     }
 
-    /// The process died with the invocation `request_id`, or before it could have it.
+    /// Builds the error for a process that ended with the invocation `request_id` or before it
+    /// received it.
     pub(crate) fn ended(request_id: &str, end: &End) -> Self {
         match end {
             End::InitError(error) => error.clone(),
@@ -88,13 +91,13 @@ impl FunctionError {
         }
     }
 
-    /// The process was killed because `timeout` passed.
+    /// Builds the error for a process that was killed after `timeout`.
     pub(crate) fn timed_out(request_id: &str, timeout: Duration) -> Self {
         let message = format!("Task timed out after {:.2} seconds", timeout.as_secs_f64());
         Self::new("Sandbox.Timedout", request_id, &message)
     }
 
-    /// The answer exceeds what an invocation may return.
+    /// Builds the error for an answer that exceeds `limit` bytes.
     pub(crate) fn response_too_large(limit: usize) -> Self {
         let message = format!("Response payload size exceeded maximum allowed payload size ({limit} bytes).");
         Self { error_type: "Function.ResponseSizeTooLarge".to_owned(), message }
@@ -110,7 +113,7 @@ impl FunctionError {
 }
 
 impl End {
-    /// How the operating system says it.
+    /// Converts the exit status of the operating system.
     pub(crate) fn of(status: ExitStatus) -> Self {
         match (status.code(), status.signal()) {
             (Some(0), _) => Self::Exit(None),
@@ -119,7 +122,7 @@ impl End {
         }
     }
 
-    /// For a person: `exit status 1`.
+    /// Returns a text for the user, such as `exit status 1`.
     pub(crate) fn reason(&self) -> String {
         match self {
             Self::Exit(None) => "it exited without asking for work".to_owned(),
@@ -135,7 +138,7 @@ fn start_timed_out(limit: Duration) -> String {
     format!("no request for work within {:.2} seconds", limit.as_secs_f64())
 }
 
-/// Signals as Go prints them, which is what AWS shows.
+/// Describes a signal as Go prints it, because AWS shows that text.
 fn describe(signal: Option<i32>, core_dumped: bool) -> String {
     let name = match signal.map(Signal::try_from) {
         Some(Ok(Signal::SIGABRT)) => "aborted",

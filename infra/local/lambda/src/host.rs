@@ -1,7 +1,7 @@
 //! One function: its pool, its processes' sessions and its invocations, under one lock.
 //!
-//! Everything that happens comes in here and becomes an event of the [`Pool`]; [`actions`] carries out what it
-//! decides. Nothing under the lock waits, and the sink is told after it is released.
+//! Every occurrence becomes an event of the [`Pool`]; [`actions`] carries out the pool's actions.
+//! No code waits while it holds the lock. The sink is called after the lock is released.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,14 +29,14 @@ mod records;
 pub(crate) use records::Task;
 use records::{Invocation, Process, Reply};
 
-/// One function and all that belongs to it.
+/// One function with its processes and invocations.
 pub(crate) struct Host {
     pub(crate) function: Function,
     pub(crate) config: Arc<Config>,
     pub(crate) spawner: Spawner,
-    /// The tasks that look after processes: when they are done, every process is gone.
+    /// The tasks that supervise processes. When all have ended, no process is left.
     pub(crate) tasks: TaskTracker,
-    /// Variables that were changed since the start: they win over the function's own.
+    /// Variables that were changed since the start. They replace the function's own variables.
     variables: Mutex<BTreeMap<String, String>>,
     state: Mutex<State>,
 }
@@ -49,13 +49,13 @@ struct State {
     stats: FunctionStats,
 }
 
-/// What the sink hears when the lock is released.
+/// A record for the sink, which is called when the lock is released.
 enum Note {
     Start(ProcessId, Arc<str>, Bytes),
     Report(ProcessId, Report),
 }
 
-/// How a process answered.
+/// The answer of a process.
 pub(crate) enum Answer {
     Response(Bytes),
     Failure(FunctionError),
@@ -72,7 +72,7 @@ impl Host {
         Self { function, config, spawner, tasks, variables, state: Mutex::new(state) }
     }
 
-    /// Every process that starts from now on has this variable.
+    /// Sets a variable for every process that starts from now on.
     pub(crate) fn set_variable(&self, name: &str, value: &str) {
         let mut variables = self.variables.lock().unwrap_or_else(PoisonError::into_inner);
         variables.insert(name.to_owned(), value.to_owned());
@@ -82,7 +82,7 @@ impl Host {
         self.variables.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Somebody invokes: what comes of it is sent to `reply`, whether or not anybody still listens.
+    /// Starts an invocation. The result is sent to `reply`, even if the receiver no longer waits.
     pub(crate) fn invoke(self: &Arc<Self>, payload: Bytes, reply: Reply) -> InvocationId {
         let mut id = InvocationId(0);
         self.happen(|state| {
@@ -94,7 +94,7 @@ impl Host {
         id
     }
 
-    /// Starts a process, if there may be one more, and tells `warm` when it asks for work.
+    /// Starts a process if the limit allows it. Sends to `warm` when the process requests work.
     pub(crate) fn warm_up(self: &Arc<Self>, warm: oneshot::Sender<Result<Duration, StartFailure>>) {
         let mut state = self.lock();
         let is_draining = state.pool.is_draining();
@@ -113,12 +113,12 @@ impl Host {
         self.note(notes);
     }
 
-    /// Time passed, or the runner stops.
+    /// Passes an event to the pool, such as a tick or the stop of the runner.
     pub(crate) fn tell(self: &Arc<Self>, event: Event) {
         self.happen(|_| Some(event));
     }
 
-    /// `GET next`: the task comes when there is one.
+    /// Handles `GET next`. The returned channel receives the task when there is one.
     pub(crate) fn ask(self: &Arc<Self>, id: ProcessId) -> Result<oneshot::Receiver<Task>, Refusal> {
         let (asking, task) = oneshot::channel();
         self.happen_if(|state| {
@@ -142,21 +142,21 @@ impl Host {
         Ok(task)
     }
 
-    /// The task of a `next` is on its way to the process.
+    /// Records that the task of a `next` is being sent to the process.
     pub(crate) fn received(&self, id: ProcessId) {
         if let Some(process) = self.lock().processes.get_mut(&id) {
             process.received = true;
         }
     }
 
-    /// Before the body of an answer is read.
+    /// Checks whether the process may answer. Called before the body of the answer is read.
     pub(crate) fn may_answer(&self, id: ProcessId, request_id: &str, is_error: bool) -> Result<(), Refusal> {
         let state = self.lock();
         let process = state.processes.get(&id).ok_or(Refusal::InvalidRequestId)?;
         process.session.may_answer(request_id, is_error)
     }
 
-    /// `POST response`, `POST error`, and a response that is too large.
+    /// Handles `POST response`, `POST error`, and a response that is too large.
     pub(crate) fn answer(self: &Arc<Self>, id: ProcessId, request_id: &str, answer: Answer) -> Result<(), Refusal> {
         let max_memory_mb = self.pid(id).and_then(process::max_memory_mb);
         let status = if matches!(answer, Answer::Failure(_)) { Status::Error } else { Status::Success };
@@ -173,7 +173,7 @@ impl Host {
         Ok(())
     }
 
-    /// `POST init/error`
+    /// Handles `POST init/error`.
     pub(crate) fn cannot_start(self: &Arc<Self>, id: ProcessId, error: FunctionError) -> Result<(), Refusal> {
         self.happen_if(|state| {
             let Some(process) = state.processes.get_mut(&id) else { return Ok(None) };
@@ -183,7 +183,7 @@ impl Host {
         })
     }
 
-    /// The process exists.
+    /// Records the start of the process.
     pub(crate) fn born(&self, id: ProcessId, pid: u32) {
         if let Some(process) = self.lock().processes.get_mut(&id) {
             process.pid = Some(pid);
@@ -191,7 +191,7 @@ impl Host {
         self.config.sink.record(&self.function.name, id.0, Record::ProcessStarted { pid });
     }
 
-    /// The process did not start or answer in time.
+    /// Handles a process that did not start or did not answer in time.
     pub(crate) fn timed_out(self: &Arc<Self>, id: ProcessId) {
         let start_timeout = self.config.start_timeout;
         self.happen(|state| {
@@ -204,7 +204,7 @@ impl Host {
         });
     }
 
-    /// The process is gone, and these were its last lines.
+    /// Handles the end of a process. `last_lines` are the last lines that it wrote.
     pub(crate) fn exited(self: &Arc<Self>, id: ProcessId, end: End, last_lines: Vec<String>) {
         let reason = end.reason();
         self.happen(|state| {
@@ -217,7 +217,8 @@ impl Host {
         self.config.sink.record(&self.function.name, id.0, Record::ProcessEnded { reason: &reason });
     }
 
-    /// Kills one process as something outside would, and says which.
+    /// Kills one process without the pool's decision, as an external cause would. Returns its
+    /// process id.
     pub(crate) fn kill(self: &Arc<Self>) -> Option<u32> {
         let mut pid = None;
         self.happen(|state| {
@@ -241,7 +242,7 @@ impl Host {
         }
     }
 
-    /// Ends an invocation before its time, if a process works on it; says whether.
+    /// Ends an invocation early if a process works on it. Returns whether it did.
     pub(crate) fn cut_short(self: &Arc<Self>, id: InvocationId, cut: CutShort) -> bool {
         let mut is_cut = false;
         self.happen(|state| {
@@ -264,7 +265,7 @@ impl Host {
         is_cut
     }
 
-    /// Of the operating system.
+    /// Returns the operating system's ids of the processes.
     pub(crate) fn pids(&self) -> Vec<u32> {
         self.lock().processes.values().filter_map(|process| process.pid).collect()
     }
@@ -285,7 +286,7 @@ impl Host {
         self.lock().processes.get(&id)?.pid
     }
 
-    /// Turns what happened into an event, and carries out what the pool decides.
+    /// Converts an occurrence to an event, and carries out the pool's actions.
     fn happen(self: &Arc<Self>, what: impl FnOnce(&mut State) -> Option<Event>) {
         let notes = {
             let mut state = self.lock();
@@ -297,7 +298,7 @@ impl Host {
         self.note(notes);
     }
 
-    /// The same for what a process asks, which may be refused.
+    /// Like [`Self::happen`], for a call of a process that may be refused.
     fn happen_if(
         self: &Arc<Self>,
         what: impl FnOnce(&mut State) -> Result<Option<Event>, Refusal>,
@@ -313,11 +314,12 @@ impl Host {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // A panic while it was held would be our own error; the numbers are still the best there are.
+        // Only a defect of this crate can panic while the lock is held. The state is still the best
+        // available.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How the invoker is answered.
+    /// Converts an answer to the result for the invoker.
     fn result(&self, answer: Answer) -> Result<Bytes, Error> {
         match answer {
             Answer::Response(body) => Ok(body),

@@ -1,4 +1,4 @@
-//! The functions of a runner: start, invoke, watch, stop.
+//! The functions of a runner: start, invoke, observe, stop.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -23,25 +23,25 @@ use crate::session::MAX_PAYLOAD;
 use crate::spawner::Spawner;
 use crate::stats::FunctionStats;
 
-/// AWS's limit for a function's name.
+/// Longest name of a function on AWS.
 const MAX_NAME_LENGTH: usize = 64;
 
-/// How often idle processes are looked at.
+/// Interval of the check for idle processes.
 const TICK: Duration = Duration::from_millis(500);
 
-/// An invocation that has begun, and where its answer comes.
+/// A started invocation: its host, its id, and the channel for its answer.
 type Begun<'a> = (&'a Arc<Host>, InvocationId, oneshot::Receiver<Result<Bytes, Error>>);
 
-/// How an invocation is cut short.
+/// The way in which an invocation is ended early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CutShort {
-    /// Its process is killed, as by a crash: `Runtime.ExitError`.
+    /// Its process is killed as in a crash: `Runtime.ExitError`.
     Killed,
-    /// As at its deadline, before it: `Sandbox.Timedout`.
+    /// The invocation ends as at its deadline, but earlier: `Sandbox.Timedout`.
     TimedOut,
 }
 
-/// All functions. Cheap to clone; every copy is the same.
+/// All functions. Clones are cheap handles to the same functions.
 #[derive(Clone)]
 pub struct Lambda {
     hosts: Arc<BTreeMap<String, Arc<Host>>>,
@@ -49,52 +49,52 @@ pub struct Lambda {
     ticker: Arc<Ticker>,
 }
 
-/// Why the functions cannot be run.
+/// The reason why the functions cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// Not a name that AWS would take.
+    /// AWS would refuse the name.
     #[error("function name {0:?} must be 1 to 64 letters, digits, '-' or '_'")]
     Name(String),
-    /// Two functions of one name.
+    /// Two functions have the same name.
     #[error("there are two functions named {0}")]
     Duplicate(String),
-    /// There is no such program.
+    /// The program of a function does not exist.
     #[error("function {function}: cannot find its program {}: {source}", path.display())]
     Program {
-        /// The function's name.
+        /// Name of the function.
         function: String,
-        /// Where it should be.
+        /// The path from the configuration.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// A variable that AWS sets and does not let a function set.
+    /// AWS reserves the variable, so a function cannot set it.
     #[error("function {function}: the variable {variable} is reserved by Lambda")]
     Reserved {
-        /// The function's name.
+        /// Name of the function.
         function: String,
-        /// The variable's name.
+        /// Name of the variable.
         variable: String,
     },
-    /// No thread to start processes from.
+    /// The thread that starts processes could not be created.
     #[error("cannot start the thread that starts processes: {0}")]
     Thread(#[source] io::Error),
 }
 
-/// How stopping went.
+/// The result of stopping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shutdown {
-    /// Processes that had to be killed because they were not done in time.
+    /// Number of processes that were killed at the deadline.
     pub killed: usize,
 }
 
 impl Lambda {
-    /// Gets ready to run the functions of `config`; no process is started yet.
+    /// Prepares the functions of `config`. No process starts yet.
     ///
-    /// Must be called inside a tokio runtime, which must outlive it.
+    /// Must be called inside a tokio runtime, which must outlive the returned value.
     ///
     /// # Errors
-    /// See [`StartError`]; nothing runs then.
+    /// See [`StartError`]. No function runs then.
     pub fn start(mut config: Config) -> Result<Self, StartError> {
         let functions = std::mem::take(&mut config.functions);
         let spawner = Spawner::start(Handle::current()).map_err(StartError::Thread)?;
@@ -115,7 +115,7 @@ impl Lambda {
 
     /// Runs `function` with a JSON `payload` and waits for its answer.
     ///
-    /// An invocation goes on when the caller stops waiting for it, as on AWS.
+    /// An invocation continues when the caller stops waiting for it, as on AWS.
     ///
     /// # Errors
     /// See [`Error`].
@@ -124,12 +124,13 @@ impl Lambda {
         answer.await.unwrap_or(Err(Error::Stopping))
     }
 
-    /// The same, and `after` this time the process that works on it is killed, if it still does. Says also whether.
+    /// Like [`Self::invoke`], but kills the process of the invocation `after` this time, if it
+    /// still works on the invocation. Also returns whether it was killed.
     ///
-    /// This is a fault for tests. An invocation that no process has yet is left alone.
+    /// This is a fault for tests. An invocation that no process has received yet is not affected.
     ///
     /// # Errors
-    /// See [`Error`]: what is cut short has [failed](Error::Failed).
+    /// See [`Error`]: an invocation that is cut short has [failed](Error::Failed).
     pub async fn invoke_cut_short(
         &self,
         function: &str,
@@ -158,10 +159,10 @@ impl Lambda {
         Ok((host, id, answer))
     }
 
-    /// Starts one process of `function` and waits until it asks for work; says how long that took.
+    /// Starts one process of `function` and waits until it requests work. Returns the duration.
     ///
     /// # Errors
-    /// [`StartFailure::Died`] is the one sentence that a person needs when a function does not come up.
+    /// [`StartFailure::Died`] explains in one sentence why a function does not start.
     pub async fn warm_up(&self, function: &str) -> Result<Duration, StartFailure> {
         let host = self.hosts.get(function).ok_or_else(|| StartFailure::NotFound(function.to_owned()))?;
         let (warm, warmed) = oneshot::channel();
@@ -169,7 +170,7 @@ impl Lambda {
         warmed.await.unwrap_or(Err(StartFailure::Stopping))
     }
 
-    /// Kills one process of `function` now, a running one if there is one, and says which it was.
+    /// Kills one process of `function` now, a busy one if there is one. Returns its process id.
     ///
     /// This is a fault for tests: its invocation fails with `Runtime.ExitError`.
     #[must_use]
@@ -177,21 +178,21 @@ impl Lambda {
         self.hosts.get(function)?.kill()
     }
 
-    /// Changes a variable of `function`, as a change of its configuration does. Processes that start from now on have it; those
-    /// that run are killed, and their invocations fail.
+    /// Sets a variable of `function`, like a change of its configuration. Processes that start from
+    /// now on have it. Running processes are killed, and their invocations fail.
     pub fn set_variable(&self, function: &str, name: &str, value: &str) {
         let Some(host) = self.hosts.get(function) else { return };
         host.set_variable(name, value);
         host.kill_all();
     }
 
-    /// The process ids of `function`.
+    /// Returns the process ids of `function`.
     #[must_use]
     pub fn pids(&self, function: &str) -> Vec<u32> {
         self.hosts.get(function).map(|host| host.pids()).unwrap_or_default()
     }
 
-    /// Numbers of every function, by name.
+    /// Returns the counters of every function, by name.
     #[must_use]
     pub fn stats(&self) -> Vec<FunctionStats> {
         self.hosts.values().map(|host| host.stats()).collect()
@@ -199,8 +200,8 @@ impl Lambda {
 
     /// Refuses new invocations, lets running and waiting ones end, and stops every process.
     ///
-    /// After `deadline` what is left is killed and its invocations end with [`Error::Stopping`]. When this returns no
-    /// process is left and all are reaped.
+    /// After `deadline` the remaining processes are killed, and their invocations end with
+    /// [`Error::Stopping`]. When this returns, no process is left and all are reaped.
     pub async fn shutdown(&self, deadline: Duration) -> Shutdown {
         self.ticker.0.abort();
         self.tell(Event::Drain);
@@ -225,7 +226,7 @@ impl Invoke for Lambda {
     }
 }
 
-/// Stops idle processes, until it is dropped.
+/// Stops idle processes until it is dropped.
 struct Ticker(JoinHandle<()>);
 
 impl Ticker {
@@ -247,7 +248,7 @@ impl Drop for Ticker {
     }
 }
 
-/// The function with an absolute path, if AWS would take it and it exists.
+/// Checks the function as AWS does. Returns it with an absolute path to its program.
 fn checked(mut function: Function) -> Result<Function, StartError> {
     let name = &function.name;
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';

@@ -1,22 +1,23 @@
 //! AWS Lambda on one machine: the Runtime API, and a pool of processes for each function.
 //!
-//! [`Lambda::start`] takes functions (a program, its environment, its limits) and knows nothing else about them.
-//! [`Lambda::invoke`] hands an event to a process: to the one that was used last if one is idle, to a new one while
-//! the function is below its concurrency, and otherwise refuses it as AWS does. A process is any program that speaks
-//! the Runtime API; it sees only the environment that AWS would give it, runs one invocation at a time, is killed at
+//! [`Lambda::start`] takes functions (a program, its environment, its limits) and knows nothing
+//! else about them. [`Lambda::invoke`] passes an event to the idle process that was used last.
+//! Without an idle process it starts a process, if the function is below its concurrency; otherwise
+//! it refuses the invocation as AWS does. A process is any program that uses the Runtime API. It
+//! has only the environment that AWS would set, and runs one invocation at a time. It is killed at
 //! its timeout, replaced when it dies, and never outlives the runner (see [`supervise_main`]).
 //!
-//! | file | says |
+//! | file | content |
 //! | --- | --- |
-//! | `config` | what the runner states |
-//! | `pool` | which process runs what: a pure function from state and event to actions |
-//! | `session` | which Runtime API call is allowed when, also pure |
-//! | `environment` | what a process sees |
+//! | `config` | the configuration from the runner |
+//! | `pool` | assigns invocations to processes: a pure function from state and event to actions |
+//! | `session` | the Runtime API calls that a process may make in each state; also pure |
+//! | `environment` | the environment of a process |
 //! | `host` | one function: pool, sessions and invocations under one lock |
-//! | `process`, `spawner`, `supervise` | one operating system process from birth to burial |
+//! | `process`, `spawner`, `supervise` | one operating system process from start to end |
 //! | `runtime_api` | the HTTP calls |
-//! | `logs`, `lines` | what is passed on to the runner |
-//! | `failure` | what the invoker is told when there is no answer |
+//! | `logs`, `lines` | the output that is passed to the runner |
+//! | `failure` | the errors that an invoker receives instead of an answer |
 
 mod config;
 mod environment;

@@ -1,16 +1,17 @@
-//! Cuts what a process writes into lines of bounded length.
+//! Splits the output of a process into lines of limited length.
 
-/// The longest line that is passed on whole: CloudWatch Logs' limit for an event. Longer ones are cut into pieces.
+/// The longest line that is passed on in one piece: CloudWatch Logs' limit for an event. Longer
+/// lines are cut into pieces.
 pub(crate) const LONGEST_LINE: usize = 256 * 1024;
 
-/// Bytes go in as they come, lines come out.
+/// Converts bytes in pieces of any size to lines.
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
     rest: Vec<u8>,
 }
 
 impl Lines {
-    /// Takes `bytes` and passes each line that they complete to `line`, without its line feed.
+    /// Adds `bytes` and calls `line` with each line that they complete, without its line feed.
     pub(crate) fn push(&mut self, mut bytes: &[u8], mut line: impl FnMut(&str)) {
         while let Some(end) = bytes.iter().position(|&byte| byte == b'\n') {
             self.take(&bytes[..end], &mut line);
@@ -20,7 +21,7 @@ impl Lines {
         self.take(bytes, &mut line);
     }
 
-    /// Passes on what was not ended by a line feed.
+    /// Calls `line` with the remaining text that has no line feed.
     pub(crate) fn finish(&mut self, mut line: impl FnMut(&str)) {
         if !self.rest.is_empty() {
             self.flush(&mut line);

@@ -1,44 +1,46 @@
-//! What the runner hears of its functions: their lines, and the platform's START and REPORT.
+//! The records that the runner receives from its functions: their lines, and the platform's START
+//! and REPORT.
 
 use std::fmt;
 use std::time::Duration;
 
-/// Who hears. Called from many tasks at once; should not block for long.
+/// Receives records. It is called from many tasks at once and should not block for long.
 pub trait Sink: Send + Sync + 'static {
-    /// One thing happened in process number `process` of `function`.
+    /// Receives one record of process number `process` of `function`.
     ///
-    /// Lines of one stream of one process come in order. A line written before the answer may still come after the
-    /// REPORT: the pipe and the Runtime API are two ways. All come before `ProcessEnded`.
+    /// Lines of one stream of one process arrive in order. A line that was written before the
+    /// answer may arrive after the REPORT, because the pipe and the Runtime API are separate
+    /// channels. All records of a process arrive before its `ProcessEnded`.
     fn record(&self, function: &str, process: u64, record: Record<'_>);
 }
 
-/// What happened.
+/// An occurrence in a process.
 #[derive(Debug)]
 pub enum Record<'a> {
     /// A process was started.
     ProcessStarted {
-        /// Of the operating system.
+        /// Process id of the operating system.
         pid: u32,
     },
     /// `START RequestId: … Version: $LATEST`
     Start {
-        /// The invocation.
+        /// Id of the invocation.
         request_id: &'a str,
-        /// Its event: JSON.
+        /// The event of the invocation: JSON.
         event: &'a [u8],
     },
     /// The process wrote a line of at most 256 KiB.
     Line {
-        /// Where to.
+        /// The pipe of the line.
         output: Output,
-        /// Without its line feed; bytes that are not UTF-8 are replaced.
+        /// The line without its line feed. Bytes that are not UTF-8 are replaced.
         text: &'a str,
     },
-    /// `END` and `REPORT` in one: the invocation is over.
+    /// `END` and `REPORT` in one: the invocation has ended.
     Report(&'a Report),
-    /// The process is gone and its pipes are empty.
+    /// The process has ended and its pipes are empty.
     ProcessEnded {
-        /// `exit status 1`, `signal: killed`.
+        /// Such as `exit status 1` or `signal: killed`.
         reason: &'a str,
     },
 }
@@ -52,26 +54,26 @@ pub enum Output {
     Stderr,
 }
 
-/// The numbers of one invocation. Displays as the REPORT line of AWS.
+/// The numbers of one invocation. `Display` writes the REPORT line of AWS.
 ///
 /// Source: <https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-view.html>
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    /// The invocation.
+    /// Id of the invocation.
     pub request_id: String,
-    /// From handing over the event to the answer.
+    /// Time from the transfer of the event to the answer.
     pub duration: Duration,
-    /// How long the process took to start, if this was its first invocation. It is billed.
+    /// Start time of the process, if this was its first invocation. It is billed.
     pub init_duration: Option<Duration>,
-    /// What the function is configured with.
+    /// The function's configured memory.
     pub memory_mb: u32,
-    /// The process's peak resident memory, where the system tells.
+    /// The process's peak resident memory, where the system reports it.
     pub max_memory_mb: Option<u32>,
-    /// How it ended.
+    /// The result of the invocation.
     pub status: Status,
 }
 
-/// How an invocation ended.
+/// The result of an invocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
     /// The function answered.
@@ -83,7 +85,7 @@ pub enum Status {
 }
 
 impl Report {
-    /// Init and run time, rounded up to the millisecond.
+    /// Returns init and run time, rounded up to the millisecond.
     #[must_use]
     pub fn billed(&self) -> Duration {
         let total = self.duration + self.init_duration.unwrap_or_default();

@@ -1,12 +1,15 @@
-//! Which process runs which invocation: a pure function from state and event to actions.
+//! Assigns invocations to processes: a pure function from state and event to actions.
 //!
-//! The rules, which are AWS's for on-demand functions:
-//! - a process has one invocation at a time;
-//! - an invocation takes the idle process that was used last, else waits for a process that is about to be free
-//!   (starting, or answered and not yet back), else starts one, else is throttled, at once;
-//! - a process that dies takes its invocation with it, and one that dies at start fails one that waits.
+//! The rules are AWS's rules for on-demand functions:
+//! - A process has one invocation at a time.
+//! - An invocation takes the idle process that was used last. Without one, it waits for a process
+//!   that is almost free (starting, or answered and not yet back). Without one, it starts a
+//!   process. At the limit it is throttled at once.
+//! - If a process dies, its invocation fails. If a process dies at its start, one waiting
+//!   invocation fails.
 //!
-//! Invariant after every event: no more invocations wait than there are processes about to be free.
+//! Invariant after every event: the number of waiting invocations is at most the number of
+//! processes that are almost free.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -19,98 +22,98 @@ mod tests;
 pub(crate) struct Pool {
     rules: Rules,
     processes: BTreeMap<ProcessId, Phase>,
-    /// The one used last is last.
+    /// Idle processes. The process that was used last is last.
     idle: Vec<ProcessId>,
     waiting: VecDeque<InvocationId>,
     started: u64,
     draining: bool,
 }
 
-/// What does not change.
+/// The constant settings of a pool.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules {
-    /// Processes there may be at once.
+    /// Most concurrent processes.
     pub(crate) concurrency: u32,
-    /// Kill a process when its answer is in.
+    /// True if a process is killed after its answer.
     pub(crate) fresh: bool,
-    /// Stop a process that has been idle for so long.
+    /// How long a process may be idle before it is stopped.
     pub(crate) keep_idle: Duration,
 }
 
-/// Counts the processes of a function from 1.
+/// Number of a process of a function, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ProcessId(pub(crate) u64);
 
-/// Counts the invocations of a function from 1.
+/// Number of an invocation of a function, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct InvocationId(pub(crate) u64);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// Has not asked for work yet.
+    /// The process has not requested work yet.
     Starting,
-    /// Asked for work and has none.
+    /// The process requested work and has none.
     Idle { since: Instant },
-    /// Has an invocation.
+    /// The process has an invocation.
     Busy(InvocationId),
-    /// Answered and has not asked again.
+    /// The process answered and has not requested work again.
     Finishing,
-    /// Was told to go, or killed.
+    /// The process was ordered to end or was killed.
     Leaving,
 }
 
-/// What happened.
+/// An occurrence that the pool handles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Event {
-    /// Somebody invokes the function.
+    /// A caller invokes the function.
     Invoked(InvocationId),
-    /// Somebody wants a process to exist.
+    /// A caller requests a process in advance.
     WarmUp,
-    /// A process asked for work.
+    /// A process requested work.
     Asked(ProcessId),
     /// A process answered its invocation.
     Answered(ProcessId),
-    /// A process said that it cannot start.
+    /// A process reported that it cannot start.
     CannotStart(ProcessId),
-    /// The time that a process had to start or to answer is over.
+    /// The time for a process to start or to answer is over.
     TimedOut(ProcessId),
-    /// A process is gone. `received`: its invocation, if any, had reached it.
+    /// A process has ended. `received`: its invocation, if any, had reached it.
     Exited { process: ProcessId, received: bool },
     /// A process is about to be killed from outside.
     Doomed(ProcessId),
-    /// Time passed.
+    /// The interval of the regular check has passed.
     Tick,
-    /// No new invocations; what runs and waits may end.
+    /// Accept no new invocations. Running and waiting invocations may end.
     Drain,
-    /// Everything ends now.
+    /// End everything now.
     Abort,
 }
 
-/// What to do about it.
+/// An action that the host carries out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
     /// Start a process under this number.
     Start(ProcessId),
-    /// Hand over the event; the time to answer begins.
+    /// Pass the event to the process. Its timeout starts.
     Give(ProcessId, InvocationId),
-    /// Refuse: the limit is reached.
+    /// Refuse the invocation: the limit is reached.
     Throttle(InvocationId),
-    /// Tell the invoker that there will be no answer.
+    /// Report a failure to the invoker.
     Fail(InvocationId, Cause),
     /// End the process at once.
     Kill(ProcessId),
-    /// Ask the process to end.
+    /// Request the process to end.
     Stop(ProcessId),
 }
 
-/// Why there will be no answer.
+/// The reason of a failed invocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cause {
     /// This process ended with the invocation.
     Exited(ProcessId),
-    /// This process was supposed to take the invocation and did not come up.
+    /// This process was started for the invocation and failed to start.
     NotStarted(ProcessId),
-    /// The process took too long.
+    /// The process exceeded the timeout.
     TimedOut,
     /// The runner is stopping.
     Stopping,
@@ -122,7 +125,7 @@ impl Pool {
         Self { rules, processes, idle, waiting, started: 0, draining: false }
     }
 
-    /// Takes an event and says what to do, in order.
+    /// Handles an event. Returns the actions, in order.
     pub(crate) fn on(&mut self, event: Event, now: Instant) -> Vec<Action> {
         let mut actions = Vec::new();
         match event {
@@ -142,18 +145,18 @@ impl Pool {
         actions
     }
 
-    /// Nothing new is taken.
+    /// Returns whether new invocations are refused.
     pub(crate) fn is_draining(&self) -> bool {
         self.draining
     }
 
-    /// Processes that are not gone, those that run an invocation, and invocations that wait.
+    /// Returns the number of existing processes, of busy processes, and of waiting invocations.
     pub(crate) fn counts(&self) -> (usize, usize, usize) {
         let busy = self.count(|phase| matches!(phase, Phase::Busy(_)));
         (self.processes.len(), busy, self.waiting.len())
     }
 
-    /// The process to kill when one is to be killed: one that runs something if there is one.
+    /// Returns the process that a kill hits: a busy process if there is one.
     pub(crate) fn victim(&self) -> Option<ProcessId> {
         let rank = |phase: &Phase| match phase {
             Phase::Busy(_) => 0,
@@ -231,14 +234,14 @@ impl Pool {
         self.idle.retain(|idle| *idle != process);
         match self.processes.remove(&process) {
             Some(Phase::Starting) => self.fail_one_that_waits(process, actions),
-            // It never saw the event: another process may have it.
+            // The process never received the event, so another process may receive it.
             Some(Phase::Busy(invocation)) if !received => self.waiting.push_front(invocation),
             Some(Phase::Busy(invocation)) => actions.push(Action::Fail(invocation, Cause::Exited(process))),
             Some(Phase::Idle { .. } | Phase::Finishing | Phase::Leaving) | None => {}
         }
     }
 
-    /// A process that will be killed while it has no invocation must not get one any more.
+    /// Excludes an idle process that will be killed, so that it receives no invocation.
     fn doomed(&mut self, process: ProcessId) {
         if matches!(self.phase(process), Some(Phase::Idle { .. } | Phase::Finishing)) {
             self.idle.retain(|idle| *idle != process);
@@ -278,7 +281,7 @@ impl Pool {
         }
     }
 
-    /// Starts what is missing: for new invocations, and in place of processes that died.
+    /// Starts missing processes: for new invocations, and in place of processes that died.
     fn replace(&mut self, actions: &mut Vec<Action>) {
         while self.waiting.len() > self.soon_free() && self.may_start() {
             self.start(actions);
@@ -319,7 +322,8 @@ impl Pool {
         self.count(|phase| matches!(phase, Phase::Starting | Phase::Finishing))
     }
 
-    /// A process that is leaving does not count: it takes no more work.
+    /// Returns whether another process may start. A process that is leaving does not count, because
+    /// it takes no more work.
     fn may_start(&self) -> bool {
         self.count(|phase| *phase != Phase::Leaving) < self.rules.concurrency as usize
     }

@@ -1,7 +1,9 @@
-//! One operating system process: starts it, serves its Runtime API, watches its clock, listens to it, buries it.
+//! One operating system process: starts it, serves its Runtime API, enforces its deadline, reads
+//! its output, and cleans up after its end.
 //!
-//! Each process has a listener of its own, which tells processes apart: `AWS_LAMBDA_RUNTIME_API` is a host and a port
-//! (`http://$AWS_LAMBDA_RUNTIME_API/2018-06-01/…`), so a path in it would not survive every runtime.
+//! Each process has its own listener, which identifies the process. A path in
+//! `AWS_LAMBDA_RUNTIME_API` could not do that: the variable contains a host and a port
+//! (`http://$AWS_LAMBDA_RUNTIME_API/2018-06-01/…`), and not every runtime accepts a path in it.
 
 use std::collections::VecDeque;
 use std::io;
@@ -27,24 +29,24 @@ use crate::logs::{Output, Record};
 use crate::pool::ProcessId;
 use crate::runtime_api;
 
-/// How long a process that was asked to end may take before it is killed.
+/// How long a process may take to end on request. It is killed after this time.
 const STOP_GRACE: Duration = Duration::from_millis(500);
 
-/// How long what a dead process left in its pipes and sockets is waited for. It is there already; the limit is for a
-/// pipe that somebody else still holds.
+/// How long to wait for the rest of the output and requests of a dead process. They are already
+/// buffered; the limit is for a pipe that another process still holds.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
-/// Lines kept to explain a death at start, and how much of each.
+/// Number of last lines that are kept to explain a failed start, and the length of each.
 const LAST_LINES: usize = 8;
 const LAST_LINE_CHARS: usize = 400;
 
 /// Bytes read from a pipe at once.
 const PIPE_READ: usize = 16 * 1024;
 
-/// What the host wants of a process; the latest counts.
+/// The host's current orders for a process. Only the latest value counts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Orders {
-    /// When the host wants to hear that time is up.
+    /// Time at which the host must be notified.
     pub(crate) deadline: Option<Instant>,
     pub(crate) signal: Option<Signal>,
 }
@@ -55,7 +57,7 @@ impl Orders {
     }
 }
 
-/// From birth to burial; the host hears of both.
+/// Runs a process from its start to its end. The host is notified of both.
 pub(crate) async fn run(host: Arc<Host>, id: ProcessId, mut orders: watch::Receiver<Orders>) {
     match Running::start(&host, id).await {
         Ok(mut running) => {
@@ -124,7 +126,7 @@ impl Running {
         }
     }
 
-    /// What the process left behind: its group, its sockets, its pipes.
+    /// Cleans up after a process: its group, its sockets, its pipes.
     async fn bury(mut self) -> Vec<String> {
         self.signal(Some(Signal::SIGKILL));
         drop(self.listener);
@@ -132,19 +134,19 @@ impl Running {
             while self.connections.join_next().await.is_some() {}
             while self.readers.join_next().await.is_some() {}
         };
-        // Whatever is not over by then is aborted with its set.
+        // Dropping the sets aborts the tasks that are left.
         let _over = tokio::time::timeout(LAST_WORDS, empty).await;
         self.last_lines.take()
     }
 
-    /// The process and whatever it started.
+    /// Sends a signal to the process and to the processes that it started.
     fn signal(&self, signal: Option<Signal>) {
-        // It may be gone already.
+        // The process may have ended already.
         let _gone = killpg(self.group, signal);
     }
 }
 
-/// The command line, environment, folder and pipes of a process.
+/// Builds the command line, environment, folder and pipes of a process.
 fn command(host: &Host, runtime_api: SocketAddr) -> Command {
     let (config, function) = (&host.config, &host.function);
     let mut command = match &config.supervisor {
@@ -160,18 +162,19 @@ fn command(host: &Host, runtime_api: SocketAddr) -> Command {
     command.envs(host.variables());
     command.current_dir(environment::task_root(&function.program));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    // A group of its own: the terminal's Ctrl-C is for the runner, and whatever it starts can be killed with it.
+    // The process has its own group. The terminal's Ctrl-C reaches only the runner, and a kill
+    // reaches all processes that the function started.
     command.process_group(0).kill_on_drop(true);
     command
 }
 
-/// `2026/11/21/[$LATEST]0123456789abcdef0123456789abcdef`
+/// Returns a name such as `2026/11/21/[$LATEST]0123456789abcdef0123456789abcdef`.
 fn log_stream() -> String {
     let today = jiff::Timestamp::now().strftime("%Y/%m/%d");
     format!("{today}/[$LATEST]{}", Uuid::new_v4().simple())
 }
 
-/// Passes on what a process writes, line by line, until its pipe is closed.
+/// Passes the output of a process to the sink, line by line, until its pipe is closed.
 async fn listen(mut pipe: impl AsyncRead + Unpin, host: Arc<Host>, id: ProcessId, output: Output, last: LastLines) {
     let mut lines = Lines::default();
     let mut buffer = vec![0; PIPE_READ];
@@ -185,7 +188,7 @@ async fn listen(mut pipe: impl AsyncRead + Unpin, host: Arc<Host>, id: ProcessId
     lines.finish(tell);
 }
 
-/// Waits until `when`, or for ever.
+/// Waits until `when`, or for ever without it.
 async fn at(when: Option<Instant>) {
     match when {
         Some(when) => tokio::time::sleep_until(when.into()).await,
@@ -193,7 +196,7 @@ async fn at(when: Option<Instant>) {
     }
 }
 
-/// Peak resident memory in MB, on Linux.
+/// Returns the peak resident memory in MB. Only Linux reports it.
 pub(crate) fn max_memory_mb(pid: u32) -> Option<u32> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
@@ -201,7 +204,7 @@ pub(crate) fn max_memory_mb(pid: u32) -> Option<u32> {
     Some(kilobytes.div_ceil(1024))
 }
 
-/// The last lines of a process, to explain its death.
+/// The last lines of a process. They explain its death.
 #[derive(Debug, Clone, Default)]
 struct LastLines(Arc<Mutex<VecDeque<String>>>);
 

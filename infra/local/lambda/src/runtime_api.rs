@@ -1,7 +1,7 @@
 //! The Runtime API of one process, over HTTP/1.1.
 //!
-//! Source: <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>. `/runtime/restore/…` is for SnapStart
-//! only, and not here.
+//! Source: <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>. `/runtime/restore/…`
+//! is only for SnapStart and does not exist here.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -29,21 +29,21 @@ const ERROR_TYPE: &str = "lambda-runtime-function-error-type";
 
 /// Serves one connection of process `id` until it is closed.
 pub(crate) async fn serve(host: Arc<Host>, id: ProcessId, stream: TcpStream) {
-    // Small requests that wait for each other: never delay them.
+    // Small requests follow each other, so none may be delayed.
     let _unsupported = stream.set_nodelay(true);
     let Ok(address) = stream.local_addr() else { return };
     let service = service_fn(|request| {
         let host = Arc::clone(&host);
         async move { Ok::<_, Infallible>(answer(&host, id, address, request).await) }
     });
-    // A process is silent for as long as it works.
+    // A process sends nothing while it works, so there is no read timeout.
     let connection = http1::Builder::new().header_read_timeout(None).serve_connection(TokioIo::new(stream), service);
     if let Err(error) = connection.await {
         tracing::debug!(function = host.function.name, process = id.0, %error, "runtime api connection ended");
     }
 }
 
-/// What a request asks for.
+/// A call of the Runtime API.
 #[derive(Debug, PartialEq, Eq)]
 enum Call<'a> {
     Next,
@@ -95,7 +95,9 @@ async fn answer(
     }
 }
 
-/// A browser sends the request, or its `Host` is a foreign name: a web page must not take an invocation away. Runtimes send neither header, and the address as it stands in their environment.
+/// Returns whether a browser sent the request, or its `Host` is a foreign name. A web page must not
+/// be able to take an invocation. Runtimes send neither `Origin` nor `Sec-Fetch-Site`, and their
+/// `Host` is the address from their environment.
 fn is_foreign(headers: &HeaderMap, address: SocketAddr) -> bool {
     let is_browser = headers.contains_key(ORIGIN) || headers.contains_key("sec-fetch-site");
     is_browser || headers.get(HOST).is_none_or(|host| host != address.to_string().as_str())
@@ -152,7 +154,8 @@ async fn init_error(host: &Arc<Host>, id: ProcessId, headers: &HeaderMap, body: 
     host.cannot_start(id, FunctionError::posted_at_start(&body, error_type(headers)))
 }
 
-/// The whole body, or `None` if it is too large. That one is read to its end too, so that the answer is heard.
+/// Reads the whole body, or returns `None` if it is too large. A body that is too large is also
+/// read to its end, so that the process can receive the answer.
 async fn read(mut body: Incoming) -> Result<Option<Bytes>, Refusal> {
     let mut chunks: Vec<Bytes> = Vec::new();
     let mut length = 0;
@@ -182,7 +185,8 @@ fn error_type(headers: &HeaderMap) -> Option<&str> {
     headers.get(ERROR_TYPE)?.to_str().ok()
 }
 
-/// `Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=0`
+/// Returns a header such as
+/// `Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=0`.
 fn trace_id() -> String {
     let now_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let (root, parent) = (rand::random::<u128>() >> 32, rand::random::<u64>());

@@ -1,7 +1,8 @@
-//! Which Runtime API call a process may make when: the states of AWS's own implementation.
+//! Decides which Runtime API calls a process may make in each state. The states are those of AWS's
+//! own implementation.
 //!
-//! Source: <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>, and the state names and sentences of
-//! AWS's runtime interface emulator.
+//! Source: <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>, and the state names
+//! and sentences of AWS's runtime interface emulator.
 
 use std::sync::Arc;
 
@@ -12,49 +13,49 @@ use http::StatusCode;
 /// Source: <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
 pub(crate) const MAX_PAYLOAD: usize = 6 * 1024 * 1024 + 100;
 
-/// How far one process is.
+/// The state of one process in the Runtime API.
 #[derive(Debug, Default)]
 pub(crate) struct Session {
     state: State,
-    /// The invocation that it has, or had last.
+    /// The current invocation, or the last one.
     request_id: Option<Arc<str>>,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// Has not asked for work yet.
+    /// The process has not requested work yet.
     #[default]
     Started,
-    /// Said that it cannot start.
+    /// The process reported that it cannot start.
     InitError,
-    /// Asked for work, and has it or waits for it.
+    /// The process requested work, and has an invocation or waits for one.
     Ready,
-    /// Answered.
+    /// The process answered.
     ResponseSent,
 }
 
-/// What asking for work means.
+/// The meaning of a request for work.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Asked {
     /// The process is free.
     Free {
-        /// It never asked before.
+        /// True if this is its first request.
         first: bool,
     },
-    /// It asked before and has not answered: it gets the same again.
+    /// The process has not answered yet. It receives the same invocation again.
     Again,
 }
 
-/// A call that is refused.
+/// The reason why a call is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// Not the invocation that this process has.
+    /// The process does not have this invocation.
     InvalidRequestId,
-    /// Not in this state.
+    /// The call is not allowed in this state.
     InvalidStateTransition {
-        /// Where the process is.
+        /// The current state.
         from: &'static str,
-        /// Where it wanted to go.
+        /// The state after the call.
         to: &'static str,
     },
     /// The body ended before its announced length.
@@ -64,7 +65,7 @@ pub(crate) enum Refusal {
 }
 
 impl Session {
-    /// `GET /runtime/invocation/next`
+    /// Handles `GET /runtime/invocation/next`.
     pub(crate) fn ask(&mut self) -> Result<Asked, Refusal> {
         let asked = match self.state {
             State::Started => Asked::Free { first: true },
@@ -79,12 +80,13 @@ impl Session {
         Ok(asked)
     }
 
-    /// The process has this invocation now.
+    /// Records that the process has this invocation now.
     pub(crate) fn given(&mut self, request_id: Arc<str>) {
         self.request_id = Some(request_id);
     }
 
-    /// May `POST /runtime/invocation/{id}/response` (or `/error`) be taken? Asked before its body is read.
+    /// Checks whether `POST /runtime/invocation/{id}/response` (or `/error`) is allowed. Called
+    /// before the body is read.
     pub(crate) fn may_answer(&self, request_id: &str, is_error: bool) -> Result<(), Refusal> {
         if self.request_id.as_deref() != Some(request_id) {
             return Err(Refusal::InvalidRequestId);
@@ -93,14 +95,14 @@ impl Session {
         if self.state == State::Ready { Ok(()) } else { Err(self.refuse(to)) }
     }
 
-    /// Takes the answer.
+    /// Records the answer.
     pub(crate) fn answer(&mut self, request_id: &str, is_error: bool) -> Result<(), Refusal> {
         self.may_answer(request_id, is_error)?;
         self.state = State::ResponseSent;
         Ok(())
     }
 
-    /// `POST /runtime/init/error`
+    /// Handles `POST /runtime/init/error`.
     pub(crate) fn cannot_start(&mut self) -> Result<(), Refusal> {
         if self.state != State::Started {
             return Err(self.refuse("InitError"));

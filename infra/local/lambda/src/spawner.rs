@@ -1,7 +1,7 @@
-//! Forks every process from one thread that lives as long as its children.
+//! Starts every process from one thread that lives as long as its children.
 //!
-//! The kernel's "die with your parent" (see [`crate::supervise`]) counts the death of the parent thread, and a worker
-//! thread of the async runtime may end at any time.
+//! The kernel's parent-death signal (see [`crate::supervise`]) is sent when the parent thread ends,
+//! and a worker thread of the async runtime may end at any time.
 
 use std::io;
 use std::sync::mpsc;
@@ -10,7 +10,7 @@ use tokio::process::{Child, Command};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-/// Asks the thread for children. The thread ends when the last copy is dropped.
+/// Handle of the thread that starts processes. The thread ends when the last handle is dropped.
 #[derive(Debug, Clone)]
 pub(crate) struct Spawner(mpsc::Sender<Birth>);
 
@@ -21,13 +21,13 @@ struct Birth {
 }
 
 impl Spawner {
-    /// Starts the thread; children report to the runtime of `handle`.
+    /// Starts the thread. Children belong to the runtime of `handle`.
     pub(crate) fn start(handle: Handle) -> io::Result<Self> {
         let (sender, births) = mpsc::channel::<Birth>();
         std::thread::Builder::new().name("lambda-spawner".to_owned()).spawn(move || {
             let _inside = handle.enter();
             for Birth { mut command, born } in births {
-                // Nobody waits any more: dropping the child kills it.
+                // If the receiver no longer waits, the child is dropped, which kills it.
                 drop(born.send(command.spawn()));
             }
         })?;

@@ -1,28 +1,29 @@
-//! Numbers of one function since the start.
+//! Counters of one function since its start.
 
 use std::time::Duration;
 
-/// A snapshot of one function.
+/// A snapshot of the counters of one function.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FunctionStats {
-    /// Whose numbers they are.
+    /// Name of the function.
     pub function: String,
-    /// Invocations that were handed to a process, whatever came of them (AWS: `Invocations`).
+    /// Invocations that a process received, whatever their result (AWS: `Invocations`).
     pub invocations: u64,
-    /// Those that the function answered with an error, died in, or was killed in, and those whose process never
-    /// came up (AWS: `Errors`).
+    /// Invocations that the function answered with an error, whose process died or was killed, or
+    /// whose process did not start (AWS: `Errors`).
     pub errors: u64,
-    /// Those refused because of the concurrency limit (AWS: `Throttles`). They are not invocations.
+    /// Invocations that were refused because of the concurrency limit (AWS: `Throttles`). They do
+    /// not count as `invocations`.
     pub throttles: u64,
-    /// Those killed at the timeout; errors too.
+    /// Invocations that were killed at the timeout. They also count as `errors`.
     pub timeouts: u64,
-    /// Processes that asked for work for the first time.
+    /// Processes that requested work for the first time.
     pub cold_starts: u64,
-    /// Processes that died or reported an error before they asked for work.
+    /// Processes that died or reported an error before they requested work.
     pub start_failures: u64,
-    /// Time during which processes had an invocation, summed.
+    /// Total time during which processes had an invocation.
     pub busy: Duration,
-    /// Processes there are, starting and stopping ones too.
+    /// Existing processes, including starting and stopping ones.
     pub processes: u32,
     /// Processes that have an invocation now.
     pub processes_busy: u32,

@@ -1,12 +1,15 @@
-//! No function outlives the runner, however the runner dies.
+//! Ends every function when the runner dies, whatever the cause of its death.
 //!
-//! A process cannot be asked to die with its parent from outside, and `unsafe` code between fork and exec is not
-//! allowed here. So the runner starts itself in a hidden mode, which asks the kernel for a SIGKILL at the death of
-//! its parent and then *becomes* the function (`exec`): no extra process stays, and the wish survives the `exec`.
+//! A parent cannot request from outside that a child dies with it, and this crate does not allow
+//! `unsafe` code between fork and exec. So the runner starts itself in a hidden mode. This mode
+//! requests a SIGKILL from the kernel at the death of its parent, and then *becomes* the function
+//! (`exec`). No extra process remains, and the request survives the `exec`.
 //!
-//! Source: `prctl(2)`, `PR_SET_PDEATHSIG`. It counts the death of the parent *thread*, hence [`crate::spawner`].
-//! It covers the function's own process; a process that a function starts is killed with its group as long as the
-//! runner lives. Other systems than Linux have no such call: there, a runner killed by SIGKILL leaves its functions.
+//! Source: `prctl(2)`, `PR_SET_PDEATHSIG`. The signal is sent at the death of the parent *thread*,
+//! hence [`crate::spawner`]. It reaches only the function's own process. The runner kills a process
+//! that a function starts with the function's group, as long as the runner lives. Systems other
+//! than Linux have no such call: there, a runner that is killed by SIGKILL leaves its functions
+//! running.
 
 use std::convert::Infallible;
 use std::ffi::OsString;
@@ -15,12 +18,13 @@ use std::process::{Command, ExitCode};
 
 use nix::unistd::{Pid, getppid};
 
-/// What a shell answers when it cannot run a program.
+/// Exit status of shells when they cannot run a program.
 const CANNOT_RUN: u8 = 127;
 
-/// Becomes the function named by `args` (`RUNNER_PID PROGRAM ARGS…`); returns only if that fails.
+/// Becomes the function in `args` (`RUNNER_PID PROGRAM ARGS…`). Returns only if that fails.
 ///
-/// The runner's `main` calls this, before anything else, when its first argument is its hidden subcommand:
+/// The runner's `main` calls this before anything else if its first argument is the hidden
+/// subcommand:
 /// ```no_run
 /// # use std::process::ExitCode;
 /// fn main() -> ExitCode {
@@ -46,7 +50,7 @@ fn become_function(mut args: impl Iterator<Item = OsString>) -> Result<Infallibl
     let runner: i32 = args.next().and_then(|id| id.to_str()?.parse().ok()).ok_or(usage)?;
     let program = args.next().ok_or(usage)?;
     die_with_parent().map_err(|error| format!("cannot ask to die with the runner: {error}"))?;
-    // The runner may have died before we asked: then nobody is left to die with.
+    // If the runner died before the request, the kernel will send no signal.
     if getppid() != Pid::from_raw(runner) {
         return Err(format!("the runner {runner} is gone"));
     }

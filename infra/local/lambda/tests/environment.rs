@@ -1,4 +1,4 @@
-//! What a function sees.
+//! Tests the environment of a function.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
@@ -24,7 +24,7 @@ async fn a_function_sees_what_aws_sets_and_its_own_and_nothing_of_the_runner() {
     assert!(api.starts_with("127.0.0.1:"), "{api}");
     let stream = seen.remove("AWS_LAMBDA_LOG_STREAM_NAME").unwrap();
     assert_eq!((stream.len(), &stream[10..20]), (52, "/[$LATEST]"), "{stream}");
-    // The runtime sets this one itself, for each invocation.
+    // The runtime itself sets this variable for each invocation.
     assert!(seen.remove("_X_AMZN_TRACE_ID").is_some());
     let library_path = format!("/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:{folder}:{folder}/lib:/opt/lib");
     let expected = [

@@ -1,4 +1,4 @@
-//! What an invoker gets.
+//! Tests the answers and errors that an invoker receives.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;

@@ -1,4 +1,4 @@
-//! What the runner hears.
+//! Tests the records that the runner receives.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;

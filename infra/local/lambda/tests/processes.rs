@@ -1,4 +1,4 @@
-//! Birth and death of processes.
+//! Tests the start and the end of processes.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
@@ -229,7 +229,7 @@ fn exists(pid: u32) -> bool {
     Path::new(&format!("/proc/{pid}")).exists()
 }
 
-/// Where processes hold on to the test, so that it hears of their death.
+/// A listener for connections from processes. A broken connection shows that its process died.
 struct Tether(TcpListener);
 
 struct TetherEnd {
@@ -256,7 +256,7 @@ impl Tether {
 }
 
 impl TetherEnd {
-    /// Waits until the process is gone.
+    /// Waits until the process has ended.
     async fn broken(&mut self) {
         let mut rest = Vec::new();
         let end = tokio::time::timeout(PATIENCE, self.stream.read_to_end(&mut rest)).await;

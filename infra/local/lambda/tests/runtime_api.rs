@@ -1,4 +1,4 @@
-//! The Runtime API call by call: the test speaks for a process that does not.
+//! Tests the Runtime API call by call. The test makes the calls in place of a process.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
@@ -10,7 +10,7 @@ use common::{Answer, Fixture, Heard, at_start, call, failed};
 use local_lambda::Error;
 use serde_json::{Value, json};
 
-/// A process that waits for nothing; its API is ours.
+/// A process that makes no calls. The test uses its Runtime API.
 struct Puppet {
     fixture: Fixture,
     api: String,
@@ -41,7 +41,7 @@ impl Puppet {
         call(&self.api, "POST", path, "", body.as_bytes()).await
     }
 
-    /// Invokes, and takes the invocation.
+    /// Invokes the function and takes the invocation.
     async fn take(&self) -> (tokio::task::JoinHandle<Result<Bytes, Error>>, Answer) {
         let lambda = self.fixture.lambda.clone();
         let invoker = tokio::spawn(async move { lambda.invoke("f", Bytes::from_static(b"{\"a\":1}")).await });
@@ -155,7 +155,7 @@ async fn next_waits_until_there_is_work() {
     let puppet = Puppet::start().await;
     let api = puppet.api.clone();
     let next = tokio::spawn(async move { call(&api, "GET", NEXT, "", b"").await });
-    // The process is up exactly when it has asked, and it has not been answered.
+    // The process counts as started when it has sent the request, which has no answer yet.
     let mut asked = false;
     while !asked {
         tokio::task::yield_now().await;

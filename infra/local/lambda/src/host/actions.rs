@@ -1,4 +1,4 @@
-//! Carries out what the pool decided.
+//! Carries out the actions of the pool.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -85,7 +85,8 @@ impl Host {
         self.finish(state, id, result, status, None)
     }
 
-    /// Answers the invoker and accounts for the invocation; no report for one that no process ever had.
+    /// Answers the invoker and counts the invocation. Returns no report if no process ever received
+    /// the invocation.
     pub(super) fn finish(
         &self,
         state: &mut State,
@@ -107,7 +108,7 @@ impl Host {
         Some(Note::Report(process, report))
     }
 
-    /// Forgets a process that is gone, and tells those who waited for it to come up.
+    /// Removes a process that has ended, and notifies the callers that waited for its start.
     pub(super) fn bury(&self, id: ProcessId) {
         let mut state = self.lock();
         let Some(process) = state.processes.remove(&id) else { return };
@@ -140,7 +141,7 @@ impl State {
         }
     }
 
-    /// What the invoker is told of the end of a process.
+    /// Returns the error that the invoker receives when a process ends.
     fn ended(&self, id: ProcessId, request_id: &str) -> FunctionError {
         let end = self.processes.get(&id).and_then(|process| process.ended.as_ref());
         FunctionError::ended(request_id, end.unwrap_or(&End::Exit(None)))

@@ -1,4 +1,4 @@
-//! What is known of one invocation and of one process.
+//! The state of one invocation and of one process.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -14,14 +14,14 @@ use crate::pool::{InvocationId, ProcessId};
 use crate::process::Orders;
 use crate::session::Session;
 
-/// Where the invoker waits.
+/// The channel on which the invoker waits.
 pub(crate) type Reply = oneshot::Sender<Result<Bytes, Error>>;
 
-/// An invocation that has no answer yet.
+/// An invocation without an answer so far.
 pub(super) struct Invocation {
     pub(super) request_id: Arc<str>,
     pub(super) payload: Bytes,
-    /// To whom and since when.
+    /// The process that received the invocation, and the time.
     pub(super) given: Option<(ProcessId, Instant)>,
     reply: Reply,
 }
@@ -32,18 +32,18 @@ impl Invocation {
     }
 
     pub(super) fn reply(self, result: Result<Bytes, Error>) {
-        // The invoker may have gone away; on AWS the invocation goes on without it too.
+        // The receiver may be dropped. On AWS too, an invocation continues without its invoker.
         drop(self.reply.send(result));
     }
 }
 
-/// What a process gets when it asks for work.
+/// The task that a process receives when it requests work.
 #[derive(Debug, Clone)]
 pub(crate) struct Task {
     pub(crate) invocation: InvocationId,
     pub(crate) request_id: Arc<str>,
     pub(crate) payload: Bytes,
-    /// Since 1970.
+    /// Milliseconds since 1970.
     pub(crate) deadline_ms: u64,
 }
 
@@ -55,24 +55,24 @@ impl Task {
     }
 }
 
-/// One process as the host sees it.
+/// The host's state of one process.
 pub(super) struct Process {
     pub(super) session: Session,
     pub(super) pid: Option<u32>,
-    /// What it works on, for a `next` that is repeated.
+    /// The current task, for a repeated `next`.
     pub(super) task: Option<Task>,
-    /// Its task is on its way, so nobody else may have it.
+    /// True if the task was sent to the process. If so, no other process may receive it.
     pub(super) received: bool,
     pub(super) ended: Option<End>,
     pub(super) last_lines: Vec<String>,
-    /// Who wants to know when it is up.
+    /// Channels of the callers that wait for the process's start.
     pub(super) warming: Vec<oneshot::Sender<Result<Duration, StartFailure>>>,
     orders: watch::Sender<Orders>,
     started: Instant,
-    /// From start to the first `next`.
+    /// Time from the start to the first `next`.
     start_duration: Option<Duration>,
     is_first_invocation: bool,
-    /// A pending `next`.
+    /// Channel of a pending `next`.
     asking: Option<oneshot::Sender<Task>>,
 }
 
@@ -94,7 +94,7 @@ impl Process {
         }
     }
 
-    /// It asked for the first time.
+    /// Records the first request for work.
     pub(super) fn came_up(&mut self) {
         let took = self.started.elapsed();
         self.start_duration = Some(took);
@@ -107,13 +107,13 @@ impl Process {
         self.start_duration.is_some()
     }
 
-    /// For the report of its first invocation only.
+    /// Returns the init duration once, for the report of the first invocation.
     pub(super) fn take_init_duration(&mut self) -> Option<Duration> {
         let first = std::mem::replace(&mut self.is_first_invocation, false);
         self.start_duration.filter(|_| first)
     }
 
-    /// It waits for a task, or gets the one it has once more.
+    /// Sends the current task again if there is one. Otherwise the process waits for a task.
     pub(super) fn wait_for_task(&mut self, asking: oneshot::Sender<Task>) {
         match self.task.clone() {
             Some(task) => drop(asking.send(task)),
@@ -121,19 +121,21 @@ impl Process {
         }
     }
 
-    /// Hands over a task, to be answered by `deadline`.
+    /// Assigns a task that must be answered by `deadline`.
     pub(super) fn take_on(&mut self, task: Task, deadline: Instant) {
         self.received = false;
         self.session.given(Arc::clone(&task.request_id));
         self.orders.send_modify(|orders| orders.deadline = Some(deadline));
         if let Some(asking) = self.asking.take() {
-            // If its connection is gone it asks again, or it is dying and the task goes to another process.
+            // If the connection is gone, the process requests the task again, or it is dying and
+            // another process receives the task.
             drop(asking.send(task.clone()));
         }
         self.task = Some(task);
     }
 
-    /// Nothing is due any more. Whoever watches the clock need not be woken for that.
+    /// Removes the deadline. The task that watches it is not notified, because an expired deadline
+    /// is checked again.
     pub(super) fn disarm(&self) {
         self.orders.send_if_modified(|orders| {
             orders.deadline = None;
@@ -141,7 +143,7 @@ impl Process {
         });
     }
 
-    /// A process that was told to go at once is not asked to.
+    /// Orders a signal. SIGKILL is never replaced by a weaker signal.
     pub(super) fn order(&self, signal: Signal) {
         self.orders.send_modify(|orders| {
             if orders.signal != Some(Signal::SIGKILL) {

@@ -1,4 +1,4 @@
-//! The rules as sentences, and the invariants over any sequence of events.
+//! Tests the rules one by one, and the invariants over any sequence of events.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,7 +24,7 @@ fn give(process: u64, invocation: u64) -> Action {
     Action::Give(ProcessId(process), InvocationId(invocation))
 }
 
-/// Feeds `events` and returns the actions of the last one.
+/// Passes `events` to the pool and returns the actions of the last one.
 fn after(pool: &mut Pool, events: &[Event]) -> Vec<Action> {
     let now = Instant::now();
     events.iter().map(|event| pool.on(*event, now)).last().unwrap_or_default()
@@ -149,7 +149,7 @@ fn the_victim_is_a_process_that_runs_something() {
     assert_eq!(pool.victim(), Some(process(2)));
 }
 
-/// An event by chance; numbers are taken modulo what exists.
+/// Generates a random event. Numbers are taken modulo the existing ids.
 fn any_event() -> impl Strategy<Value = (u8, u64)> {
     (0..10u8, 0..6u64)
 }
@@ -174,7 +174,7 @@ proptest! {
     }
 }
 
-/// What an honest outside does: only running processes answer, only living ones exit.
+/// A model of valid processes: only running processes answer, and only living ones exit.
 #[derive(Default)]
 struct World {
     invocations: u64,

@@ -1,4 +1,4 @@
-//! A Lambda with the test function, and an ear.
+//! A Lambda with the test function, and a sink that stores its records.
 #![allow(dead_code, reason = "each test file uses what it needs")]
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-/// Far more than anything here needs; a test that takes longer hangs.
+/// Timeout of every wait. It is far more than any test needs, so a test that reaches it hangs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) fn program() -> PathBuf {
@@ -49,7 +49,7 @@ pub(crate) fn at_start(how: &str) -> Function {
     with("f", |f| f.environment.push(("AT_START".to_owned(), how.to_owned())))
 }
 
-/// A running Lambda and what its functions say.
+/// A running Lambda and the records of its functions.
 pub(crate) struct Fixture {
     pub(crate) lambda: Lambda,
     pub(crate) heard: watch::Receiver<Vec<Heard>>,
@@ -106,7 +106,7 @@ impl Fixture {
         pid.as_u64().unwrap().try_into().unwrap()
     }
 
-    /// Waits until something was heard.
+    /// Waits for a record for which `what` returns a value.
     pub(crate) async fn until<T>(&self, what: impl Fn(&Heard) -> Option<T>) -> T {
         let mut heard = self.heard.clone();
         let found = heard.wait_for(|all| all.iter().any(|one| what(one).is_some()));
@@ -114,7 +114,7 @@ impl Fixture {
         found.iter().find_map(what).unwrap()
     }
 
-    /// Waits until so many processes have ended.
+    /// Waits until `count` processes have ended.
     pub(crate) async fn until_ended(&self, count: usize) {
         let mut heard = self.heard.clone();
         let ended = |all: &Vec<Heard>| all.iter().filter(|one| matches!(one, Heard::Ended(..))).count() >= count;
@@ -138,7 +138,7 @@ impl Fixture {
     }
 }
 
-/// Error type and message of a failed invocation.
+/// Returns the error type and the message of a failed invocation.
 pub(crate) fn failed(result: Result<Value, Error>) -> (String, String) {
     match result {
         Err(Error::Failed { error_type, message, .. }) => (error_type, message),
@@ -164,7 +164,7 @@ impl Answer {
     }
 }
 
-/// One raw call on a connection of its own.
+/// Sends one raw call on its own connection.
 pub(crate) async fn call(api: &str, method: &str, path: &str, headers: &str, body: &[u8]) -> Answer {
     let mut stream = TcpStream::connect(api).await.unwrap();
     let length = body.len();
