@@ -1,5 +1,5 @@
-//! How fast the queues are: messages per second in batches of ten, in process (also while every change is written down)
-//! and through the SDK over HTTP, and how long a long poll takes to wake.
+//! Measures the queues: messages per second in batches of ten, in process (also with a journal) and
+//! through the SDK over HTTP, and the wake-up time of a long poll.
 //!
 //! `cargo run --release -p local-queues --example bench`
 
@@ -16,14 +16,14 @@ use local_queues::Service;
 use serde_json::{Value, json};
 use support::World;
 
-/// Clients that send, receive and delete at the same time.
+/// Clients that send, receive and delete concurrently.
 const CLIENTS: usize = 16;
-/// Batches of ten by each client, in process and through the SDK.
+/// Number of batches of ten that each client sends, in process and through the SDK.
 const BATCHES_IN_PROCESS: usize = 2_000;
 const BATCHES_OVER_HTTP: usize = 300;
-/// Wake-ups that are measured.
+/// Number of wake-ups that are measured.
 const WAKE_UPS: usize = 2_000;
-/// About what a message of ours has.
+/// Size of a body in bytes, about that of a message of Roomcast.
 const BODY_BYTES: usize = 500;
 
 #[tokio::main]
@@ -43,7 +43,7 @@ async fn main() {
     wake_ups(&world).await;
 }
 
-/// The same in a folder, with whoever keeps the journal short.
+/// Measures the same with a folder, and compacts the journal meanwhile.
 async fn written_down(name: &str) -> Duration {
     let folder = tempfile::tempdir().unwrap();
     let (service, keeper) = Service::open(support::config("http://127.0.0.1:1"), folder.path()).unwrap();
@@ -58,7 +58,7 @@ async fn written_down(name: &str) -> Duration {
     in_parallel(|client| in_process(service.clone(), url.clone(), client)).await;
     let took = started.elapsed();
     keeping.abort();
-    // It may be in the middle of a snapshot, and the folder is still there for it.
+    // A snapshot may be in progress. The folder must exist until it ends.
     drop(keeping.await);
     took
 }
@@ -136,7 +136,8 @@ async fn over_http(sqs: aws_sdk_sqs::Client, url: String, client: usize) {
     }
 }
 
-/// From the start of a send to the return of the long poll that waited for it, both through the service.
+/// Measures the time from the start of a send to the return of the waiting long poll, both through
+/// the service.
 async fn wake_ups(world: &World) {
     let url = world.queue("wake", &[]).await;
     let mut latencies = Vec::with_capacity(WAKE_UPS);
@@ -147,7 +148,7 @@ async fn wake_ups(world: &World) {
             call(&service, "ReceiveMessage", &request).await;
             Instant::now()
         });
-        // Long enough for the poll to be waiting.
+        // After this time the poll is waiting.
         tokio::time::sleep(Duration::from_millis(1)).await;
         let started = Instant::now();
         call(&world.service, "SendMessage", &json!({ "QueueUrl": url, "MessageBody": "wake" })).await;

@@ -1,6 +1,7 @@
-//! The attributes of a queue: which there are, what they may be, what they are unless told.
+//! The attributes of a queue: their names, their limits and their defaults.
 //!
-//! Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html>
+//! Source:
+//! <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html>
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -11,7 +12,7 @@ use crate::config::name_in_arn;
 use crate::error::Error;
 use crate::limits;
 
-/// What can be set on a queue.
+/// The attributes of one queue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct QueueAttributes {
     pub(crate) is_fifo: bool,
@@ -21,14 +22,16 @@ pub(crate) struct QueueAttributes {
     pub(crate) retention_s: u64,
     pub(crate) message_bytes: usize,
     pub(crate) content_based_deduplication: bool,
-    /// Deduplication per group (`DeduplicationScope` is `messageGroup`), not per queue.
+    /// True if deduplication is per group (`DeduplicationScope` is `messageGroup`) instead of per
+    /// queue.
     pub(crate) deduplicates_by_group: bool,
     pub(crate) redrive: Option<Redrive>,
-    /// Kept and shown, without effect: policies, keys, the FIFO throughput limit.
+    /// Attributes that are stored and returned but have no effect: policies, keys, the FIFO
+    /// throughput limit.
     pub(crate) others: BTreeMap<String, String>,
 }
 
-/// Where a message goes that was received too often.
+/// The dead-letter queue for messages that were received too often.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Redrive {
     pub(crate) target_name: String,
@@ -37,7 +40,7 @@ pub(crate) struct Redrive {
 }
 
 impl QueueAttributes {
-    /// The defaults of AWS.
+    /// Creates the attributes with AWS's defaults.
     pub(crate) fn new(is_fifo: bool) -> Self {
         Self {
             is_fifo,
@@ -94,7 +97,7 @@ impl QueueAttributes {
         }
     }
 
-    /// Every attribute that can be set, as the API shows it.
+    /// Returns every settable attribute in the form of the API.
     pub(crate) fn shown(&self) -> BTreeMap<String, String> {
         let mut shown = self.others.clone();
         let mut show = |name: &str, value: String| drop(shown.insert(name.to_owned(), value));
@@ -136,13 +139,15 @@ fn truth(name: &str, value: &str) -> Result<bool, Error> {
     choice(name, value, ["false", "true"])
 }
 
-/// Whether the value is the second of the two choices.
+/// Parses a value that must be one of two choices. Returns whether it is the second.
 fn choice(name: &str, value: &str, choices: [&str; 2]) -> Result<bool, Error> {
     let place = choices.iter().position(|choice| *choice == value);
     place.map(|place| place == 1).ok_or_else(|| Error::invalid_attribute_value(name))
 }
 
-/// AWS takes `maxReceiveCount` as a number and as a string. Dead letters of FIFO queues go to FIFO queues, and no others.
+/// Parses a redrive policy. AWS accepts `maxReceiveCount` as a number and as a string. The
+/// dead-letter queue of a FIFO queue must be a FIFO queue, and that of a standard queue a standard
+/// queue.
 fn redrive(value: &str, is_fifo: bool) -> Result<Option<Redrive>, Error> {
     if value.is_empty() {
         return Ok(None);

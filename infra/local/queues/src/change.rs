@@ -1,25 +1,25 @@
-//! What happened to a queue, for whoever writes it down.
+//! The changes of a queue that are written to the journal.
 
 use crate::dedupe::Accepted;
 
-/// One change that a restart must not undo. What time alone changes is not among them.
+/// One change that must survive a restart. Changes that only depend on the time are not included.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Change {
-    /// The queue was created, or its attributes or tags are others.
+    /// The queue was created, or its attributes or tags changed.
     Settings,
-    /// A message was taken in. It is still there when this is read.
+    /// A message was added. Its entry still exists when this change is written.
     Added { sequence: u64 },
-    /// A deduplication id is taken.
+    /// A deduplication id was accepted.
     Remembered { key: String, accepted: Accepted, at_ms: u64 },
-    /// A message was handed out.
+    /// A receiver received a message.
     Received { sequence: u64, receive: u64, receive_count: u32, first_received_ms: u64 },
-    /// A message is gone for good.
+    /// A message was removed permanently.
     Removed { sequence: u64 },
-    /// Every message before this one is gone.
+    /// Every message before this sequence was removed.
     Purged { below: u64 },
 }
 
-/// Changes since they were taken last; none where nobody writes them down.
+/// The changes since the last [`Changes::take`]. Empty if there is no journal.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
     is_kept: bool,
@@ -27,19 +27,19 @@ pub(crate) struct Changes {
 }
 
 impl Changes {
-    /// Keeps changes from now on.
+    /// Records changes from now on.
     pub(crate) fn keep(&mut self) {
         self.is_kept = true;
     }
 
-    /// Adds a change if somebody wants to know.
+    /// Records a change, if changes are recorded at all.
     pub(crate) fn note(&mut self, change: impl FnOnce() -> Change) {
         if self.is_kept {
             self.list.push(change());
         }
     }
 
-    /// What was noted since the last time, in order.
+    /// Removes and returns the recorded changes, in order.
     pub(crate) fn take(&mut self) -> Vec<Change> {
         std::mem::take(&mut self.list)
     }

@@ -1,26 +1,27 @@
-//! Time as queues see it: a monotonic clock that tests may pause, and what a calendar would have said.
+//! The time of queues: a monotonic clock that tests may pause, and the wall-clock time that follows
+//! it.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
-/// One instant, on both scales.
+/// One point in time on both clocks.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Moment {
-    /// What timers are compared with.
+    /// Monotonic time, for timers.
     pub(crate) instant: Instant,
-    /// Milliseconds since 1970, what clients are told.
+    /// Wall-clock time in milliseconds since 1970, for clients.
     pub(crate) epoch_ms: u64,
 }
 
-/// A calendar carried forward by the monotonic clock, so that neither jumps without the other.
+/// A wall clock that is advanced by the monotonic clock, so that both always agree.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock {
     started: Moment,
 }
 
 impl Clock {
-    /// Reads the calendar once.
+    /// Starts the clock. This is its only read of the system's wall clock.
     pub(crate) fn start() -> Self {
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let epoch_ms = u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX);

@@ -1,37 +1,38 @@
-//! Where the queues and topics pretend to be.
+//! The account, Region and address of the queues and topics.
 
-/// Account, Region and address: what names, ARNs and URLs are made of.
+/// Account, Region and address, which names, ARNs and URLs are built from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// Twelve digits, the fifth part of every ARN.
+    /// The account: twelve digits, the fifth part of every ARN.
     pub account_id: String,
-    /// For example `us-east-1`.
+    /// The Region, for example `us-east-1`.
     pub region: String,
-    /// Scheme, host and port of the endpoint, for example `http://127.0.0.1:4566`: queue URLs start with it.
+    /// Scheme, host and port of the endpoint, for example `http://127.0.0.1:4566`. Queue URLs start
+    /// with it.
     pub base_url: String,
 }
 
 impl Config {
-    /// The ARN of a queue, by its name.
+    /// Returns the ARN of the queue `name`.
     #[must_use]
     pub fn queue_arn(&self, name: &str) -> String {
         format!("arn:aws:sqs:{}:{}:{name}", self.region, self.account_id)
     }
 
-    /// The URL of a queue, by its name.
+    /// Returns the URL of the queue `name`.
     #[must_use]
     pub fn queue_url(&self, name: &str) -> String {
         format!("{}/{}/{name}", self.base_url.trim_end_matches('/'), self.account_id)
     }
 
-    /// The ARN of a topic, by its name.
+    /// Returns the ARN of the topic `name`.
     #[must_use]
     pub fn topic_arn(&self, name: &str) -> String {
         format!("arn:aws:sns:{}:{}:{name}", self.region, self.account_id)
     }
 }
 
-/// The last part of an ARN of SQS or SNS, if it is one.
+/// Returns the last part of an ARN of `service` (SQS or SNS), or `None` for another text.
 pub(crate) fn name_in_arn<'a>(arn: &'a str, service: &str) -> Option<&'a str> {
     let mut parts = arn.splitn(6, ':');
     let is_arn = parts.next() == Some("arn") && parts.nth(1) == Some(service);

@@ -1,4 +1,5 @@
-//! What a queue does, without a lock and without a clock: every call is told the time.
+//! The behaviour of a queue, without a lock and without a clock: callers pass the time to every
+//! call.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -17,7 +18,7 @@ use crate::receipt::Receipt;
 use crate::stats::QueueCounters;
 use crate::timers::{Timer, Timers};
 
-/// The messages of one queue and what is known of them.
+/// The messages of one queue and their state.
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) name: String,
@@ -37,36 +38,37 @@ pub(crate) struct Core {
     leaving: usize,
 }
 
-/// A message and whether it can be seen.
+/// A message and its visibility.
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) message: Message,
     pub(crate) hidden: Option<Hidden>,
 }
 
-/// A message that cannot be seen: delayed, in flight, or on its way to another queue.
+/// The state of a message that is not visible: delayed, in flight, or moving to another queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Hidden {
     pub(crate) until: Instant,
-    /// Of the receive that hides it; `DELAYED` for a message that nobody has received yet, `LEAVING` for one that is
-    /// being moved.
+    /// The receive that hides the message. `DELAYED` for a message that was never received,
+    /// `LEAVING` for one that is being moved.
     pub(crate) receipt: u64,
 }
 
-/// In place of a receipt.
+/// Stands for a receipt: the message is delayed.
 pub(crate) const DELAYED: u64 = 0;
-/// In place of a receipt.
+/// Stands for a receipt: the message is being moved.
 const LEAVING: u64 = u64::MAX;
 
-/// What one receive brings.
+/// The result of one receive.
 #[derive(Debug, Default)]
 pub(crate) struct Received {
     pub(crate) deliveries: Vec<(Message, Receipt)>,
-    /// Messages that were received too often, to be moved: they leave when [`Core::end_move`] says so.
+    /// Messages that were received too often and must be moved. Each leaves the queue when
+    /// [`Core::end_move`] is called for it.
     pub(crate) dead: Vec<Message>,
 }
 
-/// How many messages are where.
+/// The number of messages in each state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) visible: usize,
@@ -100,18 +102,18 @@ impl Core {
         Counts { visible, in_flight: self.in_flight, delayed: self.delayed }
     }
 
-    /// Whether somebody who asks now might get something.
+    /// Returns whether a receive might return a message now.
     pub(crate) fn has_visible(&self) -> bool {
         self.order.has_visible()
     }
 
-    /// When the next hidden message becomes visible.
+    /// Returns the time at which the next hidden message becomes visible.
     pub(crate) fn next_due(&mut self) -> Option<Instant> {
         let entries = &self.entries;
         self.timers.next_due(|timer| is_live(entries, timer))
     }
 
-    /// Shows what is due.
+    /// Makes the messages visible whose time has come.
     pub(crate) fn advance(&mut self, now: Instant) {
         while let Some(timer) = self.timers.pop_due(now) {
             if is_live(&self.entries, &timer) {
@@ -120,7 +122,7 @@ impl Core {
         }
     }
 
-    /// Takes a message in, at the end, visible after its delay; gives its sequence.
+    /// Adds a message at the end, visible after its delay. Returns its sequence.
     pub(crate) fn add(&mut self, mut message: Message, delayed_until: Option<Instant>) -> u64 {
         let sequence = self.next_sequence;
         self.next_sequence += 1;
@@ -136,7 +138,7 @@ impl Core {
         sequence
     }
 
-    /// Takes a deduplication id that is free.
+    /// Records a deduplication id that is free.
     pub(crate) fn remember(&mut self, key: String, accepted: Accepted, at_ms: u64) {
         self.changes.note(|| Change::Remembered { key: key.clone(), accepted: accepted.clone(), at_ms });
         self.dedupe.remember(key, accepted, at_ms);
@@ -152,7 +154,8 @@ impl Core {
         self.changes.note(|| Change::Settings);
     }
 
-    /// Up to `most` messages, hidden until `until`. Those received `most_receives` times already leave instead.
+    /// Receives up to `most` messages and hides them until `until`. A message that was already
+    /// received `most_receives` times is moved instead.
     pub(crate) fn receive(
         &mut self,
         most: usize,
@@ -179,7 +182,7 @@ impl Core {
         Ok(received)
     }
 
-    /// One message that its order gave: delivered, dead or expired.
+    /// Handles one message from the order: delivers it, marks it as dead, or expires it.
     fn take(
         &mut self,
         sequence: u64,
@@ -218,7 +221,8 @@ impl Core {
         self.hide(sequence, Hidden { until, receipt: receive });
     }
 
-    /// Deletes a message for whoever received it last. `handle` is for the words of the error.
+    /// Deletes a message if `receipt` is its newest receipt. `handle` is used in the text of the
+    /// error.
     pub(crate) fn delete(&mut self, receipt: Receipt, handle: &str) -> Result<(), Error> {
         let Some(entry) = self.entries.get(&receipt.sequence) else { return Ok(()) };
         let is_newest = entry.hidden.is_some_and(|hidden| hidden.receipt == receipt.receive);
@@ -238,7 +242,7 @@ impl Core {
         Ok(())
     }
 
-    /// Hides a message in flight until another time, or shows it at once.
+    /// Hides a message in flight until another time, or makes it visible at once.
     pub(crate) fn change_visibility(
         &mut self,
         receipt: Receipt,
@@ -264,7 +268,7 @@ impl Core {
         Ok(())
     }
 
-    /// Removes everything, hidden or not. What was deduplicated stays so.
+    /// Removes all messages, hidden or not. Deduplication ids are kept.
     pub(crate) fn purge(&mut self) {
         self.entries.clear();
         self.order.clear();
@@ -274,7 +278,7 @@ impl Core {
         self.changes.note(|| Change::Purged { below });
     }
 
-    /// Begins to move every message that is visible, in order.
+    /// Starts to move every visible message, in order.
     pub(crate) fn begin_move_of_all(&mut self, now: Instant) -> Vec<Message> {
         let mut leaving = Vec::new();
         loop {
@@ -290,8 +294,9 @@ impl Core {
         }
     }
 
-    /// A message that its order gave is on its way to another queue, and in this one, unseen, until it has arrived: so
-    /// a process that dies in between has it twice, and never not at all.
+    /// Starts to move a message from the order to another queue. The message stays hidden in this
+    /// queue until it has arrived there. If the process dies in between, the message exists twice
+    /// and is never lost.
     fn begin_move(&mut self, sequence: u64, now: Instant) -> Option<Message> {
         let entry = self.entries.get_mut(&sequence)?;
         entry.hidden = Some(Hidden { until: now, receipt: LEAVING });
@@ -300,7 +305,8 @@ impl Core {
         Some(entry.message.clone())
     }
 
-    /// A message has arrived in the other queue, or is visible here again because that queue does not exist.
+    /// Ends a move. The message is removed if it has arrived in the other queue. It becomes visible
+    /// here again if that queue does not exist.
     pub(crate) fn end_move(&mut self, sequence: u64, has_arrived: bool) {
         let Some(entry) = self.entries.get_mut(&sequence) else { return };
         if entry.hidden.take_if(|hidden| hidden.receipt == LEAVING).is_none() {

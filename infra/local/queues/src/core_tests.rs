@@ -1,4 +1,4 @@
-//! A queue, told the time, and a naive model of a FIFO queue beside it.
+//! Tests a queue with a manual clock, and compares a FIFO queue with a simple model.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::*;
 use crate::draft::Draft;
 
-/// A clock that stands until it is turned.
+/// A clock that moves only when a test advances it.
 #[derive(Clone, Copy)]
 struct Hands {
     start: Instant,
@@ -117,7 +117,7 @@ fn too_many_in_flight_is_an_error_of_a_standard_queue_and_nothing_from_a_fifo_qu
     }
 }
 
-/// What happens to a queue, step by step. Indices choose among what is in flight.
+/// One step of a random test. Indices select one of the messages in flight.
 #[derive(Debug, Clone)]
 enum Step {
     Send { group: u8 },
@@ -137,7 +137,8 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A FIFO queue that looks at everything each time: messages by number, with their group and when they show again.
+/// A simple FIFO queue that scans all messages each time. It maps message numbers to their group
+/// and the time at which they become visible.
 #[derive(Debug, Default)]
 struct Model {
     messages: BTreeMap<usize, (u8, Option<u64>)>,
@@ -155,13 +156,13 @@ impl Model {
         self.messages.values().any(|(of, hidden)| *of == group && hidden.is_some())
     }
 
-    /// The messages of a group that may be received, in order.
+    /// Returns the messages of a group that may be received, in order.
     fn readable(&self, group: u8) -> Vec<usize> {
         let of_group = self.messages.iter().filter(|(_, (of, _))| *of == group && !self.is_locked(group));
         of_group.map(|(number, _)| *number).collect()
     }
 
-    /// Checks what a receive brought, and hides it.
+    /// Checks the result of a receive, and hides its messages.
     fn receive(&mut self, got: &[usize], most: usize, until_ms: u64) -> Result<(), TestCaseError> {
         let readable: Vec<Vec<usize>> = (0..4).map(|group| self.readable(group)).collect();
         let total: usize = readable.iter().map(Vec::len).sum();

@@ -1,6 +1,8 @@
-//! Deduplication of FIFO queues and topics: an id is remembered for five minutes, whatever became of its message.
+//! Deduplication of FIFO queues and topics: an id is kept for five minutes, whatever happened to
+//! its message.
 //!
-//! Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/using-messagededuplicationid-property.html>
+//! Source:
+//! <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/using-messagededuplicationid-property.html>
 
 use std::collections::{HashMap, VecDeque};
 
@@ -10,35 +12,35 @@ use sha2::{Digest, Sha256};
 use crate::limits::DEDUPLICATION;
 use crate::md5::hexadecimal;
 
-/// What the first message with an id was answered, and is answered again to later ones.
+/// The answer to the first message with an id. Later messages with this id get the same answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Accepted {
     pub(crate) message_id: String,
     pub(crate) sequence: u64,
 }
 
-/// Ids of the last five minutes.
+/// The deduplication ids of the last five minutes.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub(crate) struct Dedupe {
     accepted: HashMap<String, Accepted>,
-    /// Ids by the time at which they were accepted, in milliseconds since 1970.
+    /// The ids in order of acceptance, with the time in milliseconds since 1970.
     order: VecDeque<(u64, String)>,
 }
 
 impl Dedupe {
-    /// What was answered to the same id within five minutes.
+    /// Returns the answer to the same id within five minutes.
     pub(crate) fn find(&mut self, key: &str, now_ms: u64) -> Option<&Accepted> {
         self.forget_old(now_ms);
         self.accepted.get(key)
     }
 
-    /// Remembers an id that was not found.
+    /// Adds an id that [`Self::find`] did not find.
     pub(crate) fn remember(&mut self, key: String, accepted: Accepted, now_ms: u64) {
         self.order.push_back((now_ms, key.clone()));
         self.accepted.insert(key, accepted);
     }
 
-    /// Remembers an id that was accepted in another life, unless that is too long ago or known.
+    /// Adds an id that an earlier process accepted, unless it is too old or already known.
     pub(crate) fn take_up(&mut self, key: String, accepted: Accepted, at_ms: u64, now_ms: u64) {
         if at_ms + kept_ms() > now_ms && self.find(&key, now_ms).is_none() {
             self.remember(key, accepted, at_ms);
@@ -56,12 +58,14 @@ fn kept_ms() -> u64 {
     u64::try_from(DEDUPLICATION.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The key of an id in its scope: the whole queue, or one group of it. Neither id nor group can contain a newline.
+/// Returns the key of an id in its scope: the whole queue, or one group. Neither an id nor a group
+/// can contain a newline.
 pub(crate) fn key(id: &str, group_scope: Option<&str>) -> String {
     group_scope.map_or_else(|| id.to_owned(), |group| format!("{group}\n{id}"))
 }
 
-/// The id of a message that was sent without one: the SHA-256 of its body, not of its attributes.
+/// Returns the id of a message that was sent without one: the SHA-256 of its body. Attributes do
+/// not count.
 pub(crate) fn id_of_content(body: &str) -> String {
     hexadecimal(&Sha256::digest(body.as_bytes()))
 }

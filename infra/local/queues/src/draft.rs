@@ -1,4 +1,5 @@
-//! A message on its way into a queue: checked by itself first, then against the queue.
+//! A message before a queue accepts it. First its own content is checked, then the limits of the
+//! queue.
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use crate::md5;
 use crate::message::{AttributeValue, Attributes, Message, attributes_bytes};
 use crate::receipt::shown_sequence;
 
-/// A message that nobody has accepted yet.
+/// A message that no queue has accepted yet.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Draft {
     pub(crate) body: String,
@@ -24,18 +25,19 @@ pub(crate) struct Draft {
     pub(crate) delay_s: Option<u64>,
 }
 
-/// What a sender is told.
+/// The answer to a sender.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Sent {
     pub(crate) message_id: String,
     pub(crate) body_md5: String,
     pub(crate) attributes_md5: Option<String>,
     pub(crate) system_attributes_md5: Option<String>,
-    /// Of FIFO queues only.
+    /// The sequence number. Only FIFO queues have one.
     pub(crate) sequence_number: Option<String>,
 }
 
-/// A draft that is good for some queue, with its checksums: computed before the queue is locked.
+/// A draft whose content is valid, with its checksums, which are computed before the queue is
+/// locked.
 #[derive(Debug)]
 pub(crate) struct Checked {
     draft: Draft,
@@ -45,12 +47,12 @@ pub(crate) struct Checked {
 }
 
 impl Draft {
-    /// Body and attributes, in bytes.
+    /// Returns the size of body and attributes in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.body.len() + attributes_bytes(&self.attributes)
     }
 
-    /// Checks what does not depend on the queue.
+    /// Checks everything that does not depend on the queue.
     pub(crate) fn check(self) -> Result<Checked, Error> {
         if self.body.is_empty() {
             return Err(Error::missing_parameter("MessageBody"));
@@ -81,7 +83,7 @@ impl Draft {
 }
 
 impl Checked {
-    /// Checks what does depend on the queue, and adds the message unless it is a duplicate.
+    /// Checks everything that depends on the queue, and adds the message unless it is a duplicate.
     pub(crate) fn send(self, core: &mut Core, now: Moment) -> Result<Sent, Error> {
         let bytes = self.draft.bytes();
         if bytes > core.attributes.message_bytes {
@@ -174,16 +176,17 @@ impl Checked {
     }
 }
 
-/// The one system attribute that senders may set.
+/// The only system attribute that senders may set.
 pub(crate) const TRACE_HEADER: &str = "AWSTraceHeader";
 
-/// The first character that is none of XML 1.0: bodies and the text of attributes may hold no such character.
+/// Returns the first character that XML 1.0 does not allow. Bodies and text attributes must not
+/// contain such a character.
 pub(crate) fn not_allowed_in(text: &str) -> Option<char> {
     let is_allowed = |character: &char| matches!(character, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..);
     text.chars().find(|character| !is_allowed(character))
 }
 
-/// Letters, digits and punctuation, up to 128 of them.
+/// Checks that an id has 1 to 128 letters, digits or punctuation characters.
 pub(crate) fn check_id(name: &str, id: Option<&str>) -> Result<(), Error> {
     let Some(id) = id else { return Ok(()) };
     let is_valid = (1..=limits::ID_CHARACTERS).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());

@@ -1,18 +1,19 @@
-//! How SQS and SNS say no.
+//! The errors of SQS and SNS.
 
 use http::StatusCode;
 
-/// A refused call. The words are those of AWS, as far as they are known.
+/// The error of a refused call. The texts are those of AWS as far as they are known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {message}")]
 pub struct Error {
     /// The shape of the error, for example `QueueDoesNotExist`.
     pub shape: &'static str,
-    /// The code by which the query protocol, and SDKs that grew up with it, know the error.
+    /// The code of the error in the query protocol. SDKs that once used that protocol still read
+    /// it.
     pub code: &'static str,
-    /// What was wrong, in a sentence.
+    /// A sentence that describes the mistake.
     pub message: String,
-    /// 400 for nearly everything.
+    /// HTTP status: 400 for nearly all errors.
     pub status: StatusCode,
 }
 
@@ -31,13 +32,13 @@ impl Error {
         Self::new("QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue", message)
     }
 
-    /// A queue of another account: its policy is unknown here.
+    /// The queue belongs to another account, whose policy is unknown here.
     pub(crate) fn access_denied(url: &str) -> Self {
         let message = format!("Access to the resource {url} is denied.");
         Self::new("AccessDeniedException", "AccessDenied", message).with_status(StatusCode::FORBIDDEN)
     }
 
-    /// A URL of another Region's queues, or none of a queue.
+    /// The URL belongs to a queue of another Region, or is not the URL of a queue.
     pub(crate) fn invalid_address(url: &str) -> Self {
         let message = format!("The address {url} is not valid for this endpoint.");
         Self::new("InvalidAddress", "InvalidAddress", message).with_status(StatusCode::NOT_FOUND)
@@ -64,7 +65,7 @@ impl Error {
         Self::new("ReceiptHandleIsInvalid", "ReceiptHandleIsInvalid", message).with_status(StatusCode::NOT_FOUND)
     }
 
-    /// A receipt handle that was good once.
+    /// The receipt handle is no longer valid.
     pub(crate) fn stale_receipt_handle(handle: &str, reason: &str) -> Self {
         let message = format!("Value {handle} for parameter ReceiptHandle is invalid. Reason: {reason}.");
         Self::invalid_parameter(message)
@@ -141,7 +142,7 @@ impl Error {
         Self::new("NotFoundException", "NotFound", format!("{what} does not exist")).with_status(StatusCode::NOT_FOUND)
     }
 
-    /// A topic of another account: its policy is unknown here.
+    /// The topic belongs to another account, whose policy is unknown here.
     pub(crate) fn sns_not_authorized(account: &str, action: &str, arn: &str) -> Self {
         let message = format!(
             "User: arn:aws:iam::{account}:user/developer is not authorized to perform: SNS:{action} on resource: {arn} because \

@@ -1,9 +1,11 @@
-//! The order of a FIFO queue: groups, each strictly in order, and none read further while a message of it is in flight.
+//! The order of a FIFO queue. Each group is strictly in order, and a group is not read further
+//! while one of its messages is in flight.
 //!
-//! Only the first messages of the queue are searched for groups that can be read. A message behind them is not available,
-//! whatever its group, until messages before it are deleted.
+//! Only the first messages of the queue are searched for groups that can be read. A message behind
+//! them is not available, whatever its group, until messages before it are deleted.
 //!
-//! Sources: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/FIFO-queues-understanding-logic.html>,
+//! Sources:
+//! <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/FIFO-queues-understanding-logic.html>,
 //! <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/avoid-backlog-with-the-same-message-group-id.html>
 
 use std::collections::{HashMap, VecDeque};
@@ -11,17 +13,18 @@ use std::sync::Arc;
 
 use crate::limits;
 
-/// Groups with messages, and those of them that can be read now.
+/// The groups with messages, and the groups that can be read now.
 #[derive(Debug)]
 pub(crate) struct Fifo {
     groups: HashMap<Arc<str>, Group>,
-    /// Groups whose first message is visible and of which nothing is in flight, longest waiting first.
+    /// Groups whose first message is visible and that have no message in flight. The group that has
+    /// waited longest is first.
     ready: VecDeque<Arc<str>>,
-    /// How many messages are searched.
+    /// Most messages that are searched.
     searched_at_most: usize,
-    /// Messages that are searched, those in flight included.
+    /// Number of messages that are searched, including those in flight.
     searched: usize,
-    /// Messages behind those that are searched, by sequence.
+    /// Messages behind the searched ones, by sequence.
     behind: VecDeque<Behind>,
 }
 
@@ -39,7 +42,7 @@ impl Default for Fifo {
 
 #[derive(Debug, Default)]
 struct Group {
-    /// What is not in flight, by sequence.
+    /// Messages of the group that are not in flight, by sequence.
     waiting: VecDeque<Waiting>,
     in_flight: usize,
     is_listed: bool,
@@ -62,19 +65,20 @@ impl Group {
 }
 
 impl Fifo {
-    /// Searches so many messages for groups that can be read.
+    /// Creates an order that searches at most this number of messages for groups that can be read.
     fn searching(searched_at_most: usize) -> Self {
         let (groups, ready, behind) = (HashMap::new(), VecDeque::new(), VecDeque::new());
         Self { groups, ready, searched_at_most, searched: 0, behind }
     }
 
-    /// A new message, later than every other. A delayed one holds up those behind it.
+    /// Adds a new message after all others. A delayed message delays the messages behind it in its
+    /// group.
     pub(crate) fn add(&mut self, group: &str, sequence: u64, is_delayed: bool) {
         self.behind.push_back(Behind { group: Arc::from(group), waiting: Waiting { sequence, is_delayed } });
         self.search_further();
     }
 
-    /// Searches messages in the place of those that are gone.
+    /// Extends the search to more messages, in place of those that were removed.
     fn search_further(&mut self) {
         while self.searched < self.searched_at_most
             && let Some(Behind { group, waiting }) = self.behind.pop_front()
@@ -85,7 +89,7 @@ impl Fifo {
         }
     }
 
-    /// The delay of a message is over.
+    /// Ends the delay of a message.
     pub(crate) fn end_delay(&mut self, group: &str, sequence: u64) {
         let place = self.behind.partition_point(|behind| behind.waiting.sequence < sequence);
         if let Some(behind) = self.behind.get_mut(place).filter(|behind| behind.waiting.sequence == sequence) {
@@ -101,7 +105,8 @@ impl Fifo {
         self.settle(group);
     }
 
-    /// Up to `most` messages, in order, of the group that has waited longest; they are in flight from now on.
+    /// Takes up to `most` messages, in order, from the group that has waited longest. They are in
+    /// flight from now on.
     pub(crate) fn take(&mut self, most: usize) -> Vec<u64> {
         let mut taken = Vec::new();
         while let Some(name) = self.ready.pop_front() {
@@ -121,7 +126,7 @@ impl Fifo {
         taken
     }
 
-    /// A message in flight is visible again, in its old place.
+    /// Makes a message in flight visible again, in its old place.
     pub(crate) fn put_back(&mut self, group: &str, sequence: u64) {
         if let Some(of_group) = self.groups.get_mut(group) {
             of_group.in_flight = of_group.in_flight.saturating_sub(1);
@@ -129,7 +134,7 @@ impl Fifo {
         self.show(group, sequence);
     }
 
-    /// A message that was removed is there again, in its old place.
+    /// Restores a removed message in its old place.
     pub(crate) fn restore(&mut self, group: &str, sequence: u64) {
         self.searched += 1;
         self.show(group, sequence);
@@ -142,7 +147,7 @@ impl Fifo {
         self.settle(group);
     }
 
-    /// A message in flight is gone for good.
+    /// Removes a message in flight permanently.
     pub(crate) fn remove(&mut self, group: &str) {
         if let Some(of_group) = self.groups.get_mut(group) {
             of_group.in_flight = of_group.in_flight.saturating_sub(1);
@@ -152,7 +157,7 @@ impl Fifo {
         self.search_further();
     }
 
-    /// Whether somebody who asks now gets something.
+    /// Returns whether a receive would return a message now.
     pub(crate) fn has_visible(&self) -> bool {
         !self.ready.is_empty()
     }
@@ -164,12 +169,12 @@ impl Fifo {
         self.searched = 0;
     }
 
-    /// The group of that name, which may be new.
+    /// Returns the group `name`, and creates it if it does not exist.
     fn group(&mut self, name: &str) -> &mut Group {
         self.groups.entry(Arc::from(name)).or_default()
     }
 
-    /// Lists a group that became ready, forgets one that became empty.
+    /// Adds a group to the ready list if it became ready, and removes a group that became empty.
     fn settle(&mut self, name: &str) {
         let Some((name, group)) = self.groups.get_key_value(name) else { return };
         if group.waiting.is_empty() && group.in_flight == 0 {

@@ -1,9 +1,10 @@
 //! SQS and SNS in memory.
 //!
-//! A [`Service`] answers the calls of both as AWS does, for everything that programs can see and that a runner on one
-//! machine can imitate: FIFO groups and their locks, deduplication, delays, long polls that wake at once, visibility,
-//! redrive, batches whose entries fail one by one, envelopes, filter policies, error codes. It has no port of its own:
-//! whoever has one passes on bodies.
+//! A [`Service`] answers the calls of both services as AWS does. It covers all behaviour that
+//! programs can observe and that one machine can imitate: FIFO groups and their locks,
+//! deduplication, delays, long polls that wake at once, visibility, redrive, batches with separate
+//! results for each entry, envelopes, filter policies, error codes. It opens no port: the caller
+//! receives the requests and passes their bodies.
 //!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
@@ -21,28 +22,31 @@
 //! # });
 //! ```
 //!
-//! What differs from AWS, knowingly:
+//! Known differences from AWS:
 //!
-//! - Nothing is throttled, sampled or lost: a short poll sees the whole queue, a standard queue delivers in order of
-//!   arrival and once per visibility timeout, and approximate counts are exact.
-//! - `ReceiveRequestAttemptId` and the fairness of `MessageGroupId` on standard queues have no effect; a changed
-//!   `DelaySeconds` of a FIFO queue holds for new messages only.
-//! - `StartMessageMoveTask` is done before it answers. Policies, keys and encryption are kept and shown, not applied.
-//! - Envelopes are not signed, and filter policies apply at once. Only queues can subscribe to topics.
+//! - Nothing is throttled, sampled or lost: a short poll searches the whole queue, a standard queue
+//!   delivers in order of arrival and once per visibility timeout, and approximate counts are
+//!   exact.
+//! - `ReceiveRequestAttemptId` and the fairness of `MessageGroupId` on standard queues have no
+//!   effect. A changed `DelaySeconds` of a FIFO queue applies only to new messages.
+//! - `StartMessageMoveTask` answers after all messages have moved. Policies, keys and encryption
+//!   are stored and returned, but not applied.
+//! - Envelopes are not signed, and filter policies apply at once. Only queues can subscribe to
+//!   topics.
 //!
-//! | file | says |
+//! | file | content |
 //! | --- | --- |
-//! | `service`, `provision` | what there is, and who finds it |
-//! | `queue` | one queue: a lock, and a bell for those who wait |
-//! | `core` | what a queue does, told the time |
-//! | `order`, `fifo`, `standard` | which message is next |
-//! | `timers`, `dedupe`, `receipt` | when hidden messages show, what was sent before, who received what |
+//! | `service`, `provision` | all queues and topics, and their lookup |
+//! | `queue` | one queue: a lock, and a notification for waiting receivers |
+//! | `core` | the behaviour of a queue; callers pass the time |
+//! | `order`, `fifo`, `standard` | selects the next message |
+//! | `timers`, `dedupe`, `receipt` | the times of hidden messages, the ids of earlier messages, receipt handles |
 //! | `draft`, `message`, `md5` | a message before and after it is accepted, and its checksums |
-//! | `attributes`, `limits`, `config` | what can be set, what cannot be exceeded, where it pretends to be |
+//! | `attributes`, `limits`, `config` | attributes of queues, quotas, the account and its address |
 //! | `sqs`, `sns` | the two protocols, one file per family of calls |
-//! | `observer`, `peek` | what happens to messages and what is in a queue, for a program that watches |
-//! | `change`, `kept` | what happened, and how it outlives the process |
-//! | `stats`, `error`, `clock` | what was counted, how calls are refused, what time it is |
+//! | `observer`, `peek` | events of messages and the content of queues, for a program that observes |
+//! | `change`, `kept` | changes of queues, and their storage in a folder |
+//! | `stats`, `error`, `clock` | counters, errors, time |
 
 mod attributes;
 mod change;

@@ -1,6 +1,7 @@
-//! The checksums by which clients verify what they sent and received.
+//! The checksums with which clients verify the messages that they send and receive.
 //!
-//! Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html>
+//! Source:
+//! <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html>
 
 use md5::{Digest, Md5};
 
@@ -9,12 +10,13 @@ use crate::message::{AttributeValue, Attributes};
 const TRANSPORT_STRING: u8 = 1;
 const TRANSPORT_BINARY: u8 = 2;
 
-/// Of a body, in hexadecimal.
+/// Returns the checksum of a body, in hexadecimal.
 pub(crate) fn of_body(body: &str) -> String {
     hexadecimal(&Md5::digest(body.as_bytes()))
 }
 
-/// Of attributes in the order of their names, or nothing where there are none.
+/// Returns the checksum of attributes, which must be in the order of their names. Returns `None` if
+/// there are none.
 pub(crate) fn of_attributes<'a>(attributes: impl Iterator<Item = (&'a String, &'a AttributeValue)>) -> Option<String> {
     let mut digest = Md5::new();
     let mut any = false;
@@ -29,7 +31,7 @@ pub(crate) fn of_attributes<'a>(attributes: impl Iterator<Item = (&'a String, &'
     any.then(|| hexadecimal(&digest.finalize()))
 }
 
-/// Of all attributes.
+/// Returns the checksum of all attributes.
 pub(crate) fn of_all(attributes: &Attributes) -> Option<String> {
     of_attributes(attributes.iter())
 }
@@ -52,7 +54,7 @@ mod tests {
 
     #[test]
     fn the_checksum_of_a_body_is_the_one_in_the_documentation() {
-        // From the event of the Lambda developer guide, "Using Lambda with Amazon SQS".
+        // Source: the event in the Lambda developer guide, "Using Lambda with Amazon SQS".
         assert_eq!(of_body("Test message."), "e4e68fb7bd0e697a0ae8f1bb342846b3");
     }
 
@@ -60,7 +62,7 @@ mod tests {
     fn attributes_are_hashed_in_the_order_of_their_names_with_lengths() {
         let mut attributes = Attributes::new();
         attributes.insert("timestamp".to_owned(), AttributeValue::text("Number", "1493147359900"));
-        // From botocore and the AWS SDKs' own tests of this algorithm.
+        // Source: the tests of this algorithm in botocore and the AWS SDKs.
         assert_eq!(of_all(&attributes).as_deref(), Some("235c5c510d26fb653d073faed50ae77c"));
         assert_eq!(of_all(&Attributes::new()), None);
     }

@@ -1,4 +1,4 @@
-//! A message as a queue keeps it.
+//! A message in a queue.
 
 use std::collections::BTreeMap;
 
@@ -18,20 +18,21 @@ pub(crate) struct Message {
     #[serde(default, skip_serializing_if = "Attributes::is_empty")]
     pub(crate) attributes: Attributes,
     pub(crate) attributes_md5: Option<String>,
-    /// `AWSTraceHeader`, the only system attribute that can be sent.
+    /// `AWSTraceHeader`, the only system attribute that senders can set.
     pub(crate) trace_header: Option<String>,
     pub(crate) group: Option<String>,
     pub(crate) deduplication_id: Option<String>,
-    /// Position in a FIFO queue; in a standard one the order of arrival, never shown.
+    /// Position in the queue. In a standard queue it is the order of arrival, which no answer
+    /// contains.
     pub(crate) sequence: u64,
     pub(crate) sent_ms: u64,
     pub(crate) first_received_ms: Option<u64>,
     pub(crate) receive_count: u32,
-    /// The queue from which a dead letter came.
+    /// ARN of the queue from which a dead letter came.
     pub(crate) source_arn: Option<String>,
 }
 
-/// Names, types and values, in bytes.
+/// Returns the size of names, types and values in bytes.
 pub(crate) fn attributes_bytes(attributes: &Attributes) -> usize {
     attributes.iter().map(|(name, value)| name.len() + value.data_type.len() + value.bytes().len()).sum()
 }
@@ -48,18 +49,18 @@ pub(crate) struct AttributeValue {
 }
 
 impl AttributeValue {
-    /// A value that is text.
+    /// Creates a text value.
     #[cfg(test)]
     pub(crate) fn text(data_type: &str, value: &str) -> Self {
         Self { data_type: data_type.to_owned(), string_value: Some(value.to_owned()), binary_value: None }
     }
 
-    /// Whether the type is `Binary` or one of its kinds.
+    /// Returns whether the type is `Binary` or a subtype of it.
     pub(crate) fn is_binary(&self) -> bool {
         self.kind() == "Binary"
     }
 
-    /// The type before its dot.
+    /// Returns the type before its dot.
     pub(crate) fn kind(&self) -> &str {
         self.data_type.split_once('.').map_or(&*self.data_type, |(kind, _)| kind)
     }
@@ -72,7 +73,7 @@ impl AttributeValue {
         }
     }
 
-    /// Base64 of a binary value, the text of any other.
+    /// Returns the base64 of a binary value, or the text of any other value.
     pub(crate) fn shown(&self) -> String {
         match &self.binary_value {
             Some(bytes) if self.is_binary() => BASE64_STANDARD.encode(bytes),

@@ -1,82 +1,83 @@
-//! What happens to messages, for a program that watches the queues.
+//! The events of messages, for a program that observes the queues.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use crate::message::Message;
 
-/// Receives what happens to messages, in the order in which it happens in each queue.
+/// Receives the events of messages, in their order in each queue.
 ///
-/// Called under the lock of the queue: it must not call the service and must not block.
+/// It is called under the lock of the queue: it must not call the service and must not block.
 pub trait Observer: Send + Sync + 'static {
-    /// Whether [`Observer::observe`] is called. The queues ask for each happening and build nothing otherwise.
+    /// Returns whether the queues call [`Observer::observe`]. They check this before each event and
+    /// build nothing if it is `false`.
     fn is_observing(&self) -> bool;
 
-    /// One thing happened in the queue of this name.
+    /// Receives one event of the queue with this name.
     fn observe(&self, queue: &str, happening: Happening<'_>);
 }
 
-/// One thing that happened to a message.
+/// An event of one message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Happening<'a> {
-    /// The queue took the message in: from a sender, a topic or another queue.
+    /// The queue accepted the message from a sender, a topic or another queue.
     Sent {
-        /// The message.
+        /// The message that was accepted.
         message: Label<'a>,
-        /// Its body.
+        /// The body of the message.
         body: &'a str,
     },
-    /// The message was handed to a receiver.
+    /// A receiver received the message.
     Received {
-        /// The message.
+        /// The message that was received.
         message: Label<'a>,
-        /// How often the message was received, this time included.
+        /// Number of receives of the message, including this one.
         receive_count: u32,
     },
-    /// The message was deleted by its receiver.
+    /// The receiver deleted the message.
     Deleted {
-        /// The message.
+        /// The message that was deleted.
         message: Label<'a>,
     },
     /// The message was received too often and moves to the dead-letter queue.
     DeadLettered {
-        /// The message.
+        /// The message that moves.
         message: Label<'a>,
-        /// The dead-letter queue.
+        /// Name of the dead-letter queue.
         to: &'a str,
     },
-    /// A move task takes the message to another queue.
+    /// A move task moves the message to another queue.
     Redriven {
-        /// The message.
+        /// The message that moves.
         message: Label<'a>,
     },
-    /// The message is older than the queue retains messages, and is gone.
+    /// The message exceeded the queue's retention period and was removed.
     Expired {
-        /// The message.
+        /// The message that expired.
         message: Label<'a>,
     },
 }
 
-/// What identifies a message.
+/// The identity of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Label<'a> {
-    /// `MessageId`.
+    /// The message's `MessageId`.
     pub id: &'a str,
-    /// `MessageGroupId`.
+    /// The message's `MessageGroupId`.
     pub group: Option<&'a str>,
 }
 
-/// The observer of a service, once there is one. Clones are handles to the same place.
+/// The observer of a service, if one is set. Clones share it.
 #[derive(Clone, Default)]
 pub(crate) struct Watch(Arc<OnceLock<Arc<dyn Observer>>>);
 
 impl Watch {
-    /// Only the first observer counts.
+    /// Sets the observer. Later calls have no effect.
     pub(crate) fn set(&self, observer: Arc<dyn Observer>) {
         drop(self.0.set(observer));
     }
 
-    /// Reports a happening; builds it only for an observer.
+    /// Reports an event. Builds it only if an observer wants it.
     pub(crate) fn report<'a>(&self, queue: &str, happening: impl FnOnce() -> Happening<'a>) {
         if let Some(observer) = self.0.get().filter(|observer| observer.is_observing()) {
             observer.observe(queue, happening());

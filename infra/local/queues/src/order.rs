@@ -1,14 +1,14 @@
-//! The order of a queue, of either kind.
+//! The order of a queue of either kind.
 
 use crate::fifo::Fifo;
 use crate::standard::Standard;
 
-/// Which visible message is next.
+/// Selects the next visible message.
 #[derive(Debug)]
 pub(crate) enum Order {
-    /// First come, first served.
+    /// A standard queue: the first visible message is next.
     Standard(Standard),
-    /// In order within groups.
+    /// A FIFO queue: messages are in order within their groups.
     Fifo(Fifo),
 }
 
@@ -17,7 +17,8 @@ impl Order {
         if is_fifo { Self::Fifo(Fifo::default()) } else { Self::Standard(Standard::default()) }
     }
 
-    /// A new message. Standard queues may have groups, too, which mean nothing to their order.
+    /// Adds a new message. Messages of standard queues may have groups, which do not affect their
+    /// order.
     pub(crate) fn add(&mut self, group: Option<&str>, sequence: u64, is_delayed: bool) {
         match self {
             Self::Standard(_) if is_delayed => {}
@@ -26,7 +27,7 @@ impl Order {
         }
     }
 
-    /// The delay of a message is over.
+    /// Ends the delay of a message.
     pub(crate) fn end_delay(&mut self, group: Option<&str>, sequence: u64) {
         match self {
             Self::Standard(order) => order.show(sequence),
@@ -34,7 +35,8 @@ impl Order {
         }
     }
 
-    /// Up to `most` messages that are next; never none if there is any. Those of a standard queue may be gone.
+    /// Takes up to `most` next messages, and at least one if there is any. Messages of a standard
+    /// queue may have been removed already.
     pub(crate) fn take(&mut self, most: usize) -> Vec<u64> {
         match self {
             Self::Standard(order) => std::iter::from_fn(|| order.take()).take(most).collect(),
@@ -42,7 +44,7 @@ impl Order {
         }
     }
 
-    /// A message that was taken is visible again.
+    /// Makes a taken message visible again.
     pub(crate) fn put_back(&mut self, group: Option<&str>, sequence: u64) {
         match self {
             Self::Standard(order) => order.show(sequence),
@@ -50,14 +52,14 @@ impl Order {
         }
     }
 
-    /// A message that was taken is gone for good.
+    /// Removes a taken message permanently.
     pub(crate) fn remove(&mut self, group: Option<&str>) {
         if let Self::Fifo(order) = self {
             order.remove(group.unwrap_or_default());
         }
     }
 
-    /// A message that was removed is there again, after all.
+    /// Restores a removed message.
     pub(crate) fn restore(&mut self, group: Option<&str>, sequence: u64) {
         match self {
             Self::Standard(order) => order.show(sequence),

@@ -1,41 +1,41 @@
-//! What is in a queue, without receiving it.
+//! Reads the content of a queue without receiving it.
 
 use serde::Serialize;
 
 use crate::core::{Core, DELAYED, Entry};
 
-/// One message of a queue, as it is now.
+/// A snapshot of one message of a queue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Peeked {
-    /// `MessageId`.
+    /// The message's `MessageId`.
     pub message_id: String,
-    /// `MessageGroupId`.
+    /// The message's `MessageGroupId`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// Whether it can be received.
+    /// The state of the message: visible, delayed or in flight.
     pub place: Place,
-    /// When the queue took it in: milliseconds since 1970.
+    /// Time at which the queue accepted it, in milliseconds since 1970.
     pub sent_at_ms: u64,
-    /// How often it was received.
+    /// Number of receives so far.
     pub receive_count: u32,
-    /// Its body.
+    /// The body of the message.
     pub body: String,
 }
 
-/// Whether a message can be received.
+/// The state of a message in its queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Place {
-    /// It can be received, or waits behind a message of its group that is in flight.
+    /// The message can be received, or waits behind a message of its group that is in flight.
     Visible,
-    /// Its delay is not over.
+    /// The delay of the message has not ended.
     Delayed,
-    /// A receiver has it, or it is on its way to another queue.
+    /// A receiver has the message, or it is moving to another queue.
     InFlight,
 }
 
 impl Core {
-    /// At most `most` messages, the oldest first.
+    /// Returns at most `most` messages, the oldest first.
     pub(crate) fn peek(&self, most: usize) -> Vec<Peeked> {
         let mut sequences: Vec<u64> = self.entries.keys().copied().collect();
         sequences.sort_unstable();

@@ -1,4 +1,4 @@
-//! Queues, topics and subscriptions for whoever holds the service in the same process.
+//! Creates topics and subscriptions from within the same process.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use crate::service::Service;
 use crate::{sns, sqs};
 
 impl Service {
-    /// Creates a topic (FIFO if its name ends in `.fifo`), or finds it; gives its ARN.
+    /// Creates a topic (FIFO if its name ends in `.fifo`) or finds it. Returns its ARN.
     ///
     /// # Errors
     /// The name or an attribute is not valid, or the topic exists with other attributes.
@@ -15,11 +15,12 @@ impl Service {
         sns::ensure_topic(self, name, attributes)
     }
 
-    /// Subscribes a queue to a topic, both by ARN, or finds the subscription; gives its ARN. The attributes are those
-    /// of the API: `RawMessageDelivery`, `FilterPolicy`, `FilterPolicyScope`.
+    /// Subscribes a queue to a topic, both by ARN, or finds the subscription. Returns its ARN. The
+    /// attributes are those of the API: `RawMessageDelivery`, `FilterPolicy`, `FilterPolicyScope`.
     ///
     /// # Errors
-    /// There is no such topic, an attribute is not valid, or a FIFO queue would subscribe to a standard topic.
+    /// The topic does not exist, an attribute is not valid, or a FIFO queue would subscribe to a
+    /// standard topic.
     pub fn subscribe(
         &self,
         topic_arn: &str,
@@ -31,15 +32,15 @@ impl Service {
     }
 }
 
-/// The name of the queue that a call of SQS is about, for whoever decides whether it is allowed. Nothing if the call is
-/// about no queue in particular, as `ListQueues` is.
+/// Returns the name of the queue that a call of SQS uses, for an access decision. Returns `None`
+/// for calls without a particular queue, such as `ListQueues`.
 #[must_use]
 pub fn sqs_resource(action: &str, body: &[u8]) -> Option<String> {
     sqs::resource(action, body)
 }
 
-/// The action of a call of SNS and the name of the topic that it is about, if it is about one. Nothing if the form has
-/// no action.
+/// Returns the action of a call of SNS, and the name of its topic if it has one, for an access
+/// decision. Returns `None` if the form has no action.
 #[must_use]
 pub fn sns_resource(form: &[u8]) -> Option<(String, Option<String>)> {
     sns::resource(form)

@@ -1,4 +1,4 @@
-//! One queue: its state behind a lock, and a bell for those who wait.
+//! One queue: its state behind a lock, and a notification for waiting receivers.
 
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,18 +17,19 @@ use crate::message::Message;
 use crate::observer::Watch;
 use crate::receipt::Receipt;
 
-/// A queue, shared by all who know its name.
+/// A queue, shared by all its users.
 #[derive(Debug)]
 pub(crate) struct Queue {
-    /// No other queue or topic ever had it, whatever its name.
+    /// Unique number. No other queue or topic ever has it, not even one of the same name.
     pub(crate) id: u64,
     pub(crate) name: String,
     pub(crate) created_ms: u64,
     clock: Clock,
-    /// Where changes are written down before anybody is told of them.
+    /// The journal to which changes are written before their calls are answered.
     journal: Option<Arc<Journal>>,
     state: Mutex<State>,
-    /// Rung once per chance of getting a message; whoever leaves messages behind passes it on.
+    /// Notified once per chance to receive a message. A receiver that leaves messages behind
+    /// notifies the next one.
     arrived: Notify,
 }
 
@@ -40,21 +41,21 @@ struct State {
     purged: Option<Instant>,
 }
 
-/// How a receive was asked for.
+/// The parameters of a receive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ask {
     pub(crate) most: usize,
-    /// How long received messages stay hidden; the queue's own timeout if nothing.
+    /// How long received messages stay hidden. `None` means the queue's own timeout.
     pub(crate) visibility_s: Option<u64>,
-    /// How long to wait for the first message; the queue's own time if nothing.
+    /// How long to wait for the first message. `None` means the queue's own time.
     pub(crate) wait_s: Option<u64>,
 }
 
-/// A queue can be purged again after this long.
+/// Time after a purge before the queue can be purged again.
 const PURGE_PERIOD: Duration = Duration::from_secs(60);
 
 impl Queue {
-    /// A queue that was there before.
+    /// Creates a queue that existed before.
     pub(crate) fn restored(
         id: u64,
         mut core: Core,
@@ -72,14 +73,14 @@ impl Queue {
         Self { id, name, created_ms, clock, journal, state, arrived: Notify::new() }
     }
 
-    /// A new queue.
+    /// Creates a new queue.
     pub(crate) fn create(id: u64, core: Core, clock: Clock, journal: Option<Arc<Journal>>, watch: Watch) -> Self {
         let queue = Self::restored(id, core, clock, clock.now().epoch_ms, journal, watch);
         queue.with(|core, _| core.changes.note(|| Change::Settings));
         queue
     }
 
-    /// Does something with the queue as it is now, and wakes those whom it concerns.
+    /// Runs `act` on the current state, and wakes the receivers that can proceed.
     pub(crate) fn with<R>(&self, act: impl FnOnce(&mut Core, Moment) -> R) -> R {
         self.with_state(|state, now| act(&mut state.core, now))
     }
@@ -97,7 +98,7 @@ impl Queue {
             (result, state.core.has_visible(), is_due_earlier)
         };
         if is_due_earlier {
-            // Whoever sleeps until a later time must know of the earlier one.
+            // A receiver that sleeps until a later time must learn of the earlier one.
             self.arrived.notify_waiters();
         }
         if has_visible {
@@ -106,8 +107,8 @@ impl Queue {
         result
     }
 
-    /// Receives, waiting as long as asked for the first message. Dead letters are given to `bury`, which knows
-    /// whether their queue exists.
+    /// Receives messages, and waits for the first one as long as the request allows. Dead letters
+    /// are passed to `redrive`, which knows whether their queue exists.
     pub(crate) async fn receive(&self, ask: Ask, redrive: impl Redriving) -> Result<Vec<(Message, Receipt)>, Error> {
         let mut deadline = None;
         loop {
@@ -164,7 +165,8 @@ impl Queue {
         self.with(|core, _| sequences.iter().for_each(|sequence| core.end_move(*sequence, have_arrived)));
     }
 
-    /// Under the lock, so that what is written down is in the order in which it happened.
+    /// Writes changes to the journal. The lock is held, so that they are written in the order in
+    /// which they happened.
     fn write_down(&self, core: &mut Core, now: Moment) {
         let Some(journal) = &self.journal else { return };
         let changes = core.changes.take();
@@ -174,7 +176,7 @@ impl Queue {
         }
     }
 
-    /// Changes attributes, all of them or none; `check` has the last word.
+    /// Changes all attributes or none. `check` may refuse the result.
     pub(crate) fn configure<'a>(
         &self,
         changes: impl Iterator<Item = (&'a str, &'a str)>,
@@ -192,12 +194,13 @@ impl Queue {
         })
     }
 
-    /// A copy of the attributes, and when they were changed last, in milliseconds since 1970.
+    /// Returns a copy of the attributes, and the time of their last change in milliseconds since
+    /// 1970.
     pub(crate) fn attributes(&self) -> (QueueAttributes, u64) {
         self.with_state(|state, _| (state.core.attributes.clone(), state.modified_ms))
     }
 
-    /// Removes every message, at most once a minute.
+    /// Removes every message. Allowed once a minute.
     pub(crate) fn purge(&self) -> Result<(), Error> {
         self.with_state(|state, now| {
             if state.purged.is_some_and(|purged| now.instant < purged + PURGE_PERIOD) {
@@ -209,7 +212,7 @@ impl Queue {
         })
     }
 
-    /// Tells those who wait that the queue is gone.
+    /// Notifies waiting receivers that the queue was deleted.
     pub(crate) fn close(&self) {
         self.with_state(|state, _| state.is_deleted = true);
         if let Some(journal) = &self.journal {
@@ -219,12 +222,13 @@ impl Queue {
     }
 }
 
-/// Where messages go that were received too often.
+/// Access to the dead-letter queue for messages that were received too often.
 pub(crate) trait Redriving {
-    /// Whether the queue of a policy exists: while it does not, nothing is moved.
+    /// Returns whether the queue of a policy exists. If it does not, no message is moved.
     fn exists(&self, policy: &Redrive) -> bool;
 
-    /// Puts messages there; says whether they are, which they are not if the queue is gone by now.
+    /// Moves messages there. Returns whether they arrived, which is `false` if the queue no longer
+    /// exists.
     fn bury(&self, dead: Vec<Message>) -> bool;
 }
 

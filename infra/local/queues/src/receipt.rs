@@ -1,20 +1,20 @@
-//! Receipt handles: which message, and which receive of it.
+//! Receipt handles, which identify a message and one receive of it.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
-/// What a handle says, apart from its queue.
+/// The content of a handle, except its queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Receipt {
     pub(crate) sequence: u64,
     pub(crate) receive: u64,
 }
 
-/// Handles of AWS begin so.
+/// Prefix of the handles of AWS.
 const PREFIX: &str = "AQEB";
 
 impl Receipt {
-    /// The handle that clients get, opaque to them.
+    /// Returns the handle for clients. Its content is not public.
     pub(crate) fn handle(self, queue: &str) -> String {
         let text = format!("{}.{}.{queue}", self.sequence, self.receive);
         let mut handle = PREFIX.to_owned();
@@ -22,7 +22,7 @@ impl Receipt {
         handle
     }
 
-    /// Reads a handle of the same queue.
+    /// Parses a handle of the same queue.
     pub(crate) fn parse(handle: &str, queue: &str) -> Option<Self> {
         let text = BASE64_STANDARD.decode(handle.strip_prefix(PREFIX)?).ok()?;
         let text = str::from_utf8(&text).ok()?;
@@ -33,9 +33,9 @@ impl Receipt {
     }
 }
 
-/// A sequence number as clients see it: 20 digits that grow.
+/// Formats a sequence number as in answers: 20 digits that grow.
 pub(crate) fn shown_sequence(sequence: u64) -> String {
-    /// Where AWS's own numbers were in 2020; they grow in steps of 256.
+    /// The first number. AWS's own numbers were here in 2020; they grow in steps of 256.
     const FIRST: u128 = 18_850_000_000_000_000_000;
     (FIRST + u128::from(sequence) * 256).to_string()
 }

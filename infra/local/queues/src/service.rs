@@ -34,20 +34,21 @@ struct Inner {
     clock: Clock,
     queues: RwLock<BTreeMap<String, Arc<Queue>>>,
     topics: Topics,
-    /// Numbers for queues and topics, each used once.
+    /// The next number for a queue or topic. Each number is used once.
     next_id: AtomicU64,
     journal: Option<Arc<Journal>>,
     watch: Watch,
 }
 
 impl Service {
-    /// No queues, no topics, and nothing of them is left when the process ends: see [`Service::open`].
+    /// Creates a service without queues and topics. Its state is lost when the process ends; see
+    /// [`Service::open`] for one that keeps it.
     #[must_use]
     pub fn new(config: Config) -> Self {
         Self::kept_in(config, None)
     }
 
-    /// No queues, no topics yet; changes are written into the journal.
+    /// Creates a service without queues and topics that writes its changes to the journal.
     pub(crate) fn kept_in(config: Config, journal: Option<Arc<Journal>>) -> Self {
         let (clock, next_id) = (Clock::start(), AtomicU64::new(1));
         let (queues, topics, watch) = (RwLock::default(), Topics::default(), Watch::default());
@@ -55,34 +56,36 @@ impl Service {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Reports what happens to messages from now on to `observer`. Only the first observer counts.
+    /// Reports the later events of messages to `observer`. Later calls have no effect.
     pub fn set_observer(&self, observer: Arc<dyn Observer>) {
         self.inner.watch.set(observer);
     }
 
-    /// The messages of a queue as they are, without receiving them: at most `most`, the oldest first.
+    /// Returns at most `most` messages of a queue without receiving them, the oldest first.
     ///
-    /// Nothing if there is no queue of this name.
+    /// Returns `None` if there is no queue of this name.
     #[must_use]
     pub fn peek(&self, name: &str, most: usize) -> Option<Vec<Peeked>> {
         Some(self.queue(name)?.with(|core, _| core.peek(most)))
     }
 
-    /// Answers a call of SQS in AWS JSON 1.0: `action` is what follows `AmazonSQS.` in the header `x-amz-target`.
-    /// `ReceiveMessage` takes as long as it may wait; dropping the future ends the wait and loses nothing.
+    /// Answers a call of SQS in AWS JSON 1.0. `action` is the text after `AmazonSQS.` in the header
+    /// `x-amz-target`. `ReceiveMessage` takes as long as it may wait. Dropping the future ends the
+    /// wait and loses nothing.
     pub async fn handle_sqs(&self, action: &str, body: Bytes) -> Response<Bytes> {
         sqs::handle(self, action, &body).await
     }
 
-    /// Answers a call of SNS in the query protocol: `form` is the body.
+    /// Answers a call of SNS in the query protocol. `form` is the body of the request.
     pub async fn handle_sns(&self, form: Bytes) -> Response<Bytes> {
         crate::sns::handle(self, &form)
     }
 
-    /// Creates a queue with the attributes of the API (`FifoQueue` is implied by the name), or finds it; gives its URL.
+    /// Creates a queue with the attributes of the API (the name implies `FifoQueue`), or finds it.
+    /// Returns its URL.
     ///
     /// # Errors
-    /// A name or an attribute is not valid, or the queue exists with other attributes.
+    /// The name or an attribute is not valid, or the queue exists with other attributes.
     pub fn create_queue(&self, name: &str, attributes: &BTreeMap<String, String>) -> Result<String, Error> {
         let is_fifo = name.ends_with(".fifo");
         check_queue_name(name)?;
@@ -109,7 +112,7 @@ impl Service {
         Ok(self.inner.config.queue_url(name))
     }
 
-    /// What was counted so far, and how many messages are where.
+    /// Returns the counters, and the number of messages in each state.
     #[must_use]
     pub fn stats(&self) -> Stats {
         let of_queue = |queue: &Arc<Queue>| {
@@ -120,7 +123,7 @@ impl Service {
         Stats { queues, topics: self.inner.topics.stats() }
     }
 
-    /// A queue can only redrive to one that exists, at least when it is told to.
+    /// Checks that the dead-letter queue of a new policy exists. It may be deleted later.
     pub(crate) fn check_redrive(&self, redrive: Option<&Redrive>) -> Result<(), Error> {
         match redrive {
             Some(redrive) if self.queue_of_arn(&redrive.target_arn).is_none() => {
@@ -147,7 +150,7 @@ impl Service {
         &self.inner.topics
     }
 
-    /// Every queue, by name.
+    /// Returns every queue, by name.
     pub(crate) fn queues(&self) -> Vec<Arc<Queue>> {
         self.inner.queues.read().unwrap_or_else(PoisonError::into_inner).values().map(Arc::clone).collect()
     }
@@ -156,8 +159,9 @@ impl Service {
         self.inner.queues.read().unwrap_or_else(PoisonError::into_inner).get(name).map(Arc::clone)
     }
 
-    /// The queue at a URL whose path is `/account/name`, of any host that is not AWS's own of another Region: the machine
-    /// has many names, and a container knows it by another one.
+    /// Returns the queue at a URL whose path is `/account/name`. Every host is accepted except
+    /// AWS's own hosts of another Region, because the machine has many names and a container uses
+    /// another one.
     pub(crate) fn queue_at(&self, url: &str) -> Result<Arc<Queue>, Error> {
         let invalid = || Error::invalid_address(url);
         let (host, path) = url.split_once("://").and_then(|(_, rest)| rest.split_once('/')).ok_or_else(invalid)?;
@@ -172,13 +176,13 @@ impl Service {
         self.queue(name).ok_or_else(Error::queue_does_not_exist)
     }
 
-    /// The queue of an ARN, if it is of this Region and account.
+    /// Returns the queue of an ARN, if the ARN has this Region and account.
     pub(crate) fn queue_of_arn(&self, arn: &str) -> Option<Arc<Queue>> {
         let name = name_in_arn(arn, "sqs")?;
         self.queue(name).filter(|_| arn == self.inner.config.queue_arn(name))
     }
 
-    /// A number that no queue or topic has had.
+    /// Returns a number that no queue or topic has had.
     pub(crate) fn next_id(&self) -> u64 {
         self.inner.next_id.fetch_add(1, Ordering::Relaxed)
     }
@@ -191,7 +195,7 @@ impl Service {
         self.inner.journal.clone()
     }
 
-    /// Adds a queue that was there before, in place of one of the same name.
+    /// Adds a queue that existed before. It replaces a queue of the same name.
     pub(crate) fn install_queue(&self, id: u64, name: &str, created_ms: u64, core: Core) {
         self.inner.next_id.fetch_max(id + 1, Ordering::Relaxed);
         let queue = Queue::restored(id, core, self.inner.clock, created_ms, self.journal(), self.watch());
@@ -199,7 +203,7 @@ impl Service {
         queues.insert(name.to_owned(), Arc::new(queue));
     }
 
-    /// Adds a topic that was there before, in place of one of the same name.
+    /// Adds a topic that existed before. It replaces a topic of the same name.
     pub(crate) fn install_topic(&self, id: u64, name: &str, state: TopicState) {
         self.inner.next_id.fetch_max(id + 1, Ordering::Relaxed);
         let arn = self.inner.config.topic_arn(name);
@@ -214,7 +218,7 @@ impl Service {
     }
 }
 
-/// Moves dead letters of one queue to another.
+/// Moves dead letters from one queue to another.
 pub(crate) struct DeadLetters<'a> {
     pub(crate) service: &'a Service,
     pub(crate) source: &'a Queue,
@@ -235,8 +239,9 @@ impl Redriving for DeadLetters<'_> {
                 message.first_received_ms = None;
                 message.source_arn = Some(source_arn.clone());
                 if core.attributes.is_fifo {
-                    // In a FIFO queue retention starts again; in a standard one it goes on. There the deduplication
-                    // id becomes the message's own, so that two messages that had the same are both kept:
+                    // In a FIFO queue the retention period starts again; in a standard queue it
+                    // continues. In a FIFO queue the message's id becomes its deduplication id, so
+                    // that two messages with the same deduplication id are both kept:
                     // <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-configure-dead-letter-queue-redrive.html>
                     message.sent_ms = now.epoch_ms;
                     message.deduplication_id = Some(message.id.clone());
@@ -249,7 +254,8 @@ impl Redriving for DeadLetters<'_> {
     }
 }
 
-/// The Region that a host of SQS is of: `sqs.eu-west-1.amazonaws.com`, or `eu-west-1.queue.amazonaws.com` of old.
+/// Returns the Region of a host of SQS: `sqs.eu-west-1.amazonaws.com`, or the older form
+/// `eu-west-1.queue.amazonaws.com`.
 fn region_of_host(host: &str) -> Option<&str> {
     let host = host.strip_suffix(".amazonaws.com")?;
     match host.strip_prefix("sqs.") {
@@ -268,7 +274,7 @@ fn check_queue_name(name: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Creating a queue again is fine if nothing that was said differs from what is.
+/// Checks that a queue has all attributes of a repeated `CreateQueue`.
 fn check_same(queue: &Queue, said: &BTreeMap<String, String>, wanted: &QueueAttributes) -> Result<(), Error> {
     let (existing, wanted) = (queue.attributes().0.shown(), wanted.shown());
     match said.keys().find(|name| existing.get(*name) != wanted.get(*name)) {

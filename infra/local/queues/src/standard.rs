@@ -1,4 +1,5 @@
-//! The order of a standard queue: first come first served, and whatever comes back goes to the end.
+//! The order of a standard queue: the message that became visible first is next. A message that
+//! becomes visible again goes to the end.
 
 use std::collections::VecDeque;
 
@@ -9,17 +10,17 @@ pub(crate) struct Standard {
 }
 
 impl Standard {
-    /// A message is visible now, for the first time or again.
+    /// Adds a message that became visible, for the first time or again.
     pub(crate) fn show(&mut self, sequence: u64) {
         self.visible.push_back(sequence);
     }
 
-    /// The next message, whoever asks.
+    /// Takes the next message.
     pub(crate) fn take(&mut self) -> Option<u64> {
         self.visible.pop_front()
     }
 
-    /// Whether somebody who asks now might get something.
+    /// Returns whether a receive might return a message now.
     pub(crate) fn has_visible(&self) -> bool {
         !self.visible.is_empty()
     }

@@ -1,61 +1,61 @@
-//! What queues and topics counted.
+//! Counters of queues and topics.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-/// Everything that was counted, by the names of queues and topics.
+/// All counters, by the names of queues and topics.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Stats {
-    /// Queues.
+    /// Counters of each queue by its name.
     pub queues: BTreeMap<String, QueueStats>,
-    /// Topics.
+    /// Counters of each topic by its name.
     pub topics: BTreeMap<String, TopicStats>,
 }
 
-/// A queue now, and since it was created.
+/// The current state of a queue, and its counters.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct QueueStats {
-    /// Messages that can be received, or wait behind one in flight.
+    /// Messages that can be received, or that wait behind a message in flight.
     pub visible: usize,
-    /// Messages received and not yet deleted or visible again.
+    /// Messages that were received and are neither deleted nor visible again.
     pub in_flight: usize,
-    /// Messages whose delay is not over.
+    /// Messages whose delay has not ended.
     pub delayed: usize,
-    /// Since the queue was created.
+    /// Counters since the queue was created.
     #[serde(flatten)]
     pub counters: QueueCounters,
 }
 
-/// Messages since a queue was created.
+/// Numbers of messages since a queue was created.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct QueueCounters {
-    /// Taken in, from senders, topics and other queues.
+    /// Messages accepted from senders, topics and other queues.
     pub sent: u64,
-    /// Answered as sent, but dropped as duplicates.
+    /// Messages that were answered as sent but dropped as duplicates.
     pub deduplicated: u64,
-    /// Handed out; a message may be so several times.
+    /// Receives of messages. A message may be received several times.
     pub received: u64,
-    /// Deleted by whoever received them.
+    /// Messages that their receiver deleted.
     pub deleted: u64,
-    /// Moved to the dead-letter queue.
+    /// Messages moved to the dead-letter queue.
     pub dead_lettered: u64,
-    /// Older than the queue retains them.
+    /// Messages that exceeded the queue's retention period.
     pub expired: u64,
 }
 
-/// A topic since it was created.
+/// Counters of a topic since it was created.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct TopicStats {
-    /// Subscriptions now.
+    /// Current number of subscriptions.
     pub subscriptions: usize,
-    /// Publications accepted.
+    /// Publications that were accepted.
     pub published: u64,
-    /// Publications dropped as duplicates.
+    /// Publications that were dropped as duplicates.
     pub deduplicated: u64,
-    /// Messages put into queues.
+    /// Messages that were added to queues.
     pub delivered: u64,
-    /// Messages that a filter policy kept from a queue.
+    /// Messages that a filter policy excluded from a queue.
     pub filtered: u64,
     /// Messages whose queue does not exist.
     pub undeliverable: u64,

@@ -1,18 +1,19 @@
-//! When messages become visible: a heap of due times, of which most are outdated by the time they are due.
+//! The times at which messages become visible: a heap of timers, most of which are outdated before
+//! they are due.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use tokio::time::Instant;
 
-/// Below this many timers, outdated ones are not worth the search.
+/// With fewer timers, outdated ones are not removed, because the search is not worth its cost.
 const COMPACT_ABOVE: usize = 1024;
 
 /// A timer of one message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Timer {
     pub(crate) due: Instant,
-    /// The message.
+    /// Sequence of the message.
     pub(crate) sequence: u64,
     /// The receipt whose visibility ends, or 0 for a delay.
     pub(crate) receipt: u64,
@@ -25,7 +26,8 @@ pub(crate) struct Timers {
 }
 
 impl Timers {
-    /// Adds a timer; `live` is how many of all timers can still matter, and `is_live` says which.
+    /// Adds a timer. `live` is the number of timers that can still have an effect; `is_live`
+    /// identifies them.
     pub(crate) fn add(&mut self, timer: Timer, live: usize, is_live: impl Fn(&Timer) -> bool) {
         if self.heap.len() > COMPACT_ABOVE.max(2 * live) {
             self.heap.retain(|Reverse(timer)| is_live(timer));
@@ -33,7 +35,7 @@ impl Timers {
         self.heap.push(Reverse(timer));
     }
 
-    /// The next timer that is due, outdated or not.
+    /// Removes and returns the next timer that is due, even if it is outdated.
     pub(crate) fn pop_due(&mut self, now: Instant) -> Option<Timer> {
         if self.heap.peek()?.0.due > now {
             return None;
@@ -41,7 +43,7 @@ impl Timers {
         self.heap.pop().map(|Reverse(timer)| timer)
     }
 
-    /// The earliest due time of a timer that still matters.
+    /// Returns the earliest due time of a timer that can still have an effect.
     pub(crate) fn next_due(&mut self, is_live: impl Fn(&Timer) -> bool) -> Option<Instant> {
         loop {
             let earliest = self.heap.peek()?.0;

@@ -1,4 +1,4 @@
-//! FIFO queues, through the SDK.
+//! Tests FIFO queues through the SDK.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod support;
@@ -44,7 +44,7 @@ async fn a_group_is_locked_while_any_of_it_is_in_flight() {
     assert_eq!(bodies(&world.receive(&url).await), ["b1"]);
     assert!(world.receive(&url).await.is_empty());
 
-    // A long poll hears at once of the group that becomes free.
+    // A long poll returns as soon as the group is free.
     let (received, ()) = tokio::join!(world.receive_within(&url, 20), world.delete(&url, &first[0]));
     assert_eq!(bodies(&received), ["a2"]);
 }

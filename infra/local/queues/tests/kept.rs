@@ -1,4 +1,4 @@
-//! What a folder keeps of queues and topics whose process ends without a word.
+//! Tests the queues and topics in a folder after their process ended abruptly.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod support;
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use support::config;
 use tempfile::TempDir;
 
-/// Opens a folder as a runner does that starts. Whoever had it before is gone or will not write any more.
+/// Opens a folder like a starting runner. The previous owner has ended or writes no more.
 fn open(folder: &Path) -> (Service, Keeper) {
     Service::open(config("http://127.0.0.1:1"), folder).unwrap()
 }
@@ -34,7 +34,7 @@ async fn create(service: &Service, queue: &str, attributes: &[(&str, &str)]) {
     service.create_queue(queue, &attributes.collect()).unwrap();
 }
 
-/// Sends each body to a group of its own deduplication ids.
+/// Sends each body. In a FIFO queue, each body is its own deduplication id.
 async fn send(service: &Service, queue: &str, bodies: &[&str]) {
     for body in bodies {
         let mut message = json!({ "QueueUrl": url(queue), "MessageBody": body });
@@ -212,7 +212,7 @@ async fn a_long_history_of_a_short_queue_takes_little_room() {
         if round < 63 {
             delete(&service, "work", &received[0]).await;
         }
-        // What a runner does in a task of its own.
+        // A runner does this in a separate task.
         if tokio::time::timeout(std::time::Duration::ZERO, keeper.due()).await.is_ok() {
             keeper.compact().unwrap();
         }
@@ -283,7 +283,7 @@ fn what_cannot_be_read_is_refused_with_the_name_of_its_file() {
     assert!(nowhere.contains("/proc/none"), "{nowhere}");
 }
 
-/// What may happen to a folder of queues, step by step. Indices choose among what is in flight.
+/// One step of a random test. Indices select one of the messages in flight.
 #[derive(Debug, Clone)]
 enum Step {
     Send { queue: usize },
@@ -379,7 +379,7 @@ impl Run {
         assert_eq!(counted, self.there.each_ref().map(Vec::len));
     }
 
-    /// After one more kill every message comes out, in order.
+    /// Kills once more, and checks that every message is received in order.
     async fn finish(mut self) {
         self.step(Step::Kill).await;
         for (queue, there) in QUEUES.into_iter().zip(&self.there) {

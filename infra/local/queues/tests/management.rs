@@ -1,4 +1,4 @@
-//! Queues themselves and redrive, through the SDK.
+//! Tests the management of queues and redrive through the SDK.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod support;
@@ -125,7 +125,7 @@ async fn a_message_received_too_often_goes_to_the_dead_letter_queue_and_can_be_m
     for _ in 0..2 {
         assert_eq!(bodies(&world.receive(&url).await), ["poison"]);
     }
-    // A long poll on the dead-letter queue hears of it at once.
+    // A long poll on the dead-letter queue returns at once.
     let (moved, none) = tokio::join!(world.receive_within(&dead, 20), world.receive(&url));
     assert!(none.is_empty());
     let system = moved[0].attributes().unwrap();

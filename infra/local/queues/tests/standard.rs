@@ -1,4 +1,4 @@
-//! Standard queues, through the SDK.
+//! Tests standard queues through the SDK.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod support;
@@ -162,7 +162,7 @@ async fn a_message_is_visible_again_when_its_receiver_gives_it_back() {
     let again = world.receive(&url).await;
     let count = &again[0].attributes().unwrap()[&MessageSystemAttributeName::ApproximateReceiveCount];
     assert_eq!((again[0].body(), count.as_str()), (Some("body"), "2"));
-    // The older handle deletes nothing, and nobody is told.
+    // The older handle deletes nothing, and the call succeeds.
     world.delete(&url, &first[0]).await;
     assert_eq!(world.service.stats().queues["work"].in_flight, 1);
     world.delete(&url, &again[0]).await;

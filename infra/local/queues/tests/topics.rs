@@ -1,4 +1,4 @@
-//! Topics and what reaches queues from them, through the SDK.
+//! Tests topics and their deliveries to queues through the SDK.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod support;
@@ -22,7 +22,7 @@ async fn topic(world: &World, name: &str) -> String {
     request.send().await.unwrap().topic_arn.unwrap()
 }
 
-/// Creates a queue that subscribes, and gives its URL and the subscription's ARN.
+/// Creates a queue that subscribes. Returns its URL and the subscription's ARN.
 async fn reader(world: &World, topic: &str, name: &str, attributes: &[(&str, &str)]) -> (String, String) {
     let url = world.queue(name, &[]).await;
     let mut request = world.sns.subscribe().topic_arn(topic).protocol("sqs").endpoint(world.arn(&url).await);
@@ -137,7 +137,7 @@ async fn a_fifo_topic_may_deduplicate_by_content_and_within_a_group() {
     }
     let stats = world.service.stats();
     assert_eq!((stats.topics["news.fifo"].published, stats.topics["news.fifo"].deduplicated), (2, 1));
-    // The queue deduplicates, too, over all of its groups unless it is told otherwise.
+    // The queue deduplicates too, over all its groups by default.
     let received = world.receive(&url).await;
     assert_eq!((received.len(), stats.queues["reader.fifo"].counters.deduplicated), (1, 1));
     assert_eq!(received[0].attributes().unwrap()[&MessageSystemAttributeName::MessageGroupId], "a");

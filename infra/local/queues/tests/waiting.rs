@@ -1,4 +1,4 @@
-//! Long polls: nobody sleeps while there is something for them.
+//! Tests long polls: no poll waits while there is a message for it.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod support;
@@ -16,7 +16,8 @@ async fn call(service: &Service, action: &str, request: Value) -> Value {
     serde_json::from_slice(response.body()).unwrap()
 }
 
-/// Receives and deletes one message at a time until it gets the last one, which it leaves to the others.
+/// Receives and deletes one message at a time, up to the last message, which it leaves for the
+/// others.
 async fn work(service: Service, url: String) -> Vec<u64> {
     let mut done = Vec::new();
     loop {
@@ -54,7 +55,7 @@ async fn no_message_waits_while_somebody_polls() {
                 message["MessageDeduplicationId"] = json!(index.to_string());
             }
             if body == "stop" && index as u64 == MESSAGES {
-                // Everything else is received first, in whatever order the groups come.
+                // All other messages are received first, in any order of their groups.
                 while service.stats().queues[name].counters.deleted < MESSAGES {
                     tokio::task::yield_now().await;
                 }
@@ -83,13 +84,13 @@ async fn a_long_poll_that_is_given_up_takes_nothing_with_it() {
     let mut patient = Box::pin(poll());
     assert!(!futures_now(&mut patient).await);
     call(&service, "SendMessage", json!({ "QueueUrl": url, "MessageBody": "body" })).await;
-    // The first in line was woken, and goes away instead of looking.
+    // The first waiting poll was notified, and is dropped before it receives.
     drop(abandoned);
     let received = tokio::time::timeout(Duration::from_secs(5), patient).await.unwrap();
     assert_eq!(received["Messages"][0]["Body"], "body");
 }
 
-/// Polls a future once, and says whether it is done.
+/// Polls a future once. Returns whether it is ready.
 async fn futures_now<F: Future + Unpin>(future: &mut F) -> bool {
     std::future::poll_fn(|context| std::task::Poll::Ready(std::pin::Pin::new(&mut *future).poll(context).is_ready()))
         .await
@@ -103,7 +104,7 @@ async fn every_long_poll_hears_of_an_earlier_timer() {
     call(&service, "SendMessage", send("late", 15)).await;
     let started = Instant::now();
     let poll = |wait_s: u64| call(&service, "ReceiveMessage", json!({ "QueueUrl": url, "WaitTimeSeconds": wait_s }));
-    // The impatient one leaves before the timer; the other must know of it, too.
+    // The first poll ends before the timer. The other poll must still be notified by the timer.
     let (impatient, patient, _) = tokio::join!(poll(1), poll(20), call(&service, "SendMessage", send("soon", 2)));
     assert_eq!(impatient["Messages"], Value::Null);
     assert_eq!(patient["Messages"][0]["Body"], "soon");

@@ -1,4 +1,4 @@
-//! The file that every change is appended to before anybody is told of it.
+//! The file to which every change is appended before its call is answered.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -9,14 +9,15 @@ use tokio::sync::Notify;
 
 use super::record::Record;
 
-/// Below this a journal is not worth a snapshot: replaying it takes some tens of milliseconds.
+/// A shorter journal is not compacted, because its replay takes only some tens of milliseconds.
 const WORTH_COMPACTING_BYTES: u64 = 8 * 1024 * 1024;
-/// Above, a journal is compacted when it is so many times as long as the last snapshot: each byte is then rewritten
-/// less than once on average, and the folder stays within a few times what is in the queues.
+/// A longer journal is compacted when its length is this multiple of the last snapshot. So each
+/// byte is rewritten less than once on average, and the size of the folder stays within a few times
+/// that of the queues.
 const TIMES_THE_SNAPSHOT: u64 = 2;
 
-/// Where changes are written down, in the order in which they happened to each queue and topic: whoever holds the lock
-/// of what changed writes.
+/// Writes changes in the order in which they happened to each queue and topic. Each writer holds
+/// the lock of the queue or topic that changed.
 #[derive(Debug)]
 pub(crate) struct Journal {
     folder: PathBuf,
@@ -30,19 +31,19 @@ struct Writer {
     file: File,
     bytes: u64,
     compact_above: u64,
-    /// What the system said when it refused a line. Nothing is written behind a line that may be torn.
+    /// The error of a failed write. Nothing is written after a line that may be torn.
     failure: Option<io::Error>,
 }
 
 impl Journal {
-    /// Begins the journal of a generation.
+    /// Creates the journal of a generation.
     pub(super) fn begin(folder: &Path, generation: u64) -> io::Result<Self> {
         let file = create(folder, generation)?;
         let writer = Writer { generation, file, bytes: 0, compact_above: WORTH_COMPACTING_BYTES, failure: None };
         Ok(Self { folder: folder.to_owned(), writer: Mutex::new(writer), due: Notify::new() })
     }
 
-    /// Writes down what happened to a queue or topic, known by the number that no other ever had.
+    /// Writes the records of the queue or topic with the unique number `of`.
     pub(crate) fn write<'a>(&self, of: u64, records: impl Iterator<Item = Record<'a>>) {
         let mut lines = Vec::new();
         let mut encoded = Ok(());
@@ -60,7 +61,7 @@ impl Journal {
         }
     }
 
-    /// Begins the next generation; gives its number.
+    /// Starts the next generation. Returns its number.
     pub(super) fn rotate(&self) -> io::Result<u64> {
         let mut writer = self.writer();
         let generation = writer.generation + 1;
@@ -69,7 +70,7 @@ impl Journal {
         Ok(generation)
     }
 
-    /// A snapshot of the present generation is there, and so long.
+    /// Records that the snapshot of the current generation exists and has this length.
     pub(super) fn compacted(&self, snapshot_bytes: usize) {
         let snapshot_bytes = u64::try_from(snapshot_bytes).unwrap_or(u64::MAX);
         let above = snapshot_bytes.saturating_mul(TIMES_THE_SNAPSHOT).max(WORTH_COMPACTING_BYTES);
@@ -106,7 +107,7 @@ fn create(folder: &Path, generation: u64) -> io::Result<File> {
     OpenOptions::new().append(true).create_new(true).open(folder.join(format!("messages.{generation}.journal")))
 }
 
-/// The journals in a folder with their generations, oldest first.
+/// Returns the journals in a folder with their generations, oldest first.
 pub(super) fn files(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder)? {

@@ -1,21 +1,23 @@
-//! Queues and topics that outlive their process, however it ends.
+//! Stores queues and topics in a folder, so that they survive any end of their process.
 //!
-//! What was answered is in a file before the answer: each change is appended to a journal with one `write`, which the
-//! operating system completes even if the process is killed in the next instant. (It is not told to wait for the disk:
-//! a machine that loses its power may lose the last seconds.) When the journal has grown long, everything is written
-//! anew as one snapshot and the journal starts again, so that both stay in proportion to what is in the queues.
+//! A change is in a file before its call is answered. Each change is appended to a journal with one
+//! `write`, which the operating system completes even if the process is killed immediately
+//! afterwards. The write does not wait for the disk, so a machine that loses its power may lose the
+//! last seconds. When the journal is long, all state is written as one snapshot and a new journal
+//! starts. So both files stay in proportion to the content of the queues.
 //!
-//! What was in flight is visible after a restart, as if its receivers had died, which they have: in a FIFO queue their
-//! receipt handles are no good. Delays go on where they were. Counters start again.
+//! After a restart, messages that were in flight are visible, as if their receivers had died. In a
+//! FIFO queue their receipt handles are no longer valid. Delays continue. Counters start at zero.
 //!
-//! | file | says |
+//! | file | content |
 //! | --- | --- |
-//! | `messages.json` | everything as it was when the journal of its generation began, or later |
-//! | `messages.7.journal` | what happened since the beginning of generation 7, one JSON array a line |
+//! | `messages.json` | all state at or after the start of the journal of its generation |
+//! | `messages.7.journal` | the changes since the start of generation 7, one JSON array a line |
 //!
-//! A snapshot is taken queue by queue while others go on, so it may already have what the first lines of its journal
-//! say. Every line can therefore be applied twice: messages are known by their sequence, which only grows, and all
-//! other lines say what is, not what is to be added.
+//! A snapshot is taken queue by queue while other queues change, so it may already contain the
+//! first changes of its journal. Therefore every line can be applied twice: messages are identified
+//! by their sequence, which only grows, and all other lines contain the new state instead of a
+//! difference.
 
 mod journal;
 mod record;
@@ -38,38 +40,38 @@ use crate::service::Service;
 const SNAPSHOT_FILE: &str = "messages.json";
 const UNFINISHED_FILE: &str = "messages.unfinished";
 
-/// Queues and topics that cannot be kept, or taken up again.
+/// The reason why a folder of queues and topics cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeepError {
-    /// It is not what was written.
+    /// The file does not contain the data of this module.
     #[error("{} cannot be read: {source}; delete it to start without the messages in it", file.display())]
     Form {
-        /// Which file.
+        /// Path of the file.
         file: PathBuf,
-        /// What is wrong.
+        /// The first error in the JSON.
         source: serde_json::Error,
     },
-    /// It was written by another version of this program.
+    /// The file was written by another version of this program.
     #[error("{} has version {found}, and {needed} is needed; delete it and its journals to start anew", file.display())]
     Version {
-        /// Which file.
+        /// Path of the file.
         file: PathBuf,
-        /// What it says.
+        /// Version of the file.
         found: u32,
-        /// What can be read.
+        /// The only version that this program reads.
         needed: u32,
     },
-    /// A file is out of reach.
+    /// The file cannot be read or written.
     #[error("{} cannot be used: {source}", file.display())]
     File {
-        /// Which file.
+        /// Path of the file.
         file: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         source: io::Error,
     },
 }
 
-/// Shortens the journal when somebody finds the time. There is one per folder.
+/// Compacts the journal of a folder when its owner calls it. Each folder has one.
 #[derive(Debug)]
 pub struct Keeper {
     service: Service,
@@ -78,11 +80,11 @@ pub struct Keeper {
 }
 
 impl Service {
-    /// Takes up the queues and topics that a folder has, and keeps there whatever happens to them from now on. Nobody
-    /// else may use the folder meanwhile.
+    /// Loads the queues and topics of a folder, and stores all later changes there. No other
+    /// process may use the folder meanwhile.
     ///
     /// # Errors
-    /// The folder cannot be written to, or has something else in it.
+    /// The folder cannot be written to, or contains other data.
     pub fn open(config: Config, folder: &Path) -> Result<(Self, Keeper), KeepError> {
         let (state, generation) = State::read(folder)?;
         let journal = Journal::begin(folder, generation).map_err(|source| file_error(folder, source))?;
@@ -96,22 +98,23 @@ impl Service {
 }
 
 impl Keeper {
-    /// Waits until [`Keeper::compact`] is worth its time, or needed because a change could not be written down.
+    /// Waits until [`Keeper::compact`] is useful because the journal is long, or necessary because
+    /// a write failed.
     pub async fn due(&self) {
         self.journal.due().await;
     }
 
-    /// Why a change could not be written down, if one could not. Until the next [`Keeper::compact`] nothing more is:
-    /// what is in the folder is what was before.
+    /// Returns the error of a failed write, if there was one. Until the next [`Keeper::compact`] no
+    /// change is written: the folder contains the state before the failure.
     #[must_use]
     pub fn failure(&self) -> Option<String> {
         self.journal.failure()
     }
 
-    /// Writes everything anew and starts the journal again. Blocks on files.
+    /// Writes a new snapshot and starts a new journal. Blocks on files.
     ///
     /// # Errors
-    /// A file cannot be written. Nothing is lost by that: what was there goes on.
+    /// A file cannot be written. Nothing is lost: the old files stay in use.
     pub fn compact(&self) -> Result<(), KeepError> {
         let refused = |source| file_error(&self.folder, source);
         let generation = self.journal.rotate().map_err(refused)?;
@@ -128,7 +131,8 @@ impl Keeper {
     }
 }
 
-/// The new snapshot is on the disk before it takes the place of the old one: what it replaces is deleted next.
+/// Replaces the snapshot. The new snapshot is on the disk before the rename, because the files that
+/// it replaces are deleted next.
 fn replace(folder: &Path, snapshot: &[u8]) -> io::Result<()> {
     let unfinished = folder.join(UNFINISHED_FILE);
     let mut file = File::create(&unfinished)?;

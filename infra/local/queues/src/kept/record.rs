@@ -15,13 +15,13 @@ use crate::sns::Subscription;
 
 type Texts = BTreeMap<String, String>;
 
-/// What happened to one queue or topic. Applying a record twice is applying it once.
+/// A change of one queue or topic. Applying a record twice has the same result as applying it once.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Record<'a> {
-    /// A queue, as it was created or configured.
+    /// A queue was created or configured.
     Queue { name: Cow<'a, str>, created_ms: u64, attributes: Cow<'a, QueueAttributes>, tags: Cow<'a, Texts> },
-    /// A topic, as it was created or configured, with those who subscribe.
+    /// A topic was created or configured. Includes its subscriptions.
     Topic {
         name: Cow<'a, str>,
         attributes: Cow<'a, Texts>,
@@ -30,7 +30,8 @@ pub(crate) enum Record<'a> {
     },
     /// The queue or topic was deleted.
     Gone,
-    /// A message is in the queue, visible from that time on if it is delayed, in milliseconds since 1970.
+    /// A message was added. A delayed one is visible from `visible_ms` on, in milliseconds since
+    /// 1970.
     Added {
         message: Cow<'a, Message>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -38,16 +39,17 @@ pub(crate) enum Record<'a> {
     },
     /// A deduplication id was accepted by the queue or topic.
     Remembered { key: Cow<'a, str>, accepted: Cow<'a, Accepted>, at_ms: u64 },
-    /// A message was handed out.
+    /// A receiver received a message.
     Received { sequence: u64, receive: u64, receive_count: u32, first_received_ms: u64 },
     /// A message was deleted, moved or expired.
     Removed { sequence: u64 },
-    /// The messages before a sequence were purged.
+    /// The messages before `below` were purged.
     Purged { below: u64 },
 }
 
 impl<'a> Record<'a> {
-    /// The record of a change of a queue, as the queue is now. Nothing if the change has been undone since.
+    /// Builds the record of a change from the current state of the queue. Returns `None` if the
+    /// change has been undone since.
     pub(crate) fn of(change: &'a Change, core: &'a Core, created_ms: u64, now: Moment) -> Option<Self> {
         Some(match change {
             Change::Settings => Self::Queue {
@@ -72,7 +74,8 @@ impl<'a> Record<'a> {
     }
 }
 
-/// When the delay of a message ends, in milliseconds since 1970; nothing if it has none or it is over.
+/// Returns the time at which the delay of a message ends, in milliseconds since 1970. Returns
+/// `None` if it has no delay left.
 pub(super) fn visible_ms(entry: &Entry, now: Moment) -> Option<u64> {
     let delay = entry.hidden.filter(|hidden| hidden.receipt == DELAYED)?;
     let left_ms = delay.until.saturating_duration_since(now.instant).as_millis();

@@ -1,4 +1,4 @@
-//! A snapshot and what happened since, into queues and topics.
+//! Loads a snapshot and its journals into queues and topics.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -16,17 +16,18 @@ use crate::dedupe::{Accepted, Dedupe};
 use crate::service::Service;
 use crate::sns::TopicState;
 
-/// What was kept, line by line.
+/// The loaded state, to which each line of the journals is applied.
 #[derive(Debug, Default)]
 pub(super) struct State {
     queues: BTreeMap<u64, SavedQueue>,
     topics: BTreeMap<u64, SavedTopic>,
-    /// Milliseconds since 1970: deduplication ids that are too old by now are not taken up.
+    /// The current time in milliseconds since 1970. Deduplication ids that are too old at this time
+    /// are not loaded.
     now_ms: u64,
 }
 
 impl State {
-    /// Reads everything in a folder, and says which generation is free.
+    /// Reads all files of a folder. Returns the state and the next free generation.
     pub(super) fn read(folder: &Path) -> Result<(Self, u64), KeepError> {
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now_ms = u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX);
@@ -45,7 +46,7 @@ impl State {
         Ok((state, free))
     }
 
-    /// Applies every line of a journal. The last one may be torn: nobody was told of it.
+    /// Applies every line of a journal. The last line may be torn; its call was never answered.
     fn replay(&mut self, file: &Path) -> Result<(), KeepError> {
         let lines = std::fs::read(file).map_err(|source| file_error(file, source))?;
         for line in lines.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n")) {
@@ -69,7 +70,8 @@ impl State {
             }
             Record::Gone => drop((self.queues.remove(&of), self.topics.remove(&of))),
             Record::Remembered { key, accepted, at_ms } => self.remember(of, key, accepted.into_owned(), at_ms),
-            // Who sent to a queue while it was being deleted sent to nobody.
+            // A record of a queue that does not exist: the message was sent while the queue was
+            // being deleted.
             record => drop(self.queues.get_mut(&of).map(|queue| queue.apply(record))),
         }
     }
@@ -83,7 +85,8 @@ impl State {
         }
     }
 
-    /// Puts everything into a service that is new. Of several of one name the newest is the one that is there.
+    /// Installs the state in a new service. If several queues or topics have the same name, the
+    /// newest replaces the others.
     pub(super) fn install(self, service: &Service) {
         let now = service.clock().now();
         for (id, queue) in self.queues {
@@ -132,7 +135,7 @@ impl SavedQueue {
 
     fn apply(&mut self, record: Record<'static>) {
         match record {
-            // A sequence that was given before belongs to a message that is in the snapshot, or gone already.
+            // A lower sequence belongs to a message that is in the snapshot or was removed already.
             Record::Added { message, visible_ms } if message.sequence >= self.next_sequence => {
                 let message = message.into_owned();
                 self.next_sequence = message.sequence + 1;

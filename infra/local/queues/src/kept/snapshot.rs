@@ -1,4 +1,4 @@
-//! Everything as JSON: the form in which queues and topics are between two processes.
+//! The state of all queues and topics as JSON, in the form of the file.
 
 use std::collections::BTreeMap;
 
@@ -14,14 +14,14 @@ use crate::queue::Queue;
 use crate::service::Service;
 use crate::sns::{Subscription, Topic};
 
-/// The form of the file; another is not read.
+/// Version of the file's form. Files of another version are refused.
 pub(super) const VERSION: u32 = 2;
 
-/// All queues and topics, by the numbers that no others ever had.
+/// All queues and topics by their unique numbers.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Snapshot {
     pub(super) version: u32,
-    /// The journal that goes on from here.
+    /// The journal that continues this snapshot.
     pub(super) generation: u64,
     pub(super) queues: BTreeMap<u64, SavedQueue>,
     pub(super) topics: BTreeMap<u64, SavedTopic>,
@@ -36,7 +36,7 @@ pub(super) struct SavedQueue {
     pub(super) next_sequence: u64,
     pub(super) next_receipt: u64,
     pub(super) dedupe: Dedupe,
-    /// By sequence.
+    /// Messages by their sequence.
     pub(super) messages: BTreeMap<u64, SavedMessage>,
 }
 
@@ -44,7 +44,8 @@ pub(super) struct SavedQueue {
 pub(super) struct SavedMessage {
     #[serde(flatten)]
     pub(super) message: Message,
-    /// Milliseconds since 1970, of a message whose delay is not over.
+    /// Time at which the delay of the message ends, in milliseconds since 1970. `None` if it has no
+    /// delay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) visible_ms: Option<u64>,
 }
@@ -60,9 +61,10 @@ pub(super) struct SavedTopic {
 }
 
 impl Snapshot {
-    /// Each queue and each topic as it is at some instant of the call.
+    /// Copies all queues and topics. Each copy is from some instant during the call.
     pub(super) fn of(service: &Service, generation: u64) -> Self {
-        // Topics first: what is published meanwhile may be in its queue and unknown to its topic, and is never lost.
+        // Topics are copied first. A message that is published meanwhile may be in its queue and
+        // unknown to its topic, but is never lost.
         let topics = service.topics().all().iter().map(|topic| (topic.id, SavedTopic::of(topic))).collect();
         let queues = service.queues().iter().map(|queue| (queue.id, SavedQueue::of(queue))).collect();
         Self { version: VERSION, generation, queues, topics }

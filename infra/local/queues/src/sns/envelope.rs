@@ -1,18 +1,18 @@
-//! What a queue gets from a topic unless it asked for raw delivery.
+//! The envelope in which a topic delivers to a queue without raw delivery.
 //!
-//! Source: <https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html>; spaces and order of members as
-//! AWS writes them.
+//! Source: <https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html>. Spaces
+//! and the order of members are those of AWS.
 
 use jiff::Timestamp;
 
 use crate::message::Attributes;
 
-/// Everything that an envelope says.
+/// The content of an envelope.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Envelope<'a> {
     pub(super) base_url: &'a str,
     pub(super) message_id: &'a str,
-    /// Of FIFO topics, whose messages are not signed.
+    /// The sequence number. Only FIFO topics have one; their envelopes are not signed.
     pub(super) sequence_number: Option<&'a str>,
     pub(super) topic_arn: &'a str,
     pub(super) subscription_arn: &'a str,
@@ -23,11 +23,11 @@ pub(super) struct Envelope<'a> {
     pub(super) attributes: &'a Attributes,
 }
 
-/// In place of a signature, for which one would need a key of AWS.
+/// A fixed text instead of a signature, which would need a key of AWS.
 const SIGNATURE: &str = "bG9jYWwgbWVzc2FnZXMgYXJlIG5vdCBzaWduZWQ=";
 
 impl Envelope<'_> {
-    /// The body of the message in the queue.
+    /// Returns the body of the message for the queue.
     pub(super) fn write(&self) -> String {
         let mut members = vec![("Type", json("Notification")), ("MessageId", json(self.message_id))];
         members.extend(self.sequence_number.map(|number| ("SequenceNumber", json(number))));
@@ -63,7 +63,7 @@ fn json(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// `2012-04-25T21:49:25.719Z`, with three digits always.
+/// Formats a time as `2012-04-25T21:49:25.719Z`, always with three digits after the second.
 fn timestamp(epoch_ms: u64) -> String {
     let timestamp = i64::try_from(epoch_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
     format!("{:.3}", timestamp.unwrap_or(Timestamp::UNIX_EPOCH))

@@ -1,4 +1,4 @@
-//! Filter policies, as they are written.
+//! Parses filter policies.
 //!
 //! Source: <https://docs.aws.amazon.com/sns/latest/dg/sns-subscription-filter-policies.html>
 
@@ -9,16 +9,16 @@ use serde_json::{Map, Value};
 use crate::error::Error;
 use crate::limits;
 
-/// What a policy is held against.
+/// The part of a message that a policy is compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scope {
-    /// The attributes of a message, which is the default.
+    /// The attributes of a message. This is the default.
     Attributes,
     /// The members of a body that is a JSON object.
     Body,
 }
 
-/// What a message must be like: every rule holds.
+/// A filter policy. A message matches if all rules match.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Policy {
     pub(super) scope: Scope,
@@ -27,11 +27,11 @@ pub(crate) struct Policy {
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Rule {
-    /// The value of a key meets one of the conditions.
+    /// The value of the key matches one of the conditions.
     Key(String, Vec<Condition>),
-    /// The object at a key meets all of the rules.
+    /// The object at the key matches all of the rules.
     Object(String, Vec<Rule>),
-    /// One of several sets of rules holds: `$or`.
+    /// `$or`: one of these sets of rules matches.
     Or(Vec<Vec<Rule>>),
 }
 
@@ -42,14 +42,14 @@ pub(super) enum Condition {
     Prefix(String),
     Suffix(String),
     Wildcard(String),
-    /// Bounds, all of which hold.
+    /// All bounds must hold.
     Numeric(Vec<Bound>),
     Cidr {
         network: IpAddr,
         bits: u8,
     },
     Exists(bool),
-    /// There is a value that meets none of these.
+    /// There is a value that matches none of these conditions.
     AnythingBut(Vec<Condition>),
 }
 
@@ -73,7 +73,7 @@ impl Scope {
 }
 
 impl Policy {
-    /// Reads a policy and refuses what AWS refuses.
+    /// Parses a policy, and refuses a policy that AWS refuses.
     pub(super) fn parse(text: &str, scope: Scope) -> Result<Self, Error> {
         let Ok(Value::Object(object)) = serde_json::from_str(text) else {
             return Err(invalid("failed to parse JSON."));
@@ -89,7 +89,7 @@ fn invalid(reason: impl std::fmt::Display) -> Error {
     Error::sns_invalid(format!("FilterPolicy: {reason}"))
 }
 
-/// Keys with conditions, at any depth.
+/// Counts the keys with conditions, at any depth.
 fn keys(object: &Map<String, Value>) -> usize {
     let below = |value: &Value| match value {
         Value::Object(object) => keys(object),
@@ -105,7 +105,7 @@ fn below_key(value: &Value) -> usize {
     value.as_object().map_or(1, keys)
 }
 
-/// Whether an alternative of `$or` is a set of rules and not a condition.
+/// Returns whether an alternative of `$or` is a set of rules instead of a condition.
 fn is_rules(value: &Value) -> bool {
     value.as_object().is_some_and(|object| object.values().all(|value| value.is_array() || value.is_object()))
 }
@@ -167,7 +167,8 @@ fn literal(value: &Value) -> Result<Condition, Error> {
     Ok(Condition::Equals(value.clone()))
 }
 
-/// A value, several values, or `{"prefix": …}` and its like with one text or several.
+/// Parses a value, several values, or an operator such as `{"prefix": …}` with one or several
+/// texts.
 fn anything_but(operand: &Value) -> Result<Condition, Error> {
     let conditions = match operand {
         Value::Array(values) if values.is_empty() => return Err(invalid("Empty arrays are not allowed")),
@@ -189,7 +190,7 @@ fn anything_but(operand: &Value) -> Result<Condition, Error> {
     Ok(Condition::AnythingBut(conditions))
 }
 
-/// `["=", 5]`, or up to two of `[">", 0, "<=", 5]`.
+/// Parses `["=", 5]`, or two bounds such as `[">", 0, "<=", 5]`.
 fn numeric(operand: &Value) -> Result<Vec<Bound>, Error> {
     let parts = operand.as_array().filter(|parts| matches!(parts.len(), 2 | 4));
     let parts = parts.ok_or_else(|| invalid("Value of numeric must be an array of operators and numbers"))?;

@@ -1,4 +1,4 @@
-//! Whether a message meets a filter policy.
+//! Compares messages with filter policies.
 
 use std::net::IpAddr;
 
@@ -8,7 +8,8 @@ use super::filter::{Bound, Condition, Policy, Rule, Scope};
 use crate::message::{AttributeValue, Attributes};
 
 impl Policy {
-    /// Whether a queue with this policy gets the message. A body that is not a JSON object meets no policy on bodies.
+    /// Returns whether a queue with this policy receives the message. A body that is not a JSON
+    /// object matches no policy on bodies.
     pub(super) fn admits(&self, body: &str, attributes: &Attributes) -> bool {
         let subject = match self.scope {
             Scope::Attributes => Some(as_object(attributes)),
@@ -18,7 +19,8 @@ impl Policy {
     }
 }
 
-/// Attributes as values: texts, numbers, and lists of them. What is binary cannot be filtered by.
+/// Converts attributes to values: texts, numbers, and lists. Policies cannot match binary
+/// attributes.
 fn as_object(attributes: &Attributes) -> Map<String, Value> {
     let value = |value: &AttributeValue| -> Option<Value> {
         let text = value.string_value.as_deref()?;
@@ -51,7 +53,7 @@ fn holds(rule: &Rule, object: &Map<String, Value>) -> bool {
     }
 }
 
-/// A list meets a condition if one of its members does.
+/// Returns whether a value matches. A list matches if one of its elements does.
 fn meets_some(condition: &Condition, value: Option<&Value>) -> bool {
     match (condition, value) {
         (Condition::Exists(wanted), value) => *wanted == value.is_some_and(|value| !value.is_object()),
@@ -80,7 +82,7 @@ fn meets(condition: &Condition, value: &Value) -> bool {
     }
 }
 
-/// Numbers are equal by value, however they are written.
+/// Compares two values. Numbers are compared by value, not by spelling.
 fn equal(wanted: &Value, value: &Value) -> bool {
     match (wanted.as_f64(), value.as_f64()) {
         (Some(wanted), Some(value)) => (wanted - value).abs() < f64::EPSILON,
@@ -98,7 +100,7 @@ fn within(bound: Bound, number: f64) -> bool {
     }
 }
 
-/// Whether a text fits a pattern in which `*` is any text.
+/// Returns whether a text matches a pattern in which `*` stands for any text.
 fn fits(pattern: &str, text: &str) -> bool {
     let Some((head, rest)) = pattern.split_once('*') else { return pattern == text };
     let Some(mut text) = text.strip_prefix(head) else { return false };

@@ -1,4 +1,4 @@
-//! The API of SNS, as far as it is about queues: the query protocol, forms in and XML out.
+//! The part of the SNS API that queues need, in the query protocol: form requests and XML answers.
 //!
 //! Source: <https://docs.aws.amazon.com/sns/latest/api/API_Operations.html>
 
@@ -62,13 +62,14 @@ fn perform(service: &Service, action: &str, fields: &Fields<'_>) -> Result<Xml, 
     }
 }
 
-/// Parameters that name a topic, or something of it.
+/// Parameters that contain the ARN of a topic, or an ARN that begins with it.
 const ARNS: [&str; 4] = ["TopicArn", "TargetArn", "SubscriptionArn", "ResourceArn"];
 
-/// Refuses an ARN that is none of SNS in this Region and account.
+/// Refuses an ARN that does not belong to SNS in this Region and account.
 ///
-/// Sources: "An ARN must have at least 6 elements" (prometheus/alertmanager #4107), the bare name of the parameter for another
-/// Region (mozilla/security #8, localstack/localstack #12673), `AuthorizationError` for another account
+/// Sources: "An ARN must have at least 6 elements" (prometheus/alertmanager #4107); the bare name
+/// of the parameter for another Region (mozilla/security #8, localstack/localstack #12673);
+/// `AuthorizationError` for another account
 /// (aws-samples/aws-marketplace-serverless-saas-integration #11).
 fn check_arn(service: &Service, action: &str, parameter: &str, arn: &str) -> Result<(), Error> {
     let parts: Vec<&str> = arn.split(':').collect();
@@ -86,7 +87,7 @@ fn check_arn(service: &Service, action: &str, parameter: &str, arn: &str) -> Res
     Ok(())
 }
 
-/// The call and the name of the topic that it is about, if it is about one: what a policy is about.
+/// Returns the action of a call, and the name of its topic if it has one, for an access decision.
 pub(crate) fn resource(form: &[u8]) -> Option<(String, Option<String>)> {
     let form = Form::parse(form);
     let fields = form.fields();
@@ -97,7 +98,7 @@ pub(crate) fn resource(form: &[u8]) -> Option<(String, Option<String>)> {
     Some((action, name))
 }
 
-/// The topic of an ARN, which may be that of a subscription.
+/// Returns the topic of an ARN, which may be that of a subscription.
 pub(crate) fn topic_of(service: &Service, arn: &str) -> Result<std::sync::Arc<Topic>, Error> {
     let name = name_in_arn(arn, "sns").ok_or_else(|| Error::sns_invalid("TopicArn"))?;
     let name = name.split(':').next().unwrap_or(name);

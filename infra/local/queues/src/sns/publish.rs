@@ -1,4 +1,4 @@
-//! `Publish` and `PublishBatch`: from a topic into queues.
+//! `Publish` and `PublishBatch`, which deliver from a topic to queues.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -18,11 +18,11 @@ use crate::limits;
 use crate::message::{Attributes, attributes_bytes};
 use crate::service::Service;
 
-/// What somebody publishes.
+/// The content of one publication.
 #[derive(Debug)]
 struct Publication<'a> {
     message: &'a str,
-    /// The part of a structured message that queues get, else the message.
+    /// The part of a structured message for queues, or else the message.
     for_queues: String,
     subject: Option<&'a str>,
     attributes: Attributes,
@@ -30,7 +30,7 @@ struct Publication<'a> {
     deduplication_id: Option<&'a str>,
 }
 
-/// What the publisher is told.
+/// The answer to the publisher.
 struct Published {
     message_id: String,
     sequence_number: Option<String>,
@@ -162,7 +162,8 @@ impl<'a> Publication<'a> {
         Ok(Published { message_id, sequence_number: None })
     }
 
-    /// Publications of a FIFO topic are delivered one by one, so that queues get them in order.
+    /// Publishes to a FIFO topic. Its publications are delivered one at a time, so that queues
+    /// receive them in order.
     fn publish_fifo(&self, service: &Service, topic: &Topic, message_id: String) -> Result<Published, Error> {
         let Some(group) = self.group else {
             return Err(Error::sns_invalid("The MessageGroupId parameter is required for FIFO topics"));
@@ -247,7 +248,8 @@ impl<'a> Publication<'a> {
     }
 }
 
-/// A standard queue has no use for deduplication ids; neither has it, from a FIFO topic, for groups.
+/// Adds a message to a queue. A standard queue ignores deduplication ids, and also the group of a
+/// message from a FIFO topic.
 fn put(
     service: &Service,
     queue_arn: &str,
@@ -263,7 +265,7 @@ fn put(
     Some(draft.check().and_then(|checked| queue.with(|core, now| checked.send(core, now))).map(|_| ()))
 }
 
-/// What became of one publication.
+/// The number of deliveries of one publication by their result.
 #[derive(Debug, Default)]
 struct Tally {
     delivered: u64,
@@ -279,7 +281,8 @@ impl Tally {
     }
 }
 
-/// What no queue accepts is refused here already: a queue would refuse it when the publisher has its answer and learns nothing.
+/// Refuses a character that no queue accepts. Without this check the queue would refuse it after
+/// the publisher has its answer, and the publisher would not learn of it.
 fn check_characters(parameter: &str, text: &str) -> Result<(), Error> {
     match not_allowed_in(text) {
         None => Ok(()),
@@ -293,7 +296,7 @@ fn check_characters(parameter: &str, text: &str) -> Result<(), Error> {
     }
 }
 
-/// `{"default": "…", "sqs": "…"}`.
+/// Parses a structured message such as `{"default": "…", "sqs": "…"}`.
 fn structured(message: &str) -> Result<String, Error> {
     let Ok(Value::Object(parts)) = serde_json::from_str(message) else {
         return Err(Error::sns_invalid("Message Structure - JSON message body failed to parse"));
@@ -305,7 +308,7 @@ fn structured(message: &str) -> Result<String, Error> {
     Ok(text("sqs").unwrap_or(default))
 }
 
-/// A sequence number as publishers and queues see it: 20 digits that grow.
+/// Formats a sequence number for publishers and queues: 20 digits that grow.
 fn shown_sequence(sequence: u64) -> String {
     const FIRST: u64 = 10_000_000_000_000_000_000;
     (FIRST + sequence).to_string()

@@ -1,4 +1,5 @@
-//! Requests of the query protocol: a form whose names are paths, `Attributes.entry.1.key`.
+//! Parses requests of the query protocol: forms whose names are paths, such as
+//! `Attributes.entry.1.key`.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -15,7 +16,7 @@ pub(super) struct Form<'a> {
     fields: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
 }
 
-/// A form as seen from a path in it: the whole form, or one member of a list.
+/// The fields of a form below a path: the whole form, or one member of a list.
 #[derive(Debug, Clone)]
 pub(super) struct Fields<'a> {
     form: &'a Form<'a>,
@@ -46,25 +47,27 @@ impl<'a> Fields<'a> {
         self.get(name).filter(|value| !value.is_empty()).ok_or_else(|| Error::sns_invalid(name))
     }
 
-    /// The members of a list, in order: those below `{list}.1.`, `{list}.2.` and so on.
+    /// Returns the members of a list, in order: the fields below `{list}.1.`, `{list}.2.` and so
+    /// on.
     pub(super) fn members(&self, list: &str) -> impl Iterator<Item = Fields<'a>> + use<'a> {
         let (form, path) = (self.form, format!("{}{list}", self.prefix));
         let member = move |index: usize| Fields { form, prefix: format!("{path}.{index}.") };
         (1..).map(member).take_while(|member| member.exists())
     }
 
-    /// The values of a list of texts, in order: `{list}.1`, `{list}.2` and so on.
+    /// Returns the values of a list of texts, in order: `{list}.1`, `{list}.2` and so on.
     pub(super) fn texts(&self, list: &str) -> Vec<&'a str> {
         (1..).map_while(|index: usize| self.get(&format!("{list}.{index}"))).collect()
     }
 
-    /// A map of texts: `{map}.entry.1.key` and `{map}.entry.1.value`.
+    /// Returns a map of texts: `{map}.entry.1.key` and `{map}.entry.1.value`.
     pub(super) fn map(&self, map: &str) -> BTreeMap<String, String> {
         let entries = self.members(&format!("{map}.entry"));
         entries.filter_map(|entry| Some((entry.get("key")?.to_owned(), entry.get("value")?.to_owned()))).collect()
     }
 
-    /// `MessageAttributes.entry.1.Name`, `MessageAttributes.entry.1.Value.DataType` and so on.
+    /// Returns message attributes: `MessageAttributes.entry.1.Name`,
+    /// `MessageAttributes.entry.1.Value.DataType` and so on.
     pub(super) fn message_attributes(&self) -> Result<Attributes, Error> {
         self.members("MessageAttributes.entry").map(|entry| entry.message_attribute()).collect()
     }

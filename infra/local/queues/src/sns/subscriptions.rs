@@ -1,4 +1,4 @@
-//! Subscriptions: queues that get what is published.
+//! Subscriptions of queues to topics.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,8 +24,8 @@ pub(super) fn create(service: &Service, fields: &Fields<'_>) -> Result<Xml, Erro
     Ok(Xml::default().text("SubscriptionArn", &arn))
 }
 
-/// Subscribes a queue, or finds its subscription if nothing that is said of it differs; gives the subscription's ARN.
-/// The queue need not exist yet.
+/// Subscribes a queue, or finds its subscription if it has these attributes. Returns the
+/// subscription's ARN. The queue need not exist yet.
 pub(crate) fn subscribe(topic: &Topic, queue: &str, attributes: &BTreeMap<String, String>) -> Result<String, Error> {
     let name = name_in_arn(queue, "sqs").ok_or_else(|| Error::sns_invalid("SQS endpoint ARN"))?;
     if name.ends_with(".fifo") && !topic.is_fifo() {
@@ -49,7 +49,8 @@ pub(crate) fn subscribe(topic: &Topic, queue: &str, attributes: &BTreeMap<String
     })
 }
 
-/// Queues of the same account need no confirmation; who confirms anyway is told that all is well.
+/// Answers `ConfirmSubscription`. Queues of the same account need no confirmation, so a
+/// confirmation always succeeds.
 pub(super) fn confirm(service: &Service, fields: &Fields<'_>) -> Result<Xml, Error> {
     let topic = topic_of(service, fields.required("TopicArn")?)?;
     let state = topic.state();
@@ -57,7 +58,7 @@ pub(super) fn confirm(service: &Service, fields: &Fields<'_>) -> Result<Xml, Err
     Ok(Xml::default().text("SubscriptionArn", arn))
 }
 
-/// No error if there is no such subscription.
+/// Deletes a subscription. A subscription that does not exist is no error.
 pub(super) fn delete(service: &Service, fields: &Fields<'_>) -> Result<Xml, Error> {
     let arn = fields.required("SubscriptionArn")?;
     if let Ok(topic) = topic_of(service, arn) {
@@ -129,12 +130,12 @@ pub(super) fn set_attribute(service: &Service, fields: &Fields<'_>) -> Result<Xm
     Ok(Xml::default())
 }
 
-/// The last part of a subscription's ARN.
+/// Returns the last part of a subscription's ARN.
 fn id_in(arn: &str) -> &str {
     arn.rsplit_once(':').map_or(arn, |(_, id)| id)
 }
 
-/// All but the last part of a subscription's ARN.
+/// Returns a subscription's ARN without its last part.
 fn topic_arn(arn: &str) -> &str {
     arn.rsplit_once(':').map_or(arn, |(topic, _)| topic)
 }

@@ -1,4 +1,4 @@
-//! Topics and their subscriptions, as they are kept.
+//! Topics and the state of their subscriptions.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -22,28 +22,29 @@ pub(crate) struct Topics {
 /// One topic.
 #[derive(Debug)]
 pub(crate) struct Topic {
-    /// No other queue or topic ever had it, whatever its name.
+    /// Unique number. No other queue or topic ever has it, not even one of the same name.
     pub(crate) id: u64,
     pub(crate) name: String,
     pub(crate) arn: String,
-    /// Where changes are written down before anybody is told of them.
+    /// The journal to which changes are written before their calls are answered.
     journal: Option<Arc<Journal>>,
     state: Mutex<TopicState>,
 }
 
-/// What changes about a topic.
+/// The changeable state of a topic.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct TopicState {
     pub(crate) attributes: BTreeMap<String, String>,
     pub(crate) tags: BTreeMap<String, String>,
-    /// By the last part of their ARN. Publications hold them while they are delivered.
+    /// Subscriptions by the last part of their ARN. A publication holds a reference while it is
+    /// delivered.
     pub(crate) subscriptions: Arc<BTreeMap<String, Subscription>>,
     pub(crate) dedupe: Dedupe,
     pub(crate) last_sequence: u64,
     pub(crate) stats: TopicStats,
 }
 
-/// A queue that gets what is published.
+/// A queue that receives the publications of a topic.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(try_from = "SavedSubscription", into = "SavedSubscription")]
 pub(crate) struct Subscription {
@@ -51,7 +52,7 @@ pub(crate) struct Subscription {
     pub(crate) queue_arn: String,
     pub(crate) is_raw: bool,
     pub(crate) filter: Option<Policy>,
-    /// As they were set.
+    /// Attributes as they were set.
     pub(crate) attributes: BTreeMap<String, String>,
 }
 
@@ -71,13 +72,13 @@ impl Topics {
         self.topics.read().unwrap_or_else(PoisonError::into_inner).values().map(Arc::clone).collect()
     }
 
-    /// The topic of that name, created by `create` if need be.
+    /// Returns the topic `name`. Calls `create` if it does not exist.
     pub(crate) fn ensure(&self, name: &str, create: impl FnOnce() -> Topic) -> Arc<Topic> {
         let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(topics.entry(name.to_owned()).or_insert_with(|| Arc::new(create())))
     }
 
-    /// Adds a topic that was there before, in place of one of the same name.
+    /// Adds a topic that existed before. It replaces a topic of the same name.
     pub(crate) fn install(&self, topic: Topic) {
         let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
         topics.insert(topic.name.clone(), Arc::new(topic));
@@ -100,12 +101,12 @@ impl Topics {
 }
 
 impl Topic {
-    /// A topic that was there before.
+    /// Creates a topic that existed before.
     pub(crate) fn restored(id: u64, name: &str, arn: &str, state: TopicState, journal: Option<Arc<Journal>>) -> Self {
         Self { id, name: name.to_owned(), arn: arn.to_owned(), journal, state: Mutex::new(state) }
     }
 
-    /// A new topic.
+    /// Creates a new topic.
     pub(crate) fn create(id: u64, name: &str, arn: &str, state: TopicState, journal: Option<Arc<Journal>>) -> Self {
         let topic = Self::restored(id, name, arn, state, journal);
         topic.change(|_| ());
@@ -125,8 +126,8 @@ impl Topic {
         result
     }
 
-    /// Takes a deduplication id that is free, once its publication is in every queue: not earlier, so that a publisher
-    /// who was not answered can publish again.
+    /// Records a deduplication id after its publication is in every queue. If it were recorded
+    /// earlier, a publisher without an answer could not publish again.
     pub(crate) fn remember(&self, state: &mut TopicState, key: String, accepted: Accepted, at_ms: u64) {
         self.write(Record::Remembered { key: Cow::Borrowed(&key), accepted: Cow::Borrowed(&accepted), at_ms });
         state.dedupe.remember(key, accepted, at_ms);
@@ -148,7 +149,7 @@ impl Topic {
 }
 
 impl TopicState {
-    /// Sets an attribute of a topic. Those without effect here are kept and shown.
+    /// Sets an attribute of a topic. Attributes without an effect here are stored and returned.
     pub(crate) fn set(&mut self, is_fifo: bool, name: &str, value: &str) -> Result<(), Error> {
         let known = match name {
             "DisplayName" | "Policy" | "DeliveryPolicy" | "KmsMasterKeyId" | "SignatureVersion" | "TracingConfig" => {
@@ -180,7 +181,7 @@ impl Subscription {
         Self { arn, queue_arn, is_raw: false, filter: None, attributes: BTreeMap::new() }
     }
 
-    /// Sets attributes, all of them or none.
+    /// Sets all attributes or none.
     pub(crate) fn configure<'a>(
         &mut self,
         changes: impl Iterator<Item = (&'a String, &'a String)>,
@@ -229,7 +230,8 @@ impl From<Subscription> for SavedSubscription {
     }
 }
 
-/// Letters, digits, `-` and `_`, up to 256 of them, and `.fifo` for FIFO topics.
+/// Checks a topic's name: letters, digits, `-` and `_`, up to 256 characters, and `.fifo` for FIFO
+/// topics.
 pub(crate) fn check_name(name: &str) -> Result<(), Error> {
     let stem = name.strip_suffix(".fifo").unwrap_or(name);
     let is_valid = |character: char| character.is_ascii_alphanumeric() || character == '-' || character == '_';

@@ -1,4 +1,4 @@
-//! Topics themselves: created, listed, configured, tagged, deleted.
+//! Creates, lists, configures, tags and deletes topics.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ pub(super) fn create(service: &Service, fields: &Fields<'_>) -> Result<Xml, Erro
     Ok(Xml::default().text("TopicArn", &arn))
 }
 
-/// Creates a topic, or finds it if nothing that is said of it differs; gives its ARN.
+/// Creates a topic, or finds it if it has these attributes. Returns its ARN.
 pub(crate) fn ensure(service: &Service, name: &str, attributes: &BTreeMap<String, String>) -> Result<String, Error> {
     check_name(name)?;
     let is_fifo = name.ends_with(".fifo");
@@ -42,7 +42,7 @@ pub(crate) fn ensure(service: &Service, name: &str, attributes: &BTreeMap<String
     Ok(topic.arn.clone())
 }
 
-/// No error if there is no such topic.
+/// Deletes a topic. A topic that does not exist is no error.
 pub(super) fn delete(service: &Service, fields: &Fields<'_>) -> Result<Xml, Error> {
     match topic_of(service, fields.required("TopicArn")?) {
         Ok(topic) => service.topics().remove(&topic.name),
@@ -58,7 +58,7 @@ pub(super) fn list(service: &Service, fields: &Fields<'_>) -> Result<Xml, Error>
     Ok(page(arns.collect(), "Topics", |xml, arn| xml.text("TopicArn", arn), |arn| arn))
 }
 
-/// Up to a hundred members of a list, and how to get the next.
+/// Builds a page of up to a hundred members of a list, and the token of the next page.
 pub(super) fn page<T>(all: Vec<T>, list: &str, show: impl Fn(Xml, &T) -> Xml, token: impl Fn(&T) -> &str) -> Xml {
     let shown = &all[..all.len().min(limits::PAGE)];
     let xml = Xml::default()

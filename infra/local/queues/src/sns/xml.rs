@@ -1,4 +1,4 @@
-//! Answers of the query protocol.
+//! Builds answers of the query protocol.
 //!
 //! Source: <https://docs.aws.amazon.com/sns/latest/dg/sns-making-api-requests.html>
 
@@ -10,12 +10,12 @@ use crate::error::Error;
 
 const NAMESPACE: &str = "http://sns.amazonaws.com/doc/2010-03-31/";
 
-/// A piece of XML that grows at its end.
+/// A piece of XML to which elements are appended.
 #[derive(Debug, Default)]
 pub(super) struct Xml(String);
 
 impl Xml {
-    /// `<name>text</name>`, escaped.
+    /// Appends `<name>text</name>` with escaped text.
     pub(super) fn text(mut self, name: &str, text: &str) -> Self {
         self.0.push_str(&format!("<{name}>"));
         escape(text, &mut self.0);
@@ -23,7 +23,7 @@ impl Xml {
         self
     }
 
-    /// `<name>…</name>` around what the closure adds.
+    /// Appends `<name>…</name>` around the elements that `content` appends.
     pub(super) fn element(mut self, name: &str, content: impl FnOnce(Self) -> Self) -> Self {
         self.0.push_str(&format!("<{name}>"));
         let mut inner = content(self);
@@ -31,7 +31,7 @@ impl Xml {
         inner
     }
 
-    /// `<entry><key>…</key><value>…</value></entry>` for each, within an element.
+    /// Appends an element with `<entry><key>…</key><value>…</value></entry>` for each entry.
     pub(super) fn map<'a>(self, name: &str, entries: impl Iterator<Item = (&'a String, &'a String)>) -> Self {
         self.element(name, |map| {
             entries.fold(map, |map, (key, value)| {
@@ -54,7 +54,7 @@ fn escape(text: &str, to: &mut String) {
     }
 }
 
-/// The answer to a call that was done.
+/// Builds the answer to a successful call.
 pub(super) fn success(action: &str, result: Xml) -> Response<Bytes> {
     let id = Uuid::new_v4().hyphenated().to_string();
     let mut body = format!("<{action}Response xmlns=\"{NAMESPACE}\">");
@@ -65,7 +65,7 @@ pub(super) fn success(action: &str, result: Xml) -> Response<Bytes> {
     respond(StatusCode::OK, body)
 }
 
-/// The answer to a call that was not.
+/// Builds the answer to a refused call.
 pub(super) fn refusal(error: &Error) -> Response<Bytes> {
     let id = Uuid::new_v4().hyphenated().to_string();
     let body = Xml(format!("<ErrorResponse xmlns=\"{NAMESPACE}\">"))

@@ -1,4 +1,4 @@
-//! What all batches have in common: up to ten entries with ids of their own, each of which succeeds or fails.
+//! The common part of all batches: up to ten entries with their own ids, each with its own result.
 
 use std::collections::HashSet;
 
@@ -9,14 +9,14 @@ use crate::limits;
 
 /// An entry of a batch.
 pub(super) trait Entry {
-    /// How the call names such an entry in errors.
+    /// The name of such entries in error texts.
     const NAME: &'static str;
 
-    /// What the answer names it by.
+    /// The id of the entry in the answer.
     fn id(&self) -> &str;
 }
 
-/// The answer to a batch: entry by entry.
+/// The answer to a batch, entry by entry.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Outcome<T> {
@@ -34,7 +34,7 @@ struct Failed {
     message: String,
 }
 
-/// An entry of whose success there is nothing to say but that.
+/// A successful entry whose answer contains only its id.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Done {
@@ -57,7 +57,7 @@ impl<T> Outcome<T> {
     }
 }
 
-/// Checks what fails a batch as a whole.
+/// Checks the conditions that fail a batch as a whole.
 pub(super) fn check<E: Entry>(entries: &[E]) -> Result<(), Error> {
     if entries.is_empty() {
         return Err(Error::empty_batch(E::NAME));

@@ -1,4 +1,4 @@
-//! Queues themselves: created, found, listed, configured, emptied, deleted.
+//! Creates, finds, lists, configures, purges and deletes queues.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,8 @@ use crate::service::Service;
 pub(super) struct Create {
     queue_name: String,
     attributes: Option<BTreeMap<String, String>>,
-    /// The only member of the API that begins in lower case; older models had it in upper case.
+    /// The only member of the API with a lower-case first letter. Older models have it in upper
+    /// case.
     #[serde(rename = "tags", alias = "Tags")]
     tags: Option<BTreeMap<String, String>>,
 }
@@ -64,7 +65,7 @@ pub(super) struct Set {
     attributes: BTreeMap<String, String>,
 }
 
-/// Queues of one answer unless fewer are asked for.
+/// Most queues in one answer, unless the request has a lower limit.
 const PAGE: usize = 1000;
 
 pub(super) fn create(service: &Service, request: Create) -> Result<Bytes, Error> {
@@ -98,7 +99,8 @@ pub(super) fn list(service: &Service, request: List) -> Result<Bytes, Error> {
     write(&Listed { queue_urls: names.iter().map(|name| service.config().queue_url(name)).collect(), next_token })
 }
 
-/// The first names, and the last of them if there are more; the API gives a token only to those who limit the page.
+/// Returns the first names, and the last of them as a token if there are more. The API returns a
+/// token only to requests with a limit.
 pub(super) fn page(mut names: Vec<String>, most: Option<usize>) -> (Vec<String>, Option<String>) {
     let has_more = names.len() > most.unwrap_or(PAGE);
     names.truncate(most.unwrap_or(PAGE));
@@ -159,6 +161,7 @@ fn all_attributes(service: &Service, queue: &Queue) -> BTreeMap<String, String> 
     shown
 }
 
+/// Source:
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQueueAttributes.html>
 const KNOWN: [&str; 22] = [
     "All",

@@ -51,7 +51,7 @@ async fn perform(service: &Service, action: &str, body: &[u8]) -> Result<Bytes, 
     }
 }
 
-/// The name of the queue that a call is about: what a policy is about.
+/// Returns the name of the queue that a call uses, for an access decision.
 pub(crate) fn resource(action: &str, body: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
@@ -68,7 +68,7 @@ pub(crate) fn resource(action: &str, body: &[u8]) -> Option<String> {
     }
 }
 
-/// A call about one queue and nothing else.
+/// The parameters of a call with only a queue.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct QueueOnly {
@@ -89,7 +89,7 @@ fn write(answer: &impl Serialize) -> Result<Bytes, Error> {
     Ok(Bytes::from(text))
 }
 
-/// The answer to calls that have nothing to say.
+/// The answer to calls without a result.
 const NOTHING: Bytes = Bytes::from_static(b"{}");
 
 fn respond(status: StatusCode, body: Bytes) -> Response<Bytes> {
@@ -100,7 +100,8 @@ fn respond(status: StatusCode, body: Bytes) -> Response<Bytes> {
     response
 }
 
-/// Errors of the model have its namespace, those of the framework theirs; the header has the code of the query protocol.
+/// Builds an error answer. Errors of the model have its namespace, errors of the framework have the
+/// framework's. The header has the code of the query protocol.
 fn refuse(error: &Error) -> Response<Bytes> {
     let is_general = error.shape.ends_with("Exception") && error.shape != "ResourceNotFoundException";
     let namespace = if is_general { "com.amazon.coral.service" } else { "com.amazonaws.sqs" };

@@ -54,7 +54,7 @@ struct Shown<'a> {
     message_attributes: BTreeMap<&'a String, &'a AttributeValue>,
 }
 
-/// Who sends everything here. In AWS it is the id of a user or role.
+/// The sender of every message here. On AWS it is the id of a user or role.
 const SENDER_ID: &str = "AIDAIENQZJOLO23YVJ4VO";
 
 pub(super) async fn receive(service: &Service, request: Receive) -> Result<Bytes, Error> {
@@ -89,7 +89,7 @@ fn wait(seconds: i64) -> Result<u64, Error> {
     })
 }
 
-/// Which attributes a receiver wants to see.
+/// The attributes that a receiver requests.
 struct Wanted<'a> {
     system: Vec<&'a str>,
     message: Vec<&'a str>,
@@ -123,7 +123,7 @@ impl<'a> Wanted<'a> {
         }
     }
 
-    /// Names may be given whole, as `prefix.*`, or all at once.
+    /// Returns whether an attribute was requested: by its name, as `prefix.*`, or with all others.
     fn wants_message_attribute(&self, name: &str) -> bool {
         self.message.iter().any(|wanted| match *wanted {
             "All" | ".*" => true,
@@ -148,7 +148,7 @@ impl<'a> Wanted<'a> {
         show("SenderId", Some(SENDER_ID.to_owned()));
         show("MessageGroupId", message.group.clone());
         show("MessageDeduplicationId", message.deduplication_id.clone());
-        // Standard queues number their messages, too, but do not tell.
+        // Standard queues number their messages too, but answers do not contain the number.
         show("SequenceNumber", message.deduplication_id.as_ref().map(|_| shown_sequence(message.sequence)));
         show("DeadLetterQueueSourceArn", message.source_arn.clone());
         show(TRACE_HEADER, message.trace_header.clone());

@@ -1,4 +1,4 @@
-//! Dead letters: whose they are, and back with them.
+//! Dead letters: lists the source queues of a dead-letter queue, and moves messages back.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,7 @@ pub(super) struct Sources {
 
 #[derive(Serialize)]
 struct Listed {
-    /// In lower case, unlike in any other answer.
+    /// Lower case, unlike in any other answer.
     #[serde(rename = "queueUrls")]
     queue_urls: Vec<String>,
     #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
@@ -54,7 +54,7 @@ fn sources_of(service: &Service, dead: &str) -> Vec<String> {
     service.queues().iter().filter(|queue| is_source(queue)).map(|queue| queue.name.clone()).collect()
 }
 
-/// Moves what is visible, all of it before it answers; AWS does so over time.
+/// Moves all visible messages before it answers. AWS moves them over time.
 pub(super) fn start(service: &Service, request: Start) -> Result<Bytes, Error> {
     let missing =
         || Error::resource_not_found("The resource that you specified for the SourceArn parameter doesn't exist.");
@@ -74,7 +74,7 @@ pub(super) fn start(service: &Service, request: Start) -> Result<Bytes, Error> {
         let source = || service.queue(name_in_arn(message.source_arn.as_deref()?, "sqs")?);
         let (sequence, target) = (message.sequence, destination.clone().or_else(source));
         let has_arrived = target.map(|queue| put(&queue, message)).is_some();
-        // If nobody knows where it came from, it stays.
+        // A message whose source queue is unknown stays.
         dead.with(|core, _| core.end_move(sequence, has_arrived));
     }
     write(&Started { task_handle: Uuid::new_v4().hyphenated().to_string() })
@@ -84,9 +84,10 @@ fn is_fifo(queue: &Queue) -> bool {
     queue.name.ends_with(".fifo")
 }
 
-/// A message that was moved is a new one: its id and its age, too.
+/// Adds a moved message. It is a new message with a new id and a new age.
 ///
-/// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-configure-dead-letter-queue-redrive.html>
+/// Source:
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-configure-dead-letter-queue-redrive.html>
 fn put(queue: &Queue, mut message: Message) {
     message.id = Uuid::new_v4().hyphenated().to_string();
     message.receive_count = 0;

@@ -95,7 +95,8 @@ impl Content {
             trace_header,
             group: self.message_group_id,
             deduplication_id: self.message_deduplication_id,
-            // What is negative is as wrong as what is too large, and is refused as such.
+            // A negative delay becomes the largest number, so that it is refused like a delay that
+            // is too long.
             delay_s: self.delay_seconds.map(|delay_s| u64::try_from(delay_s).unwrap_or(u64::MAX)),
         })
     }

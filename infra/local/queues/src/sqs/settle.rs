@@ -1,4 +1,4 @@
-//! What becomes of received messages: `DeleteMessage`, `ChangeMessageVisibility`, and the batches of both.
+//! Settles received messages: `DeleteMessage`, `ChangeMessageVisibility`, and the batches of both.
 
 use std::time::Duration;
 
@@ -130,7 +130,7 @@ fn parse(core: &Core, handle: &str) -> Result<Receipt, Error> {
     Receipt::parse(handle, &core.name).ok_or_else(|| Error::receipt_handle_is_invalid(handle))
 }
 
-/// A visibility timeout, in seconds, as a request gives it.
+/// Checks the visibility timeout of a request, in seconds.
 pub(super) fn visibility(seconds: i64) -> Result<u64, Error> {
     let valid = u64::try_from(seconds).ok().filter(|seconds| *seconds <= limits::VISIBILITY_TIMEOUT_S);
     valid.ok_or_else(|| {

@@ -1,4 +1,4 @@
-//! Tags, which mean nothing to a queue.
+//! Tags of queues. They have no effect on the queue.
 
 use std::collections::BTreeMap;
 

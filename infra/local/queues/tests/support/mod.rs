@@ -1,4 +1,4 @@
-//! The service behind a port of its own, and clients of it.
+//! Helpers: the service on its own port, and its clients.
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
@@ -18,7 +18,7 @@ use hyper_util::rt::TokioIo;
 use local_queues::{Config, Service};
 use tokio::net::TcpListener;
 
-/// A service and who calls it.
+/// A service and its clients.
 pub(crate) struct World {
     pub(crate) service: Service,
     pub(crate) sqs: aws_sdk_sqs::Client,
@@ -36,7 +36,7 @@ impl World {
         Self { service, sqs, sns, base_url }
     }
 
-    /// Creates a queue and gives its URL.
+    /// Creates a queue and returns its URL.
     pub(crate) async fn queue(&self, name: &str, attributes: &[(QueueAttributeName, &str)]) -> String {
         let mut request = self.sqs.create_queue().queue_name(name);
         if name.ends_with(".fifo") {
@@ -52,7 +52,7 @@ impl World {
         self.sqs.send_message().queue_url(url).message_body(body).send().await.unwrap();
     }
 
-    /// Sends to a FIFO queue, each body its own deduplication id.
+    /// Sends to a FIFO queue. Each body is its own deduplication id.
     pub(crate) async fn send_fifo(&self, url: &str, group: &str, bodies: &[&str]) {
         for bodies in bodies.chunks(10) {
             let entries = bodies.iter().enumerate().map(|(index, body)| {
@@ -118,7 +118,7 @@ pub(crate) fn clients(url: &str) -> (aws_sdk_sqs::Client, aws_sdk_sns::Client) {
     (client!(aws_sdk_sqs), client!(aws_sdk_sns))
 }
 
-/// The bodies of messages, in order.
+/// Returns the bodies of messages, in order.
 pub(crate) fn bodies(messages: &[Message]) -> Vec<&str> {
     messages.iter().map(|message| message.body().unwrap()).collect()
 }
@@ -130,7 +130,7 @@ async fn serve(listener: TcpListener, service: Service) {
         let service = service.clone();
         drop(tokio::spawn(async move {
             let answer = service_fn(move |request| answer(service.clone(), request));
-            // A client that goes away is none of our business.
+            // A client may close its connection at any time.
             drop(http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await);
         }));
     }
