@@ -1,6 +1,8 @@
-//! Measures the embedded DynamoDB through the AWS SDK: `cargo run --release --package local --example dynamodb_speed`.
+//! Measures the embedded DynamoDB through the AWS SDK:
+//! `cargo run --release --package local --example dynamodb_speed`.
 //!
-//! Puts go to a table with an index and a stream, from 32 callers at once; one index partition is then read whole.
+//! 32 concurrent callers put items to a table with an index and a stream. Then one partition of the
+//! index is read completely.
 
 use std::time::{Duration, Instant};
 

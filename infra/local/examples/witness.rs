@@ -1,7 +1,8 @@
-//! A function that writes down every event it gets and the environment it sees, into a table of its own: the smallest
-//! thing that the runner runs.
+//! A function that writes every event that it receives, and its environment, to its own table. It
+//! is the smallest function that the runner can run.
 //!
-//! Where `PROBE_QUEUE_URL` or `PROBE_TOPIC_ARN` is set, it also calls there and writes down how the call was refused.
+//! If `PROBE_QUEUE_URL` or `PROBE_TOPIC_ARN` is set, the function also calls that queue or topic
+//! and writes down the refusal.
 
 use std::collections::HashMap;
 
@@ -48,7 +49,7 @@ async fn witness(clients: &Clients, table: &str, event: LambdaEvent<Value>) -> R
     Ok(Value::Null)
 }
 
-/// What was said about a refused call.
+/// Returns the error of a refused call as text, or `done`.
 fn said<E: std::error::Error>(refused: Option<E>) -> AttributeValue {
     AttributeValue::S(refused.map_or_else(|| "done".to_owned(), |error| DisplayErrorContext(error).to_string()))
 }

@@ -1,8 +1,10 @@
-//! Concurrency as an account has it: 1,000 at once, of which a laptop runs a few and lets the rest wait.
+//! Limits concurrency like an AWS account, which has 1,000 concurrent invocations. One machine runs
+//! a few of them; the rest wait.
 //!
-//! A function with reserved concurrency is left to the emulator, which throttles it as AWS does. Any other function
-//! would start a thousand processes in a burst on AWS; here its invocations beyond a few wait for a process, as if the
-//! function were slower, and nobody sees a throttle that AWS would not have made, or that was asked for.
+//! The emulator throttles a function with reserved concurrency as AWS does. Any other function
+//! would start a thousand processes in a burst on AWS. Here its invocations beyond a few wait for a
+//! process, as if the function were slower. So no invocation is throttled that AWS would not
+//! throttle, unless a fault demands it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,7 +17,7 @@ use local_lambda::{CutShort, Lambda};
 use tokio::sync::Semaphore;
 use topology::Topology;
 
-/// All functions. Cheap to clone; every copy is the same.
+/// All functions. Clones are cheap handles to the same functions.
 #[derive(Clone)]
 pub(crate) struct Account {
     lambda: Lambda,
@@ -23,11 +25,12 @@ pub(crate) struct Account {
     faults: Faults,
 }
 
-/// An invocation is cut short within this time, and rather early in it: most take no longer on one machine.
+/// The longest time after which the faults F1 and F2 cut an invocation. Shorter times are more
+/// likely, because most invocations end sooner on one machine.
 const CUT_WITHIN: Duration = Duration::from_millis(30);
 
 impl Account {
-    /// Lets `processes` invocations of each function without reserved concurrency run at once.
+    /// Lets each function without reserved concurrency run `processes` concurrent invocations.
     pub(crate) fn new(lambda: Lambda, topology: &Topology, processes: u32, faults: Faults) -> Self {
         let functions = topology.functions.iter().filter(|function| function.reserved_concurrency.is_none());
         let unreserved =
@@ -38,7 +41,7 @@ impl Account {
 
 impl Invoke for Account {
     async fn invoke(&self, function: &str, payload: Bytes) -> Result<Bytes, Error> {
-        // The semaphores are never closed: without a permit there is no limit.
+        // The semaphores are never closed. A function without a semaphore has no limit here.
         let _running = match self.unreserved.get(function) {
             Some(places) => places.acquire().await.ok(),
             None => None,

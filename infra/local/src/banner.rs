@@ -1,9 +1,9 @@
-//! What a person reads when the stack is ready.
+//! The banner that the runner prints when the stack is ready.
 
 use crate::settings::Settings;
 use crate::stack::Addresses;
 
-/// The lines of the banner, plain text.
+/// Returns the lines of the banner as plain text.
 #[must_use]
 pub fn text(name: &str, addresses: &Addresses, settings: &Settings, took: std::time::Duration) -> String {
     let mut text = format!("\n  {name} runs on this machine, ready in {:.1} s.\n\n", took.as_secs_f64());

@@ -11,8 +11,9 @@ use local_gateway::{Limits, Rate};
 
 use crate::options::{AWS_PORT, Logs, Options, PROCESSES, Speed, WEBSOCKET_PORT};
 
-/// Runs a topology of Lambda functions on this machine: WebSocket gateway, functions, queues, topics, tables, streams
-/// and schedules, as AWS would. Builds the functions first. Needs no AWS account and no network.
+/// Runs a topology of Lambda functions on this machine: WebSocket gateway, functions, queues,
+/// topics, tables, streams and schedules, as AWS would. Builds the functions first. Needs no AWS
+/// account and no network.
 #[derive(Debug, Parser)]
 #[command(
     name = "cargo dev",
@@ -33,7 +34,8 @@ pub struct Cli {
     #[arg(long, value_name = "FILE")]
     topology: Option<PathBuf>,
 
-    /// Values of the topology's parameters on this machine [default: local.yaml beside the topology, if there is one]
+    /// Values of the topology's parameters on this machine [default: local.yaml beside the
+    /// topology, if there is one]
     #[arg(long, value_name = "FILE")]
     local: Option<PathBuf>,
 
@@ -63,7 +65,8 @@ pub struct Cli {
     #[arg(long, value_name = "NUMBER", default_value_t = PROCESSES, value_parser = clap::value_parser!(u32).range(1..=1_000), help_heading = "Behaviour")]
     processes: u32,
 
-    /// Lets a transaction of DynamoDB hold its items for this time, in which other calls on them are refused; 0ms: none is
+    /// Lets a transaction of DynamoDB hold its items for this time, in which other calls on them
+    /// are refused; 0ms: none is
     #[arg(long, value_name = "TIME", default_value = "10ms", value_parser = parse_time, help_heading = "Behaviour")]
     transaction_hold: Duration,
 
@@ -86,7 +89,7 @@ pub struct Cli {
     pub ready_file: Option<PathBuf>,
 }
 
-/// How the functions' binaries come about.
+/// The source of the functions' binaries.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Building the functions")]
 struct Build {
@@ -103,7 +106,7 @@ struct Build {
     bin_dir: Option<PathBuf>,
 }
 
-/// Where things listen: always on the loopback addresses.
+/// The ports. They are always on the loopback addresses.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Addresses (on 127.0.0.1 and ::1)")]
 struct Addresses {
@@ -115,7 +118,8 @@ struct Addresses {
     #[arg(long, value_name = "PORT", default_value_t = AWS_PORT)]
     aws_port: u16,
 
-    /// Answers to this name of the machine too, such as host.docker.internal; other names are refused with 403
+    /// Answers to this name of the machine too, such as host.docker.internal; other names are
+    /// refused with 403
     #[arg(long, value_name = "NAME")]
     allow_host: Vec<String>,
 
@@ -124,11 +128,12 @@ struct Addresses {
     aws_endpoint: Option<String>,
 }
 
-/// What goes wrong on demand.
+/// Faults on demand.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Faults")]
 struct FaultArguments {
-    /// Lets things go wrong, by number and chance, such as F33=0.02,F8=0.05,F19=0..2000ms; FIDELITY.md lists them
+    /// Lets things go wrong, by number and chance, such as F33=0.02,F8=0.05,F19=0..2000ms;
+    /// FIDELITY.md lists them
     #[arg(long = "fault", value_name = "FAULTS", default_value = "", hide_default_value = true)]
     spec: Spec,
 
@@ -137,7 +142,7 @@ struct FaultArguments {
     seed: u64,
 }
 
-/// What the gateway enforces. The defaults are those of API Gateway.
+/// The limits that the gateway enforces. The defaults are those of API Gateway.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Limits of the gateway (0 is no limit)")]
 struct LimitArguments {
@@ -169,7 +174,8 @@ struct LimitArguments {
     #[arg(long, value_name = "NUMBER", default_value_t = 500)]
     connect_burst: u32,
 
-    /// Lets each call of the management API take this time, as on AWS, where 20ms to 100ms are seen; 0 is no delay
+    /// Lets each call of the management API take this time, as on AWS, where 20ms to 100ms are
+    /// seen; 0 is no delay
     #[arg(long, value_name = "TIME", default_value = "0ms", value_parser = parse_time)]
     call_latency: Duration,
 
@@ -178,7 +184,7 @@ struct LimitArguments {
     client_buffer: usize,
 }
 
-/// The topology that is run unless another one is named.
+/// The default topology.
 const TOPOLOGY: &str = "infra/topology.yaml";
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -191,26 +197,27 @@ enum LogArgument {
     All,
 }
 
-/// How the functions are built before they run.
+/// The source of the functions' binaries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Binaries {
-    /// By cargo, with this profile.
+    /// Cargo builds them with this profile.
     Built {
-        /// Such as `dev` or `release`.
+        /// Name of the profile, such as `dev` or `release`.
         profile: String,
     },
-    /// They are in the folder of a profile already.
+    /// They are already in the folder of a profile.
     OfProfile {
-        /// Such as `dev` or `release`.
+        /// Name of the profile, such as `dev` or `release`.
         profile: String,
     },
-    /// They are in a folder.
+    /// They are already in this folder.
     In(PathBuf),
 }
 
 impl Cli {
-    /// Parses the arguments of the process, or ends it with a message. The alias `cargo dev` ends in `--`, and people
-    /// type `cargo dev -- --run …` all the same: a leading `--` is skipped.
+    /// Parses the arguments of the process, or ends the process with a message. The alias
+    /// `cargo dev` ends in `--`, but users also type `cargo dev -- --run …`, so a leading `--` is
+    /// skipped.
     #[must_use]
     pub fn from_process() -> Self {
         let arguments: Vec<OsString> = without_leading_separator(std::env::args_os()).collect();
@@ -220,14 +227,15 @@ impl Cli {
         Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
     }
 
-    /// Whether standard error may have colours: on a terminal, without `--no-color` and without `NO_COLOR`.
+    /// Returns whether standard error may have colours: on a terminal, without `--no-color` and
+    /// without `NO_COLOR`.
     #[must_use]
     pub fn has_colours(&self) -> bool {
         let no_colours = self.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         !no_colours && std::io::IsTerminal::is_terminal(&std::io::stderr())
     }
 
-    /// Where the binaries come from.
+    /// Returns the source of the binaries.
     #[must_use]
     pub fn binaries(&self) -> Binaries {
         let Build { profile, no_build, bin_dir } = &self.build;
@@ -238,7 +246,7 @@ impl Cli {
         }
     }
 
-    /// The stack's options, with the binaries in `folder`.
+    /// Returns the stack's options, with the binaries in `folder`.
     #[must_use]
     pub fn options(&self, folder: PathBuf) -> Options {
         Options {
@@ -262,7 +270,8 @@ impl Cli {
         }
     }
 
-    /// Beside a command the screen is the command's.
+    /// Returns how much output is shown. Beside a command it is less, so that the command's own
+    /// output stays readable.
     fn logs(&self) -> Logs {
         match self.log {
             Some(LogArgument::Quiet) => Logs::Quiet,
@@ -273,14 +282,15 @@ impl Cli {
         }
     }
 
-    /// The topology to run: the one that is named, or the workspace's, wherever in the workspace this runs.
+    /// Returns the path of the topology: the one that the arguments name, or the workspace's, which
+    /// is found from every folder of the workspace.
     #[must_use]
     pub fn topology(&self) -> PathBuf {
         self.topology.clone().unwrap_or_else(|| {
             let here = std::env::current_dir().unwrap_or_default();
             let found = here.ancestors().map(|folder| folder.join(TOPOLOGY)).find(|file| file.is_file());
             match found {
-                // The short form, for messages.
+                // The relative path is shorter in messages.
                 Some(file) if file == here.join(TOPOLOGY) => PathBuf::from(TOPOLOGY),
                 Some(file) => file,
                 None => PathBuf::from(TOPOLOGY),
@@ -310,7 +320,7 @@ fn without_leading_separator(arguments: impl Iterator<Item = OsString>) -> impl 
     arguments.enumerate().filter(|(index, argument)| *index != 1 || argument != "--").map(|(_, argument)| argument)
 }
 
-/// Reads `500ms`, `90s`, `10m`, `2h` or `0`.
+/// Parses `500ms`, `90s`, `10m`, `2h` or `0`.
 fn parse_time(text: &str) -> Result<Duration, String> {
     if text == "0" {
         return Ok(Duration::ZERO);

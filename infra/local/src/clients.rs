@@ -1,4 +1,4 @@
-//! Clients of DynamoDB, SQS and SNS, pointed at an endpoint.
+//! Clients of DynamoDB, SQS and SNS for one endpoint.
 
 use std::time::Duration;
 
@@ -9,24 +9,25 @@ use aws_smithy_types::timeout::TimeoutConfig;
 
 use crate::place::REGION;
 
-/// Loopback answers at once; another machine gets the time of a slow handshake.
+/// Timeout of connecting. Loopback answers at once; another machine needs time for a slow
+/// handshake.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// One client per service, all with the same keys.
 #[derive(Debug, Clone)]
 pub struct Clients {
-    /// Tables.
+    /// Client of DynamoDB.
     pub dynamodb: aws_sdk_dynamodb::Client,
-    /// Their streams.
+    /// Client of DynamoDB Streams.
     pub streams: aws_sdk_dynamodbstreams::Client,
-    /// Queues.
+    /// Client of SQS.
     pub sqs: aws_sdk_sqs::Client,
-    /// Topics.
+    /// Client of SNS.
     pub sns: aws_sdk_sns::Client,
 }
 
 impl Clients {
-    /// Clients of the endpoint at `url`.
+    /// Creates clients of the endpoint at `url`.
     #[must_use]
     pub fn new(url: &str, credentials: &Credentials) -> Self {
         let http = http_client(url);
@@ -55,7 +56,7 @@ impl Clients {
 }
 
 impl Clients {
-    /// The same clients with other keys. They share the connections.
+    /// Returns the same clients with other keys. They share the connections.
     #[must_use]
     pub fn with_credentials(&self, credentials: &Credentials) -> Self {
         macro_rules! client {
@@ -72,7 +73,7 @@ impl Clients {
     }
 }
 
-/// The keys of a person: those of the environment, or any where none are set.
+/// Returns the developer's keys: those of the environment, or fixed ones if none are set.
 #[must_use]
 pub fn developer_credentials() -> Credentials {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
@@ -83,7 +84,7 @@ pub fn developer_credentials() -> Credentials {
     }
 }
 
-/// Root certificates are read only where there is something to verify.
+/// Creates an HTTP client. It reads root certificates only for HTTPS.
 fn http_client(url: &str) -> SharedHttpClient {
     let builder = aws_smithy_http_client::Builder::new();
     if url.starts_with("https://") {

@@ -1,4 +1,5 @@
-//! The AWS endpoint's life: opened, served, tended, closed. Or somebody else's, of which only the address is known.
+//! The AWS endpoint: opened, served, cleaned and closed by this process, or an external endpoint of
+//! which only the address is known.
 
 use std::fs::{DirBuilder, File, Permissions};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -24,27 +25,27 @@ use crate::options::Options;
 use crate::place::{ACCOUNT, REGION};
 use crate::ports::Port;
 
-/// How long open connections of the endpoint may take to end: their callers are gone by then.
+/// How long open connections of the endpoint may take to end. Their callers have ended by then.
 const CLOSES_WITHIN: Duration = Duration::from_millis(300);
 
-/// Where DynamoDB, SQS and SNS are.
+/// The endpoint of DynamoDB, SQS and SNS.
 pub(crate) struct Cloud {
     url: String,
     embedded: Option<Embedded>,
 }
 
-/// The endpoint of this process.
+/// The endpoint in this process.
 struct Embedded {
     messaging: Service,
     calls: Arc<Calls>,
     stop: CancellationToken,
-    /// Serves, tends the tables, keeps the queues.
+    /// Tasks that serve requests, clean the tables, and store the queues.
     tasks: Vec<JoinHandle<()>>,
     _folder: Option<Folder>,
 }
 
 impl Cloud {
-    /// Opens and serves the embedded endpoint, or takes the address of the other one.
+    /// Opens and serves the embedded endpoint, or stores the address of an external one.
     pub(crate) async fn start(
         options: &Options,
         port: Option<Port>,
@@ -81,22 +82,22 @@ impl Cloud {
         Ok(Self { url, embedded: Some(Embedded { messaging, calls, stop, tasks, _folder: folder }) })
     }
 
-    /// Without a trailing slash.
+    /// Returns the URL without a trailing slash.
     pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
-    /// Who called what; unknown of somebody else's endpoint.
+    /// Returns the counts of calls. An external endpoint has none.
     pub(crate) fn calls(&self) -> Option<Arc<Calls>> {
         self.embedded.as_ref().map(|embedded| Arc::clone(&embedded.calls))
     }
 
-    /// Queues and topics; unknown of somebody else's endpoint.
+    /// Returns queues and topics. An external endpoint has none.
     pub(crate) fn messaging(&self) -> Option<Service> {
         self.embedded.as_ref().map(|embedded| embedded.messaging.clone())
     }
 
-    /// Closes the endpoint; what is kept in files is whole afterwards.
+    /// Closes the endpoint. All files are complete afterwards.
     pub(crate) async fn stop(self) {
         let Some(embedded) = self.embedded else { return };
         embedded.stop.cancel();
@@ -106,8 +107,8 @@ impl Cloud {
     }
 }
 
-/// The folder that data is kept in. Two runners on one folder would destroy each other's data: it is locked while this
-/// lives.
+/// The data folder. It is locked while this value lives, because two runners would destroy each
+/// other's data.
 struct Folder {
     path: PathBuf,
     _lock: Flock<File>,
@@ -116,7 +117,7 @@ struct Folder {
 impl Folder {
     fn take(path: &Path) -> Result<Self, Error> {
         let refused = |error: std::io::Error| unusable(path, error.to_string());
-        // What is kept is for its owner alone.
+        // Only the owner may read the data.
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(refused)?;
         std::fs::set_permissions(path, Permissions::from_mode(0o700)).map_err(refused)?;
         let file = File::create(path.join("lock")).map_err(refused)?;
@@ -130,7 +131,7 @@ impl Folder {
     }
 }
 
-/// Queues and topics, in memory or also in a folder.
+/// Opens the queues and topics, in memory only or also in a folder.
 fn messaging(url: &str, folder: Option<&Folder>) -> Result<(Service, Option<Keeper>), Error> {
     let config = Config { account_id: ACCOUNT.into(), region: REGION.into(), base_url: url.to_owned() };
     let Some(folder) = folder else { return Ok((Service::new(config), None)) };

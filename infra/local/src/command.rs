@@ -13,15 +13,19 @@ use crate::SUPERVISE;
 use crate::compile::variables_of_the_package;
 use crate::signals::Stop;
 
-/// What a shell reports for a command that was ended by a signal, before the signal's number is added.
+/// The exit status of a shell for a command that a signal ended, before the signal's number is
+/// added.
 const SIGNALLED: u8 = 128;
 
-/// Runs `sh -c COMMAND` with more variables, and gives the status to exit with: its own, or 128 and the signal's number.
+/// Runs `sh -c COMMAND` with additional variables. Returns the exit status: the command's own, or
+/// 128 plus the number of the signal that ended it.
 ///
-/// The command runs through the supervisor, so that it does not outlive a runner that is killed. Call this on the main
-/// thread: the kernel counts the death of the thread that started it.
+/// The command runs through the supervisor, so that it does not outlive a runner that is killed.
+/// Call this on the main thread, because the kernel's parent-death signal is sent when the thread
+/// ends that started the command.
 ///
-/// Asked to stop, it asks the command, and waits for it: a load test drains and reports. Whoever cannot wait asks again.
+/// When `stop` is requested, this asks the command to stop and waits for its end, so that a load
+/// test can drain and report. A second request ends everything at once.
 ///
 /// # Errors
 /// The command could not be started.
@@ -40,7 +44,8 @@ pub async fn run(command: &str, variables: &BTreeMap<String, String>, stop: &Sto
     Ok(exit_code(status))
 }
 
-/// On a terminal the command stays in the runner's group, so that it can read keys and hears Ctrl-C by itself.
+/// Returns the process group of the command. On a terminal it is the runner's group, so that the
+/// command can read keys and receives Ctrl-C itself.
 fn own_group() -> i32 {
     if on_terminal() { nix::unistd::getpgrp().as_raw() } else { 0 }
 }
@@ -50,7 +55,8 @@ fn on_terminal() -> bool {
 }
 
 async fn end(child: &mut Child, asked: Signal) -> std::io::Result<ExitStatus> {
-    // Asked twice, a command would take the second for impatience.
+    // The terminal has already sent this signal to the command. A second one would mean that the
+    // user does not want to wait.
     let heard_it = on_terminal() && asked != Signal::SIGTERM;
     if !heard_it {
         signal(child, asked);
@@ -58,7 +64,7 @@ async fn end(child: &mut Child, asked: Signal) -> std::io::Result<ExitStatus> {
     child.wait().await
 }
 
-/// What has ended already needs no signal.
+/// Sends a signal to the command, if it has not ended.
 fn signal(child: &Child, signal: Signal) {
     let Some(pid) = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw) else { return };
     let sent = if on_terminal() { nix::sys::signal::kill(pid, signal) } else { killpg(pid, signal) };

@@ -1,4 +1,4 @@
-//! Builds the functions of a topology with cargo, and says where their binaries are.
+//! Builds the functions of a topology with cargo, and finds their binaries.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -8,27 +8,27 @@ use topology::Topology;
 
 use crate::cli::Binaries;
 
-/// Why there are no binaries.
+/// The reason why binaries are missing.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Cargo could not be started.
     #[error("cannot run cargo to build the functions: {0}; with --no-build nothing is built")]
     NoCargo(std::io::Error),
-    /// Cargo said why on standard error.
+    /// Cargo failed. Its errors are on standard error.
     #[error("cargo could not build the functions: see above")]
     Failed,
-    /// The folder lacks a function's binary.
+    /// The folder lacks the binary of a function.
     #[error("the binary {} of the function `{function}` does not exist: build it, or leave out --no-build and --bin-dir", path.display())]
     Missing {
-        /// The function's name.
+        /// Name of the function.
         function: String,
-        /// Where its binary should be.
+        /// Expected path of its binary.
         path: PathBuf,
     },
 }
 
-/// Builds what has to be built, and gives the folder with every binary of the topology. Cargo's own output has colours
-/// only if `has_colours`.
+/// Builds the functions if necessary. Returns the folder with every binary of the topology. Cargo's
+/// own output has colours only if `has_colours`.
 ///
 /// # Errors
 /// See [`Error`].
@@ -45,10 +45,10 @@ pub fn folder(binaries: &Binaries, topology: &Topology, has_colours: bool) -> Re
     Ok(folder)
 }
 
-/// Every function's binary is in the folder.
+/// Checks that every function's binary is in the folder.
 ///
 /// # Errors
-/// [`Error::Missing`] for the first that is not.
+/// [`Error::Missing`] for the first missing binary.
 pub(crate) fn check(folder: &Path, topology: &Topology) -> Result<(), Error> {
     for function in &topology.functions {
         let path = folder.join(&function.binary);
@@ -59,7 +59,8 @@ pub(crate) fn check(folder: &Path, topology: &Topology) -> Result<(), Error> {
     Ok(())
 }
 
-/// One cargo for all: it shares what they have in common. Its progress is the terminal's.
+/// Builds all binaries with one call of cargo, which builds shared crates once. Cargo prints its
+/// progress to the terminal.
 fn build(topology: &Topology, profile: &str, has_colours: bool) -> Result<(), Error> {
     let mut command = cargo();
     command.args(["build", "--profile", profile, "--workspace"]);
@@ -79,7 +80,7 @@ fn build(topology: &Topology, profile: &str, has_colours: bool) -> Result<(), Er
     }
 }
 
-/// Cargo, as the person at the terminal would call it.
+/// Returns a command that calls cargo as the user at the terminal would.
 #[must_use]
 pub fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
@@ -89,20 +90,23 @@ pub fn cargo() -> Command {
     command
 }
 
-/// What the cargo that started this very program told it of the program's package. It is not for those whom the program
-/// starts: build scripts look at these variables, and would run again each time.
+/// Returns the variables in which cargo describes this program's package to this program. Child
+/// processes must not have them: build scripts depend on these variables, and would run again each
+/// time.
 pub fn variables_of_the_package() -> impl Iterator<Item = OsString> {
     let of_the_package =
         |name: &OsString| name.to_str().is_some_and(|name| PACKAGE.iter().any(|prefix| name.starts_with(prefix)));
     std::env::vars_os().map(|(name, _)| name).filter(of_the_package)
 }
 
-/// How the names of the variables start that [cargo sets](https://doc.rust-lang.org/cargo/reference/environment-variables.html)
-/// for a program that it runs.
+/// Prefixes of the variables that [cargo
+/// sets](https://doc.rust-lang.org/cargo/reference/environment-variables.html) for a program that
+/// it runs.
 const PACKAGE: [&str; 6] =
     ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_", "CARGO_RUSTC_CURRENT_"];
 
-/// Where cargo put this very program is where it puts the others: `target/debug/roomcast-local` is in `target/debug`.
+/// Returns the target folder. It is derived from this program's own path:
+/// `target/debug/roomcast-local` is in `target/debug`.
 fn target_folder() -> PathBuf {
     if let Some(folder) = std::env::var_os("CARGO_TARGET_DIR") {
         return folder.into();
@@ -112,7 +116,7 @@ fn target_folder() -> PathBuf {
     profile.and_then(Path::parent).map_or_else(|| PathBuf::from("target"), Path::to_owned)
 }
 
-/// Cargo calls the folder of its profile `dev` `debug`.
+/// Returns the folder of a profile. Cargo names the folder of its profile `dev` `debug`.
 fn profile_folder(profile: &str) -> &str {
     if profile == "dev" { "debug" } else { profile }
 }

@@ -1,4 +1,4 @@
-//! What is in the environment of a function, and of a command that runs beside the stack.
+//! The environment of functions, and of a command that runs beside the stack.
 
 use std::collections::BTreeMap;
 
@@ -8,17 +8,17 @@ use crate::place::REGION;
 use crate::provision::Resources;
 use crate::settings::Settings;
 
-/// What the references of an environment resolve to.
+/// The values to which the references of an environment resolve.
 pub(crate) struct Values<'a> {
     pub(crate) resources: &'a Resources,
     pub(crate) settings: &'a Settings,
-    /// Of the management API, with its stage; empty if there is no WebSocket API.
+    /// URL of the management API with its stage. Empty if there is no WebSocket API.
     pub(crate) management_url: &'a str,
     pub(crate) aws_endpoint: &'a str,
 }
 
-/// The variables that the topology gives to a function. `AWS_ENDPOINT_URL` is the one more that points an SDK at this
-/// machine.
+/// Returns the variables that the topology defines for a function, and `AWS_ENDPOINT_URL`, which
+/// directs SDKs to this machine.
 ///
 /// Source: <https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html>
 pub(crate) fn of_function(function: &Function, values: &Values<'_>) -> Vec<(String, String)> {
@@ -28,7 +28,7 @@ pub(crate) fn of_function(function: &Function, values: &Values<'_>) -> Vec<(Stri
 }
 
 impl Values<'_> {
-    /// References have been checked: what is not found was never declared.
+    /// Resolves a value. References were checked before, so every name is found.
     fn resolve(&self, value: &EnvironmentValue) -> String {
         let known = match value {
             EnvironmentValue::Text(text) | EnvironmentValue::Table(text) => Some(text.as_str()),
@@ -41,7 +41,8 @@ impl Values<'_> {
         known.unwrap_or_default().to_owned()
     }
 
-    /// The variables of a command that runs beside the stack: every address, and the developer's keys.
+    /// Returns the variables of a command that runs beside the stack: every address, and the
+    /// developer's keys.
     pub(crate) fn of_command(&self, ws_url: &str) -> BTreeMap<String, String> {
         let mut variables = BTreeMap::from(
             [
@@ -68,7 +69,8 @@ impl Values<'_> {
     }
 }
 
-/// `ROOMCAST_DELIVERIES_WIDE_QUEUE_URL` of the queue `deliveries-wide`.
+/// Builds a variable's name, such as `ROOMCAST_DELIVERIES_WIDE_QUEUE_URL` for the queue
+/// `deliveries-wide`.
 fn variable(name: &str, suffix: &str) -> String {
     let name: String = name.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '_' }).collect();
     format!("ROOMCAST_{}_{suffix}", name.to_ascii_uppercase())

@@ -12,7 +12,7 @@ use crate::options::Options;
 use crate::place::{ACCOUNT, API_ID, REGION, STAGE};
 use crate::ports::Port;
 
-/// A gateway that serves.
+/// A gateway and the task that serves it.
 pub(crate) struct Front {
     gateway: Gateway<Account>,
     stop: CancellationToken,
@@ -39,17 +39,17 @@ impl Front {
         Ok(Self { gateway, stop, serving })
     }
 
-    /// What was counted so far.
+    /// Returns the gateway's counters.
     pub(crate) fn stats(&self) -> Stats {
         self.gateway.stats()
     }
 
-    /// The same, for whoever asks later.
+    /// Returns a handle to the gateway, for later reads of its counters.
     pub(crate) fn counters(&self) -> Gateway<Account> {
         self.gateway.clone()
     }
 
-    /// Closes every connection and runs every `$disconnect`, no longer than the drain timeout.
+    /// Closes every connection and runs every `$disconnect`. Takes at most the drain timeout.
     pub(crate) async fn stop(self) {
         self.stop.cancel();
         if let Err(error) = self.serving.await {

@@ -1,4 +1,4 @@
-//! The functions of the topology as the Lambda emulator takes them.
+//! Converts the functions of the topology to those of the Lambda emulator.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,13 +52,14 @@ fn local_function(
         credentials: credentials(function, options, callers),
         memory_mb: function.memory_mb,
         timeout: Duration::from_secs(u64::from(function.timeout_s)),
-        // Twice, so that a process that is being replaced does not count against its successor.
+        // Twice the number, so that a process that is being replaced does not use the place of its
+        // successor.
         concurrency: function.reserved_concurrency.unwrap_or(2 * options.processes),
     })
 }
 
-/// Keys of its own, by which the embedded endpoint knows the function. Somebody else's endpoint knows only the
-/// developer's.
+/// Returns a function's own keys, by which the embedded endpoint identifies it. An external
+/// endpoint accepts only the developer's keys.
 fn credentials(function: &topology::Function, options: &Options, callers: &Callers) -> Credentials {
     if options.aws_endpoint.is_some() {
         let developer = developer_credentials();

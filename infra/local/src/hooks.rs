@@ -1,4 +1,4 @@
-//! Where the runner steps into the gateway: grants of the management API, and faults on demand.
+//! The runner's hooks in the gateway: grants of the management API, and faults on demand.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::aws::caller::{Caller, Callers};
 use crate::aws::grants::Grants;
 use crate::inspector::Inspector;
 
-/// The management API asks the same grants as the AWS endpoint.
+/// Checks the management API with the same grants as the AWS endpoint.
 pub(crate) struct Granted {
     pub(crate) callers: Arc<Callers>,
     pub(crate) grants: Arc<Grants>,
@@ -19,14 +19,14 @@ pub(crate) struct Granted {
     pub(crate) inspector: Inspector,
 }
 
-/// F32: a connection is fresh for this long.
+/// F32: age below which a connection may be answered with 410.
 const FRESH: Duration = Duration::from_secs(5);
-/// F39: an answer that is slow takes this long.
+/// F39: delay of a slow answer.
 const SLOW: Duration = Duration::from_secs(5);
-/// F45: a `$disconnect` that is late, or comes again, does so within this time.
+/// F45: most time until a late or repeated `$disconnect`.
 const LATE: Duration = Duration::from_secs(5);
 
-/// What can go wrong with any call, in the order in which it is asked for.
+/// The faults of any call, in the order in which they are checked.
 const OF_CALLS: [(Fault, CallFault); 7] = [
     (Fault::AccountThrottled, CallFault::Throttled),
     (Fault::Unavailable, CallFault::Unavailable),
@@ -63,7 +63,7 @@ impl Hooks for Granted {
         }
         self.faults.fires(Fault::DisconnectAgain).then(|| {
             let share = self.faults.share(Fault::DisconnectAgain);
-            // Half of them are late, the others come twice.
+            // Half of them are late; the others happen twice.
             let later = LATE.mul_f64(2.0 * (share % 0.5));
             if share < 0.5 { DisconnectFault::Delay(later) } else { DisconnectFault::Repeat(later) }
         })
@@ -79,7 +79,7 @@ impl Hooks for Granted {
 }
 
 impl Granted {
-    /// The function that has this access key, or the developer.
+    /// Returns the name of the function with this access key, or the developer's.
     fn name_of(&self, access_key_id: &str) -> String {
         match self.callers.of_key(access_key_id) {
             Caller::Function(function) | Caller::Poller(function) => function.to_string(),
@@ -87,7 +87,7 @@ impl Granted {
         }
     }
 
-    /// What can go wrong with a post to a client that is there.
+    /// Returns the fault of a post to a connected client, if any.
     fn fault_of_post(&self, age: &dyn Fn() -> Option<Duration>) -> Option<CallFault> {
         if self.faults.fires(Fault::BufferFull) {
             return Some(CallFault::Throttled);

@@ -1,4 +1,4 @@
-//! Queues and topics in a folder: the journal is shortened when it has grown, and at the end.
+//! Stores queues and topics in a folder. The journal is compacted when it is long, and at the end.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,10 +6,10 @@ use std::time::Duration;
 use local_queues::Keeper;
 use tokio_util::sync::CancellationToken;
 
-/// Between attempts to write while the system refuses, as it does on a disk that is full.
+/// Pause between attempts to write while the operating system refuses, for example on a full disk.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Writes everything anew whenever it is worth the time; the last time is when it is stopped.
+/// Compacts whenever the keeper requests it, and a last time when it is stopped.
 pub(crate) async fn keep(keeper: Keeper, stop: CancellationToken) {
     let keeper = Arc::new(keeper);
     loop {

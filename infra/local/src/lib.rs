@@ -31,5 +31,5 @@ pub use local_faults as faults;
 pub use options::Options;
 pub use stack::{Addresses, STOPS_WITHIN, Stack, Websocket};
 
-/// The hidden subcommand by which the runner starts a process that must not outlive it.
+/// The hidden subcommand with which the runner starts a process that must not outlive it.
 pub const SUPERVISE: &str = "supervise";

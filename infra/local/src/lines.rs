@@ -1,4 +1,5 @@
-//! What the functions say, on the terminal: one colour per function, its name in front.
+//! Prints the output of the functions to the terminal, with the name of the function and one colour
+//! for each.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -11,7 +12,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::inspector::Functions;
 use crate::options::{Line, Logs, Options};
 
-/// Bright enough on black and dark enough on white; red is kept for failures.
+/// Colours that are readable on black and on white. Red is reserved for failures.
 const COLOURS: [AnsiColor; 10] = [
     AnsiColor::Cyan,
     AnsiColor::Green,
@@ -25,7 +26,8 @@ const COLOURS: [AnsiColor; 10] = [
     AnsiColor::BrightYellow,
 ];
 
-/// Prints to standard error, so that the output of a command that runs beside the stack stays alone.
+/// Prints to standard error, so that standard output contains only the output of a command beside
+/// the stack.
 pub(crate) struct Lines {
     logs: Logs,
     listener: Option<UnboundedSender<Line>>,
@@ -57,14 +59,14 @@ impl Lines {
         }
     }
 
-    /// Who has stopped listening misses nothing.
+    /// Sends a line to the listener. A dropped listener is no error.
     fn tell(&self, function: &str, text: &str) {
         if let Some(listener) = &self.listener {
             drop(listener.send(Line { function: function.to_owned(), text: text.to_owned() }));
         }
     }
 
-    /// Nobody is helped by an error about standard error.
+    /// Prints a line. A failed write to standard error cannot be reported, so it is ignored.
     fn print(&self, function: &str, text: &str, failed: bool) {
         if self.logs == Logs::Silent {
             return;
@@ -100,15 +102,16 @@ impl Sink for Lines {
     }
 }
 
-/// A line as it is printed.
+/// A line in the form in which it is printed.
 #[derive(Debug, PartialEq, Eq)]
 struct Shown {
     text: String,
     failed: bool,
 }
 
-/// What is printed of a line. Structured lines are known by their form alone: a `level`, and the `_aws` of the embedded
-/// metric format, which stands on the one line that sums an invocation up.
+/// Returns the printed form of a line, or `None` if it is not shown. A structured line has a
+/// `level`. The line that summarises an invocation also has the `_aws` of the embedded metric
+/// format.
 fn shown(line: &str, logs: Logs) -> Option<Shown> {
     let Ok(Value::Object(fields)) = serde_json::from_str::<Value>(line) else {
         return Some(Shown { text: harmless(line), failed: false }).filter(|_| !line.trim().is_empty());
@@ -124,8 +127,8 @@ fn shown(line: &str, logs: Logs) -> Option<Shown> {
     }
 }
 
-/// `joined room.id=lobby duration_ms=3`: words before numbers, without what every line has and without the metrics that
-/// counted nothing.
+/// Formats a line as `joined room.id=lobby duration_ms=3`. Texts come before numbers. Fields that
+/// every line has and metrics with the value zero are omitted.
 fn compact(fields: &Map<String, Value>) -> String {
     let message = fields.get("message").or_else(|| fields.get("msg")).and_then(Value::as_str).map(harmless);
     let metrics = metrics(fields);
@@ -144,16 +147,17 @@ fn compact(fields: &Map<String, Value>) -> String {
     message.into_iter().chain(rest).collect::<Vec<_>>().join(" ")
 }
 
-/// What the line declares to be metrics, by the [embedded metric format][emf].
+/// Returns the names that the line declares as metrics, in the [embedded metric format][emf].
 ///
-/// [emf]: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+/// [emf]:
+/// https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 fn metrics(fields: &Map<String, Value>) -> Vec<&str> {
     let directives = fields.get("_aws").and_then(|aws| aws["CloudWatchMetrics"].as_array());
     let metrics = directives.into_iter().flatten().filter_map(|directive| directive["Metrics"].as_array()).flatten();
     metrics.filter_map(|metric| metric["Name"].as_str()).collect()
 }
 
-/// Control characters are shown, not obeyed: whoever names a room shall not paint on this terminal.
+/// Escapes control characters, so that a client cannot change the terminal with the name of a room.
 fn harmless(text: &str) -> String {
     let mut harmless = String::with_capacity(text.len());
     for letter in text.chars() {

@@ -23,7 +23,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// The runner's own messages: warnings, unless `RUST_LOG` asks for more.
+/// Logs the runner's own messages: warnings, unless `RUST_LOG` sets another level.
 fn log_to_stderr(has_colours: bool) {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,dynoxide=error"));
@@ -43,7 +43,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
     let binaries = compile::folder(&cli.binaries(), &topology, cli.has_colours())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let code = runtime.block_on(serve(cli, binaries));
-    // What still blocks somewhere does not keep anybody waiting.
+    // Tasks that still block are dropped without waiting for them.
     runtime.shutdown_background();
     code
 }

@@ -1,4 +1,4 @@
-//! What a stack is told before it starts.
+//! The options of a stack.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,12 +7,13 @@ use local_faults::Spec;
 use local_gateway::Limits;
 use tokio::sync::mpsc::UnboundedSender;
 
-/// Everything that can be chosen. [`Options::new`] has the defaults of `cargo dev`.
+/// All options. [`Options::new`] has the defaults of `cargo dev`.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The topology to run.
+    /// Path of the topology.
     pub topology: PathBuf,
-    /// Values of the topology's parameters on this machine. By default `local.yaml` beside the topology, if it exists.
+    /// File with the values of the topology's parameters on this machine. By default `local.yaml`
+    /// beside the topology, if it exists.
     pub local: Option<PathBuf>,
     /// The folder with the functions' binaries.
     pub binaries: PathBuf,
@@ -20,83 +21,88 @@ pub struct Options {
     pub websocket_port: u16,
     /// Port of the AWS endpoint on the loopback addresses; 0 takes a free one.
     pub aws_port: u16,
-    /// Names of this machine, beside those of the loopback addresses, that its ports answer to.
+    /// Names of this machine that its ports answer to, besides the names of the loopback addresses.
     pub hosts: Vec<String>,
-    /// Where data is kept over restarts; memory without it.
+    /// Folder in which data survives restarts. `None` keeps data in memory.
     pub data: Option<PathBuf>,
-    /// Somebody else's endpoint for DynamoDB, SQS and SNS instead of the embedded one. Grants are not enforced there.
+    /// An external endpoint for DynamoDB, SQS and SNS instead of the embedded one. Grants are not
+    /// enforced there.
     pub aws_endpoint: Option<String>,
-    /// How fast things are polled.
+    /// Intervals of polling and schedules.
     pub speed: Speed,
-    /// Whether a process serves one invocation only.
+    /// True if a process serves only one invocation.
     pub fresh_process_per_invocation: bool,
-    /// Processes of a function without reserved concurrency; what comes beyond waits.
+    /// Most processes of a function without reserved concurrency. Further invocations wait.
     pub processes: u32,
-    /// How long a transaction holds its items: other calls on them are refused meanwhile, as on AWS. Zero: not at all.
+    /// How long a transaction holds its items. Other calls on them are refused meanwhile, as on
+    /// AWS. With zero, transactions hold nothing.
     pub transaction_hold: Duration,
-    /// What the gateway enforces.
+    /// The limits that the gateway enforces.
     pub limits: Limits,
-    /// What of the functions' output is shown.
+    /// The part of the functions' output that is shown.
     pub logs: Logs,
-    /// Whether output has colours.
+    /// True if output has colours.
     pub colours: bool,
-    /// The runner's executable: functions are started through it, so that none outlives a runner that is killed.
-    /// Without it, only an orderly end or a dropped stack ends them.
+    /// The runner's executable, which starts the functions, so that none outlives a runner that is
+    /// killed. Without it, only an orderly end or a dropped stack ends them.
     pub supervisor: Option<PathBuf>,
-    /// What goes wrong on demand; nothing unless set.
+    /// The faults on demand. None by default.
     pub faults: Spec,
-    /// By what chance it does.
+    /// Seed of the random decisions about faults.
     pub fault_seed: u64,
-    /// Hears every line of every function as it was written, whatever is shown.
+    /// Receives every line of every function as it was written, independent of `logs`.
     pub listener: Option<UnboundedSender<Line>>,
 }
 
 /// A line that a function wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
-    /// Which function.
+    /// Name of the function.
     pub function: String,
-    /// What it wrote.
+    /// The line without its line feed.
     pub text: String,
 }
 
-/// How fast queues and streams are polled, schedules fire and items expire.
+/// Speed of polling, schedules and the expiry of items.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Speed {
-    /// As AWS documents it: streams four times a second, schedules at their rate.
+    /// The documented intervals of AWS: streams are read four times a second, schedules run at
+    /// their rate.
     #[default]
     Aws,
-    /// Streams every 10 ms, schedules sixty times as often, expired items gone within seconds.
+    /// Streams are read every 10 ms, schedules run sixty times as often, and expired items are
+    /// deleted within seconds.
     Fast,
 }
 
-/// What of the functions' output is shown.
+/// The part of the functions' output that is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Logs {
-    /// Nothing at all: whoever wants to hear it has a [listener](Options::listener).
+    /// Nothing. A program can receive the lines with a [listener](Options::listener).
     Silent,
-    /// Warnings, errors, and how a function died.
+    /// Warnings, errors, and the last output of a function that died.
     Quiet,
-    /// Also one line per invocation: those that carry metrics.
+    /// Also one line per invocation: the line that carries metrics.
     #[default]
     Summary,
     /// Every line as it was written.
     All,
 }
 
-/// Port of the WebSocket API unless another one is chosen.
+/// Default port of the WebSocket API.
 pub const WEBSOCKET_PORT: u16 = 3001;
-/// Port of the AWS endpoint unless another one is chosen.
+/// Default port of the AWS endpoint.
 pub const AWS_PORT: u16 = 4566;
 
-/// How long a transaction holds its items unless another time is chosen: transactions on AWS take 10 to 20 ms.
+/// Default time for which a transaction holds its items. Transactions on AWS take 10 to 20 ms.
 pub const TRANSACTION_HOLD: Duration = Duration::from_millis(10);
 
-/// Processes of a function without reserved concurrency unless another number is chosen: enough to keep a laptop busy.
+/// Default number of processes of a function without reserved concurrency: enough to keep a laptop
+/// busy.
 pub const PROCESSES: u32 = 16;
 
 impl Options {
-    /// The defaults of `cargo dev` for a topology and a folder of binaries.
+    /// Returns the defaults of `cargo dev` for a topology and a folder of binaries.
     pub fn new(topology: impl Into<PathBuf>, binaries: impl Into<PathBuf>) -> Self {
         Self {
             topology: topology.into(),
@@ -121,16 +127,19 @@ impl Options {
         }
     }
 
-    /// For tests: free ports, fast polling, quiet, beside anything else that runs.
+    /// Returns options for tests: free ports, fast polling and little output, so that other stacks
+    /// can run at the same time.
     pub fn for_tests(topology: impl Into<PathBuf>, binaries: impl Into<PathBuf>) -> Self {
         Self { websocket_port: 0, aws_port: 0, speed: Speed::Fast, logs: Logs::Quiet, ..Self::new(topology, binaries) }
     }
 }
 
 impl Speed {
-    /// How often expired items are deleted and old stream records trimmed. AWS says "within a few days".
+    /// Interval of deleting expired items and trimming old stream records. AWS documents "within a
+    /// few days".
     ///
-    /// Source: <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/howitworks-ttl.html>
+    /// Source:
+    /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/howitworks-ttl.html>
     pub(crate) const fn tending_period(self) -> Duration {
         match self {
             Self::Aws => Duration::from_secs(60),

@@ -1,4 +1,4 @@
-//! Where the local stack pretends to be: one account in one Region, with one API and one stage.
+//! The identity of the local stack: one account in one Region, with one API and one stage.
 
 use std::fs::OpenOptions;
 use std::path::Path;
@@ -9,12 +9,13 @@ use crate::Error;
 pub const REGION: &str = "us-east-1";
 /// The account of every ARN.
 pub const ACCOUNT: &str = "000000000000";
-/// The stage of the WebSocket API: the first segment of its URLs.
+/// The stage of the WebSocket API. It is the first segment of its URLs.
 pub const STAGE: &str = "local";
 /// The id of the WebSocket API.
 pub const API_ID: &str = "local";
 
-/// A file that is written when the stack is ready can be written. Its content stays as it is.
+/// Checks that a file can be written, because it is needed only when the stack is ready. The file's
+/// content stays unchanged.
 ///
 /// # Errors
 /// [`Error::Unwritable`].
@@ -23,48 +24,50 @@ pub fn check_writable(file: &Path) -> Result<(), Error> {
     let opened = OpenOptions::new().create(true).append(true).open(file);
     opened.map_err(|source| Error::Unwritable { file: file.to_owned(), source })?;
     if !existed {
-        // It was made by the check.
+        // The check created the file.
         drop(std::fs::remove_file(file));
     }
     Ok(())
 }
 
-/// A table's ARN.
+/// Returns a table's ARN.
 pub(crate) fn table_arn(table: &str) -> String {
     format!("arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{table}")
 }
 
-/// The ARN of an index of a table.
+/// Returns the ARN of an index of a table.
 pub(crate) fn index_arn(table: &str, index: &str) -> String {
     format!("{}/index/{index}", table_arn(table))
 }
 
-/// The ARN of every stream of a table: the last segment, the time at which it was enabled, does not matter here.
+/// Returns the ARN of every stream of a table. The last segment, the time at which the stream was
+/// enabled, does not matter here.
 pub(crate) fn stream_arn(table: &str) -> String {
     format!("{}/stream/*", table_arn(table))
 }
 
-/// A secret's ARN, without the six random characters that AWS appends.
+/// Returns a secret's ARN, without the six random characters that AWS appends.
 pub(crate) fn secret_arn(secret: &str) -> String {
     format!("arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{secret}")
 }
 
-/// A queue's ARN, by its physical name.
+/// Returns a queue's ARN from its physical name.
 pub(crate) fn queue_arn(queue: &str) -> String {
     format!("arn:aws:sqs:{REGION}:{ACCOUNT}:{queue}")
 }
 
-/// A topic's ARN, by its physical name.
+/// Returns a topic's ARN from its physical name.
 pub(crate) fn topic_arn(topic: &str) -> String {
     format!("arn:aws:sns:{REGION}:{ACCOUNT}:{topic}")
 }
 
-/// What a call on a connection is authorised as.
+/// Returns the resource of a call on a connection.
 pub(crate) fn connections_arn(method: &str) -> String {
     format!("arn:aws:execute-api:{REGION}:{ACCOUNT}:{API_ID}/{STAGE}/{method}/@connections/*")
 }
 
-/// The same as API Gateway names it to whom it is denied: it hides most of the account and the whole connection.
+/// Returns the resource as API Gateway names it to a denied caller. It hides most of the account
+/// and the whole connection.
 ///
 /// Source: a capture, <https://github.com/aws-solutions/innovation-sandbox-on-aws/pull/59>
 pub(crate) fn shown_connections_arn(method: &str) -> String {

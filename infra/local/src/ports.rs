@@ -1,7 +1,7 @@
-//! The ports that are taken before anything else starts, so that a conflict is reported at once.
+//! Opens the ports before anything else starts, so that a conflict is reported at once.
 //!
-//! Each port is taken on both loopback addresses, because `localhost` is `::1` first on many machines. A machine
-//! without IPv6 has 127.0.0.1 alone.
+//! Each port is opened on both loopback addresses, because `localhost` resolves to `::1` first on
+//! many machines. A machine without IPv6 has only 127.0.0.1.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -15,24 +15,24 @@ use crate::options::Options;
 use crate::place::STAGE;
 use crate::stack::Websocket;
 
-/// Free ports of 127.0.0.1 that are tried until one is free on `::1` too.
+/// Number of free ports of 127.0.0.1 that are tried until one is also free on `::1`.
 const FREE_PORTS_TRIED: usize = 16;
 
 /// The listeners of one stack.
 pub(crate) struct Ports {
-    /// Absent if another endpoint is used.
+    /// The port of the embedded endpoint. `None` if an external endpoint is used.
     pub(crate) aws: Option<Port>,
-    /// Present if the topology has a WebSocket API.
+    /// The port of the WebSocket API, if the topology has one.
     pub(crate) gateway: Option<Port>,
 }
 
-/// One port on every loopback address that the machine has.
+/// One port on every loopback address of the machine.
 pub(crate) struct Port {
-    /// On 127.0.0.1: the address that the banner and the environment name.
+    /// The address on 127.0.0.1, which the banner and the environment contain.
     pub(crate) address: SocketAddr,
-    /// One per loopback address.
+    /// One listener per loopback address.
     pub(crate) listeners: Vec<TcpListener>,
-    /// The names by which the port is addressed.
+    /// The host names by which the port is addressed.
     pub(crate) hosts: Hosts,
 }
 
@@ -50,7 +50,7 @@ impl Ports {
         Ok(Self { aws, gateway })
     }
 
-    /// The URLs of the WebSocket API.
+    /// Returns the URLs of the WebSocket API.
     pub(crate) fn websocket(&self) -> Option<Websocket> {
         let address = self.gateway.as_ref()?.address;
         Some(Websocket {
@@ -61,7 +61,8 @@ impl Ports {
 }
 
 impl Port {
-    /// Listens on a port, or on a free one if `port` is 0. `option` chooses another port.
+    /// Opens a port, or a free one if `port` is 0. `option` is the option that selects another
+    /// port.
     async fn bind(what: &'static str, port: u16, option: &'static str, names: &[String]) -> Result<Self, Error> {
         let mut tries = if port == 0 { FREE_PORTS_TRIED } else { 1 };
         loop {
@@ -101,7 +102,8 @@ async fn listen(ip: IpAddr, port: u16) -> Result<(TcpListener, SocketAddr), (Soc
     Ok((listener, address))
 }
 
-/// IPv6 is switched off (the address does not exist), or was never built in (the family is unknown).
+/// Returns whether IPv6 is disabled (the address does not exist) or not supported (the address
+/// family is unknown).
 fn is_without_ipv6(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::AddrNotAvailable
         || error.raw_os_error() == Some(nix::errno::Errno::EAFNOSUPPORT as i32)

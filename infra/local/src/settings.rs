@@ -1,4 +1,4 @@
-//! `infra/local.yaml`: what belongs to this machine and therefore not into the topology.
+//! `infra/local.yaml`: settings of this machine, which therefore do not belong to the topology.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,113 +7,114 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use topology::Topology;
 
-/// Values for the topology's parameters, and what the banner says beside the addresses.
+/// Values for the topology's parameters and secrets, lines of the banner, and pages.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// Values by name of parameter.
+    /// Values by name of the parameter.
     #[serde(default)]
     pub parameters: BTreeMap<String, String>,
-    /// Values by name of secret.
+    /// Values by name of the secret.
     #[serde(default)]
     pub secrets: BTreeMap<String, String>,
-    /// Lines for the banner, such as a development token. `{ws_url}` is replaced by the URL of the WebSocket API,
-    /// `{aws_endpoint}` by that of the AWS endpoint.
+    /// Lines for the banner, such as a development token. `{ws_url}` is replaced by the URL of the
+    /// WebSocket API, and `{aws_endpoint}` by the URL of the AWS endpoint.
     #[serde(default)]
     pub banner: Vec<String>,
-    /// Folders of static pages by the first segment of their URL: `app: ../pages` is `http://127.0.0.1:4566/app/`.
-    /// Paths are relative to the file.
+    /// Folders of static pages by the first segment of their URL: `app: ../pages` is
+    /// `http://127.0.0.1:4566/app/`. Paths are relative to the file.
     #[serde(default)]
     pub pages: BTreeMap<String, PathBuf>,
-    /// Values that pages read from `GET /_local/config`, by name. `{parameter: NAME}` is a parameter's value, `{secret: NAME}` that
-    /// of a secret.
+    /// Values that pages read from `GET /_local/config`, by name. `{parameter: NAME}` is the value
+    /// of a parameter, `{secret: NAME}` the value of a secret.
     #[serde(default)]
     pub page_config: BTreeMap<String, PageValue>,
 }
 
-/// A value for pages: any text, or the value of a parameter or a secret of the topology.
+/// A value for pages: a text, or the value of a parameter or a secret of the topology.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(untagged)]
 pub enum PageValue {
     /// The value itself.
     Text(String),
-    /// The value of the parameter, until the settings are read.
+    /// A reference to a parameter. Reading the settings replaces it by the value.
     Parameter {
-        /// The parameter's name.
+        /// Name of the parameter.
         parameter: String,
     },
-    /// The value of the secret, until the settings are read: for keys of development only.
+    /// A reference to a secret. Reading the settings replaces it by the value. Only for development
+    /// keys.
     Secret {
-        /// The secret's name.
+        /// Name of the secret.
         secret: String,
     },
 }
 
-/// What is wrong with the settings.
+/// A mistake in the settings.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file that was asked for is not readable.
+    /// The requested file cannot be read.
     #[error("cannot read {}: {source}", file.display())]
     Unreadable {
-        /// The file.
+        /// Path of the file.
         file: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// The file is not what it should be.
+    /// The file does not have the expected form.
     #[error("{} is wrong: {message}; it has the mappings `parameters`, `secrets`, `pages` and `page_config`, and the list `banner`", file.display())]
     Malformed {
-        /// The file.
+        /// Path of the file.
         file: PathBuf,
-        /// What is wrong, with its line.
+        /// The mistake with its line.
         message: String,
     },
-    /// A value for a parameter or a secret that the topology does not have.
+    /// The file has a value for a parameter or a secret that the topology does not have.
     #[error("{} gives a value to the {kind} `{name}`, which the topology does not have: remove it", file.display())]
     Unknown {
-        /// The file.
+        /// Path of the file.
         file: PathBuf,
-        /// What it is.
+        /// The kind of the value: a parameter or a secret.
         kind: Kind,
-        /// The name.
+        /// Name of the parameter or secret.
         name: String,
     },
     /// The configuration of pages names a parameter or a secret that the topology does not have.
     #[error("{} gives pages the value of the {kind} `{name}`, which the topology does not have", file.display())]
     UnknownPageValue {
-        /// The file.
+        /// Path of the file.
         file: PathBuf,
-        /// What it is.
+        /// The kind of the value: a parameter or a secret.
         kind: Kind,
-        /// The name.
+        /// Name of the parameter or secret.
         name: String,
     },
-    /// The name of a page cannot be the first segment of its URL.
+    /// The name of a page cannot be the first segment of a URL.
     #[error("{} names a page `{page}`: it needs one or more of a-z A-Z 0-9 - _, and no underscore in front", file.display())]
     PageName {
-        /// The file.
+        /// Path of the file.
         file: PathBuf,
-        /// The name.
+        /// Name of the page.
         page: String,
     },
-    /// A parameter or a secret without a value and without a default.
+    /// A parameter or a secret has neither a value nor a default.
     #[error(
         "the topology's {kind} `{name}` has no value: add it under `{kind}s` in {}. It is: {description}",
         file.display()
     )]
     Missing {
-        /// The file.
+        /// Path of the file.
         file: PathBuf,
-        /// What it is.
+        /// The kind of the value: a parameter or a secret.
         kind: Kind,
-        /// The name.
+        /// Name of the parameter or secret.
         name: String,
-        /// What the topology says of it.
+        /// Its description in the topology.
         description: String,
     },
 }
 
-/// What the settings give values to.
+/// The kind of a named value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A parameter of the topology.
@@ -132,10 +133,11 @@ impl fmt::Display for Kind {
 }
 
 impl Settings {
-    /// Reads the settings that go with a topology. Without a `file`, those beside the topology, if there are any.
+    /// Reads the settings of a topology. Without a `file`, reads those beside the topology, if they
+    /// exist.
     ///
     /// # Errors
-    /// See [`Error`]. Every parameter of the topology has a value afterwards.
+    /// See [`Error`]. On success every parameter of the topology has a value.
     pub fn read(file: Option<&Path>, topology_file: &Path, topology: &Topology) -> Result<Self, Error> {
         let beside = topology_file.with_file_name("local.yaml");
         let place = file.unwrap_or(&beside);
@@ -190,7 +192,7 @@ impl Settings {
     }
 }
 
-/// Fills in the defaults of what is declared; refuses a value for what is not declared.
+/// Adds the defaults of declared values. Refuses a value that is not declared.
 fn complete<'t>(
     values: &mut BTreeMap<String, String>,
     kind: Kind,

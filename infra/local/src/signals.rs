@@ -1,4 +1,5 @@
-//! Being asked to stop: politely at first, at once when asked again.
+//! Handles signals: the first one requests an orderly stop, the second one ends the process at
+//! once.
 
 use std::sync::{Arc, OnceLock};
 
@@ -6,10 +7,10 @@ use nix::sys::signal::Signal;
 use tokio::signal::unix::{self, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// What a shell reports for a program that was ended by Ctrl-C.
+/// The exit status of a program that Ctrl-C ended, as shells report it.
 const INTERRUPTED: i32 = 130;
 
-/// Whether somebody has asked, and how.
+/// A request to stop the runner, and the signal that caused it.
 #[derive(Debug, Clone, Default)]
 pub struct Stop {
     asked: CancellationToken,
@@ -17,10 +18,11 @@ pub struct Stop {
 }
 
 impl Stop {
-    /// Is asked by the first SIGINT, SIGTERM or SIGHUP. The second one ends the process: the functions die with it.
+    /// The first SIGINT, SIGTERM or SIGHUP requests a stop. The second one ends the process, and
+    /// the functions die with it.
     ///
     /// # Errors
-    /// The system does not let us listen.
+    /// The operating system refuses to register a signal handler.
     pub fn listen() -> std::io::Result<Self> {
         let mut signals =
             [signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?, signal(SignalKind::hangup())?];
@@ -36,7 +38,7 @@ impl Stop {
         Ok(stop)
     }
 
-    /// Comes back once somebody has asked: with which signal.
+    /// Waits until a stop is requested. Returns the signal.
     pub async fn asked(&self) -> Signal {
         self.asked.cancelled().await;
         self.by.get().copied().unwrap_or(Signal::SIGTERM)

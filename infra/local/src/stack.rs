@@ -1,4 +1,4 @@
-//! The whole stack: what is started in which order, and stopped in which.
+//! The whole stack: starts and stops its parts in the right order.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,9 +28,9 @@ use crate::statistics::Counters;
 use crate::triggers::Triggers;
 use crate::{Error, clients, compile, functions};
 
-/// How long stopping may take in all. What has not ended by then is killed.
+/// Most time that stopping may take. Processes that are left are killed then.
 pub const STOPS_WITHIN: Duration = Duration::from_millis(4_800);
-/// What is left for the last functions when the gateway took its whole time to drain.
+/// Time that is reserved for the last functions when the gateway needed its whole time to drain.
 const LAST_FUNCTIONS: Duration = Duration::from_millis(400);
 
 /// A stack that runs, until [`Stack::shutdown`].
@@ -48,33 +48,33 @@ pub struct Stack {
     faults: Faults,
 }
 
-/// Where everything is.
+/// The addresses of all parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Addresses {
-    /// The WebSocket API, if the topology has one.
+    /// URLs of the WebSocket API, if the topology has one.
     pub websocket: Option<Websocket>,
-    /// DynamoDB, Streams, SQS and SNS.
+    /// URL of DynamoDB, Streams, SQS and SNS.
     pub aws_endpoint: String,
-    /// Whether the endpoint is the stack's own, which has the inspector.
+    /// True if the endpoint belongs to the stack. Only then does it have the inspector.
     pub is_embedded: bool,
-    /// What the topology names, as it is called there.
+    /// The resources of the topology, with their names at the endpoint.
     pub resources: Resources,
 }
 
 /// The addresses of the WebSocket API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Websocket {
-    /// For clients: `ws://127.0.0.1:3001/local`.
+    /// URL for clients: `ws://127.0.0.1:3001/local`.
     pub ws_url: String,
-    /// For whoever posts to connections: `http://127.0.0.1:3001/local`.
+    /// URL for callers that post to connections: `http://127.0.0.1:3001/local`.
     pub management_url: String,
 }
 
 impl Stack {
-    /// Starts everything and waits until every function has asked for work.
+    /// Starts all parts and waits until every function has requested work.
     ///
     /// # Errors
-    /// The one sentence that says what cannot run. Nothing runs then.
+    /// One sentence that names the part that cannot run. Nothing runs then.
     pub async fn start(options: Options) -> Result<Self, Error> {
         let started = Instant::now();
         let topology = Topology::read(&options.topology)?;
@@ -111,69 +111,69 @@ impl Stack {
         Ok(stack)
     }
 
-    /// Where everything is.
+    /// Returns the addresses of all parts.
     #[must_use]
     pub fn addresses(&self) -> &Addresses {
         &self.addresses
     }
 
-    /// What runs.
+    /// Returns the topology that runs.
     #[must_use]
     pub fn topology(&self) -> &Topology {
         &self.topology
     }
 
-    /// Parameters and banner of this machine.
+    /// Returns the parameters and the banner of this machine.
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// How long the start took.
+    /// Returns the duration of the start.
     #[must_use]
     pub fn took(&self) -> Duration {
         self.took
     }
 
-    /// Clients of the AWS endpoint with the developer's keys.
+    /// Returns clients of the AWS endpoint with the developer's keys.
     #[must_use]
     pub fn clients(&self) -> &Clients {
         &self.clients
     }
 
-    /// The functions: their process ids, their numbers, and a way to kill one in the middle.
+    /// Returns the functions, with their process ids, their counters, and a way to kill a process.
     #[must_use]
     pub fn lambda(&self) -> &Lambda {
         &self.lambda
     }
 
-    /// What goes wrong on demand: to change it, and to see how often it did.
+    /// Returns the faults on demand, to change them and to read their counts.
     #[must_use]
     pub fn faults(&self) -> &Faults {
         &self.faults
     }
 
-    /// What the gateway counted, if there is one.
+    /// Returns the gateway's counters, if there is a gateway.
     #[must_use]
     pub fn gateway_stats(&self) -> Option<local_gateway::Stats> {
         self.front.as_ref().map(Front::stats)
     }
 
-    /// The environment of a command that runs beside the stack.
+    /// Returns the environment of a command that runs beside the stack.
     #[must_use]
     pub fn variables(&self) -> BTreeMap<String, String> {
         let ws_url = self.addresses.websocket.as_ref().map_or("", |websocket| &websocket.ws_url);
         self.addresses.values(&self.settings).of_command(ws_url)
     }
 
-    /// What everybody counted, as `GET /_local/stats` serves it.
+    /// Returns the counters of all parts, in the form of `GET /_local/stats`.
     #[must_use]
     pub fn statistics(&self) -> Value {
         self.counters().read()
     }
 
-    /// Stops: clients are told to go, what runs may end, every process is gone afterwards. Takes at most
-    /// [`STOPS_WITHIN`].
+    /// Stops the stack: closes the clients' connections, lets running invocations end, and ends
+    /// every process. Takes at most [`STOPS_WITHIN`].
     pub async fn shutdown(self) {
         let Self { front, triggers, lambda, cloud, .. } = self;
         let deadline = Instant::now() + STOPS_WITHIN;
@@ -199,7 +199,8 @@ impl Stack {
         }
     }
 
-    /// What a page has to know: every address, the functions, and what the settings say for pages.
+    /// Returns the configuration of pages: every address, the functions, and the values from the
+    /// settings.
     fn config(&self) -> Value {
         let mut config = self.addresses.to_json();
         config["name"] = json!(self.topology.name);
@@ -232,7 +233,7 @@ impl Addresses {
         }
     }
 
-    /// As a JSON object, for programs that wait for the stack.
+    /// Returns the addresses as a JSON object, for programs that wait for the stack.
     #[must_use]
     pub fn to_json(&self) -> Value {
         let queues: BTreeMap<&String, &String> =

@@ -1,4 +1,4 @@
-//! The counters of everything, as one JSON object.
+//! The counters of all parts, as one JSON object.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,7 +13,7 @@ use crate::account::Account;
 use crate::aws::Calls;
 use crate::triggers::Triggers;
 
-/// Handles to whoever counts.
+/// Handles to the parts that count.
 pub(crate) struct Counters {
     pub(crate) calls: Option<Arc<Calls>>,
     pub(crate) gateway: Option<Gateway<Account>>,
@@ -21,12 +21,12 @@ pub(crate) struct Counters {
     pub(crate) triggers: Triggers,
     pub(crate) messaging: Option<local_queues::Service>,
     pub(crate) faults: Faults,
-    /// When the stack began to start.
+    /// Time at which the start of the stack began.
     pub(crate) started: Instant,
 }
 
 impl Counters {
-    /// All numbers, now.
+    /// Returns all counters.
     pub(crate) fn read(&self) -> Value {
         let functions: Map<String, Value> = self
             .lambda

@@ -1,4 +1,4 @@
-//! What invokes functions beside the gateway: queues, streams and schedules of the topology.
+//! The triggers of functions besides the gateway: queues, streams and schedules of the topology.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,17 +17,17 @@ use crate::options::{Options, Speed};
 use crate::place::{ACCOUNT, REGION};
 use crate::provision::Resources;
 
-/// How long running invocations may take to end when everything stops.
+/// How long running invocations may take to end when the stack stops.
 const DRAINS_WITHIN: Duration = Duration::from_secs(3);
 
-/// Mappings that poll. Clones are handles to the same ones.
+/// Mappings that poll. Clones are handles to the same mappings.
 #[derive(Clone)]
 pub(crate) struct Triggers {
     sources: Arc<Mutex<Option<EventSources>>>,
 }
 
 impl Triggers {
-    /// Starts to poll everything that triggers a function, with the clients of that function.
+    /// Starts to poll all sources of the functions, each with the clients of its function.
     pub(crate) fn start(
         topology: &Topology,
         options: &Options,
@@ -63,13 +63,13 @@ impl Triggers {
         Ok(Self { sources: Arc::new(Mutex::new(Some(sources))) })
     }
 
-    /// Numbers of every mapping; none once it has stopped.
+    /// Returns the counters of every mapping, or none after they have stopped.
     pub(crate) fn stats(&self) -> Vec<SourceStats> {
         let sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
         sources.as_ref().map(EventSources::stats).unwrap_or_default()
     }
 
-    /// Reads nothing more, and lets running invocations end.
+    /// Stops reading, and lets running invocations end.
     pub(crate) async fn stop(self) {
         let sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(sources) = sources {
@@ -88,7 +88,7 @@ fn checkpoints(data: Option<&Path>) -> Result<Arc<dyn Checkpoints>, Error> {
     Ok(Arc::new(file))
 }
 
-/// Fast is fast in what a person waits for; the rules are those of AWS.
+/// Returns the intervals. `Fast` shortens only waiting times; the rules stay those of AWS.
 fn pace(speed: Speed) -> Pace {
     match speed {
         Speed::Aws => Pace::default(),
@@ -100,7 +100,8 @@ fn seconds(count: u32) -> Duration {
     Duration::from_secs(u64::from(count))
 }
 
-/// Names have been checked: every queue of a trigger is in the topology and was provisioned.
+/// Builds the mapping of a queue. Names were checked before: every queue of a trigger is in the
+/// topology and was provisioned.
 fn queue(
     function: &Function,
     source: &QueueTrigger,

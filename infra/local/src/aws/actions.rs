@@ -1,4 +1,4 @@
-//! What a request asks IAM for: one action per resource it touches.
+//! The IAM actions of a request: one action for each resource that the request touches.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -11,9 +11,11 @@ use super::grants::Action;
 use super::secrets::secret_of;
 use crate::place::{index_arn, queue_arn, secret_arn, stream_arn, table_arn, topic_arn};
 
-/// The actions of a call of DynamoDB. A transaction is authorised by its parts, a batch by its own name on every table.
+/// Returns the actions of a call of DynamoDB. A transaction is authorised by its parts. A batch is
+/// authorised by its own name on every table.
 ///
-/// Source: <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html>
+/// Source:
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html>
 pub(crate) fn of_dynamodb(operation: &str, body: &[u8]) -> Vec<Action> {
     let request: Request<'_> = serde_json::from_slice(body).unwrap_or_default();
     let named = |table: &str| Action::new(format!("dynamodb:{operation}"), arn(table));
@@ -31,33 +33,36 @@ pub(crate) fn of_dynamodb(operation: &str, body: &[u8]) -> Vec<Action> {
     }
 }
 
-/// The action of a call of SQS. A batch is authorised as the single call.
+/// Returns the action of a call of SQS. A batch is authorised as the single call.
 ///
-/// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html>
+/// Source:
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html>
 pub(crate) fn of_sqs(operation: &str, body: &[u8]) -> Vec<Action> {
     let resource =
         local_queues::sqs_resource(operation, body).map_or_else(|| "*".to_owned(), |queue| queue_arn(&queue));
     vec![Action::new(format!("sqs:{}", operation.trim_end_matches("Batch")), resource)]
 }
 
-/// The action of a call of SNS. A batch is authorised as the single call.
+/// Returns the action of a call of SNS. A batch is authorised as the single call.
 ///
-/// Source: <https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-language-api-permissions-reference.html>
+/// Source:
+/// <https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-language-api-permissions-reference.html>
 pub(crate) fn of_sns(operation: &str, body: &[u8]) -> Vec<Action> {
     let topic = local_queues::sns_resource(body).and_then(|(_, topic)| topic);
     let resource = topic.map_or_else(|| "*".to_owned(), |topic| topic_arn(&topic));
     vec![Action::new(format!("sns:{}", operation.trim_end_matches("Batch")), resource)]
 }
 
-/// The action of a call of Secrets Manager.
+/// Returns the action of a call of Secrets Manager.
 ///
-/// Source: <https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssecretsmanager.html>
+/// Source:
+/// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssecretsmanager.html>
 pub(crate) fn of_secrets(operation: &str, body: &[u8]) -> Vec<Action> {
     let resource = secret_of(body).map_or_else(|| "*".to_owned(), |secret| secret_arn(&secret));
     vec![Action::new(format!("secretsmanager:{operation}"), resource)]
 }
 
-/// A table may be given by name or by ARN.
+/// Returns the name of a table that is given by name or by ARN.
 fn name(table: &str) -> &str {
     table.rsplit_once(":table/").map_or(table, |(_, name)| name)
 }
@@ -66,12 +71,13 @@ fn arn(table: &str) -> String {
     table_arn(name(table))
 }
 
-/// A stream is a resource of its table, whichever time it was enabled at.
+/// Returns the ARN that grants use for a stream. It contains the table, but not the time at which
+/// the stream was enabled.
 fn of_stream(stream: &str) -> String {
     name(stream).split_once("/stream/").map_or_else(|| stream.to_owned(), |(table, _)| stream_arn(table))
 }
 
-/// As much of a request as says which tables it touches.
+/// The fields of a request that name tables.
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "PascalCase", default)]
 struct Request<'a> {
@@ -112,7 +118,7 @@ struct OnTable<'a> {
 }
 
 impl Request<'_> {
-    /// The stream that an iterator belongs to; `*` for a call that names no resource.
+    /// Returns the stream of a shard iterator, or `*` for a call that names no resource.
     fn iterated_stream(&self) -> String {
         let iterator = self.shard_iterator.as_deref().and_then(decode_shard_iterator);
         iterator.map_or_else(|| "*".to_owned(), |(table, ..)| stream_arn(&table))

@@ -1,6 +1,7 @@
-//! Who calls: every function has keys of its own, and everybody else is the developer.
+//! Identifies callers: every function has its own keys, and every other caller is the developer.
 //!
-//! Signatures are not verified: the keys tell functions apart, they keep nobody out of a loopback address.
+//! Signatures are not verified. The keys only distinguish functions; they do not protect a loopback
+//! address.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use aws_credential_types::Credentials;
 use http::{HeaderMap, Uri};
 use uuid::Uuid;
 
-/// What a function process signs its calls with.
+/// The keys with which a function process signs its calls.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Keys {
     pub(crate) access_key_id: String,
@@ -18,7 +19,7 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
-    /// New keys, in the form of temporary credentials.
+    /// Creates keys in the form of temporary credentials.
     fn new() -> Self {
         let random = || Uuid::new_v4().simple().to_string();
         Self {
@@ -30,21 +31,21 @@ impl Keys {
 }
 
 impl Keys {
-    /// As the SDK takes them.
+    /// Converts the keys to the SDK's type.
     pub(crate) fn credentials(&self) -> Credentials {
         let Self { access_key_id, secret_access_key, session_token } = self.clone();
         Credentials::new(access_key_id, secret_access_key, Some(session_token), None, "local")
     }
 }
 
-/// Who made a call.
+/// The caller of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Caller {
     /// A function of the topology, by name.
     Function(Arc<str>),
-    /// Lambda, which polls the queues and streams of a function with the role of that function.
+    /// Lambda, which polls the queues and streams of a function with that function's role.
     Poller(Arc<str>),
-    /// A person, a script, or the runner itself, who may do everything.
+    /// A user, a script, or the runner itself. May make every call.
     Developer,
     /// The request is not signed.
     Nobody,
@@ -59,7 +60,7 @@ pub(crate) struct Callers {
 }
 
 impl Callers {
-    /// Gives every function its keys, and others to what polls for it.
+    /// Creates keys for every function, and other keys for the poller of each function.
     pub(crate) fn new<'a>(functions: impl Iterator<Item = &'a str>) -> Self {
         let mut callers = Self::default();
         for function in functions {
@@ -72,22 +73,22 @@ impl Callers {
         callers
     }
 
-    /// The keys of a function.
+    /// Returns the keys of a function.
     pub(crate) fn keys(&self, function: &str) -> Option<&Keys> {
         self.functions.get(function)
     }
 
-    /// The keys with which the queues and streams of a function are polled.
+    /// Returns the keys that poll the queues and streams of a function.
     pub(crate) fn poller_keys(&self, function: &str) -> Option<&Keys> {
         self.pollers.get(function)
     }
 
-    /// Whose access key this is.
+    /// Returns the caller with this access key.
     pub(crate) fn of_key(&self, access_key_id: &str) -> Caller {
         self.by_key.get(access_key_id).cloned().unwrap_or(Caller::Developer)
     }
 
-    /// Who signed a request, in its header or in its URL.
+    /// Returns the caller that signed a request in its header or in its URL.
     pub(crate) fn of_request(&self, uri: &Uri, headers: &HeaderMap) -> Caller {
         let header = headers.get(http::header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         header.and_then(access_key_of_header).map_or_else(
@@ -97,7 +98,8 @@ impl Callers {
     }
 }
 
-/// `AWS4-HMAC-SHA256 Credential=KEY/20260101/us-east-1/sqs/aws4_request, …`
+/// Returns the access key in
+/// `AWS4-HMAC-SHA256 Credential=KEY/20260101/us-east-1/sqs/aws4_request, …`.
 fn access_key_of_header(header: &str) -> Option<&str> {
     let (_, credential) = header.split_once("Credential=")?;
     credential.split(['/', ',', ' ']).next().filter(|key| !key.is_empty())

@@ -1,4 +1,4 @@
-//! Who called what, how often, and what came of it.
+//! Counts the calls of each caller by operation and result.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,25 +7,25 @@ use serde::Serialize;
 
 use super::caller::Caller;
 
-/// The name under which calls are counted that neither a function nor what polls for one has made.
+/// Name of the caller of calls from neither a function nor a poller.
 pub(crate) const DEVELOPER: &str = "developer";
-/// The name under which the calls are counted with which Lambda polls, for all functions together.
+/// Name of the caller of all calls with which Lambda polls, for all functions together.
 const POLLERS: &str = "pollers";
 
-/// Counts of one action of one caller.
+/// Counts of one operation of one caller.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub(crate) struct Count {
     /// Calls that arrived.
     calls: u64,
     /// Calls that were not granted.
     denied: u64,
-    /// Calls that were answered with another error: a condition that did not hold, a throttle, a mistake.
+    /// Calls that were answered with another error: an unmet condition, a throttle, a mistake.
     failed: u64,
-    /// Capacity that DynamoDB would have charged for them: read units of reads, write units of writes.
+    /// Capacity that DynamoDB would charge: read units of reads and write units of writes.
     units: f64,
 }
 
-/// How a call ended.
+/// The result of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ending {
     Done,
@@ -48,7 +48,7 @@ impl Calls {
         };
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let of_caller = counts.entry(caller).or_default();
-        // Most calls are of an operation that was seen before: it costs no allocation.
+        // Most operations already have an entry, so most calls allocate nothing.
         if !of_caller.contains_key(operation) {
             of_caller.insert(operation.to_owned(), Count::default());
         }
@@ -60,7 +60,7 @@ impl Calls {
         }
     }
 
-    /// All counts so far.
+    /// Returns a snapshot of all counts.
     pub(crate) fn snapshot(&self) -> BTreeMap<String, BTreeMap<String, Count>> {
         let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         counts.iter().map(|(caller, counts)| (caller.to_string(), counts.clone())).collect()

@@ -1,4 +1,5 @@
-//! What calls would have been charged for: dynoxide counts as DynamoDB does, and is asked each time.
+//! The capacity that calls would consume. dynoxide counts as DynamoDB does, and every call requests
+//! the count.
 
 use dynoxide::types::ConsumedCapacity;
 
@@ -6,7 +7,7 @@ use dynoxide::types::ConsumedCapacity;
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Units(pub(crate) f64);
 
-/// How a response says what it consumed: of one table, or of several.
+/// The consumed capacity in a response, of one table or of several.
 pub(crate) trait Consumed {
     fn units(&self) -> f64;
 }
@@ -23,7 +24,7 @@ impl Consumed for Vec<ConsumedCapacity> {
     }
 }
 
-/// The units that a response names.
+/// Returns the units in a response.
 pub(crate) fn units(consumed: &Option<impl Consumed>) -> Units {
     Units(consumed.as_ref().map_or(0.0, Consumed::units))
 }

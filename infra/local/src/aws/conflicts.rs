@@ -1,8 +1,10 @@
-//! Conflicts with transactions: a transaction holds its items while it works, and other calls on them are refused.
+//! Conflicts with transactions: a transaction holds its items while it runs, and other calls on
+//! these items are refused.
 //!
-//! A write transaction is held back for a fixed time, since here it would be over at once. Meanwhile another transaction on
-//! one of its items is cancelled, a single write is rejected, and a write of a batch stays unprocessed. Reads pass.
-//! Source: <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html#transaction-conflict-handling>
+//! Here a write transaction would end at once, so it is delayed for a fixed time. Meanwhile another
+//! transaction on one of its items is cancelled, a single write is rejected, and a write of a batch
+//! stays unprocessed. Reads are not affected. Source:
+//! <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html#transaction-conflict-handling>
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,7 +21,7 @@ use serde_json::{Map, Value, json};
 use super::answer::{self, Answer};
 use super::database::Database;
 
-/// What DynamoDB answers for an item that a transaction holds.
+/// DynamoDB's message for an item that a transaction holds.
 const ONGOING: &str = "Transaction is ongoing for the item";
 
 /// An item: its table, and its key as JSON text.
@@ -29,7 +31,7 @@ type Key = (String, String);
 pub(super) struct Conflicts {
     hold: Duration,
     held: Arc<Mutex<HashSet<Key>>>,
-    /// The key attributes of tables that were asked for.
+    /// The key attributes of the tables that were described so far.
     schemas: Mutex<HashMap<String, Arc<[String]>>>,
 }
 
@@ -39,23 +41,23 @@ pub(super) struct Held {
     all: Arc<Mutex<HashSet<Key>>>,
 }
 
-/// How a call goes on.
+/// The decision about a call.
 pub(super) enum Admission {
-    /// As it came. A transaction holds its items meanwhile.
+    /// Run the whole call. If it is a transaction, it holds its items meanwhile.
     Whole(Option<Held>),
-    /// A batch without the writes that conflict, which the answer has to name as unprocessed.
+    /// Run the batch without the writes that conflict. The answer must list them as unprocessed.
     Partly { body: Bytes, unprocessed: Value },
-    /// Not at all.
+    /// Answer without running the call.
     Refused(Answer),
 }
 
 impl Conflicts {
-    /// Each transaction holds its items for `hold`; zero means that calls never conflict.
+    /// Each transaction holds its items for `hold`. With zero, calls never conflict.
     pub(super) fn new(hold: Duration) -> Self {
         Self { hold, held: Arc::default(), schemas: Mutex::default() }
     }
 
-    /// Admits a call, or refuses it. A write transaction waits here, holding its items.
+    /// Admits or refuses a call. A write transaction waits here while it holds its items.
     pub(super) async fn admit(&self, database: &Database, operation: &str, body: &Bytes) -> Admission {
         if self.hold.is_zero() {
             return Admission::Whole(None);
@@ -107,7 +109,7 @@ impl Conflicts {
             return Admission::Whole(None);
         };
         for (table, requests) in tables.iter_mut() {
-            // What cannot be read is for DynamoDB to refuse.
+            // DynamoDB refuses a request that cannot be parsed.
             let Some(list) = requests.as_array_mut() else { return Admission::Whole(None) };
             let (mut free, mut conflicting) = (Vec::new(), Vec::new());
             for request in std::mem::take(list) {
@@ -132,7 +134,8 @@ impl Conflicts {
         Admission::Partly { body: call.to_string().into(), unprocessed: unprocessed.into() }
     }
 
-    /// The items of a transaction, in its order; `None` if it cannot be read, which DynamoDB is to refuse.
+    /// Returns the items of a transaction in its order. Returns `None` if it cannot be parsed;
+    /// DynamoDB then refuses it.
     async fn keys_of_transaction(&self, database: &Database, body: &Bytes) -> Option<Vec<Key>> {
         let call: Value = serde_json::from_slice(body).ok()?;
         let mut keys = Vec::new();
@@ -143,7 +146,7 @@ impl Conflicts {
         Some(keys)
     }
 
-    /// The item that one write or read is on: its `Key`, or that of its `Item`.
+    /// Returns the item of one write or read: its `Key`, or the key attributes of its `Item`.
     async fn key_of(&self, database: &Database, table: Option<&str>, action: &Value) -> Option<Key> {
         let table = table?;
         let table = table.rsplit_once(":table/").map_or(table, |(_, name)| name);
@@ -159,7 +162,7 @@ impl Conflicts {
         Some((table.to_owned(), key_text(&key)))
     }
 
-    /// The attributes of a table's key.
+    /// Returns the key attributes of a table.
     async fn schema(&self, database: &Database, table: &str) -> Option<Arc<[String]>> {
         if let Some(known) = locked(&self.schemas).get(table) {
             return Some(Arc::clone(known));
@@ -188,10 +191,10 @@ impl Drop for Held {
     }
 }
 
-/// Adds the writes that were left out of a batch to what its answer calls unprocessed.
+/// Adds the excluded writes of a batch to the unprocessed items of its answer.
 pub(super) async fn with_unprocessed(answer: Answer, unprocessed: &Value) -> Answer {
     let (mut parts, body) = answer.into_parts();
-    // A body in memory cannot fail.
+    // Collecting a body in memory cannot fail.
     let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
     let mut outcome: Value = serde_json::from_slice(&body).unwrap_or_default();
     if !parts.status.is_success() || !outcome.is_object() {
@@ -208,7 +211,8 @@ pub(super) async fn with_unprocessed(answer: Answer, unprocessed: &Value) -> Ans
     Answer::from_parts(parts, Bytes::from(outcome.to_string()).into())
 }
 
-/// The answer to a transaction of which an item is held; none if it may go on.
+/// Returns the answer to a transaction with items that another one holds, or `None` if it may
+/// proceed.
 fn cancellation(keys: &[Key], held: &HashSet<Key>) -> Option<Answer> {
     let is_held: Vec<bool> = keys.iter().map(|key| held.contains(key)).collect();
     if !is_held.contains(&true) {
@@ -230,7 +234,7 @@ fn cancellation(keys: &[Key], held: &HashSet<Key>) -> Option<Answer> {
     Some(answer::json(StatusCode::BAD_REQUEST, error.to_json()))
 }
 
-/// The answer to a single write on an item that is held.
+/// Builds the answer to a single write on a held item.
 fn conflict() -> Answer {
     let kind = "com.amazonaws.dynamodb.v20120810#TransactionConflictException";
     answer::json(StatusCode::BAD_REQUEST, json!({ "__type": kind, "message": ONGOING }).to_string())

@@ -1,9 +1,10 @@
-//! The embedded DynamoDB: dynoxide, opened so that it stays fast with streams on, and kept clean.
+//! The embedded DynamoDB: dynoxide with extra indexes for streams, and regular cleaning.
 //!
-//! Stock dynoxide reads the highest sequence number of a stream at each write without an index, and never trims a
-//! stream. Both are cured from the side, over a second connection to the same SQLite database. The two connections
-//! never work at once: requests hold one permit of the gate, trimming holds all. (In a shared-cache database in memory
-//! the loser of a conflict fails at once, busy timeout or not.)
+//! Stock dynoxide reads the highest sequence number of a stream at each write without an index, and
+//! never trims a stream. This module corrects both over a second connection to the same SQLite
+//! database. The two connections never work at the same time: requests hold one permit of the gate,
+//! and trimming holds all permits. (In a shared-cache database in memory, the loser of a conflict
+//! fails at once, even with a busy timeout.)
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,42 +13,46 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
-/// How many requests may be inside dynoxide at once. It serialises them itself: one works, the others parse.
+/// Most concurrent requests inside dynoxide. dynoxide itself runs one request at a time, while the
+/// others parse.
 const REQUESTS_AT_ONCE: u32 = 4;
 /// DynamoDB keeps stream records for 24 hours.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Streams.html>
 const STREAM_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
-/// A laptop's memory is smaller than AWS's: beyond so many records the oldest go early. At 1 KB each, 300 MB.
+/// Most records of all streams, to limit memory. Beyond this number the oldest are deleted early.
+/// At 1 KB each, this is 300 MB.
 const STREAM_RECORDS: i64 = 300_000;
-/// Records trimmed in one hold of the gate, so that requests wait for milliseconds.
+/// Most records that are trimmed in one hold of the gate, so that requests wait only for
+/// milliseconds.
 const TRIMMED_AT_ONCE: i64 = 2_000;
 const _: () = assert!(TRIMMED_AT_ONCE < STREAM_RECORDS);
 
-/// Dynoxide 3.2.0 runs these lookups at each write to a table with a stream and at each poll; see `embedded` tests.
+/// Indexes for lookups that dynoxide 3.2.0 runs at each write to a table with a stream and at each
+/// poll. See the `embedded` tests.
 const STREAM_INDEXES: &str = "\
     CREATE INDEX IF NOT EXISTS ix_sr_seq ON _stream_records(table_name, CAST(sequence_number AS INTEGER));
     CREATE INDEX IF NOT EXISTS ix_sr_shard ON _stream_records(table_name, shard_id, CAST(sequence_number AS INTEGER));";
 
-/// Why the database is not available.
+/// The reason why the database is not available.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Dynoxide refused to open it.
+    /// dynoxide could not open the database.
     #[error("cannot open the database {place}: {source}")]
     Open {
-        /// File or memory.
+        /// Path of the file, or the name of the database in memory.
         place: String,
-        /// What it said.
+        /// The error of dynoxide.
         source: dynoxide::DynoxideError,
     },
-    /// The connection on the side failed.
+    /// The second connection to the database failed.
     #[error("cannot tend the streams of the database: {0}")]
     Side(#[from] rusqlite::Error),
-    /// A task died.
+    /// A task panicked or was cancelled.
     #[error("a database task ended unexpectedly: {0}")]
     Task(#[from] tokio::task::JoinError),
 }
 
-/// DynamoDB in this process. Clones share it.
+/// DynamoDB in this process. Clones share the database.
 #[derive(Clone)]
 pub(crate) struct Database {
     dynamo: dynoxide::Database,
@@ -64,7 +69,8 @@ impl Database {
         );
         let refused = |source| Error::Open { place: place.clone(), source };
         let dynamo = dynoxide::Database::new(&place).map_err(refused)?;
-        // Sets `synchronous = NORMAL`: a killed runner loses nothing, and no write waits for the disk.
+        // Sets `synchronous = NORMAL`. A killed runner loses nothing, and no write waits for the
+        // disk.
         dynamo.disable_bulk_loading().map_err(refused)?;
         let side = Connection::open(&place)?;
         side.busy_timeout(Duration::from_secs(5))?;
@@ -72,12 +78,12 @@ impl Database {
         Ok(Self { dynamo, side: Arc::new(Mutex::new(side)), gate: Arc::new(Semaphore::new(REQUESTS_AT_ONCE as usize)) })
     }
 
-    /// The database itself, for a server of its own. Its requests must pass [`Database::enter`] as well.
+    /// Returns the database for a separate server. Its requests must call [`Database::enter`] too.
     pub(crate) fn shared(&self) -> dynoxide::Database {
         self.dynamo.clone()
     }
 
-    /// Runs `work` where it may block.
+    /// Runs `work` on a thread that may block.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&dynoxide::Database) -> T + Send + 'static,
@@ -87,7 +93,7 @@ impl Database {
         Ok(tokio::task::spawn_blocking(move || work(&dynamo)).await?)
     }
 
-    /// Waits for a place inside. The gate is never closed.
+    /// Waits for a permit of the gate. The gate is never closed.
     pub(crate) async fn enter(&self) -> Option<tokio::sync::SemaphorePermit<'_>> {
         self.gate.acquire().await.ok()
     }
@@ -119,7 +125,7 @@ impl Database {
     }
 }
 
-/// What one round of tending did.
+/// The result of one round of cleaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Tended {
     pub(crate) expired_items: usize,
@@ -142,7 +148,7 @@ fn trim(side: &Connection, horizon_s: u64, kept: i64) -> rusqlite::Result<usize>
 mod tests {
     use super::*;
 
-    /// The two queries that dynoxide 3.2.0 runs, word for word (`storage.rs`).
+    /// The exact texts of the two queries that dynoxide 3.2.0 runs (`storage.rs`).
     const NEXT_SEQUENCE_NUMBER: &str =
         "SELECT COALESCE(MAX(CAST(sequence_number AS INTEGER)), 0) + 1 FROM _stream_records WHERE table_name = ?1";
     const RECORDS_AFTER: &str =
@@ -194,7 +200,8 @@ mod tests {
         assert!(!records.contains("TEMP B-TREE"), "sorted by hand: {records}");
     }
 
-    /// Without the index a write into a stream of 60,000 records takes a hundred times as long as into an empty one.
+    /// Without the index, a write to a stream of 60,000 records takes a hundred times as long as a
+    /// write to an empty one.
     #[test]
     fn a_write_takes_no_longer_when_the_stream_is_long() {
         let database = Database::open(None).unwrap();

@@ -1,7 +1,8 @@
 //! DynamoDB and DynamoDB Streams over HTTP.
 //!
-//! Calls on items and streams run inside this process. Everything else, and every call that is refused, is asked of
-//! dynoxide's own HTTP server, so that the words of a refusal are its own (it takes them from AWS, call by call).
+//! Calls on items and streams run inside this process. Other calls, and all refused calls, are
+//! forwarded to dynoxide's own HTTP server, so that the error texts are dynoxide's own (it copies
+//! them from AWS, call by call).
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -22,10 +23,11 @@ use super::conflicts::{Admission, Conflicts, with_unprocessed};
 use super::database::{Database, Error};
 use crate::place::REGION;
 
-/// The Region that dynoxide writes into ARNs, in full words so that nothing else can match.
+/// The prefix of dynoxide's ARNs with its own Region. The complete prefix is used, so that nothing
+/// else can match.
 const FOREIGN_ARN: &str = "arn:aws:dynamodb:dynoxide:";
 
-/// Calls whose bodies hold items: what looks like an ARN in one is somebody's data.
+/// Calls whose bodies contain items. A text in such a body that looks like an ARN is data.
 const ITEM_CALLS: [&str; 14] = [
     "BatchExecuteStatement",
     "BatchGetItem",
@@ -50,12 +52,12 @@ pub(crate) struct Dynamo {
     client: Client<HttpConnector, Full<Bytes>>,
 }
 
-/// What came of running a call inside the process.
+/// The result of running a call inside the process.
 enum Outcome {
     Answered(Vec<u8>, Units),
-    /// A condition did not hold: an outcome that functions count on, not a mistake of the caller.
+    /// A condition did not hold. Functions rely on this outcome; it is not a mistake of the caller.
     Unmet(DynoxideError),
-    /// Refused, or not one of the calls that run inside the process.
+    /// The call was refused, or does not run inside the process. The server must answer it.
     AskServer,
 }
 
@@ -66,9 +68,11 @@ impl Dynamo {
         Self { database, conflicts: Conflicts::new(transaction_hold), client }
     }
 
-    /// Starts dynoxide's server on a free port of the loopback interface for as long as the guard lives.
+    /// Starts dynoxide's server on a free port of the loopback interface, until the guard is
+    /// dropped.
     ///
-    /// It answers to every web page (`access-control-allow-origin: *`), so it is there for one call at a time.
+    /// The server answers every web page (`access-control-allow-origin: *`), so it runs only for
+    /// one call at a time.
     async fn open_server(&self) -> std::io::Result<(SocketAddr, DropGuard)> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let (address, stop) = (listener.local_addr()?, CancellationToken::new());
@@ -123,7 +127,8 @@ impl Dynamo {
         }
     }
 
-    /// With `local_arn`, ARNs are translated on the way in and out.
+    /// Forwards a call to dynoxide's server. With `local_arn`, ARNs are translated in both
+    /// directions.
     async fn forward(
         &self,
         headers: &HeaderMap,
@@ -207,7 +212,7 @@ fn run(dynamo: &dynoxide::Database, operation: &str, body: &[u8]) -> Outcome {
     }
 }
 
-/// Of calls that consume no capacity.
+/// Converts the result of a call that consumes no capacity.
 fn free<T: serde::Serialize>(result: dynoxide::Result<T>) -> Outcome {
     finish(result, Units::default())
 }
@@ -223,8 +228,9 @@ fn finish<T: serde::Serialize>(result: dynoxide::Result<T>, units: Units) -> Out
     }
 }
 
-/// As dynoxide answers, in our Region, without changes that changed nothing (of which DynamoDB writes no record), and
-/// with the user identity spelled as the service model spells it.
+/// Reads stream records from dynoxide and corrects three details: the Region, records of writes
+/// that changed nothing (DynamoDB writes no such record), and the spelling of the user identity in
+/// the service model.
 fn get_records(dynamo: &dynoxide::Database, body: &[u8]) -> Outcome {
     let Ok(request) = serde_json::from_slice(body) else { return Outcome::AskServer };
     let Ok(mut response) = dynamo.get_records(request) else { return Outcome::AskServer };
@@ -246,13 +252,14 @@ fn get_records(dynamo: &dynoxide::Database, body: &[u8]) -> Outcome {
     free(Ok(response))
 }
 
-/// A write that left an item as it was. Only a stream with both images can tell.
+/// Returns whether a write left its item unchanged. Only a stream with both images shows that.
 fn is_idle(record: &dynoxide::actions::get_records::Record) -> bool {
     let (new, old) = (&record.dynamodb.new_image, &record.dynamodb.old_image);
     record.event_name == "MODIFY" && new.is_some() && new == old
 }
 
-/// An open shard has no ending sequence number; dynoxide names its newest record.
+/// Describes a stream. An open shard has no ending sequence number, but dynoxide returns its newest
+/// record there.
 fn describe_stream(dynamo: &dynoxide::Database, body: &[u8]) -> Outcome {
     let Ok(request) = serde_json::from_slice(body) else { return Outcome::AskServer };
     let Ok(mut response) = dynamo.describe_stream(request) else { return Outcome::AskServer };

@@ -1,4 +1,5 @@
-//! One request: who calls, what it is, whether it is granted, who answers.
+//! Handles one request: finds the caller and the operation, checks the grants, and passes the
+//! request to its service.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,24 +25,25 @@ use super::secrets::Secrets;
 use super::trouble::Trouble;
 use crate::inspector::{self, Inspector};
 
-/// DynamoDB takes 16 MB, the others less: whatever is larger is nobody's call.
+/// Largest body in bytes. DynamoDB accepts 16 MB, the other services less.
 const LARGEST_BODY: usize = 16 * 1024 * 1024 + 64 * 1024;
 
-/// How long a body may take to arrive: loopback is fast, and a caller that stops in the middle must not hold memory.
+/// How long a body may take to arrive. Loopback is fast, and a caller that stops in the middle must
+/// not hold memory.
 const BODY_WITHIN: Duration = Duration::from_secs(30);
 
 /// The AWS endpoint of one stack.
 pub(crate) struct Endpoint {
     pub(crate) dynamo: Dynamo,
-    /// SQS and SNS.
+    /// SQS and SNS of the stack.
     pub(crate) messaging: local_queues::Service,
-    /// Secrets Manager.
+    /// Secrets Manager of the stack.
     pub(crate) secrets: Secrets,
     pub(crate) callers: Arc<Callers>,
     pub(crate) grants: Arc<Grants>,
     pub(crate) calls: Arc<Calls>,
     pub(crate) trouble: Trouble,
-    /// Only requests to these hosts are answered, and only to pages of theirs.
+    /// Requests to other hosts, and requests of web pages of other origins, are refused.
     pub(crate) hosts: Hosts,
     pub(crate) inspector: Inspector,
 }
@@ -110,7 +112,8 @@ impl Endpoint {
         Some(call.denied(&sentence))
     }
 
-    /// What goes wrong on demand does so for functions, and for nobody else.
+    /// Performs a call, with faults on demand if the caller is a function. Faults never affect
+    /// other callers.
     async fn perform_as(&self, caller: &Caller, call: &Call<'_>, head: &Parts, body: Bytes) -> Answer {
         if !self.trouble.faults().armed() || !matches!(caller, Caller::Function(_)) {
             return self.perform(call, head, body).await;
@@ -128,7 +131,7 @@ impl Endpoint {
     }
 }
 
-/// Every answer of AWS has an id.
+/// Adds a request id, which every answer of AWS has.
 fn identify(answer: &mut Answer) {
     let id = Uuid::new_v4().hyphenated().to_string();
     if let Ok(id) = HeaderValue::from_str(&id) {

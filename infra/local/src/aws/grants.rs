@@ -1,4 +1,4 @@
-//! Who may do what: the grants of the topology as IAM would see them.
+//! Evaluates the grants of the topology as IAM would.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,9 +12,9 @@ use crate::place::{
 /// An action of IAM on a resource, such as `dynamodb:PutItem` on a table's ARN.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Action {
-    /// With the service's prefix.
+    /// Name of the action with the service's prefix.
     pub(crate) name: String,
-    /// An ARN, or `*` where the action is on no resource.
+    /// ARN of the resource, or `*` if the action has no resource.
     pub(crate) resource: String,
 }
 
@@ -24,7 +24,7 @@ impl Action {
     }
 }
 
-/// What every function may do.
+/// The granted actions of every function.
 #[derive(Debug, Default)]
 pub(crate) struct Grants {
     functions: HashMap<String, HashSet<Action>>,
@@ -44,14 +44,14 @@ impl Grants {
         Self { functions }
     }
 
-    /// The first of the actions that the caller may not do.
+    /// Returns the first of the actions that the caller may not perform.
     pub(crate) fn first_denied<'a>(&self, caller: &Caller, actions: &'a [Action]) -> Option<&'a Action> {
         let (Caller::Function(function) | Caller::Poller(function)) = caller else { return None };
         let allowed = self.functions.get(&**function);
         actions.iter().find(|action| allowed.is_none_or(|allowed| !allowed.contains(action)))
     }
 
-    /// In which words the caller is denied to call `@connections` by this method, if it is.
+    /// Returns the error text if the caller may not call `@connections` with this method.
     pub(crate) fn denial_of_connections(&self, caller: &Caller, method: &str) -> Option<String> {
         let Caller::Function(function) = caller else { return None };
         let manage = |arn: String| Action::new("execute-api:ManageConnections", arn);
@@ -60,7 +60,8 @@ impl Grants {
     }
 }
 
-/// The sentence in which AWS denies an action. SQS spells its actions in small letters there, and SNS itself in capitals.
+/// Builds the sentence with which AWS denies an action. In it, SQS writes its actions in lower
+/// case, and SNS writes its own name in capitals.
 ///
 /// Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html>
 pub(crate) fn denial(function: &str, action: &Action) -> String {

@@ -1,4 +1,4 @@
-//! Which API a request speaks, and how that API says no.
+//! Determines the API of a request, and builds that API's refusals.
 
 use std::borrow::Cow;
 
@@ -8,21 +8,21 @@ use uuid::Uuid;
 use super::answer::{self, Answer};
 use super::secrets;
 
-/// An API and the call that is made of it.
+/// An API and one call of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Call<'a> {
-    /// AWS JSON 1.0, `DynamoDB_20120810.PutItem`, and the same of DynamoDB Streams.
+    /// AWS JSON 1.0: `DynamoDB_20120810.PutItem`, and the same of DynamoDB Streams.
     Dynamo(&'a str),
-    /// AWS JSON 1.0, `AmazonSQS.SendMessage`.
+    /// AWS JSON 1.0: `AmazonSQS.SendMessage`.
     Sqs(&'a str),
-    /// AWS JSON 1.1, `secretsmanager.GetSecretValue`.
+    /// AWS JSON 1.1: `secretsmanager.GetSecretValue`.
     Secrets(&'a str),
-    /// The query protocol, `Action=Publish`.
+    /// The query protocol: `Action=Publish`.
     Sns(Cow<'a, str>),
 }
 
 impl<'a> Call<'a> {
-    /// By its target header, or by the form in its body.
+    /// Determines the call from the target header, or from the form in the body.
     pub(crate) fn of(headers: &'a HeaderMap, body: &'a [u8]) -> Option<Self> {
         if let Some(target) = headers.get("x-amz-target").and_then(|value| value.to_str().ok()) {
             let (service, operation) = target.split_once('.')?;
@@ -41,7 +41,7 @@ impl<'a> Call<'a> {
         Some(Self::Sns(action))
     }
 
-    /// With the prefix of the service in IAM.
+    /// Returns the name of the call with the service's prefix in IAM.
     pub(crate) fn name(&self) -> String {
         match self {
             Self::Dynamo(operation) => format!("dynamodb:{operation}"),
@@ -51,7 +51,7 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// The answer to a call that was not granted.
+    /// Builds the answer to a call that was not granted.
     pub(crate) fn denied(&self, sentence: &str) -> Answer {
         match self {
             Self::Dynamo(_) => refuse_json(StatusCode::BAD_REQUEST, "AccessDeniedException", sentence),
@@ -66,7 +66,7 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// The answer to a call that is not signed.
+    /// Builds the answer to a call that is not signed.
     pub(crate) fn unsigned(&self) -> Answer {
         let sentence = "Request is missing Authentication Token";
         match self {
@@ -82,6 +82,7 @@ fn refuse_json(status: StatusCode, code: &str, sentence: &str) -> Answer {
     answer::json(status, answer::error_body(code, sentence))
 }
 
+/// Builds an error of the query protocol. Source:
 /// <https://docs.aws.amazon.com/sns/latest/api/CommonErrors.html>
 fn refuse_xml(status: StatusCode, code: &str, sentence: &str) -> Answer {
     let body = format!(

@@ -1,4 +1,5 @@
-//! Secrets Manager: named values that functions read. Values are in memory only and never logged.
+//! Secrets Manager: named values that functions read. Values are only in memory and are never
+//! logged.
 //!
 //! Source: <https://docs.aws.amazon.com/secretsmanager/latest/apireference/>
 
@@ -15,10 +16,10 @@ use crate::place::secret_arn;
 
 /// The content type of AWS JSON 1.1.
 const JSON: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.1");
-/// The most bytes of a secret.
+/// Largest size of a secret in bytes.
 /// <https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html>
 const LARGEST_VALUE: usize = 65_536;
-/// The label of the version that a read without a version gets.
+/// Label of the version that a read without a version returns.
 const CURRENT: &str = "AWSCURRENT";
 
 /// The secrets of one stack, by name.
@@ -41,7 +42,7 @@ struct Request {
     secret_string: Option<String>,
 }
 
-/// The name of the secret that a request is on; it may be given by its ARN.
+/// Returns the name of a request's secret. A request may contain its ARN instead.
 pub(crate) fn secret_of(body: &[u8]) -> Option<String> {
     let request: Request = serde_json::from_slice(body).ok()?;
     let id = request.secret_id.or(request.name)?;
@@ -94,7 +95,7 @@ fn not_found() -> Answer {
     refuse("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
 }
 
-/// Errors of AWS JSON 1.1 have the status 400.
+/// Builds an error of AWS JSON 1.1, whose status is 400.
 pub(crate) fn refuse(code: &str, message: &str) -> Answer {
     answer::with_type(StatusCode::BAD_REQUEST, JSON, json!({ "__type": code, "Message": message }).to_string())
 }

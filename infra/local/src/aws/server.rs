@@ -1,4 +1,5 @@
-//! HTTP for the endpoint: accepts connections until it is told to stop, then lets what runs end.
+//! The HTTP server of the endpoint. It accepts connections until it is stopped, then lets running
+//! calls end.
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -14,14 +15,15 @@ use tokio_util::task::TaskTracker;
 
 use super::endpoint::Endpoint;
 
-/// Out of file descriptors, usually: somebody has to close something first.
+/// Pause after a failed `accept`. The usual cause is a lack of file descriptors, which ends when
+/// other connections close.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
-/// How long a request head may take to arrive, and how long a kept-alive connection may rest. A client that connects and
-/// does not speak must not hold a connection for ever.
+/// How long a request head may take to arrive, and how long a kept-alive connection may be idle. A
+/// client that connects and sends nothing must not hold a connection for ever.
 const HEAD_WITHIN: Duration = Duration::from_secs(60);
 
-/// Serves until `stop`; returns when every connection has ended.
+/// Serves until `stop` is cancelled. Returns when every connection has ended.
 pub(crate) async fn serve(endpoint: Arc<Endpoint>, listener: TcpListener, stop: CancellationToken) {
     let connections = TaskTracker::new();
     loop {
@@ -43,7 +45,8 @@ pub(crate) async fn serve(endpoint: Arc<Endpoint>, listener: TcpListener, stop: 
 }
 
 async fn serve_connection(endpoint: Arc<Endpoint>, stream: TcpStream, stop: CancellationToken) {
-    // Calls are small and somebody waits for each answer: nothing is gained by gathering them.
+    // Calls are small and a caller waits for each answer, so gathering packets would only add
+    // delay.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a socket option could not be set");
     }

@@ -1,4 +1,4 @@
-//! What goes wrong on demand between a function and its tables and queues.
+//! Faults on demand between a function and its tables and queues.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
@@ -26,13 +26,13 @@ const ON_ITEMS: [&str; 10] = [
     "TransactWriteItems",
     "UpdateItem",
 ];
-/// Those that write.
+/// Calls that write.
 const WRITES: [&str; 5] = ["BatchWriteItem", "DeleteItem", "PutItem", "TransactWriteItems", "UpdateItem"];
 
-/// Questions that are remembered before those that nobody asks any more are forgotten.
+/// Number of stored queries above which old ones are removed.
 const REMEMBERED: usize = 1_024;
 
-/// Stands between a call and who performs it.
+/// Applies faults to calls before or after they are performed.
 pub(crate) struct Trouble {
     faults: Faults,
     index: Index,
@@ -47,7 +47,7 @@ impl Trouble {
         &self.faults
     }
 
-    /// Performs a call, unless something goes wrong with it.
+    /// Performs a call, unless a fault prevents it.
     pub(super) async fn around<F>(&self, call: &Call<'_>, body: Bytes, perform: impl Fn(Bytes) -> F) -> Answer
     where
         F: Future<Output = Answer>,
@@ -71,7 +71,7 @@ impl Trouble {
         }
     }
 
-    /// A query of an index is answered as it would have been some time ago.
+    /// Answers a query of an index as the index would have answered some time ago.
     async fn query<F>(&self, body: Bytes, perform: impl Fn(Bytes) -> F) -> Answer
     where
         F: Future<Output = Answer>,
@@ -92,7 +92,7 @@ impl Trouble {
         answer::json(status, shown)
     }
 
-    /// Some entries fail, the others are sent.
+    /// Fails some entries of a batch and sends the others.
     async fn send_batch<F>(&self, body: Bytes, perform: impl Fn(Bytes) -> F) -> Answer
     where
         F: Future<Output = Answer>,
@@ -129,16 +129,17 @@ impl Trouble {
     }
 }
 
-/// What queries of indexes were answered lately: an index that lags answers so again.
+/// Recent answers to queries of indexes. An index that lags returns such an answer again.
 ///
-/// A question that nobody asked within the lag has no earlier answer, and is answered as of now.
+/// A query without an answer within the lag returns the current state.
 #[derive(Default)]
 struct Index {
     answers: Mutex<HashMap<String, VecDeque<(Instant, Bytes)>>>,
 }
 
 impl Index {
-    /// Remembers the fresh answer for as long as `kept`, and gives the oldest that is no older than `lag`.
+    /// Stores the fresh answer for `kept`. Returns the oldest stored answer that is no older than
+    /// `lag`.
     fn as_it_was(&self, question: String, fresh: Bytes, now: Instant, lag: Duration, kept: Duration) -> Bytes {
         let is_within = |at: &Instant, age: Duration| now.saturating_duration_since(*at) <= age;
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
@@ -152,11 +153,12 @@ impl Index {
     }
 }
 
-/// The question that a query asks of an index, whatever the order of its members; none of a table.
+/// Returns a key for a query of an index. The order of the query's members does not change the key.
+/// Returns `None` for a query of a table.
 fn question(body: &[u8]) -> Option<String> {
     let query: Value = serde_json::from_slice(body).ok()?;
     query.get("IndexName").and_then(Value::as_str)?;
-    // The members of an object are sorted here.
+    // `Value` sorts the members of objects.
     Some(query.to_string())
 }
 
@@ -165,11 +167,12 @@ fn parsed(body: &[u8]) -> Option<Value> {
 }
 
 async fn body_of(answer: Answer) -> Bytes {
-    // A body in memory cannot fail.
+    // Collecting a body in memory cannot fail.
     answer.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default()
 }
 
-/// Source: <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html>
+/// Builds the answer to a throttled call. Source:
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html>
 fn throttled() -> Answer {
     let message = "The level of configured provisioned throughput for the table was exceeded. Consider increasing your \
                    provisioning level with the UpdateTable API.";
@@ -196,7 +199,8 @@ mod tests {
         (answer.status().as_u16(), parsed(&body_of(answer).await).unwrap())
     }
 
-    /// Performs a call that answers with `says`; gives the answer and how often it was performed.
+    /// Performs a call that is answered with `says`. Returns the answer and the bodies with which
+    /// the call was performed.
     async fn call(trouble: &Trouble, call: Call<'_>, body: Value, says: Value) -> ((u16, Value), Vec<Value>) {
         let performed = RefCell::new(Vec::new());
         let answer = trouble

@@ -1,11 +1,11 @@
-//! One event of the stream, as JSON.
+//! One event of the inspector's stream, as JSON.
 
 use serde::{Serialize, Serializer};
 
-/// Bytes of a body, a payload or a line that an event shows: an overview, not an archive.
+/// Most bytes of a body, a payload or a line in an event, which is only an overview.
 const SHOWN_BYTES: usize = 8 * 1024;
 
-/// What happened. `type` in JSON is the variant in small letters; README.md lists the fields.
+/// An event. `type` in JSON is the variant in lower case; README.md lists the fields.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum Event<'a> {
@@ -133,7 +133,7 @@ pub(crate) enum Event<'a> {
     },
 }
 
-/// Text of any length: `bytes` is its length, and `body` its beginning.
+/// The beginning of a text of any length: `bytes` is its length, and `body` its first part.
 #[derive(Debug, Serialize)]
 pub(crate) struct Payload<'a> {
     bytes: usize,
@@ -155,7 +155,7 @@ impl Serialize for Beginning<'_> {
     }
 }
 
-/// The first bytes, without half a character at the end.
+/// Returns the first bytes, without an incomplete character at the end.
 pub(super) fn beginning(bytes: &[u8]) -> &[u8] {
     let Some(mut shown) = bytes.get(..SHOWN_BYTES) else { return bytes };
     while let Some((last, rest)) = shown.split_last().filter(|_| !is_boundary(bytes, shown.len())) {
@@ -169,7 +169,7 @@ fn is_boundary(bytes: &[u8], at: usize) -> bool {
     bytes.get(at).is_none_or(|byte| byte & 0b1100_0000 != 0b1000_0000)
 }
 
-/// The kinds of events, by the bit that stands for each in a set of kinds.
+/// The kinds of events. Each has a bit in a set of kinds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     ProcessStarted,
@@ -244,10 +244,10 @@ impl Kinds {
         Self(self.0 | other.0)
     }
 
-    /// Reads `log,posted`.
+    /// Parses `log,posted`.
     ///
     /// # Errors
-    /// A sentence that names the kind that does not exist, and all that do.
+    /// A sentence that names the unknown kind and all known kinds.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let mut kinds = Self::default();
         for name in text.split(',').filter(|name| !name.is_empty()) {

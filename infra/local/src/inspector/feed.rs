@@ -1,7 +1,7 @@
-//! The stream of events: one ring for all readers, who each have a place in it.
+//! The stream of events: one ring buffer for all readers. Each reader has its own position.
 //!
-//! Nothing is recorded, and no event is built, unless a reader asked for its kind. A reader that is slower than the
-//! events loses the oldest, and learns how many; the stack never waits for a reader.
+//! An event is built and recorded only if a reader wants its kind. A reader that is too slow loses
+//! the oldest events and receives their number. The stack never waits for a reader.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::pin::pin;
@@ -15,18 +15,19 @@ use tokio_util::sync::CancellationToken;
 
 use super::event::{Event, Kind, Kinds};
 
-/// Events that are kept for a reader that falls behind, or comes back after its connection broke.
+/// Most events in the ring, for a reader that is slow or reconnects.
 const KEPT_EVENTS: usize = 20_000;
-/// The same in bytes: events have up to about 10 KiB.
+/// Most bytes in the ring. An event has up to about 10 KiB.
 const KEPT_BYTES: usize = 16 * 1024 * 1024;
-/// Recording goes on for this long after the last reader has left, so that a page that reloads misses nothing.
+/// How long recording continues after the last reader has left, so that a page that reloads misses
+/// nothing.
 const LINGER: Duration = Duration::from_secs(10);
-/// A comment is sent after this time without events, so that a reader notices a broken connection.
+/// Time without events after which a comment is sent, so that a reader notices a broken connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// What a reader is given at once.
+/// Most bytes that a reader receives at once.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// A handle to the stream. Clones are handles to the same one.
+/// A handle to the stream. Clones are handles to the same stream.
 #[derive(Clone, Default)]
 pub(crate) struct Feed {
     shared: Arc<Shared>,
@@ -48,7 +49,7 @@ struct Ring {
     last_id: u64,
     readers: BTreeMap<u64, Kinds>,
     next_reader: u64,
-    /// When the last reader left.
+    /// Time at which the last reader left.
     idle_since: Option<Instant>,
 }
 
@@ -57,32 +58,32 @@ struct Frame {
     text: Bytes,
 }
 
-/// A reader's place in the stream.
+/// A reader's position in the stream.
 pub(crate) struct Reader {
     feed: Feed,
     number: u64,
     kinds: Kinds,
-    /// The id of the last event that was read.
+    /// The id of the last event that the reader received.
     last_id: u64,
 }
 
 impl Feed {
-    /// Whether an event of this kind is recorded.
+    /// Returns whether events of this kind are recorded.
     pub(crate) fn records(&self, kind: Kind) -> bool {
         Kinds::from_bits(self.shared.recorded.load(Ordering::Relaxed)).contains(kind)
     }
 
-    /// Whether any event is recorded.
+    /// Returns whether any event is recorded.
     pub(crate) fn is_recording(&self) -> bool {
         self.shared.recorded.load(Ordering::Relaxed) != 0
     }
 
-    /// Records an event; builds it only if a reader wants its kind.
+    /// Records an event. Builds it only if a reader wants its kind.
     pub(crate) fn record<'a>(&self, kind: Kind, event: impl FnOnce() -> Event<'a>) {
         if !self.records(kind) {
             return;
         }
-        // Texts and numbers only: there is nothing that could fail.
+        // The event contains only texts and numbers, so serialising cannot fail.
         let json = serde_json::to_string(&event()).unwrap_or_default();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let at_ms = now.as_micros() as f64 / 1_000.0;
@@ -98,14 +99,15 @@ impl Feed {
         self.shared.arrived.notify_waiters();
     }
 
-    /// A reader of these kinds, behind the event `after` if there is one, else behind the last event.
+    /// Creates a reader of these kinds. It starts after the event `after`, or else after the last
+    /// event.
     pub(crate) fn reader(&self, kinds: Kinds, after: Option<u64>) -> Reader {
         let mut ring = self.lock();
         if ring.has_lingered() {
             self.stop_recording(&mut ring);
         }
         if ring.readers.is_empty() && ring.idle_since.is_none() {
-            // What happened while nothing was recorded counts as one lost event.
+            // All events that were not recorded count as one lost event.
             ring.last_id += 1;
         }
         let number = ring.next_reader;
@@ -155,14 +157,15 @@ impl Ring {
         }
     }
 
-    /// Events before this one are not kept.
+    /// Returns the id of the oldest event in the ring.
     fn first_id(&self) -> u64 {
         self.last_id + 1 - self.frames.len() as u64
     }
 }
 
 impl Reader {
-    /// The next events as they are sent; nothing once `stop` is cancelled.
+    /// Returns the next events in the form in which they are sent, or `None` when `stop` is
+    /// cancelled.
     pub(crate) async fn next(&mut self, stop: &CancellationToken) -> Option<Bytes> {
         loop {
             let feed = self.feed.clone();
@@ -179,7 +182,7 @@ impl Reader {
         }
     }
 
-    /// What has arrived since the last time.
+    /// Returns the events since the last call.
     fn take(&mut self) -> Option<Bytes> {
         let ring = self.feed.lock();
         let mut chunk = BytesMut::new();

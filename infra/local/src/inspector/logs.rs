@@ -1,4 +1,4 @@
-//! The latest lines of all functions, to be searched.
+//! Stores the latest lines of all functions for searches.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,9 +8,9 @@ use serde::Serialize;
 
 use super::event::beginning;
 
-/// Lines that are kept: some minutes of a busy stack.
+/// Most lines: some minutes of a busy stack.
 const KEPT_LINES: usize = 20_000;
-/// The same in bytes.
+/// Most bytes of all lines.
 const KEPT_BYTES: usize = 16 * 1024 * 1024;
 
 /// A line that a function wrote.
@@ -20,25 +20,26 @@ pub(crate) struct Line {
     pub(crate) at_ms: u64,
     pub(crate) function: Arc<str>,
     pub(crate) process: u64,
-    /// The invocation that the process had last when the line was read.
+    /// The last invocation of the process when the line was read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) request_id: Option<Arc<str>>,
     pub(crate) output: &'static str,
     pub(crate) text: Arc<str>,
 }
 
-/// What is looked for.
+/// The conditions of a search.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Query {
-    /// Stands somewhere in the line, or is the request id; everything if empty. Case counts.
+    /// Text that the line contains or that equals its request id. Empty matches every line. Case
+    /// matters.
     pub(crate) text: String,
-    /// The function that wrote the line.
+    /// Name of the function that wrote the line.
     pub(crate) function: Option<String>,
-    /// The number of lines: the latest.
+    /// Most lines to return: the latest ones.
     pub(crate) most: usize,
 }
 
-/// The lines. Shared by those who write and those who search.
+/// The stored lines. Writers and searches share them.
 #[derive(Default)]
 pub(crate) struct Logs {
     lines: Mutex<Kept>,
@@ -51,7 +52,7 @@ struct Kept {
 }
 
 impl Logs {
-    /// Keeps a line; drops the oldest if there are too many.
+    /// Stores a line. Removes the oldest lines beyond the limits.
     pub(crate) fn keep(&self, line: Line) {
         let mut kept = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         kept.bytes += line.text.len();
@@ -62,7 +63,7 @@ impl Logs {
         }
     }
 
-    /// The latest lines that match, the oldest of them first.
+    /// Returns the latest lines that match, the oldest of them first.
     pub(crate) fn search(&self, query: &Query) -> Vec<Line> {
         let kept = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         let mut found: Vec<Line> =

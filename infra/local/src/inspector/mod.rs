@@ -1,6 +1,7 @@
-//! The inspector: what happens in the stack, to be watched, searched and switched by a person or a page.
+//! The inspector: shows and searches the events in the stack, and changes its faults, for a user or
+//! a page.
 //!
-//! It knows functions, queues, connections and faults by name, and nothing of what they mean. README.md describes the
+//! It knows functions, queues, connections and faults only by name. README.md describes the
 //! addresses and the events.
 
 mod event;
@@ -29,7 +30,7 @@ pub(crate) use self::watch::Functions;
 use crate::account::Account;
 use crate::statistics::Counters;
 
-/// The inspector of one stack. Clones are handles to the same one.
+/// The inspector of one stack. Clones are handles to the same inspector.
 #[derive(Clone)]
 pub(crate) struct Inspector {
     shared: Arc<Shared>,
@@ -44,20 +45,20 @@ struct Shared {
     stack: OnceLock<Inspected>,
 }
 
-/// What is looked into, once the stack is whole.
+/// The parts of the stack that the inspector shows. They are set when the stack is complete.
 pub(crate) struct Inspected {
     pub(crate) counters: Counters,
     pub(crate) lambda: Lambda,
     pub(crate) messaging: Option<Service>,
     pub(crate) gateway: Option<Gateway<Account>>,
-    /// The addresses of everything and the configuration of pages, as `GET /_local/config` gives it.
+    /// All addresses and the configuration of pages, in the form of `GET /_local/config`.
     pub(crate) config: Value,
-    /// What a command beside the stack finds in its environment.
+    /// The environment variables of a command beside the stack.
     pub(crate) variables: BTreeMap<String, String>,
 }
 
 impl Inspector {
-    /// An inspector that serves `pages` until `stop` is cancelled.
+    /// Creates an inspector that serves `pages` until `stop` is cancelled.
     pub(crate) fn new(faults: Faults, pages: Pages, stop: CancellationToken) -> Self {
         let (feed, logs) = (Feed::default(), Arc::new(Logs::default()));
         let listens = feed.clone();
@@ -65,27 +66,27 @@ impl Inspector {
         Self { shared: Arc::new(Shared { feed, logs, faults, pages, stop, stack: OnceLock::new() }) }
     }
 
-    /// Where the functions' output goes.
+    /// Returns the receiver of the functions' output.
     pub(crate) fn functions(&self) -> Functions {
         Functions::new(self.shared.feed.clone(), Arc::clone(&self.shared.logs))
     }
 
-    /// Watches queues from now on.
+    /// Observes queues from now on.
     pub(crate) fn watch_queues(&self, messaging: &Service) {
         messaging.set_observer(Arc::new(watch::Queues(self.shared.feed.clone())));
     }
 
-    /// Whether the gateway has anything to report.
+    /// Returns whether the gateway must report its events.
     pub(crate) fn is_recording(&self) -> bool {
         self.shared.feed.is_recording()
     }
 
-    /// Records what happened in the gateway.
+    /// Records an event of the gateway.
     pub(crate) fn record_of_gateway(&self, happening: Happening<'_>, caller_of: impl FnOnce(&str) -> String) {
         watch::of_gateway(&self.shared.feed, happening, caller_of);
     }
 
-    /// Sets what is looked into, once the stack is whole.
+    /// Sets the parts that the inspector shows, when the stack is complete.
     pub(crate) fn attach(&self, inspected: Inspected) {
         drop(self.shared.stack.set(inspected));
     }

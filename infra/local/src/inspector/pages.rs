@@ -1,4 +1,4 @@
-//! Folders of static pages, which `local.yaml` names.
+//! Serves the folders of static pages that `local.yaml` names.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -8,7 +8,7 @@ use http::{HeaderValue, StatusCode, header};
 
 use crate::aws::answer::{Answer, plain, with_type};
 
-/// Folders by the first segment of their URLs.
+/// The folders by the first segment of their URLs.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Pages {
     folders: BTreeMap<String, PathBuf>,
@@ -19,7 +19,7 @@ impl Pages {
         Self { folders }
     }
 
-    /// Answers a GET of `path`; nothing if the path is of no page.
+    /// Answers a GET of `path`. Returns `None` if no page has this path.
     pub(crate) async fn answer(&self, path: &str) -> Option<Answer> {
         let path = path.strip_prefix('/')?;
         let (name, file) = path.split_once('/').map_or((path, None), |(name, file)| (name, Some(file)));
@@ -34,7 +34,8 @@ impl Pages {
     }
 }
 
-/// Links of a page are relative to its folder, so the folder's URL has to end in a slash.
+/// Redirects to `location`. Links of a page are relative to its folder, so the URL of the folder
+/// must end in a slash.
 pub(super) fn moved_to(location: &str) -> Answer {
     let mut answer = plain(StatusCode::MOVED_PERMANENTLY, "the page is a folder");
     if let Ok(location) = HeaderValue::from_str(location) {
@@ -47,7 +48,7 @@ async fn serve(path: &Path) -> Answer {
     match tokio::fs::read(path).await {
         Ok(content) => {
             let mut answer = with_type(StatusCode::OK, content_type(path), Bytes::from(content));
-            // The files change while a page is written.
+            // The files may change while a developer works on a page.
             answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
             answer
         }
@@ -55,7 +56,7 @@ async fn serve(path: &Path) -> Answer {
     }
 }
 
-/// The file in the folder; nothing for a path that leaves the folder.
+/// Returns the path of a file in the folder, or `None` for a path that leaves the folder.
 fn inside(folder: &Path, file: &str) -> Option<PathBuf> {
     let file = percent_encoding::percent_decode_str(file).decode_utf8().ok()?;
     let relative = Path::new(&*file);

@@ -1,4 +1,4 @@
-//! The addresses under `/_local/`.
+//! Answers the requests under `/_local/`.
 
 use std::convert::Infallible;
 
@@ -17,22 +17,22 @@ use super::logs::Query;
 use super::{Inspected, Inspector, Shared, pages, switches};
 use crate::aws::answer::{Answer, plain, with_type};
 
-/// A whole answer, or one that goes on.
+/// A complete answer, or a stream.
 pub(crate) type Body = Either<Full<Bytes>, UnsyncBoxBody<Bytes, Infallible>>;
 
-/// Messages, connections and lines of one answer, unless `limit` is another number.
+/// Default number of messages, connections or lines in one answer.
 const LIMIT: usize = 100;
-/// The most that `limit` may ask for: one answer has some megabytes then.
+/// Largest value of `limit`. One answer has some megabytes then.
 const LARGEST_LIMIT: usize = 10_000;
 
 const PAGE: &str = include_str!("page.html");
-/// The page loads nothing from elsewhere and is shown in no frame.
+/// The page loads nothing from other places and may not be shown in a frame.
 const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; img-src data:; \
      frame-ancestors 'none'",
 );
 
-/// Answers a request; nothing if its path is neither the inspector's nor a page's.
+/// Answers a request. Returns `None` if its path belongs neither to the inspector nor to a page.
 pub(crate) async fn answer(inspector: &Inspector, head: &Parts, body: &Bytes) -> Option<Response<Body>> {
     let shared = &inspector.shared;
     let path = head.uri.path();
@@ -46,7 +46,7 @@ pub(crate) async fn answer(inspector: &Inspector, head: &Parts, body: &Bytes) ->
     Some(whole(respond(shared, place, head, body)))
 }
 
-/// Whether a path is the inspector's: AWS has no such path.
+/// Returns whether a path belongs to the inspector. AWS has no such path.
 pub(crate) fn is_inspected(path: &str) -> bool {
     path == "/_local" || path.starts_with("/_local/")
 }
@@ -97,7 +97,8 @@ fn page() -> Answer {
     answer
 }
 
-/// The stream of events: <https://html.spec.whatwg.org/multipage/server-sent-events.html>
+/// Answers with the stream of events:
+/// <https://html.spec.whatwg.org/multipage/server-sent-events.html>
 fn events(shared: &Shared, head: &Parts) -> Response<Body> {
     let query = head.uri.query().unwrap_or_default();
     let value = |wanted: &str| form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == wanted);
@@ -108,7 +109,7 @@ fn events(shared: &Shared, head: &Parts) -> Response<Body> {
     };
     let since = value("since").and_then(|(_, since)| since.parse().ok());
     let reader = shared.feed.reader(kinds, last_event_id(&head.headers).or(since));
-    // The first bytes go at once, so that the page knows that it is connected.
+    // The first bytes are sent at once, so that the page knows that it is connected.
     let begun = Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"retry: 1000\n\n")));
     let rest = unfold((reader, shared.stop.clone()), async |(mut reader, stop)| {
         let chunk = reader.next(&stop).await?;
@@ -122,16 +123,16 @@ fn events(shared: &Shared, head: &Parts) -> Response<Body> {
     response
 }
 
-/// Sent by a browser that connects again.
+/// Returns the header that a browser sends when it reconnects.
 fn last_event_id(headers: &HeaderMap) -> Option<u64> {
     headers.get("last-event-id")?.to_str().ok()?.parse().ok()
 }
 
-/// Version 1 of the AWS CLI sends calls of SQS to AWS itself, whatever `AWS_ENDPOINT_URL` is, unless the option names
-/// the endpoint.
+/// A shell function for version 1 of the AWS CLI. It sends calls of SQS to AWS even if
+/// `AWS_ENDPOINT_URL` is set, unless the option names the endpoint.
 const CLI: &str = "aws() { command aws --endpoint-url \"$AWS_ENDPOINT_URL\" \"$@\"; }\n";
 
-/// The variables of a command beside the stack, for a shell.
+/// Returns shell commands that export the variables of a command beside the stack.
 fn exports(stack: &Inspected) -> String {
     let quoted = |text: &String| text.replace('\'', r"'\''");
     let exports = stack.variables.iter().map(|(name, value)| format!("export {name}='{}'\n", quoted(value)));
@@ -157,12 +158,12 @@ fn kill(stack: &Inspected, name: &str) -> Answer {
 }
 
 fn as_json(value: &impl Serialize) -> Answer {
-    // Texts and numbers only: there is nothing that could fail.
+    // The value contains only texts and numbers, so serialising cannot fail.
     let body = serde_json::to_string(value).unwrap_or_default();
     with_type(StatusCode::OK, HeaderValue::from_static("application/json"), body)
 }
 
-/// What a query string asks for.
+/// The parameters of a query string.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Asked {
     q: String,

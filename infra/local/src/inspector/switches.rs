@@ -1,4 +1,4 @@
-//! Faults on demand over HTTP: shown and counted by GET, changed by PUT.
+//! Faults on demand over HTTP: GET returns settings and counts, PUT changes the settings.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +11,10 @@ use crate::aws::answer::{self, Answer, plain};
 
 #[derive(Serialize)]
 struct Shown {
-    /// As it would be set again.
+    /// The current settings in the form that PUT accepts.
     spec: String,
     seed: u64,
-    /// Of those that had an occasion so far.
+    /// Counts of the faults that had an occasion.
     counts: BTreeMap<&'static str, Count>,
     /// Every fault that can be set, in the order of the numbers.
     known: Vec<Known>,
@@ -24,7 +24,7 @@ struct Shown {
 struct Known {
     fault: &'static str,
     what: &'static str,
-    /// `rate`: a chance from 0 to 1; `delay`: a range such as `0..2000ms`.
+    /// `rate`: a probability from 0 to 1. `delay`: a range such as `0..2000ms`.
     kind: &'static str,
 }
 
@@ -39,7 +39,8 @@ impl Known {
     }
 }
 
-/// GET shows; PUT sets what its body says, an empty one nothing at all, and shows.
+/// Answers GET with the current state. PUT applies the settings in its body and returns the new
+/// state; an empty body disables all faults.
 pub(super) fn answer(faults: &Faults, method: &Method, body: &Bytes) -> Answer {
     if *method == Method::GET {
         return show(faults);
@@ -65,7 +66,7 @@ fn show(faults: &Faults) -> Answer {
     let known = Fault::ALL.into_iter().map(Known::of).collect();
     let shown =
         Shown { spec: faults.spec().to_string(), seed: faults.seed(), counts: faults.counts_by_number(), known };
-    // Texts and numbers only: there is nothing that could fail.
+    // The value contains only texts and numbers, so serialising cannot fail.
     let body = serde_json::to_string(&shown).unwrap_or_default();
     answer::with_type(StatusCode::OK, HeaderValue::from_static("application/json"), body)
 }

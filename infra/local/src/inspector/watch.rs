@@ -1,4 +1,4 @@
-//! Turns what the gateway, the functions, the queues and the faults report into events.
+//! Converts the reports of the gateway, the functions, the queues and the faults to events.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,7 +21,7 @@ pub(crate) struct Functions {
     seen: Arc<Mutex<HashMap<Arc<str>, Requests>>>,
 }
 
-/// The request id that each process of a function had last.
+/// The last request id of each process of a function.
 type Requests = HashMap<u64, Arc<str>>;
 
 impl Functions {
@@ -29,7 +29,7 @@ impl Functions {
         Self { feed, logs, seen: Arc::default() }
     }
 
-    /// Records what a process did.
+    /// Records an occurrence in a process.
     pub(crate) fn record(&self, function: &str, process: u64, record: &Record<'_>) {
         match *record {
             Record::ProcessStarted { pid } => {
@@ -92,7 +92,7 @@ fn ended<'a>(function: &'a str, process: u64, report: &'a Report) -> Event<'a> {
     }
 }
 
-/// Reports what happens to messages.
+/// Reports the events of messages.
 pub(super) struct Queues(pub(super) Feed);
 
 impl Observer for Queues {
@@ -127,7 +127,7 @@ impl Observer for Queues {
     }
 }
 
-/// Records what happened in the gateway. `caller_of` finds the name of a caller by its access key.
+/// Records an event of the gateway. `caller_of` returns the name of a caller by its access key.
 pub(super) fn of_gateway(feed: &Feed, happening: Happening<'_>, caller_of: impl FnOnce(&str) -> String) {
     match happening {
         Happening::Opened { connection_id, source_ip, user_agent } => feed.record(Kind::ConnectionOpened, || {
@@ -159,7 +159,7 @@ pub(super) fn of_gateway(feed: &Feed, happening: Happening<'_>, caller_of: impl 
     }
 }
 
-/// Records that a fault on demand happened.
+/// Records that a fault happened.
 pub(super) fn of_fault(feed: &Feed, fault: Fault) {
     let (number, what) = fault.describe();
     feed.record(Kind::FaultFired, || Event::FaultFired { fault: number, what });

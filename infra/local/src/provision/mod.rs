@@ -1,6 +1,7 @@
-//! Creates what the topology names, through the AWS SDK: the same on the embedded endpoint and on somebody else's.
+//! Creates the resources of the topology through the AWS SDK, in the same way on the embedded
+//! endpoint and on an external one.
 //!
-//! Everything is idempotent: what exists and fits is kept.
+//! All steps are idempotent: an existing resource that matches the topology is kept.
 
 mod queues;
 mod secrets;
@@ -16,54 +17,54 @@ use topology::Topology;
 use crate::clients::Clients;
 use crate::settings::Settings;
 
-/// What was created or found, by the topology's names.
+/// The resources that were created or found, by their names in the topology.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Resources {
-    /// ARNs of the tables' streams, where they have one.
+    /// ARN of each table's stream, if it has one.
     pub tables: BTreeMap<String, Option<String>>,
-    /// Queues.
+    /// URL and ARN of each queue.
     pub queues: BTreeMap<String, QueueResource>,
-    /// ARNs of the topics.
+    /// ARN of each topic.
     pub topics: BTreeMap<String, String>,
-    /// Names of the secrets in the store.
+    /// Name of each secret in the store.
     pub secrets: BTreeMap<String, String>,
 }
 
-/// A queue as it can be addressed.
+/// The addresses of a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueResource {
-    /// For calls.
+    /// URL for calls.
     pub url: String,
-    /// For events and policies.
+    /// ARN for events and policies.
     pub arn: String,
 }
 
-/// Why something could not be created.
+/// The reason why a resource could not be created.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The endpoint refused or did not answer.
+    /// The endpoint refused the call or did not answer.
     #[error("cannot {what} at {endpoint}: {reason}")]
     Refused {
-        /// Such as `create the table rooms`.
+        /// The operation, such as `create the table rooms`.
         what: String,
-        /// Where.
+        /// URL of the endpoint.
         endpoint: String,
-        /// What came back.
+        /// The error of the endpoint.
         reason: String,
     },
-    /// What exists is not what the topology says.
+    /// An existing table differs from the topology.
     #[error(
         "the table `{table}` at {endpoint} exists with {found}, and the topology says {wanted}: delete the table (or the \
          folder given by --data), or change the topology back"
     )]
     Different {
-        /// The table's name.
+        /// Name of the table.
         table: String,
-        /// Where.
+        /// URL of the endpoint.
         endpoint: String,
-        /// What exists.
+        /// The keys of the existing table.
         found: String,
-        /// What should exist.
+        /// The keys in the topology.
         wanted: String,
     },
 }
@@ -71,7 +72,7 @@ pub enum Error {
 /// Creates tables, queues, topics, subscriptions and secrets.
 ///
 /// # Errors
-/// The first that could not be created.
+/// The first resource that could not be created.
 pub async fn provision(
     topology: &Topology,
     settings: &Settings,
@@ -90,7 +91,7 @@ pub async fn provision(
     Ok(Resources { tables, queues, topics, secrets })
 }
 
-/// Where things are created.
+/// The endpoint at which resources are created.
 struct Site<'a> {
     clients: &'a Clients,
     endpoint: &'a str,

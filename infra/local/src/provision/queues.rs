@@ -1,4 +1,5 @@
-//! Queues with their attributes, dead-letter queues last, when every queue has an ARN.
+//! Creates queues with their attributes. Redrive policies are set last, when every queue has an
+//! ARN.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -34,7 +35,7 @@ async fn ensure(queue: &Queue, site: &Site<'_>) -> Result<(String, QueueResource
     Ok((queue.name.clone(), QueueResource { url, arn: arn.clone() }))
 }
 
-/// What can only be said when a queue is created.
+/// Returns the attributes that can only be set when a queue is created.
 fn fixed_attributes(queue: &Queue) -> HashMap<QueueAttributeName, String> {
     let mut attributes = HashMap::new();
     if queue.fifo {
@@ -51,6 +52,7 @@ async fn configure(queue: &Queue, resources: &BTreeMap<String, QueueResource>, s
     Ok(())
 }
 
+/// Returns the attributes of a queue. Source:
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html>
 fn attributes(queue: &Queue, resources: &BTreeMap<String, QueueResource>) -> HashMap<QueueAttributeName, String> {
     let mut attributes = HashMap::from([

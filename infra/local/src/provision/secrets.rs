@@ -1,4 +1,5 @@
-//! Secrets with the values of the settings. The runner has no SDK for them: one call is written by hand.
+//! Creates secrets with the values of the settings. The runner has no SDK for Secrets Manager, so
+//! this builds the one call itself.
 
 use std::collections::BTreeMap;
 
@@ -16,10 +17,10 @@ use crate::clients::developer_credentials;
 use crate::place::REGION;
 use crate::settings::Settings;
 
-/// The most bytes of an answer that are read: the answer to a write holds no value.
+/// Most bytes of an answer that are read. The answer to a write contains no value.
 const ANSWER_BYTES: usize = 64 * 1024;
 
-/// Creates every secret, or gives it the value of the settings where it exists.
+/// Creates every secret. An existing secret gets the value of the settings.
 pub(super) async fn create(
     topology: &Topology,
     settings: &Settings,
@@ -57,7 +58,8 @@ fn token() -> String {
     uuid::Uuid::new_v4().to_string()
 }
 
-/// Emulators read the key of a request and do not verify its signature.
+/// Sends a call without a valid signature. Emulators read the key of a request and do not verify
+/// its signature.
 async fn call(endpoint: &str, operation: &str, body: &Value) -> Result<(StatusCode, Value), String> {
     if !endpoint.starts_with("http://") {
         return Err("secrets are created at an endpoint of this machine only, one that begins with http://".to_owned());

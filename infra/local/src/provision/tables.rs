@@ -14,7 +14,8 @@ use topology::{AttributeType, Key, StreamView, Table, Topology};
 
 use super::{Error, Site};
 
-/// A new table is active at once here, and after seconds on AWS.
+/// Interval of the check whether a new table is active. It is active at once here, and after
+/// seconds on AWS.
 const POLL_PERIOD: Duration = Duration::from_millis(200);
 
 pub(super) async fn create(topology: &Topology, site: &Site<'_>) -> Result<BTreeMap<String, Option<String>>, Error> {
@@ -22,7 +23,7 @@ pub(super) async fn create(topology: &Topology, site: &Site<'_>) -> Result<BTree
     Ok(tables.into_iter().collect())
 }
 
-/// The table's name and the ARN of its stream.
+/// Creates or finds a table. Returns its name and the ARN of its stream.
 async fn ensure(table: &Table, site: &Site<'_>) -> Result<(String, Option<String>), Error> {
     if describe(table, site).await?.is_none() {
         create_table(table, site).await?;
@@ -119,7 +120,8 @@ fn stream(view: StreamView) -> Result<StreamSpecification, BuildError> {
     StreamSpecification::builder().stream_enabled(true).stream_view_type(view).build()
 }
 
-/// A table cannot change its keys, and nobody would wait for a new index here: what differs is refused.
+/// Refuses a table that differs from the topology. A table cannot change its keys, and a new index
+/// would take too long here.
 fn compare(table: &Table, description: &TableDescription, site: &Site<'_>) -> Result<(), Error> {
     let of_index = |index: &topology::Index| shape(Some(&index.name), &index.partition_key, index.sort_key.as_ref());
     let wanted: BTreeSet<String> = std::iter::once(shape(None, &table.partition_key, table.sort_key.as_ref()))

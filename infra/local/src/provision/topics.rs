@@ -1,4 +1,4 @@
-//! Topics and the queues that subscribe to them.
+//! Creates topics and subscribes their queues.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -28,7 +28,8 @@ async fn ensure(
     }
     let arn = request.send().await.map_err(site.refused(what()))?.topic_arn.ok_or_else(|| site.incomplete(what()))?;
     if topic.fifo {
-        // Set apart from the creation, which refuses a topic that stands with another value.
+        // This attribute is set after the creation, because a creation fails if the topic exists
+        // with another value.
         let request = site.clients.sns.set_topic_attributes().topic_arn(&arn);
         let request = request.attribute_name("ContentBasedDeduplication");
         let request = request.attribute_value(topic.content_based_deduplication.to_string());
@@ -60,7 +61,7 @@ async fn subscribe(
     Ok(())
 }
 
-/// The ARN of the queue's subscription, on whatever page it stands.
+/// Returns the ARN of the queue's subscription, from any page of the list.
 async fn existing(topic_arn: &str, queue_arn: &str, site: &Site<'_>) -> Result<Option<String>, Error> {
     let what = || format!("list the subscriptions of {topic_arn}");
     let mut pages = site.clients.sns.list_subscriptions_by_topic().topic_arn(topic_arn).into_paginator().send();
@@ -74,6 +75,7 @@ async fn existing(topic_arn: &str, queue_arn: &str, site: &Site<'_>) -> Result<O
     Ok(None)
 }
 
+/// Returns the attributes of a subscription. Source:
 /// <https://docs.aws.amazon.com/sns/latest/api/API_SetSubscriptionAttributes.html>
 fn attributes(subscription: &Subscription) -> HashMap<String, String> {
     let mut attributes = HashMap::from([("RawMessageDelivery".to_owned(), subscription.raw.to_string())]);

@@ -1,4 +1,4 @@
-//! `--data`: what was kept is there after a restart.
+//! Tests `--data`: stored data exists after a restart.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -25,7 +25,8 @@ async fn connections(ready: &Value) -> Vec<String> {
     answer.items().iter().map(id).collect()
 }
 
-/// Connects a client, ends the runner by `signal`, and gives the connection that the recipe wrote down.
+/// Connects a client and ends the runner by `signal`. Returns the connection that the recipe
+/// stored.
 async fn leave_a_connection(data: &str, signal: Signal) -> String {
     let mut runner = Runner::start(&["--data", data]);
     let ready = runner.ready();
@@ -81,12 +82,12 @@ async fn connections_of_an_earlier_run_are_gone_and_the_recipe_forgets_them_at_t
     assert_eq!(connections(&ready).await.len(), 1);
 }
 
-/// Creates or finds the queue of these tests, and gives its URL.
+/// Creates or finds the queue of these tests. Returns its URL.
 async fn inbox(clients: &Clients) -> String {
     clients.sqs.create_queue().queue_name("inbox").send().await.unwrap().queue_url.unwrap()
 }
 
-/// Receives up to ten messages and deletes them; gives their bodies.
+/// Receives up to ten messages and deletes them. Returns their bodies.
 async fn take(clients: &Clients, url: &str) -> BTreeSet<String> {
     let received = clients.sqs.receive_message().queue_url(url).max_number_of_messages(10).send().await.unwrap();
     let delete = async |message: &Message| {

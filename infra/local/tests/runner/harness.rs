@@ -1,4 +1,4 @@
-//! Starts the runner as a process of its own, listens to what it says, and makes sure that it ends.
+//! Starts the runner as a separate process, reads its output, and ensures that it ends.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -16,10 +16,10 @@ use tempfile::TempDir;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-/// Nothing here takes longer, unless it is broken.
+/// Timeout of every wait. No step takes as long unless something is broken.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The topology of the recipe that everyone copies.
+/// Returns the path of the recipe's topology.
 pub(crate) fn recipe() -> PathBuf {
     repository().join("loadtest/baseline/topology.yaml")
 }
@@ -28,10 +28,11 @@ pub(crate) fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
 }
 
-/// Set to anything by whoever has built every binary already (`cargo build --workspace --bins`): saves a cargo per test.
+/// If this variable has any value, every binary is already built
+/// (`cargo build --workspace --bins`), so the tests do not call cargo.
 const BUILT: &str = "ROOMCAST_BINARIES_BUILT";
 
-/// The folder with the recipe's binary, built once for all tests of a process.
+/// Returns the folder with the recipe's binary, which is built once for all tests of a process.
 pub(crate) fn binaries() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
@@ -44,13 +45,13 @@ pub(crate) fn binaries() -> &'static Path {
     })
 }
 
-/// A runner that has been started, and is killed when it is dropped.
+/// A running runner. It is killed when this value is dropped.
 pub(crate) struct Runner {
     process: Child,
     lines: Receiver<String>,
     heard: Vec<String>,
     ready_file: PathBuf,
-    /// Where the ready file is, until the end.
+    /// The folder of the ready file, which is deleted at the end.
     _folder: TempDir,
 }
 
@@ -63,7 +64,7 @@ impl Runner {
         Self::start_bare(&all)
     }
 
-    /// Starts the runner on free ports with no other arguments than these.
+    /// Starts the runner on free ports with only these additional arguments.
     pub(crate) fn start_bare(arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let ready_file = folder.path().join("ready.json");
@@ -89,13 +90,13 @@ impl Runner {
         Self { process, lines, heard: Vec::new(), ready_file, _folder: folder }
     }
 
-    /// Waits for the banner, and gives what stands in the ready file.
+    /// Waits for the banner. Returns the content of the ready file.
     pub(crate) fn ready(&mut self) -> Value {
         self.hear("Ctrl-C stops it");
         serde_json::from_slice(&std::fs::read(&self.ready_file).unwrap()).unwrap()
     }
 
-    /// The lines so far.
+    /// Returns the lines of standard error so far.
     pub(crate) fn heard(&self) -> &[String] {
         &self.heard
     }
@@ -117,7 +118,7 @@ impl Runner {
         }
     }
 
-    /// Waits for the end: status, standard output, standard error.
+    /// Waits for the end. Returns status, standard output, and standard error.
     pub(crate) fn end(mut self) -> (ExitStatus, String, String) {
         let mut stdout = String::new();
         self.process.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
@@ -136,7 +137,7 @@ impl Runner {
         Pid::from_raw(self.process.id().try_into().unwrap())
     }
 
-    /// The processes that the runner has started and that still run.
+    /// Returns the running processes that the runner has started.
     pub(crate) fn children(&self) -> Vec<i32> {
         let own = self.pid().as_raw();
         let processes =
@@ -152,17 +153,18 @@ impl Drop for Runner {
     }
 }
 
-/// The parent of a process that is there and no zombie.
+/// Returns the parent of a process that exists and is not a zombie.
 fn parent_of(pid: i32) -> Option<i32> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name in parentheses may hold anything; what follows it does not.
+    // The name in parentheses may contain any character, so parsing starts behind its last
+    // parenthesis.
     let mut fields = stat[stat.rfind(')')? + 1..].split_whitespace();
     let state = fields.next()?;
     let parent = fields.next()?.parse().ok()?;
     (state != "Z").then_some(parent)
 }
 
-/// Waits until none of the processes is there any more.
+/// Waits until none of the processes exists.
 pub(crate) fn wait_until_gone(pids: &[i32]) {
     let deadline = Instant::now() + PATIENCE;
     while let Some(pid) = pids.iter().find(|pid| parent_of(**pid).is_some()) {
@@ -171,12 +173,12 @@ pub(crate) fn wait_until_gone(pids: &[i32]) {
     }
 }
 
-/// A GET of the AWS endpoint, as JSON.
+/// Returns the answer to a GET of the AWS endpoint, parsed as JSON.
 pub(crate) fn get(ready: &Value, path: &str) -> Value {
     serde_json::from_str(&get_text(ready, path)).unwrap()
 }
 
-/// The body of a GET of the AWS endpoint.
+/// Returns the body of the answer to a GET of the AWS endpoint.
 pub(crate) fn get_text(ready: &Value, path: &str) -> String {
     let address = ready["aws_endpoint"].as_str().unwrap().trim_start_matches("http://").to_owned();
     let mut stream = TcpStream::connect(&address).unwrap();
@@ -201,7 +203,7 @@ impl Client {
         self.0.send(Message::text(frame)).await.unwrap();
     }
 
-    /// Waits until the gateway closes the connection; gives the code.
+    /// Waits until the gateway closes the connection. Returns the close code.
     pub(crate) async fn closed(&mut self) -> u16 {
         loop {
             match tokio::time::timeout(PATIENCE, self.0.next()).await.expect("a close frame in time") {
@@ -212,7 +214,7 @@ impl Client {
         }
     }
 
-    /// The next frame, as JSON.
+    /// Returns the next frame, parsed as JSON.
     pub(crate) async fn hear(&mut self) -> Value {
         let frame = tokio::time::timeout(PATIENCE, self.0.next()).await.expect("a frame in time");
         serde_json::from_str(frame.expect("an open socket").unwrap().to_text().unwrap()).unwrap()

@@ -1,4 +1,4 @@
-//! Starting and stopping.
+//! Tests starting and stopping.
 
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 
 use crate::harness::{Client, Runner, recipe, wait_until_gone};
 
-/// What is promised to a person at the keyboard.
+/// The longest time that a stop may take for the user.
 const STOPS_WITHIN: Duration = Duration::from_secs(5);
 
 async fn stops(signal: Signal) {
@@ -46,7 +46,7 @@ async fn a_terminal_that_is_closed_drains_and_stops_in_time_and_leaves_no_proces
 async fn a_second_ctrl_c_stops_at_once_and_leaves_no_process() {
     let mut runner = Runner::start(&[]);
     let ready = runner.ready();
-    // It never answers the close frame, so that draining takes its time.
+    // The client never answers the close frame, so draining takes longer.
     let _client = Client::connect(&ready).await;
     let children = runner.children();
     runner.signal(Signal::SIGINT);

@@ -1,7 +1,7 @@
-//! The runner as a person meets it: a program with options, output and an exit status, running somebody else's
-//! topology.
+//! Tests the runner as a program: its options, its output and its exit status, with a topology
+//! other than Roomcast's.
 
-// Tests fail by panicking, helpers of tests too.
+// Tests and their helpers fail by panicking.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 mod data;

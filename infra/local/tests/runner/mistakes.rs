@@ -1,4 +1,4 @@
-//! What cannot run is refused in a sentence, with a status that is not zero.
+//! Tests that a stack that cannot run is refused with one sentence and a status other than zero.
 
 use std::path::Path;
 

@@ -1,4 +1,5 @@
-//! The recipe that everyone copies runs in the runner unchanged: the runner knows nothing of our functions.
+//! Tests that the well-known recipe runs unchanged, because the runner does not depend on
+//! Roomcast's functions.
 
 use serde_json::Value;
 

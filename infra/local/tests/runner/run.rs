@@ -1,4 +1,4 @@
-//! `--run`: a command beside the stack.
+//! Tests `--run`: a command beside the stack.
 
 use nix::sys::signal::Signal;
 
@@ -71,7 +71,7 @@ fn every_line_of_the_banner_works_as_printed() {
     let first = banner.lines().find(|line| line.contains("://")).unwrap();
     assert!(first.ends_with(&format!(" {aws_endpoint}/_local/")), "the inspector is first: {banner}");
     assert!(crate::harness::get_text(&ready, "/_local/").starts_with("<!doctype html>"));
-    // The line for aws and SDKs, as a person pastes it.
+    // The line for the AWS CLI and SDKs, as a user pastes it into a shell.
     let eval = banner.lines().find_map(|line| line.find("eval ").map(|at| &line[at..])).unwrap();
     let script = format!("{eval} && echo $AWS_ENDPOINT_URL $AWS_DEFAULT_REGION $ROOMCAST_WS_URL $AWS_ACCESS_KEY_ID");
     let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
@@ -89,7 +89,7 @@ fn nothing_has_escape_codes_unless_it_is_for_a_terminal() {
             .args(["--ws-port", "0", "--aws-port", "0", "--log", "all", "--run", "true"])
             .args(arguments)
             .env(name, "1")
-            // The runner's own lines too.
+            // `RUST_LOG` also shows the runner's own lines.
             .env("RUST_LOG", "info")
             .output()
             .unwrap();
@@ -110,7 +110,8 @@ fn a_command_that_does_not_end_is_ended_with_the_stack() {
     wait_until_gone(&children);
 }
 
-/// A command that, asked to stop, says so and has something left to do: until somebody writes into the pipe.
+/// Returns a command that reports a request to stop and then continues until a test writes to the
+/// pipe.
 fn busy(pipe: &std::path::Path) -> String {
     nix::unistd::mkfifo(pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
     let last = format!("echo asked >&2; read -r word < {}; echo $word; exit 5", pipe.display());

@@ -1,4 +1,4 @@
-//! Transactions that hold their items, through the SDK.
+//! Tests transactions that hold their items, through the SDK.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ tables:
   things:
     partition_key: { name: pk, type: S }
 ";
-/// Long enough for every call that a test makes meanwhile.
+/// Longer than all calls that a test makes meanwhile.
 const HOLD: Duration = Duration::from_millis(1_500);
 const ONGOING: &str = "Transaction is ongoing for the item";
 
@@ -55,7 +55,7 @@ async fn transact(running: &Running, items: Vec<TransactWriteItem>) -> Result<()
     call.send().await.map(drop).map_err(|error| error.into_service_error())
 }
 
-/// Begins a transaction that puts `held` and checks `checked`, and waits until it holds both.
+/// Starts a transaction that puts `held` and checks `checked`, and waits until it holds both.
 async fn begin(running: &Running) -> JoinHandle<()> {
     let call = running.stack.clients().dynamodb.transact_write_items();
     let call = call.transact_items(put("held")).transact_items(check("checked"));

@@ -1,4 +1,4 @@
-//! DynamoDB through the SDK: outcomes, refusals in AWS's words, streams, expiry.
+//! Tests DynamoDB through the SDK: results, refusals with AWS's texts, streams, expiry.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -165,7 +165,8 @@ async fn calls_are_counted_with_the_units_that_they_consume_and_say_so_only_if_t
         let answer = put.item("data", data).send().await.unwrap();
         assert_eq!(answer.consumed_capacity(), None);
     }
-    // 1.5 KB each: two write units; 4.5 KB read at once, eventually consistent: one read unit.
+    // Each write has 1.5 KB, which is two write units. The eventually consistent read of 4.5 KB is
+    // one read unit.
     assert_eq!(units("dynamodb:PutItem"), Some(6.0));
     running.stack.clients().dynamodb.scan().table_name("things").send().await.unwrap();
     assert_eq!(units("dynamodb:Scan"), Some(1.0));

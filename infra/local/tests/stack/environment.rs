@@ -1,4 +1,4 @@
-//! What a function of a stack finds in its environment, and what it does not.
+//! Tests the environment of a function, and the variables that it must not contain.
 
 use std::collections::BTreeMap;
 

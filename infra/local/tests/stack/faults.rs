@@ -1,4 +1,4 @@
-//! Faults on demand, on functions that run: switched on, counted, and changed while everything runs.
+//! Tests faults on demand with running functions: enabled, counted, and changed at run time.
 
 use std::time::Instant;
 
@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::harness::{PATIENCE, Running, start_with, text};
 
-/// A function that writes down each message.
+/// A function that stores each message.
 const WITNESSED: &str = "
 functions:
   witness:
@@ -38,7 +38,7 @@ async fn send(running: &Running, body: &str) {
     running.stack.clients().sqs.send_message().queue_url(url).message_body(body).send().await.unwrap();
 }
 
-/// Waits until a fault has happened, then switches all of them off.
+/// Waits until a fault has happened, then disables all faults.
 async fn until_fired(running: &Running, fault: Fault) {
     let begun = Instant::now();
     while running.stack.faults().count(fault).fired == 0 {
@@ -52,8 +52,8 @@ async fn seen(running: &Running, body: &str) {
     running.witnessed(|item| text(item, "event").contains(&format!("\"body\":\"{body}\""))).await;
 }
 
-/// Waits until it is among the numbers of the function: a fault is counted when it is decided, its outcome when it is
-/// seen.
+/// Waits until a counter of the function has a value. A fault is counted when it is decided, its
+/// result when it is observed.
 async fn counted(running: &Running, number: &str) {
     let begun = Instant::now();
     while of_witness(running, number) == 0 {
@@ -70,7 +70,7 @@ fn of_witness(running: &Running, number: &str) -> u64 {
 async fn a_process_is_killed_in_the_middle_and_its_message_comes_again() {
     for (spec, fault, number) in [("F1=1", Fault::Killed, "errors"), ("F2=1", Fault::TimedOut, "timeouts")] {
         let running = start_under(spec).await.unwrap();
-        // Most are done before they would be cut short; one of many is not.
+        // Most invocations end before they would be cut, but one of many does not.
         let begun = Instant::now();
         let mut sent = 0;
         while running.stack.faults().count(fault).fired == 0 {
@@ -109,7 +109,7 @@ async fn tables_throttle_functions_and_not_whoever_develops() {
     running.stop().await;
 }
 
-/// One request over a connection of its own; status and body.
+/// Sends one request on its own connection. Returns status and body.
 async fn request(running: &Running, method: &str, body: &str) -> (u16, String) {
     let address = running.stack.addresses().aws_endpoint.trim_start_matches("http://").to_owned();
     let mut stream = tokio::net::TcpStream::connect(&address).await.unwrap();

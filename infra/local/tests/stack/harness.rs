@@ -1,4 +1,4 @@
-//! Stacks of topologies that are written down in the tests.
+//! Starts stacks whose topologies are texts in the tests.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -8,24 +8,25 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use local::{Error, Options, Stack};
 use tempfile::TempDir;
 
-/// Nothing here takes longer, unless it is broken.
+/// Timeout of every wait. No step takes as long unless something is broken.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An item of a table.
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
-/// A stack, and the folder that its topology is in.
+/// A stack, and the folder of its topology.
 pub(crate) struct Running {
     pub(crate) stack: Stack,
     folder: TempDir,
 }
 
-/// Starts a stack of the topology whose functions and the rest are `text`.
+/// Starts a stack of a topology. `text` contains the functions and all else except version and
+/// name.
 pub(crate) async fn start(text: &str) -> Running {
     start_with(text, |_| {}).await.unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// The same with other options, and perhaps without success.
+/// Like [`start`], with other options. May fail.
 pub(crate) async fn start_with(text: &str, choose: impl FnOnce(&mut Options)) -> Result<Running, Error> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("topology.yaml");
@@ -41,7 +42,7 @@ impl Running {
         drop(self.folder);
     }
 
-    /// Waits for an item of the table `seen` that is wanted.
+    /// Waits for an item of the table `seen` for which `wanted` holds.
     pub(crate) async fn witnessed(&self, wanted: impl Fn(&Item) -> bool) -> Item {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -55,12 +56,13 @@ impl Running {
     }
 }
 
-/// The text of an attribute.
+/// Returns the text of an attribute.
 pub(crate) fn text<'i>(item: &'i Item, name: &str) -> &'i str {
     item.get(name).and_then(|value| value.as_s().ok()).map_or("", String::as_str)
 }
 
-/// The folder of the function that writes down what it sees. `cargo test` builds it; with fewer targets, this does.
+/// Returns the folder of the function `witness`. `cargo test` builds it; otherwise this function
+/// builds it.
 fn examples() -> PathBuf {
     let folder = Path::new(env!("CARGO_BIN_EXE_roomcast-local")).parent().unwrap().join("examples");
     if !folder.join("witness").exists() {

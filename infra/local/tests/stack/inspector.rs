@@ -1,4 +1,4 @@
-//! The inspector over HTTP: the stream of events, what it looks into, and who may ask.
+//! Tests the inspector over HTTP: the stream of events, its views, and the refused requests.
 
 use std::time::Instant;
 
@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 
 use crate::harness::{PATIENCE, Running, start, start_with};
 
-/// A function that writes down each message, and a queue without a reader.
+/// A function that stores each message, and a queue without a consumer.
 const WITNESSED: &str = "
 websocket:
   route_selection_expression: $request.body.action
@@ -33,7 +33,7 @@ fn address(running: &Running) -> String {
     running.stack.addresses().aws_endpoint.trim_start_matches("http://").to_owned()
 }
 
-/// One request over a connection of its own; status and body.
+/// Sends one request on its own connection. Returns status and body.
 async fn request(address: &str, method: &str, path: &str, headers: &[&str]) -> (u16, String) {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let has_host = headers.iter().any(|line| line.starts_with("Host:"));
@@ -67,7 +67,7 @@ impl Events {
         Self(lines)
     }
 
-    /// The next event that is wanted.
+    /// Returns the next event for which `wanted` holds.
     async fn find(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
         let reading = async {
             loop {

@@ -1,6 +1,6 @@
-//! A stack in this process, and what the topology makes of it.
+//! Tests a stack in this process and the resources and triggers of its topology.
 
-// Tests fail by panicking, helpers of tests too.
+// Tests and their helpers fail by panicking.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 mod conflicts;

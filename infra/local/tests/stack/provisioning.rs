@@ -1,4 +1,4 @@
-//! What the topology names is there, as it says, however often it is started.
+//! Tests that the resources of the topology exist with its settings after every start.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;

@@ -1,4 +1,5 @@
-//! Queues, topics, streams and schedules reach the function they trigger; what it was not granted, it does not reach.
+//! Tests that queues, topics, streams and schedules reach the function that they trigger, and that
+//! a function cannot call resources without a grant.
 
 use std::time::{Duration, Instant};
 
@@ -89,7 +90,7 @@ async fn a_shard_is_read_four_times_a_second_unless_it_is_asked_to_be_fast() {
         assert!(started.elapsed() < PATIENCE, "{} reads", stream_reads(&running) - first);
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    // The first interval may be almost over when the count begins.
+    // The first interval may be almost over when the count starts.
     assert!(started.elapsed() > Duration::from_millis(250) * 4, "{:?} for {READS} reads", started.elapsed());
     running.stop().await;
 }
