@@ -1,7 +1,9 @@
-//! A cursor into the document: reads a node as what it should be, and writes down what it is not.
+//! A cursor into the document: reads a node as the expected type, and records a mistake if it has
+//! another type.
 //!
-//! What cannot be read is replaced by a harmless stand-in, so that one mistake does not hide the next one and does not
-//! echo in the checks that follow. A topology with a stand-in never leaves the crate.
+//! A node that cannot be read is replaced by a harmless value, so that one mistake neither hides
+//! another one nor causes further mistakes in later checks. A topology with such a value never
+//! leaves the crate.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -12,7 +14,7 @@ use crate::names::Alphabet;
 use crate::suggest::{list, unknown};
 use crate::yaml::{Node, Value};
 
-/// Collects mistakes, and remembers where every path stands in the text.
+/// Collects mistakes, and maps every path to its place in the text.
 #[derive(Default)]
 pub(crate) struct Log {
     mistakes: RefCell<Vec<Mistake>>,
@@ -20,7 +22,7 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// Writes down a mistake at `path`, or at the nearest thing above it that is in the text.
+    /// Records a mistake at `path`, or at the nearest parent path that is in the text.
     pub(crate) fn mistake(&self, path: &str, message: impl Into<String>) {
         let place = self.place(path);
         self.push(place, path, message.into());
@@ -30,7 +32,7 @@ impl Log {
         self.mistakes.take()
     }
 
-    /// Where `path` stands, or the nearest thing above it.
+    /// Returns the place of `path`, or of the nearest parent path that is in the text.
     pub(crate) fn place(&self, path: &str) -> Place {
         let places = self.places.borrow();
         let mut path = path;
@@ -54,7 +56,7 @@ impl Log {
 #[derive(Clone)]
 pub(crate) struct At<'a> {
     node: &'a Node,
-    /// Where the entry or element begins.
+    /// Place at which the entry or element begins.
     begins: Place,
     path: String,
     log: &'a Log,
@@ -80,7 +82,7 @@ impl<'a> At<'a> {
         self.mistake(format!("expected {what}, found {}", self.node.value.kind()));
     }
 
-    /// A text that is not empty.
+    /// Reads a text that is not empty.
     pub(crate) fn text(&self) -> Option<&'a str> {
         match &self.node.value {
             Value::Text(text) if text.is_empty() => {
@@ -103,7 +105,7 @@ impl<'a> At<'a> {
         None
     }
 
-    /// A whole number inside a limit.
+    /// Reads a whole number within a range.
     pub(crate) fn integer(&self, range: &Range) -> Option<u32> {
         let Value::Integer(value) = self.node.value else {
             self.expected("a whole number");
@@ -118,7 +120,7 @@ impl<'a> At<'a> {
         }
     }
 
-    /// A number, a truth value or a text, as the text that an environment variable holds.
+    /// Reads a number, a truth value or a text. Returns the text of an environment variable.
     pub(crate) fn scalar(&self) -> Option<String> {
         match &self.node.value {
             Value::Text(text) => Some(text.clone()),
@@ -147,7 +149,7 @@ impl<'a> At<'a> {
         self.node.to_json()
     }
 
-    /// The elements of a list; none, and a mistake, if it is something else.
+    /// Returns the elements of a list. For any other node, records a mistake and returns none.
     pub(crate) fn list(&self) -> Vec<Self> {
         let Value::List(nodes) = &self.node.value else {
             self.expected("a list");
@@ -160,7 +162,7 @@ impl<'a> At<'a> {
             .collect()
     }
 
-    /// The entries of a mapping; none, and a mistake, if it is something else.
+    /// Returns the entries of a mapping. For any other node, records a mistake and returns none.
     pub(crate) fn entries(&self) -> Vec<(&'a str, Self)> {
         let Value::Mapping(entries) = &self.node.value else {
             self.expected("a mapping");
@@ -175,7 +177,7 @@ impl<'a> At<'a> {
             .collect()
     }
 
-    /// The entries of a mapping whose keys are `known`; any other key is a mistake.
+    /// Reads a mapping whose keys must be in `known`. Any other key is a mistake.
     pub(crate) fn fields(&self, known: &[&str]) -> Fields<'a> {
         let readable = self.is_mapping();
         let entries = self.entries();
@@ -188,7 +190,8 @@ impl<'a> At<'a> {
         Fields { at: self.clone(), readable, entries }
     }
 
-    /// A mapping of exactly one entry, whose key is one of `known`: how triggers, grants and references are written.
+    /// Reads a mapping with exactly one entry, whose key must be in `known`. Triggers, grants and
+    /// references have this form.
     pub(crate) fn single(&self, known: &[&str]) -> Option<(&'a str, Self)> {
         let mut entries = self.entries();
         if self.is_mapping() && entries.len() != 1 {
@@ -205,7 +208,7 @@ impl<'a> At<'a> {
     }
 }
 
-/// The entries of a mapping whose keys are known.
+/// The entries of a mapping with known keys.
 pub(crate) struct Fields<'a> {
     at: At<'a>,
     readable: bool,
@@ -249,7 +252,7 @@ impl<'a> Fields<'a> {
         self.list(name).iter().filter_map(At::text).map(str::to_owned).collect()
     }
 
-    /// The entries of a mapping of named things, each read by `read`.
+    /// Reads a mapping of named items. Each item is read by `read`.
     pub(crate) fn named<T>(&self, name: &str, alphabet: &Alphabet, read: impl Fn(&str, &At<'a>) -> T) -> Vec<T> {
         let Some(field) = self.optional(name) else {
             return Vec::new();

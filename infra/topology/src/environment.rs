@@ -1,30 +1,32 @@
-//! What a function finds in its environment, and the values that come from outside.
+//! The environment of a function, and the values that come from outside the topology.
 
 use crate::at::At;
 use crate::suggest::unknown;
 
-/// The value of one environment variable: a text, or a reference that whoever deploys resolves.
+/// The value of one environment variable: a text, or a reference that is resolved at deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EnvironmentValue {
-    /// As written.
+    /// The text itself.
     Text(String),
-    /// The name of a table, `{ table: NAME }`.
+    /// The name of a table: `{ table: NAME }`.
     Table(String),
-    /// The URL of a queue, `{ queue_url: NAME }`.
+    /// The URL of a queue: `{ queue_url: NAME }`.
     QueueUrl(String),
-    /// The ARN of a topic, `{ topic_arn: NAME }`.
+    /// The ARN of a topic: `{ topic_arn: NAME }`.
     TopicArn(String),
-    /// The endpoint of the management API, with its stage, `{ websocket: management_url }`.
+    /// The endpoint of the management API with its stage: `{ websocket: management_url }`.
     ManagementUrl,
-    /// The value of a parameter, `{ parameter: NAME }`.
+    /// The value of a parameter: `{ parameter: NAME }`.
     Parameter(String),
-    /// The name of a secret in the secret store, `{ secret: NAME }`. Its value is never in an environment.
+    /// The name of a secret in the secret store: `{ secret: NAME }`. The environment never contains
+    /// its value.
     Secret(String),
 }
 
-/// What the platform sets by itself: a function may not.
+/// Variables that the platform sets. A function must not set them.
 ///
-/// Source: <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime>
+/// Source:
+/// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime>
 const RESERVED: [&str; 10] = [
     "AWS_ACCESS_KEY",
     "AWS_ACCESS_KEY_ID",
@@ -65,12 +67,13 @@ impl EnvironmentValue {
     }
 }
 
-/// A value that is not in the file: a Terraform variable on AWS, an entry of `infra/local.yaml` on one machine.
+/// A value from outside the topology: a Terraform variable on AWS, an entry of `infra/local.yaml`
+/// on one machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parameter {
-    /// Its name.
+    /// Name of the parameter, unique in the topology.
     pub name: String,
-    /// The value to give, in one sentence.
+    /// One sentence that describes the value.
     pub description: String,
     /// The value if none is given.
     pub default: Option<String>,

@@ -1,4 +1,4 @@
-//! A function: its binary, what it gets, what wakes it, what it may do.
+//! A function: its binary, its environment, its triggers and its grants.
 
 use crate::at::At;
 use crate::environment::EnvironmentValue;
@@ -9,23 +9,25 @@ use crate::{limits, names};
 /// One Lambda function.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Function {
-    /// Its name, unique in the topology.
+    /// Name of the function, unique in the topology.
     pub name: String,
-    /// One sentence on what it does, for whoever reads the console.
+    /// One sentence about the function, for the AWS console.
     pub description: Option<String>,
-    /// The cargo binary that is its `bootstrap`.
+    /// The cargo binary that becomes the function's `bootstrap`.
     pub binary: String,
     /// Memory in MB.
     pub memory_mb: u32,
     /// Seconds after which an invocation is killed.
     pub timeout_s: u32,
-    /// Reserved concurrency: at once at most so many, and so many guaranteed.
+    /// Reserved concurrency: the largest number of concurrent invocations, which is also
+    /// guaranteed.
     pub reserved_concurrency: Option<u32>,
-    /// Its environment variables, in the order of the file.
+    /// Environment variables, in the order of the file.
     pub environment: Vec<(String, EnvironmentValue)>,
-    /// What invokes it.
+    /// The triggers that invoke the function.
     pub triggers: Vec<Trigger>,
-    /// What it may call. What its triggers need of its role is derived from them: see [`Function::permissions`].
+    /// The calls that the function may make. Permissions for its triggers are derived from the
+    /// triggers: see [`Function::permissions`].
     pub grants: Vec<Grant>,
 }
 
@@ -59,7 +61,7 @@ impl Function {
         }
     }
 
-    /// Whether API Gateway waits for its answer.
+    /// Returns whether API Gateway waits for the function's answer.
     #[must_use]
     pub fn answers_a_websocket(&self) -> bool {
         self.triggers.iter().any(|trigger| matches!(trigger, Trigger::Websocket(_) | Trigger::Authorizer { .. }))

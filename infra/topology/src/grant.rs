@@ -1,50 +1,51 @@
-//! What a function may call, in the words of IAM.
+//! The calls that a function may make, as actions of IAM.
 
 use std::collections::BTreeSet;
 
 use crate::at::At;
 use crate::suggest::{list, unknown};
 
-/// Permissions on one resource. What is not granted is denied.
+/// Permissions on one resource. Every action without a grant is denied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Grant {
-    /// On a table, and on those of its indexes that are named.
+    /// Permissions on a table, and on the listed indexes of it.
     Table {
-        /// The table's name.
+        /// Name of the table.
         table: String,
         /// Actions of IAM without `dynamodb:`, such as `PutItem`.
         actions: BTreeSet<&'static str>,
         /// Indexes that `Query` and `Scan` may read.
         indexes: Vec<String>,
     },
-    /// On a queue.
+    /// Permissions on a queue.
     Queue {
-        /// The queue's name.
+        /// Name of the queue.
         queue: String,
         /// Actions of IAM without `sqs:`, such as `SendMessage`.
         actions: BTreeSet<&'static str>,
     },
-    /// On a topic.
+    /// Permissions on a topic.
     Topic {
-        /// The topic's name.
+        /// Name of the topic.
         topic: String,
         /// Actions of IAM without `sns:`, such as `Publish`.
         actions: BTreeSet<&'static str>,
     },
-    /// On a secret.
+    /// Permissions on a secret.
     Secret {
-        /// The secret's name.
+        /// Name of the secret.
         secret: String,
         /// Actions of IAM without `secretsmanager:`, such as `GetSecretValue`.
         actions: BTreeSet<&'static str>,
     },
-    /// On the connections of the WebSocket API (`execute-api:ManageConnections`).
+    /// Permissions on the connections of the WebSocket API (`execute-api:ManageConnections`).
     Websocket {
         /// Methods of `@connections`: `POST`, `GET`, `DELETE`.
         actions: BTreeSet<&'static str>,
     },
 }
 
+/// Source:
 /// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazondynamodb.html>
 const TABLE_ACTIONS: [&str; 10] = [
     "BatchGetItem",
@@ -59,7 +60,7 @@ const TABLE_ACTIONS: [&str; 10] = [
     "UpdateItem",
 ];
 
-/// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsqs.html>
+/// Source: <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsqs.html>
 const QUEUE_ACTIONS: [&str; 11] = [
     "CancelMessageMoveTask",
     "ChangeMessageVisibility",
@@ -74,12 +75,14 @@ const QUEUE_ACTIONS: [&str; 11] = [
     "StartMessageMoveTask",
 ];
 
-/// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsns.html>
+/// Source: <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsns.html>
 const TOPIC_ACTIONS: [&str; 3] = ["GetTopicAttributes", "ListSubscriptionsByTopic", "Publish"];
 
+/// Source:
 /// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssecretsmanager.html>
 const SECRET_ACTIONS: [&str; 1] = ["GetSecretValue"];
 
+/// Source:
 /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-control-access-iam.html>
 const WEBSOCKET_ACTIONS: [&str; 3] = ["DELETE", "GET", "POST"];
 
@@ -122,7 +125,7 @@ impl Grant {
         })
     }
 
-    /// The actions it allows, without the service's prefix.
+    /// Returns the allowed actions, without the service's prefix.
     #[must_use]
     pub fn actions(&self) -> &BTreeSet<&'static str> {
         match self {
@@ -152,7 +155,7 @@ fn read_actions(at: &At<'_>, known: &[&'static str]) -> BTreeSet<&'static str> {
     actions
 }
 
-/// The actions that look like calls but are none in IAM, and everything else.
+/// Returns the error for an unknown action. Calls that are not actions of IAM get a hint.
 fn refuse(name: &str, known: &[&'static str]) -> String {
     match name {
         "TransactWriteItems" => "IAM knows no action `TransactWriteItems`: grant those of its parts, `PutItem`, \

@@ -1,6 +1,6 @@
-//! The topology as JSON: the file with every default filled in.
+//! The topology as JSON: the content of the file with every default filled in.
 //!
-//! Terraform's reading of the file has the same form, so the two can be compared to the letter.
+//! Terraform reads the file into the same form, so the two results can be compared exactly.
 
 use serde_json::{Map, Value, json};
 
@@ -11,7 +11,8 @@ use crate::{
 };
 
 impl Topology {
-    /// The topology with every default filled in and `null` for what is absent. Fields have the names of the file.
+    /// Returns the topology with every default filled in and `null` for absent values. Fields have
+    /// the names of the file.
     #[must_use]
     pub fn to_json(&self) -> Value {
         json!({
@@ -58,7 +59,7 @@ fn function(function: &Function) -> Value {
 const TRIGGERS: [&str; 5] = ["websocket", "authorizer", "queue", "stream", "schedule"];
 const GRANTS: [&str; 5] = ["table", "queue", "topic", "secret", "websocket"];
 
-/// A list for each kind, in the order of the file.
+/// Returns one list for each kind, in the order of the file.
 fn by_kind(kinds: &[&str], items: impl Iterator<Item = (&'static str, Value)>) -> Value {
     let mut lists: Map<String, Value> = kinds.iter().map(|kind| ((*kind).to_owned(), json!([]))).collect();
     for (kind, item) in items {

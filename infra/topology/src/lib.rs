@@ -36,38 +36,40 @@ pub use table::{AttributeType, Index, Key, Projection, StreamView, Table};
 pub use topic::{FilterPolicyScope, Subscription, Topic};
 pub use trigger::{Rate, RateUnit, RouteTrigger, Trigger};
 
-/// Functions and everything that triggers, feeds and keeps them: what Terraform deploys and the local runner runs.
+/// Functions, and the resources that trigger, supply and store for them. Terraform deploys this
+/// topology, and the local runner runs it.
 ///
-/// Every list is in the order of the file. Every name that appears in it exists, and every number is inside the limits
-/// of AWS: reading checks it, so whoever uses it need not.
+/// Every list is in the order of the file. Reading checks that every referenced name exists and
+/// that every number is within the limits of AWS, so users of this type need no checks.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Topology {
-    /// What the stack is called: lower-case letters, digits and hyphens.
+    /// Name of the stack: lower-case letters, digits and hyphens.
     pub name: String,
-    /// Values that come from outside.
+    /// Values from outside the topology.
     pub parameters: Vec<Parameter>,
-    /// Values that functions read from the secret store.
+    /// Secrets that functions read from the secret store.
     pub secrets: Vec<Secret>,
     /// The WebSocket API, if there is one.
     pub websocket: Option<Websocket>,
-    /// What runs.
+    /// The Lambda functions.
     pub functions: Vec<Function>,
-    /// SQS.
+    /// The SQS queues.
     pub queues: Vec<Queue>,
-    /// SNS.
+    /// The SNS topics.
     pub topics: Vec<Topic>,
-    /// DynamoDB.
+    /// The DynamoDB tables.
     pub tables: Vec<Table>,
-    /// What is allowed and yet looks forgotten, such as a queue that nobody reads.
+    /// Items that are allowed but look forgotten, such as a queue without a consumer.
     pub findings: Vec<Finding>,
 }
 
-/// The WebSocket API: one stage, routes by the functions' triggers.
+/// The WebSocket API. It has one stage, and its routes come from the functions' triggers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Websocket {
-    /// How a message finds its route, such as `$request.body.action`.
+    /// The expression that selects the route of a message, such as `$request.body.action`.
     ///
-    /// Source: <https://docs.aws.amazon.com/apigateway/latest/developerguide/websocket-api-develop-routes.html>
+    /// Source:
+    /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/websocket-api-develop-routes.html>
     pub route_selection_expression: String,
 }
 
@@ -75,8 +77,8 @@ impl Topology {
     /// Reads and checks a file.
     ///
     /// # Errors
-    /// The file cannot be read, or it has mistakes: all of them, each with its line, what is wrong and what would be
-    /// right.
+    /// The file cannot be read, or it has mistakes. The error contains all mistakes, each with its
+    /// line and its correction.
     pub fn read(file: &Path) -> Result<Self, Error> {
         let source =
             std::fs::read_to_string(file).map_err(|source| Error::Unreadable { file: file.to_path_buf(), source })?;
@@ -86,7 +88,7 @@ impl Topology {
     /// Reads and checks the text of a topology.
     ///
     /// # Errors
-    /// Every mistake in it, in the order of the text.
+    /// All mistakes, in the order of the text.
     pub fn parse(source: &str) -> Result<Self, Mistakes> {
         let document = yaml::parse(source).map_err(|mistake| Mistakes::new(vec![mistake]))?;
         let log = Log::default();
@@ -135,43 +137,43 @@ impl Topology {
         }
     }
 
-    /// The function of that name.
+    /// Returns the function with this name.
     #[must_use]
     pub fn function(&self, name: &str) -> Option<&Function> {
         self.functions.iter().find(|function| function.name == name)
     }
 
-    /// The queue of that name, without `.fifo`.
+    /// Returns the queue with this name, which excludes `.fifo`.
     #[must_use]
     pub fn queue(&self, name: &str) -> Option<&Queue> {
         self.queues.iter().find(|queue| queue.name == name)
     }
 
-    /// The topic of that name, without `.fifo`.
+    /// Returns the topic with this name, which excludes `.fifo`.
     #[must_use]
     pub fn topic(&self, name: &str) -> Option<&Topic> {
         self.topics.iter().find(|topic| topic.name == name)
     }
 
-    /// The table of that name.
+    /// Returns the table with this name.
     #[must_use]
     pub fn table(&self, name: &str) -> Option<&Table> {
         self.tables.iter().find(|table| table.name == name)
     }
 
-    /// The parameter of that name.
+    /// Returns the parameter with this name.
     #[must_use]
     pub fn parameter(&self, name: &str) -> Option<&Parameter> {
         self.parameters.iter().find(|parameter| parameter.name == name)
     }
 
-    /// The secret of that name.
+    /// Returns the secret with this name.
     #[must_use]
     pub fn secret(&self, name: &str) -> Option<&Secret> {
         self.secrets.iter().find(|secret| secret.name == name)
     }
 
-    /// Every trigger with the function it invokes, in the order of the file.
+    /// Returns every trigger with its function, in the order of the file.
     pub fn triggers(&self) -> impl Iterator<Item = (&Function, &Trigger)> {
         self.functions.iter().flat_map(|function| function.triggers.iter().map(move |trigger| (function, trigger)))
     }

@@ -1,17 +1,17 @@
-//! What AWS allows, in one place: the numbers that a topology is checked against.
+//! The limits of AWS against which a topology is checked.
 //!
-//! Each has its source beside it. None is adjustable by a quota request unless it says so.
+//! Each limit names its source. A comment marks the limits that a quota request can raise.
 
 /// Whole numbers from `least` to `most`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Range {
-    /// The smallest allowed.
+    /// The smallest allowed number.
     pub least: u32,
-    /// The largest allowed.
+    /// The largest allowed number.
     pub most: u32,
-    /// What is counted, such as `seconds`; may be empty.
+    /// The unit, such as `seconds`. May be empty.
     pub unit: &'static str,
-    /// Whose limit it is, for the sentence that refuses a number.
+    /// The subject of the limit, for the sentence that refuses a number.
     pub what: &'static str,
 }
 
@@ -21,7 +21,7 @@ impl Range {
         Self { least, most, unit, what }
     }
 
-    /// Whether the limit allows it.
+    /// Returns whether the range includes the value.
     #[must_use]
     pub const fn contains(&self, value: u32) -> bool {
         self.least <= value && value <= self.most
@@ -37,27 +37,27 @@ impl Range {
     }
 }
 
-/// The format that this reader understands.
+/// The versions of the format that this reader supports.
 pub const VERSION: Range = Range::new(1, 1, "", "the only version of the format");
 
-/// Memory of a function.
-/// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
+/// Memory of a function. <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
 pub const FUNCTION_MEMORY_MB: Range = Range::new(128, 10_240, "MB", "the memory of a Lambda function");
-/// Timeout of a function.
-/// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
+/// Timeout of a function. <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
 pub const FUNCTION_TIMEOUT_S: Range = Range::new(1, 900, "seconds", "the time a Lambda function may run");
-/// Reserved concurrency of a function; 0 would switch it off. 1,000 is the default of an account, and can be raised.
+/// Reserved concurrency of a function. 0 would disable the function. 1,000 is the default of an
+/// account, and a quota request can raise it.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html>
 pub const FUNCTION_CONCURRENCY: Range = Range::new(1, 1_000, "", "the concurrency of a Lambda function");
-/// The longest that API Gateway waits for a function behind a route, in seconds. A longer function could only answer
-/// nobody.
+/// Longest time that API Gateway waits for a function behind a route, in seconds. A later answer
+/// would reach no client.
 /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html>
 pub const WEBSOCKET_TIMEOUT_S: u32 = 29;
 
-/// Messages handed to a function at once.
+/// Messages in one invocation.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html>
 pub const QUEUE_BATCH_SIZE: Range = Range::new(1, 10_000, "messages", "the batch size of a queue");
-/// What a FIFO queue hands over at once, and what a standard queue hands over without a batch window.
+/// Most messages in one invocation from a FIFO queue, or from a standard queue without a batch
+/// window.
 pub const UNWINDOWED_BATCH_SIZE: u32 = 10;
 /// How long a batch may wait to fill.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html>
@@ -65,22 +65,23 @@ pub const BATCH_WINDOW_S: Range = Range::new(0, 300, "seconds", "the time a batc
 /// Concurrent invocations by one queue.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html>
 pub const MAXIMUM_CONCURRENCY: Range = Range::new(2, 1_000, "", "the maximum concurrency of a queue's trigger");
-/// How many filters a trigger may have (10 on request).
+/// Filters of one trigger. A quota request can raise the limit to 10.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html>
 pub const TRIGGER_FILTERS: usize = 5;
-/// AWS asks that a queue hides a message for six times as long as its consumer may run, so that a throttled batch can
-/// be tried again before others see it.
+/// Least ratio of a queue's visibility timeout to its consumer's timeout. AWS recommends six, so
+/// that a throttled batch can be retried before other consumers receive it.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html>
 pub const VISIBILITY_PER_TIMEOUT: u32 = 6;
 
-/// Records handed to a function at once.
+/// Records in one invocation.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-eventsourcemapping.html>
 pub const STREAM_BATCH_SIZE: Range = Range::new(1, 10_000, "records", "the batch size of a stream");
-/// Batches of one shard handled at once.
+/// Concurrent batches of one shard.
 pub const PARALLELIZATION_FACTOR: Range = Range::new(1, 10, "", "the parallelization factor of a stream's trigger");
-/// Tries after the first; without the field, until the record expires.
+/// Retries of a batch. Without this field, a batch is retried until its records expire.
 pub const MAXIMUM_RETRY_ATTEMPTS: Range = Range::new(0, 10_000, "", "the retries of a stream's trigger");
-/// Age at which a record is given up; without the field, when the stream trims it after 24 hours.
+/// Age at which a record is given up. Without this field, a record is retried until the stream
+/// trims it after 24 hours.
 pub const MAXIMUM_RECORD_AGE_S: Range = Range::new(60, 604_800, "seconds", "the record age of a stream's trigger");
 /// Functions that may read one stream without being throttled.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Streams.html>
@@ -101,10 +102,10 @@ pub const MAXIMUM_RECEIVE_COUNT: Range = Range::new(1, 1_000, "", "the receive c
 /// <https://docs.aws.amazon.com/sns/latest/dg/subscription-filter-policy-constraints.html>
 pub const FILTER_POLICY_KEYS: usize = 5;
 
-/// Global secondary indexes of one table (adjustable).
+/// Global secondary indexes of one table. A quota request can raise the limit.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html>
 pub const INDEXES: usize = 20;
-/// Attributes that one index may project beside its keys.
+/// Attributes that one index may project besides its keys.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Projection.html>
 pub const INDEX_ATTRIBUTES: usize = 20;
 /// Attributes that all indexes of a table may project together.

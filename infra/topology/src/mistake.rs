@@ -1,25 +1,25 @@
-//! What is wrong with a topology, where, and what would be right.
+//! The mistakes in a topology, with their places and corrections.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// Why there is no topology.
+/// The reason why a topology cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file does not exist or is not readable text.
     #[error("cannot read the topology {}: {source}", file.display())]
     Unreadable {
-        /// The file that was asked for.
+        /// Path of the file.
         file: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// The file was read and says something impossible.
+    /// The file was read and has mistakes.
     #[error("{}", describe(file, mistakes))]
     Mistaken {
-        /// The file that was read.
+        /// Path of the file.
         file: PathBuf,
-        /// Everything that is wrong with it.
+        /// All mistakes in the file.
         mistakes: Mistakes,
     },
 }
@@ -45,7 +45,7 @@ impl Mistakes {
         Self(mistakes)
     }
 
-    /// Each of them.
+    /// Returns all mistakes.
     #[must_use]
     pub fn as_slice(&self) -> &[Mistake] {
         &self.0
@@ -66,14 +66,15 @@ impl fmt::Display for Mistakes {
     }
 }
 
-/// One thing that is wrong.
+/// One mistake in a topology.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistake {
-    /// Where in the text.
+    /// The place in the text.
     pub place: Place,
-    /// Where in the structure, such as `functions.fanout.triggers[0].queue.batch_size`; empty at the root.
+    /// The path in the structure, such as `functions.fanout.triggers[0].queue.batch_size`. Empty at
+    /// the root.
     pub path: String,
-    /// What is wrong and what would be right.
+    /// A sentence that names the mistake and its correction.
     pub message: String,
 }
 
@@ -87,7 +88,7 @@ impl fmt::Display for Mistake {
     }
 }
 
-/// Something that is allowed and yet looks forgotten.
+/// An item that is allowed but looks forgotten.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding(pub Mistake);
 
@@ -100,9 +101,9 @@ impl fmt::Display for Finding {
 /// A line and a column, both counted from one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Place {
-    /// Line, from 1.
+    /// Number of the line, from 1.
     pub line: u64,
-    /// Column in characters, from 1.
+    /// Number of the column in characters, from 1.
     pub column: u64,
 }
 

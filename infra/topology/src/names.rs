@@ -1,8 +1,8 @@
-//! What may be in a name, by kind of thing.
+//! The allowed characters and lengths of names, by the kind of the item.
 
 use crate::at::At;
 
-/// Which characters a kind of name is made of, and how many.
+/// The allowed characters and the allowed length of one kind of names.
 pub(crate) struct Alphabet {
     kind: &'static str,
     allowed: fn(char) -> bool,
@@ -12,7 +12,7 @@ pub(crate) struct Alphabet {
     most: usize,
 }
 
-/// Prefix of everything deployed, therefore short and lower-case.
+/// Name of a stack. It is the prefix of every deployed name, so it is short and in lower case.
 pub(crate) const STACK: Alphabet = Alphabet {
     kind: "a stack",
     allowed: |letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-',
@@ -22,7 +22,7 @@ pub(crate) const STACK: Alphabet = Alphabet {
     most: 32,
 };
 
-/// A Terraform variable.
+/// Name of a parameter, which is also a Terraform variable.
 pub(crate) const PARAMETER: Alphabet = Alphabet {
     kind: "a parameter",
     allowed: |letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_',
@@ -32,7 +32,8 @@ pub(crate) const PARAMETER: Alphabet = Alphabet {
     most: 64,
 };
 
-/// <https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html>, less the stack's prefix.
+/// Source: <https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html>. The length
+/// excludes the stack's prefix.
 pub(crate) const FUNCTION: Alphabet = Alphabet {
     kind: "a function",
     allowed: word,
@@ -42,8 +43,9 @@ pub(crate) const FUNCTION: Alphabet = Alphabet {
     most: 31,
 };
 
-/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html>: 80 characters, less
-/// `.fifo` and the stack's prefix.
+/// Source:
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html>: 80
+/// characters, from which `.fifo` and the stack's prefix are subtracted.
 pub(crate) const QUEUE: Alphabet = Alphabet {
     kind: "a queue",
     allowed: word,
@@ -53,9 +55,11 @@ pub(crate) const QUEUE: Alphabet = Alphabet {
     most: 42,
 };
 
-/// <https://docs.aws.amazon.com/sns/latest/api/API_CreateTopic.html>, 256 characters; as queues, which read them.
+/// The same as for queues. AWS allows 256 characters:
+/// <https://docs.aws.amazon.com/sns/latest/api/API_CreateTopic.html>
 pub(crate) const TOPIC: Alphabet = Alphabet { kind: "a topic", ..QUEUE };
 
+/// Source:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html>
 pub(crate) const TABLE: Alphabet = Alphabet {
     kind: "a table",
@@ -66,10 +70,10 @@ pub(crate) const TABLE: Alphabet = Alphabet {
     most: 222,
 };
 
-/// As a table's.
+/// The same characters as for tables.
 pub(crate) const INDEX: Alphabet = Alphabet { kind: "an index", most: 255, ..TABLE };
 
-/// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>
+/// Source: <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>
 pub(crate) const VARIABLE: Alphabet = Alphabet {
     kind: "an environment variable",
     allowed: |letter| letter.is_ascii_alphanumeric() || letter == '_',
@@ -84,7 +88,7 @@ fn word(letter: char) -> bool {
 }
 
 impl Alphabet {
-    /// Writes down a name that is not one.
+    /// Records a mistake if the name is not valid.
     pub(crate) fn check(&self, name: &str, at: &At<'_>) {
         let Self { kind, describe, least, most, .. } = self;
         if let Some(stem) = name.strip_suffix(".fifo")
@@ -101,7 +105,7 @@ impl Alphabet {
         }
     }
 
-    /// Reads a text that is such a name.
+    /// Reads a text that must be such a name.
     pub(crate) fn read(&self, at: &At<'_>) -> Option<String> {
         let name = at.text()?;
         self.check(name, at);

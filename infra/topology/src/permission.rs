@@ -1,4 +1,4 @@
-//! Everything that the role of a function allows: its grants, and what its triggers need.
+//! All permissions of a function's role: those of its grants, and those that its triggers need.
 
 use std::collections::BTreeSet;
 
@@ -7,52 +7,53 @@ use crate::{Function, Grant, Trigger};
 /// One action of IAM on one resource.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Permission {
-    /// With the service's prefix, such as `dynamodb:PutItem`.
+    /// Name of the action with the service's prefix, such as `dynamodb:PutItem`.
     pub action: String,
     /// The resource, by its name in the topology.
     pub resource: Resource,
 }
 
-/// What a permission is on, by its name in the topology.
+/// The resource of a permission, by its name in the topology.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Resource {
-    /// A table.
+    /// A table, by its name.
     Table(String),
     /// An index of a table.
     Index {
-        /// The table's name.
+        /// Name of the table.
         table: String,
-        /// The index's name.
+        /// Name of the index.
         index: String,
     },
-    /// The stream of a table.
+    /// The stream of the table with this name.
     Stream(String),
-    /// A queue.
+    /// A queue, by its name.
     Queue(String),
-    /// A topic.
+    /// A topic, by its name.
     Topic(String),
-    /// A secret.
+    /// A secret, by its name.
     Secret(String),
-    /// The connections of the WebSocket API, by this method of `@connections`.
+    /// The connections of the WebSocket API, for this method of `@connections`.
     Connections(&'static str),
 }
 
-/// Lambda polls a queue with the role of the function.
+/// Actions that Lambda needs to poll a queue with the function's role.
 ///
-/// Source: <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html#events-sqs-permissions>
+/// Source:
+/// <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html#events-sqs-permissions>
 const POLLS_A_QUEUE: [&str; 3] = ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"];
 
-/// Lambda reads a stream with the role of the function.
+/// Actions that Lambda needs to read a stream with the function's role.
 ///
 /// Source: <https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-eventsourcemapping.html>
 const READS_A_STREAM: [&str; 4] =
     ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"];
 
-/// The actions on tables that IAM authorises on an index, too.
+/// Actions on tables that IAM also authorises on an index.
 const READS_AN_INDEX: [&str; 2] = ["Query", "Scan"];
 
 impl Function {
-    /// Everything that the role of this function allows.
+    /// Returns all permissions of the function's role.
     #[must_use]
     pub fn permissions(&self) -> BTreeSet<Permission> {
         let granted = self.grants.iter().flat_map(Grant::permissions);
@@ -62,8 +63,9 @@ impl Function {
 }
 
 impl Trigger {
-    /// What the platform needs of the function's role in order to invoke it by this trigger. Routes, authorizers and
-    /// schedules need nothing of it: they are allowed by the function's own policy.
+    /// Returns the permissions that the platform needs in the function's role to invoke it by this
+    /// trigger. Routes, authorizers and schedules need none, because the function's own policy
+    /// allows them.
     #[must_use]
     pub fn permissions(&self) -> Vec<Permission> {
         match self {
@@ -86,7 +88,7 @@ impl Trigger {
 }
 
 impl Grant {
-    /// Each action on each resource of this grant.
+    /// Returns each action on each resource of this grant.
     fn permissions(&self) -> Vec<Permission> {
         let each = |prefix: &str, resource: &Resource| -> Vec<Permission> {
             let action = |action: &&str| Permission::new(format!("{prefix}:{action}"), resource.clone());

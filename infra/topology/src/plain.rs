@@ -1,8 +1,9 @@
-//! Plain scalars that YAML 1.1 and YAML 1.2 read differently.
+//! Finds plain scalars that YAML 1.1 and YAML 1.2 read differently.
 //!
-//! The runner reads YAML 1.2. Terraform's `yamldecode` resolves plain scalars by the rules of YAML 1.1: a plain `N` is
-//! `false` there, `0755` is a number in base 8, `1:30` may be 90, and `<<` merges mappings. The topology takes only
-//! scalars on which both versions agree; every other scalar needs quotes.
+//! The runner reads YAML 1.2. Terraform's `yamldecode` resolves plain scalars by the rules of YAML
+//! 1.1: a plain `N` is `false` there, `0755` is a number in base 8, `1:30` may be 90, and `<<`
+//! merges mappings. The topology accepts only scalars on which both versions agree; every other
+//! scalar needs quotes.
 //!
 //! Sources: <https://yaml.org/type/> (YAML 1.1), <https://yaml.org/spec/1.2.2/#103-core-schema>
 
@@ -10,14 +11,16 @@ use granit_parser::{Event, Parser, ScalarStyle};
 
 use crate::mistake::{Mistake, Place};
 
-/// Truth values of YAML 1.1, in small letters.
+/// Truth values of YAML 1.1, in lower case.
 const TRUTH_VALUES: [&str; 8] = ["y", "yes", "on", "n", "no", "off", "true", "false"];
-/// The two spellings of a truth value that are the same in both versions.
+/// The two spellings of a truth value that mean the same in both versions.
 const SPELLINGS: [&str; 2] = ["true", "false"];
 
-/// Every plain scalar, key and tag of a document that the two versions read differently, in the order of the text.
+/// Returns every plain scalar, key and tag of a document that the two versions read differently, in
+/// the order of the text.
 ///
-/// A text that is not YAML yields what was found before the error: the reader reports the error itself.
+/// For a text that is not YAML, returns the mistakes before the error. The reader reports the error
+/// itself.
 pub(crate) fn ambiguous(source: &str) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
     for (event, span) in Parser::new_from_str(source).map_while(Result::ok) {
@@ -44,7 +47,7 @@ fn place(line: usize, column: usize) -> Place {
     Place { line: u64::try_from(line).unwrap_or_default(), column: u64::try_from(column + 1).unwrap_or_default() }
 }
 
-/// What the scalar is in YAML 1.1, where this differs from YAML 1.2.
+/// Returns the meaning of the scalar in YAML 1.1, if it differs from YAML 1.2.
 fn difference(scalar: &str) -> Option<&'static str> {
     let lower = scalar.to_ascii_lowercase();
     if TRUTH_VALUES.contains(&lower.as_str()) {
@@ -60,7 +63,7 @@ fn difference(scalar: &str) -> Option<&'static str> {
     (is_like_a_number(&lower) && !is_decimal(scalar)).then_some("another number, a time or a date")
 }
 
-/// Whether a version of YAML may read the scalar as a number, a time of day or a date.
+/// Returns whether a version of YAML may read the scalar as a number, a time of day or a date.
 fn is_like_a_number(lower: &str) -> bool {
     let unsigned = lower.trim_start_matches(['-', '+']);
     if [".inf", ".nan"].contains(&unsigned) {
@@ -70,7 +73,8 @@ fn is_like_a_number(lower: &str) -> bool {
     begins && unsigned.chars().all(|letter| letter.is_ascii_hexdigit() || "xo_.:-+tz".contains(letter))
 }
 
-/// A whole number or a fraction in base 10, without leading zeros, signs of plus, underscores or exponents.
+/// Returns whether the scalar is a whole number or a fraction in base 10, without leading zeros,
+/// plus signs, underscores or exponents.
 fn is_decimal(scalar: &str) -> bool {
     let unsigned = scalar.strip_prefix('-').unwrap_or(scalar);
     let (whole, fraction) =

@@ -1,4 +1,4 @@
-//! A queue of SQS.
+//! An SQS queue.
 
 use crate::at::At;
 use crate::limits;
@@ -6,36 +6,36 @@ use crate::limits;
 /// One queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Queue {
-    /// Its name, without `.fifo`.
+    /// Name of the queue, without `.fifo`.
     pub name: String,
-    /// Whether order is kept per message group, and repeats are dropped for five minutes.
+    /// True if order is kept per message group, and repeats are dropped for five minutes.
     pub fifo: bool,
-    /// Whether limits and deduplication are per message group (`DeduplicationScope: messageGroup`,
+    /// True if limits and deduplication are per message group (`DeduplicationScope: messageGroup`,
     /// `FifoThroughputLimit: perMessageGroupId`).
     pub high_throughput: bool,
-    /// Whether the deduplication id is the hash of the body where the sender gives none.
+    /// True if the deduplication id is the hash of the body if the sender gives none.
     pub content_based_deduplication: bool,
-    /// Seconds for which a received message is hidden from others.
+    /// Seconds for which a received message is hidden from other receivers.
     pub visibility_timeout_s: u32,
-    /// Seconds for which a message is kept.
+    /// Seconds for which a message is retained.
     pub retention_s: u32,
     /// Seconds for which a new message is hidden.
     pub delay_s: u32,
-    /// Where a message goes that was received too often.
+    /// The dead-letter queue for messages that were received too often.
     pub dead_letter: Option<DeadLetter>,
 }
 
-/// Where a message goes that was received too often.
+/// The dead-letter queue for messages that were received too often.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {
-    /// The other queue's name.
+    /// Name of the dead-letter queue.
     pub queue: String,
-    /// After so many receives.
+    /// Number of receives after which a message is moved.
     pub maximum_receive_count: u32,
 }
 
 impl Queue {
-    /// The name that SQS knows, with `.fifo` where it must be.
+    /// Returns the queue's name in SQS, with `.fifo` for a FIFO queue.
     #[must_use]
     pub fn physical_name(&self) -> String {
         if self.fifo { format!("{}.fifo", self.name) } else { self.name.clone() }

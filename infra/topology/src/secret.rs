@@ -1,22 +1,23 @@
-//! A value that functions read from the secret store: AWS Secrets Manager.
+//! A secret that functions read from the secret store, AWS Secrets Manager.
 
 use crate::at::At;
 
-/// A secret: the environment carries its name, the function reads its value.
+/// A secret. The environment contains its name, and the function reads its value.
 ///
 /// Source: <https://docs.aws.amazon.com/secretsmanager/latest/userguide/intro.html>
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Secret {
-    /// Its name.
+    /// Name of the secret, unique in the topology.
     pub name: String,
-    /// The value to put there, in one sentence.
+    /// One sentence that describes the value.
     pub description: String,
-    /// The value if none is given. It is public, so it holds no key, such as `{}`.
+    /// The value if none is given. It is public, so it must not contain a key. An example is `{}`.
     pub default: Option<String>,
 }
 
 impl Secret {
-    /// The name that the store knows, such as `roomcast/token_keys` of the stack `roomcast`.
+    /// Returns the secret's name in the store, such as `roomcast/token_keys` of the stack
+    /// `roomcast`.
     #[must_use]
     pub fn physical_name(&self, stack: &str) -> String {
         format!("{stack}/{}", self.name)

@@ -9,17 +9,18 @@ use crate::suggest::unknown;
 /// Source: <https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html>
 #[derive(Debug, Clone, PartialEq)]
 pub struct QueueTrigger {
-    /// The queue's name.
+    /// Name of the queue.
     pub queue: String,
-    /// At most so many messages at once.
+    /// Most messages in one invocation.
     pub batch_size: u32,
     /// How long a batch may wait to fill, in seconds.
     pub batch_window_s: u32,
-    /// At most so many invocations at once by this queue.
+    /// Most concurrent invocations by this queue.
     pub maximum_concurrency: Option<u32>,
-    /// Whether the answer names the messages that failed (`ReportBatchItemFailures`).
+    /// True if the answer names the messages that failed (`ReportBatchItemFailures`).
     pub report_batch_item_failures: bool,
-    /// Patterns: a message that matches none is deleted unseen. With none, all messages match.
+    /// Event patterns. A message that matches none is deleted without an invocation. Without
+    /// patterns, all messages match.
     pub filters: Vec<serde_json::Value>,
 }
 
@@ -28,43 +29,44 @@ pub struct QueueTrigger {
 /// Source: <https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html>
 #[derive(Debug, Clone, PartialEq)]
 pub struct StreamTrigger {
-    /// The table's name.
+    /// Name of the table.
     pub table: String,
-    /// At most so many records at once.
+    /// Most records in one invocation.
     pub batch_size: u32,
     /// How long a batch may wait to fill, in seconds.
     pub batch_window_s: u32,
-    /// So many batches of one shard at once; order is kept per item.
+    /// Most concurrent batches of one shard. The order of each item's records is kept.
     pub parallelization_factor: u32,
-    /// Where a new trigger begins.
+    /// Position at which a new trigger starts to read.
     pub starting_position: StartingPosition,
-    /// Patterns: a record that matches none is skipped. With none, all records match.
+    /// Event patterns. A record that matches none is skipped. Without patterns, all records match.
     pub filters: Vec<serde_json::Value>,
-    /// Tries after the first; `None`: until the record expires.
+    /// Retries of a batch. With `None`, a batch is retried until its records expire.
     pub maximum_retry_attempts: Option<u32>,
-    /// Age at which a record is given up, in seconds; `None`: when the stream trims it.
+    /// Age at which a record is given up, in seconds. With `None`, a record is retried until the
+    /// stream trims it.
     pub maximum_record_age_s: Option<u32>,
-    /// Whether a failed batch is tried again in two halves.
+    /// True if a failed batch is retried in two halves.
     pub bisect_batch_on_function_error: bool,
-    /// Whether the answer names the first record that failed (`ReportBatchItemFailures`).
+    /// True if the answer names the first record that failed (`ReportBatchItemFailures`).
     pub report_batch_item_failures: bool,
-    /// Where the description of a given-up batch goes.
+    /// Destination of the description of a batch that was given up.
     pub on_failure: Option<OnFailure>,
 }
 
-/// Where a new trigger begins to read a stream.
+/// Position at which a new trigger starts to read a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StartingPosition {
-    /// The oldest record that is still there.
+    /// The oldest record in the stream.
     TrimHorizon,
-    /// What is written from now on.
+    /// The first record that is written after the start.
     Latest,
 }
 
-/// Where the description of a given-up batch goes.
+/// Destination of the description of a batch that was given up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OnFailure {
-    /// A standard queue.
+    /// Name of a standard queue.
     pub queue: String,
 }
 
@@ -139,7 +141,8 @@ fn read_starting_position(fields: &Fields<'_>) -> StartingPosition {
     }
 }
 
-/// Filters are AWS's own language: here they need to be mappings, and few.
+/// Reads filters. Their language belongs to AWS, so this checks only that they are mappings and
+/// that there are not too many.
 fn read_filters(fields: &Fields<'_>) -> Vec<serde_json::Value> {
     let filters = fields.list("filters");
     if let Some(field) = fields.optional("filters")

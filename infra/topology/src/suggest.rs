@@ -1,6 +1,6 @@
-//! Sentences for a name that is not among those that exist.
+//! Sentences for a name that does not exist.
 
-/// What there is instead, and what was probably meant.
+/// Returns a sentence with the existing names, or with the name that was probably meant.
 pub(crate) fn unknown<'n>(
     what: &str,
     name: &str,
@@ -20,7 +20,7 @@ pub(crate) fn list<'n>(names: impl Iterator<Item = &'n str>) -> String {
     names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
-/// The known name that needs the fewest edits, if they are few for its length.
+/// Returns the known name that needs the fewest edits, if their number is small for its length.
 fn closest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     let allowed = (name.chars().count() * 2 / 5).clamp(1, 3);
     known
@@ -30,7 +30,7 @@ fn closest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n s
         .map(|(_, candidate)| candidate)
 }
 
-/// Levenshtein's distance.
+/// Returns Levenshtein's distance of two texts.
 fn edits(one: &str, other: &str) -> usize {
     let other: Vec<char> = other.chars().collect();
     let mut row: Vec<usize> = (0..=other.len()).collect();

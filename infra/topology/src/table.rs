@@ -1,4 +1,5 @@
-//! A table of DynamoDB: on demand, encrypted, with point-in-time recovery; what varies is here.
+//! A DynamoDB table. Every table is on demand, encrypted, and has point-in-time recovery; this type
+//! contains the settings that differ.
 
 use crate::at::{At, Fields};
 use crate::suggest::unknown;
@@ -7,55 +8,56 @@ use crate::{limits, names};
 /// One table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
-    /// Its name.
+    /// Name of the table.
     pub name: String,
-    /// What items are spread by.
+    /// The attribute that selects the partition of an item.
     pub partition_key: Key,
-    /// What items of one partition are ordered by.
+    /// The attribute that orders the items of a partition.
     pub sort_key: Option<Key>,
     /// Global secondary indexes.
     pub indexes: Vec<Index>,
-    /// What its stream holds, if it has one.
+    /// The content of the table's stream, if it has one.
     pub stream: Option<StreamView>,
-    /// The attribute with the epoch seconds at which an item expires.
+    /// The attribute with the time at which an item expires, in seconds since 1970.
     pub ttl: Option<String>,
 }
 
 /// A global secondary index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Index {
-    /// Its name, unique in its table.
+    /// Name of the index, unique in its table.
     pub name: String,
-    /// What its entries are spread by. An item without the attribute is not in the index.
+    /// The attribute that selects the partition of an entry. An item without this attribute is not
+    /// in the index.
     pub partition_key: Key,
-    /// What entries of one partition are ordered by.
+    /// The attribute that orders the entries of a partition.
     pub sort_key: Option<Key>,
-    /// What it holds beside the keys of index and table.
+    /// The attributes in the index besides the keys of index and table.
     pub projection: Projection,
 }
 
 /// A key attribute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
-    /// The attribute's name.
+    /// Name of the attribute.
     pub name: String,
-    /// Its type.
+    /// Type of the attribute.
     pub attribute_type: AttributeType,
 }
 
-/// The types a key can have.
+/// The types that a key can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AttributeType {
-    /// `S`.
+    /// Text, `S` in DynamoDB.
     String,
-    /// `N`.
+    /// A number, `N` in DynamoDB.
     Number,
-    /// `B`.
+    /// Bytes, `B` in DynamoDB.
     Binary,
 }
 
 impl AttributeType {
-    /// The letter that DynamoDB uses.
+    /// Returns the letter that DynamoDB uses for the type.
     #[must_use]
     pub const fn letter(self) -> &'static str {
         match self {
@@ -66,27 +68,27 @@ impl AttributeType {
     }
 }
 
-/// What an index holds beside the keys of index and table.
+/// The attributes in an index besides the keys of index and table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Projection {
-    /// Nothing.
+    /// No other attributes.
     KeysOnly,
-    /// Every attribute.
+    /// All attributes of the item.
     All,
-    /// These attributes.
+    /// Only these attributes.
     Include(Vec<String>),
 }
 
-/// What a stream's records hold beside the keys.
+/// The content of a stream's records besides the keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StreamView {
-    /// Nothing.
+    /// The keys only.
     KeysOnly,
-    /// The item as it is now.
+    /// The item after the change.
     NewImage,
-    /// The item as it was.
+    /// The item before the change.
     OldImage,
-    /// Both.
+    /// The item before and after the change.
     NewAndOldImages,
 }
 
@@ -120,7 +122,7 @@ impl Table {
         }
     }
 
-    /// The table's own keys, then those of its indexes.
+    /// Returns the table's own keys, then those of its indexes.
     pub fn keys(&self) -> impl Iterator<Item = &Key> {
         let own = std::iter::once(&self.partition_key).chain(&self.sort_key);
         own.chain(self.indexes.iter().flat_map(|index| std::iter::once(&index.partition_key).chain(&index.sort_key)))

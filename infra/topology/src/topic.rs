@@ -1,4 +1,4 @@
-//! A topic of SNS and the queues that subscribe to it.
+//! An SNS topic and its subscribed queues.
 
 use crate::at::At;
 use crate::limits;
@@ -7,30 +7,30 @@ use crate::suggest::unknown;
 /// One topic.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Topic {
-    /// Its name, without `.fifo`.
+    /// Name of the topic, without `.fifo`.
     pub name: String,
-    /// Whether order is kept per message group.
+    /// True if order is kept per message group.
     pub fifo: bool,
-    /// Whether the deduplication id is the hash of the body where the publisher gives none.
+    /// True if the deduplication id is the hash of the body if the publisher gives none.
     pub content_based_deduplication: bool,
-    /// Queues that get what is published. Others may subscribe from outside.
+    /// Queues that receive the publications. Other queues may subscribe from outside the topology.
     pub subscriptions: Vec<Subscription>,
 }
 
-/// A queue that gets what is published.
+/// A queue that receives the publications of a topic.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Subscription {
-    /// The queue's name.
+    /// Name of the queue.
     pub queue: String,
-    /// Whether the queue gets the bare message instead of SNS's envelope.
+    /// True if the queue receives the bare message instead of SNS's envelope.
     pub raw: bool,
-    /// What gets through; `None`: everything.
+    /// The filter of the publications. With `None`, the queue receives all of them.
     pub filter_policy: Option<serde_json::Value>,
-    /// What the policy looks at.
+    /// The part of a publication that the policy matches.
     pub filter_policy_scope: FilterPolicyScope,
 }
 
-/// What a filter policy looks at.
+/// The part of a publication that a filter policy matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FilterPolicyScope {
     /// The message attributes.
@@ -40,7 +40,7 @@ pub enum FilterPolicyScope {
 }
 
 impl Topic {
-    /// The name that SNS knows, with `.fifo` where it must be.
+    /// Returns the topic's name in SNS, with `.fifo` for a FIFO topic.
     #[must_use]
     pub fn physical_name(&self) -> String {
         if self.fifo { format!("{}.fifo", self.name) } else { self.name.clone() }
@@ -93,7 +93,7 @@ fn read_scope(at: &At<'_>) -> FilterPolicyScope {
     }
 }
 
-/// An empty policy is no policy: SNS would let everything through.
+/// Reads a filter policy. An empty one is refused, because SNS would deliver every message.
 fn read_policy(at: &At<'_>, scope: FilterPolicyScope) -> Option<serde_json::Value> {
     let entries = at.entries();
     if entries.len() > limits::FILTER_POLICY_KEYS {

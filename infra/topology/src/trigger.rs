@@ -1,4 +1,4 @@
-//! What invokes a function.
+//! The triggers of a function.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,57 +6,59 @@ use std::time::Duration;
 use crate::at::At;
 use crate::source::{QueueTrigger, StreamTrigger};
 
-/// One reason for a function to run.
+/// A source of invocations of a function.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Trigger {
     /// Messages and events of WebSocket connections.
     Websocket(RouteTrigger),
     /// The REQUEST authorizer on `$connect`.
     Authorizer {
-        /// What must be present for it to be asked at all, such as `route.request.header.Authorization`; with none, it
-        /// is always asked.
+        /// Credentials that must be present, such as `route.request.header.Authorization`. If one
+        /// is absent, the authorizer is not invoked. An empty list always invokes it.
         identity_sources: Vec<String>,
     },
     /// Messages of a queue.
     Queue(QueueTrigger),
     /// Changes of a table.
     Stream(StreamTrigger),
-    /// The clock.
+    /// Regular times.
     Schedule(Rate),
 }
 
 /// Routes of the WebSocket API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RouteTrigger {
-    /// Route keys: `$connect`, `$disconnect`, `$default`, or a value of the route selection expression.
+    /// Route keys: `$connect`, `$disconnect`, `$default`, or a value of the route selection
+    /// expression.
     pub routes: Vec<String>,
-    /// Whether what the function answers is sent to the caller (a route response).
+    /// True if the function's answer is sent to the client (a route response).
     pub response: bool,
 }
 
-/// How often: `rate(5 minutes)`.
+/// The interval of a schedule: `rate(5 minutes)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
-    /// At least 1.
+    /// Number of units, at least 1.
     pub value: u32,
-    /// Of what.
+    /// Unit of the interval.
     pub unit: RateUnit,
 }
 
 /// The units of a rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RateUnit {
-    /// 60 s.
+    /// 60 seconds.
     Minute,
-    /// 60 min.
+    /// 60 minutes.
     Hour,
-    /// 24 h.
+    /// 24 hours.
     Day,
 }
 
-/// The prefixes of what an authorizer may ask for.
+/// Prefixes of the identity sources of an authorizer.
 ///
-/// Source: <https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-lambda-auth.html>
+/// Source:
+/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-lambda-auth.html>
 const IDENTITY_SOURCES: [&str; 4] =
     ["route.request.header.", "route.request.querystring.", "stageVariables.", "context."];
 
@@ -126,7 +128,7 @@ fn read_identity_sources(at: &At<'_>) -> Vec<String> {
 }
 
 impl Rate {
-    /// The time between two invocations.
+    /// Returns the time between two invocations.
     #[must_use]
     pub fn period(&self) -> Duration {
         let seconds = match self.unit {
@@ -137,9 +139,10 @@ impl Rate {
         Duration::from_secs(u64::from(self.value) * seconds)
     }
 
-    /// Reads `1 minute` or `5 minutes`, as strict as EventBridge is.
+    /// Parses `1 minute` or `5 minutes`, as strictly as EventBridge.
     ///
-    /// Source: <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html#eb-rate-expressions>
+    /// Source:
+    /// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html#eb-rate-expressions>
     fn read(at: &At<'_>) -> Option<Self> {
         let text = at.text()?;
         let read = text.split_once(' ').and_then(|(value, unit)| {
@@ -163,7 +166,7 @@ impl Rate {
 }
 
 impl Rate {
-    /// As the file has it: `5 minutes`.
+    /// Returns the text of the file, such as `5 minutes`.
     pub(crate) fn words(&self) -> String {
         let unit = match self.unit {
             RateUnit::Minute => "minute",

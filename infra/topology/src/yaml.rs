@@ -1,20 +1,21 @@
-//! A YAML text as a tree in which every node knows its place.
+//! Parses a YAML text into a tree in which every node has its place.
 //!
-//! Reading into a tree first, and only then into types, is what lets all mistakes be found at once.
+//! The text is read into a tree first and into types afterwards, so that all mistakes are found at
+//! once.
 
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{Location, Spanned};
 
 use crate::mistake::{Mistake, Place};
 
-/// A value and where it stands.
+/// A value and its place.
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) place: Place,
     pub(crate) value: Value,
 }
 
-/// What YAML can say.
+/// The values of YAML.
 #[derive(Debug)]
 pub(crate) enum Value {
     Null,
@@ -23,11 +24,11 @@ pub(crate) enum Value {
     Float(f64),
     Text(String),
     List(Vec<Node>),
-    /// Entries in the order of the text; each key occurs once.
+    /// Entries in the order of the text. Each key occurs once.
     Mapping(Vec<(Key, Node)>),
 }
 
-/// The name of an entry and where it stands.
+/// The name of an entry and its place.
 #[derive(Debug)]
 pub(crate) struct Key {
     pub(crate) place: Place,
@@ -35,7 +36,7 @@ pub(crate) struct Key {
 }
 
 impl Value {
-    /// What it is, for a sentence such as "found a list".
+    /// Returns the kind of the value, for a sentence such as "found a list".
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Null => "nothing",
@@ -50,7 +51,7 @@ impl Value {
 }
 
 impl Node {
-    /// The same as JSON, for filter patterns and policies, whose form is AWS's and not ours.
+    /// Converts the node to JSON, for filter patterns and policies, whose form AWS defines.
     pub(crate) fn to_json(&self) -> serde_json::Value {
         match &self.value {
             Value::Null => serde_json::Value::Null,
@@ -82,7 +83,7 @@ pub(crate) fn parse(source: &str) -> Result<Node, Mistake> {
     })
 }
 
-/// The place is told once, in front.
+/// Removes the place from a message, because each mistake begins with its place.
 fn without_place(message: &str) -> &str {
     message.rfind(" at line ").map_or(message, |end| &message[..end])
 }

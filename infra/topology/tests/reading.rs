@@ -1,6 +1,6 @@
-//! What is in the file is what is in the topology, defaults filled in.
+//! Tests that the topology contains the content of the file, with defaults filled in.
 
-// Tests fail by panicking, helpers of tests too.
+// Tests and their helpers fail by panicking.
 #![allow(clippy::expect_used, clippy::panic)]
 
 use std::path::Path;

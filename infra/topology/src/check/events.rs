@@ -1,4 +1,5 @@
-//! Event source mappings fit their sources: batch sizes, windows, visibility, readers.
+//! Checks that event source mappings match their sources: batch sizes, windows, visibility,
+//! readers.
 
 use std::collections::HashMap;
 
@@ -110,7 +111,8 @@ fn stream(path: &str, source: &StreamTrigger, reader: usize, topology: &Topology
     }
 }
 
-/// Beyond its reserved concurrency a function is throttled, and each throttle counts as a receive.
+/// Checks concurrency. A function is throttled above its reserved concurrency, and each throttle
+/// counts as a receive.
 fn concurrency(function: &Function, log: &Log) {
     let Some(reserved) = function.reserved_concurrency else { return };
     let wanted: u32 = function

@@ -1,4 +1,5 @@
-//! What can only be seen when everything has been read: whether names exist and whether the parts fit each other.
+//! Checks that need the whole topology: whether names exist, and whether the parts match each
+//! other.
 
 mod events;
 mod queues;
@@ -13,7 +14,7 @@ use crate::{Function, Topology, Trigger};
 pub(crate) use references::references;
 pub(crate) use unused::findings;
 
-/// Writes down every rule that the topology breaks.
+/// Records every rule that the topology violates.
 pub(crate) fn rules(topology: &Topology, log: &Log) {
     websocket::check(topology, log);
     events::check(topology, log);
@@ -21,7 +22,7 @@ pub(crate) fn rules(topology: &Topology, log: &Log) {
     tables::check(topology, log);
 }
 
-/// The paths and triggers of all functions, as they stand in the text.
+/// Returns the paths and triggers of all functions, in the order of the text.
 fn triggers(topology: &Topology) -> impl Iterator<Item = (String, &Function, &Trigger)> {
     topology.functions.iter().flat_map(|function| {
         function

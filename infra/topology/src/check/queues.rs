@@ -1,4 +1,4 @@
-//! Queues, their dead-letter queues and the topics that feed them agree on order and on time.
+//! Checks that queues, their dead-letter queues and their topics agree on order and time.
 
 use crate::at::Log;
 use crate::{Queue, Topic, Topology};

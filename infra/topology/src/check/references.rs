@@ -1,4 +1,4 @@
-//! Every name that is used is declared.
+//! Checks that every used name is declared.
 
 use super::triggers;
 use crate::at::Log;
@@ -6,7 +6,7 @@ use crate::environment::EnvironmentValue;
 use crate::suggest::unknown;
 use crate::{Function, Grant, Topology, Trigger};
 
-/// Writes down every name that leads nowhere.
+/// Records every name that is not declared.
 pub(crate) fn references(topology: &Topology, log: &Log) {
     let names = Names { topology, log };
     for (path, _, trigger) in triggers(topology) {
@@ -124,7 +124,7 @@ impl Names<'_> {
         }
     }
 
-    /// An empty name has been written down as missing already.
+    /// An empty name was recorded as a mistake before, so it is skipped.
     fn known<'n>(
         &self,
         path: &str,
@@ -139,7 +139,7 @@ impl Names<'_> {
     }
 }
 
-/// A grant without an action has been written down as a mistake already.
+/// A grant without actions was recorded as a mistake before, so it is skipped.
 fn is_repeated(earlier: &Grant, grant: &Grant) -> bool {
     resource(earlier) == resource(grant) && !earlier.actions().is_empty() && !grant.actions().is_empty()
 }

@@ -1,4 +1,5 @@
-//! Keys have one type each, and indexes project what is not there anyway.
+//! Checks that each key attribute has one type, and that indexes do not project attributes that
+//! they contain anyway.
 
 use std::collections::HashMap;
 
@@ -36,7 +37,7 @@ fn types(table: &Table, log: &Log) {
     }
 }
 
-/// The keys of the table and of its indexes, with their paths.
+/// Returns the keys of the table and of its indexes, with their paths.
 fn key_pairs(table: &Table) -> Vec<(String, &Key, Option<&Key>)> {
     let path = format!("tables.{}", table.name);
     let indexes = table

@@ -1,4 +1,5 @@
-//! What is declared and yet leads nowhere. AWS accepts it all, so it is a finding and no mistake.
+//! Finds items that are declared and never used. AWS accepts them, so they are findings and not
+//! mistakes.
 
 use super::triggers;
 use crate::at::Log;
@@ -6,7 +7,7 @@ use crate::environment::EnvironmentValue;
 use crate::mistake::{Finding, Mistake};
 use crate::{Grant, Queue, Topology, Trigger};
 
-/// Everything that looks forgotten, in the order of the text.
+/// Returns all findings, in the order of the text.
 pub(crate) fn findings(topology: &Topology, log: &Log) -> Vec<Finding> {
     let found = Found { log };
     let mut findings = Vec::new();

@@ -1,4 +1,5 @@
-//! Routes are served once, by functions that answer in time, behind at most one authorizer.
+//! Checks that each route has one function, that these functions answer in time, and that there is
+//! at most one authorizer.
 
 use std::collections::HashMap;
 

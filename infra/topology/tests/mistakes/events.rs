@@ -1,4 +1,4 @@
-//! Queues, streams and the clock as triggers.
+//! Tests mistakes in triggers by queues, streams and schedules.
 
 use crate::{SOUND, broken, mistakes_of};
 

@@ -1,4 +1,4 @@
-//! What a function may do and know.
+//! Tests mistakes in the grants and the environment of a function.
 
 use crate::broken;
 

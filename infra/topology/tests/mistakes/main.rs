@@ -1,6 +1,6 @@
-//! Every rule has a topology that breaks it, and the exact sentence that says so.
+//! Tests every rule with a topology that violates it, and the exact sentence of the mistake.
 
-// Tests fail by panicking, helpers of tests too.
+// Tests and their helpers fail by panicking.
 #![allow(clippy::expect_used, clippy::panic)]
 
 mod events;
@@ -12,7 +12,7 @@ mod websocket;
 
 use topology::Topology;
 
-/// A topology without a mistake, small enough to break in one place at a time.
+/// A topology without mistakes, small enough to break in one place at a time.
 const SOUND: &str = include_str!("../sound.yaml");
 
 fn mistakes_of(source: &str) -> Vec<String> {
@@ -24,7 +24,7 @@ fn mistakes_of(source: &str) -> Vec<String> {
     }
 }
 
-/// The sound topology with `old` replaced by `new` breaks exactly the given rules.
+/// Checks that the sound topology with `old` replaced by `new` violates exactly the expected rules.
 fn broken(old: &str, new: &str, expected: &[&str]) {
     assert_eq!(SOUND.matches(old).count(), 1, "`{old}` must occur once in the sound topology");
     assert_eq!(mistakes_of(&SOUND.replace(old, new)), expected, "after replacing `{old}` by `{new}`");

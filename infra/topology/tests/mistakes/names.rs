@@ -1,4 +1,4 @@
-//! Names are well-formed and lead somewhere, numbers are inside their limits.
+//! Tests that names must be well-formed and declared, and that numbers must be within their limits.
 
 use crate::broken;
 

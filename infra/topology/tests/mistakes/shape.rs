@@ -1,4 +1,4 @@
-//! The text is a topology: all fields, known fields, values of the right type.
+//! Tests that the text must be a topology: all fields, known fields, values of the right type.
 
 use topology::Topology;
 

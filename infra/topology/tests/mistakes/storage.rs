@@ -1,4 +1,4 @@
-//! Queues, topics and tables by themselves.
+//! Tests mistakes in queues, topics and tables.
 
 use crate::broken;
 

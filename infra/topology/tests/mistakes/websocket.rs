@@ -1,4 +1,4 @@
-//! Routes, authorizers and the functions behind them.
+//! Tests mistakes in routes, authorizers and their functions.
 
 use crate::{SOUND, broken, mistakes_of};
 
