@@ -1,4 +1,4 @@
-//! A business write and a broadcast in one transaction: both happen, or neither does.
+//! Writes business data and a publication in one transaction: both happen, or neither.
 //!
 //! ```sh
 //! cargo dev -- --run 'cargo run -p e2e --example outbox'
@@ -11,7 +11,8 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
 use local::clients::{Clients, developer_credentials};
 
-/// In the application this is the table of the orders; the example keeps them where the outbox is.
+/// Stores an order. An application has its own table for orders; this example stores them in the
+/// table of the outbox.
 async fn place_order(dynamodb: &Client, table: &str, order: &str) {
     let text = |value: &str| AttributeValue::S(value.to_owned());
     let tomorrow = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() + 24 * 60 * 60;

@@ -1,7 +1,8 @@
-//! Promises, proved on real processes: the functions' binaries in the local runner, and members that keep a ledger.
+//! Proves promises on real processes: the functions' binaries in the local runner, and members that
+//! record what they receive.
 //!
-//! The members here know the bytes and nothing of the client library (but for the key that tokens are signed with): what
-//! they find out about the server they find out by themselves.
+//! The members here use only the bytes of the protocol and not the client library (except the key
+//! that signs tokens), so they test the server independently.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "it is for tests: they fail by panicking")]
 
 pub mod chaos;

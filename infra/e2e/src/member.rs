@@ -1,4 +1,4 @@
-//! A member that keeps a ledger of what it heard.
+//! A member that records the publications it receives.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,7 +15,8 @@ use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-/// A token of the local stack with these claims; it is good until 2100 unless they say otherwise.
+/// Returns a token of the local stack with these claims. It is valid until 2100 unless the claims
+/// contain `exp`.
 #[must_use]
 pub fn token(mut claims: Value) -> String {
     if claims["exp"].is_null() {
@@ -24,40 +25,45 @@ pub fn token(mut claims: Value) -> String {
     Keys::find().unwrap().mint(&serde_json::from_value(claims).unwrap(), None).unwrap()
 }
 
-/// Nothing here takes longer, unless it is broken.
+/// Timeout of every wait. No step takes as long unless something is broken.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// How long what came beyond a gap is held before the log is asked.
+/// How long publications after a gap are held before the member syncs.
 const HOLD: Duration = Duration::from_secs(2);
 
-/// A WebSocket, and what came through it.
+/// A WebSocket, and the data that was received through it.
 #[derive(Debug)]
 pub struct Member {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     next_id: u64,
-    /// Where it is in each room it has joined.
+    /// Position in each joined room.
     positions: BTreeMap<String, (String, u64)>,
-    /// The ids of what it heard of each room, in order; repeats dropped, gaps never.
+    /// Ids of the received publications of each room, in order. Repeats are dropped; gaps never
+    /// occur.
     heard: BTreeMap<String, Vec<String>>,
-    /// What came beyond a gap, until the gap is filled; `None` where a publication of its own is left out.
+    /// Publications after a gap, until the gap is filled. `None` stands for an own publication that
+    /// the server leaves out.
     held: BTreeMap<String, BTreeMap<u64, Option<String>>>,
     repeats: u64,
-    /// Blocks that are not of the log, and words about the connection, until somebody looks for them.
+    /// Blocks that are not part of the log, and messages about the connection, until a test takes
+    /// them.
     notes: Vec<Value>,
 }
 
 impl Member {
-    /// Connects with `rooms.v1` and a token with these claims; it is good until 2100 unless they say otherwise.
+    /// Connects with `rooms.v1` and a token with these claims. It is valid until 2100 unless the
+    /// claims contain `exp`.
     pub async fn with_claims(url: &str, claims: Value) -> Self {
         let join = if url.contains('?') { '&' } else { '?' };
         Self::connect_with(&format!("{url}{join}token={}", token(claims)), Some("rooms.v1")).await
     }
 
-    /// Connects with `rooms.v1`, as the guest whose secret stands for this name: the same one each time.
+    /// Connects with `rooms.v1` as the guest with the secret for this name. The secret is the same
+    /// each time.
     pub async fn connect(url: &str, guest: &str) -> Self {
         Self::connect_with(&format!("{url}?guest={}", guest_secret(guest)), Some("rooms.v1")).await
     }
 
-    /// Connects; without a subprotocol as a client of the classic recipes does.
+    /// Connects. Without a subprotocol, it connects like a client of the classic recipes.
     pub async fn connect_with(url: &str, subprotocol: Option<&str>) -> Self {
         let mut request = url.into_client_request().unwrap();
         if let Some(name) = subprotocol {
@@ -68,12 +74,12 @@ impl Member {
         Self { socket, next_id: 0, positions, heard, held, repeats: 0, notes: Vec::new() }
     }
 
-    /// Says something, whatever it is.
+    /// Sends any text.
     pub async fn say(&mut self, text: impl Into<String>) {
         self.socket.send(Message::text(text.into())).await.unwrap();
     }
 
-    /// Says something in frames of at most 32 KB, as a browser does with long messages.
+    /// Sends a text in frames of at most 32 KB, as a browser does with long messages.
     pub async fn say_in_frames(&mut self, text: &str) {
         const FRAME_BYTES: usize = 32 * 1024;
         let mut chunks = text.as_bytes().chunks(FRAME_BYTES).peekable();
@@ -85,7 +91,7 @@ impl Member {
         }
     }
 
-    /// Sends bytes that are no text, and gives the code that the server closes with.
+    /// Sends a binary message. Returns the code with which the server closes.
     pub async fn say_binary(mut self, bytes: Vec<u8>) -> u16 {
         self.socket.send(Message::binary(bytes)).await.unwrap();
         loop {
@@ -97,7 +103,7 @@ impl Member {
         }
     }
 
-    /// Asks, and waits for the answer; what arrives in between is heard.
+    /// Sends a request and waits for its answer. Records the frames that arrive in between.
     pub async fn ask(&mut self, mut request: Value) -> Value {
         self.next_id += 1;
         request["id"] = json!(self.next_id);
@@ -110,7 +116,8 @@ impl Member {
         }
     }
 
-    /// Joins a room, or comes back to it: asks on until everything it missed is there.
+    /// Joins a room, or returns to it. Sends further requests until all missed publications have
+    /// arrived.
     pub async fn join(&mut self, room: &str) -> Value {
         let mut request = json!({ "action": "join", "room": room });
         loop {
@@ -132,7 +139,7 @@ impl Member {
         }
     }
 
-    /// Publishes, and waits until it is accepted; tries again when told to.
+    /// Publishes, and waits until the publication is accepted. Retries if the answer asks for it.
     pub async fn publish(&mut self, room: &str, id: &str) {
         let request = json!({ "action": "publish", "room": room, "pid": id, "data": { "text": id } });
         loop {
@@ -145,8 +152,9 @@ impl Member {
         }
     }
 
-    /// Listens until it has heard this many publications of a room. A gap that stays is filled from the log, as the
-    /// client rules say; silence is not.
+    /// Reads until the member has received this number of publications of a room. A gap that stays
+    /// is filled from the log by the client rules. Missing publications without a gap are not
+    /// requested.
     pub async fn hear(&mut self, room: &str, count: usize) {
         while self.heard(room).len() < count {
             if self.held.get(room).is_none_or(BTreeMap::is_empty) {
@@ -157,8 +165,8 @@ impl Member {
         }
     }
 
-    /// Waits for a block that is not of the log, or for a word about the connection, that is as wanted. Those before it
-    /// are forgotten.
+    /// Waits for a block that is not part of the log, or for a message about the connection, for
+    /// which `wanted` holds. Drops those before it.
     pub async fn note(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
         loop {
             if let Some(at) = self.notes.iter().position(&wanted) {
@@ -168,13 +176,13 @@ impl Member {
         }
     }
 
-    /// The notes that nobody looked for yet.
+    /// Returns the notes that no test has taken yet.
     #[must_use]
     pub fn notes(&self) -> &[Value] {
         &self.notes
     }
 
-    /// Listens for this long.
+    /// Reads for this time.
     pub async fn listen_for(&mut self, time: Duration) {
         let listen = async {
             loop {
@@ -184,7 +192,7 @@ impl Member {
         drop(timeout(time, listen).await);
     }
 
-    /// Listens until the connection ends; the code it was closed with.
+    /// Reads until the connection ends. Returns its close code.
     pub async fn until_closed(&mut self) -> u16 {
         loop {
             match timeout(PATIENCE, self.socket.next()).await.expect("closed in time") {
@@ -196,7 +204,7 @@ impl Member {
         }
     }
 
-    /// The next text, as it came.
+    /// Returns the next text as it was received.
     pub async fn next_text(&mut self) -> String {
         loop {
             let message = timeout(PATIENCE, self.socket.next()).await;
@@ -209,19 +217,19 @@ impl Member {
         }
     }
 
-    /// Everything heard of a room so far, by publication id.
+    /// Returns the ids of all received publications of a room.
     #[must_use]
     pub fn heard(&self, room: &str) -> &[String] {
         self.heard.get(room).map_or(&[], Vec::as_slice)
     }
 
-    /// How many publications came more than once on the wire.
+    /// Returns the number of publications that arrived more than once.
     #[must_use]
     pub fn repeats(&self) -> u64 {
         self.repeats
     }
 
-    /// Breaks the connection without a word: the socket is reset.
+    /// Resets the socket, which breaks the connection without a close frame.
     pub fn reset(self) -> Absent {
         if let MaybeTlsStream::Plain(socket) = self.socket.get_ref() {
             socket.set_zero_linger().unwrap();
@@ -244,7 +252,7 @@ impl Member {
         frame
     }
 
-    /// A backend may join a member to a room, and take it out of one.
+    /// Handles a `joined` or `left` message: a backend may add a member to a room, or remove it.
     fn joined_or_left(&mut self, word: &Value) {
         let Some(room) = word["room"].as_str().map(str::to_owned) else { return };
         self.held.remove(&room);
@@ -281,13 +289,14 @@ impl Member {
     }
 }
 
-/// A secret of a guest that is told from others by its name. It is as long as the authorizer wants it, and no secret at all.
+/// Returns the secret of a guest, which the name determines. It has the length that the authorizer
+/// requires, but is not secret.
 #[must_use]
 pub fn guest_secret(name: &str) -> String {
     format!("{name:-<24}")
 }
 
-/// Connects members and lets them join their rooms; guests are named by `prefix`.
+/// Connects members, which join their rooms. The names of the guests begin with `prefix`.
 pub async fn members(url: &str, prefix: &str, count: usize, rooms: &[&str]) -> Vec<Member> {
     let join = |n: usize| async move {
         let mut member = Member::connect(url, &format!("{prefix}{n}")).await;
@@ -297,14 +306,14 @@ pub async fn members(url: &str, prefix: &str, count: usize, rooms: &[&str]) -> V
         member
     };
     let mut members = Vec::with_capacity(count);
-    // As many at a time as a gateway lets in without a murmur.
+    // The gateway accepts this number of concurrent handshakes without throttling.
     for first in (0..count).step_by(50) {
         members.extend(join_all((first..count.min(first + 50)).map(join)).await);
     }
     members
 }
 
-/// A member that is away, with what it remembers.
+/// A disconnected member with its recorded data.
 #[derive(Debug)]
 pub struct Absent {
     positions: BTreeMap<String, (String, u64)>,
@@ -313,12 +322,12 @@ pub struct Absent {
 }
 
 impl Absent {
-    /// Comes back through a new connection; its rooms have still to be joined.
+    /// Returns on a new connection. The member has not joined its rooms again yet.
     pub async fn return_to(self, url: &str, guest: &str) -> Member {
         self.return_as(Member::connect(url, guest).await)
     }
 
-    /// Comes back as this member, whose rooms have still to be joined.
+    /// Returns as the connected `member`, which has not joined the rooms yet.
     #[must_use]
     pub fn return_as(self, member: Member) -> Member {
         Member { positions: self.positions, heard: self.heard, repeats: self.repeats, ..member }

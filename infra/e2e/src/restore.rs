@@ -1,5 +1,6 @@
-//! The restore drill: the rooms table is put back to an earlier moment while members are connected, and the deployment goes
-//! on in another generation. The steps are those of docs/operations/restore.md.
+//! The restore drill: the rooms table is restored to an earlier moment while members are connected,
+//! and the deployment continues in another generation. The steps are those of
+//! docs/operations/restore.md.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,47 +17,48 @@ use roomcast_client::rules::Event;
 
 use crate::{aws, everything, start};
 
-/// Functions that read heads, and so have a generation.
+/// Functions that read heads, and therefore have a generation.
 const IN_A_GENERATION: [&str; 3] = ["events", "membership", "sequencer"];
-/// Writes and deletes that are on their way at the same time.
+/// Most concurrent writes and deletes.
 const WRITES_AT_ONCE: usize = 16;
-/// Members that publish; the others listen.
+/// Members that publish. The others only receive.
 const PUBLISHERS: usize = 10;
 /// Publications of each publisher before the backup, after it, and after the restore.
 const PUBLICATIONS_EACH: usize = 3;
-/// How long anything may take that is waited for here.
+/// Timeout of every wait.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How often a state is looked at that is waited for.
+/// Interval of checks for a condition.
 const POLL: Duration = Duration::from_millis(50);
 
 type Item = HashMap<String, AttributeValue>;
 
-/// What the drill came to.
+/// The result of the drill.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// Members that were connected all the time.
+    /// Number of members, which are connected all the time.
     pub members: usize,
-    /// Publications before the backup, lost by the restore, and after it.
+    /// Number of publications before the backup, of publications that the restore lost, and of
+    /// publications after it.
     pub published: [usize; 3],
-    /// What does not hold, as stories.
+    /// Violations, as sentences.
     pub findings: Vec<String>,
 }
 
-/// A member with the real client library, and everything that its application was given.
+/// A member with the real client library, and all events that its application received.
 struct Member {
     name: String,
     handle: Handle,
     events: Arc<Mutex<Vec<Event>>>,
 }
 
-/// Everything in the rooms table at one moment.
+/// All items of the rooms table at one moment.
 struct Backup(Vec<Item>);
 
 fn room() -> RoomId {
     RoomId::parse("lobby").unwrap()
 }
 
-/// Runs the drill with so many members.
+/// Runs the drill with this number of members.
 pub async fn drill(members: usize) -> Report {
     let (stack, url) = start(everything()).await;
     let members = join_all((0..members).map(|n| Member::start(&url, n))).await;
@@ -67,7 +69,7 @@ pub async fn drill(members: usize) -> Report {
     everyone_has(&members, &lost).await;
     let after = {
         stop_functions(&stack).await;
-        // Publishers go on: what they publish now is accepted once the functions run again.
+        // Publishers continue. Their publications are accepted when the functions run again.
         let publishing = publish(&members, "after");
         let restoring = async {
             backup.restore(&stack).await;
@@ -92,14 +94,15 @@ pub async fn drill(members: usize) -> Report {
     report
 }
 
-/// Lets no invocation begin, and waits until those that run have ended.
+/// Prevents new invocations, and waits until running ones have ended.
 async fn stop_functions(stack: &Stack) {
     stack.faults().set(&"F7=1".parse().unwrap());
     let busy = || stack.lambda().stats().iter().map(|function| function.processes_busy + function.waiting).sum::<u32>();
     until("the functions have ended", async || busy() == 0).await;
 }
 
-/// Each publisher publishes one after the other; the ids of all, once they are accepted.
+/// Each publisher publishes one publication after the other. Returns all ids when they are
+/// accepted.
 async fn publish(members: &[Member], what: &str) -> BTreeSet<PublicationId> {
     let publishing = members.iter().take(PUBLISHERS).map(|member| async move {
         let mut accepted = Vec::new();
@@ -168,7 +171,7 @@ impl Member {
         member
     }
 
-    /// What the application was given of the room, in order.
+    /// Returns the publications that the application received, in order.
     fn messages(&self) -> Vec<(Position, PublicationId)> {
         let message = |event: &Event| match event {
             Event::Message(message) => Some((message.at.clone(), message.pid.clone())),
@@ -177,7 +180,7 @@ impl Member {
         locked(&self.events).iter().filter_map(message).collect()
     }
 
-    /// What does not hold for this member.
+    /// Returns the violations of this member.
     fn check(&self, after: &BTreeSet<PublicationId>, head: Option<&Position>) -> impl Iterator<Item = String> {
         let mut findings = Vec::new();
         let mut times = BTreeMap::<PublicationId, usize>::new();
@@ -196,7 +199,8 @@ impl Member {
         findings.into_iter()
     }
 
-    /// Positions follow each other, but where the client reported a gap. It must have reported exactly one, into another epoch.
+    /// Checks that positions are consecutive, except where the client reported a gap. It must have
+    /// reported exactly one gap to another epoch.
     fn gaps(&self) -> Vec<String> {
         let (mut findings, mut at, mut began_anew) = (Vec::new(), None::<Position>, 0);
         for event in locked(&self.events).iter() {
@@ -237,7 +241,7 @@ impl Backup {
         Self(items)
     }
 
-    /// The table as it was: items that came since are deleted.
+    /// Restores the table. Items that were added since the backup are deleted.
     async fn restore(&self, stack: &Stack) {
         let table = &stack.variables()["ROOMCAST_ROOMS_TABLE"];
         let database = aws(stack).dynamodb;
@@ -260,7 +264,7 @@ impl Backup {
 }
 
 impl Report {
-    /// Whether everything holds.
+    /// Returns whether there are no violations.
     #[must_use]
     pub fn holds(&self) -> bool {
         self.findings.is_empty()

@@ -1,4 +1,4 @@
-//! The whole stack, on free ports, with the binaries as cargo builds them.
+//! Starts the whole stack on free ports, with the binaries from cargo.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -9,12 +9,12 @@ use local::clients::{Clients, developer_credentials};
 use local::{Options, Stack};
 use tempfile::TempDir;
 
-/// The root of the repository.
+/// Returns the root of the repository.
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// The folder of the functions' binaries, built if need be.
+/// Returns the folder of the functions' binaries. Builds them if necessary.
 #[must_use]
 pub fn binaries() -> PathBuf {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
@@ -24,18 +24,19 @@ pub fn binaries() -> PathBuf {
         for entry in std::fs::read_dir(root().join("services")).unwrap() {
             command.arg("--bin").arg(entry.unwrap().file_name());
         }
-        // Somebody else's functions, for whoever compares.
+        // The functions of the recipe, for comparisons.
         command.args(["--bin", "baseline"]);
         assert!(command.status().unwrap().success(), "the functions do not build");
         let test = std::env::current_exe().unwrap();
-        // target/debug/deps/test-0123 -> target/debug; a binary is there already.
+        // The path of a test is `target/debug/deps/test-0123`. The path of a binary is already in
+        // `target/debug`.
         let folder = test.parent().unwrap();
         if folder.ends_with("deps") { folder.parent().unwrap().to_owned() } else { folder.to_owned() }
     };
     FOLDER.get_or_init(build).clone()
 }
 
-/// A copy of `infra/topology.yaml` with some of its text replaced; every text must be there.
+/// Returns a copy of `infra/topology.yaml` with some texts replaced. Every text must exist.
 #[must_use]
 pub fn topology_with(changes: &[(&str, &str)]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -49,26 +50,26 @@ pub fn topology_with(changes: &[(&str, &str)]) -> TempDir {
     folder
 }
 
-/// The topology as it is, for tests: free ports, fast polling.
+/// Returns options for tests with the real topology: free ports, fast polling.
 #[must_use]
 pub fn everything() -> Options {
     Options::for_tests(root().join("infra/topology.yaml"), binaries())
 }
 
-/// Starts a stack; its WebSocket URL.
+/// Starts a stack. Also returns its WebSocket URL.
 pub async fn start(options: Options) -> (Stack, String) {
     let stack = Stack::start(options).await.unwrap();
     let url = stack.addresses().websocket.as_ref().unwrap().ws_url.clone();
     (stack, url)
 }
 
-/// Clients of the stack's DynamoDB, SQS and SNS, as whoever develops.
+/// Returns clients of the stack's DynamoDB, SQS and SNS with the developer's keys.
 #[must_use]
 pub fn aws(stack: &Stack) -> Clients {
     Clients::new(&stack.addresses().aws_endpoint, &developer_credentials())
 }
 
-/// Waits for `count` messages of a queue, and takes them.
+/// Waits for `count` messages of a queue, and deletes them.
 pub async fn received(stack: &Stack, queue: &str, count: usize) -> Vec<Message> {
     let name = queue.to_uppercase().replace('-', "_");
     let url = &stack.variables()[&format!("ROOMCAST_{name}_QUEUE_URL")];
@@ -87,7 +88,7 @@ pub async fn received(stack: &Stack, queue: &str, count: usize) -> Vec<Message> 
     received
 }
 
-/// The tables, as whoever develops sees them.
+/// Returns access to the tables with the developer's keys.
 #[must_use]
 pub fn tables(stack: &Stack) -> Tables {
     let variables = stack.variables();

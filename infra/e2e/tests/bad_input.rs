@@ -1,4 +1,5 @@
-//! Bad input: each kind is answered with a stable code, leaves a log line, and costs neither the connection nor anybody else.
+//! Tests bad input: each kind is answered with a stable code, leaves a log line, and affects
+//! neither the connection nor other members.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use e2e::{Member, everything, start};
@@ -7,14 +8,14 @@ use local::{Options, Stack};
 use serde_json::{Value, json};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-/// A stack whose functions' lines are heard.
+/// Starts a stack and receives the lines of its functions.
 async fn listening() -> (Stack, String, UnboundedReceiver<Line>) {
     let (sender, lines) = unbounded_channel();
     let (stack, url) = start(Options { listener: Some(sender), ..everything() }).await;
     (stack, url, lines)
 }
 
-/// The next summary line with this outcome; those before it are passed over.
+/// Returns the next summary line with this outcome. Skips other lines.
 async fn logged(lines: &mut UnboundedReceiver<Line>, outcome: &str) -> Value {
     let search = async {
         loop {
@@ -29,23 +30,24 @@ async fn logged(lines: &mut UnboundedReceiver<Line>, outcome: &str) -> Value {
     tokio::time::timeout(patience, search).await.unwrap_or_else(|_| panic!("no line says {outcome}"))
 }
 
-/// What is refused: the text, the code, the field at fault, and whether the answer carries the id 7.
+/// Returns refused requests: the text, the code, the field with the mistake, and whether the answer
+/// contains the id 7.
 fn refused() -> Vec<(String, &'static str, Option<&'static str>, bool)> {
     let mut all: Vec<(String, &'static str, Option<&'static str>, bool)> = [
-        // No request at all.
+        // Texts that are not requests.
         ("hello", "not_json", None, false),
         ("[1,2]", "not_json", None, false),
         ("null", "not_json", None, false),
         (r#"{"action":"ping","id":7"#, "not_json", None, false),
         (r#"{"id":1,"id":2,"action":"ping"}"#, "not_json", None, false),
-        // Ids and actions.
+        // Mistakes in ids and actions.
         (r#"{"id":"7","action":"ping"}"#, "invalid_field", Some("id"), false),
         (r#"{"id":1.5,"action":"ping"}"#, "invalid_field", Some("id"), false),
         (r#"{"id":-7,"action":"ping"}"#, "invalid_field", Some("id"), false),
         (r#"{"id":7}"#, "invalid_field", Some("action"), true),
         (r#"{"id":7,"action":5}"#, "invalid_field", Some("action"), true),
         (r#"{"id":7,"action":"dance"}"#, "unknown_action", Some("action"), true),
-        // Rooms.
+        // Mistakes in rooms.
         (r#"{"id":7,"action":"join"}"#, "invalid_field", Some("room"), true),
         (r#"{"id":7,"action":"join","room":7}"#, "invalid_field", Some("room"), true),
         (r#"{"id":7,"action":"join","room":""}"#, "invalid_room", Some("room"), true),
@@ -55,7 +57,7 @@ fn refused() -> Vec<(String, &'static str, Option<&'static str>, bool)> {
         (r#"{"id":7,"action":"join","room":"lоbby"}"#, "invalid_room", Some("room"), true),
         (r#"{"id":7,"action":"join","room":"\ud800"}"#, "invalid_field", Some("room"), true),
         (r#"{"id":7,"action":"leave","room":"*"}"#, "invalid_room", Some("room"), true),
-        // Positions.
+        // Mistakes in positions.
         (r#"{"id":7,"action":"join","room":"r","since":"7"}"#, "invalid_field", Some("since"), true),
         (
             r#"{"id":7,"action":"join","room":"r","since":{"ep":"e","seq":-1}}"#,
@@ -73,7 +75,7 @@ fn refused() -> Vec<(String, &'static str, Option<&'static str>, bool)> {
         (r#"{"id":7,"action":"ping","at":{"lobby":7}}"#, "invalid_field", Some("at.lobby"), true),
         (r#"{"id":7,"action":"history","room":"r","limit":0}"#, "invalid_field", Some("limit"), true),
         (r#"{"id":7,"action":"history","room":"r","limit":101}"#, "invalid_field", Some("limit"), true),
-        // Publications.
+        // Mistakes in publications.
         (r#"{"id":7,"action":"publish","room":"r","data":1}"#, "invalid_field", Some("pid"), true),
         (r#"{"id":7,"action":"publish","room":"r","pid":"p"}"#, "invalid_field", Some("data"), true),
         (
@@ -90,7 +92,7 @@ fn refused() -> Vec<(String, &'static str, Option<&'static str>, bool)> {
             Some("targetUserId"),
             true,
         ),
-        // What is not allowed.
+        // Requests that the member may not make.
         (r#"{"id":7,"action":"join","room":"@bob"}"#, "forbidden", Some("room"), true),
         (r#"{"id":7,"action":"history","room":"@bob"}"#, "forbidden", Some("room"), true),
         (r#"{"id":7,"action":"join","room":"staff"}"#, "forbidden", Some("room"), true),
@@ -113,7 +115,7 @@ fn refused() -> Vec<(String, &'static str, Option<&'static str>, bool)> {
     all
 }
 
-/// The next answer; what else the server says is passed over.
+/// Returns the next answer. Skips other frames.
 async fn answered(member: &mut Member) -> Value {
     loop {
         let frame: Value = serde_json::from_str(&member.next_text().await).unwrap();
@@ -123,7 +125,7 @@ async fn answered(member: &mut Member) -> Value {
     }
 }
 
-/// A member whose token is for `team:*` only.
+/// Connects a member whose token allows only `team:*`.
 async fn restricted(url: &str) -> Member {
     let rooms = json!({ "join": ["team:*"], "publish": ["team:*"], "history": ["team:*"] });
     Member::with_claims(url, json!({ "sub": "ada", "rooms": rooms })).await
@@ -206,10 +208,11 @@ async fn a_binary_frame_closes_its_own_connection_with_1003_and_no_other() {
     stack.shutdown().await;
 }
 
-/// A text of characters that no queue accepts, of those beside them, and of some that are hard in JSON.
+/// A text with characters that no queue accepts, with their neighbours, and with characters that
+/// are difficult in JSON.
 const HARD: &str = "x\u{ffff}y\u{fffe}z \u{fffd}\u{10ffff}\u{1fffe}\u{7f}\u{85} \\ \"";
 
-/// The data of the next publication that a member of a room hears.
+/// Returns the data of the next publication that a member receives.
 async fn heard(member: &mut Member) -> Value {
     loop {
         let frame: Value = serde_json::from_str(&member.next_text().await).unwrap();
@@ -229,7 +232,7 @@ async fn whatever_json_can_say_is_accepted_and_delivered_with_its_value() {
     bob.join("lobby").await;
     let text = json!({ "text": HARD });
     let key = json!({ HARD: [HARD, { HARD: 1 }] });
-    // Written by hand: the characters stand in the message as they are.
+    // The requests are written by hand, so that they contain the characters without escapes.
     let raw = |data: &Value| data.to_string();
     for (request, expected) in [
         (format!(r#"{{"action":"publish","id":1,"room":"lobby","pid":"a","data":{}}}"#, raw(&text)), text.clone()),

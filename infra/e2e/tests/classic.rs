@@ -1,10 +1,10 @@
-//! The clients of the well-known recipes, word for word, with no library.
+//! Tests the clients of the well-known recipes, with their exact messages and without a library.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use e2e::{Member, everything, start, token};
 use serde_json::{Value, json};
 
-/// A client without a subprotocol; `query` begins with `?`, or is empty.
+/// Connects a client without a subprotocol. `query` begins with `?` or is empty.
 async fn classic(url: &str, query: &str) -> Member {
     Member::connect_with(&format!("{url}{query}"), None).await
 }
@@ -118,7 +118,7 @@ async fn every_spelling_of_the_well_known_samples_is_understood_and_nothing_else
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_lines_that_are_pasted_too_fast_each_is_published_or_named_by_its_refusal() {
-    /// At 20 a second and 40 at once some are refused unless all of it takes 8 s.
+    /// With 20 a second and a burst of 40, some messages are refused unless all of them take 8 s.
     const LINES: usize = 200;
     let (stack, url) = start(everything()).await;
     let (mut one, mut other) = (classic(&url, "").await, classic(&url, "").await);

@@ -1,4 +1,4 @@
-//! What backends do to members: commands through the events topic.
+//! Tests commands of backends to members through the events topic.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::time::{Duration, Instant};

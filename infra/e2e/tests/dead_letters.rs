@@ -1,4 +1,5 @@
-//! What cannot be delivered is not lost: it names who misses what, and can be redriven.
+//! Tests that undeliverable jobs are not lost: the dead letter names the members and can be
+//! redriven.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::time::{Duration, Instant};
@@ -10,7 +11,7 @@ use e2e::{Member, aws, everything, received, start};
 use local::Stack;
 use testkit::samples;
 
-/// What a broken function, or somebody at the console, may leave behind: a log row that nobody can read.
+/// Changes a log row so that it cannot be read, as a defective function or an operator might.
 async fn change_row(stack: &Stack, epoch: &str, sequence: u64, by: AttributeValue) {
     let update = aws(stack).dynamodb.update_item().table_name(&stack.variables()["ROOMCAST_ROOMS_TABLE"]);
     let update = update.key("pk", AttributeValue::S("ROOM#lobby".to_owned()));
@@ -53,7 +54,7 @@ async fn what_cannot_be_delivered_names_who_misses_what_and_redriven_twice_deliv
     change_row(&stack, epoch, 2, AttributeValue::N("7".to_owned())).await;
     let range = Range { epoch: Epoch::parse(epoch).unwrap(), after: Sequence::ZERO, through: Sequence::new(2) };
     queue(&stack, &Job::for_shards(&samples::room("lobby"), &range, Shards::new(1))[0]).await;
-    // It stands in the line of its shard, and whoever comes behind it waits for 10 s at most.
+    // The job blocks its shard's group, and later jobs wait for at most 10 s.
     let begun = Instant::now();
     ada.publish("lobby", "p3").await;
     ada.hear("lobby", 3).await;
@@ -68,7 +69,8 @@ async fn what_cannot_be_delivered_names_who_misses_what_and_redriven_twice_deliv
     let Work::Late { members, .. } = &job.work else { panic!("{job:?} names nobody") };
     assert_eq!(members.len(), 2);
 
-    // Somebody who is not named joins, the row is repaired, the letter is redriven, and once more.
+    // A member that the letter does not name joins. Then the row is repaired, and the letter is
+    // redriven twice.
     let mut cyn = Member::connect(&url, "cyn").await;
     cyn.join("lobby").await;
     change_row(&stack, epoch, 2, AttributeValue::S("ada".to_owned())).await;

@@ -1,4 +1,5 @@
-//! Three doors, one log: clients, events through SNS, rows of the outbox. And every address is a room.
+//! Tests the three ways to publish to one log: clients, events through SNS, and rows of the outbox.
+//! Also tests that every address is a room.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::collections::BTreeSet;
@@ -21,7 +22,7 @@ async fn event(aws: &Clients, stack: &Stack, body: &Value) {
     aws.sns.publish().topic_arn(topic).message(body.to_string()).send().await.unwrap();
 }
 
-/// A business write and a broadcast in one transaction.
+/// Writes business data and a publication in one transaction.
 async fn outbox(aws: &Clients, stack: &Stack, room: &str, id: &str) {
     let table = &stack.variables()["ROOMCAST_ROOMS_TABLE"];
     let row = Put::builder()

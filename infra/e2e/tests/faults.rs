@@ -1,9 +1,11 @@
-//! Everything arrives, once and in order, whatever goes wrong meanwhile; and afterwards nothing is left of it.
+//! Tests that everything arrives once and in order under any fault, and that nothing remains
+//! afterwards.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use e2e::chaos::{Plan, Report, run};
 
-/// A small world under these faults: members join, publish, leave, restart and lose their connections all the while.
+/// Runs a small number of members under these faults. They join, publish, leave, restart and lose
+/// their connections.
 async fn under(faults: &str) -> Report {
     let plan = Plan {
         members: 24,

@@ -1,4 +1,5 @@
-//! Connections that are gone without a word are forgotten: at the first 410, or by the reaper.
+//! Tests that connections that ended without a close are removed: at the first 410, or by the
+//! reaper.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::time::Duration;
@@ -15,7 +16,7 @@ fn now() -> Timestamp {
     Timestamp::from_ms(since.as_millis() as u64)
 }
 
-/// A connection that the tables know and the gateway does not.
+/// Stores a connection in the tables that the gateway does not have.
 async fn ghost(stack: &Stack, tables: &Tables, seen_ago: Duration) -> Connection {
     let seen = now().minus(seen_ago);
     let mut ghost = samples::connection("R2hvc3RHaG9zdA=", "ghost", seen);
@@ -25,7 +26,7 @@ async fn ghost(stack: &Stack, tables: &Tables, seen_ago: Duration) -> Connection
     ghost
 }
 
-/// Waits until a connection is buried and in no room.
+/// Waits until a connection is removed and is in no room.
 async fn forgotten(tables: &Tables, connection: &Connection) {
     let gone = async || {
         tables.find(&connection.id).await.unwrap().is_none()

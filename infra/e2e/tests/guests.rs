@@ -1,4 +1,5 @@
-//! Guests are never each other, and a credential that cannot be read makes no guest.
+//! Tests that guests never share an identity, and that an unreadable credential does not make a
+//! guest.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use e2e::{Member, everything, guest_secret, start, token};
@@ -7,7 +8,7 @@ use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
-/// The users of a room, once they are as many as wanted.
+/// Returns the users of a room when their number is `count`.
 async fn users(member: &mut Member, count: usize) -> Vec<Value> {
     loop {
         let answer = member.ask(json!({ "action": "who", "room": "lobby" })).await;
@@ -33,7 +34,7 @@ async fn guests_of_one_device_are_two_and_nothing_that_is_shown_makes_one_the_ot
     ada.hear("lobby", 2).await;
     let mut all: Vec<String> = there.iter().map(|user| user["user"].as_str().unwrap().to_owned()).collect();
     let mut adversaries = Vec::new();
-    // Whatever an adversary has seen of them, as a secret and as a device.
+    // An adversary tries everything that it can see of the guests, as a secret and as a device.
     for shown in all.clone() {
         let digits = shown.trim_start_matches("guest:").to_owned();
         let tries =
@@ -69,7 +70,7 @@ async fn a_guest_that_returns_with_its_secret_is_the_same_one() {
     stack.shutdown().await;
 }
 
-/// The status of a handshake with this query, header and subprotocol.
+/// Returns the status of a handshake with this query, header and subprotocol.
 async fn status(url: &str, query: &str, authorization: Option<&str>, subprotocol: Option<&str>) -> u16 {
     let mut request = format!("{url}{query}").into_client_request().unwrap();
     let headers = request.headers_mut();
@@ -82,7 +83,7 @@ async fn status(url: &str, query: &str, authorization: Option<&str>, subprotocol
     match connect_async(request).await {
         Ok(_) => 101,
         Err(Error::Http(response)) => response.status().as_u16(),
-        // Let in, without the subprotocol that it wants to hear.
+        // The handshake succeeded without the subprotocol that the client library expects.
         Err(Error::Protocol(_)) => 101,
         Err(other) => panic!("{other}"),
     }

@@ -1,4 +1,5 @@
-//! Rooms are joined by the hundred, beside everything else that a client does, and reading makes none.
+//! Tests that a client can join hundreds of rooms besides its other requests, and that reads create
+//! no rooms.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::collections::BTreeMap;
@@ -12,16 +13,16 @@ use serde_json::{Value, json};
 use testkit::samples;
 
 const ROOMS: usize = 100;
-/// All rooms of a client that returns are joined within this, on a machine that does nothing else.
+/// Time within which all rooms of a returning client are joined, on an otherwise idle machine.
 const WHOLE_WITHIN: Duration = Duration::from_secs(1);
-/// A machine that does much else is given other chances.
+/// Number of attempts, because the machine may be busy.
 const RETURNS: usize = 5;
 
 fn rooms() -> Vec<RoomId> {
     (0..ROOMS).map(|n| samples::room(&format!("r{n}"))).collect()
 }
 
-/// A sync of all rooms from the positions of `synced`, or from none.
+/// Returns a sync of all rooms from the positions in `synced`, or without positions.
 fn sync(id: u64, synced: &Value) -> String {
     let position = |room: &RoomId| match &synced["ok"]["rooms"][room.as_str()] {
         Value::Null => Value::Null,
@@ -32,7 +33,8 @@ fn sync(id: u64, synced: &Value) -> String {
     json!({ "action": "sync", "id": id, "rooms": rooms }).to_string()
 }
 
-/// The answers to these requests, which were sent at once, and how many pongs came meanwhile.
+/// Returns the answers to these requests, which were sent together, when `pongs` pongs have also
+/// arrived.
 async fn answers(member: &mut Member, ids: &[u64], pongs: usize) -> BTreeMap<u64, Value> {
     let (mut answers, mut seen) = (BTreeMap::new(), 0);
     while answers.len() < ids.len() || seen < pongs {
@@ -52,7 +54,7 @@ fn assert_all_joined(answer: &Value) {
     assert!(joined.values().all(|room| room["ep"].is_string()), "{answer}");
 }
 
-/// Calls of the membership function so far, by operation.
+/// Returns the calls of the membership function so far, by operation.
 fn calls(stack: &Stack) -> BTreeMap<String, u64> {
     let calls = stack.statistics()["calls"]["membership"].clone();
     let count = |counted: &Value| counted["calls"].as_u64().unwrap_or(0);

@@ -1,12 +1,13 @@
-//! A message published by one arrives at all the others, whatever happens on the way.
+//! Tests that a publication of one member arrives at all other members under any fault.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use e2e::{Member, everything, members, start, topology_with};
 use futures::future::join_all;
 use local::{Options, Stack};
 
-/// 200 members of one room, 20 of them also of another; 50 publications from several of them; each hears each of its
-/// rooms' publications once, in one order, without a gap.
+/// 200 members are in one room, 20 of them also in another one. Several of them publish 50
+/// publications. Each member receives each publication of its rooms once, in one order, without a
+/// gap.
 async fn everybody_hears_everything(options: Options) {
     let (stack, url) = start(options).await;
     let mut both = members(&url, "both", 20, &["big", "small"]).await;
@@ -69,8 +70,8 @@ async fn a_member_whose_socket_was_reset_returns_and_gets_exactly_what_it_missed
     stack.shutdown().await;
 }
 
-/// What kills a function comes between any two statements; its messages come back after their visibility timeout,
-/// which is shortened here from 30 s.
+/// A kill may hit between any two statements. The messages are received again after their
+/// visibility timeout, which is shortened here from 30 s.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fanout_process_killed_in_the_middle_loses_nothing() {
     let quick = topology_with(&[
@@ -95,7 +96,7 @@ async fn a_fanout_process_killed_in_the_middle_loses_nothing() {
     stack.shutdown().await;
 }
 
-/// Kills a process of the fan-out, if one is there.
+/// Kills a process of the fan-out, if there is one.
 async fn kill_busy(stack: &Stack) -> bool {
     tokio::task::yield_now().await;
     stack.lambda().kill("fanout").is_some()

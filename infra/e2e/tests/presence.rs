@@ -1,4 +1,4 @@
-//! Who is there: blocks, counts, and the story that the activity topic tells.
+//! Tests presence: blocks, counts, and the messages of the activity topic.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::time::Duration;
@@ -8,7 +8,7 @@ use futures::future::join_all;
 use local::Stack;
 use serde_json::{Value, json};
 
-/// Waits until a presence block says so.
+/// Waits for a presence block for which `wanted` holds.
 async fn told(member: &mut Member, wanted: impl Fn(&Value) -> bool) -> Value {
     member.note(|note| note["p"].is_object() && wanted(&note["p"])).await["p"].clone()
 }
@@ -45,8 +45,8 @@ async fn a_user_with_two_tabs_comes_once_and_goes_once() {
     stack.shutdown().await;
 }
 
-/// 100 members join and leave 25 times each: 5,000 changes. A member that stays hears at most one block a second, and
-/// what it hears in the end is true 10 s after the last change.
+/// 100 members join and leave 25 times each: 5,000 changes. A connected member receives at most one
+/// block a second. Its last block is correct 10 s after the last change.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_count_of_a_room_is_true_10_s_after_its_last_change() {
     let (stack, url) = start(everything()).await;
@@ -82,7 +82,7 @@ async fn the_count_of_a_room_is_true_10_s_after_its_last_change() {
     stack.shutdown().await;
 }
 
-/// A queue that hears everything of the activity topic.
+/// Creates a queue that receives all messages of the activity topic.
 async fn spy(stack: &Stack) -> String {
     let aws = aws(stack);
     let url = aws.sqs.create_queue().queue_name("spy").send().await.unwrap().queue_url.unwrap();

@@ -1,4 +1,4 @@
-//! What is promised to members beside the main path.
+//! Tests promises to members besides the main path.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use local::Stack;
 use serde_json::{Value, json};
 use testkit::samples;
 
-/// What comes until the answer to a ping.
+/// Returns the frames before the answer to a ping.
 async fn until_pong(member: &mut Member) -> Vec<Value> {
     member.say(json!({ "action": "ping" }).to_string()).await;
     let mut frames = Vec::new();
@@ -59,7 +59,7 @@ async fn a_pong_names_the_rooms_that_have_moved_on() {
     stack.shutdown().await;
 }
 
-/// Sends a body that is no submission, right into a room's own group.
+/// Sends a body that is not a submission to a room's own group.
 async fn poison(stack: &Stack, room: &str, body: &str) {
     let queues = aws(stack).sqs;
     let url = &stack.variables()["ROOMCAST_PUBLICATIONS_QUEUE_URL"];
@@ -68,11 +68,12 @@ async fn poison(stack: &Stack, room: &str, body: &str) {
     message.message_deduplication_id(body.replace(' ', "-")).send().await.unwrap();
 }
 
-/// What others hear while a member reads nothing, and somebody says what nobody can read, they hear within this.
+/// Time within which other members receive publications while one member reads nothing and
+/// unreadable messages are in the queue.
 const PROMISED: Duration = Duration::from_secs(10);
 
-/// A member of two rooms reads nothing: backends say more in one of them than its buffers hold, and poison comes with it.
-/// Everybody else goes on talking in both, and waits for nothing.
+/// A member of two rooms reads nothing. Backends publish more to one of them than its buffers hold,
+/// and poison is sent too. All other members continue in both rooms without a delay.
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_waits_for_poison_or_for_a_slow_member() {
     let (stack, url) = start(everything()).await;

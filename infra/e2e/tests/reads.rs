@@ -1,4 +1,4 @@
-//! What a broadcast reads, as the capacity that DynamoDB would have charged for it.
+//! Tests the reads of a broadcast, as the capacity that DynamoDB would charge.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::time::Duration;
@@ -12,12 +12,13 @@ use local::Stack;
 use serde_json::{Value, json};
 use testkit::samples;
 
-/// Connections that have nothing to do with the room, or that are in another one.
+/// Connections without a relation to the room, or in another one.
 const OTHERS: usize = 300;
-/// Who is there has been counted and told by then, for the last time.
+/// Time after which the last presence count was sent.
 const SETTLES: Duration = Duration::from_secs(8);
 
-/// Read units of those who take a publication in, give it its place, and deliver it.
+/// Returns the read units of the functions that accept a publication, assign its position, and
+/// deliver it.
 fn read_units(stack: &Stack) -> f64 {
     let calls = stack.statistics()["calls"].clone();
     let functions = ["ingest", "sequencer", "fanout"];
@@ -26,7 +27,7 @@ fn read_units(stack: &Stack) -> f64 {
     pairs.filter_map(|(function, read)| calls[*function][*read]["units"].as_f64()).sum()
 }
 
-/// What ten broadcasts to these members read, one after the other.
+/// Returns the read units of ten broadcasts to these members, one after the other.
 async fn read_by_ten(stack: &Stack, members: &mut [Member], name: &str) -> f64 {
     let before = read_units(stack);
     for n in 0..10 {
@@ -52,15 +53,15 @@ async fn a_broadcast_reads_no_more_however_many_others_are_connected() {
     stack.shutdown().await;
 }
 
-/// Bytes of one read unit, read from a replica.
+/// Bytes of one read unit in an eventually consistent read.
 const BYTES_PER_UNIT: f64 = 8_192.0;
 
-/// What queries of the membership function read.
+/// Returns the read units of the membership function's queries.
 fn query_units(stack: &Stack) -> f64 {
     stack.statistics()["calls"]["membership"]["dynamodb:Query"]["units"].as_f64().unwrap_or_default()
 }
 
-/// Joins from a position, page by page; how many pages that took, and the bytes of the blocks they gave.
+/// Joins from a position, page by page. Returns the number of pages, and the bytes of their blocks.
 async fn resume(member: &mut Member, epoch: &Epoch, mut since: u64) -> (usize, usize) {
     let (mut pages, mut given) = (0, 0);
     loop {
@@ -90,7 +91,8 @@ async fn a_resume_of_a_thousand_reads_at_most_1_3_times_the_bytes_it_gives() {
     }
     let mut ada = Member::connect(&url, "ada").await;
     resume(&mut ada, &head.epoch, 1_000).await;
-    // What a join reads beside the log: the rooms of the connection, and how full the room is.
+    // Besides the log, a join reads the rooms of the connection and the number of members of the
+    // room.
     let before = query_units(&stack);
     let pages_without_log = 10;
     for _ in 0..pages_without_log {

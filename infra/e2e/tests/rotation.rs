@@ -1,4 +1,4 @@
-//! Token keys are rotated while everything runs.
+//! Tests the rotation of token keys while the stack runs.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
 
 use bytes::Bytes;
@@ -12,10 +12,11 @@ use roomcast_client::development::Keys;
 use serde_json::{Value, json};
 use tokio_tungstenite::connect_async;
 
-/// 38 bytes, as base64url.
+/// A key of 38 bytes, as base64url.
 const LATER: &str = "YSBrZXkgdGhhdCBjYW1lIGxhdGVyLCAzMiBieXRlcyBvciBtb3Jl";
 
-/// Gives the secret with the token keys another value, as `aws secretsmanager put-secret-value` does.
+/// Changes the value of the secret with the token keys, as `aws secretsmanager put-secret-value`
+/// does.
 async fn put_keys(stack: &Stack, keys: &Value) {
     let secret = &stack.addresses().resources.secrets["token_keys"];
     let body = json!({ "SecretId": secret, "SecretString": keys.to_string() }).to_string();

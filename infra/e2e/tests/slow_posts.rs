@@ -1,4 +1,5 @@
-//! A gateway that answers slowly: no function runs out of time, and every member hears everything.
+//! Tests a gateway that answers slowly: no function reaches its timeout, and every member receives
+//! everything.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What time, and a new token, do to a live connection.
+//! Tests the effects of time and of a new token on a live connection.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::sync::Arc;
@@ -76,7 +76,7 @@ async fn nobody_becomes_somebody_else_by_a_renewal_and_a_bad_token_changes_nothi
     stack.shutdown().await;
 }
 
-/// The client library with tokens of 6 s, for three times as long.
+/// Runs the client library with tokens of 6 s, for three times as long.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_renews_its_tokens_goes_on_on_one_connection() {
     let (stack, url) = start(everything()).await;

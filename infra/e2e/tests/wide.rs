@@ -1,4 +1,4 @@
-//! A wide room and small ones at the same time; ephemeral traffic; rates.
+//! Tests a wide room and small rooms at the same time, ephemeral traffic, and rates.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::time::{Duration, Instant};
@@ -10,15 +10,16 @@ use futures::future::join_all;
 use serde_json::json;
 use testkit::samples;
 
-/// How long ten small rooms may take for what they chat, with a wide room beside them: promised are 10 s for each.
+/// Longest time in which a publication in a small room may reach all its members, beside a wide
+/// room.
 const PROMISED: Duration = Duration::from_secs(10);
 
-/// The wide room has 3,000 members, the small ones are ten.
+/// The wide room has 3,000 members. There are ten small rooms.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wide_room_is_served_while_small_rooms_chat_undisturbed() {
     let (stack, url) = start(everything()).await;
     let tables = tables(&stack);
-    // More than 16 shards: through the wide queue, as a room of 10,000 would be.
+    // With more than 16 shards, jobs use the wide queue, as in a room of 10,000 members.
     let wide = samples::room("wide");
     let head = tables.create(&wide, &Epoch::from_random(7), lambda_kit::SystemClock.now()).await.unwrap();
     tables.grow(&wide, head.shards, Shards::new(32)).await.unwrap();

@@ -1,13 +1,15 @@
-//! What a delivery costs: the fan-out's CPU for each post, beside the least that HTTP takes and beside the SDK.
+//! Measures the CPU time of the fan-out for each post, compared with the minimum that HTTP needs
+//! and with the AWS SDK.
 //!
 //! ```sh
 //! cargo run --example posting
 //! ```
 //!
-//! Three ways to post one frame to 500 connections, 60 at a time, into a sink that is a process of its own: a loop over
-//! hyper that signs nothing; the fan-out itself, from the job to the last post, over tables in memory; a loop over the AWS
-//! SDK. Each pair of ways runs as A B B A, and what is printed is the median of the ratios: CPU time of this process (user
-//! and system, of its only thread), not wall-clock time.
+//! Three ways post one frame to 500 connections, 60 at a time, to a sink in a separate process. The
+//! first is a loop over hyper that signs nothing. The second is the fan-out itself, from the job to
+//! the last post, with tables in memory. The third is a loop over the AWS SDK. Each pair of ways
+//! runs as A B B A. The result is the median of the ratios of CPU time of this process (user and
+//! system, of its only thread). It is not wall-clock time.
 
 #![allow(clippy::expect_used, reason = "a benchmark fails by panicking")]
 
@@ -18,13 +20,13 @@ use std::time::Duration;
 
 use ways::{Fanned, Hyper, Sdk, Way};
 
-/// Times each pair is run.
+/// Number of times that each pair runs.
 const QUARTETS: usize = 7;
-/// Jobs in one run; each goes to all members.
+/// Jobs in one run. Each job reaches all members.
 const JOBS: u64 = 30;
-/// What is hoped for, of the loop over hyper.
+/// Largest acceptable ratio to the loop over hyper.
 const AT_MOST_OF_HYPER: f64 = 1.35;
-/// What is hoped for, of the loop over the SDK.
+/// Largest acceptable ratio to the loop over the SDK.
 const AT_MOST_OF_THE_SDK: f64 = 0.25;
 
 fn main() {
@@ -38,7 +40,7 @@ fn main() {
 async fn compare() {
     let sink = sink::Sink::start();
     let (hyper, fanned, sdk) = (Hyper::new(&sink.url), Fanned::new(&sink.url).await, Sdk::new(&sink.url));
-    // Connections are opened, code is paged in.
+    // The first runs open connections and load code, so they are not counted.
     cost(&hyper).await;
     cost(&fanned).await;
     cost(&sdk).await;
@@ -49,7 +51,7 @@ async fn compare() {
     report("a loop over the AWS SDK", &over_the_sdk, AT_MOST_OF_THE_SDK);
 }
 
-/// What both sides cost, pair by pair.
+/// The costs of both sides, pair by pair.
 struct Pairs {
     ours: Vec<f64>,
     theirs: Vec<f64>,
@@ -68,7 +70,7 @@ async fn quartets(ours: &impl Way, theirs: &impl Way) -> Pairs {
     pairs
 }
 
-/// Microseconds of CPU for each post.
+/// Returns the microseconds of CPU time for each post.
 async fn cost(way: &impl Way) -> f64 {
     let before = cpu_time();
     let mut posts = 0;
@@ -79,8 +81,8 @@ async fn cost(way: &impl Way) -> f64 {
     (cpu_time() - before).as_secs_f64() * 1e6 / posts as f64
 }
 
-/// What this thread has used of a CPU, from the scheduler, in nanoseconds.
-/// Source: <https://docs.kernel.org/scheduler/sched-stats.html>
+/// Returns the CPU time of this thread in nanoseconds, from the scheduler. Source:
+/// <https://docs.kernel.org/scheduler/sched-stats.html>
 fn cpu_time() -> Duration {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux");
     Duration::from_nanos(text.split(' ').next().and_then(|first| first.parse().ok()).expect("nanoseconds"))

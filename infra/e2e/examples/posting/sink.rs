@@ -1,4 +1,4 @@
-//! Takes posts and says so, in a process of its own: what it costs is not counted.
+//! A server that accepts posts in a separate process, so that its CPU time is not counted.
 
 use std::convert::Infallible;
 use std::io::{BufRead, BufReader};
@@ -12,10 +12,10 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 
-/// Makes this binary the sink.
+/// The argument that makes this binary the sink.
 pub(crate) const ARGUMENT: &str = "sink";
 
-/// The sink, until it is dropped.
+/// A running sink. It is killed when this value is dropped.
 pub(crate) struct Sink {
     process: Child,
     pub(crate) url: String,
@@ -38,7 +38,7 @@ impl Drop for Sink {
     }
 }
 
-/// Says where, and serves until it is killed.
+/// Prints its address, and serves until it is killed.
 pub(crate) fn serve() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     println!("http://{}/local", listener.local_addr().expect("an address"));

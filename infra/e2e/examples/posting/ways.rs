@@ -1,4 +1,4 @@
-//! Ways to post one frame to many connections.
+//! The ways to post one frame to many connections.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,13 +18,13 @@ use lambda_kit::{Deadline, SystemChance, SystemClock};
 use telemetry::{Summary, metric};
 use testkit::{World, samples};
 
-/// Connections that hear it: a full shard.
+/// Connections that receive the frame: a full shard.
 pub(crate) const MEMBERS: usize = 500;
 const ROOM: &str = "lobby";
 const KEY: &str = "AKIDEXAMPLE";
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
 
-/// A way to broadcast; how many posts were taken.
+/// A way to broadcast. Returns the number of accepted posts.
 pub(crate) trait Way {
     async fn broadcast(&self) -> u64;
 }
@@ -33,14 +33,14 @@ fn ids() -> impl Iterator<Item = String> {
     (0..MEMBERS).map(|n| format!("L0SM9cOFvH{n:04}="))
 }
 
-/// The frame of one small publication.
+/// Returns the frame of one small publication.
 fn frame() -> Bytes {
     Bytes::from_static(
         br#"{"b":[{"room":"lobby","ep":"k7Qf","seq":1,"m":[{"id":"0","by":"ada","at":1764000000000,"data":{"text":"hi"}}]}]}"#,
     )
 }
 
-/// The least that HTTP takes: nothing is signed, nothing is asked, nothing is decided.
+/// The minimum that HTTP needs: no signatures, no reads, no decisions.
 pub(crate) struct Hyper {
     client: Client<HttpConnector, Full<Bytes>>,
     url: String,
@@ -68,7 +68,7 @@ impl Way for Hyper {
     }
 }
 
-/// The AWS SDK, called once for each connection.
+/// The AWS SDK, with one call for each connection.
 pub(crate) struct Sdk(aws_sdk_apigatewaymanagement::Client);
 
 impl Sdk {
@@ -97,8 +97,8 @@ impl Way for Sdk {
     }
 }
 
-/// The fan-out function as it is deployed, over tables in memory: a process that has rested for each broadcast, so that its rate
-/// lets all of it through at once.
+/// The fan-out function as it is deployed, with tables in memory. Each broadcast uses a new
+/// `Fanout` whose rate limiter is full, so that all posts are sent without a delay.
 pub(crate) struct Fanned {
     world: World,
     gateway: Management,
@@ -123,7 +123,7 @@ impl Fanned {
         Self { world, gateway }
     }
 
-    /// Something new is published; the job for it.
+    /// Publishes one publication and returns its job.
     async fn publish(&self) -> Message {
         let room = samples::room(ROOM);
         let head = self.world.store.head(&room).await.expect("a store").expect("a head");

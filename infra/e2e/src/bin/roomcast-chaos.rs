@@ -1,4 +1,4 @@
-//! `cargo xtask chaos`: everything goes wrong, then everything must have arrived.
+//! `cargo xtask chaos`: injects all faults, then checks that every publication arrived.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -7,32 +7,33 @@ use clap::Parser;
 use e2e::chaos::{FAULTS, Plan, run};
 use local::faults::Spec;
 
-/// Runs the functions' binaries under faults with members that join, publish, leave, drop and return; heals; and accounts
-/// for every pair of a publication and a member that was owed it, for ghosts, and for counts.
+/// Runs the functions' binaries under faults with members that join, publish, leave, disconnect and
+/// return. Then disables the faults, and checks every required pair of a publication and a member,
+/// ghost connections, and counts.
 ///
-/// Exit status: 0 everything holds, 1 something does not, 2 usage.
+/// Exit status: 0 if everything holds, 1 if something does not, 2 for a usage error.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask chaos", bin_name = "cargo xtask chaos")]
 struct Arguments {
-    /// Required pairs of a publication and a member, at the least
+    /// Least number of required pairs of a publication and a member
     #[arg(long, default_value_t = 200_000)]
     pairs: u64,
-    /// Members
+    /// Number of members
     #[arg(long, default_value_t = 240)]
     members: usize,
-    /// Rooms
+    /// Number of rooms
     #[arg(long, default_value_t = 12)]
     rooms: usize,
-    /// Publications a second, all members together
+    /// Publications a second, of all members together
     #[arg(long, default_value_t = 60.0)]
     rate: f64,
     /// Members a second that leave or join a room, restart, or lose their connection
     #[arg(long, default_value_t = 8.0)]
     changes: f64,
-    /// What goes wrong, as `cargo dev -- --fault` takes it
+    /// Faults to inject, in the form of `cargo dev -- --fault`
     #[arg(long = "fault", value_name = "FAULTS", default_value = FAULTS)]
     faults: Spec,
-    /// Decides what is decided by chance
+    /// Seed of the random decisions
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Writes every line of the functions to a file

@@ -1,4 +1,4 @@
-//! `cargo load compare-baseline`: Roomcast beside the recipe that everyone copies.
+//! `cargo load compare-baseline`: compares Roomcast with the well-known recipe.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -7,28 +7,29 @@ use clap::Parser;
 use e2e::compare::{ARGUMENT, Plan, run, serve};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-/// Runs Roomcast and the recipe that everyone copies (`loadtest/baseline`) in the same local runner, alternating, and prints
-/// what the last member waits, what the functions use of a CPU, and what is read of the table.
+/// Runs Roomcast and the well-known recipe (`loadtest/baseline`) in the same local runner,
+/// alternating. Prints the time until the last member receives a broadcast, the CPU time of the
+/// functions, and the read units of the tables.
 #[derive(Debug, Parser)]
 #[command(name = "cargo load compare-baseline", bin_name = "cargo load compare-baseline")]
 struct Arguments {
-    /// Sizes of the room, growing
+    /// Sizes of the room, in ascending order
     #[arg(long, value_delimiter = ',', default_value = "100,1000,5000")]
     members: Vec<usize>,
-    /// Milliseconds that a post takes by itself
+    /// Latencies of a post in milliseconds
     #[arg(long, value_delimiter = ',', default_value = "0,10")]
     latencies: Vec<u64>,
-    /// Connections of others in the table, growing
+    /// Numbers of connections of other rooms in the table, in ascending order
     #[arg(long, value_delimiter = ',', default_value = "0,1000,10000,100000")]
     unrelated: Vec<usize>,
-    /// Times each pair is run as A B B A
+    /// Number of times that each pair runs as A B B A
     #[arg(long, default_value_t = 3)]
     quartets: usize,
 }
 
-/// Both ends of each connection are in one process.
+/// File descriptors of each member: both ends of its connection are in one process.
 const DESCRIPTORS_A_MEMBER: u64 = 2;
-/// For everything else.
+/// File descriptors for everything else.
 const OTHER_DESCRIPTORS: u64 = 1_000;
 
 #[tokio::main]

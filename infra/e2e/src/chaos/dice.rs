@@ -1,6 +1,7 @@
-//! Chance by seed.
+//! Random numbers from a seed.
 
-/// A sequence of numbers that a seed decides: SplitMix64, <https://prng.di.unimi.it/splitmix64.c>.
+/// A sequence of numbers that the seed determines: SplitMix64,
+/// <https://prng.di.unimi.it/splitmix64.c>.
 #[derive(Debug, Clone)]
 pub(super) struct Dice(u64);
 
@@ -17,7 +18,7 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below `end`, which is not 0.
+    /// Returns a number below `end`. For 0, the result is 0.
     pub(super) fn below(&mut self, end: usize) -> usize {
         (self.next() % end.max(1) as u64) as usize
     }

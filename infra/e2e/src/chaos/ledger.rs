@@ -1,44 +1,45 @@
-//! What a member heard, and whether it is what it was owed.
+//! The publications that a member received, and the check that they are the required ones.
 
 use std::collections::BTreeMap;
 
 use domain::{Epoch, Position, PublicationId, RoomId, Sequence};
 
-/// The log of every room, by position from 1: what is true.
+/// The log of every room, by position from 1. It is the reference for all checks.
 pub type Truth = BTreeMap<RoomId, Vec<PublicationId>>;
 
-/// Something that does not hold, as a story.
+/// A violation, as a sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding(pub String);
 
-/// A member's stay in a room: from a join to its leave, or to the end. Lost connections and restarts do not end it.
+/// A member's stay in a room, from a join to its leave or to the end of the run. Lost connections
+/// and restarts do not end it.
 #[derive(Debug, Clone)]
 pub struct Session {
-    /// Where.
+    /// The room of the stay.
     pub room: RoomId,
-    /// Where the room stood when it was joined; nothing until then.
+    /// The position of the room when it was joined. `None` until then.
     pub joined_at: Option<Position>,
-    /// What was told to the application, in order.
+    /// The publications that the application received, in order.
     pub heard: Vec<(Sequence, PublicationId)>,
-    /// It was asked to leave.
+    /// True if the member was asked to leave.
     pub leaving: bool,
-    /// It is over.
+    /// True if the stay has ended.
     pub is_over: bool,
 }
 
-/// Everything that one member heard.
+/// All publications that one member received.
 #[derive(Debug, Clone)]
 pub struct Ledger {
-    /// Which member.
+    /// Name of the member.
     pub member: String,
-    /// Its stays, by begin.
+    /// The member's stays, in order of their start.
     pub sessions: Vec<Session>,
-    /// What it was told and should not have been.
+    /// Events that the application received and should not have received.
     pub findings: Vec<Finding>,
 }
 
 impl Session {
-    /// The last position that was told, or where it began.
+    /// Returns the last position that the application received, or else the position of the join.
     #[must_use]
     pub fn position(&self) -> Option<Position> {
         let joined_at = self.joined_at.as_ref()?;
@@ -48,28 +49,28 @@ impl Session {
 }
 
 impl Ledger {
-    /// An empty one.
+    /// Creates an empty ledger.
     #[must_use]
     pub fn new(member: String) -> Self {
         Self { member, sessions: Vec::new(), findings: Vec::new() }
     }
 
-    /// A stay begins.
+    /// Starts a stay.
     pub fn begin(&mut self, room: RoomId) {
         self.sessions.push(Session { room, joined_at: None, heard: Vec::new(), leaving: false, is_over: false });
     }
 
-    /// The stay in a room that is not over.
+    /// Returns the stay in a room that has not ended.
     pub fn open(&mut self, room: &RoomId) -> Option<&mut Session> {
         self.sessions.iter_mut().rev().find(|session| session.room == *room && !session.is_over)
     }
 
-    /// All stays that are not over.
+    /// Returns all stays that have not ended.
     pub fn all_open(&self) -> impl Iterator<Item = &Session> {
         self.sessions.iter().filter(|session| !session.is_over)
     }
 
-    /// The application is told that a room is joined: for the first time, or again after a restart.
+    /// Records that the application joined a room, for the first time or again after a restart.
     pub fn joined(&mut self, room: &RoomId, head: Position) {
         match self.open(room) {
             None => self.find(format!("joined {room}, which it did not want to")),
@@ -81,7 +82,7 @@ impl Ledger {
         }
     }
 
-    /// The application is told of a publication.
+    /// Records that the application received a publication.
     pub fn heard(&mut self, room: &RoomId, epoch: &Epoch, sequence: Sequence, pid: PublicationId) {
         let Some(session) = self.open(room) else {
             return self.find(format!("heard {pid} of {room}, where it is not"));
@@ -93,7 +94,7 @@ impl Ledger {
         }
     }
 
-    /// The application is told that a room is left.
+    /// Records that the application left a room.
     pub fn left(&mut self, room: &RoomId) {
         match self.open(room) {
             Some(session) if session.leaving => session.is_over = true,
@@ -101,13 +102,14 @@ impl Ledger {
         }
     }
 
-    /// Something that should not have been.
+    /// Records a violation.
     pub fn find(&mut self, what: String) {
         self.findings.push(Finding(format!("{} {what}", self.member)));
     }
 
-    /// The required pairs of this ledger, and what is wrong with it. A stay that is not over is owed everything up to
-    /// the end of the log, one that is over everything up to the last that it heard.
+    /// Returns the number of required pairs of this ledger, and its violations. A stay that has not
+    /// ended must have everything up to the end of the log. A stay that has ended must have
+    /// everything up to its last publication.
     #[must_use]
     pub fn check(&self, truth: &Truth) -> (u64, Vec<Finding>) {
         let mut findings = self.findings.clone();
@@ -121,7 +123,7 @@ impl Ledger {
     }
 }
 
-/// Only the first thing that is wrong with a stay is told: what follows follows from it.
+/// Checks one stay. Returns only its first violation, because later ones usually follow from it.
 fn check_session(member: &str, session: &Session, truth: &Truth) -> (u64, Option<Finding>) {
     let nothing = Vec::new();
     let room = &session.room;

@@ -1,4 +1,4 @@
-//! One member: an application around the real client library, which writes down all it is told.
+//! One member: an application around the real client library that records all its events.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,50 +10,50 @@ use tokio::sync::mpsc;
 
 use super::ledger::{Ledger, Session};
 
-/// Events that may wait for the application: so many that nobody ever waits for it.
+/// Most events that wait for the application. There are so many that the client never blocks.
 const EVENTS_WAITING: usize = 1 << 16;
 
-/// A publication that its publisher was told to be accepted.
+/// A publication whose publisher received the answer that it is accepted.
 #[derive(Debug)]
 pub(super) struct Accepted {
     pub(super) room: RoomId,
     pub(super) pid: PublicationId,
-    /// Where its publisher was before it published: the publication can only come later.
+    /// Position of the publisher before it published. The publication must have a later one.
     pub(super) after: Option<Sequence>,
 }
 
-/// What became of the publications of all members.
+/// The results of the publications of all members.
 #[derive(Debug, Default)]
 pub(super) struct Published {
     pub(super) accepted: Mutex<Vec<Accepted>>,
     pub(super) rejected: Mutex<Vec<String>>,
-    /// Without an answer yet.
+    /// Publications without an answer so far.
     pub(super) waiting: AtomicU64,
-    /// The member restarted before there was an answer.
+    /// Publications whose member restarted before the answer.
     pub(super) unknown: AtomicU64,
 }
 
-/// What a member is asked to do.
+/// A request to a member.
 #[derive(Debug)]
 pub(super) enum Ask {
-    /// Publish to one of its rooms: the one at this place, counted around.
+    /// Publish to one of its rooms: the one at this place, modulo the number of its rooms.
     Publish(usize, PublicationId),
-    /// Leave a room, or join it.
+    /// Leave the room if the member is in it, or join it.
     Toggle(RoomId),
-    /// End the application, and start it again from what it remembers.
+    /// End the application, and start it again from its stored positions.
     Restart,
-    /// How many members a room has, as the server says.
+    /// Return the number of members that the server reports for a room.
     Count(RoomId, tokio::sync::oneshot::Sender<Option<u64>>),
 }
 
-/// A member, as seen from outside.
+/// The handle of a member.
 #[derive(Debug)]
 pub(super) struct Member {
     asks: mpsc::UnboundedSender<Ask>,
     ledger: Arc<Mutex<Ledger>>,
 }
 
-/// A member that runs.
+/// A running member.
 struct Application {
     options: Options,
     handle: Handle,
@@ -67,7 +67,7 @@ pub(super) fn locked<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Member {
-    /// Starts, and joins its rooms.
+    /// Starts the member, which joins its rooms.
     pub(super) async fn start(url: &str, name: &str, seed: u64, rooms: Vec<RoomId>, published: Arc<Published>) -> Self {
         let mut options = Options::new(url).with_device(Some(Device::parse(name).unwrap()));
         options.seed = seed;
@@ -84,7 +84,7 @@ impl Member {
     }
 
     pub(super) fn ask(&self, what: Ask) {
-        // One that has ended is found by its ledger.
+        // The ledger of a member that has ended shows that.
         drop(self.asks.send(what));
     }
 
@@ -136,7 +136,7 @@ impl Application {
                 let handle = self.handle.clone();
                 tokio::spawn(async move {
                     let who = handle.who(room, None, 1).await;
-                    // Whoever asked may have given up.
+                    // The receiver may be dropped.
                     let _ = told.send(who.ok().map(|who| who.members));
                 });
             }
@@ -172,7 +172,7 @@ impl Application {
         match leaves {
             None => self.join(room).await,
             Some(false) => drop(self.handle.leave(room).await),
-            // It leaves already.
+            // The member is already leaving the room.
             Some(true) => {}
         }
     }
@@ -182,7 +182,8 @@ impl Application {
         self.handle.join(room, None).await.unwrap();
     }
 
-    /// What waited for the application and was not heard is forgotten, and asked for again from what it remembers.
+    /// Restarts the client. Events that the application has not read are lost, and the client
+    /// requests them again from the stored positions.
     async fn restart(&mut self) {
         let (handle, events) = connect(self.options.clone()).unwrap();
         (self.handle, self.events) = (handle, events);

@@ -1,6 +1,6 @@
-//! Chaos on real processes: members with the real client library join, publish, leave, drop and return while everything
-//! goes wrong that can be switched on. Then everything heals, and every pair of a publication and a member that was
-//! owed it is looked for.
+//! Chaos on real processes: members with the real client library join, publish, leave, disconnect
+//! and return while all faults are injected. Then the faults are disabled, and every required pair
+//! of a publication and a member is checked.
 
 mod dice;
 mod ledger;
@@ -21,44 +21,45 @@ pub use report::Report;
 use turmoil::Turmoil;
 use world::World;
 
-/// What goes wrong unless it is said otherwise: everything, so often that most rooms are in some trouble at any time.
+/// The default faults: all kinds, at rates at which most rooms are affected at any time.
 pub const FAULTS: &str = "F1=0.01,F2=0.002,F7=0.02,F8=0.01,F11=0.01,F16=0.02,F17=0.01,F19=0..2000ms,F22=0.005,F25=0.2,F32=0.05,\
                           F33=0.05,F34=0.02,F35=0.03,F38=0.001,F39=0.0005,F40=0.005,F42=0.02,F43=0.3,F45=0.2,F48=0.0005";
 
-/// How much of it.
+/// The size and the faults of a run.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// Required pairs of a publication and a member, at the least.
+    /// Least number of required pairs of a publication and a member.
     pub pairs: u64,
-    /// Members.
+    /// Number of members.
     pub members: usize,
-    /// Rooms.
+    /// Number of rooms.
     pub rooms: usize,
-    /// Rooms that a member is in, now and then one less or more.
+    /// Number of rooms of a member. Sometimes a member is in one room less or more.
     pub rooms_of_a_member: usize,
-    /// Publications a second, all members together.
+    /// Publications a second, of all members together.
     pub publications_per_second: f64,
     /// Members a second that leave or join a room, restart, or lose their connection.
     pub changes_per_second: f64,
-    /// What goes wrong.
+    /// Faults to inject.
     pub faults: Spec,
-    /// Decides what is decided by chance.
+    /// Seed of the random decisions.
     pub seed: u64,
-    /// Where every line of the functions is written to.
+    /// File for every line of the functions.
     pub log: Option<PathBuf>,
 }
 
-/// How long what is owed may take to arrive after everything is healed: a killed function's messages come again after
-/// their visibility timeout (12 s here), then late deliveries pause, and a member whose frame was lost finds out by
-/// its settling pings.
+/// How long the required publications may take to arrive after the faults end. A killed function's
+/// messages are received again after their visibility timeout (12 s here). Then late deliveries
+/// pause. A member whose frame was lost detects that by its settling pings.
 const DRAINS_WITHIN: Duration = Duration::from_secs(60);
 
-/// How long things go on going wrong after the last publication, unless everything has arrived before: what only the next
-/// publication would bring to light is lost then.
+/// How long the faults continue after the last publication, unless everything has arrived before. A
+/// loss that only the next publication would reveal shows here.
 const GOES_ON_FOR: Duration = Duration::from_secs(20);
 
 impl Plan {
-    /// As many pairs, in a world of a size that two cores can carry.
+    /// Returns a plan for this number of pairs, with a number of members and rooms that two cores
+    /// can run.
     #[must_use]
     pub fn new(pairs: u64, faults: Spec, seed: u64) -> Self {
         Self {
@@ -75,7 +76,7 @@ impl Plan {
     }
 }
 
-/// Runs the plan and says what came of it.
+/// Runs the plan and returns its report.
 pub async fn run(plan: &Plan) -> Report {
     let begun = Instant::now();
     let world = World::start(plan).await;
@@ -114,7 +115,7 @@ mod tests {
     #[test]
     fn everything_goes_wrong_unless_it_is_said_otherwise() {
         let faults: Spec = FAULTS.parse().unwrap();
-        // A 403 is a deployment without its grants: nothing that is tried again cures it.
+        // A 403 means a deployment without its grants. No retry can succeed then.
         let left_out = Fault::ALL.into_iter().filter(|fault| faults.settings().all(|(set, _)| set != *fault));
         assert_eq!(left_out.map(Fault::number).collect::<Vec<_>>(), ["F36"]);
     }

@@ -1,4 +1,4 @@
-//! A wire that can be cut: between one member and the gateway.
+//! A proxy between one member and the gateway whose connections can be cut.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -7,20 +7,21 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// The gateway notices a peer that vanished without a word after this; it takes longer on AWS.
+/// Time after which the gateway notices a peer that vanished without a close. AWS takes longer.
 const NOTICED_AFTER: Duration = Duration::from_secs(8);
 
-/// How a wire is cut.
+/// The way in which a connection is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Cut {
     /// Both ends are reset.
     #[default]
     Both,
-    /// The member's end is reset; the gateway goes on believing in it for a while, and whatever it sends is lost.
+    /// The member's end is reset. The gateway keeps its end open for a while, and everything that
+    /// it sends is lost.
     Vanish,
 }
 
-/// Passes on whatever connects to it, until it is cut; then whatever connects anew.
+/// Forwards connections until they are cut. Later connections are forwarded again.
 #[derive(Debug)]
 pub(super) struct Proxy {
     pub(super) address: SocketAddr,
@@ -37,7 +38,7 @@ impl Proxy {
             loop {
                 let accepted = tokio::select! {
                     accepted = listener.accept() => accepted,
-                    // The proxy is gone.
+                    // The proxy was dropped.
                     () = gone(&mut stopped) => return,
                 };
                 if let Ok((member, _)) = accepted {

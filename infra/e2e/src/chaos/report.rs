@@ -1,4 +1,4 @@
-//! What came of it, for a person and for an exit status.
+//! The result of a run, for the user and for the exit status.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,38 +7,39 @@ use local::faults::{Count, Fault};
 
 use super::ledger::Finding;
 
-/// Stories that are told; there may be one per member, and a few are enough to begin with.
+/// Most findings that are printed. There may be one for each member, and a few are enough to start
+/// with.
 const TOLD: usize = 20;
 
-/// The outcome of a run.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Report {
-    /// Pairs of a publication and a member that was owed it.
+    /// Number of required pairs of a publication and a member.
     pub pairs: u64,
-    /// Publications in the logs.
+    /// Number of publications in the logs.
     pub publications: usize,
-    /// Publications whose publisher was told that they are accepted.
+    /// Number of publications whose publisher received the answer that they are accepted.
     pub accepted: usize,
-    /// Publications whose publisher restarted before there was an answer.
+    /// Number of publications whose publisher restarted before the answer.
     pub unknown: u64,
-    /// Members.
+    /// Number of members.
     pub members: usize,
-    /// Rooms.
+    /// Number of rooms.
     pub rooms: usize,
-    /// What decided.
+    /// Seed of the random decisions.
     pub seed: u64,
-    /// How often each fault happened.
+    /// Counts of each fault.
     pub faults: Vec<(Fault, Count)>,
-    /// Faults that were asked for and never happened.
+    /// Requested faults that never happened.
     pub not_fired: Vec<&'static str>,
-    /// Everything that does not hold.
+    /// All violations.
     pub findings: Vec<Finding>,
-    /// All in all.
+    /// Duration of the run.
     pub took: Duration,
 }
 
 impl Report {
-    /// Whether everything holds.
+    /// Returns whether there are no violations.
     #[must_use]
     pub fn holds(&self) -> bool {
         self.findings.is_empty()

@@ -1,4 +1,5 @@
-//! The members all together: what they do while things go wrong, and what is awaited afterwards.
+//! All members together: their actions while faults are injected, and the conditions that must hold
+//! afterwards.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,22 +18,22 @@ use super::report::Report;
 use super::world::World;
 use super::{Plan, Truth};
 
-/// Every so manieth member is behind a wire that can be cut.
+/// One member in this number is behind a proxy whose connections can be cut.
 const BEHIND_A_WIRE: usize = 4;
-/// Members that start at the same moment.
+/// Members that start at the same time.
 const AT_ONCE: usize = 20;
-/// If nobody hears anything, this is enough.
+/// Time after which a run ends even if no member receives anything.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// And so much longer for each pair that is to be.
+/// Additional time for each planned pair, in milliseconds.
 const PATIENCE_MS_A_PAIR: u64 = 2;
-/// Publications between two looks at what was heard.
+/// Publications between two counts of the pairs.
 const COUNTED_EVERY: u64 = 16;
-/// How often what is awaited is looked at.
+/// Interval of checks for a condition.
 const LOOK: Duration = Duration::from_millis(500);
-/// Counts have to be true within 10 s of the last change; here they are asked for a while.
+/// Time for counts to become correct. The promise is 10 s after the last change.
 const COUNTED_WITHIN: Duration = Duration::from_secs(30);
 
-/// Members, and what they published.
+/// The members, and the results of their publications.
 pub(super) struct Turmoil {
     plan: Plan,
     pub(super) rooms: Vec<RoomId>,
@@ -42,7 +43,7 @@ pub(super) struct Turmoil {
 }
 
 impl Turmoil {
-    /// Lets the members come.
+    /// Starts the members.
     pub(super) async fn begin(plan: &Plan, world: &World) -> Self {
         let rooms: Vec<RoomId> = (0..plan.rooms).map(|n| RoomId::parse(format!("room{n}")).unwrap()).collect();
         let published = Arc::new(Published::default());
@@ -69,7 +70,7 @@ impl Turmoil {
         Self { plan: plan.clone(), rooms, members, wires, published }
     }
 
-    /// Publishes until so many pairs are heard as are planned, while members come and go.
+    /// Publishes until the planned number of pairs is reached, while members join and leave.
     pub(super) async fn publish_and_change(&self) {
         let changing = self.change();
         tokio::select! {
@@ -95,14 +96,14 @@ impl Turmoil {
         }
     }
 
-    /// Pairs of a publication and a member that heard it.
+    /// Returns the number of pairs of a publication and a member that received it.
     fn heard(&self) -> u64 {
         let heard =
             |member: &Member| member.ledger().sessions.iter().map(|session| session.heard.len() as u64).sum::<u64>();
         self.members.iter().map(heard).sum()
     }
 
-    /// Goes on for ever.
+    /// Changes members without an end.
     async fn change(&self) {
         let mut dice = Dice::new(self.plan.seed.rotate_left(32));
         let mut ticks = interval(Duration::from_secs_f64(1.0 / self.plan.changes_per_second));
@@ -122,7 +123,8 @@ impl Turmoil {
         }
     }
 
-    /// Waits until every publication is answered, every queue empty, and every member where its rooms are.
+    /// Waits until every publication is answered, every queue is empty, and every member has
+    /// reached the positions of its rooms.
     pub(super) async fn drain(&self, world: &World, within: Duration) -> bool {
         let begun = Instant::now();
         while begun.elapsed() < within {
@@ -134,7 +136,7 @@ impl Turmoil {
         false
     }
 
-    /// Stays that have not heard everything yet.
+    /// Returns the number of stays that have not received everything yet.
     pub(super) async fn behind(&self, world: &World) -> usize {
         let heads = world.heads(&self.rooms).await;
         let is_behind = |session: &&Session| {
@@ -144,7 +146,7 @@ impl Turmoil {
         self.members.iter().map(|member| member.ledger().all_open().filter(is_behind).count()).sum()
     }
 
-    /// How many members each room has.
+    /// Returns the number of members of each room.
     pub(super) fn expected_counts(&self) -> BTreeMap<RoomId, u64> {
         let mut counts = BTreeMap::new();
         for member in &self.members {
@@ -155,7 +157,7 @@ impl Turmoil {
         counts
     }
 
-    /// Asks the server how many members each room has, until it is true.
+    /// Requests the number of members of each room from the server until all numbers are correct.
     pub(super) async fn counts_are_true(&self, world: &World) -> Vec<Finding> {
         let (begun, expected) = (Instant::now(), self.expected_counts());
         loop {
@@ -186,7 +188,7 @@ impl Turmoil {
         self.members.len()
     }
 
-    /// Compares what everybody heard with the log.
+    /// Compares the publications that all members received with the log.
     pub(super) async fn report(
         &self,
         plan: &Plan,
@@ -221,7 +223,8 @@ impl Turmoil {
         }
     }
 
-    /// What was accepted is in the log, each once, and after what its publisher had heard before.
+    /// Checks that each accepted publication is in the log once, and after the publisher's position
+    /// at that time.
     fn wrong_log(&self, truth: &Truth) -> Vec<Finding> {
         let mut findings: Vec<Finding> = locked(&self.published.rejected).iter().cloned().map(Finding).collect();
         let waiting = self.published.waiting.load(Ordering::SeqCst);
@@ -251,14 +254,14 @@ impl Turmoil {
         findings
     }
 
-    /// Lets the members go.
+    /// Disconnects the members.
     pub(super) async fn end(self) {
         drop(self.members);
         drop(self.wires);
     }
 }
 
-/// Faults that were to happen and did not.
+/// Returns the planned faults that never happened.
 fn not_fired(plan: &Plan, world: &World) -> Vec<&'static str> {
     let set = plan.faults.settings().map(|(fault, _)| fault);
     set.filter(|fault| world.stack.faults().count(*fault).fired == 0).map(|fault| fault.number()).collect()

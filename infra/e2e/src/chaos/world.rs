@@ -1,4 +1,4 @@
-//! The stack that things go wrong in, and what its tables and queues say.
+//! The stack under faults, and the state of its tables and queues.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -20,22 +20,23 @@ use super::ledger::{Finding, Truth};
 use super::turmoil::Turmoil;
 use crate::stack::{aws, binaries, tables, topology_with};
 
-/// Times scaled down, so that what was killed comes again soon: functions may take 2 s, and messages are hidden for six
-/// times that, as the rule is.
+/// Shorter times, so that a killed function's messages are received again soon. Functions may take
+/// 2 s, and messages are hidden for six times that, as the rule demands.
 const SCALED: [(&str, &str); 4] = [
     ("\n    timeout_s: 5\n", "\n    timeout_s: 2\n"),
     ("\n    timeout_s: 10\n", "\n    timeout_s: 2\n"),
     ("visibility_timeout_s: 30\n", "visibility_timeout_s: 12\n"),
     ("visibility_timeout_s: 60\n", "visibility_timeout_s: 12\n"),
 ];
-/// Within 30 s of its connecting nobody is a ghost for sure (`NOT_READY`), and then the next post tells.
+/// How long ghosts may exist. A connection counts as a ghost only 30 s after its handshake
+/// (`NOT_READY`); the next post then removes it.
 const GHOSTS_GONE_WITHIN: Duration = Duration::from_secs(75);
-/// Between publications to everybody.
+/// Interval of publications to all connections.
 const CALL_EVERY: Duration = Duration::from_secs(3);
-/// Rows read at a time.
+/// Rows in one read.
 const PAGE: usize = 500;
 
-/// A stack with scaled times.
+/// A stack with shorter times.
 pub(super) struct World {
     pub(super) stack: Stack,
     pub(super) url: String,
@@ -65,7 +66,7 @@ impl World {
         Self { stack, url, tables, _topology: topology }
     }
 
-    /// Where the gateway listens.
+    /// Returns the address of the gateway.
     pub(super) fn gateway(&self) -> SocketAddr {
         let rest = self.url.trim_start_matches("ws://");
         rest.split('/').next().unwrap_or_default().parse().unwrap()
@@ -75,7 +76,7 @@ impl World {
         self.stack.shutdown().await;
     }
 
-    /// Whether no message is anywhere but in a dead-letter queue.
+    /// Returns whether all queues of rooms are empty, except dead-letter queues.
     pub(super) fn is_quiet(&self) -> bool {
         let left = |queue: &serde_json::Value| {
             ["visible", "in_flight", "delayed"].iter().filter_map(|state| queue[state].as_u64()).sum::<u64>()
@@ -83,7 +84,7 @@ impl World {
         self.queues().iter().filter(|(name, _)| is_of_rooms(name)).all(|(_, queue)| left(queue) == 0)
     }
 
-    /// What could not be processed.
+    /// Returns a finding for each dead-letter queue that has messages.
     pub(super) fn dead_letters(&self) -> Vec<Finding> {
         let queues = self.queues();
         let dead = queues.iter().filter(|(name, _)| name.contains("-dead"));
@@ -97,13 +98,13 @@ impl World {
         statistics["messaging"]["queues"].as_object().cloned().unwrap_or_default()
     }
 
-    /// How far each room is.
+    /// Returns the position of each room.
     pub(super) async fn heads(&self, rooms: &[RoomId]) -> BTreeMap<RoomId, u64> {
         let heads = self.tables.heads(rooms).await.unwrap();
         heads.into_iter().map(|(room, head)| (room, head.position().sequence.get())).collect()
     }
 
-    /// Every log, read from its first row.
+    /// Returns every log, read from its first row.
     pub(super) async fn truth(&self, rooms: &[RoomId]) -> Truth {
         let mut truth = Truth::new();
         for room in rooms {
@@ -128,7 +129,8 @@ impl World {
         log
     }
 
-    /// Publishes to everybody until whoever is gone was found out by a 410, and says who was not.
+    /// Publishes to all connections until every closed connection was removed by a 410. Returns
+    /// those that were not removed.
     pub(super) async fn without_ghosts(&self, turmoil: &Turmoil) -> Vec<Finding> {
         let begun = Instant::now();
         let mut called_at: Option<Instant> = None;
@@ -176,7 +178,8 @@ impl World {
         findings
     }
 
-    /// Rooms that have more or fewer memberships than members.
+    /// Returns a finding for each room whose number of memberships differs from its number of
+    /// members.
     pub(super) async fn wrong_memberships(&self, expected: &BTreeMap<RoomId, u64>) -> Vec<Finding> {
         let items = self.connections().await;
         let wrong = expected.iter().filter_map(|(room, members)| {
@@ -205,14 +208,15 @@ impl World {
     }
 }
 
-/// As much of an item of the connections table as says what it is.
+/// The key attributes of an item of the connections table.
 struct Item {
     pk: String,
     sk: String,
     is_buried: bool,
 }
 
-/// Presence goes on checking for a while after everything is delivered.
+/// Returns whether a queue belongs to rooms. Presence is excluded, because it continues to check
+/// after everything is delivered.
 fn is_of_rooms(queue: &str) -> bool {
     ["publications.fifo", "deliveries.fifo", "deliveries-wide.fifo"].iter().any(|name| queue.ends_with(name))
 }

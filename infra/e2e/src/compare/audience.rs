@@ -1,4 +1,5 @@
-//! Members that only listen, and one that speaks: the same for both sides, but for how one gets into a room.
+//! Members that only receive, and one that publishes. Both sides use the same code; only joining a
+//! room differs.
 
 use std::time::{Duration, Instant};
 
@@ -16,14 +17,15 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_conf
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-/// What is broadcast is told by this.
+/// Marks the frame of a broadcast.
 const MARK: &str = "\"mark\":";
-/// Connections a second; AWS takes 500.
+/// New connections a second. AWS accepts 500.
 const CONNECTS_PER_SECOND: u64 = 250;
-/// Each read of a socket writes zeros over as much first: 128 KiB unless told, which is a tenth of all work of a broadcast.
+/// Size of the read buffer. Each read writes zeros to the whole buffer first. The default is 128
+/// KiB, which takes a tenth of all work of a broadcast.
 const READ_BUFFER_BYTES: usize = 2 * 1024;
 
-/// Everybody in the room.
+/// All members of the room.
 pub(crate) struct Audience {
     url: String,
     listeners: JoinSet<()>,
@@ -39,7 +41,7 @@ impl Audience {
         Self { url: url.to_owned(), listeners: JoinSet::new(), speaker: None, tells, told, said: 0 }
     }
 
-    /// Lets members come until there are so many.
+    /// Connects members until there are `members` of them.
     pub(crate) async fn grow_to(&mut self, members: usize) {
         let mut ticks = tokio::time::interval(Duration::from_micros(1_000_000 / CONNECTS_PER_SECOND));
         if self.speaker.is_none() {
@@ -62,7 +64,8 @@ impl Audience {
         }
     }
 
-    /// Says something, in the frame that `request` makes of its mark; when the last member heard it, and how many did.
+    /// Sends the frame that `request` builds. Returns the time until the last member received it,
+    /// and the number of members that did.
     pub(crate) async fn broadcast(&mut self, request: fn(u64) -> Value, within: Duration) -> (Duration, usize) {
         self.said += 1;
         let speaker = self.speaker.as_mut().expect("somebody to speak");
@@ -84,7 +87,7 @@ impl Audience {
     }
 }
 
-/// `rooms.v1` for whoever speaks it; the recipe takes the room from the query.
+/// Connects with `rooms.v1`, except for the recipe, which takes the room from the query.
 async fn connect(url: &str, room: &str) -> Socket {
     let is_recipe = url.contains("room=");
     let url = url.replace("room=", &format!("room={room}"));

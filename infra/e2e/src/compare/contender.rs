@@ -1,5 +1,6 @@
-//! One side in a process of its own, with its stack and its members: each has its own file descriptors, and neither waits for
-//! the other's threads. It is told what to do line by line, and answers each line with one.
+//! One side in a separate process, with its stack and its members. Each side has its own file
+//! descriptors, and neither waits for the other's threads. The process reads one order from each
+//! line, and answers each with one line.
 
 use std::ops::Range;
 use std::process::Stdio;
@@ -13,10 +14,11 @@ use super::audience::Audience;
 use super::measure::Sample;
 use super::side::{Side, Way};
 
-/// Makes the program one side: followed by its name, and by milliseconds that a post takes.
+/// The argument that makes the program one side. The name of the side and the latency of a post in
+/// milliseconds follow it.
 pub const ARGUMENT: &str = "side";
 
-/// A side that runs.
+/// A running side.
 pub(crate) struct Contender {
     process: Child,
     orders: ChildStdin,
@@ -66,7 +68,7 @@ impl Contender {
     }
 }
 
-/// Is one side, until it is told to stop.
+/// Runs one side until it is ordered to stop.
 pub async fn serve(name: &str, latency: Duration) {
     let side = if name == "recipe" { Side::recipe(latency).await } else { Side::roomcast(latency).await };
     let mut audience = Audience::new(&side.url);

@@ -1,4 +1,4 @@
-//! What a broadcast came to.
+//! The measured costs of a broadcast.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,24 +9,24 @@ use serde_json::{Value, json};
 /// One broadcast.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Sample {
-    /// From the publisher's send to the last member.
+    /// Time from the publisher's send to the last member's receive.
     pub last: Duration,
-    /// Members that it reached.
+    /// Number of members that received it.
     pub reached: usize,
-    /// CPU of all functions.
+    /// CPU time of all functions.
     pub cpu: Duration,
     /// Read units of all functions.
     pub read_units: f64,
 }
 
-/// What has been used so far.
+/// The resources that the functions have used so far.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Used {
     cpu: BTreeMap<u64, Duration>,
     read_units: f64,
 }
 
-/// Calls that read.
+/// Operations that read.
 const READS: [&str; 5] =
     ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:Scan", "dynamodb:TransactGetItems"];
 
@@ -43,7 +43,8 @@ impl Sample {
         Self { last, reached: number("reached") as usize, cpu, read_units }
     }
 
-    /// Until the last member; of a broadcast that was cut short, how long it would have taken at its pace.
+    /// Returns the time until the last of `members` members. For a broadcast that was cut short,
+    /// extrapolates from its pace.
     pub(crate) fn last_of(&self, members: usize) -> Duration {
         self.last.mul_f64(members as f64 / self.reached.clamp(1, members.max(1)) as f64)
     }
@@ -61,15 +62,15 @@ impl Used {
         Self { cpu, read_units: units.sum() }
     }
 
-    /// CPU and read units since then.
+    /// Returns the CPU time and the read units since `before`.
     pub(crate) fn since(&self, before: &Self) -> (Duration, f64) {
         let of = |pid: &u64, now: Duration| now.saturating_sub(before.cpu.get(pid).copied().unwrap_or_default());
         (self.cpu.iter().map(|(pid, now)| of(pid, *now)).sum(), self.read_units - before.read_units)
     }
 }
 
-/// Of all threads of a process, from the scheduler, to the nanosecond.
-/// Source: <https://docs.kernel.org/scheduler/sched-stats.html>
+/// Returns the CPU time of all threads of a process in nanoseconds, from the scheduler. Source:
+/// <https://docs.kernel.org/scheduler/sched-stats.html>
 fn cpu_time(pid: u64) -> Duration {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     let time = |path: std::path::PathBuf| {
@@ -79,7 +80,7 @@ fn cpu_time(pid: u64) -> Duration {
     threads.filter_map(|thread| time(thread.path())).sum()
 }
 
-/// The middle of two.
+/// Returns the mean of two samples.
 pub(crate) fn pair(one: &Sample, other: &Sample) -> Sample {
     Sample {
         last: (one.last + other.last) / 2,

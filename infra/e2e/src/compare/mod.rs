@@ -1,5 +1,6 @@
-//! Roomcast beside the recipe that everyone copies, in the same local runner, alternating: how long until the last member has
-//! it, what CPU the functions use for it, and what of the table is read for it.
+//! Compares Roomcast with the well-known recipe in the same local runner, alternating: the time
+//! until the last member receives a broadcast, the CPU time of the functions, and the read units of
+//! the tables.
 
 mod audience;
 mod contender;
@@ -16,16 +17,16 @@ use contender::Contender;
 use measure::{Sample, median, pair};
 use side::Way;
 
-/// What is compared.
+/// The parameters of a comparison.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// Sizes of the room, growing.
+    /// Sizes of the room, in ascending order.
     pub members: Vec<usize>,
-    /// What a post takes, by itself.
+    /// Latencies of a post.
     pub latencies: Vec<Duration>,
-    /// Connections in the table that are in other rooms, growing; looked at with the smallest room.
+    /// Numbers of connections in other rooms, in ascending order. Measured with the smallest room.
     pub unrelated: Vec<usize>,
-    /// Times each pair is run as A B B A.
+    /// Number of times that each pair runs as A B B A.
     pub quartets: usize,
 }
 
@@ -40,12 +41,12 @@ impl Default for Plan {
     }
 }
 
-/// Broadcasts that are not counted: processes start, connections open.
+/// Broadcasts that are not counted, because they start processes and open connections.
 const WARM_UP: usize = 2;
-/// A recipe that is slower than this is asked for one quartet only.
+/// A recipe that is slower than this runs only one quartet.
 const SLOW: Duration = Duration::from_secs(5);
 
-/// Runs all of it; tells what it does meanwhile.
+/// Runs all comparisons. Prints its progress.
 pub async fn run(plan: &Plan) -> Table {
     let mut table = Table::default();
     for latency in &plan.latencies {
@@ -55,7 +56,7 @@ pub async fn run(plan: &Plan) -> Table {
     table
 }
 
-/// Rooms of growing size, with nobody else around.
+/// Compares rooms of growing size, without other connections.
 async fn sizes(plan: &Plan, latency: Duration, table: &mut Table) {
     let (mut ours, mut recipe) = (Contender::roomcast(latency).await, Contender::recipe(latency).await);
     for members in &plan.members {
@@ -71,7 +72,7 @@ async fn sizes(plan: &Plan, latency: Duration, table: &mut Table) {
     recipe.stop().await;
 }
 
-/// A small room among more and more connections of others.
+/// Compares a small room with a growing number of connections in other rooms.
 async fn crowds(plan: &Plan, table: &mut Table) {
     let mut ours = Contender::roomcast(Duration::ZERO).await;
     let mut recipe = Contender::recipe(Duration::ZERO).await;
@@ -91,7 +92,7 @@ async fn crowds(plan: &Plan, table: &mut Table) {
     recipe.stop().await;
 }
 
-/// Pairs of ours and theirs, each the middle of an A B B A.
+/// Returns pairs of Roomcast's and the recipe's samples. Each pair has the means of an A B B A run.
 async fn compare(quartets: usize, ours: &mut Contender, recipe: &mut Contender, way: Way) -> Vec<(Sample, Sample)> {
     for _ in 0..WARM_UP {
         ours.broadcast(Way::Roomcast).await;

@@ -1,4 +1,4 @@
-//! The two sides: each a stack of its own.
+//! The two sides. Each has its own stack.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -14,21 +14,23 @@ use super::audience::Audience;
 use super::measure::{Sample, Used};
 use crate::stack::{aws, binaries};
 
-/// Longer than a function behind a route may run: whom it has not reached by then it never reaches.
+/// Timeout of a broadcast. It is longer than a function behind a route may run, so later members
+/// are never reached.
 const WITHIN: Duration = Duration::from_secs(32);
-/// After the last member has it, functions still write things down, and what an account may post at once fills up again.
+/// Pause after a broadcast. Functions still write after the last member has it, and the account's
+/// bucket of posts refills.
 const SETTLES: Duration = Duration::from_millis(1_500);
-/// Requests that one `BatchWriteItem` takes.
+/// Most requests in one `BatchWriteItem`.
 const WRITES_PER_BATCH: usize = 25;
 
-/// How a broadcast is made.
+/// The way in which a broadcast is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
-    /// Ours.
+    /// Roomcast.
     Roomcast,
-    /// The recipe: scan, then post one after the other.
+    /// The recipe: a scan, then one post after the other.
     OneAfterTheOther,
-    /// Its variant: scan, then post all at once.
+    /// A variant of the recipe: a scan, then all posts at once.
     AtOnce,
 }
 
@@ -48,7 +50,7 @@ impl Way {
     }
 }
 
-/// A stack.
+/// A stack and its WebSocket URL.
 pub(crate) struct Side {
     stack: Stack,
     pub(crate) url: String,
@@ -80,7 +82,7 @@ impl Side {
         Self { stack, url, is_recipe }
     }
 
-    /// One broadcast, and what it came to.
+    /// Makes one broadcast and returns its costs.
     pub(crate) async fn broadcast(&self, way: Way, audience: &mut Audience) -> Sample {
         let before = Used::by_now(&self.stack);
         let (last, reached) = audience.broadcast(request_of(way), WITHIN).await;
@@ -89,7 +91,7 @@ impl Side {
         Sample { last, reached, cpu, read_units }
     }
 
-    /// Puts connections of others into the table.
+    /// Adds connections of other rooms to the table.
     pub(crate) async fn crowd(&self, numbers: Range<usize>) {
         let dynamodb = aws(&self.stack).dynamodb;
         let name = if self.is_recipe {
@@ -109,7 +111,7 @@ impl Side {
         self.until_quiet().await;
     }
 
-    /// Until the streams are worked off.
+    /// Waits until the streams are processed.
     async fn until_quiet(&self) {
         let mut before = Value::Null;
         loop {
@@ -148,7 +150,7 @@ fn recipes(n: usize) -> HashMap<String, AttributeValue> {
     HashMap::from([("connectionId".to_owned(), text(format!("crowd{n:08}="))), ("room".to_owned(), text("elsewhere"))])
 }
 
-/// A membership of another room, as it is stored.
+/// Returns a membership of another room in its stored form.
 fn ours(n: usize) -> HashMap<String, AttributeValue> {
     let id = format!("crowd{n:08}=");
     HashMap::from([

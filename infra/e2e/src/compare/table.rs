@@ -1,4 +1,4 @@
-//! The tables that are printed, and what was hoped for.
+//! The printed tables, and the expected ratios.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,12 +7,12 @@ use super::measure::Sample;
 use super::ratio;
 use super::side::Way;
 
-/// Time to the last member at 5,000, of the recipe's.
+/// Largest expected ratio to the recipe of the time to the last member, at 5,000 members.
 const AT_MOST: f64 = 0.20;
-/// The same with 10 ms a post.
+/// The same with a latency of 10 ms for each post.
 const AT_MOST_WITH_LATENCY: f64 = 0.01;
 
-/// Rows as they are printed.
+/// The rows in the form in which they are printed.
 #[derive(Debug, Default)]
 pub struct Table {
     sizes: Vec<String>,
