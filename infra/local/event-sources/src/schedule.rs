@@ -102,7 +102,7 @@ impl<I: Invoke> Rule<I> {
                 }
                 Ok(_) => return self.counters.batches.add(1),
                 Err(error) => {
-                    tracing::debug!(schedule = self.schedule.name, %error, "a scheduled invocation failed");
+                    tracing::debug!(schedule = self.schedule.name, %error, "scheduled invocation failed: it is retried until its retries are used up");
                     self.counters.batches.add(1);
                     self.counters.failures.add(1);
                     retries.next()

@@ -35,7 +35,7 @@ impl<I: Invoke> Mapping<I> {
             tokio::time::sleep(self.pace.unavailable.after(attempt)).await;
         }
         let (queue, messages) = (&self.source.queue_arn, receipts.len());
-        tracing::warn!(queue, messages, "cannot delete messages: they will come again");
+        tracing::warn!(queue, messages, "cannot delete messages: they are delivered again");
     }
 
     /// Deletes up to ten messages. Returns the receipts for which a retry is useful.
@@ -47,14 +47,19 @@ impl<I: Invoke> Mapping<I> {
         let answer = match tokio::time::timeout(CALL_LIMIT, request.send()).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => {
-                tracing::debug!(queue = self.source.queue_arn, error = %chain(&error), "cannot delete messages");
+                tracing::debug!(queue = self.source.queue_arn, error = %chain(&error), "batch deletion failed: the messages are retried");
                 return receipts.to_vec();
             }
             Err(_) => return receipts.to_vec(),
         };
         let failed = answer.failed().iter().filter(|failed| {
             let (code, message) = (failed.code(), failed.message().unwrap_or_default());
-            tracing::debug!(queue = self.source.queue_arn, code, message, "a message was not deleted");
+            tracing::debug!(
+                queue = self.source.queue_arn,
+                code,
+                message,
+                "a message was not deleted: it is retried unless the request was wrong"
+            );
             !failed.sender_fault()
         });
         failed.filter_map(|failed| receipts.get(failed.id().parse::<usize>().ok()?).cloned()).collect()

@@ -155,7 +155,10 @@ impl<I: Invoke> Mapping<I> {
             Reported::AllDone => Default::default(),
             Reported::Failed(places) => places,
             Reported::NotUnderstood => {
-                tracing::warn!(function = self.source.function, "cannot understand the answer: the whole batch failed");
+                tracing::warn!(
+                    function = self.source.function,
+                    "batch answer is not valid: all its records count as failed"
+                );
                 (0..messages.len()).collect()
             }
         };
@@ -187,7 +190,7 @@ impl<I: Invoke> Mapping<I> {
                 Err(error) => {
                     self.counters.batches.add(usize::from(matches!(error, Error::Failed { .. })));
                     self.counters.failures.add(1);
-                    tracing::debug!(function, %error, "a batch failed and becomes visible again");
+                    tracing::debug!(function, %error, "invocation failed: the batch becomes visible again after its visibility timeout");
                     return None;
                 }
             }

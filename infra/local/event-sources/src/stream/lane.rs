@@ -108,11 +108,11 @@ impl<I: Invoke> Mapping<I> {
                 return Outcome::NotReached;
             }
             Err(error @ (Error::NotFound(_) | Error::Stopping)) => {
-                tracing::debug!(function = self.source.function, %error, "a batch cannot be delivered");
+                tracing::debug!(function = self.source.function, %error, "cannot invoke the function: the batch is retried");
                 return Outcome::NotReached;
             }
             Err(error @ (Error::Failed { .. } | Error::TooLarge(_))) => {
-                tracing::debug!(function = self.source.function, %error, "a batch failed");
+                tracing::debug!(function = self.source.function, %error, "invocation failed: the batch is retried, split or given up");
                 (Outcome::Failed, Failure::Unhandled)
             }
             Ok(_) if self.faults.fires(Fault::StreamAgain) => (Outcome::Failed, Failure::Unhandled),
@@ -134,7 +134,10 @@ impl<I: Invoke> Mapping<I> {
             Reported::AllDone => Outcome::Done,
             Reported::Failed(places) => Outcome::FailedFrom(places.first().copied().unwrap_or(0)),
             Reported::NotUnderstood => {
-                tracing::warn!(function = self.source.function, "cannot understand the answer: the whole batch failed");
+                tracing::warn!(
+                    function = self.source.function,
+                    "batch answer is not valid: all its records count as failed"
+                );
                 Outcome::Failed
             }
         }

@@ -49,7 +49,7 @@ impl<I: Invoke> Mapping<I> {
     pub(super) async fn give_up(&self, given_up: GivenUp<'_>) {
         self.counters.discarded.add(given_up.records.len());
         let (function, records) = (&self.source.function, given_up.records.len());
-        tracing::warn!(function, records, condition = ?given_up.condition, "gave up on records of a stream");
+        tracing::warn!(function, records, condition = ?given_up.condition, "records of a stream were given up: they are not delivered again");
         let Some(queue_url) = &self.source.on_failure_queue_url else { return };
         let body = given_up.message(&self.function_arn, &self.source.event_source_arn, Timestamp::now()).to_string();
         for attempt in 1..=ATTEMPTS {
@@ -58,7 +58,11 @@ impl<I: Invoke> Mapping<I> {
             let pause = self.endpoint_failed("send to the on-failure queue", &error, attempt);
             tokio::time::sleep(pause).await;
         }
-        tracing::error!(function, body, "records were given up and the on-failure queue could not be told");
+        tracing::error!(
+            function,
+            body,
+            "cannot send to the on-failure queue: the records that were given up are only in this log entry"
+        );
     }
 }
 

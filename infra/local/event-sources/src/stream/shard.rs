@@ -123,7 +123,7 @@ impl<I: Invoke> Mapping<I> {
     fn done(&self, shard: &mut Shard, places: Vec<u64>) {
         let Some(checkpoint) = shard.progress.done(places) else { return };
         if let Err(error) = self.checkpoints.save(&self.checkpoint_key(), &shard.name, &checkpoint) {
-            tracing::warn!(stream = self.source.event_source_arn, %error, "cannot save a checkpoint");
+            tracing::warn!(stream = self.source.event_source_arn, %error, "cannot save a checkpoint: records are delivered again after a restart");
         }
     }
 
