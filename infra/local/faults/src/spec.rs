@@ -30,7 +30,7 @@ pub enum Setting {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadSpec {
     /// A part has no `=`.
-    #[error("{0:?} sets no fault: write FAULT=RATE, such as F33=0.02, and commas between several")]
+    #[error("{0:?} sets no fault: write FAULT=RATE, such as F33=0.02, separated by commas")]
     NoSetting(String),
     /// The fault does not exist.
     #[error("there is no fault {0:?} to switch on: there are {known}", known = known())]
@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn what_is_no_setting_or_is_set_twice_is_told() {
-        let no_setting = "sets no fault: write FAULT=RATE, such as F33=0.02, and commas between several";
+        let no_setting = "sets no fault: write FAULT=RATE, such as F33=0.02, separated by commas";
         assert_eq!(refused("F33"), format!("\"F33\" {no_setting}"));
         assert_eq!(refused("F33=0.1,"), format!("\"\" {no_setting}"));
         assert_eq!(refused("F33=0.1,F33=0.2"), "F33 is set twice: leave one of them out");
