@@ -68,13 +68,13 @@ impl<I: Invoke> Core<I> {
         let (invoker, name) = (Arc::clone(&self.invoker), Arc::clone(function));
         let mut invocation = Box::pin(async move { invoker.invoke(&name, payload).await });
         let Ok(result) = timeout(self.api.limits.integration_timeout, &mut invocation).await else {
-            debug!(function = %function, "the integration timed out");
+            debug!(function = %function, "integration timed out: the function continues and its answer is dropped");
             // Stopping does not wait for this task, because its result is no longer used.
             drop(tokio::spawn(invocation));
             return Err(CallError::TimedOut);
         };
         result.map_err(|error| {
-            debug!(function = %function, %error, "the integration failed");
+            debug!(function = %function, %error, "integration failed: the function gave no answer");
             match error {
                 local_invoke::Error::Failed { message, .. } => CallError::Failed(message),
                 _ => CallError::Rejected,

@@ -128,7 +128,7 @@ impl<I: Invoke> Gateway<I> {
             match listener.accept().await {
                 Ok((stream, peer)) => self.welcome(stream, peer.ip()),
                 Err(error) => {
-                    warn!(%error, "a connection could not be accepted");
+                    warn!(%error, "cannot accept a connection: retried after a pause");
                     sleep(ACCEPT_RETRY).await;
                 }
             }
@@ -151,7 +151,7 @@ impl<I: Invoke> Gateway<I> {
         self.core.begin_stopping();
         let complete = timeout(self.core.api.limits.drain_timeout, self.core.tasks.wait()).await.is_ok();
         if !complete {
-            warn!("stopped before every connection had closed and every $disconnect had answered");
+            warn!("drain timed out: some connections did not close or some $disconnect did not answer");
         }
         Drained { closed, complete }
     }
@@ -170,7 +170,7 @@ impl<I: Invoke> Gateway<I> {
 
     fn welcome(&self, stream: TcpStream, source_ip: IpAddr) {
         if let Err(error) = prepare(&stream, self.core.api.limits.socket_send_buffer_bytes) {
-            debug!(%error, "a socket option could not be set");
+            debug!(%error, "cannot set a socket option: the connection continues without it");
         }
         drop(self.core.tasks.spawn(server::serve_stream(Arc::clone(&self.core), stream, source_ip)));
     }

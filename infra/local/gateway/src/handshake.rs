@@ -68,7 +68,7 @@ async fn authorize<I: Invoke>(
         Decision::Allow(context) => Ok(context),
         Decision::Deny { explicit } => Err(Refusal::AccessDenied { explicit }),
         Decision::Misconfigured(reason) => {
-            warn!(function = %authorizer.function, reason, "the authorizer's result is a configuration error");
+            warn!(function = %authorizer.function, reason, "authorizer result is not valid: the handshake is answered with 500");
             Err(Refusal::AuthorizerConfiguration)
         }
     }
@@ -92,11 +92,11 @@ async fn connect<I: Invoke>(
     })?;
     let answer = Answer::parse(&answer).map_err(|reason| {
         core.counters.integrations_failed.add_one();
-        warn!(%function, reason, "malformed Lambda proxy response");
+        warn!(%function, reason, "malformed Lambda proxy response: the client receives an internal server error");
         Refusal::IntegrationFailed
     })?;
     if !answer.is_success() {
-        debug!(connection = %connection.id, status = answer.status, "$connect refused the client");
+        debug!(connection = %connection.id, status = answer.status, "$connect refused the client: its status is passed on");
         return Err(Refusal::Verbatim(StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_GATEWAY)));
     }
     Ok(answer.subprotocol)

@@ -69,7 +69,7 @@ where
             ending
         }
     };
-    debug!(connection = %connection.id, status = ending.status(), reason = ending.reason(), "closed");
+    debug!(connection = %connection.id, status = ending.status(), reason = ending.reason(), "connection closed");
 }
 
 /// Runs the handshake. Callers can post to an admitted connection before its client has the 101.

@@ -64,7 +64,7 @@ fn trouble_of(error: &CallError) -> Trouble {
 /// message at the client").
 fn respond<I: Invoke>(core: &Core<I>, route: &MessageRoute, payload: &[u8]) -> Result<Option<Frame>, Trouble> {
     let malformed = |reason: String| {
-        warn!(function = %route.function, route = %route.key, reason, "malformed Lambda proxy response");
+        warn!(function = %route.function, route = %route.key, reason, "malformed Lambda proxy response: the client receives an internal server error");
         Trouble::InternalServerError
     };
     let answer = Answer::parse(payload).map_err(malformed)?;

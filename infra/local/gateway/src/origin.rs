@@ -24,7 +24,7 @@ pub enum Foreign {
     #[error("this port answers only to Host localhost, 127.0.0.1 or [::1], with the port")]
     Host,
     /// A web page of another origin sent the request.
-    #[error("this port answers to no web page but its own")]
+    #[error("this port answers only to its own web pages")]
     Origin,
 }
 

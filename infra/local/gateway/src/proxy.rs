@@ -71,7 +71,7 @@ fn decode(text: String, base64: bool) -> Result<Bytes, String> {
     if !base64 {
         return Ok(text.into());
     }
-    STANDARD.decode(text).map(Bytes::from).map_err(|_| "body is not base64, though isBase64Encoded says so".to_owned())
+    STANDARD.decode(text).map(Bytes::from).map_err(|_| "body is not base64 although isBase64Encoded is true".to_owned())
 }
 
 /// Returns the header's value. If there are several, the first one counts.

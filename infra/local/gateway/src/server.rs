@@ -98,7 +98,7 @@ where
         }
     };
     if let Err(error) = served {
-        debug!(%error, "an HTTP connection failed");
+        debug!(%error, "an HTTP connection ended with an error");
     }
 }
 
@@ -113,7 +113,7 @@ where
     }
     let target = target(request.uri().path(), &core.api.stage);
     if let Err(foreign) = check_hosts(&core, &target, request.headers()) {
-        debug!(%foreign, "a request was refused");
+        debug!(%foreign, "a request was refused with 403");
         return Ok(forbidden());
     }
     match target {
