@@ -39,7 +39,7 @@ pub(crate) async fn serve(host: Arc<Host>, id: ProcessId, stream: TcpStream) {
     // A process sends nothing while it works, so there is no read timeout.
     let connection = http1::Builder::new().header_read_timeout(None).serve_connection(TokioIo::new(stream), service);
     if let Err(error) = connection.await {
-        tracing::debug!(function = host.function.name, process = id.0, %error, "runtime api connection ended");
+        tracing::debug!(function = host.function.name, process = id.0, %error, "a connection to the Runtime API ended with an error");
     }
 }
 

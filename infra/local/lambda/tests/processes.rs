@@ -247,7 +247,7 @@ impl Tether {
     }
 
     async fn accept(&self) -> TetherEnd {
-        let (stream, _) = tokio::time::timeout(PATIENCE, self.0.accept()).await.expect("nobody came").unwrap();
+        let (stream, _) = tokio::time::timeout(PATIENCE, self.0.accept()).await.expect("no process connected").unwrap();
         let mut stream = BufReader::new(stream);
         let mut pid = String::new();
         stream.read_line(&mut pid).await.unwrap();

@@ -110,7 +110,7 @@ impl Fixture {
     pub(crate) async fn until<T>(&self, what: impl Fn(&Heard) -> Option<T>) -> T {
         let mut heard = self.heard.clone();
         let found = heard.wait_for(|all| all.iter().any(|one| what(one).is_some()));
-        let found = tokio::time::timeout(PATIENCE, found).await.expect("never heard").unwrap();
+        let found = tokio::time::timeout(PATIENCE, found).await.expect("the record never came").unwrap();
         found.iter().find_map(what).unwrap()
     }
 
