@@ -24,10 +24,10 @@ use crate::options::{AWS_PORT, Logs, Options, PROCESSES, Speed, WEBSOCKET_PORT};
         cargo dev                               start, and stop by Ctrl-C\n  \
         cargo dev -- --data .roomcast           keep rooms and history over restarts\n  \
         cargo dev -- --run 'npx wscat -c $ROOMCAST_WS_URL'   start, run one command, stop, exit with its status\n  \
-        cargo dev -- --topology loadtest/baseline/topology.yaml   run something else\n\n\
-        Wherever an option sets a limit, 0 is no limit.\n\n\
-        While it runs, /_local/ on the AWS port is a page that looks inside; GET /_local/stats has its counters as JSON; \
-        GET /_local/faults the faults on demand, and PUT changes them: curl -X PUT -d F33=0.02 localhost:4566/_local/faults"
+        cargo dev -- --topology loadtest/baseline/topology.yaml   run another topology\n\n\
+        If an option sets a limit, 0 is no limit.\n\n\
+        While it runs, /_local/ on the AWS port is a page that shows the stack; GET /_local/stats returns its counters \
+        as JSON; GET /_local/faults returns the faults on demand, and PUT changes them: curl -X PUT -d F33=0.02 localhost:4566/_local/faults"
 )]
 pub struct Cli {
     /// The topology to run [default: infra/topology.yaml, here or in a folder above]
@@ -35,7 +35,7 @@ pub struct Cli {
     topology: Option<PathBuf>,
 
     /// Values of the topology's parameters on this machine [default: local.yaml beside the
-    /// topology, if there is one]
+    /// topology, if it exists]
     #[arg(long, value_name = "FILE")]
     local: Option<PathBuf>,
 
@@ -53,20 +53,20 @@ pub struct Cli {
     #[arg(long, value_name = "DIR", help_heading = "Behaviour")]
     data: Option<PathBuf>,
 
-    /// Polls streams every 10 ms and runs schedules 60 times as often, instead of AWS's rhythm
+    /// Polls streams every 10 ms and runs schedules 60 times as often, instead of at the rates of AWS
     #[arg(long, help_heading = "Behaviour")]
     fast: bool,
 
-    /// Starts a new process for every invocation, to prove that nothing in memory counts
+    /// Starts a new process for every invocation, to prove that functions keep no state in memory
     #[arg(long, help_heading = "Behaviour")]
     fresh_process_per_invocation: bool,
 
-    /// Processes of a function without reserved concurrency; invocations beyond wait
+    /// Processes of a function without reserved concurrency; further invocations wait
     #[arg(long, value_name = "NUMBER", default_value_t = PROCESSES, value_parser = clap::value_parser!(u32).range(1..=1_000), help_heading = "Behaviour")]
     processes: u32,
 
-    /// Lets a transaction of DynamoDB hold its items for this time, in which other calls on them
-    /// are refused; 0ms: none is
+    /// How long a DynamoDB transaction holds its items; other calls on them are refused meanwhile;
+    /// with 0ms no call is refused
     #[arg(long, value_name = "TIME", default_value = "10ms", value_parser = parse_time, help_heading = "Behaviour")]
     transaction_hold: Duration,
 
@@ -76,7 +76,7 @@ pub struct Cli {
     #[command(flatten)]
     limits: LimitArguments,
 
-    /// What is shown of the functions' output [default: summary; beside a command: quiet]
+    /// The part of the functions' output that is shown [default: summary; beside a command: quiet]
     #[arg(long, value_name = "HOW MUCH", help_heading = "Output")]
     log: Option<LogArgument>,
 
@@ -97,11 +97,11 @@ struct Build {
     #[arg(long, value_name = "PROFILE", default_value = "dev")]
     profile: String,
 
-    /// Takes the binaries as they are, from the profile's folder
+    /// Uses the existing binaries in the profile's folder and builds nothing
     #[arg(long)]
     no_build: bool,
 
-    /// Takes the binaries from a folder, and builds nothing
+    /// Uses the binaries in a folder and builds nothing
     #[arg(long, value_name = "DIR")]
     bin_dir: Option<PathBuf>,
 }
@@ -118,12 +118,12 @@ struct Addresses {
     #[arg(long, value_name = "PORT", default_value_t = AWS_PORT)]
     aws_port: u16,
 
-    /// Answers to this name of the machine too, such as host.docker.internal; other names are
-    /// refused with 403
+    /// Also answers to this host name, such as host.docker.internal; other names are refused with
+    /// 403
     #[arg(long, value_name = "NAME")]
     allow_host: Vec<String>,
 
-    /// Uses another endpoint for DynamoDB, SQS and SNS; what the topology names is created there
+    /// Uses another endpoint for DynamoDB, SQS and SNS; the topology's resources are created there
     #[arg(long, value_name = "URL")]
     aws_endpoint: Option<String>,
 }
@@ -132,12 +132,12 @@ struct Addresses {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Faults")]
 struct FaultArguments {
-    /// Lets things go wrong, by number and chance, such as F33=0.02,F8=0.05,F19=0..2000ms;
-    /// FIDELITY.md lists them
+    /// Enables faults by number and rate, such as F33=0.02,F8=0.05,F19=0..2000ms; FIDELITY.md lists
+    /// them
     #[arg(long = "fault", value_name = "FAULTS", default_value = "", hide_default_value = true)]
     spec: Spec,
 
-    /// Decides which of the occasions; the same seed decides the same
+    /// Seed of the random decisions about faults; the same seed makes the same decisions
     #[arg(long = "fault-seed", value_name = "NUMBER", default_value_t = 0)]
     seed: u64,
 }
@@ -154,7 +154,7 @@ struct LimitArguments {
     #[arg(long, value_name = "TIME", default_value = "2h", value_parser = parse_time)]
     max_duration: Duration,
 
-    /// Gives up waiting for a function behind a route after this time; 0 is no limit
+    /// Waits at most this time for a function behind a route; 0 is no limit
     #[arg(long, value_name = "TIME", default_value = "29s", value_parser = parse_time)]
     integration_timeout: Duration,
 
@@ -162,7 +162,7 @@ struct LimitArguments {
     #[arg(long, value_name = "NUMBER", default_value_t = 10_000)]
     account_rate: u32,
 
-    /// Requests of the account at once; 0 is no limit
+    /// Burst of the account's requests; 0 is no limit
     #[arg(long, value_name = "NUMBER", default_value_t = 5_000)]
     account_burst: u32,
 
@@ -170,16 +170,15 @@ struct LimitArguments {
     #[arg(long, value_name = "NUMBER", default_value_t = 500)]
     connect_rate: u32,
 
-    /// New connections at once; 0 is no limit
+    /// Burst of new connections; 0 is no limit
     #[arg(long, value_name = "NUMBER", default_value_t = 500)]
     connect_burst: u32,
 
-    /// Lets each call of the management API take this time, as on AWS, where 20ms to 100ms are
-    /// seen; 0 is no delay
+    /// Delay of each call of the management API, for which AWS needs 20ms to 100ms; 0 is no delay
     #[arg(long, value_name = "TIME", default_value = "0ms", value_parser = parse_time)]
     call_latency: Duration,
 
-    /// Bytes kept for a client that does not read; 0 is no limit
+    /// Bytes buffered for a client that does not read; 0 is no limit
     #[arg(long, value_name = "BYTES", default_value_t = local_gateway::limits::OUTBOUND_BUFFER_BYTES)]
     client_buffer: usize,
 }
@@ -189,9 +188,9 @@ const TOPOLOGY: &str = "infra/topology.yaml";
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum LogArgument {
-    /// Warnings, errors, and how a function died
+    /// Warnings, errors, and the last output of a function that died
     Quiet,
-    /// Also one line per invocation: those that carry metrics
+    /// Also one line per invocation: the line with its metrics
     Summary,
     /// Every line as it was written
     All,

@@ -102,7 +102,7 @@ impl Cloud {
         let Some(embedded) = self.embedded else { return };
         embedded.stop.cancel();
         if tokio::time::timeout(CLOSES_WITHIN, join_all(embedded.tasks)).await.is_err() {
-            tracing::debug!("somebody kept a connection to the AWS endpoint open");
+            tracing::debug!("stop timed out: a caller keeps a connection to the AWS endpoint open");
         }
     }
 }
@@ -153,8 +153,10 @@ async fn tend(database: Database, period: Duration, stop: CancellationToken) {
             _ = ticks.tick() => {}
         }
         match database.tend().await {
-            Ok(tended) => tracing::debug!(?tended, "tended the database"),
-            Err(error) => tracing::warn!(%error, "the database could not be tended"),
+            Ok(tended) => tracing::debug!(?tended, "deleted expired items and trimmed streams"),
+            Err(error) => {
+                tracing::warn!(%error, "cannot delete expired items or trim streams: retried at the next interval")
+            }
         }
     }
 }

@@ -69,7 +69,7 @@ fn signal(child: &Child, signal: Signal) {
     let Some(pid) = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw) else { return };
     let sent = if on_terminal() { nix::sys::signal::kill(pid, signal) } else { killpg(pid, signal) };
     if let Err(error) = sent {
-        tracing::debug!(%error, "the command ended by itself");
+        tracing::debug!(%error, "cannot signal the command: it has already ended");
     }
 }
 

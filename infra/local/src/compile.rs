@@ -15,7 +15,7 @@ pub enum Error {
     #[error("cannot run cargo to build the functions: {0}; with --no-build nothing is built")]
     NoCargo(std::io::Error),
     /// Cargo failed. Its errors are on standard error.
-    #[error("cargo could not build the functions: see above")]
+    #[error("cargo could not build the functions: its errors are above this line")]
     Failed,
     /// The folder lacks the binary of a function.
     #[error("the binary {} of the function `{function}` does not exist: build it, or leave out --no-build and --bin-dir", path.display())]
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn another_cargo_hears_nothing_of_our_package() {
-        assert!(std::env::var_os("CARGO_PKG_NAME").is_some(), "cargo tells every test its package");
+        assert!(std::env::var_os("CARGO_PKG_NAME").is_some(), "cargo sets the variables of the package for every test");
         let command = cargo();
         let removed: Vec<_> = command.get_envs().filter(|(_, value)| value.is_none()).map(|(name, _)| name).collect();
         for name in ["CARGO_PKG_NAME", "CARGO_PKG_VERSION", "CARGO_MANIFEST_DIR"] {

@@ -53,7 +53,7 @@ impl Front {
     pub(crate) async fn stop(self) {
         self.stop.cancel();
         if let Err(error) = self.serving.await {
-            tracing::error!(%error, "the gateway ended unexpectedly");
+            tracing::error!(%error, "the gateway's task panicked or was cancelled: its connections may not be closed");
         }
     }
 }

@@ -60,7 +60,7 @@ async fn serve(cli: &Cli, binaries: std::path::PathBuf) -> Result<ExitCode, Erro
         None => wait(&stop).await,
     };
     if tokio::time::timeout(local::STOPS_WITHIN, stack.shutdown()).await.is_err() {
-        tracing::warn!("not everything ended in time; what was left is killed");
+        tracing::warn!("stop timed out: the remaining processes are killed");
     }
     Ok(code?)
 }

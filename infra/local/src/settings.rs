@@ -62,7 +62,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The file does not have the expected form.
-    #[error("{} is wrong: {message}; it has the mappings `parameters`, `secrets`, `pages` and `page_config`, and the list `banner`", file.display())]
+    #[error("{} is not valid: {message}; it may have the mappings `parameters`, `secrets`, `pages` and `page_config`, and the list `banner`", file.display())]
     Malformed {
         /// Path of the file.
         file: PathBuf,
@@ -270,7 +270,7 @@ functions:
             "local.yaml gives a value to the secret `code`, which the topology does not have: remove it"
         );
         let unknown = read("parameter: {}").unwrap_err();
-        assert!(unknown.starts_with("local.yaml is wrong: ") && unknown.contains("line 1"), "{unknown}");
+        assert!(unknown.starts_with("local.yaml is not valid: ") && unknown.contains("line 1"), "{unknown}");
     }
 
     #[test]

@@ -75,7 +75,10 @@ impl Triggers {
         if let Some(sources) = sources {
             let drained = sources.drain(DRAINS_WITHIN).await;
             if drained.abandoned > 0 {
-                tracing::warn!("{} triggers were still busy: what they worked on comes again", drained.abandoned);
+                tracing::warn!(
+                    "{} triggers did not stop in time: their messages and records are delivered again",
+                    drained.abandoned
+                );
             }
         }
     }

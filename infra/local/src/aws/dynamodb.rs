@@ -80,7 +80,7 @@ impl Dynamo {
         let serving = dynoxide::server::serve_with_shutdown(listener, self.database.shared(), stopped);
         tokio::spawn(async move {
             if let Err(error) = serving.await {
-                tracing::error!(%error, "dynoxide's server ended");
+                tracing::error!(%error, "dynoxide's server ended: its current call fails");
             }
         });
         Ok((address, stop.drop_guard()))
@@ -118,7 +118,7 @@ impl Dynamo {
         match self.forward(headers, body, local_arn.as_deref()).await {
             Ok(answer) => answer,
             Err(error) => {
-                tracing::error!(%error, "dynoxide's server did not answer");
+                tracing::error!(%error, "cannot forward a call to dynoxide's server: it is answered with 500");
                 answer::json(
                     StatusCode::INTERNAL_SERVER_ERROR,
                     answer::error_body("InternalServerError", &error.to_string()),
@@ -155,7 +155,7 @@ impl Dynamo {
 }
 
 fn unavailable(error: &Error) -> Answer {
-    tracing::error!(%error, "the database is not available");
+    tracing::error!(%error, "the database is not available: the call is answered with 500");
     answer::json(StatusCode::INTERNAL_SERVER_ERROR, answer::error_body("InternalServerError", &error.to_string()))
 }
 

@@ -34,7 +34,7 @@ pub(crate) async fn serve(endpoint: Arc<Endpoint>, listener: TcpListener, stop: 
         match accepted {
             Ok((stream, _)) => drop(connections.spawn(serve_connection(Arc::clone(&endpoint), stream, stop.clone()))),
             Err(error) => {
-                tracing::warn!(%error, "a connection to the AWS endpoint could not be accepted");
+                tracing::warn!(%error, "cannot accept a connection to the AWS endpoint: retried after a pause");
                 tokio::time::sleep(ACCEPT_RETRY).await;
             }
         }
@@ -48,7 +48,7 @@ async fn serve_connection(endpoint: Arc<Endpoint>, stream: TcpStream, stop: Canc
     // Calls are small and a caller waits for each answer, so gathering packets would only add
     // delay.
     if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "a socket option could not be set");
+        tracing::debug!(%error, "cannot set a socket option: the connection continues without it");
     }
     let service = service_fn(move |request| {
         let endpoint = Arc::clone(&endpoint);
@@ -64,6 +64,6 @@ async fn serve_connection(endpoint: Arc<Endpoint>, stream: TcpStream, stop: Canc
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(%error, "a connection to the AWS endpoint broke");
+        tracing::debug!(%error, "a connection to the AWS endpoint ended with an error");
     }
 }

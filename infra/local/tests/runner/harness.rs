@@ -112,8 +112,10 @@ impl Runner {
                         return line;
                     }
                 }
-                Err(RecvTimeoutError::Timeout) => panic!("{text:?} was not said within {PATIENCE:?}"),
-                Err(RecvTimeoutError::Disconnected) => panic!("{text:?} was not said before the end: {:?}", self.heard),
+                Err(RecvTimeoutError::Timeout) => panic!("{text:?} was not printed within {PATIENCE:?}"),
+                Err(RecvTimeoutError::Disconnected) => {
+                    panic!("{text:?} was not printed before the end: {:?}", self.heard)
+                }
             }
         }
     }
