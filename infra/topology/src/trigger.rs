@@ -95,7 +95,7 @@ impl RouteTrigger {
             && let Some(route) = trigger.routes.iter().find(|route| answers_none(route))
         {
             at.mistake(format!(
-                "`{route}` has nobody to answer: name it in a trigger of its own with `response: false`"
+                "`{route}` has no client to answer: name it in a separate trigger with `response: false`"
             ));
         }
         trigger

@@ -85,7 +85,7 @@ fn what_looks_forgotten_is_found_and_allowed() {
             "functions.clock: nothing triggers this function",
             "functions.watcher.triggers[0].stream: a record that always fails blocks its shard for 24 hours: limit its \
              retries or its age",
-            "queues.given-up: nobody reads this queue, and it takes no dead letters or failures",
+            "queues.given-up: no function consumes this queue, and it receives neither dead letters nor failures",
             "tables.things: no function is granted anything on this table",
         ]
     );

@@ -17,7 +17,7 @@ pub(crate) fn findings(topology: &Topology, log: &Log) -> Vec<Finding> {
     for queue in topology.queues.iter().filter(|queue| !is_read(topology, queue)) {
         findings.push(found.at(
             &format!("queues.{}", queue.name),
-            "nobody reads this queue, and it takes no dead letters or failures",
+            "no function consumes this queue, and it receives neither dead letters nor failures",
         ));
     }
     for table in &topology.tables {
