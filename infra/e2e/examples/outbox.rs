@@ -42,5 +42,5 @@ async fn main() {
     let order = std::env::args().nth(1).unwrap_or_else(|| "7".to_owned());
     let aws = Clients::new(&endpoint, &developer_credentials());
     place_order(&aws.dynamodb, &table, &order).await;
-    println!("order {order} is placed, and whoever is in the lobby hears of it");
+    println!("order {order} is stored, and the members of the lobby receive it");
 }

@@ -128,7 +128,7 @@ async fn everyone_stands_at_one_position(members: &[Member]) -> Option<Position>
         let positions = join_all(members.iter().map(|member| member.handle.position(room()))).await;
         positions.into_iter().map(|position| position.ok().flatten()).collect::<Vec<_>>()
     };
-    until("every member stands at the head", async || {
+    until("every member is at the head", async || {
         let positions = positions().await;
         positions.iter().all(|position| position.is_some() && *position == positions[0])
     })
@@ -140,7 +140,7 @@ async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let begun = Instant::now();
     while !holds().await {
         if begun.elapsed() > PATIENCE {
-            eprintln!("waited in vain until {what}");
+            eprintln!("timed out waiting until {what}");
             return;
         }
         tokio::time::sleep(POLL).await;

@@ -27,7 +27,7 @@ async fn logged(lines: &mut UnboundedReceiver<Line>, outcome: &str) -> Value {
         }
     };
     let patience = std::time::Duration::from_secs(30);
-    tokio::time::timeout(patience, search).await.unwrap_or_else(|_| panic!("no line says {outcome}"))
+    tokio::time::timeout(patience, search).await.unwrap_or_else(|_| panic!("no line has the outcome {outcome}"))
 }
 
 /// Returns refused requests: the text, the code, the field with the mistake, and whether the answer

@@ -66,7 +66,7 @@ async fn what_cannot_be_delivered_names_who_misses_what_and_redriven_twice_deliv
     assert_eq!(attribute(&letter, "missed"), Some(format!("{epoch}.1-2").as_str()));
     assert!(attribute(&letter, "reason").unwrap().starts_with("tried 3 times; at last: "), "{letter:?}");
     let job: Job = protocol::queue::decode(letter.body().unwrap()).unwrap();
-    let Work::Late { members, .. } = &job.work else { panic!("{job:?} names nobody") };
+    let Work::Late { members, .. } = &job.work else { panic!("{job:?} names no members") };
     assert_eq!(members.len(), 2);
 
     // A member that the letter does not name joins. Then the row is repaired, and the letter is

@@ -33,7 +33,10 @@ async fn everybody_hears_everything(options: Options) {
         assert_eq!(member.heard("small"), both[0].heard("small"));
         assert_eq!(member.heard("small").len(), 10);
     }
-    assert!(big.iter().all(|member| member.heard("small").is_empty()), "nobody hears a room they have not joined");
+    assert!(
+        big.iter().all(|member| member.heard("small").is_empty()),
+        "a member receives only rooms that it has joined"
+    );
     drop((both, big));
     stack.shutdown().await;
 }

@@ -85,12 +85,12 @@ impl Ledger {
     /// Records that the application received a publication.
     pub fn heard(&mut self, room: &RoomId, epoch: &Epoch, sequence: Sequence, pid: PublicationId) {
         let Some(session) = self.open(room) else {
-            return self.find(format!("heard {pid} of {room}, where it is not"));
+            return self.find(format!("received {pid} of {room}, where it is not"));
         };
         match &session.joined_at {
             Some(joined_at) if joined_at.epoch == *epoch => session.heard.push((sequence, pid)),
-            Some(_) => self.find(format!("heard {pid} of another epoch of {room}")),
-            None => self.find(format!("heard {pid} of {room} before it had joined")),
+            Some(_) => self.find(format!("received {pid} of another epoch of {room}")),
+            None => self.find(format!("received {pid} of {room} before it had joined")),
         }
     }
 
@@ -144,22 +144,24 @@ fn check_session(member: &str, session: &Session, truth: &Truth) -> (u64, Option
         let at = sequence.get();
         let story = |what: String| (owed, Some(Finding(format!("{member} in {room}, joined at {first}: {what}"))));
         if at <= expected {
-            return story(format!("heard position {at} ({pid}) again or too late, after position {expected}"));
+            return story(format!("received position {at} ({pid}) again or too late, after position {expected}"));
         }
         expected += 1;
         let name = |at: u64| log.get(at as usize - 1).map_or("nothing", PublicationId::as_ref);
         if at > expected {
             let lost = name(expected);
-            return story(format!("never heard position {expected} ({lost}), but went on with position {at} ({pid})"));
+            return story(format!(
+                "never received position {expected} ({lost}), but went on with position {at} ({pid})"
+            ));
         }
         if log.get(at as usize - 1) != Some(pid) {
-            return story(format!("heard {pid} at position {at}, where the log has {}", name(at)));
+            return story(format!("received {pid} at position {at}, where the log has {}", name(at)));
         }
     }
     let missing = log.get(expected as usize).filter(|_| expected < last);
     let story = missing.map(|pid| {
         Finding(format!(
-            "{member} in {room}, joined at {first}: the last position heard is {expected}; {pid} at position {} and those \
+            "{member} in {room}, joined at {first}: the last position received is {expected}; {pid} at position {} and those \
              after it up to {last} never came",
             expected + 1
         ))
@@ -216,16 +218,16 @@ mod tests {
     fn what_is_lost_repeated_or_out_of_order_is_a_story() {
         let begin = "ada in r, joined at 2:";
         for (heard, story) in [
-            (&[3, 5][..], "never heard position 4 (p4), but went on with position 5 (p5)"),
-            (&[3, 3], "heard position 3 (p3) again or too late, after position 3"),
-            (&[3, 4, 3], "heard position 3 (p3) again or too late, after position 4"),
-            (&[3], "the last position heard is 3; p4 at position 4 and those after it up to 5 never came"),
+            (&[3, 5][..], "never received position 4 (p4), but went on with position 5 (p5)"),
+            (&[3, 3], "received position 3 (p3) again or too late, after position 3"),
+            (&[3, 4, 3], "received position 3 (p3) again or too late, after position 4"),
+            (&[3], "the last position received is 3; p4 at position 4 and those after it up to 5 never came"),
         ] {
             assert_eq!(told(&ledger(2, heard), 5), (3, vec![format!("{begin} {story}")]));
         }
         let mut other = ledger(2, &[]);
         other.heard(&room(), &epoch(), Sequence::new(3), pid(7));
-        assert_eq!(told(&other, 3).1, [format!("{begin} heard p7 at position 3, where the log has p3")]);
+        assert_eq!(told(&other, 3).1, [format!("{begin} received p7 at position 3, where the log has p3")]);
     }
 
     #[test]

@@ -118,7 +118,7 @@ impl Application {
             }
             Event::Left { room } => ledger.left(&room),
             Event::Missed { room, from, to } => {
-                ledger.find(format!("was told that it missed {:?} to {:?} of {room}", from.sequence, to.sequence));
+                ledger.find(format!("was notified of a gap from {:?} to {:?} in {room}", from.sequence, to.sequence));
             }
             Event::Removed { room, code } => ledger.find(format!("was removed from {room}: {code}")),
             Event::Refused { room, failure } => ledger.find(format!("was refused in {room}: {}", failure.message)),

@@ -80,22 +80,22 @@ impl Plan {
 pub async fn run(plan: &Plan) -> Report {
     let begun = Instant::now();
     let world = World::start(plan).await;
-    tell(begun, format!("the stack runs; {} pairs are to be made", plan.pairs));
+    tell(begun, format!("the stack runs; {} pairs are planned", plan.pairs));
     world.stack.faults().set(&plan.faults);
     let turmoil = Turmoil::begin(plan, &world).await;
-    tell(begun, format!("{} members are on their way into {} rooms", plan.members, plan.rooms));
+    tell(begun, format!("{} members join {} rooms", plan.members, plan.rooms));
     turmoil.publish_and_change().await;
-    tell(begun, "that is enough: nobody says anything more, but things go on going wrong".to_owned());
+    tell(begun, "the planned pairs are reached: publishing ends, the faults continue".to_owned());
     turmoil.drain(&world, GOES_ON_FOR).await;
     world.stack.faults().set(&Spec::default());
     let behind = turmoil.behind(&world).await;
-    tell(begun, format!("everything is healed, and what is owed may arrive; {behind} stays in rooms are behind"));
+    tell(begun, format!("the faults are disabled; {behind} stays in rooms have not received everything yet"));
     let drained = turmoil.drain(&world, DRAINS_WITHIN).await;
     tell(begun, if drained { "everything has arrived" } else { "not everything has arrived" }.to_owned());
     let ghosts = world.without_ghosts(&turmoil).await;
-    tell(begun, "looked for ghosts".to_owned());
+    tell(begun, "checked for ghost connections".to_owned());
     let counts = turmoil.counts_are_true(&world).await;
-    tell(begun, "counted the members".to_owned());
+    tell(begun, "checked the member counts".to_owned());
     let report = turmoil.report(plan, &world, ghosts.into_iter().chain(counts).collect(), begun.elapsed()).await;
     turmoil.end().await;
     world.stop().await;

@@ -54,11 +54,14 @@ impl fmt::Display for Report {
             writeln!(f, "{number:<5} {:>9} {:>13}  {what}", count.fired, count.occasions)?;
         }
         if !self.not_fired.is_empty() {
-            writeln!(f, "asked for, and never happened: {}", self.not_fired.join(", "))?;
+            writeln!(f, "requested but never happened: {}", self.not_fired.join(", "))?;
         }
         let Self { members, rooms, publications, accepted, unknown, pairs, seed, .. } = self;
         writeln!(f, "{members} members, {rooms} rooms, seed {seed}, {:.1} s", self.took.as_secs_f64())?;
-        writeln!(f, "{publications} publications: {accepted} told to be accepted, {unknown} by who restarted before")?;
+        writeln!(
+            f,
+            "{publications} publications: {accepted} answered as accepted, {unknown} of members that restarted before the answer"
+        )?;
         writeln!(f, "{pairs} required pairs of a publication and a member")?;
         if self.holds() {
             return write!(f, "each of them exactly once and in order; no ghost is left; every count is true");

@@ -22,7 +22,7 @@ use super::{Plan, Truth};
 const BEHIND_A_WIRE: usize = 4;
 /// Members that start at the same time.
 const AT_ONCE: usize = 20;
-/// Time after which a run ends even if no member receives anything.
+/// Time after which publishing ends even if too few pairs were received.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Additional time for each planned pair, in milliseconds.
 const PATIENCE_MS_A_PAIR: u64 = 2;
@@ -245,7 +245,10 @@ impl Turmoil {
             let wrong = match (at, after) {
                 (None, _) => format!("{pid} was accepted, and is not in the log of {room}"),
                 (Some(at), Some(after)) if at <= after.get() => {
-                    format!("{pid} stands at {at} in {room}, and its publisher had heard {} before", after.get())
+                    format!(
+                        "{pid} is at position {at} in {room}, but its publisher had already received position {}",
+                        after.get()
+                    )
                 }
                 (Some(_), _) => continue,
             };
