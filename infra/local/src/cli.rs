@@ -53,7 +53,8 @@ pub struct Cli {
     #[arg(long, value_name = "DIR", help_heading = "Behaviour")]
     data: Option<PathBuf>,
 
-    /// Polls streams every 10 ms and runs schedules 60 times as often, instead of at the rates of AWS
+    /// Polls streams every 10 ms and runs schedules 60 times as often, instead of at the rates of
+    /// AWS
     #[arg(long, help_heading = "Behaviour")]
     fast: bool,
 
@@ -204,12 +205,12 @@ pub enum Binaries {
         /// Name of the profile, such as `dev` or `release`.
         profile: String,
     },
-    /// They are already in the folder of a profile.
+    /// The binaries are already in the folder of a profile.
     OfProfile {
         /// Name of the profile, such as `dev` or `release`.
         profile: String,
     },
-    /// They are already in this folder.
+    /// The binaries are already in this folder.
     In(PathBuf),
 }
 

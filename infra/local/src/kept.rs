@@ -29,13 +29,15 @@ pub(crate) async fn keep(keeper: Keeper, stop: CancellationToken) {
 
 async fn compact(keeper: &Arc<Keeper>) -> bool {
     if let Some(failure) = keeper.failure() {
-        tracing::warn!("cannot write to the journal of the queues: changes since then were not stored: {failure}");
+        tracing::warn!("cannot write to the journal of the queues; a snapshot is written instead: {failure}");
     }
     let blocking = Arc::clone(keeper);
     let compacted = tokio::task::spawn_blocking(move || blocking.compact().map_err(|error| error.to_string())).await;
     let failed = compacted.map_err(|error| error.to_string()).and_then(|compacted| compacted).err();
     if let Some(reason) = &failed {
-        tracing::warn!("cannot write a snapshot of the queues: retried while the runner runs: {reason}");
+        tracing::warn!(
+            "cannot write a snapshot of the queues; retried after a pause unless the runner stops: {reason}"
+        );
     }
     failed.is_none()
 }

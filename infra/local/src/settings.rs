@@ -109,7 +109,7 @@ pub enum Error {
         kind: Kind,
         /// Name of the parameter or secret.
         name: String,
-        /// Its description in the topology.
+        /// Description of the parameter or secret in the topology.
         description: String,
     },
 }

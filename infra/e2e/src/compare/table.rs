@@ -9,7 +9,7 @@ use super::side::Way;
 
 /// Largest expected ratio to the recipe of the time to the last member, at 5,000 members.
 const AT_MOST: f64 = 0.20;
-/// The same with a latency of 10 ms for each post.
+/// Largest expected ratio to the recipe of the same time, with a latency of 10 ms for each post.
 const AT_MOST_WITH_LATENCY: f64 = 0.01;
 
 /// The rows in the form in which they are printed.

@@ -7,11 +7,12 @@
 //!
 //! | file | content |
 //! | --- | --- |
-//! | `config`, `queue`, `stream`, `schedule` | the settings of a mapping, and how each kind of mapping runs |
+//! | `config`, `queue`, `stream`, `schedule` | the settings of mappings, and their tasks |
 //! | `partial` | parses an answer with `batchItemFailures`: pure |
 //! | `filter` | selects the records that match an event pattern: pure |
 //! | `cut`, `queue/scale` | the size of an event, the number of pollers: pure |
-//! | `stream/retry`, `stream/progress`, `stream/lineage` | the next batch after a failure, the position in a shard, the shards that may be read: pure |
+//! | `stream/retry` | the next batch after a failure: pure |
+//! | `stream/progress`, `stream/lineage` | the position in a shard, the shards that may be read: pure |
 //! | `queue/event`, `stream/event`, `schedule/event` | the JSON that a function receives |
 //! | `checkpoints` | the position in each stream after a restart |
 

@@ -6,7 +6,7 @@ import os
 import sys
 
 GOOD = ("OK", "NON-STRICT", "INFORMATIONAL")
-# What the gateway closes with as API Gateway does: binary (1003), too large (1009).
+# Close codes of API Gateway: binary (1003), too large (1009).
 EXPECTED = (1003, 1009)
 
 

@@ -169,7 +169,8 @@ impl ManagementMethod {
 pub enum Access {
     /// The call may proceed.
     Allow,
-    /// 403. The text is IAM's sentence that names the caller, the action and the resource.
+    /// The call is answered with 403. The text is IAM's sentence that names the caller, the action
+    /// and the resource.
     Deny(String),
 }
 

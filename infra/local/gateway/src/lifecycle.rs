@@ -79,7 +79,7 @@ async fn open<I: Invoke>(
 ) -> (Result<(Arc<Connection>, HttpResponse), HttpResponse>, OnUpgrade) {
     let Opening { request, key, upgrade } = opening;
     let stamp = RequestStamp::now();
-    // Both ids have the same time, so they share their first characters, as on AWS.
+    // Both ids have the same time, so they share their first characters.
     let id = Id::at(stamp.epoch_ms);
     let buffer_bytes = core.api.limits.outbound_buffer_bytes;
     let connection = Connection::new(id, stamp.epoch_ms, request.source_ip, request.user_agent(), buffer_bytes);

@@ -45,7 +45,7 @@ pub enum StartFailure {
     Died {
         /// Name of the function.
         function: String,
-        /// Such as `exit status 101` or `no request for work within 10 s`.
+        /// The cause, such as `exit status 101` or `no request for work within 10 s`.
         reason: String,
         /// The last lines that the process wrote, oldest first.
         last_lines: Vec<String>,

@@ -94,7 +94,7 @@ impl Host {
         id
     }
 
-    /// Starts a process if the limit allows it. Sends to `warm` when the process requests work.
+    /// Starts a process if the limit allows it. Notifies `warm` when the process requests work.
     pub(crate) fn warm_up(self: &Arc<Self>, warm: oneshot::Sender<Result<Duration, StartFailure>>) {
         let mut state = self.lock();
         let is_draining = state.pool.is_draining();

@@ -35,7 +35,7 @@ type Begun<'a> = (&'a Arc<Host>, InvocationId, oneshot::Receiver<Result<Bytes, E
 /// The way in which an invocation is ended early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CutShort {
-    /// Its process is killed as in a crash: `Runtime.ExitError`.
+    /// The process of the invocation is killed as in a crash: `Runtime.ExitError`.
     Killed,
     /// The invocation ends as at its deadline, but earlier: `Sandbox.Timedout`.
     TimedOut,

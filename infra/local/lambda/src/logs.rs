@@ -40,7 +40,7 @@ pub enum Record<'a> {
     Report(&'a Report),
     /// The process has ended and its pipes are empty.
     ProcessEnded {
-        /// Such as `exit status 1` or `signal: killed`.
+        /// The cause, such as `exit status 1` or `signal: killed`.
         reason: &'a str,
     },
 }

@@ -40,11 +40,11 @@
 //! | `queue` | one queue: a lock, and a notification for waiting receivers |
 //! | `core` | the behaviour of a queue; callers pass the time |
 //! | `order`, `fifo`, `standard` | selects the next message |
-//! | `timers`, `dedupe`, `receipt` | the times of hidden messages, the ids of earlier messages, receipt handles |
+//! | `timers`, `dedupe`, `receipt` | times of hidden messages, ids of messages, receipt handles |
 //! | `draft`, `message`, `md5` | a message before and after it is accepted, and its checksums |
 //! | `attributes`, `limits`, `config` | attributes of queues, quotas, the account and its address |
 //! | `sqs`, `sns` | the two protocols, one file per family of calls |
-//! | `observer`, `peek` | events of messages and the content of queues, for a program that observes |
+//! | `observer`, `peek` | events of messages and the content of queues, for observers |
 //! | `change`, `kept` | changes of queues, and their storage in a folder |
 //! | `stats`, `error`, `clock` | counters, errors, time |
 

@@ -45,7 +45,7 @@ pub enum Error {
         source: dynoxide::DynoxideError,
     },
     /// The second connection to the database failed.
-    #[error("cannot trim the streams of the database: {0}")]
+    #[error("cannot index or trim the streams of the database: {0}")]
     Side(#[from] rusqlite::Error),
     /// A task panicked or was cancelled.
     #[error("a database task ended unexpectedly: {0}")]

@@ -199,8 +199,8 @@ mod tests {
         (answer.status().as_u16(), parsed(&body_of(answer).await).unwrap())
     }
 
-    /// Performs a call that is answered with `says`. Returns the answer and the bodies with which
-    /// the call was performed.
+    /// Performs a call with a fixed answer. Returns the answer, and the bodies with which the call
+    /// was performed.
     async fn call(trouble: &Trouble, call: Call<'_>, body: Value, says: Value) -> ((u16, Value), Vec<Value>) {
         let performed = RefCell::new(Vec::new());
         let answer = trouble
