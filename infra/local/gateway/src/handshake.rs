@@ -92,7 +92,7 @@ async fn connect<I: Invoke>(
     })?;
     let answer = Answer::parse(&answer).map_err(|reason| {
         core.counters.integrations_failed.add_one();
-        warn!(%function, reason, "malformed Lambda proxy response: the client receives an internal server error");
+        warn!(%function, reason, "malformed Lambda proxy response: the handshake is answered with 502");
         Refusal::IntegrationFailed
     })?;
     if !answer.is_success() {
