@@ -1,4 +1,4 @@
-//! What backends are told of rooms and connections.
+//! Activity of rooms and connections, reported to backends.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -12,33 +12,35 @@ use crate::presence::Owed;
 use crate::publication::digest;
 use crate::timestamp::Timestamp;
 
-/// One thing that happened, as the `activity` topic carries it.
+/// One event, in the form that the `activity` topic carries.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Activity {
-    /// The same each time the same thing is told: consumers recognise repeats by it. 32 characters or so.
+    /// Identifies the event: about 32 characters, and the same in each repeat, so consumers drop
+    /// repeats by it.
     pub id: String,
-    /// What happened.
+    /// The kind of the event.
     pub kind: Kind,
-    /// In which room; of rooms and members.
+    /// The room. Present in events of rooms and members.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub room: Option<RoomId>,
-    /// Whose connection; of members and connections.
+    /// The user that the connection belongs to. Present in events of members and connections.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<UserId>,
-    /// Which connection; of members and connections.
+    /// The connection. Present in events of members and connections.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection: Option<ConnectionId>,
-    /// On which device, if that is known; of connections.
+    /// The device, if it is known. Present in events of connections.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<Device>,
-    /// How many connections are in the room; of rooms.
+    /// The number of connections in the room. Present in events of rooms.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub members: Option<u64>,
-    /// When, milliseconds since the epoch; of members and connections to the second.
+    /// The time of the event, in milliseconds since 1970. Events of members and connections are
+    /// exact to the second.
     pub at: Timestamp,
 }
 
-/// What may happen.
+/// The kinds of activity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
@@ -48,16 +50,16 @@ pub enum Kind {
     RoomVacated,
     /// A connection joined a room.
     MemberJoined,
-    /// A connection is a member of a room no more, whatever the cause.
+    /// A connection stopped being a member of a room, whatever the cause.
     MemberLeft,
-    /// Somebody connected.
+    /// A connection was stored.
     ConnectionUp,
-    /// A connection is gone, whatever the cause.
+    /// A connection was closed or expired, whatever the cause.
     ConnectionDown,
 }
 
 impl Kind {
-    /// Every kind.
+    /// Every kind, in the order of the declaration.
     pub const ALL: [Self; 6] = [
         Self::RoomOccupied,
         Self::RoomVacated,
@@ -67,7 +69,7 @@ impl Kind {
         Self::ConnectionDown,
     ];
 
-    /// The kind as it stands in messages and settings.
+    /// The name of the kind in messages and settings.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -82,8 +84,9 @@ impl Kind {
 }
 
 impl Activity {
-    /// What a change of the connections means to backends, under the stream's id of it. Rooms without presence (inboxes)
-    /// are told of as connections.
+    /// Converts a change of a connection or membership into an event. The event takes the stream's
+    /// id of the change. Returns `None` for memberships of rooms without presence (inboxes):
+    /// backends learn of those from the event of the connection.
     #[must_use]
     pub fn of_change(change: &Change, event_id: &str, at: Timestamp) -> Option<Self> {
         let (kind, room, connection, user, device) = match change {
@@ -105,7 +108,8 @@ impl Activity {
         Some(Self { id: event_id.to_owned(), kind, room, user, connection, device, members: None, at })
     }
 
-    /// What subscriptions filter on: `kind`, and `room` and `user` where there is one.
+    /// The message attributes that subscriptions filter on: `kind`, and `room` and `user` where
+    /// present.
     #[must_use]
     pub fn attributes(&self) -> Vec<(&'static str, String)> {
         let room = self.room.as_ref().map(|room| ("room", room.to_string()));
@@ -113,7 +117,8 @@ impl Activity {
         [Some(("kind", self.kind.as_str().to_owned())), room, user].into_iter().flatten().collect()
     }
 
-    /// What an announcement means to backends: that a room is occupied, or vacated.
+    /// Converts an announcement into an event, if it means that the room became occupied or
+    /// vacated.
     #[must_use]
     pub fn of_room(room: &RoomId, owed: &Owed) -> Option<Self> {
         let kind = owed.occupancy()?;
@@ -130,26 +135,27 @@ impl Activity {
     }
 }
 
-/// The kinds that a deployment pays for: each message costs.
+/// The kinds of activity that a deployment publishes. Each message costs money, so each kind is
+/// switched on by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Kinds(BTreeSet<Kind>);
 
-/// A setting that names a kind which there is not.
+/// A setting that names an unknown kind of activity.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no kind {name:?}; there are {}", Kinds::all())]
+#[error("unknown kind of activity {name:?}; expected some of {}", Kinds::all())]
 pub struct UnknownKind {
-    /// As it stands in the setting.
+    /// The unknown name, copied from the setting.
     pub name: String,
 }
 
 impl Kinds {
-    /// All of them.
+    /// A set of every kind.
     #[must_use]
     pub fn all() -> Self {
         Self(Kind::ALL.into())
     }
 
-    /// Whether it is wanted.
+    /// Returns true if the deployment publishes this kind.
     #[must_use]
     pub fn has(&self, kind: Kind) -> bool {
         self.0.contains(&kind)
@@ -159,7 +165,7 @@ impl Kinds {
 impl FromStr for Kinds {
     type Err = UnknownKind;
 
-    /// Kinds separated by commas; empty for none.
+    /// Parses kinds separated by commas. Empty text means no kind.
     fn from_str(text: &str) -> Result<Self, UnknownKind> {
         let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
         let kind = |name: &str| {

@@ -1,55 +1,57 @@
-//! What happened to connections and memberships, as the stream of their table tells: at least once, and some time after.
+//! Changes of connections and memberships. The stream of the connections table reports each change
+//! at least once, with a delay.
 
 use crate::name::{ConnectionId, Device, RoomId, UserId};
 use crate::shard::Shard;
 
-/// One thing that happened.
+/// One change of a connection or a membership.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
     /// A connection was stored.
     Opened {
-        /// Which.
+        /// The new connection.
         connection: ConnectionId,
-        /// Whose.
+        /// The user that the connection belongs to.
         user: UserId,
-        /// On which device, if that is known.
+        /// The device, if it is known.
         device: Option<Device>,
     },
-    /// A connection was buried, or outlived its time: whatever it was a member of, it is no more.
+    /// A connection became a tombstone, or its item expired. It is no longer a member of any room.
     Closed {
-        /// Which.
+        /// The closed connection.
         connection: ConnectionId,
-        /// Whose it was.
+        /// The user that the connection belonged to.
         user: UserId,
-        /// On which device, if that was known.
+        /// The device, if it was known.
         device: Option<Device>,
     },
-    /// A connection joined a room. Not told of `*`, whose members are the connections.
+    /// A connection joined a room. Never reported for `*`, where the connection itself is the
+    /// membership.
     Joined {
-        /// Which room.
+        /// The room that gained a member.
         room: RoomId,
-        /// Which slice of it.
+        /// The member's shard of the room.
         shard: Shard,
-        /// Which connection.
+        /// The member's connection.
         connection: ConnectionId,
-        /// Whose.
+        /// The user that the connection belongs to.
         user: UserId,
     },
-    /// A connection is a member of a room no more, whatever the cause.
+    /// A connection stopped being a member of a room, whatever the cause.
     Left {
-        /// Which room.
+        /// The room that lost a member.
         room: RoomId,
-        /// Which slice of it.
+        /// The member's shard of the room.
         shard: Shard,
-        /// Which connection.
+        /// The member's connection.
         connection: ConnectionId,
-        /// Whose.
+        /// The user that the connection belongs to.
         user: UserId,
     },
 }
 
 impl Change {
-    /// The room and shard whose members are to be counted; rooms that have no presence are left out.
+    /// The room and shard whose members must be counted again. `None` for rooms without presence.
     #[must_use]
     pub fn counts(&self) -> Option<(&RoomId, Shard)> {
         match self {

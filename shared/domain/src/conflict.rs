@@ -1,12 +1,13 @@
-//! Conflicts with transactions: when a call that met one is made again.
+//! Conflicts with transactions: the pause before a refused call is repeated.
 
 use std::time::Duration;
 
 use crate::limits::{CONFLICT_PAUSE_LONGEST, CONFLICT_PAUSE_SHORTEST};
 use crate::ports::Chance;
 
-/// The pause before a call is made again that was refused because a transaction held one of its items. Callers that were
-/// refused at the same moment draw different pauses, so that they do not meet again.
+/// Draws the pause before a call is repeated that was refused because a transaction held one of its
+/// items. Callers that were refused at the same moment draw different pauses, so they do not
+/// collide again.
 #[must_use]
 pub fn conflict_pause(chance: &impl Chance) -> Duration {
     CONFLICT_PAUSE_SHORTEST + (CONFLICT_PAUSE_LONGEST - CONFLICT_PAUSE_SHORTEST).mul_f64(chance.fraction())

@@ -1,4 +1,4 @@
-//! One WebSocket, and what a delivery to it needs.
+//! One WebSocket connection, and the data that a delivery to it needs.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,34 +6,36 @@ use crate::limits;
 use crate::name::{ConnectionId, Device, UserId};
 use crate::timestamp::Timestamp;
 
-/// The management endpoint a connection is posted to: `https://…/stage`, without a slash at the end.
+/// The management endpoint that receives the posts for a connection: `https://…/stage`, without a
+/// final slash.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Endpoint(String);
 
 impl Endpoint {
-    /// From a URL as configured.
+    /// Takes a configured URL and removes final slashes.
     pub fn new(url: impl Into<String>) -> Self {
         let mut url = url.into();
         url.truncate(url.trim_end_matches('/').len());
         Self(url)
     }
 
-    /// From `requestContext.domainName` and `.stage`, where nothing is configured. Wrong behind a custom domain,
-    /// whose paths name no stage: configure the endpoint there.
+    /// Derives the endpoint from `requestContext.domainName` and `.stage`, for deployments that
+    /// configure none. The result is wrong behind a custom domain, whose paths contain no stage:
+    /// configure the endpoint there.
     #[must_use]
     pub fn derived(domain: &str, stage: &str) -> Self {
         Self(format!("https://{domain}/{stage}"))
     }
 
-    /// The URL.
+    /// The endpoint as a URL.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// What frames look like, chosen at connect.
+/// The format of frames. The client chooses it at connect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub enum Format {
     /// Blocks with positions (`rooms.v1`).
@@ -46,7 +48,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// The name on the wire and in the tables.
+    /// The format's name on the wire and in the tables.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -55,36 +57,36 @@ impl Format {
         }
     }
 
-    /// The format of that name.
+    /// Finds the format with this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         [Self::RoomsV1, Self::Classic].into_iter().find(|format| format.as_str() == name)
     }
 }
 
-/// One WebSocket, as stored at connect.
+/// One WebSocket connection, with the data that is stored at connect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Connection {
-    /// API Gateway's id.
+    /// API Gateway's id of the connection.
     pub id: ConnectionId,
-    /// Whose it is.
+    /// The user that the connection belongs to.
     pub user: UserId,
-    /// On which device, if that is known.
+    /// The device, if it is known.
     pub device: Option<Device>,
-    /// Where it is posted to.
+    /// The management endpoint for posts to this connection.
     pub endpoint: Endpoint,
-    /// When API Gateway saw it open.
+    /// The time at which API Gateway opened the connection.
     pub connected_at: Timestamp,
-    /// When it last sent us something.
+    /// The time of the connection's last message to us.
     pub last_seen_at: Timestamp,
-    /// When its token expires, if it does.
+    /// The time at which the token expires; `None` for a token without expiry.
     pub expires_at: Option<Timestamp>,
-    /// What its frames look like.
+    /// The format of the connection's frames.
     pub format: Format,
 }
 
 impl Connection {
-    /// What a delivery to it needs.
+    /// The part of the connection that a delivery needs.
     #[must_use]
     pub fn member(&self) -> Member {
         Member {
@@ -97,29 +99,29 @@ impl Connection {
     }
 }
 
-/// A connection that has joined a room: all that a delivery needs, and no more.
+/// A connection that has joined a room, reduced to the data that a delivery needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
-    /// Whom to post to.
+    /// The connection that receives the posts.
     pub connection: ConnectionId,
-    /// Where.
+    /// The management endpoint for these posts.
     pub endpoint: Endpoint,
-    /// When it connected: a 410 right after means not ready.
+    /// The time at which the connection opened. A 410 soon after it means "not ready".
     pub connected_at: Timestamp,
-    /// When it must no longer be posted to.
+    /// The time from which the connection must receive no more posts.
     pub expires_at: Option<Timestamp>,
-    /// What its frames look like.
+    /// The format of the connection's frames.
     pub format: Format,
 }
 
 impl Member {
-    /// Whether its token has expired: it hears nothing more.
+    /// Returns true if the token has expired. The member then receives no more posts.
     #[must_use]
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|at| at <= now)
     }
 
-    /// Whether a 410 now only means that `$connect` has not finished.
+    /// Returns true if a 410 at `now` only means that `$connect` has not finished.
     #[must_use]
     pub fn is_new(&self, now: Timestamp) -> bool {
         now.since(self.connected_at) < limits::NOT_READY

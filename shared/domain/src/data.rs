@@ -1,4 +1,4 @@
-//! A publication's payload: JSON text that every client can parse and every queue accepts, otherwise kept as it came.
+//! The payload of a publication: JSON text that every client can parse and every queue accepts.
 
 use std::sync::Arc;
 
@@ -9,16 +9,18 @@ use crate::limits;
 use crate::portable::portable_json;
 use crate::reject::{Code, Reject};
 
-/// JSON text of at most 24 KiB, at most 128 levels deep, without lone surrogates or numbers beyond a double. Characters
-/// that queues do not accept (U+FFFE, U+FFFF) are in it as `\ufffe` and `\uffff`, and count as that.
+/// JSON text of at most 24 KiB and 127 levels of nesting, without lone surrogates and without
+/// numbers beyond a double. The text keeps its bytes, with one exception: queues reject U+FFFE and
+/// U+FFFF, so these are stored as `\ufffe` and `\uffff`, and count as six bytes each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Data(Arc<str>);
 
 impl Data {
-    /// Checks JSON text and keeps it byte for byte, but for characters that no queue accepts: those are escaped.
+    /// Checks JSON text. Keeps it byte for byte, except that it escapes characters that queues
+    /// reject.
     ///
     /// # Errors
-    /// `too_large` over 24 KiB; `invalid_field` when some JSON parser would choke on it.
+    /// `too_large` over 24 KiB; `invalid_field` for text that some JSON parser rejects.
     pub fn parse(json: &str) -> Result<Self, Reject> {
         let json = &*portable_json(json.trim_ascii());
         if json.len() > limits::DATA_BYTES {
@@ -31,7 +33,7 @@ impl Data {
         }
     }
 
-    /// `{"text": …}`, the shape of a chat line.
+    /// Makes `{"text": …}`, the payload of a chat message.
     ///
     /// # Errors
     /// `too_large` over 24 KiB.

@@ -1,4 +1,4 @@
-//! One frame, one connection: what became of it and what is next.
+//! One frame to one connection: the outcome of the post, and the next step for the member.
 
 use std::time::Duration;
 
@@ -6,25 +6,26 @@ use crate::connection::Member;
 use crate::limits;
 use crate::timestamp::Timestamp;
 
-/// What became of a post.
+/// The outcome of a post.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Delivery {
-    /// The gateway took it (the peer may still have vanished).
+    /// The gateway accepted the frame. The client may still have vanished.
     Delivered,
-    /// 410: the connection is no more.
+    /// 410: the connection no longer exists.
     Gone,
     /// 410 while `$connect` had not finished.
     NotReady,
-    /// 429: the account's rate, or this connection's buffer is full; the answer does not say which.
+    /// 429: either the account's rate is used up or this connection's buffer is full. The response
+    /// does not distinguish the two.
     Throttled,
-    /// 413: no retry would help.
+    /// 413: the frame is too large, so a retry cannot succeed.
     TooLarge,
-    /// No answer, or one that means nothing: it may have been delivered.
+    /// No response, or an unexpected one. The frame may have been delivered.
     Failed,
 }
 
 impl Delivery {
-    /// The outcome as it stands in logs and metrics.
+    /// The outcome's name in logs and metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -37,48 +38,49 @@ impl Delivery {
         }
     }
 
-    /// Tells a connection that is gone from one that is not there yet.
+    /// Separates a connection that is gone from one that is not ready: turns `Gone` into `NotReady`
+    /// for a new member.
     #[must_use]
     pub fn seen_from(self, member: &Member, now: Timestamp) -> Self {
         if self == Self::Gone && member.is_new(now) { Self::NotReady } else { self }
     }
 }
 
-/// What a look at a connection says.
+/// The result of a probe (`GetConnection`) of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Probe {
-    /// The gateway knows it; when data last passed either way.
+    /// The gateway knows the connection.
     Alive {
-        /// As the gateway says.
+        /// The time of the last message in either direction, by the gateway's clock.
         last_active_at: Timestamp,
     },
-    /// 410.
+    /// 410: the connection no longer exists.
     Gone,
-    /// 429: the account's rate.
+    /// 429: the account's rate is used up.
     Throttled,
 }
 
-/// What is next for a member on the main line of its shard.
+/// The next step for a member on the main line of its shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
-    /// It has it.
+    /// The member has the frame.
     Done,
-    /// Forget the connection everywhere.
+    /// Remove the connection and all its memberships.
     Forget,
-    /// Try again after a pause.
+    /// Post again after a pause.
     Retry {
-        /// The pause.
+        /// The pause before the next post.
         after: Duration,
     },
-    /// Leave the main line: the others do not wait.
+    /// Move the member to the late line, so that other members do not wait for it.
     Late,
-    /// No try will help: the client sees the gap and syncs.
+    /// Stop: no retry can succeed. The client detects the gap and syncs.
     GiveUp,
 }
 
 impl Next {
-    /// Decides after the `tries`-th try, `spent` after the first began, with `time` for all of them. `jitter` in 0..1 spreads
-    /// the pauses.
+    /// Decides the step after try number `tries` of at most `time` in total, `spent` after the
+    /// first try began. `jitter` in 0..1 spreads the pauses.
     #[must_use]
     pub fn after(delivery: Delivery, tries: u32, spent: Duration, time: Duration, jitter: f64) -> Self {
         match delivery {
@@ -92,7 +94,8 @@ impl Next {
 
     fn retry(tries: u32, spent: Duration, time: Duration, jitter: f64) -> Self {
         let after = Duration::from_millis(50).mul_f64(1.0 + jitter.clamp(0.0, 1.0));
-        // The next try may take as long as those before it. A post that hangs is not tried again.
+        // The next try may take as long as the tries before it. So a post that hung is not
+        // repeated.
         if tries < limits::TRIES_ON_THE_MAIN_LINE && 2 * spent + after < time {
             Self::Retry { after }
         } else {

@@ -1,4 +1,5 @@
-//! What is said to those who are there: never stored, never given a position, best effort.
+//! Ephemeral publications: delivered once to the current members, never stored, without a position,
+//! best effort.
 
 use std::collections::HashSet;
 
@@ -9,21 +10,22 @@ use crate::name::{ConnectionId, Key, UserId};
 use crate::publication::{Ephemeral, Submission, digest};
 use crate::timestamp::Timestamp;
 
-/// One ephemeral publication, as a job carries it.
+/// One ephemeral publication, in the form that a job carries.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Said {
-    /// Its author.
+    /// The author shown to members.
     pub by: UserId,
-    /// What it is about.
+    /// The subject of the publication: a later one of the same author and key replaces it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<Key>,
-    /// What it says. As text in the job: what serde buffers it cannot keep raw.
+    /// The payload, carried as text: serde cannot keep raw JSON inside a tagged enum, because it
+    /// buffers the content.
     #[serde(with = "as_text")]
     pub data: Data,
-    /// From which connection it came, if from one.
+    /// The connection that published it, if a connection did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<ConnectionId>,
-    /// Whether that connection hears it, too.
+    /// True if the publishing connection also receives it.
     pub echo: bool,
 }
 
@@ -42,18 +44,18 @@ mod as_text {
     }
 }
 
-/// What a batch of a room says to those who are there.
+/// The ephemeral publications of one batch of one room.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Whisper {
-    /// What makes a repeat: the same requests.
+    /// Identifies the batch: a repeat of the same requests has the same id.
     pub id: String,
-    /// When the oldest of it was accepted.
+    /// The time at which the oldest of them was accepted.
     pub at: Timestamp,
-    /// What is left of it.
+    /// The publications that remain after [`latest`].
     pub said: Vec<Said>,
 }
 
-/// Gathers the ephemeral submissions of one room; `None` if there are none.
+/// Gathers the ephemeral submissions of one room. Returns `None` if there are none.
 #[must_use]
 pub fn whisper<'a>(submissions: impl IntoIterator<Item = &'a Submission>) -> Option<Whisper> {
     let mut requests: Vec<&str> = Vec::new();
@@ -73,7 +75,7 @@ pub fn whisper<'a>(submissions: impl IntoIterator<Item = &'a Submission>) -> Opt
     Some(Whisper { id: digest(&requests), at: at?, said: latest(said) })
 }
 
-/// Of one author and key only the last one counts. What is left keeps its order.
+/// Keeps the last publication of each author and key, in the original order.
 #[must_use]
 pub fn latest(said: Vec<Said>) -> Vec<Said> {
     let mut seen = HashSet::new();

@@ -1,4 +1,4 @@
-//! Who asks, and what they may do.
+//! The identity behind a request, and its permissions.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,43 +6,47 @@ use crate::name::{Device, RoomId, UserId};
 use crate::reject::{Code, Reject};
 use crate::timestamp::Timestamp;
 
-/// Who a connection belongs to and what it may do, as the authorizer established it at connect.
+/// The user of a connection and its permissions, as the authorizer established them at connect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     /// The token's `sub`, or `guest:…`.
     pub user: UserId,
-    /// Which device, if the token or the client says.
+    /// The device, if the token or the client names one.
     pub device: Option<Device>,
-    /// Whether nobody vouches for the user.
+    /// True if no token vouches for the user.
     pub guest: bool,
-    /// May publish to everyone, everywhere.
+    /// True if the identity may publish to `*` and to every room.
     pub admin: bool,
-    /// When the token expires; guests' never.
+    /// The time at which the token expires. `None` for guests.
     pub expires_at: Option<Timestamp>,
-    /// What it may do in plain rooms.
+    /// The permissions in plain rooms.
     pub permissions: Permissions,
 }
 
 impl Identity {
-    /// Whether it may hear this room: an inbox only its owner, `*` everybody.
+    /// Returns true if the identity may join this room. Only its owner may join an inbox; every
+    /// identity may join `*`.
     #[must_use]
     pub fn may_join(&self, room: &RoomId) -> bool {
         self.may(room, &self.permissions.join)
     }
 
-    /// Whether it may read what was published here: whoever may hear, within its patterns.
+    /// Returns true if the identity may read the room's log: as for a join, by the `history`
+    /// patterns.
     #[must_use]
     pub fn may_read_history(&self, room: &RoomId) -> bool {
         self.may(room, &self.permissions.history)
     }
 
-    /// Whether it may ask who is here: whoever is within its patterns, a member or not; in an inbox only its owner.
+    /// Returns true if the identity may list the room's members, by the `presence` patterns.
+    /// Membership is not required. Only its owner may list an inbox.
     #[must_use]
     pub fn may_see_members(&self, room: &RoomId) -> bool {
         self.may(room, &self.permissions.presence)
     }
 
-    /// Whether it may publish here: to `*` only an admin, to inboxes everybody, to plain rooms by pattern.
+    /// Returns true if the identity may publish here: to `*` only as an admin, to every inbox, to
+    /// plain rooms by pattern.
     #[must_use]
     pub fn may_publish(&self, room: &RoomId) -> bool {
         if room.is_everyone() {
@@ -51,10 +55,10 @@ impl Identity {
         self.admin || room.inbox_owner().is_some() || matches_any(&self.permissions.publish, room)
     }
 
-    /// Whether its token is still good.
+    /// Checks that the token has not expired.
     ///
     /// # Errors
-    /// `token_expired`, with what would be right.
+    /// `token_expired`, with advice.
     pub fn check_expiry(&self, now: Timestamp) -> Result<(), Reject> {
         match self.expires_at {
             Some(at) if at <= now => {
@@ -73,7 +77,8 @@ impl Identity {
     }
 }
 
-/// What may be done in plain rooms: the token's `rooms` claim. What it does not list, it does not allow.
+/// Permissions in plain rooms: the token's `rooms` claim. A room that no pattern matches is
+/// forbidden.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Permissions {
@@ -88,7 +93,7 @@ pub struct Permissions {
 }
 
 impl Permissions {
-    /// Everything in every plain room: a token without a `rooms` claim.
+    /// Every permission in every plain room: the meaning of a token without a `rooms` claim.
     #[must_use]
     pub fn all() -> Self {
         let any = vec![Pattern("*".to_owned())];
@@ -96,18 +101,19 @@ impl Permissions {
     }
 }
 
-/// Names of plain rooms; `*` stands for any run of characters.
+/// A pattern for names of plain rooms; `*` stands for any run of characters.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Pattern(String);
 
 impl Pattern {
-    /// From text such as `team:*`.
+    /// Takes text such as `team:*`.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// Whether the room's name fits. Linear in the name for each `*`: no pattern makes it explode.
+    /// Returns true if the pattern matches the room's name. The time is linear in the name for each
+    /// `*`, whatever the pattern.
     #[must_use]
     pub fn matches(&self, room: &RoomId) -> bool {
         let (name, mut parts) = (room.as_str(), self.0.split('*'));

@@ -1,4 +1,4 @@
-//! Fan-out work: deliver a range of positions, or a word about the room, to a shard.
+//! Fan-out jobs: deliver a range of positions, or a notice about the room, to one shard.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,80 +11,83 @@ use crate::range::Range;
 use crate::shard::{Shard, Shards};
 use crate::timestamp::Timestamp;
 
-/// Through which queue a job goes: a message to everybody must not starve every room.
+/// The queue of a job. Rooms of many shards have a queue of their own, so that a message to all
+/// connections cannot starve other rooms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Line {
-    /// `deliveries`.
+    /// The queue `deliveries`.
     Narrow,
-    /// `deliveries-wide`, of capped concurrency.
+    /// The queue `deliveries-wide`, whose concurrency is capped.
     Wide,
 }
 
 impl Line {
-    /// The line for a room of that many shards.
+    /// Chooses the line for a room of that many shards.
     #[must_use]
     pub fn of(shards: Shards) -> Self {
         if shards.is_wide() { Self::Wide } else { Self::Narrow }
     }
 }
 
-/// Deliver something to a shard: what the delivery queues carry.
+/// One delivery to one shard: the message of the delivery queues.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
-    /// Whose members.
+    /// The room whose members receive the delivery.
     pub room: RoomId,
-    /// Which slice of them.
+    /// The shard of the room.
     pub shard: Shard,
-    /// Through which queue.
+    /// The queue that carries the job.
     pub line: Line,
-    /// What, and to whom.
+    /// The content, and the members that receive it.
     #[serde(flatten)]
     pub work: Work,
 }
 
-/// What a job delivers, and to whom of its shard.
+/// The content of a job, and the members of the shard that receive it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "work", rename_all = "snake_case")]
 pub enum Work {
-    /// A run of the log, to every member.
+    /// A run of the log, for every member.
     Shard {
-        /// Which positions.
+        /// The positions to deliver.
         range: Range,
     },
-    /// A run of the log, to the members that left the shard's main line.
+    /// A run of the log, for the members that left the shard's main line.
     Late {
-        /// Which positions.
+        /// The positions to deliver.
         range: Range,
-        /// How manieth late job of these members for this range, from 1.
+        /// The number of this late job for these members and this range, from 1.
         attempt: u32,
-        /// Not before this moment.
+        /// The earliest time of the delivery.
         not_before: Timestamp,
-        /// Who.
+        /// The members that still lack the range.
         members: Vec<LateMember>,
     },
-    /// What is said to those who are there: carries its content, is posted once, never late, and dropped when it is old.
+    /// Ephemeral publications, for every member. The job carries the content. It is posted once, is
+    /// never late, and is dropped when it is old.
     Ephemeral {
-        /// What makes a repeat.
+        /// Identifies the batch of publications. A repeat has the same id.
         id: String,
-        /// When the oldest of it was accepted.
+        /// The time at which the oldest publication was accepted.
         at: Timestamp,
-        /// What is said.
+        /// The publications, in order.
         said: Vec<Said>,
     },
-    /// Who is there, to every member: carries its content, is posted once, never late, and dropped when it is old.
+    /// A change of presence, for every member. The job carries the content. It is posted once, is
+    /// never late, and is dropped when it is old.
     Presence {
-        /// Of the room's presence: what makes a repeat.
+        /// The version of the room's presence. A repeat has the same version.
         version: u64,
-        /// When it was counted.
+        /// The time at which the members were counted.
         at: Timestamp,
-        /// What they are told.
+        /// The announcement for the members.
         told: Announcement,
     },
 }
 
 impl Work {
-    /// The run of the log it delivers, if it is one.
+    /// The run of the log that the job delivers, if it delivers one.
     #[must_use]
     pub fn range(&self) -> Option<&Range> {
         match self {
@@ -95,20 +98,20 @@ impl Work {
 }
 
 impl Job {
-    /// One job per shard, for all that is sequenced and not yet handed to the fan-out.
+    /// Makes one job for each shard, for the range that is sequenced and not yet queued.
     #[must_use]
     pub fn for_shards(room: &RoomId, range: &Range, shards: Shards) -> Vec<Self> {
         Self::for_each_shard(room, shards, &Work::Shard { range: range.clone() })
     }
 
-    /// The same work for every shard of a room.
+    /// Makes one job with the same work for each shard of a room.
     #[must_use]
     pub fn for_each_shard(room: &RoomId, shards: Shards, work: &Work) -> Vec<Self> {
         let line = Line::of(shards);
         shards.iter().map(|shard| Self { room: room.clone(), shard, line, work: work.clone() }).collect()
     }
 
-    /// The FIFO group: one line per shard, and one for those that left it.
+    /// The FIFO group: one group for each shard, and one more for its late members.
     #[must_use]
     pub fn group(&self) -> String {
         let shard = self.shard.to_string();
@@ -119,7 +122,8 @@ impl Job {
         }
     }
 
-    /// The queue's deduplication id: jobs sent again after a crash within five minutes are not queued twice.
+    /// The queue's deduplication id. The queue drops a job that is sent again within five minutes
+    /// after a crash.
     #[must_use]
     pub fn deduplication_id(&self) -> String {
         let named = |Range { epoch, after, through }: &Range| format!("{epoch}.{after}-{through}");

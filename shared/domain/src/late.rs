@@ -8,43 +8,45 @@ use crate::delivery::{Delivery, Probe};
 use crate::limits;
 use crate::name::ConnectionId;
 
-/// A member that is owed a range and could not be given it yet.
+/// A member that still lacks a range after the main line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LateMember {
-    /// Who.
+    /// The member's connection.
     #[serde(rename = "id")]
     pub connection: ConnectionId,
-    /// How often its buffer was full.
+    /// The number of tries that found the member's buffer full.
     #[serde(default)]
     pub strikes: u8,
-    /// How often it failed otherwise.
+    /// The number of tries that failed in another way.
     #[serde(default)]
     pub tries: u8,
 }
 
-/// What is next for a late member.
+/// The next step for a late member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Strike {
-    /// It has what it was owed, or no try would help.
+    /// Finished: the member has the range, or no retry can succeed.
     Done,
-    /// Forget the connection everywhere.
+    /// Remove the connection and all its memberships.
     Forget,
-    /// Again, later.
+    /// Post again in another late job.
     Again(LateMember),
-    /// Close it: it returns and syncs.
+    /// Close the connection. The client reconnects and syncs.
     Close,
 }
 
 impl LateMember {
-    /// A member that has just left the main line: nothing counts against it yet.
+    /// A member that has just left the main line. No try counts against it yet.
     #[must_use]
     pub fn new(connection: ConnectionId) -> Self {
         Self { connection, strikes: 0, tries: 0 }
     }
 
-    /// Decides after a late try. The `probe` made after a 429, or after a post without an answer, decides whose fault it was.
-    /// If the gateway answers the probe, the member has a full buffer (three of which close the connection) or does not
-    /// answer (five times). If it does not, the account is throttled or the gateway is slow: that counts against no member.
+    /// Decides after a late try. `probe` is the result of the probe after a 429, or after a post
+    /// without a response. If the gateway answers the probe, the cause is the member: its buffer is
+    /// full (three strikes close the connection) or it does not respond (five tries do). If the
+    /// gateway does not answer, the account is throttled or the gateway is slow, and the try counts
+    /// against no member.
     #[must_use]
     pub fn after(mut self, delivery: Delivery, probe: Option<Probe>) -> Strike {
         match (delivery, probe) {
@@ -62,7 +64,8 @@ impl LateMember {
     }
 }
 
-/// How long the `attempt`-th late job waits: 1, 2, 4, then 8 s. `jitter` in 0..1 takes up to half of it off.
+/// The pause before late job number `attempt`: 1, 2, 4, then 8 s. `jitter` in 0..1 shortens it by
+/// up to half.
 #[must_use]
 pub fn late_pause(attempt: u32, jitter: f64) -> Duration {
     let full = Duration::from_secs(1 << attempt.saturating_sub(1).min(3));

@@ -1,8 +1,10 @@
-//! What Roomcast decides, in types that cannot say the wrong thing: no I/O, no clock, no randomness, no AWS.
+//! Decisions, types and ports of Roomcast: no I/O, no clock, no randomness, no AWS. The types rule
+//! out invalid states.
 //!
-//! Everything a function does is split in two. The decision is a plain function here (what is sequenced, who gets
-//! which range, what a failed post means, which connection is stale). The act goes through a port ([`ports`]), which
-//! speaks this language and would survive a change of cloud. Time and chance are arguments.
+//! Each function of the product is split in two. The decision is a plain function here: the next
+//! positions, the members of a range, the meaning of a failed post, the stale connections. The
+//! action goes through a port ([`ports`]). Ports use the words of this crate, and would survive a
+//! change of cloud. Time and random bits are arguments.
 
 mod activity;
 mod change;

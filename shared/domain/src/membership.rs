@@ -1,4 +1,4 @@
-//! A connection's place in a room.
+//! Memberships of connections in rooms.
 
 use std::collections::HashSet;
 
@@ -8,25 +8,26 @@ use crate::name::{RoomId, UserId};
 use crate::shard::Shard;
 use crate::timestamp::Timestamp;
 
-/// A connection's place in a room, as stored at join.
+/// A connection's membership of a room, with the data that is stored at join.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Membership {
-    /// Which room.
+    /// The joined room.
     pub room: RoomId,
-    /// Which slice of it; kept as long as the membership lasts.
+    /// The member's shard of the room. It stays the same while the membership lasts.
     pub shard: Shard,
-    /// The member.
+    /// The data that a delivery needs.
     pub member: Member,
-    /// Whose connection it is.
+    /// The user that the connection belongs to.
     pub user: UserId,
-    /// Since when.
+    /// The time of the join.
     pub joined_at: Timestamp,
-    /// Whether a backend gave it, whatever the token says.
+    /// True if a backend granted the membership, whatever the token allows.
     pub granted: bool,
 }
 
-/// Those of the rooms `asked` for that are too many for a connection that is in `joined`: it may be in
-/// [`limits::ROOMS_PER_CONNECTION`]. Where it is already it may ask again, and `*` and its inbox are not counted.
+/// Returns the rooms of `asked` that exceed [`limits::ROOMS_PER_CONNECTION`] for a connection that
+/// is in `joined`. A room that the connection is already in never exceeds it. `*` and the inbox do
+/// not count.
 #[must_use]
 pub fn too_many<'a>(
     joined: impl IntoIterator<Item = &'a RoomId>,

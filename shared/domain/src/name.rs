@@ -1,7 +1,8 @@
-//! Names that come from outside: parsed once, trusted afterwards.
+//! Names from outside. Each is parsed once, and trusted afterwards.
 //!
-//! All of them end up in keys, group ids and log lines, so the alphabet is small and has no `#` (the separator of
-//! keys), no control characters, no quotes and no two characters that look alike.
+//! All of these names are parts of keys, group ids and log lines. So the alphabet is small: it has
+//! no `#` (the separator of keys), no control characters, no quotes, and no two characters that
+//! look alike.
 
 use std::fmt;
 
@@ -10,31 +11,32 @@ use serde::{Deserialize, Serialize};
 use crate::limits;
 use crate::reject::{Code, Reject};
 
-/// The address that everything is published to and members join.
+/// The address of publications and members.
 ///
-/// A plain room (`lobby`, `team:7`), a user's inbox (`@ada`: every device of hers), or `*` (everyone connected).
-/// 1 to 128 bytes of `A-Z a-z 0-9 - _ . : / @ | + = ~`; `@` first makes it an inbox, `*` stands alone.
+/// A room is a plain room (`lobby`, `team:7`), a user's inbox (`@ada`, with every device of the
+/// user), or `*` (every connection). The name has 1 to 128 bytes of `A-Z a-z 0-9 - _ . : / @ | + =
+/// ~`. A name that starts with `@` is an inbox; `*` stands alone.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct RoomId(String);
 
 impl RoomId {
-    /// The room of everyone connected.
+    /// The room `*` of every connection.
     #[must_use]
     pub fn everyone() -> Self {
         Self("*".to_owned())
     }
 
-    /// The inbox of a user: every device of theirs is a member from connect on.
+    /// The inbox of a user. Every device of the user is a member from its connect on.
     #[must_use]
     pub fn inbox(user: &UserId) -> Self {
         Self(format!("@{user}"))
     }
 
-    /// Parses a room name.
+    /// Parses the name of a room.
     ///
     /// # Errors
-    /// `invalid_room` with what is wrong and what would be right.
+    /// `invalid_room`, with the mistake and the rule.
     pub fn parse(name: impl Into<String>) -> Result<Self, Reject> {
         let name = name.into();
         if name == "*" {
@@ -46,62 +48,64 @@ impl RoomId {
         Ok(Self(name))
     }
 
-    /// Whether this is the room of everyone connected.
+    /// Returns true for `*`, the room of every connection.
     #[must_use]
     pub fn is_everyone(&self) -> bool {
         self.0 == "*"
     }
 
-    /// Whose inbox this is, if it is one.
+    /// The owner's name, if the room is an inbox.
     #[must_use]
     pub fn inbox_owner(&self) -> Option<&str> {
         self.0.strip_prefix('@')
     }
 
-    /// Whether anybody is told who is here. Not in inboxes, whose members are one user, and not in `*`, where everybody is.
+    /// Returns true if members are announced. Inboxes have no presence, because all their members
+    /// are one user; `*` has none, because every connection is a member.
     #[must_use]
     pub fn has_presence(&self) -> bool {
         !self.is_everyone() && self.inbox_owner().is_none()
     }
 
-    /// The name as text.
+    /// The room's name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Who somebody is, in the words of the token's `sub`: 1 to 127 bytes of the alphabet of room names.
+/// The name of a user, from the token's `sub`: 1 to 127 bytes of the alphabet of room names.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct UserId(String);
 
 impl UserId {
-    /// Parses a user's name.
+    /// Parses the name of a user.
     ///
     /// # Errors
-    /// `invalid_field` with what is wrong and what would be right.
+    /// `invalid_field`, with the mistake and the rule.
     pub fn parse(name: impl Into<String>) -> Result<Self, Reject> {
         parse_name("user", name.into(), limits::ROOM_NAME_BYTES - 1).map(Self)
     }
 }
 
-/// Which of a user's devices: 1 to 64 bytes of the alphabet of room names.
+/// The name of one device of a user: 1 to 64 bytes of the alphabet of room names.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Device(String);
 
 impl Device {
-    /// Parses a device's name.
+    /// Parses the name of a device.
     ///
     /// # Errors
-    /// `invalid_field` with what is wrong and what would be right.
+    /// `invalid_field`, with the mistake and the rule.
     pub fn parse(name: impl Into<String>) -> Result<Self, Reject> {
         parse_name("device", name.into(), limits::DEVICE_NAME_BYTES).map(Self)
     }
 }
 
-/// What a publisher calls its publication, so that a repeat is recognised: 1 to 64 visible ASCII characters but `#`.
+/// The publisher's name for a publication, by which repeats are recognised: 1 to 64 visible ASCII
+/// characters except `#`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct PublicationId(String);
@@ -110,28 +114,30 @@ impl PublicationId {
     /// Parses a publication id.
     ///
     /// # Errors
-    /// `invalid_field` with what is wrong and what would be right.
+    /// `invalid_field`, with the mistake and the rule.
     pub fn parse(id: impl Into<String>) -> Result<Self, Reject> {
         visible("pid", id.into(), limits::PUBLICATION_ID_BYTES).map(Self)
     }
 }
 
-/// What an ephemeral publication is about, such as `typing`: 1 to 64 visible ASCII characters but `#`.
+/// The subject of an ephemeral publication, such as `typing`: 1 to 64 visible ASCII characters
+/// except `#`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Key(String);
 
 impl Key {
-    /// Parses a key.
+    /// Parses the key of an ephemeral publication.
     ///
     /// # Errors
-    /// `invalid_field` with what is wrong and what would be right.
+    /// `invalid_field`, with the mistake and the rule.
     pub fn parse(key: impl Into<String>) -> Result<Self, Reject> {
         visible("key", key.into(), limits::PUBLICATION_ID_BYTES).map(Self)
     }
 }
 
-/// API Gateway's `connectionId`: opaque, never reused. 1 to 128 visible ASCII characters but `#`.
+/// API Gateway's `connectionId`: opaque, never reused, 1 to 128 visible ASCII characters except
+/// `#`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ConnectionId(String);
@@ -140,7 +146,7 @@ impl ConnectionId {
     /// Parses a connection id.
     ///
     /// # Errors
-    /// `invalid_field` with what is wrong and what would be right.
+    /// `invalid_field`, with the mistake and the rule.
     pub fn parse(id: impl Into<String>) -> Result<Self, Reject> {
         visible("connection", id.into(), limits::CONNECTION_ID_BYTES).map(Self)
     }
@@ -184,7 +190,7 @@ fn visible(field: &'static str, id: String, most_bytes: usize) -> Result<String,
 macro_rules! text {
     ($($name:ident),+) => {$(
         impl $name {
-            /// The name as text.
+            /// The name as owned text.
             #[must_use]
             pub fn into_string(self) -> String {
                 self.0

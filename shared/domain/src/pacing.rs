@@ -1,4 +1,4 @@
-//! How many posts may be in flight, given how the account takes them.
+//! The number of posts in flight, adapted to the account's responses.
 
 use std::time::Duration;
 
@@ -7,34 +7,35 @@ use crate::limits;
 use crate::rate::Rate;
 use crate::timestamp::Timestamp;
 
-/// Slow start, then additive increase and multiplicative decrease over the posts of one function's process, and a rate above
-/// them.
+/// Limits the posts of one process: slow start, then additive increase and multiplicative decrease,
+/// under a fixed rate.
 ///
-/// The rate is its share of what the account may post: a latency of posts need not be guessed for that. One 429 may be one slow
-/// member. Several in a row, from whomever, are the account: then everybody waits a little and fewer posts fly. Sources: RFC
-/// 5681 for the shape; the account's bucket refills 10,000 a second.
+/// The rate is the process's share of the account's posts, so the pacer need not guess the latency
+/// of posts. One 429 may come from one slow member. Several 429s in a row, from any members, mean
+/// that the account is throttled: then all posts wait a little and fewer are in flight. Sources:
+/// RFC 5681 for the shape; the account's bucket refills 10,000 a second.
 #[derive(Debug)]
 pub struct Pacer {
     most: usize,
     rate: Rate,
     busy_until: Timestamp,
     allowed: f64,
-    /// Up to here it grows by one with each success, from there on by one a round.
+    /// Below this number, each success adds one. From it on, one round of successes adds one.
     threshold: f64,
     throttled_in_a_row: u32,
     paused_until: Timestamp,
 }
 
-/// 429s without a success in between from which on the account is taken for throttled.
+/// The number of 429s without a success in between from which on the account counts as throttled.
 const ACCOUNT: u32 = 3;
-/// The shortest pause for an account that is throttled; before it is spread.
+/// The shortest pause for a throttled account, before jitter.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(25);
-/// So often it is doubled.
+/// The number of times that the pause doubles.
 const DOUBLINGS: u32 = 3;
 const LONGEST_PAUSE: Duration = Duration::from_millis(25 << DOUBLINGS);
 
 impl Pacer {
-    /// Starts with [`limits::POSTS_IN_FLIGHT_AT_FIRST`], and a whole burst of the rate.
+    /// Starts with [`limits::POSTS_IN_FLIGHT_AT_FIRST`] and a full burst of the rate.
     #[must_use]
     pub fn new(most: usize, rate: Rate) -> Self {
         let (busy_until, paused_until) = (Timestamp::default(), Timestamp::default());
@@ -42,27 +43,28 @@ impl Pacer {
         Self { most, rate, busy_until, allowed, threshold: most as f64, throttled_in_a_row: 0, paused_until }
     }
 
-    /// How many posts may be in flight.
+    /// The number of posts that may be in flight.
     #[must_use]
     pub fn in_flight(&self) -> usize {
         (self.allowed as usize).clamp(1, self.most)
     }
 
-    /// Takes the turn of the next post: how long it has to wait, if at all.
+    /// Takes the turn of the next post. Returns the time that the post must wait, if any.
     pub fn turn(&mut self, now: Timestamp) -> Option<Duration> {
         let wait = self.wait(now);
         self.busy_until = self.busy_until(now).max(now).plus(self.rate.takes(1));
         Some(wait).filter(|wait| !wait.is_zero())
     }
 
-    /// How long the next post has to wait. Its turn is not taken.
+    /// The time that the next post must wait. Does not take its turn.
     #[must_use]
     pub fn wait(&self, now: Timestamp) -> Duration {
         let for_rate = self.rate.charge(self.busy_until(now), 1, now).err().unwrap_or_default();
         for_rate.max(self.pause(now))
     }
 
-    /// Until when the rate is taken up. A clock that was set back must not stop it.
+    /// The time until which the rate is used up. It is bounded, so that a clock that was set back
+    /// does not stop all posts.
     fn busy_until(&self, now: Timestamp) -> Timestamp {
         let latest = now.plus(self.rate.takes(self.rate.burst())).plus(self.rate.takes(self.most as u32));
         self.busy_until.min(latest)
@@ -72,7 +74,7 @@ impl Pacer {
         self.paused_until.since(now).min(2 * LONGEST_PAUSE)
     }
 
-    /// Learns from an answer. `jitter` in 0..1 spreads the pauses of many workers.
+    /// Adapts to a response. `jitter` in 0..1 spreads the pauses of many workers.
     pub fn learn(&mut self, delivery: Delivery, now: Timestamp, jitter: f64) {
         match delivery {
             Delivery::Throttled => self.throttled(now, jitter),
@@ -157,7 +159,7 @@ mod tests {
         #[test]
         fn whatever_posts_take_no_second_has_more_of_them_than_the_rate_and_a_burst(latency_ms in 0_u64..100) {
             let (mut pacer, mut posted) = (pacer(), Vec::new());
-            // Each place in flight is free again when its post was answered.
+            // Each place in flight is free again when its post has a response.
             let mut free = vec![1_u64; MOST as usize];
             for _ in 0..4_000 {
                 let next = free.iter_mut().min().unwrap();

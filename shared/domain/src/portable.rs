@@ -1,4 +1,4 @@
-//! The characters that a message may hold on its way: those of XML 1.0, which is what queues and topics accept.
+//! The characters that queues and topics accept in a message: those of XML 1.0.
 //!
 //! Source: <https://www.w3.org/TR/xml/#charsets>,
 //! <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>
@@ -6,14 +6,15 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// Whether a queue accepts a message that holds this character.
+/// Returns true if a queue accepts a message with this character.
 #[must_use]
 pub const fn is_portable(character: char) -> bool {
     matches!(character, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..)
 }
 
-/// JSON text with the same value that every queue accepts: a character that is not portable becomes its `\uXXXX`. Such a
-/// character can only stand inside a string of the JSON text, where both forms mean the same.
+/// Returns JSON text with the same value that every queue accepts: each rejected character becomes
+/// its `\uXXXX`. Such a character can only stand inside a JSON string, where both forms mean the
+/// same.
 #[must_use]
 pub fn portable_json(json: &str) -> Cow<'_, str> {
     if json.chars().all(is_portable) {
@@ -24,7 +25,7 @@ pub fn portable_json(json: &str) -> Cow<'_, str> {
         if is_portable(character) {
             text.push(character);
         } else {
-            // Writing to a string cannot fail. All characters that are not portable are of the basic plane.
+            // Writing to a string cannot fail. All rejected characters are in the basic plane.
             let _ = write!(text, "\\u{:04x}", u32::from(character));
         }
     }

@@ -1,7 +1,7 @@
-//! What the functions need of the world, in our language.
+//! The ports: the outside world that the functions need, in the words of this crate.
 //!
-//! Every port answers within a named time or says [`Error::Unavailable`]. What is normal (a connection that is
-//! gone, a condition that did not hold) is an outcome and not an error.
+//! Every port returns within a fixed time, or returns [`Error::Unavailable`]. A normal result (a
+//! connection that is gone, a condition that did not hold) is an outcome and not an error.
 
 mod charges;
 mod directory;
@@ -30,41 +30,42 @@ pub use presence::{Activities, Checks, Occupant, Presences, Rosters, Written};
 pub use renewals::{Expiries, Lapsed, Renewals, Standing};
 pub use secrets::Secrets;
 
-/// Why a port could not do what it was asked. Whether it was done all the same is unknown.
+/// The reason why a port failed. The operation may still have been carried out.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Asked too often: wait.
+    /// The service received too many calls: wait, then retry.
     #[error("{operation} was throttled")]
     Throttled {
-        /// Of the service: `DynamoDB TransactWriteItems`.
+        /// The operation of the service, such as `DynamoDB TransactWriteItems`.
         operation: &'static str,
     },
-    /// Somebody else wrote at the same moment, or no answer came in time, or one that means "later".
+    /// Another writer wrote at the same moment, or the response was late, or the service asked to
+    /// retry later.
     #[error("{operation} is unavailable: {source}")]
     Unavailable {
-        /// Of the service.
+        /// The operation of the service.
         operation: &'static str,
-        /// What it said.
+        /// The error of the service or of the transport.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// No retry will help: a missing grant, a missing table, an item that cannot be read.
+    /// A retry cannot succeed: a missing grant, a missing table, an item that cannot be parsed.
     #[error("{operation} was refused: {source}")]
     Refused {
-        /// Of the service.
+        /// The operation of the service.
         operation: &'static str,
-        /// What it said.
+        /// The error of the service.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
 }
 
 impl Error {
-    /// Whether the same call may succeed later.
+    /// Returns true if the same call may succeed later.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         !matches!(self, Self::Refused { .. })
     }
 
-    /// The same error once more: one call that fails is the failure of everything that it carried.
+    /// Copies the error. One failed call is the failure of everything that it carried.
     #[must_use]
     pub fn again(&self) -> Self {
         match self {
@@ -76,92 +77,97 @@ impl Error {
         }
     }
 
-    /// The error of something that was not tried, because what has to come before it failed for now.
+    /// The error of an item that was not tried, because an earlier item of its group failed for
+    /// now.
     #[must_use]
     pub fn held_back(operation: &'static str) -> Self {
-        Self::Unavailable { operation, source: "an earlier one of the same group failed".into() }
+        Self::Unavailable { operation, source: "an earlier item of the same group failed".into() }
     }
 }
 
-/// What a port answers.
+/// The result of a port.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Whether a connection was stored.
+/// The outcome of storing a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Opened {
-    /// It was, with all its memberships.
+    /// The connection and its memberships were stored.
     Stored,
-    /// It already was, or its tombstone stands there: it is not revived.
+    /// The connection is already stored, or its tombstone is. Nothing was written.
     Refused,
 }
 
-/// Whether a membership was stored.
+/// The outcome of storing a membership.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Joined {
-    /// It was.
+    /// The membership was stored.
     New,
-    /// One stood already, in the shard it was given first.
+    /// A membership already exists, in the shard of its first join.
     Already {
-        /// When the token that it was stored or extended with expires.
+        /// The expiry of the token that the membership was stored or extended with.
         expires_at: Option<Timestamp>,
     },
 }
 
-/// Whether a connection that should be there is.
+/// The result of a call that needs a stored connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Known {
-    /// It is.
+    /// The connection is stored.
     Yes,
-    /// It has been buried, or never was.
+    /// The connection has a tombstone, or was never stored.
     No,
 }
 
-/// The connections.
+/// The connections table, by connection.
 pub trait Connections: Send + Sync {
-    /// Stores a connection and its first memberships in one transaction, only if nothing stands under its id.
+    /// Stores a connection and its first memberships in one transaction, only if its key holds no
+    /// item.
     fn open(&self, connection: &Connection, memberships: &[Membership]) -> impl Future<Output = Result<Opened>> + Send;
-    /// What is stored, unless it has been buried.
+    /// Reads the connection. A tombstone counts as absent.
     fn find(&self, connection: &ConnectionId) -> impl Future<Output = Result<Option<Connection>>> + Send;
-    /// Notes that it is alive. Writes only if `last_seen_at` is older than [`crate::limits::TOUCH`].
+    /// Records traffic of the connection. Writes only if `last_seen_at` is older than
+    /// [`crate::limits::TOUCH`].
     fn touch(&self, connection: &ConnectionId, now: Timestamp) -> impl Future<Output = Result<Known>> + Send;
-    /// Puts a tombstone in its place: it is a member of nothing that indexes name, and cannot come back.
+    /// Replaces the connection by a tombstone, which no index lists and no join or connect revives.
     fn bury(&self, connection: &ConnectionId, now: Timestamp) -> impl Future<Output = Result<()>> + Send;
-    /// Connections of one liveness shard not seen since `before`, longest silent first, at most `limit`.
+    /// Reads connections of one liveness shard that were not seen since `before`, longest silent
+    /// first, at most `limit`.
     fn silent(&self, shard: u16, before: Timestamp, limit: usize) -> impl Future<Output = Result<Vec<Suspect>>> + Send;
 }
 
-/// One page of a shard's members.
+/// One page of the members of a shard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
-    /// May be empty while more follow.
+    /// The members. The list may be empty although more pages follow.
     pub members: Vec<Member>,
-    /// Where the next page begins; `None` at the end.
+    /// The start of the next page; `None` at the end.
     pub next: Option<ConnectionId>,
 }
 
-/// The memberships.
+/// The memberships of connections in rooms.
 pub trait Memberships: Send + Sync {
-    /// Stores those of these memberships of one connection that do not stand yet, in one write or one transaction: one outcome
-    /// for each, in their order. One that stands stays as it is, except that it counts as given by a backend from now on if
-    /// the new one does. Does not look at the connection: [`crate::flow::enter`] does, afterwards.
+    /// Stores the missing ones of these memberships of one connection, in one write or one
+    /// transaction. Returns one outcome for each, in their order. An existing membership stays as
+    /// it is, but becomes granted if the new one is. Does not read the connection:
+    /// [`crate::flow::enter`] does so afterwards.
     fn join(&self, memberships: &[Membership]) -> impl Future<Output = Vec<Result<Joined>>> + Send;
-    /// Removes memberships that were stored for a token that another one has replaced. Those that were extended since, or
-    /// given by a backend, stay.
+    /// Removes memberships that were stored for a token that another one has replaced. Memberships
+    /// that were extended since, or granted by a backend, stay.
     fn take_back(&self, memberships: &[Membership]) -> impl Future<Output = Result<()>> + Send;
-    /// Removes memberships of a connection; those that are not there are no error.
+    /// Removes memberships of a connection. An absent membership is not an error.
     fn leave(&self, connection: &ConnectionId, rooms: &[RoomId]) -> impl Future<Output = Result<()>> + Send;
-    /// The rooms a connection has joined, all of them.
+    /// Lists all rooms that a connection has joined.
     fn rooms_of(&self, connection: &ConnectionId) -> impl Future<Output = Result<Vec<RoomId>>> + Send;
-    /// Members of a shard after the one named, as the index knows them (it lags).
+    /// Reads members of a shard after the connection `after`, from the index, which lags.
     fn page(
         &self,
         room: &RoomId,
         shard: Shard,
         after: Option<&ConnectionId>,
     ) -> impl Future<Output = Result<Page>> + Send;
-    /// How many members a shard has, as the index knows it.
+    /// Counts the members of a shard in the index, which lags.
     fn count(&self, room: &RoomId, shard: Shard) -> impl Future<Output = Result<u64>> + Send;
-    /// Those of `connections` that are members of the room right now.
+    /// Returns the members of the room among `connections`, read consistently.
     fn members_among(
         &self,
         room: &RoomId,
@@ -169,48 +175,56 @@ pub trait Memberships: Send + Sync {
     ) -> impl Future<Output = Result<Vec<Member>>> + Send;
 }
 
-/// Whether a transaction of the sequencer went through.
+/// The outcome of a sequencing transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Appended {
-    /// It did.
+    /// The transaction was committed.
     Stored,
-    /// The head is not what it was read as, or a dedupe row stands already: read again.
+    /// The head has changed since it was read, or a dedupe row exists already: read again.
     Stale,
-    /// The head is as it was read, and a log row stands where one was to be put: a restore brought back items of different
-    /// moments. The epoch cannot go on.
+    /// The head is unchanged, but a log row exists at a new position: a restore brought back items
+    /// of different moments. The epoch cannot go on.
     Occupied,
 }
 
-/// The rooms' heads, logs and dedupe rows, and how far their shards are.
+/// The heads, logs and dedupe rows of rooms, and the delivery progress of their shards.
 pub trait Rooms: Send + Sync {
-    /// The head, read consistently, in the deployment's generation.
+    /// Reads the head consistently, in the deployment's generation.
     fn head(&self, room: &RoomId) -> impl Future<Output = Result<Option<Head>>> + Send;
-    /// The heads of several rooms, read consistently, in the deployment's generation; rooms without one are left out.
+    /// Reads the heads of several rooms consistently, in the deployment's generation. Leaves out
+    /// rooms without a head.
     fn heads(&self, rooms: &[RoomId]) -> impl Future<Output = Result<HashMap<RoomId, Head>>> + Send;
-    /// Creates the head with this epoch unless there is one; the one that stands afterwards.
+    /// Creates the head with this epoch, unless one exists. Returns the head that exists
+    /// afterwards.
     fn create(&self, room: &RoomId, epoch: &Epoch, now: Timestamp) -> impl Future<Output = Result<Head>> + Send;
-    /// Lets the head live on for [`crate::limits::HEAD_LIFE`]. One that is not there is no error.
+    /// Moves the expiry of the head to [`crate::limits::HEAD_LIFE`] after `now`. A missing head is
+    /// not an error.
     fn keep(&self, room: &RoomId, now: Timestamp) -> impl Future<Output = Result<()>> + Send;
-    /// Grows the room from `from` to `to` shards, unless their number has changed. A room without a head does not grow.
+    /// Grows the room from `from` to `to` shards, unless the number has changed. A room without a
+    /// head does not grow.
     fn grow(&self, room: &RoomId, from: Shards, to: Shards) -> impl Future<Output = Result<()>> + Send;
-    /// Those of `keys` that are remembered, read consistently.
+    /// Returns the remembered ones of `keys`, read consistently.
     fn known(&self, keys: &[DedupeKey]) -> impl Future<Output = Result<HashMap<DedupeKey, Remembered>>> + Send;
-    /// Those of `positions` that have a row in the room's log, expired or not, read consistently.
+    /// Returns those of `positions` that have a row in the room's log, expired or not, read
+    /// consistently.
     fn logged(&self, room: &RoomId, positions: &[Position]) -> impl Future<Output = Result<HashSet<Position>>> + Send;
-    /// Forgets ids, each unless it was used for another position since.
+    /// Deletes dedupe rows, each unless it was written for another position since.
     fn forget_ids(&self, ids: &HashMap<DedupeKey, Remembered>) -> impl Future<Output = Result<()>> + Send;
-    /// One transaction: the head moves on, the publications stand in the log, their ids are remembered.
+    /// Moves the head, and writes the log rows and dedupe rows of the publications, in one
+    /// transaction.
     fn append(&self, append: &Append) -> impl Future<Output = Result<Appended>> + Send;
-    /// Notes that jobs up to `through` are queued, unless somebody noted more or the epoch changed.
+    /// Records that jobs up to `through` are queued, unless the head already has a higher number or
+    /// another epoch.
     fn mark_sent(&self, room: &RoomId, epoch: &Epoch, through: Sequence) -> impl Future<Output = Result<()>> + Send;
-    /// The last run of an epoch's log that a shard was given, as far as that was noted; read consistently.
+    /// Reads the last recorded run of an epoch's log that a shard was given, consistently.
     fn delivered(
         &self,
         room: &RoomId,
         shard: Shard,
         epoch: &Epoch,
     ) -> impl Future<Output = Result<Option<Range>>> + Send;
-    /// Notes that every member of a shard was given a run, or is late for it; unless more of its epoch was noted.
+    /// Records that every member of a shard was given a run, or is late for it, unless a later run
+    /// of its epoch is recorded.
     fn mark_delivered(
         &self,
         room: &RoomId,
@@ -218,7 +232,8 @@ pub trait Rooms: Send + Sync {
         range: &Range,
         now: Timestamp,
     ) -> impl Future<Output = Result<()>> + Send;
-    /// The log rows of a range that have not expired at `now`, in order, read consistently; at most `limit`.
+    /// Reads the log rows of a range that have not expired at `now`, in order, consistently, at
+    /// most `limit`.
     fn log(
         &self,
         room: &RoomId,
@@ -226,7 +241,8 @@ pub trait Rooms: Send + Sync {
         limit: usize,
         now: Timestamp,
     ) -> impl Future<Output = Result<Vec<Publication>>> + Send;
-    /// The same as one replica of the table has it: at half the price, and rows of the last moments may be missing.
+    /// Reads the same rows from one replica of the table, at half the price. Rows of the last
+    /// moments may be missing.
     fn replica_log(
         &self,
         room: &RoomId,
@@ -234,7 +250,8 @@ pub trait Rooms: Send + Sync {
         limit: usize,
         now: Timestamp,
     ) -> impl Future<Output = Result<Vec<Publication>>> + Send;
-    /// The log rows of an epoch at or before `through`, latest first, read consistently; at most `limit`.
+    /// Reads the log rows of an epoch at or before `through`, latest first, consistently, at most
+    /// `limit`.
     fn log_backwards(
         &self,
         room: &RoomId,
@@ -243,7 +260,7 @@ pub trait Rooms: Send + Sync {
         limit: usize,
         now: Timestamp,
     ) -> impl Future<Output = Result<Vec<Publication>>> + Send;
-    /// The same as one replica of the table has it.
+    /// Reads the same rows from one replica of the table.
     fn replica_log_backwards(
         &self,
         room: &RoomId,
@@ -254,13 +271,14 @@ pub trait Rooms: Send + Sync {
     ) -> impl Future<Output = Result<Vec<Publication>>> + Send;
 }
 
-/// The way to the sequencer.
+/// The queue to the sequencer.
 pub trait Submissions: Send + Sync {
-    /// Queues a submission durably: from here on it is accepted.
+    /// Queues a submission durably. After this it is accepted.
     fn submit(&self, submission: &Submission) -> impl Future<Output = Result<()>> + Send;
-    /// Queues each of these durably, those of one room in their order; the results are in the order of the submissions. Once one
-    /// of a room fails for now, the later ones of that room are not sent and fail for now as well. One that is refused
-    /// holds back no other.
+    /// Queues each of these submissions durably, those of one room in their order. The results are
+    /// in the order of the submissions. After a transient failure in a room, the later submissions
+    /// of that room are not sent, and fail transiently too. A refused submission holds back no
+    /// other.
     fn submit_each(&self, submissions: &[Submission]) -> impl Future<Output = Vec<Result<()>>> + Send {
         async move {
             let mut held_back: HashSet<&RoomId> = HashSet::new();
@@ -281,80 +299,82 @@ pub trait Submissions: Send + Sync {
     }
 }
 
-/// The way to the fan-out.
+/// The queues to the fan-out.
 pub trait Jobs: Send + Sync {
-    /// Queues all of these jobs durably; an error means that some may not be.
+    /// Queues all of these jobs durably. After an error, some may not be queued.
     fn dispatch(&self, jobs: &[Job]) -> impl Future<Output = Result<()>> + Send;
 }
 
-/// What no try will help, with the reason. Nothing waits behind it; it can be redriven once the reason is gone.
+/// A message or record that no retry can help, with the reason. No message waits behind it. It can
+/// be redriven once the reason is gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {
-    /// Of the message, or record, that it was: one that comes again is one letter.
+    /// The id of the message or record. A repeat makes the same letter.
     pub id: String,
-    /// The queue it came from, or the table.
+    /// The queue or table of the message or record.
     pub source: String,
-    /// Its FIFO group, if it had one.
+    /// The FIFO group of the message, if it had one.
     pub group: Option<String>,
-    /// What it says, as it came.
+    /// The body of the message, unchanged.
     pub body: String,
-    /// What was wrong, and what would be right.
+    /// The mistake, and what was expected.
     pub reason: String,
-    /// Which room it is about, if that can be said.
+    /// The room, if it is known.
     pub room: Option<RoomId>,
-    /// Which positions of the room its members miss, if it had any. Which members: the body says.
+    /// The positions that members of the room miss, if the message had any. The body names the
+    /// members.
     pub missed: Option<Range>,
 }
 
-/// Where dead letters go.
+/// The dead-letter queues.
 pub trait DeadLetters: Send + Sync {
-    /// Keeps a letter for whoever looks into it.
+    /// Writes a dead letter durably, for an operator.
     fn bury_letter(&self, letter: &DeadLetter) -> impl Future<Output = Result<()>> + Send;
 }
 
-/// What a queue gave with a message, to say by which one it means.
+/// Identifies one receive of a message to its queue.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Receipt {
-    /// The queue's name, without anything that stands before it in its ARN.
+    /// The queue's name, without the rest of its ARN.
     pub queue: String,
-    /// The queue's own handle of this receive.
+    /// The queue's receipt handle for this receive.
     pub handle: String,
 }
 
-/// When a message that could not be handled comes back.
+/// The return of messages that could not be handled.
 pub trait Retries: Send + Sync {
-    /// Shows the message again after `pause` instead of after its visibility timeout.
+    /// Makes the message visible again after `pause`, instead of after its visibility timeout.
     fn retry_after(&self, receipt: &Receipt, pause: std::time::Duration) -> impl Future<Output = Result<()>> + Send;
 }
 
 /// The gateway's management API.
 pub trait Gateway: Send + Sync {
-    /// Posts one frame. Never retries; answers within [`crate::limits::POST_TIMEOUT`].
+    /// Posts one frame. Never retries. Returns within [`crate::limits::POST_TIMEOUT`].
     fn post(
         &self,
         endpoint: &Endpoint,
         connection: &ConnectionId,
         frame: bytes::Bytes,
     ) -> impl Future<Output = Delivery> + Send;
-    /// Looks at a connection.
+    /// Asks the gateway for the state of a connection (`GetConnection`).
     fn probe(&self, endpoint: &Endpoint, connection: &ConnectionId) -> impl Future<Output = Result<Probe>> + Send;
-    /// Closes a connection; one that is gone is no error.
+    /// Closes a connection. A connection that is gone is not an error.
     fn close(&self, endpoint: &Endpoint, connection: &ConnectionId) -> impl Future<Output = Result<()>> + Send;
 }
 
-/// The time.
+/// The clock and its timers.
 pub trait Clock: Send + Sync {
-    /// Now.
+    /// The current time.
     fn now(&self) -> Timestamp;
-    /// Comes back after `pause`.
+    /// Returns after `pause`.
     fn sleep(&self, pause: std::time::Duration) -> impl Future<Output = ()> + Send;
 }
 
-/// Chance.
+/// The source of random bits.
 pub trait Chance: Send + Sync {
-    /// 64 random bits.
+    /// Draws 64 random bits.
     fn bits(&self) -> u64;
-    /// A number in 0..1.
+    /// Draws a number in 0..1.
     fn fraction(&self) -> f64 {
         (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
     }

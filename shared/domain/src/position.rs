@@ -1,4 +1,4 @@
-//! The place of a publication in its room.
+//! Positions: the place of a publication in its room.
 
 use std::fmt;
 
@@ -7,19 +7,17 @@ use sha2::{Digest, Sha256};
 
 use crate::reject::Reject;
 
-/// How many times the deployment's rooms table was restored, or any other number that grows with each restore. It is
-/// configuration, so a restored table cannot bring an old one back.
+/// The number of restores of the deployment's rooms table, or another number that grows with each
+/// restore. It is configuration, so a restored table cannot bring back an old one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Generation(u64);
 
 impl Generation {
-    /// From a number.
     #[must_use]
     pub const fn new(number: u64) -> Self {
         Self(number)
     }
 
-    /// As a number.
     #[must_use]
     pub const fn get(self) -> u64 {
         self.0
@@ -33,18 +31,19 @@ impl std::str::FromStr for Generation {
     }
 }
 
-/// Which life of a room a sequence belongs to: 1 to 16 letters and digits, chosen at random when the head is created.
-/// Another epoch means that sequences restarted and nothing can be said about what was missed.
+/// Identifies one life of a room, in which sequences count up: 1 to 16 letters and digits, drawn at
+/// random when the head is created. In another epoch the sequences have restarted, so the two
+/// positions do not show what a member missed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Epoch(String);
 
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-/// 62^6: two of a million restored rooms share an epoch with a chance of about one in 100.
+/// 62^6 epochs: a new epoch equals a given earlier one of its room with a chance of 2 in 10^11.
 const EPOCH_CHARS: usize = 6;
 
 impl Epoch {
-    /// Spells `random` in six letters and digits.
+    /// Encodes `random` as six letters and digits.
     #[must_use]
     pub fn from_random(mut random: u64) -> Self {
         let mut text = String::with_capacity(EPOCH_CHARS);
@@ -55,21 +54,20 @@ impl Epoch {
         Self(text)
     }
 
-    /// The epoch of rooms that have no head. [`Self::from_random`] gives no such one.
+    /// The epoch of rooms that have no head. [`Self::from_random`] never returns it.
     #[must_use]
     pub fn none() -> Self {
         Self("0".to_owned())
     }
 
-    /// The epoch that takes the place of this one in a later generation. Every function computes the same one, so readers
-    /// need not write it.
+    /// The epoch that replaces this one in a later generation. Every function computes the same
+    /// one, so readers need not write it.
     #[must_use]
     pub fn in_generation(&self, generation: Generation) -> Self {
         let digest = Sha256::digest(format!("{self}#{}", generation.get()));
         Self::from_random(digest.iter().take(8).fold(0, |number, byte| (number << 8) | u64::from(*byte)))
     }
 
-    /// Parses an epoch.
     ///
     /// # Errors
     /// `invalid_field` when it is not 1 to 16 letters and digits.
@@ -81,7 +79,6 @@ impl Epoch {
         Err(Reject::field("ep", "ep must be an epoch as a reply or a block named it: 1 to 16 letters and digits"))
     }
 
-    /// The epoch as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -107,46 +104,43 @@ impl From<Epoch> for String {
     }
 }
 
-/// The how manieth publication of its epoch, from 1; 0 is the place before the first.
+/// The number of a publication in its epoch, from 1; 0 is the place before the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Sequence(u64);
 
 impl Sequence {
-    /// The place before the first publication.
     pub const ZERO: Self = Self(0);
 
-    /// From a number. JavaScript clients keep it exact up to 2^53.
+    /// Takes a number. JavaScript clients represent it exactly up to 2^53.
     #[must_use]
     pub const fn new(number: u64) -> Self {
         Self(number)
     }
 
-    /// As a number.
     #[must_use]
     pub const fn get(self) -> u64 {
         self.0
     }
 
-    /// The sequence `count` places on.
+    /// The sequence `count` places further.
     #[must_use]
     pub const fn plus(self, count: u64) -> Self {
         Self(self.0.saturating_add(count))
     }
 
-    /// The next sequence.
     #[must_use]
     pub const fn next(self) -> Self {
         self.plus(1)
     }
 
-    /// The one before; before the first publication there is none.
+    /// The previous sequence; 0 for the place before the first publication.
     #[must_use]
     pub const fn before(self) -> Self {
         Self(self.0.saturating_sub(1))
     }
 
-    /// How many places this is beyond `other`; 0 if it is not.
+    /// The distance from `other` to this sequence; 0 if this one is not greater.
     #[must_use]
     pub const fn beyond(self, other: Self) -> u64 {
         self.0.saturating_sub(other.0)
@@ -159,13 +153,13 @@ impl fmt::Display for Sequence {
     }
 }
 
-/// Place of a publication in its room. Positions of different epochs do not compare.
+/// The place of a publication in its room. Positions of different epochs cannot be compared.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Position {
-    /// Which life of the room.
+    /// The epoch of the room.
     #[serde(rename = "ep")]
     pub epoch: Epoch,
-    /// Which publication of it.
+    /// The number of the publication in the epoch.
     #[serde(rename = "seq")]
     pub sequence: Sequence,
 }

@@ -1,10 +1,13 @@
-//! Who is in a room, and when its members are told.
+//! Presence: the members of a room, and the announcements of changes.
 //!
-//! Counts are counted, never incremented: streams repeat, and what is missed once would be wrong for ever. So this is
-//! level-triggered. A change only says which shard to look at; what is told is the difference between two looks. An
-//! index lags behind its table: a shard that changed is looked at once more when it had time to settle, and that is what
-//! makes the count true. Whoever looks writes what it saw *and what it owes the members* in one conditional write, and
-//! pays after: a crash in between is paid by whoever looks next, and two that look at once cannot both be heard.
+//! Members are counted, and a count is never incremented: streams repeat, and a change that is
+//! missed once would stay wrong for ever. So presence is level-triggered. A change only names the
+//! shard to count, and an announcement is the difference between two counts. An index lags behind
+//! its table, so a changed shard is counted once more after it had time to settle. That last count
+//! makes the result correct. Each counting function writes the count *and the announcement that it
+//! owes* in one conditional write, and makes the announcement afterwards. After a crash in between,
+//! the next count makes the owed announcement. Of two concurrent counts only one is written and
+//! announced.
 
 #[cfg(test)]
 mod laws;
@@ -20,73 +23,77 @@ use crate::name::{RoomId, UserId};
 use crate::shard::Shard;
 use crate::timestamp::Timestamp;
 
-/// What is known of who is in a room, what its members have been told, and what is still to be done about it.
-/// The default is a room that nobody was ever in.
+/// The stored presence of a room: the last count, the pending work, and the owed announcement. The
+/// default is a room without members.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Presence {
-    /// How often it was written: the condition of the next write.
+    /// The number of writes. The next write is conditioned on it.
     pub version: u64,
-    /// What was last seen in each shard that has members. The members of the room have been told this, or are owed it.
+    /// The last count of each shard that has members. The members have received it, or are owed its
+    /// announcement.
     pub census: BTreeMap<Shard, Census>,
-    /// Shards that changed, and when that was last noticed, until they have settled.
+    /// Shards that changed, with the time of the last change, until they have settled.
     pub dirty: BTreeMap<Shard, Timestamp>,
-    /// When somebody last looked.
+    /// The time of the last count.
     pub counted_at: Timestamp,
-    /// When checks are due that have been queued: one for the pace and one for settling, and rarely one more.
+    /// Due times of the queued checks: one for the pace, one for settling, rarely one more.
     pub checks: BTreeSet<Timestamp>,
-    /// Users that came or went in the last [`limits::PRESENCE_TRUE`], and when that was counted. Empty where names are
-    /// not listed.
+    /// Users that came or went in the last [`limits::PRESENCE_TRUE`], and when that was counted. Empty
+    /// where names are not listed.
     pub recent: BTreeMap<UserId, Timestamp>,
-    /// What the members have not certainly been told.
+    /// The announcement that members may not have received yet.
     pub owed: Option<Owed>,
 }
 
-/// What was seen in one shard.
+/// The count of one shard.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Census {
-    /// Connections.
+    /// The number of connections.
     pub members: u64,
-    /// Whose they are; only in rooms small enough to name them.
+    /// The users of these connections, only in rooms that are small enough to name them.
     pub users: Option<BTreeSet<UserId>>,
 }
 
-/// What the members are told.
+/// A change of presence, in the form that members receive.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Announcement {
-    /// Connections in the room.
+    /// The number of connections in the room.
     pub members: u64,
-    /// Users in the room; only in rooms small enough to name them.
+    /// The number of users in the room, only in rooms that are small enough to name them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub users: Option<u64>,
-    /// Users that came. One with two devices comes once. A name may be repeated, for members that missed it.
+    /// Users that arrived. A user with two devices arrives once. A name may be repeated, for members
+    /// that missed it.
     #[serde(default, rename = "in", skip_serializing_if = "Vec::is_empty")]
     pub came: Vec<UserId>,
-    /// Users that went. One with two devices goes with the last. A name may be repeated, for members that missed it.
+    /// Users that departed. A user with two devices departs with the last one. A name may be
+    /// repeated, for members that missed it.
     #[serde(default, rename = "out", skip_serializing_if = "Vec::is_empty")]
     pub went: Vec<UserId>,
 }
 
-/// An announcement that is to be made.
+/// An announcement that must be made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owed {
-    /// Which version of the presence said so first: names the announcement for ever.
+    /// The first version of the presence with this announcement. Identifies the announcement for
+    /// ever.
     pub version: u64,
-    /// When it was counted.
+    /// The time of the count.
     pub at: Timestamp,
-    /// How many members there were before.
+    /// The number of members before the change.
     pub before: u64,
-    /// What the members are told.
+    /// The announcement for the members.
     pub told: Announcement,
 }
 
-/// A look at a room that was put off: what the queue of checks carries.
+/// A postponed count of a room: the message of the queue of checks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
-    /// Which room.
+    /// The room to count.
     pub room: RoomId,
-    /// When it is due.
+    /// The due time.
     pub at: Timestamp,
-    /// Shards that changed, of a look that could not be made when the stream told of them.
+    /// Shards that changed, if they could not be counted when the stream reported them.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub changed: BTreeSet<Shard>,
     /// Shards whose count has settled and is compared with the index once more.
@@ -95,32 +102,32 @@ pub struct Check {
 }
 
 impl Check {
-    /// A look at a room that is due at a moment.
+    /// A check of a room, due at `at`.
     #[must_use]
     pub fn at(room: &RoomId, at: Timestamp) -> Self {
         Self { room: room.clone(), at, changed: BTreeSet::new(), compared: BTreeSet::new() }
     }
 }
 
-/// What is next for a room.
+/// The next step for a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// Nothing: everything has settled.
+    /// Nothing to do: every shard has settled.
     Nothing,
-    /// Look again then.
+    /// Count again at this time.
     Wait(Timestamp),
     /// Count the dirty shards now.
     Count,
 }
 
 impl Presence {
-    /// How many connections there are, as last seen.
+    /// The number of connections at the last count.
     #[must_use]
     pub fn members(&self) -> u64 {
         self.census.values().map(|census| census.members).sum()
     }
 
-    /// Whose they are; `None` in a room too large to name them.
+    /// The users of these connections; `None` in a room that is too large to name them.
     #[must_use]
     pub fn users(&self) -> Option<BTreeSet<&UserId>> {
         if self.members() > limits::PRESENCE_NAMED_MEMBERS {
@@ -133,7 +140,7 @@ impl Presence {
         Some(users)
     }
 
-    /// Somebody came to these shards, or went.
+    /// Records that members of these shards changed.
     pub fn heard(&mut self, changed: impl IntoIterator<Item = Shard>, now: Timestamp) {
         for shard in changed {
             let at = self.dirty.entry(shard).or_default();
@@ -141,15 +148,17 @@ impl Presence {
         }
     }
 
-    /// A check has come. `false` if nobody waits for it (a queue repeats), and another one is still to come.
+    /// Handles a check that was due at `due`. Returns `false` if no such check is pending (a queue
+    /// repeats) and another one is.
     pub fn woken(&mut self, due: Timestamp, now: Timestamp) -> bool {
         let waited_for = self.checks.remove(&due);
         self.checks.retain(|at| *at > now);
         waited_for || self.checks.is_empty()
     }
 
-    /// What is next. A change that nobody has looked at waits for the pace of the room; one that was looked at, for
-    /// the index to settle. A room that has settled is looked at whatever its pace: so the last count is told in time.
+    /// Decides the next step. A change that was not counted yet waits for the pace of the room. A
+    /// change that was counted waits for the index to settle. A settled room is counted whatever
+    /// its pace, so that the last count is announced in time.
     #[must_use]
     pub fn step(&self, now: Timestamp) -> Step {
         let Some(last) = self.dirty.values().max() else { return Step::Nothing };
@@ -159,7 +168,8 @@ impl Presence {
         if wait.is_zero() { Step::Count } else { Step::Wait(now.plus(wait)) }
     }
 
-    /// Which shards are to be listed by name, given fresh counts of the dirty ones: none, if the room is too large.
+    /// Selects the shards whose users must be listed, given new counts of the dirty shards. The set
+    /// is empty if the room is too large.
     #[must_use]
     pub fn to_name(&self, counts: &BTreeMap<Shard, u64>) -> BTreeSet<Shard> {
         let rest = self.census.iter().filter(|(shard, _)| !counts.contains_key(shard));
@@ -171,7 +181,8 @@ impl Presence {
         counts.iter().filter(|(_, members)| **members > 0).map(|(shard, _)| *shard).chain(unnamed).collect()
     }
 
-    /// After a look that began at `now`: what is known then, and what is owed for it.
+    /// Applies a count that began at `now`. Returns the new presence, with the announcement that it
+    /// owes.
     #[must_use]
     pub fn counted(&self, fresh: BTreeMap<Shard, Census>, now: Timestamp) -> Self {
         self.counted_with(fresh, &BTreeMap::new(), now)
@@ -205,9 +216,10 @@ impl Presence {
         next
     }
 
-    /// The comparisons that must be queued before this is written, where it comes of a look at `before`: of the shards that
-    /// have settled, with the moments at which they are due. An index that lags longer than a shard takes to settle has hidden
-    /// a change from every look so far.
+    /// The comparisons to queue before this presence is written, as due times and shards, where
+    /// `before` was the presence before the count. They concern the shards that settled with this
+    /// count. An index that lags longer than a shard takes to settle has hidden a change from every
+    /// count so far.
     #[must_use]
     pub fn comparisons(&self, before: &Self, now: Timestamp) -> Vec<(Timestamp, BTreeSet<Shard>)> {
         let settled: BTreeSet<Shard> =
@@ -218,14 +230,15 @@ impl Presence {
         limits::PRESENCE_COMPARED.iter().map(|pause| (now.plus(*pause), settled.clone())).collect()
     }
 
-    /// Those of the shards whose fresh counts are not what was last seen.
+    /// Returns the shards whose new counts differ from the last ones.
     #[must_use]
     pub fn differing(&self, counts: &BTreeMap<Shard, u64>) -> BTreeSet<Shard> {
         let seen = |shard: &Shard| self.census.get(shard).map_or(0, |census| census.members);
         counts.iter().filter(|(shard, members)| seen(shard) != **members).map(|(shard, _)| *shard).collect()
     }
 
-    /// The check that must be queued before this is written, if no earlier one is on its way. Notes that it is.
+    /// Returns the due time of the check to queue before this presence is written, and records it.
+    /// Returns `None` if an earlier check is queued already.
     pub fn ask_for_check(&mut self, now: Timestamp) -> Option<Timestamp> {
         let Step::Wait(until) = self.step(now) else { return None };
         self.checks.retain(|at| *at > now);
@@ -285,7 +298,7 @@ impl Presence {
 }
 
 impl Announcement {
-    /// Both, one after the other, in one.
+    /// Combines two successive announcements into one.
     #[must_use]
     pub fn then(self, later: Self) -> Self {
         if later.users.is_none() {
@@ -297,14 +310,14 @@ impl Announcement {
     }
 }
 
-/// Names of before and after, but those that the other list of after takes back.
+/// The names of both lists, except those that the opposite later list takes back.
 fn merged(before: Vec<UserId>, after: &[UserId], taken_back: &[UserId]) -> Vec<UserId> {
     let names: BTreeSet<UserId> = before.into_iter().chain(after.iter().cloned()).collect();
     names.into_iter().filter(|name| !taken_back.contains(name)).collect()
 }
 
 impl Owed {
-    /// Whether the room has just been occupied, or vacated.
+    /// Returns the activity if the room became occupied or vacated.
     #[must_use]
     pub fn occupancy(&self) -> Option<Kind> {
         match (self.before, self.told.members) {
@@ -315,7 +328,8 @@ impl Owed {
     }
 }
 
-/// How much is left of `wait` after `since`. Nobody waits for a moment that only a wrong clock can have named.
+/// The remaining part of `wait` since `since`. It is zero for a time so far ahead that only a wrong
+/// clock can have recorded it.
 fn left(since: Timestamp, wait: Duration, now: Timestamp) -> Duration {
     if since > now.plus(wait) { Duration::ZERO } else { since.plus(wait).since(now) }
 }

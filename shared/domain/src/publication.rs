@@ -1,4 +1,4 @@
-//! The publish request on its way in, and the immutable message it becomes.
+//! Publish requests, and the immutable publications that they become.
 
 use std::fmt;
 
@@ -10,26 +10,28 @@ use crate::name::{ConnectionId, Key, PublicationId, RoomId, UserId};
 use crate::position::Position;
 use crate::timestamp::Timestamp;
 
-/// Who may repeat a publication: ids are remembered per publisher, so that nobody can swallow somebody else's.
-/// A user's name for clients; a source and a colon before other doors.
+/// The owner of publication ids. Ids are remembered for each publisher, so that a publisher cannot
+/// suppress the publication of another one. The name is that of the user for clients, and a name
+/// that starts with `*` for backends.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Publisher(String);
 
 impl Publisher {
-    /// A client, on whatever device.
+    /// The publisher of a user's clients, on every device.
     #[must_use]
     pub fn user(user: &UserId) -> Self {
         Self(user.to_string())
     }
 
-    /// Backends, through the `events` topics. A `*` cannot stand in a user's name, so nobody can be taken for it.
+    /// The publisher of the `events` topics. A user's name cannot contain `*`, so no user can have
+    /// this name.
     #[must_use]
     pub fn events() -> Self {
         Self("*events".to_owned())
     }
 
-    /// Backends, through rows of the outbox.
+    /// The publisher of outbox rows.
     #[must_use]
     pub fn outbox() -> Self {
         Self("*outbox".to_owned())
@@ -48,47 +50,47 @@ impl fmt::Display for Publisher {
     }
 }
 
-/// One thing to publish.
+/// One publication of a publish request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Item {
-    /// What the publisher calls it.
+    /// The publisher's id for the publication.
     #[serde(rename = "pid")]
     pub id: PublicationId,
-    /// What it says.
+    /// The payload, as JSON text.
     pub data: Data,
 }
 
-/// An accepted publish request, on its way to the sequencer: what the `publications` queue carries.
+/// An accepted publish request: the message of the `publications` queue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Submission {
-    /// Where to.
+    /// The room to publish to.
     pub room: RoomId,
-    /// Who may repeat it.
+    /// The owner of the publication ids.
     pub publisher: Publisher,
-    /// Whom the members see as its author.
+    /// The author that members see.
     pub by: UserId,
-    /// From which connection it came, if from one.
+    /// The connection that sent the request, if a connection did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sender: Option<ConnectionId>,
-    /// Whether the sender's own connection hears it live, too.
+    /// True if live blocks to the sender's own connection include it.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub echo: bool,
-    /// When we took responsibility for it.
+    /// The time at which Roomcast accepted the request.
     pub accepted_at: Timestamp,
-    /// At least one; their order is kept.
+    /// At least one publication. Their order is kept.
     pub items: Vec<Item>,
-    /// Whether it is for those who are there and for nobody later: it gets no position and is not stored.
+    /// Present if the publications are ephemeral: they get no position and are not stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ephemeral: Option<Ephemeral>,
 }
 
-/// What makes a submission ephemeral.
+/// The data of an ephemeral submission.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ephemeral {
-    /// What it is about: of one author and key only the last one counts.
+    /// The subject: only the last publication of each author and key is delivered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<Key>,
-    /// The gateway's id of the request: each is a new one.
+    /// The gateway's id of the request, different for each request.
     pub request: String,
 }
 
@@ -102,13 +104,14 @@ fn is_yes(echo: &bool) -> bool {
 }
 
 impl Submission {
-    /// The FIFO group: one line per room. A hash, since a room's name may hold what a group id may not.
+    /// The FIFO group: one group for each room. It is a hash, since a room's name may contain
+    /// characters that a group id may not.
     #[must_use]
     pub fn group(&self) -> String {
         digest(&[self.room.as_str()])
     }
 
-    /// The queue's deduplication id: a repeat within five minutes is not even queued.
+    /// The queue's deduplication id. The queue drops a repeat within five minutes.
     #[must_use]
     pub fn deduplication_id(&self) -> String {
         if let Some(Ephemeral { request, .. }) = &self.ephemeral {
@@ -120,36 +123,38 @@ impl Submission {
     }
 }
 
-/// An immutable message at its place in its room.
+/// An immutable publication at its position in its room.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Publication {
-    /// Its place.
+    /// The publication's position.
     pub position: Position,
-    /// What the publisher calls it.
+    /// The publisher's id for the publication.
     pub id: PublicationId,
-    /// Its author.
+    /// The author that members see.
     pub by: UserId,
-    /// From which connection it came, if from one.
+    /// The connection that published it, if a connection did.
     pub sender: Option<ConnectionId>,
-    /// Whether the sender's own connection hears it live, too.
+    /// True if live blocks to the sender's own connection include it.
     pub echo: bool,
-    /// When it was accepted.
+    /// The time at which Roomcast accepted it.
     pub accepted_at: Timestamp,
-    /// When it got its place.
+    /// The time at which it got its position.
     pub sequenced_at: Timestamp,
-    /// What it says.
+    /// The payload, as JSON text.
     pub data: Data,
 }
 
 impl Publication {
-    /// Whether this connection is left out of live blocks about it: it is its own, and it asked for no echo.
+    /// Returns true if live blocks to this connection leave the publication out: the connection
+    /// sent it, and asked for no echo.
     #[must_use]
     pub fn is_silent_for(&self, connection: &ConnectionId) -> bool {
         !self.echo && self.sender.as_ref() == Some(connection)
     }
 }
 
-/// A short hexadecimal name for a list of texts: 32 characters, of SHA-256. No two lists share their encoding.
+/// Encodes a list of texts as 32 hexadecimal characters of SHA-256. Different lists hash different
+/// bytes.
 pub(crate) fn digest(parts: &[&str]) -> String {
     let mut hasher = Sha256::new();
     for part in parts {

@@ -1,4 +1,4 @@
-//! Runs of a room's log.
+//! Ranges: runs of a room's log.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,18 +7,19 @@ use crate::position::{Epoch, Sequence};
 /// A run of the log: the positions after `after` up to and including `through`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Range {
-    /// Which life of the room.
+    /// The epoch of the positions.
     #[serde(rename = "ep")]
     pub epoch: Epoch,
-    /// Exclusive.
+    /// Exclusive lower bound.
     pub after: Sequence,
-    /// Inclusive.
+    /// Inclusive upper bound.
     pub through: Sequence,
 }
 
 impl Range {
-    /// What is left of it once a shard has been given `done`; `None` if nothing is. Where `done` lies in the middle,
-    /// all of it: a range has no holes.
+    /// Returns the part of the range that a shard lacks after it was given `done`; `None` if it
+    /// lacks nothing. If `done` lies in the middle, the result is the whole range, because a range
+    /// has no holes.
     #[must_use]
     pub fn without(&self, done: &Self) -> Option<Self> {
         if done.epoch != self.epoch || done.through <= self.after || self.through <= done.after {
@@ -32,26 +33,27 @@ impl Range {
         }
     }
 
-    /// Whether all positions of another range are its own.
+    /// Returns true if every position of `other` is in this range.
     #[must_use]
     pub fn contains(&self, other: &Self) -> bool {
         self.epoch == other.epoch && self.after <= other.after && other.through <= self.through
     }
 
-    /// Whether nothing that comes after it is known to be done: then whatever else the log holds is still owed.
+    /// Returns true if no position after this range is known to be delivered. Then every later row
+    /// of the log is still owed.
     #[must_use]
     pub fn is_last_after(&self, done: &Self) -> bool {
         done.epoch != self.epoch || done.through <= self.through
     }
 
-    /// The same, and so many positions that follow.
+    /// Extends the range by `count` positions at its end.
     #[must_use]
     pub fn and_more(&self, count: u64) -> Self {
         Self { through: Sequence::new(self.through.get().saturating_add(count)), ..self.clone() }
     }
 
-    /// What has been delivered, once this has been too: both if they touch. Of a hole between them nobody can say more than
-    /// that what stands behind it is done.
+    /// Combines a delivered range with the previously delivered range `done`. If they touch, the
+    /// result is both. Otherwise it is this range alone, since one range cannot describe a hole.
     #[must_use]
     pub fn added_to(self, done: Option<&Self>) -> Self {
         let Some(done) = done else { return self };
@@ -59,7 +61,8 @@ impl Range {
         if joined.join(&self) { joined } else { self }
     }
 
-    /// Takes in another one that touches or overlaps it; whether it does.
+    /// Extends the range by one that touches or overlaps it. Returns false, and changes nothing, if
+    /// it does not.
     fn join(&mut self, other: &Self) -> bool {
         let touches = self.epoch == other.epoch && other.after <= self.through && self.after <= other.through;
         if touches {
@@ -70,7 +73,8 @@ impl Range {
     }
 }
 
-/// Joins ranges that touch or overlap, in order: what became durable while a shard was being delivered is one range.
+/// Joins ranges that touch or overlap, in order. So publications that became durable while a shard
+/// was served are one range.
 #[must_use]
 pub fn coalesce(ranges: impl IntoIterator<Item = Range>) -> Vec<Range> {
     let mut joined: Vec<Range> = Vec::new();

@@ -1,14 +1,15 @@
-//! How often something may be done: a rate, and a burst above it, kept as one moment.
+//! Rates: a number of events a second, and a burst above it, stored as one point in time.
 //!
-//! The generic cell rate algorithm (ITU-T I.371, annex A) in its "virtual scheduling" form. What is kept is until when
-//! all that was let in takes up the rate. Nothing is refused while that lies less than a burst ahead; a refusal knows
-//! exactly when the same thing would be let in, and changes nothing.
+//! The generic cell rate algorithm (ITU-T I.371, annex A) in its "virtual scheduling" form. The
+//! stored time is the one until which the accepted events use up the rate. An event is accepted
+//! while that time lies less than a burst ahead. A refusal returns the exact pause after which the
+//! same event would be accepted, and changes nothing.
 
 use std::time::Duration;
 
 use crate::timestamp::Timestamp;
 
-/// So many a second, and so many at once.
+/// A number of events a second, and a number at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
     every_ms: u64,
@@ -16,41 +17,43 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// `count` a second (a divisor of 1,000, so that a moment in milliseconds is exact), and `burst` at once.
+    /// A rate of `count` a second and a burst of `burst` at once. `count` must divide 1,000, so
+    /// that times in milliseconds are exact.
     #[must_use]
     pub const fn per_second(count: u32, burst: u32) -> Self {
         assert!(count > 0 && 1_000 % count == 0 && burst > 0);
         Self { every_ms: 1_000 / count as u64, burst }
     }
 
-    /// How many a second.
+    /// The number of events a second.
     #[must_use]
     pub const fn count_per_second(self) -> u64 {
         1_000 / self.every_ms
     }
 
-    /// How many may be done at once after a pause.
+    /// The number of events that are accepted at once after a pause.
     #[must_use]
     pub const fn burst(self) -> u32 {
         self.burst
     }
 
-    /// For how long so many take up the rate.
+    /// The duration for which `count` events use up the rate.
     #[must_use]
     pub const fn takes(self, count: u32) -> Duration {
         Duration::from_millis(self.every_ms * count as u64)
     }
 
-    /// Until when it may be taken up at the latest for `count` more to be let in now.
+    /// The latest value of `busy_until` at which `count` more events are accepted at `now`.
     #[must_use]
     pub const fn latest(self, count: u32, now: Timestamp) -> Timestamp {
         now.plus(self.takes(self.burst)).minus(self.takes(count))
     }
 
-    /// Lets `count` in at once, or not: until when it is taken up then.
+    /// Accepts `count` events at once, or refuses all. Returns the new time until which the rate is
+    /// used up.
     ///
     /// # Errors
-    /// After which pause they would be let in, if nothing else is meanwhile; at least 1 ms.
+    /// The pause after which they would be accepted, if no others are meanwhile; at least 1 ms.
     pub fn charge(self, busy_until: Timestamp, count: u32, now: Timestamp) -> Result<Timestamp, Duration> {
         let latest = self.latest(count, now);
         if busy_until > latest {
@@ -60,8 +63,8 @@ impl Rate {
         }
     }
 
-    /// Notes that `count` were let in, whatever the rate says. However many, others wait no longer for them than two
-    /// bursts take.
+    /// Records `count` events that were accepted regardless of the rate. Whatever the count, other
+    /// events wait for them no longer than two bursts take.
     #[must_use]
     pub fn note(self, busy_until: Timestamp, count: u32, now: Timestamp) -> Timestamp {
         let most = now.plus(2 * self.takes(self.burst));

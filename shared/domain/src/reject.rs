@@ -1,42 +1,43 @@
-//! Refusals: a stable code for programs, a sentence for people.
+//! Refusals of requests: a stable code for programs, a sentence for people.
 
 use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Why a request was refused. Codes are stable: clients switch on them; PROTOCOL.md lists them.
+/// The reason for a refusal. Clients switch on the codes, so they are stable. PROTOCOL.md lists
+/// them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Code {
     /// The message is not a JSON object.
     NotJson,
-    /// No such action.
+    /// The action does not exist.
     UnknownAction,
     /// A field is missing, of the wrong type or out of range; `field` names it.
     InvalidField,
     /// The room's name breaks the rules for names.
     InvalidRoom,
-    /// The identity may not do this in this room.
+    /// The identity lacks this permission in this room.
     Forbidden,
-    /// The token to go on with is a bad one; the connection stays as it was.
+    /// The token of an `auth` request is not valid. The connection keeps its current token.
     InvalidToken,
-    /// The token of this connection has expired: renew it, or connect again with another.
+    /// The token of this connection has expired: renew it, or connect again with another one.
     TokenExpired,
     /// `data` or the whole request is over its limit.
     TooLarge,
-    /// A limit on how many (rooms, items) would be passed.
+    /// The request would exceed a limit on a number of rooms or items.
     LimitExceeded,
     /// Too many requests: wait `after_ms`.
     RateLimited,
-    /// The connection is not, or no longer, known: reconnect.
+    /// The connection is not stored, or no longer stored: reconnect.
     NotConnected,
-    /// Something we depend on did not answer: try again.
+    /// A dependency did not respond: try again.
     Unavailable,
 }
 
 impl Code {
-    /// Every code there is.
+    /// Every code, in the order of the declaration.
     pub const ALL: [Self; 12] = [
         Self::NotJson,
         Self::UnknownAction,
@@ -52,13 +53,13 @@ impl Code {
         Self::Unavailable,
     ];
 
-    /// Whether the same request may succeed later.
+    /// Returns true if the same request may succeed later.
     #[must_use]
     pub fn retry(self) -> bool {
         matches!(self, Self::RateLimited | Self::Unavailable)
     }
 
-    /// The code as it stands on the wire.
+    /// The code's text on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -81,42 +82,42 @@ impl Code {
 /// A refused request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct Reject {
-    /// For programs.
+    /// The stable code, for programs.
     pub code: Code,
-    /// For people: what was wrong and what would be right.
+    /// The mistake and the rule, for people.
     pub message: String,
-    /// The field at fault, if one is.
+    /// The wrong field, if one field is the cause.
     pub field: Option<String>,
-    /// When to try again, milliseconds from now.
+    /// The pause before a retry, in milliseconds.
     pub after_ms: Option<u64>,
 }
 
 impl Reject {
-    /// A refusal that is no one field's fault.
+    /// A refusal without a field.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), field: None, after_ms: None }
     }
 
-    /// A refusal for the sake of one field.
+    /// A refusal with the code `invalid_field`, for the named field.
     pub fn field(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self { code: Code::InvalidField, message: message.into(), field: Some(field.into()), after_ms: None }
     }
 
-    /// Something we depend on did not answer; worth another try after `after_ms`.
+    /// A refusal because a dependency did not respond. The client may retry after `after_ms`.
     #[must_use]
     pub fn unavailable(after_ms: u64) -> Self {
         let message = "the request could not be completed just now; send it again".to_owned();
         Self { code: Code::Unavailable, message, field: None, after_ms: Some(after_ms) }
     }
 
-    /// Says when to try again, rounded up to whole milliseconds.
+    /// Sets the pause before a retry, rounded up to whole milliseconds.
     #[must_use]
     pub fn after(mut self, pause: Duration) -> Self {
         self.after_ms = Some(u64::try_from(pause.as_micros().div_ceil(1_000)).unwrap_or(u64::MAX));
         self
     }
 
-    /// Names the field at fault.
+    /// Sets the field that is wrong.
     #[must_use]
     pub fn of(mut self, field: impl Into<String>) -> Self {
         self.field = Some(field.into());

@@ -1,37 +1,39 @@
-//! A token is renewed on a live connection: by whom, and what becomes of the memberships.
+//! Renewal of a token on a live connection: the permission to renew, and the effect on memberships.
 
 use crate::identity::Identity;
 use crate::name::RoomId;
 use crate::reject::{Code, Reject};
 use crate::timestamp::Timestamp;
 
-/// So many renewals in a row are told apart: a request judged before the first of them is answered long before the last.
+/// The number of successive renewals with different expiry times. A request that was judged before
+/// the first of them is finished long before the last.
 const TOLD_APART: u64 = 1_000;
 
-/// A connection's place in a room, as a renewal looks at it.
+/// A connection's membership of a room, with the data that a renewal needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holding {
-    /// Which room.
+    /// The room of the membership.
     pub room: RoomId,
-    /// Whether a backend gave it, whatever the token says.
+    /// True if a backend granted the membership, whatever the token allows.
     pub granted: bool,
-    /// Until when it hears.
+    /// The time from which the member receives nothing more.
     pub expires_at: Option<Timestamp>,
 }
 
-/// What a renewal does to memberships. What is in neither list stays as it is.
+/// The changes that a renewal makes to memberships. A membership in neither list stays as it is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Renewal {
-    /// Rooms to be left: the new token does not allow them, and no backend gave them.
+    /// Rooms to leave: the new token does not allow them, and no backend granted them.
     pub leave: Vec<RoomId>,
-    /// Rooms that are heard for another time than so far.
+    /// Rooms whose membership gets another expiry.
     pub extend: Vec<RoomId>,
 }
 
-/// Whether the bearer of one identity may go on as another: only as the same user, and no guest becomes one.
+/// Checks that a connection may continue with another identity: only as the same user, and never
+/// from a guest.
 ///
 /// # Errors
-/// `forbidden`, with what would be right.
+/// `forbidden`, with advice.
 pub fn may_renew(current: &Identity, renewed: &Identity) -> Result<(), Reject> {
     let forbidden = |message: &str| Err(Reject::new(Code::Forbidden, message).of("token"));
     if current.guest {
@@ -43,9 +45,10 @@ pub fn may_renew(current: &Identity, renewed: &Identity) -> Result<(), Reject> {
     Ok(())
 }
 
-/// A renewed identity that can be told from those before it. Requests on their way were judged by one of them, and are refused since
-/// it expires at another moment: so with each renewal a connection's tokens expire a millisecond earlier in their second, whatever
-/// second that is, and none later than it says.
+/// Makes the renewed identity expire at another time than the identities before it. A concurrent
+/// request was judged by an older identity, and is refused because the expiry differs. So each
+/// renewal moves the expiry one millisecond back within its second. The expiry never lies after
+/// that of the token.
 #[must_use]
 pub fn told_apart(current: &Identity, renewed: Identity) -> Identity {
     let expires_at = match (current.expires_at, renewed.expires_at) {
@@ -55,14 +58,16 @@ pub fn told_apart(current: &Identity, renewed: Identity) -> Identity {
     Identity { expires_at, ..renewed }
 }
 
-/// The last moment until `after` that stands in its second where `before` does, but for a millisecond.
+/// Returns the latest time not after `after` whose milliseconds are one less than those of
+/// `before`, modulo a second.
 fn a_moment_earlier(before: u64, after: u64) -> Timestamp {
     let wanted = (before % TOLD_APART + TOLD_APART - 1) % TOLD_APART;
     let too_late = (after % TOLD_APART + TOLD_APART - wanted) % TOLD_APART;
     Timestamp::from_ms(after.saturating_sub(too_late))
 }
 
-/// Decides what a renewed identity does to the memberships of its connection. The same again changes nothing more.
+/// Decides the effect of a renewed identity on the memberships of its connection. A second
+/// application changes nothing.
 #[must_use]
 pub fn renewal(holdings: &[Holding], renewed: &Identity) -> Renewal {
     let mut renewal = Renewal::default();

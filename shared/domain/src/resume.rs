@@ -1,22 +1,24 @@
-//! What somebody who comes back is given.
+//! Resume: the replay for a client that returns.
 
 use crate::limits;
 use crate::position::{Position, Sequence};
 use crate::publication::Publication;
 use crate::sequencing::Head;
 
-/// What somebody who asks from a position is owed.
+/// The rows that a client is owed after its position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resume {
-    /// Asked from nowhere: where the room stands, and nothing else.
+    /// The client has no position. It gets the position of the head and no rows.
     Fresh,
-    /// The rows after this one, up to the head. None, if it is the head.
+    /// The client gets the rows after this sequence, up to the head. There are none if it is the
+    /// head's.
     After(Sequence),
-    /// Another epoch, beyond the head, or too far back: where the room stands, and that something was missed.
+    /// The position is of another epoch, beyond the head, or too far back. The client gets the
+    /// position of the head, and `recovered: false`.
     Lost,
 }
 
-/// Decides what is owed to somebody who has everything up to `since`.
+/// Decides which rows a client is owed that has everything up to `since`.
 #[must_use]
 pub fn resume(since: Option<&Position>, head: &Head) -> Resume {
     let Some(since) = since else { return Resume::Fresh };
@@ -26,13 +28,14 @@ pub fn resume(since: Option<&Position>, head: &Head) -> Resume {
     if lost { Resume::Lost } else { Resume::After(since.sequence) }
 }
 
-/// Rows of a log read first, when their size is not known: two of the largest are little more than a reply.
+/// Rows of a log to read first, while their size is unknown. Two rows of the largest size are
+/// little more than one reply.
 const ROWS_OF_UNKNOWN_SIZE: usize = 2;
-/// Rows read next for each row read so far: rows may become larger than those before.
+/// Rows to read next for each row read so far, since later rows may be larger.
 const ROWS_FOR_EACH_READ: usize = 4;
 
-/// The bytes left of a reply that carries log rows, and how large its rows are so far. From both follows how many rows to
-/// read, so that a reply reads little more than it carries.
+/// The remaining bytes of a reply, and the average size of its log rows so far. Both determine the
+/// number of rows to read, so that a reply reads little more than it carries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Budget {
     left_bytes: usize,
@@ -41,13 +44,13 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// For a reply of so many bytes.
+    /// A budget for a reply of `bytes` bytes.
     #[must_use]
     pub const fn new(bytes: usize) -> Self {
         Self { left_bytes: bytes, rows: 0, row_bytes: 0 }
     }
 
-    /// How many rows to read next; none if the next one is not expected to fit.
+    /// The number of rows to read next; 0 if the next row is not expected to fit.
     #[must_use]
     pub fn rows_to_read(&self) -> usize {
         if self.rows == 0 {
@@ -57,7 +60,8 @@ impl Budget {
         (self.left_bytes / average).min(self.rows * ROWS_FOR_EACH_READ)
     }
 
-    /// Keeps of the rows that were read those that fit. A row that does not fit ends the reply.
+    /// Keeps the rows that fit, and drops the others. The first row that does not fit ends the
+    /// reply.
     pub fn take(&mut self, rows: &mut Vec<Publication>, size_bytes: impl Fn(&Publication) -> usize) {
         let mut taken = 0;
         for row in rows.iter() {
@@ -114,7 +118,8 @@ mod tests {
         assert_eq!(resume(Some(&at("e", 0)), &head(1_001)), Resume::Lost);
     }
 
-    /// Fills a reply from rows of this size; how many rows were read, and how many it carries.
+    /// Fills a reply from rows of these sizes. Returns the number of rows read and the number
+    /// carried.
     fn filled(budget: usize, sizes: &[usize]) -> (usize, usize) {
         let mut budget = Budget::new(budget);
         let (mut read, mut carried) = (0, 0);

@@ -1,23 +1,25 @@
-//! When a message that could not be handled is tried again, and when it is given up.
+//! Retries of messages: the pause before the next try, and the decision to give up.
 
 use std::time::Duration;
 
 use crate::limits;
 use crate::ports::Error;
 
-/// What is next for a message that could not be handled.
+/// The next step for a message that could not be handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
-    /// The message returns to its queue, and is received again after this pause.
+    /// The message returns to its queue, and becomes visible again after this pause.
     After(Duration),
-    /// The message is a dead letter: it was refused too often, or is too old.
+    /// The message becomes a dead letter: it was refused too often, or is too old.
     GiveUp,
 }
 
 impl Retry {
-    /// Decides after a message failed with `error`, on its `receives`-th receive (from 1), `age` after the first one.
+    /// Decides after a message failed with `error`, on receive number `receives` (from 1), `age`
+    /// after the first receive.
     ///
-    /// Only a refusal counts receives: a dependency that is unavailable or throttled for an hour must not cost a message.
+    /// Only refusals count receives: a dependency that is unavailable or throttled for an hour must
+    /// not cost a message.
     #[must_use]
     pub fn after(error: &Error, receives: u32, age: Duration) -> Self {
         let is_over =
@@ -26,7 +28,8 @@ impl Retry {
     }
 }
 
-/// The pause after the `receives`-th receive of a message (from 1) that failed: 0.5, 1, 2, 4, … up to 60 s.
+/// The pause after failed receive number `receives` (from 1) of a message: 0.5, 1, 2, 4, … up to 60
+/// s.
 #[must_use]
 pub fn retry_pause(receives: u32) -> Duration {
     let doubled = 1_u32.checked_shl(receives.saturating_sub(1)).unwrap_or(u32::MAX);

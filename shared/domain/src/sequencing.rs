@@ -1,4 +1,4 @@
-//! One total order per room: which submissions become which positions.
+//! Sequencing: one total order of publications for each room.
 
 use std::collections::HashSet;
 
@@ -10,35 +10,35 @@ use crate::shard::Shards;
 use crate::timestamp::Timestamp;
 use crate::{Job, Range};
 
-/// What stands in the table where a head was read.
+/// The stored state behind a head that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// The head itself.
+    /// The head itself is stored.
     Stored,
-    /// A head of this other epoch. The next append replaces it.
+    /// A head with this other epoch is stored. The next append replaces it.
     Renewed(Epoch),
-    /// Nothing. The next append creates the head.
+    /// No head is stored. The next append creates it.
     Absent,
 }
 
 /// The head of a room's log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head {
-    /// What stands in the table.
+    /// The stored state behind this head.
     pub origin: Origin,
-    /// Of the deployment, when the epoch began.
+    /// The generation of the deployment at the start of the epoch.
     pub generation: Generation,
-    /// Which life of the room.
+    /// The epoch of the log.
     pub epoch: Epoch,
-    /// The last position given away.
+    /// The sequence of the last publication.
     pub sequence: Sequence,
-    /// Up to where jobs have been queued.
+    /// The sequence up to which jobs are queued.
     pub sent: Sequence,
-    /// How many slices its members are in.
+    /// The number of shards of the room.
     pub shards: Shards,
-    /// Until when what was published takes up the room's rate.
+    /// The time until which publications use up the room's rate.
     pub busy_until: Timestamp,
-    /// When it may be removed. Appends and joins move this on.
+    /// The time at which the head may be removed. Appends and joins move it.
     pub expires_at: Timestamp,
 }
 
@@ -58,27 +58,28 @@ impl Head {
         }
     }
 
-    /// The head of a room that has none, for a function that only reads. Its epoch is no room's: a resume from it recovers
-    /// nothing.
+    /// The head of a room that has none, for a function that only reads. No room has its epoch, so
+    /// a resume from it recovers nothing.
     #[must_use]
     pub fn none(room: &RoomId) -> Self {
         Self::new(room, Epoch::none())
     }
 
-    /// The head as it stands once it was created.
+    /// The head after its creation at `now`.
     #[must_use]
     pub fn created(self, generation: Generation, now: Timestamp) -> Self {
         Self { origin: Origin::Stored, generation, expires_at: Self::life_from(now), ..self }
     }
 
-    /// When a head expires that is written now. DynamoDB counts whole seconds.
+    /// The expiry of a head that is written at `now`, in whole seconds, as DynamoDB counts.
     #[must_use]
     pub fn life_from(now: Timestamp) -> Timestamp {
         Timestamp::from_ms(now.plus(limits::HEAD_LIFE).as_s() * 1_000)
     }
 
-    /// The head as a deployment of this generation reads it. One of an older generation comes from a backup: its sequences
-    /// were given to other publications since, so it goes on in another epoch.
+    /// The head in this generation of the deployment. A head of an older generation comes from a
+    /// backup. Its next sequences have been given to other publications since the backup, so it
+    /// gets another epoch.
     #[must_use]
     pub fn in_generation(self, generation: Generation) -> Self {
         if self.generation >= generation {
@@ -88,7 +89,8 @@ impl Head {
         Self { generation, ..self.renewed(epoch) }
     }
 
-    /// The head goes on in another epoch, from where it is. Whatever the older epoch owes is not delivered any more.
+    /// Continues the head in another epoch, at the same sequence. Undelivered publications of the
+    /// older epoch are not delivered any more.
     #[must_use]
     pub fn renewed(self, epoch: Epoch) -> Self {
         let origin = match self.origin {
@@ -98,51 +100,51 @@ impl Head {
         Self { origin, epoch, sent: self.sequence, ..self }
     }
 
-    /// Whether less than half of its life is left, so that a join has to move its end.
+    /// Returns true if less than half of the head's life is left, so that a join must extend it.
     #[must_use]
     pub fn expires_soon(&self, now: Timestamp) -> bool {
         self.expires_at < now.plus(limits::HEAD_LIFE / 2)
     }
 
-    /// Where the room stands.
+    /// The position of the last publication.
     #[must_use]
     pub fn position(&self) -> Position {
         Position { epoch: self.epoch.clone(), sequence: self.sequence }
     }
 
-    /// What is owed to the fan-out: everything sequenced for which jobs may not have been queued.
+    /// The range of sequences after `sent`: jobs for it may not have been queued yet.
     #[must_use]
     pub fn unsent(&self) -> Option<Range> {
         let range = || Range { epoch: self.epoch.clone(), after: self.sent, through: self.sequence };
         (self.sequence > self.sent).then(range)
     }
 
-    /// Until when the room's rate is taken up once so many more have been published.
+    /// The time until which the room's rate is used up after `count` more publications.
     #[must_use]
     pub fn busy_after(&self, count: u32, now: Timestamp) -> Timestamp {
         limits::ROOM_RATE.note(self.busy_until, count, now)
     }
 
-    /// One job per shard for what is owed.
+    /// Makes one job for each shard, for the range that may not be queued yet.
     #[must_use]
     pub fn jobs(&self, room: &RoomId) -> Vec<Job> {
         self.unsent().map(|range| Job::for_shards(room, &range, self.shards)).unwrap_or_default()
     }
 }
 
-/// What makes a publication a repeat: its publisher used the id in this room before.
+/// Identifies a publication among repeats: a repeat has the same publisher and id in the same room.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DedupeKey {
-    /// Where.
+    /// The room of the publication.
     pub room: RoomId,
-    /// Who.
+    /// The owner of the id.
     pub publisher: Publisher,
-    /// What they call it.
+    /// The publisher's id for the publication.
     pub id: PublicationId,
 }
 
 impl DedupeKey {
-    /// The keys of everything in a submission.
+    /// The keys of all items of a submission.
     pub fn of(submission: &Submission) -> impl Iterator<Item = Self> {
         submission.items.iter().map(|item| Self {
             room: submission.room.clone(),
@@ -152,18 +154,18 @@ impl DedupeKey {
     }
 }
 
-/// What is remembered of a publication id.
+/// The content of a dedupe row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remembered {
-    /// Where its publication stands.
+    /// The position of the publication with this id.
     pub position: Position,
-    /// Since when.
+    /// The time at which the publication was sequenced.
     pub sequenced_at: Timestamp,
 }
 
 impl Remembered {
-    /// Whether a log without the publication shows that a restore brought back the id alone. A younger row may be on its way
-    /// into the table, and an older one has expired.
+    /// Returns true if a missing log row proves that a restore brought back only the id. A younger
+    /// row may not be visible yet, and an older one has expired.
     #[must_use]
     pub fn must_be_in_log(&self, now: Timestamp) -> bool {
         let age = now.since(self.sequenced_at);
@@ -171,19 +173,21 @@ impl Remembered {
     }
 }
 
-/// One transaction: the head moves on from `head`, and these publications stand in the log.
+/// One sequencing transaction: it moves the head on from `head`, and writes these publications to
+/// the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Append {
-    /// Whose log.
+    /// The room of the log.
     pub room: RoomId,
-    /// The head as it must still be: epoch, sequence and shards.
+    /// The expected stored head: epoch, sequence and shards must be unchanged.
     pub head: Head,
-    /// At most [`limits::PUBLICATIONS_PER_TRANSACTION`], contiguous from the head on, each with what it is remembered by.
+    /// At most [`limits::PUBLICATIONS_PER_TRANSACTION`] publications, contiguous from the head on,
+    /// each with its dedupe key.
     pub publications: Vec<(Publication, DedupeKey)>,
 }
 
 impl Append {
-    /// The head afterwards.
+    /// The head after the transaction.
     #[must_use]
     pub fn head_after(&self) -> Head {
         let sequence = self.head.sequence.plus(self.publications.len() as u64);
@@ -194,8 +198,9 @@ impl Append {
     }
 }
 
-/// Gives positions to whatever in `submissions` (of one room, in the queue's order) is neither `known` nor a repeat
-/// inside the batch, at most `per_transaction` in one transaction. Each transaction builds on the one before.
+/// Gives positions to the items of `submissions` (of one room, in the queue's order), except for
+/// those in `known` and repeats within the batch. A transaction has at most `per_transaction` of
+/// them. Each transaction builds on the one before.
 #[must_use]
 pub fn plan<'a>(
     head: &Head,
@@ -229,7 +234,7 @@ pub fn plan<'a>(
     appends
 }
 
-/// The transaction with room for one more, a new one if need be.
+/// Returns the last transaction if it has space for one more publication, otherwise a new one.
 fn open<'a>(
     appends: &'a mut Vec<Append>,
     head: &Head,

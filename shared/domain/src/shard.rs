@@ -1,4 +1,4 @@
-//! Slices of a room's members: the unit of fan-out work.
+//! Shards: the parts of a room's members, and the unit of fan-out work.
 
 use std::fmt;
 
@@ -8,22 +8,20 @@ use sha2::{Digest, Sha256};
 use crate::limits;
 use crate::name::{ConnectionId, RoomId};
 
-/// A slice of a room's members, from 0.
+/// A part of a room's members, numbered from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Shard(u16);
 
 impl Shard {
-    /// The slice that every room has.
+    /// The shard that every room has.
     pub const FIRST: Self = Self(0);
 
-    /// From a number.
     #[must_use]
     pub const fn new(number: u16) -> Self {
         Self(number)
     }
 
-    /// As a number.
     #[must_use]
     pub const fn get(self) -> u16 {
         self.0
@@ -36,73 +34,76 @@ impl fmt::Display for Shard {
     }
 }
 
-/// How many shards a room has: a power of two, never fewer than before.
+/// The number of shards of a room: a power of two that never decreases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Shards(u16);
 
 impl Shards {
-    /// From a number; a room has at least one.
+    /// Takes a number. A room has at least one shard, so 0 becomes 1.
     #[must_use]
     pub const fn new(count: u16) -> Self {
         if count == 0 { Self(1) } else { Self(count) }
     }
 
-    /// What a room starts with.
+    /// The number of shards of a new room.
     #[must_use]
     pub fn initial(room: &RoomId) -> Self {
         if room.is_everyone() { Self(limits::SHARDS_OF_EVERYONE) } else { Self(1) }
     }
 
-    /// As a number.
     #[must_use]
     pub const fn get(self) -> u16 {
         self.0
     }
 
-    /// Every shard.
+    /// Iterates over every shard, from 0.
     pub fn iter(self) -> impl Iterator<Item = Shard> {
         (0..self.0).map(Shard)
     }
 
-    /// A connection's shard, where all are of one age. Inboxes have one: nobody has 500 devices.
+    /// The shard of a connection when all shards were created together. Inboxes have one shard,
+    /// since no user has 500 devices.
     #[must_use]
     pub fn place(self, connection: &ConnectionId) -> Shard {
         Shard((hash(&[connection.as_ref()]) % u64::from(self.0)) as u16)
     }
 
-    /// The shard a new member of a room goes to: one of those by which the room grew last. The older ones are full, and if
-    /// anybody still came to them, each would ask for more shards, however empty the new ones are.
+    /// The shard of a new member: one of the shards that the last growth added. The older shards
+    /// are full. If new members still came to them, each would request more shards, however empty
+    /// the new ones are.
     #[must_use]
     pub fn place_new(self, room: &RoomId, connection: &ConnectionId) -> Shard {
         let old = if self <= Self::initial(room) { 0 } else { self.0 / 2 };
         Shard(old + Self::new(self.0 - old).place(connection).get())
     }
 
-    /// Whether jobs for the room go through the wide queue.
+    /// Returns true if the wide queue carries the room's jobs.
     #[must_use]
     pub const fn is_wide(self) -> bool {
         self.0 > limits::SHARDS_OF_A_NARROW_ROOM
     }
 }
 
-/// What a joiner does about the size of the room.
+/// The decision of a joiner about the number of shards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Growth {
-    /// Count the members of this shard, then [`Growth::after_count`].
+    /// Count the members of this shard, then call [`Growth::after_count`].
     Count(Shard),
-    /// Leave the size alone.
+    /// Keep the number of shards.
     Enough,
 }
 
-/// Decides whether this joiner looks at the size of its shard. In a room of one shard each joiner does, and learns how many
-/// members the room has. In larger ones one joiner in 16 does: a shard passes its size by about 16 members before one looks.
+/// Decides whether this joiner counts the members of its shard. In a room of one shard each joiner
+/// counts, and learns the number of members in the room. In a larger room one joiner in 16 counts,
+/// so a shard exceeds its size by about 16 members before a joiner notices.
 #[must_use]
 pub fn growth(room: &RoomId, shards: Shards, connection: &ConnectionId) -> Growth {
     if shards.get() == 1 { look(room, shards, connection) } else { growth_among_many(room, shards, connection) }
 }
 
-/// The same for a joiner of many rooms at once: one in 16 looks in rooms of one shard too.
+/// Decides the same for a joiner of many rooms at once: in rooms of one shard, too, only one joiner
+/// in 16 counts.
 #[must_use]
 pub fn growth_among_many(room: &RoomId, shards: Shards, connection: &ConnectionId) -> Growth {
     let looks = (hash(&[room.as_str(), "#", connection.as_ref()]) >> 32).is_multiple_of(16);
@@ -115,7 +116,8 @@ fn look(room: &RoomId, shards: Shards, connection: &ConnectionId) -> Growth {
 }
 
 impl Growth {
-    /// How many shards the room should have, given the members counted in one of its shards.
+    /// The new number of shards, given the number of members in one shard. `None` if the room does
+    /// not grow.
     #[must_use]
     pub fn after_count(shards: Shards, members: u64) -> Option<Shards> {
         (members >= limits::MEMBERS_PER_SHARD && shards.get() < limits::SHARDS_PER_ROOM)
@@ -123,7 +125,7 @@ impl Growth {
     }
 }
 
-/// A hash of the parts as one text, which every build computes alike.
+/// Hashes the concatenated parts. Every build computes the same value.
 fn hash(parts: &[&str]) -> u64 {
     let digest = Sha256::digest(parts.concat());
     digest.iter().take(8).fold(0, |number, byte| (number << 8) | u64::from(*byte))
@@ -155,7 +157,8 @@ mod tests {
         assert_eq!(Growth::after_count(Shards::new(limits::SHARDS_PER_ROOM), 10_000), None);
     }
 
-    /// Lets members join one by one, as [`crate::flow`] does; how many there are in each shard.
+    /// Lets members join one by one, as [`crate::flow`] does. Returns the number of members in each
+    /// shard.
     fn joined(room: &RoomId, count: u32) -> Vec<u64> {
         let mut shards = Shards::initial(room);
         let mut members = vec![0; usize::from(shards.get())];

@@ -1,4 +1,4 @@
-//! Connections that we believe are gone though nobody said so.
+//! Stale connections: probably gone, although no event reported it.
 
 use std::time::Duration;
 
@@ -9,10 +9,11 @@ use crate::limits;
 use crate::name::ConnectionId;
 use crate::timestamp::Timestamp;
 
-/// Slices of the liveness index: 500 new connections a second stay under one partition's 1,000 writes each.
+/// The number of shards of the liveness index: 500 new connections a second stay under one
+/// partition's 1,000 writes each.
 pub const LIVENESS_SHARDS: u16 = 8;
 
-/// The slice of the liveness index a connection is in.
+/// The shard of a connection in the liveness index.
 #[must_use]
 pub fn liveness_shard(connection: &ConnectionId) -> u16 {
     let digest = Sha256::digest(connection.as_ref());
@@ -22,32 +23,33 @@ pub fn liveness_shard(connection: &ConnectionId) -> u16 {
 /// A connection that the liveness index lists as silent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Suspect {
-    /// Which.
+    /// The silent connection.
     pub connection: ConnectionId,
-    /// Where to ask.
+    /// The management endpoint for a probe or a close.
     pub endpoint: Endpoint,
-    /// When it opened.
+    /// The time at which the connection opened.
     pub connected_at: Timestamp,
-    /// When it last sent us something, or was last proved alive.
+    /// The time of the last message from the connection, or of the last probe that found it alive.
     pub last_seen_at: Timestamp,
-    /// Whether it follows the protocol's keep-alive.
+    /// The format, which determines whether the connection must send keep-alives.
     pub format: Format,
 }
 
-/// What to do about a suspect.
+/// The judgement about a suspect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stale {
-    /// Not silent for long enough.
+    /// The connection was not silent for long enough.
     No,
-    /// Too old to live: API Gateway has cut it.
+    /// The connection is too old to be alive: API Gateway has cut it.
     Dead,
-    /// It should have sent keep-alives and did not. A probe cannot tell a zombie from a live one: close it.
+    /// The client owed keep-alives and sent none. A probe cannot distinguish a zombie from a live
+    /// connection, so close it.
     Zombie,
-    /// It owes us no keep-alive: ask the gateway.
+    /// The client owes no keep-alives. Probe the connection.
     Ask,
 }
 
-/// Decides about a suspect.
+/// Judges a suspect. `stale_after` is the silence after which a connection is stale.
 #[must_use]
 pub fn judge(suspect: &Suspect, now: Timestamp, stale_after: Duration) -> Stale {
     if now.since(suspect.connected_at) >= limits::PROOF_OF_DEATH {

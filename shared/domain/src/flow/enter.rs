@@ -1,12 +1,16 @@
-//! A connection joins rooms: they grow, then the memberships are written, then the connection and the heads are read.
+//! A connection joins rooms. Full rooms grow, then the memberships are written, then the connection
+//! and the heads are read.
 //!
-//! **Growth, membership, head.** In that order no publication can be sequenced for fewer shards than a member it owes: the
-//! sequencer's transaction is conditioned on the number of shards. A publication that gets a position after the membership
-//! is written is queued for the member's shard; one that got its position before is at or below the head that is read last.
+//! **Growth, membership, head.** The sequencer's transaction is conditioned on the number of
+//! shards. So in this order no publication can be sequenced with too few shards to reach a new
+//! member. A publication that gets its position after the membership is written is queued for the
+//! member's shard. A publication that got its position before is at or below the head that is read
+//! last.
 //!
-//! **Membership, connection.** The connection is read after its memberships are written, and they are taken back if it is
-//! gone or has another token by then. [`super::forget`] writes the tombstone before it lists the memberships. So a membership
-//! that was written before that list is on it, and one that was written after it finds the tombstone.
+//! **Membership, connection.** The connection is read after its memberships are written. They are
+//! removed again if the connection is gone or has another token by then. [`super::forget`] writes
+//! the tombstone before it lists the memberships. So a membership that was written before that list
+//! is on it, and the join of a membership that was written after it finds the tombstone.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -26,67 +30,68 @@ use crate::timestamp::Timestamp;
 /// A connection that joins rooms.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Joiner {
-    /// The connection, with all that a delivery needs.
+    /// The connection, with the data that a delivery needs.
     pub member: Member,
-    /// Its user.
+    /// The user that the connection belongs to.
     pub user: UserId,
-    /// Whether a backend lets it in, whatever its token says.
+    /// True if a backend grants the memberships, whatever the token allows.
     pub granted: bool,
 }
 
 /// The place of a new member in a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
-    /// Its shard.
+    /// The new member's shard.
     pub shard: Shard,
-    /// How many members the room has, where that is known.
+    /// The number of members in the room, if it is known.
     pub members: Option<u64>,
-    /// Whether the room had to grow.
+    /// True if the room grew for this member.
     pub grown: bool,
 }
 
-/// A room that was entered.
+/// A room that the connection entered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entered {
-    /// Where the room stands.
+    /// The head of the room, read after the membership was written.
     pub head: Head,
-    /// Whether the membership is new.
+    /// True if the membership is new.
     pub new: bool,
-    /// How many members the room has, this one included, where that is known.
+    /// The number of members in the room, including this one, if it is known.
     pub members: Option<u64>,
-    /// Whether the room had to grow.
+    /// True if the room grew for this member.
     pub grown: bool,
 }
 
-/// Why a room was not entered.
+/// The reason why the connection did not enter a room.
 #[derive(Debug, thiserror::Error)]
 pub enum NotEntered {
-    /// It has as many members as a room takes.
+    /// The room has as many members as a room may have.
     #[error("the room is full")]
     Full,
-    /// A port failed, for this room alone. A repeat is safe.
+    /// A port failed for this room alone. A repeat is safe.
     #[error(transparent)]
     Failed(#[from] Error),
 }
 
-/// What came of a request to enter rooms.
+/// The result of a request to enter rooms.
 #[derive(Debug)]
 pub enum Entrance {
-    /// The connection is gone, or never was: it is a member of none of the rooms.
+    /// The connection is gone, or was never stored. It is a member of none of the rooms.
     NotConnected,
-    /// The connection has another token than the one it was judged by: none of the rooms that it was not in was entered.
+    /// The connection has another token than the one that the request was judged by. It entered
+    /// none of the rooms that it was not yet in.
     Replaced,
-    /// Each room by itself.
+    /// The result for each room.
     Rooms(BTreeMap<RoomId, std::result::Result<Entered, NotEntered>>),
 }
 
-/// Finds places for a new member of these rooms, and grows rooms of which a full shard is found. A head that is there outlives
-/// the member, and none is created. It does
-/// not read that of an inbox, which has one shard. With `room_members`, a room that has so many members by the count at hand
-/// is [`NotEntered::Full`].
+/// Finds places for a new member of these rooms, and grows each room whose counted shard is full.
+/// Extends the life of existing heads beyond the member's life, and creates no head. Reads no head
+/// of an inbox, which has one shard. With `room_members`, a room that has at least so many members
+/// by the available count is [`NotEntered::Full`].
 ///
 /// # Errors
-/// Those of the ports where they concern all of the rooms; a repeat is safe.
+/// Errors of the ports that concern all of the rooms. A repeat is safe.
 pub async fn place<P>(
     ports: &P,
     joiner: &Member,
@@ -109,7 +114,7 @@ where
     let is_grown = |grown: &Result<Counted>| matches!(grown, Ok(Counted { grown: true, .. }));
     let grown = sites.iter().zip(&growing).filter(|(_, grown)| is_grown(grown));
     let grown: Vec<RoomId> = grown.map(|(site, _)| site.room.clone()).collect();
-    // Another joiner may have changed a size meanwhile: what counts is what stands there.
+    // Another joiner may have changed a size meanwhile, so the sizes are read again.
     let sizes = if grown.is_empty() { sizes } else { self::sizes(ports, &grown, now).await? };
     let places = sites.iter().zip(growing).map(|(site, counted)| {
         let place = counted.map_err(NotEntered::Failed).and_then(|Counted { members, grown }| {
@@ -125,11 +130,12 @@ where
     Ok(places.collect())
 }
 
-/// Joins these rooms, as far as the connection is not in them: `held` are those that it is in. They are written at once, so
-/// a hundred rooms take as many calls one after the other as one. Creates the heads of rooms that have none.
+/// Joins those of these rooms that the connection is not in yet; `held` are its memberships. All
+/// memberships are written at the same time, so a hundred rooms take as many sequential calls as
+/// one room. Creates the heads of rooms that have none.
 ///
 /// # Errors
-/// Those of the ports where they concern all of the rooms; a repeat is safe.
+/// Errors of the ports that concern all of the rooms. A repeat is safe.
 pub async fn enter<P>(
     ports: &P,
     chance: &impl Chance,
@@ -142,7 +148,7 @@ pub async fn enter<P>(
 where
     P: Connections + Memberships + Rooms + Presences + Renewals,
 {
-    // The connection itself is its membership of `*`.
+    // The connection item is its own membership of `*`.
     let (new, known): (Vec<RoomId>, Vec<RoomId>) =
         rooms.iter().cloned().partition(|room| !room.is_everyone() && !held.contains_key(room));
     let counted = known.iter().filter(|room| room_members.is_some() && room.has_presence());
@@ -187,24 +193,24 @@ where
     Ok(Entrance::Rooms(entered.collect()))
 }
 
-/// A room that is being looked at for a new member.
+/// A room in which a place for a new member is sought.
 struct Site<'a> {
     room: &'a RoomId,
     shards: Shards,
-    /// The shard to be counted.
+    /// The shard to count, if any.
     counts: Option<Shard>,
 }
 
-/// What the count of a shard came to.
+/// The result of counting a shard.
 struct Counted {
-    /// How many members the room has, if it has no other shard.
+    /// The number of members in the room, if the counted shard is its only one.
     members: Option<u64>,
-    /// Whether the room was grown.
+    /// True if the room grew.
     grown: bool,
 }
 
 impl<'a> Site<'a> {
-    /// With `few` rooms each may be counted.
+    /// Chooses the shard to count. With `few` rooms, each room of one shard is counted.
     fn of(room: &'a RoomId, sizes: &HashMap<RoomId, Shards>, joiner: &Member, few: bool) -> Self {
         let shards = sizes.get(room).copied().unwrap_or(Shards::initial(room));
         let growth = if few {
@@ -219,7 +225,7 @@ impl<'a> Site<'a> {
         Self { room, shards, counts }
     }
 
-    /// Whether the count of a shard does not say how many members the room has.
+    /// Returns true if the count of one shard does not give the number of members in the room.
     fn is_counted_by_presence(&self) -> bool {
         self.room.has_presence() && (self.counts.is_none() || self.shards.get() > 1)
     }
@@ -244,12 +250,13 @@ impl<'a> Site<'a> {
     }
 }
 
-/// What became of a room, before its head is known.
+/// The state of a room before its head is known.
 struct Entry {
     new: bool,
     members: Option<u64>,
     grown: bool,
-    /// When the membership expires; of `*`, which has none, `None`.
+    /// The time at which the membership expires. The outer `None` stands for `*`, which has no
+    /// membership item.
     expires_at: Option<Option<Timestamp>>,
 }
 
@@ -264,14 +271,14 @@ impl Entry {
     }
 }
 
-/// What the look at the connection shows, after its memberships were written.
+/// The state of the connection after its memberships were written.
 enum Look {
     Gone,
     Replaced,
     Good { expires_at: Option<Timestamp> },
 }
 
-/// Looks at the connection, and takes back what was written if it must not stand.
+/// Reads the connection, and removes the new memberships if they must not stand.
 async fn look<P>(ports: &P, joiner: &Joiner, memberships: &[Membership], joined: &[Result<Joined>]) -> Result<Look>
 where
     P: Connections + Memberships,
@@ -281,11 +288,12 @@ where
         ports.leave(&joiner.member.connection, &written).await?;
         return Ok(Look::Gone);
     };
-    // A backend lets the connection in whatever its token is, so a replaced token does not keep it out.
+    // A backend grants the membership whatever the token is, so a replaced token does not prevent
+    // it.
     if expires_at == joiner.member.expires_at || joiner.granted {
         return Ok(Look::Good { expires_at });
     }
-    // One that failed may have been written all the same.
+    // A write that failed may have been carried out.
     let stood_before = |joined: &Result<Joined>| matches!(joined, Ok(Joined::Already { .. }));
     let written = memberships.iter().zip(joined).filter(|(_, joined)| !stood_before(joined));
     let written: Vec<Membership> = written.map(|(membership, _)| membership.clone()).collect();
@@ -293,8 +301,8 @@ where
     Ok(Look::Replaced)
 }
 
-/// Lets memberships expire with the connection's token that do not: a renewal was interrupted before it came to them, or
-/// they were written while it was on its way.
+/// Sets the expiry of memberships that differ from the connection's token. They differ if a renewal
+/// was interrupted before it reached them, or if they were written while a renewal was carried out.
 async fn catch_up(
     ports: &impl Renewals,
     member: &Member,
@@ -315,7 +323,7 @@ async fn catch_up(
     Ok(())
 }
 
-/// Creates the heads that entered rooms lack.
+/// Creates the missing heads of entered rooms.
 async fn create_missing(
     ports: &impl Rooms,
     chance: &impl Chance,
@@ -347,7 +355,8 @@ fn membership(joiner: &Joiner, room: &RoomId, place: &Place, now: Timestamp) -> 
     }
 }
 
-/// How many shards rooms have; those without a head, and inboxes, are left out. The heads outlive a member that joins now.
+/// Reads the number of shards of each room. Leaves out inboxes and rooms without a head. Extends
+/// each head that would not outlive a member that joins now.
 async fn sizes(ports: &impl Rooms, rooms: &[RoomId], now: Timestamp) -> Result<HashMap<RoomId, Shards>> {
     let rooms: Vec<RoomId> = rooms.iter().filter(|room| room.inbox_owner().is_none()).cloned().collect();
     let mut heads = heads_of(ports, &rooms).await?;
@@ -355,7 +364,7 @@ async fn sizes(ports: &impl Rooms, rooms: &[RoomId], now: Timestamp) -> Result<H
     let soon: Vec<RoomId> = soon.map(|(room, _)| room.clone()).collect();
     try_join_all(soon.iter().map(|room| ports.keep(room, now))).await?;
     soon.iter().for_each(|room| drop(heads.remove(room)));
-    // One may have been removed before it was kept.
+    // A head may have been removed before its life was extended.
     heads.extend(heads_of(ports, &soon).await?);
     Ok(heads.into_iter().map(|(room, head)| (room, head.shards)).collect())
 }

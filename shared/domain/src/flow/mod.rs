@@ -1,4 +1,5 @@
-//! Steps that several functions take, in the one order that keeps the promises. Over the ports: still no I/O here.
+//! Use cases that several functions share, each in the one order that keeps the promises. They call
+//! ports, and do no I/O themselves.
 
 mod enter;
 mod forget;

@@ -1,7 +1,9 @@
-//! Runs of the log for a reply: read from a replica, and consistently where the replica does not have them.
+//! Reads runs of the log for a reply: first from a replica, then consistently for rows that the
+//! replica lacks.
 //!
-//! A row never changes, so an unbroken run from a replica is as good as a consistent read of it, at half the price. A run
-//! that ends early proves nothing: the replica may be late. Only the consistent look that follows decides that a row is missing.
+//! Log rows never change. So an unbroken run from a replica is as good as a consistent read, at
+//! half the price. A run that ends early proves nothing, because the replica may lag. Only the
+//! consistent read that follows decides that a row is missing.
 
 use crate::name::RoomId;
 use crate::ports::{Result, Rooms};
@@ -10,10 +12,11 @@ use crate::publication::Publication;
 use crate::range::Range;
 use crate::timestamp::Timestamp;
 
-/// The rows of a range without a hole, from its first on, at most `limit`. Fewer mean that the next row is not in the log.
+/// Reads the rows of a range from its first row up to the first hole, at most `limit`. A shorter
+/// result means that the next row is not in the log.
 ///
 /// # Errors
-/// Those of the port.
+/// Errors of the port.
 pub async fn read_run(
     ports: &impl Rooms,
     room: &RoomId,
@@ -36,11 +39,11 @@ pub async fn read_run(
     Ok(run)
 }
 
-/// The rows of an epoch from `through` back without a hole, latest first, at most `limit`. Fewer mean that the one before is
-/// not in the log.
+/// Reads the rows of an epoch backwards from `through` to the first hole, latest first, at most
+/// `limit`. A shorter result means that the row before is not in the log.
 ///
 /// # Errors
-/// Those of the port.
+/// Errors of the port.
 pub async fn read_run_backwards(
     ports: &impl Rooms,
     room: &RoomId,

@@ -1,4 +1,4 @@
-//! The port that knows the connections of a user.
+//! The port of the directory: the connections of each user.
 
 use std::future::Future;
 
@@ -6,16 +6,19 @@ use super::Result;
 use crate::name::{ConnectionId, UserId};
 use crate::timestamp::Timestamp;
 
-/// The connections of each user, by key: unlike an index, a read shows every entry that was written before.
+/// The connections of each user, by key. Unlike an index, a read shows every entry that was written
+/// before.
 pub trait Directory: Send + Sync {
-    /// Enters a connection of a user. This comes before [`super::Connections::open`], so that each stored connection has an entry. An
-    /// entry outlives its connection: whether that is stored is for another read to say.
+    /// Writes the entry of a connection. This comes before [`super::Connections::open`], so that
+    /// each stored connection has an entry. An entry outlives its connection: the caller must read
+    /// the connection too.
     fn enlist(
         &self,
         user: &UserId,
         connection: &ConnectionId,
         now: Timestamp,
     ) -> impl Future<Output = Result<()>> + Send;
-    /// The connections that were entered for a user within [`crate::limits::CONNECTION_TTL`], read consistently.
+    /// Reads the connections that were entered for a user within [`crate::limits::CONNECTION_TTL`],
+    /// consistently.
     fn connections_of(&self, user: &UserId, now: Timestamp) -> impl Future<Output = Result<Vec<ConnectionId>>> + Send;
 }

@@ -1,4 +1,4 @@
-//! Ports of presence: who is in rooms, what their members were told, and the backends that want to know.
+//! Ports of presence: the members of rooms, the announced state, and the topic of backends.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -10,60 +10,63 @@ use crate::name::{ConnectionId, Device, RoomId, UserId};
 use crate::presence::{Check, Presence};
 use crate::timestamp::Timestamp;
 
-/// A member of a room, by name.
+/// A member of a room, with its user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Occupant {
-    /// Which connection.
+    /// The member's connection.
     pub connection: ConnectionId,
-    /// Whose.
+    /// The user that the connection belongs to.
     pub user: UserId,
-    /// Since when.
+    /// The time of the join.
     pub joined_at: Timestamp,
 }
 
-/// Who the members of rooms are.
+/// The users and devices behind members.
 pub trait Rosters: Send + Sync {
-    /// Those of `connections` that are members of the room right now, read consistently; in any order. Of `*` nobody.
+    /// Returns the members of the room among `connections`, read consistently, in any order.
+    /// Returns none for `*`.
     fn occupants(
         &self,
         room: &RoomId,
         connections: &[ConnectionId],
     ) -> impl Future<Output = Result<Vec<Occupant>>> + Send;
-    /// The devices of those of `connections` that are there and have one.
+    /// Reads the devices of those of `connections` that are stored and have a device.
     fn devices(
         &self,
         connections: &[ConnectionId],
     ) -> impl Future<Output = Result<HashMap<ConnectionId, Device>>> + Send;
 }
 
-/// Whether a presence was written.
+/// The outcome of writing a presence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Written {
-    /// It was.
+    /// The presence was written.
     Stored,
-    /// Somebody else wrote since it was read: read again.
+    /// Another writer changed it since it was read: read again.
     Stale,
 }
 
-/// What is known of who is in rooms.
+/// The stored presence of rooms.
 pub trait Presences: Send + Sync {
-    /// What is known, read consistently; of a room that nothing is known of, that nobody was ever there.
+    /// Reads the presence consistently. A room without a stored one has the default: no members.
     fn presence(&self, room: &RoomId) -> impl Future<Output = Result<Presence>> + Send;
-    /// Writes it as the version after `presence.version`, which must be what stands there. That of an empty room
-    /// may be forgotten after [`crate::limits::RETENTION`].
+    /// Writes the presence as the next version. `presence.version` must be the stored version. The
+    /// item of an empty room may expire after [`crate::limits::RETENTION`].
     fn write_presence(&self, room: &RoomId, presence: &Presence) -> impl Future<Output = Result<Written>> + Send;
-    /// How many members rooms had when they were last counted; rooms that never were are left out. May lag.
+    /// Reads the number of members at the last count of each room. Leaves out rooms that were never
+    /// counted. May lag.
     fn members_counted(&self, rooms: &[RoomId]) -> impl Future<Output = Result<HashMap<RoomId, u64>>> + Send;
 }
 
-/// The way to a later look.
+/// The queue of later checks.
 pub trait Checks: Send + Sync {
-    /// Queues a check durably that comes after `delay` (in whole seconds, rounded up; 15 min at the most).
+    /// Queues a check durably, delivered after `delay` (rounded up to whole seconds, at most 15
+    /// min).
     fn check_after(&self, check: &Check, delay: Duration) -> impl Future<Output = Result<()>> + Send;
 }
 
-/// The way to the backends.
+/// The topic `activity` of the backends.
 pub trait Activities: Send + Sync {
-    /// Tells all of these, in any order; an error means that some may not have been told.
+    /// Publishes all of these events, in any order. After an error, some may not be published.
     fn tell(&self, activities: &[Activity]) -> impl Future<Output = Result<()>> + Send;
 }

@@ -1,4 +1,4 @@
-//! Ports of tokens on live connections: renewed, or expired.
+//! Ports of tokens on live connections: renewed and expired ones.
 
 use std::future::Future;
 
@@ -9,28 +9,30 @@ use crate::name::{ConnectionId, RoomId};
 use crate::renewal::Holding;
 use crate::timestamp::Timestamp;
 
-/// What a request finds of the connection that it comes from.
+/// The state of the connection that a request comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
-    /// It has been buried, or never was.
+    /// The connection has a tombstone, or was never stored.
     Unknown,
-    /// It is as it connected: the authorizer's context says who it is.
+    /// The token was never renewed. The authorizer's context has the identity.
     AsConnected,
-    /// It has renewed its token since, and this is who it is now.
+    /// The token was renewed. This is the current identity.
     Renewed(Identity),
 }
 
 /// Tokens that were renewed on live connections.
 pub trait Renewals: Send + Sync {
-    /// Notes that a connection is alive, as [`super::Connections::touch`] does, and says who it is by now: one call.
+    /// Records traffic of the connection, as [`super::Connections::touch`] does, and reads its
+    /// current identity, in one call.
     fn standing(&self, connection: &ConnectionId, now: Timestamp) -> impl Future<Output = Result<Standing>> + Send;
-    /// Stores who a connection is by now, with its new expiry and, if the identity names one, its device. Its place in `*`
-    /// expires with it. One that has been buried is not revived.
+    /// Stores the new identity of a connection, with its expiry and, if the identity has one, its
+    /// device. The connection's membership of `*` gets the same expiry. A tombstone is not revived.
     fn renew(&self, connection: &ConnectionId, identity: &Identity) -> impl Future<Output = Result<Known>> + Send;
-    /// What a connection is a member of right now, `*` left out; in any order.
+    /// Lists the memberships of a connection, except `*`, read consistently, in any order.
     fn holdings(&self, connection: &ConnectionId) -> impl Future<Output = Result<Vec<Holding>>> + Send;
-    /// Lets memberships of a connection expire when its token does, as long as that one does at `expires_at`: a token that was
-    /// replaced extends nothing. Those that are not there are not made. Returns the rooms that were not extended.
+    /// Sets the expiry of memberships of a connection to that of its token, if the token still
+    /// expires at `expires_at`: a replaced token extends nothing. Creates no membership. Returns
+    /// the rooms that were not extended.
     fn extend(
         &self,
         connection: &ConnectionId,
@@ -42,19 +44,20 @@ pub trait Renewals: Send + Sync {
 /// A connection that the index lists as expired.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lapsed {
-    /// Which.
+    /// The expired connection.
     pub connection: ConnectionId,
-    /// Where it is posted to.
+    /// The management endpoint for posts to it.
     pub endpoint: Endpoint,
-    /// What its frames look like.
+    /// The format of its frames.
     pub format: Format,
-    /// Since when its token is no longer good.
+    /// The time at which its token expired.
     pub expires_at: Timestamp,
 }
 
-/// Tokens that have expired.
+/// The index of expired tokens.
 pub trait Expiries: Send + Sync {
-    /// Connections of one liveness shard whose token has expired by `now`, longest ago first, at most `limit`; as the index
-    /// knows it (it lags). Those without a token are never among them.
+    /// Reads connections of one liveness shard whose token expired by `now`, earliest expiry first,
+    /// at most `limit`, from the index, which lags. A connection without a token is never among
+    /// them.
     fn expired(&self, shard: u16, now: Timestamp, limit: usize) -> impl Future<Output = Result<Vec<Lapsed>>> + Send;
 }

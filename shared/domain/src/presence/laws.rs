@@ -1,4 +1,5 @@
-//! What holds whatever happens in a room: the model is an index that lags, a stream in batches, and a queue of checks.
+//! Properties of presence under any sequence of changes. The model has an index that lags, a stream
+//! that batches, and a queue of checks.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,11 +7,11 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// How far an index may lag, and still the count is true in time.
+/// The maximum lag of the index for which the count must be correct in time.
 const LAG_MS: u64 = 4_000;
-/// How late the stream tells of a change: four reads a second, and the batch's window.
+/// The maximum delay of the stream: four reads a second, and the batch window.
 const STREAM_MS: u64 = 1_250;
-/// A check comes up to this late: queues count whole seconds.
+/// The maximum delay of a check, since queues count whole seconds.
 const CHECK_MS: u64 = 1_000;
 const SHARDS: u16 = 4;
 
@@ -27,15 +28,15 @@ struct Toggle {
 #[derive(Debug, Default)]
 struct Model {
     presence: Presence,
-    /// When the index learns what, by connection.
+    /// The changes of each connection, with the time at which the index shows them.
     index: BTreeMap<u16, Vec<(u64, bool)>>,
-    /// When it happened.
+    /// When each connection joined and left.
     truth: BTreeMap<u16, Vec<(u64, bool)>>,
-    /// What is due: heard by the stream, or a check.
+    /// Pending changes from the stream, and pending checks.
     due: BTreeSet<(u64, u64, Due)>,
     queued: u64,
-    /// The names that each connection knows, from `who` at its join and the blocks since. A block reaches the
-    /// connections that the index lists.
+    /// The names that each connection knows, from `who` at its join and the blocks since. A block
+    /// reaches the connections that the index lists.
     believed: BTreeMap<u16, BTreeSet<UserId>>,
     /// Joins that have not happened yet, in order of time.
     joining: BTreeSet<(u64, u16)>,
@@ -52,7 +53,7 @@ enum Due {
 }
 
 fn user(connection: u16) -> UserId {
-    // Two connections a user.
+    // Each user has two connections.
     UserId::parse(format!("u{}", connection / 2)).unwrap()
 }
 
@@ -249,7 +250,7 @@ fn five_thousand_joins_and_leaves_produce_a_bounded_number_of_blocks_and_a_true_
         stream_ms: n * 13 % STREAM_MS,
         check_ms: n * 3 % CHECK_MS,
     };
-    // 2,500 join, and all but 50 of them leave.
+    // 2,500 connections join, and all but 50 of them leave.
     let toggles: Vec<Toggle> = (0..4_950).map(toggle).collect();
     let model = check(&toggles).unwrap();
     assert_eq!(model.members, 50);
