@@ -1,5 +1,6 @@
-//! Writes what goes into the client rules and what comes out, as JSON lines: a client in another language replays them and
-//! must say and do the same. `shared/protocol/vectors/README.md` describes the format.
+//! Writes the inputs and outputs of the client rules as JSON lines. A client in another language
+//! replays the inputs, and must produce the same outputs. `shared/protocol/vectors/README.md`
+//! describes the format.
 //!
 //! ```sh
 //! cargo run -p roomcast-client --example traces -- --seeds 0..1000 > traces.jsonl
@@ -25,7 +26,7 @@ use crate::world::{Faults, Happening, Step, World, rooms};
 
 const CHAOS_MS: u64 = 180_000;
 const PEACE_MS: u64 = 300_000;
-/// Every so many seeds one lives until its connection has been exchanged.
+/// One seed in this many runs until its connection has been exchanged.
 const EXCHANGED_EVERY: u64 = 8;
 
 fn main() -> ExitCode {
@@ -35,7 +36,7 @@ fn main() -> ExitCode {
     };
     let mut out = BufWriter::new(io::stdout().lock());
     for seed in seeds {
-        // A closed pipe has read enough.
+        // The reader closed the pipe, so it needs no more traces.
         if trace(seed).iter().try_for_each(|line| writeln!(out, "{line}")).is_err() {
             break;
         }
@@ -49,7 +50,7 @@ fn seeds(mut arguments: impl Iterator<Item = String>) -> Option<Range<u64>> {
     (name == "--seeds").then_some(from.parse().ok()?..to.parse().ok()?)
 }
 
-/// The lines of one seed: who it is, then its steps.
+/// The lines of one seed: a head, then the steps.
 fn trace(seed: u64) -> Vec<Value> {
     let mut dice = Seeded::new(seed ^ 0x7ace);
     let mut world = World::new(seed, faults(&mut dice));
@@ -63,7 +64,7 @@ fn trace(seed: u64) -> Vec<Value> {
         let (at_ms, step) = (dice.up_to(CHAOS_MS), step(&mut dice));
         world.at(at_ms, Happening::Do(step));
     }
-    // What happens while two connections are open.
+    // Steps while two connections are open.
     for _ in 0..if exchanged { 60 } else { 0 } {
         let (at_ms, step) = (calm_ms + dice.up_to(2 * times::ROTATE_JITTER_MS), step(&mut dice));
         world.at(at_ms, Happening::Do(step));
@@ -111,7 +112,7 @@ fn step(dice: &mut Seeded) -> Step {
     }
 }
 
-/// What a server says without being asked, right or strange.
+/// An unsolicited frame of the server, valid or not.
 fn frame(dice: &mut Seeded, room: &str) -> String {
     let seq = 1 + dice.up_to(9);
     let message = json!({"id": "x", "by": "bob", "at": 1_764_000_000_000_u64, "data": seq});

@@ -1,6 +1,7 @@
-//! Tokens for development, signed with the key that `infra/local.yaml` gives to the local authorizer.
+//! Development tokens, signed with the key that `infra/local.yaml` gives to the local authorizer.
 //!
-//! On a deployment tokens come from a backend that knows who its users are; nothing here is for that.
+//! In a deployment, a backend that authenticates users issues the tokens. This module is not for
+//! that.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -12,11 +13,11 @@ use protocol::token::Claims;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
-/// Where the keys are, from the root of the repository.
+/// The file with the keys, relative to the root of the repository.
 pub const SETTINGS: &str = "infra/local.yaml";
-/// The parameter that holds them.
+/// The secret's name in that file.
 const PARAMETER: &str = "token_keys";
-/// HS256 keys are at least as long as the hash (RFC 7518, 3.2).
+/// Minimum bytes of an HS256 key: the length of the hash (RFC 7518, 3.2).
 const SECRET_BYTES: usize = 32;
 
 /// Signing keys, in the order of the file.
@@ -29,37 +30,37 @@ struct Key {
     secret: Vec<u8>,
 }
 
-/// Why there is no token. Never shows a key.
+/// The reason why no token can be minted. Never contains a key.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// There is no file with keys here.
-    #[error("there is no {SETTINGS} here or in any folder above; run this inside the repository")]
+    /// Neither the current folder nor one above it has a settings file.
+    #[error("cannot find {SETTINGS} in this folder or in one above it; run this inside the repository")]
     NotFound,
-    /// The file cannot be read.
+    /// The settings file cannot be read.
     #[error("cannot read {}: {source}", file.display())]
     Unreadable {
-        /// Which.
+        /// The settings file.
         file: PathBuf,
-        /// What the system said.
+        /// The error of the file system.
         source: std::io::Error,
     },
-    /// The file is no YAML of the right shape.
-    #[error("{} is not as it should be: {problem}", file.display())]
+    /// The file is not YAML, or has another structure than expected.
+    #[error("{} is malformed: {problem}", file.display())]
     Malformed {
-        /// Which.
+        /// The settings file.
         file: PathBuf,
-        /// What is wrong.
+        /// The mistake, with line and column.
         problem: String,
     },
-    /// The keys are missing, or none.
-    #[error("the parameter {PARAMETER} of {SETTINGS} {0}; it takes {{\"key id\":\"base64url of at least 32 bytes\"}}")]
+    /// The keys are missing or malformed.
+    #[error("the parameter {PARAMETER} of {SETTINGS} {0}; expected {{\"key id\":\"base64url of at least 32 bytes\"}}")]
     Keys(String),
-    /// The key that was asked for is not there.
-    #[error("there is no key {wanted:?}; there are {known}")]
+    /// The requested key does not exist.
+    #[error("unknown key {wanted:?}; the keys are {known}")]
     UnknownKey {
-        /// Which was asked for.
+        /// The id of the requested key.
         wanted: String,
-        /// Which there are.
+        /// The ids of the existing keys.
         known: String,
     },
     /// The claims cannot be signed.
@@ -68,20 +69,20 @@ pub enum Error {
 }
 
 impl Keys {
-    /// The keys of the repository that the current folder is in.
+    /// Reads the keys of the repository that contains the current folder.
     ///
     /// # Errors
-    /// [`Error`], with what is wrong and what would be right.
+    /// [`Error`], with the mistake and the expected form.
     pub fn find() -> Result<Self, Error> {
         let here = std::env::current_dir().map_err(|_| Error::NotFound)?;
         let file = here.ancestors().map(|folder| folder.join(SETTINGS)).find(|file| file.is_file());
         Self::read(&file.ok_or(Error::NotFound)?)
     }
 
-    /// The keys of a settings file.
+    /// Reads the keys of a settings file.
     ///
     /// # Errors
-    /// [`Error`], with what is wrong and what would be right.
+    /// [`Error`], with the mistake and the expected form.
     pub fn read(file: &Path) -> Result<Self, Error> {
         #[derive(Deserialize)]
         struct Settings {
@@ -102,13 +103,13 @@ impl Keys {
         Self::parse(&keys)
     }
 
-    /// The keys of a JSON object from key id to base64url secret.
+    /// Parses a JSON object from key id to base64url secret.
     ///
     /// # Errors
-    /// [`Error::Keys`].
+    /// [`Error::Keys`] for text of another form.
     pub fn parse(json: &str) -> Result<Self, Error> {
         let not_json = |error: serde_json::Error| {
-            Error::Keys(format!("is not the JSON it should be (line {}, column {})", error.line(), error.column()))
+            Error::Keys(format!("is not a JSON object of strings (line {}, column {})", error.line(), error.column()))
         };
         let Entries(entries) = serde_json::from_str(json).map_err(not_json)?;
         if entries.is_empty() {
@@ -116,15 +117,15 @@ impl Keys {
         }
         let parse = |(id, text): (String, String)| match URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')) {
             Ok(secret) if secret.len() >= SECRET_BYTES => Ok(Key { id, secret }),
-            _ => Err(Error::Keys(format!("has a key {id:?} that is no base64url of at least {SECRET_BYTES} bytes"))),
+            _ => Err(Error::Keys(format!("has a key {id:?} that is not base64url of at least {SECRET_BYTES} bytes"))),
         };
         Ok(Self(entries.into_iter().map(parse).collect::<Result<_, _>>()?))
     }
 
-    /// A JWT (HS256) with these claims, signed with a key by its id, or with the first.
+    /// Mints a JWT (HS256) with these claims, signed with the named key, or with the first one.
     ///
     /// # Errors
-    /// [`Error::UnknownKey`].
+    /// [`Error::UnknownKey`] for an unknown `key_id`.
     pub fn mint(&self, claims: &Claims, key_id: Option<&str>) -> Result<String, Error> {
         let chosen = match key_id {
             Some(wanted) => self.0.iter().find(|key| key.id == wanted),
@@ -140,13 +141,13 @@ impl Keys {
 }
 
 impl fmt::Debug for Keys {
-    /// Names the keys, and says nothing else of them.
+    /// Shows the key ids, and hides the secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.0.iter().map(|key| &key.id)).finish()
     }
 }
 
-/// A JSON object of strings, in its order.
+/// A JSON object of strings, in the order of the text.
 struct Entries(Vec<(String, String)>);
 
 impl<'de> Deserialize<'de> for Entries {
@@ -203,16 +204,16 @@ mod tests {
             assert_eq!(decode::<Claims>(&token, &key, &Validation::new(Algorithm::HS256)).unwrap().claims, claims());
         }
         let error = keys.mint(&claims(), Some("dev")).unwrap_err().to_string();
-        assert_eq!(error, "there is no key \"dev\"; there are z, a");
+        assert_eq!(error, "unknown key \"dev\"; the keys are z, a");
     }
 
     #[test]
     fn bad_keys_are_told_and_not_shown() {
         for (json, problem) in [
-            ("", "is not the JSON it should be"),
+            ("", "is not a JSON object of strings"),
             ("{}", "holds no key"),
-            (r#"["secret"]"#, "is not the JSON it should be"),
-            (r#"{"dev":"c2VjcmV0"}"#, "has a key \"dev\" that is no base64url of at least 32 bytes"),
+            (r#"["secret"]"#, "is not a JSON object of strings"),
+            (r#"{"dev":"c2VjcmV0"}"#, "has a key \"dev\" that is not base64url of at least 32 bytes"),
         ] {
             let error = Keys::parse(json).unwrap_err().to_string();
             assert!(error.contains(problem) && !error.contains("c2VjcmV0") && !error.contains("secret\""), "{error}");

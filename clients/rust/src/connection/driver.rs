@@ -1,4 +1,4 @@
-//! Drives the rules: tells them what happens on sockets and what the application asks, does what they say.
+//! Drives the rules: passes socket messages and commands to them, and carries out their outputs.
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
@@ -14,14 +14,15 @@ use super::options::{Options, lasts};
 use super::socket::{self, Said};
 use crate::rules::{Client, Event, LinkId, Loss, Output, Ticket};
 
-/// Messages that wait for a socket to take them; with more, it is as good as lost.
+/// Messages that wait for a socket to send them. A socket with more is treated as lost.
 const OUTGOING: usize = 256;
-/// Messages of all sockets that wait for the rules; with more, sockets are read no further.
+/// Messages from all sockets that wait for the rules. When the queue is full, the sockets are not
+/// read.
 const INCOMING: usize = 256;
-/// Messages are taken before the clock is looked at, so that a pong which has come is not missed; but no more than this
-/// many in a row, so that a busy room does not stop the clock.
+/// Messages handled in a row before the clock is checked. Messages come first, so that a pong that
+/// has arrived is not missed. The maximum keeps a busy room from stopping the clock.
 const MESSAGES_IN_A_ROW: u32 = 256;
-/// Sockets that are still closing after this are dropped.
+/// Time for sockets to close at the end. Sockets that take longer are dropped.
 const FAREWELL: Duration = Duration::from_secs(3);
 
 type Accepted = oneshot::Sender<Result<(), PublishError>>;
@@ -94,7 +95,7 @@ impl Driver {
         self.say_farewell().await;
     }
 
-    /// Does what the rules say. Whether they go on.
+    /// Carries out the outputs of the rules. Returns false if the client must end.
     async fn carry_out(&mut self) -> bool {
         while let Some(output) = self.client.poll_output() {
             match output {
@@ -103,7 +104,7 @@ impl Driver {
                 Output::Renew(link) => {
                     self.sockets.spawn(socket::renew(link, self.options.clone(), self.said.clone()));
                 }
-                // Without anybody to send on it, the socket closes in peace.
+                // The socket closes itself when its sender is dropped.
                 Output::CloseSocket(link) => drop(self.links.remove(&link)),
                 Output::Event(event) => {
                     let ended = matches!(event, Event::Ended { .. });
@@ -153,13 +154,13 @@ impl Driver {
 
     fn obey(&mut self, command: Command) {
         let now_ms = self.now_ms();
-        // Whoever asked may have stopped waiting for the answer.
+        // The caller may have stopped waiting for the result.
         match command {
             Command::Join { room, since, taken } => drop(taken.send(self.client.join(room, since, now_ms))),
             Command::Leave { room } => self.client.leave(&room, now_ms),
             Command::Say { room, key, data } => {
                 if let Err(not_taken) = self.client.say(&room, key.as_ref(), &data) {
-                    tracing::debug!(%not_taken, "it is over");
+                    tracing::debug!(%not_taken, "cannot send an ephemeral publication: the client has ended; the publication is dropped");
                 }
             }
             Command::Publish { room, pid, data, outcome } => {
@@ -187,7 +188,8 @@ impl Driver {
         }
     }
 
-    /// Tells whoever asked, or else the application. Whether it still listens.
+    /// Passes an event to the caller that waits for it, or else to the application. Returns false
+    /// if the application dropped its events.
     async fn tell(&mut self, event: Event) -> bool {
         match event {
             Event::Accepted { room, pid } => self.settle(room, pid, || Ok(())),
@@ -226,7 +228,7 @@ impl Driver {
         self.links.clear();
         self.heard.close();
         let all_closed = async { while self.sockets.join_next().await.is_some() {} };
-        // Whatever is not closed by then is dropped with the set.
+        // Sockets that have not closed by then are dropped with the set.
         let _ = timeout(FAREWELL, all_closed).await;
     }
 

@@ -1,4 +1,4 @@
-//! What an application asks with, and what it hears from.
+//! The application's side of a client: commands and events.
 
 use domain::{Data, Key, Position, PublicationId, RoomId, Sequence, UserId};
 use protocol::reply::{Failure, History, Who};
@@ -6,46 +6,47 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::rules::{Event, NoAnswer, NotTaken};
 
-/// Asks a client. Clones ask the same one.
+/// Sends commands to a client. Clones send to the same client.
 #[derive(Debug, Clone)]
 pub struct Handle {
     commands: mpsc::Sender<Command>,
 }
 
-/// What happens to a client, in order. When it is dropped, the client ends.
+/// The events of a client, in order. Dropping them ends the client.
 #[derive(Debug)]
 pub struct Events(mpsc::Receiver<Event>);
 
-/// A publication that was taken, and will be sent until it is accepted or refused, whatever happens to connections.
+/// A publication that the client accepted for sending. The client sends it until the server accepts
+/// or refuses it, across reconnects.
 #[derive(Debug)]
 pub struct Receipt {
     pid: PublicationId,
     outcome: oneshot::Receiver<Result<(), PublishError>>,
 }
 
-/// Why a client does not do what it is asked.
+/// The reason why a client refused a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(transparent)]
 pub struct Error(#[from] NotTaken);
 
-/// Why a publication was not accepted.
+/// The reason why a publication was not accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PublishError {
-    /// It was not taken, or the client ended before there was an answer: it may or may not have been accepted.
+    /// The client refused it, or ended before a reply. The server may or may not have accepted it.
     #[error(transparent)]
     NotTaken(#[from] NotTaken),
-    /// The server refused it.
+    /// The server refused the publication.
     #[error("{}", .0.message)]
     Rejected(Failure),
 }
 
-/// Why a question has no answer.
+/// The reason why a question has no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum QuestionError {
-    /// The question was not taken, or the client ended before there was an answer.
+    /// The client refused the question, or ended before a reply.
     #[error(transparent)]
     NotTaken(#[from] NotTaken),
-    /// The server gave none.
+    /// The server refused the question, or did not reply.
     #[error(transparent)]
     None(#[from] NoAnswer),
 }
@@ -95,11 +96,11 @@ impl Handle {
         Self { commands }
     }
 
-    /// Hears a room: from now on, or from a position remembered from an earlier run of the application.
+    /// Joins a room: from now on, or from a position that an earlier run of the application stored.
     /// [`Event::Joined`] follows, or [`Event::Refused`].
     ///
-    /// The rooms that every connection is in anyway, `*` and the user's own inbox, are heard like any other: after they
-    /// have been joined here.
+    /// Every connection is a member of `*` and of the user's own inbox. The application receives
+    /// events of these two only after it has joined them here, like any other room.
     ///
     /// # Errors
     /// At 100 rooms, or when the client has ended.
@@ -109,7 +110,7 @@ impl Handle {
         Ok(answer.await.unwrap_or(Err(NotTaken::Ended))?)
     }
 
-    /// Hears a room no more. [`Event::Left`] follows.
+    /// Leaves a room. [`Event::Left`] follows.
     ///
     /// # Errors
     /// When the client has ended.
@@ -117,8 +118,9 @@ impl Handle {
         Ok(self.ask(Command::Leave { room }).await?)
     }
 
-    /// Says something to those who are in a room now, such as that somebody types: not stored, best effort, and of one
-    /// key only the last counts. This connection does not hear it.
+    /// Sends an ephemeral publication to the current members of a room, for example that the user
+    /// types. It is best effort and is not stored, and only the last one of each key counts. This
+    /// connection does not receive it.
     ///
     /// # Errors
     /// When the client has ended.
@@ -126,29 +128,33 @@ impl Handle {
         Ok(self.ask(Command::Say { room, key, data }).await?)
     }
 
-    /// Publishes, under an id chosen at random. Publications to one room keep the order of these calls.
+    /// Publishes under a random id. Publications to one room keep the order of these calls.
     ///
     /// # Errors
-    /// When the client has ended. Whether the publication is accepted is told by the [`Receipt`].
+    /// When the client has ended. The [`Receipt`] reports whether the server accepts the
+    /// publication.
     pub async fn publish(&self, room: RoomId, data: Data) -> Result<Receipt, PublishError> {
         let pid = PublicationId::parse(format!("{:032x}", rand::random::<u128>()));
         self.publish_as(room, pid.map_err(|_| NotTaken::Ended)?, data).await
     }
 
-    /// Publishes under an id of the application's: what is published twice under one id is heard once.
+    /// Publishes under an id of the application's choice. Two publications with one id are
+    /// delivered once.
     ///
     /// # Errors
-    /// As [`Handle::publish`].
+    /// Same as [`Handle::publish`].
     pub async fn publish_as(&self, room: RoomId, pid: PublicationId, data: Data) -> Result<Receipt, PublishError> {
         let (outcome, answer) = oneshot::channel();
         self.ask(Command::Publish { room, pid: pid.clone(), data, outcome }).await?;
         Ok(Receipt { pid, outcome: answer })
     }
 
-    /// At most `limit` publications (1 to 100) that stand before a sequence, or the latest; as many as fit one reply.
+    /// Reads at most `limit` publications (1 to 100) before a sequence, or the latest ones. One
+    /// reply may carry fewer.
     ///
     /// # Errors
-    /// When it is refused or not answered, when 16 questions wait already, or when the client has ended.
+    /// When the question is refused or not answered, when 16 questions wait already, or when the
+    /// client has ended.
     pub async fn history(
         &self,
         room: RoomId,
@@ -160,20 +166,22 @@ impl Handle {
         answer.await.unwrap_or(Err(QuestionError::NotTaken(NotTaken::Ended)))
     }
 
-    /// Who is in a room: at most `limit` users (1 to 100) in the order of their names, after one of them or from the
-    /// first; in rooms of more than 1,000 members only how many there are. Whoever keeps it up to date asks once the room
-    /// is joined, and then applies each [`Event::Presence`].
+    /// Lists the users in a room: at most `limit` users (1 to 100) in the order of their names,
+    /// after the name `after` or from the first. For rooms of more than 1,000 members, the reply
+    /// has only the number of members. To keep the list current, request it once the room is
+    /// joined, then apply each [`Event::Presence`].
     ///
     /// # Errors
-    /// When it is refused or not answered, when 16 questions wait already, or when the client has ended.
+    /// When the question is refused or not answered, when 16 questions wait already, or when the
+    /// client has ended.
     pub async fn who(&self, room: RoomId, after: Option<UserId>, limit: usize) -> Result<Who, QuestionError> {
         let (page, answer) = oneshot::channel();
         self.ask(Command::Who { room, after, limit, page }).await?;
         answer.await.unwrap_or(Err(QuestionError::NotTaken(NotTaken::Ended)))
     }
 
-    /// Through which publication everything of a room was heard; `None` before it is joined. An application that
-    /// remembers it can [join](Handle::join) from there in its next run.
+    /// The position up to which the application has received the room; `None` before the room is
+    /// joined. An application that stores it can [join](Handle::join) from there in its next run.
     ///
     /// # Errors
     /// When the client has ended.
@@ -183,10 +191,10 @@ impl Handle {
         Ok(answer.await.map_err(|_| NotTaken::Ended)?)
     }
 
-    /// Closes the connection and ends the client; returns when that is done. Publications without an answer are given
-    /// up: await their receipts first.
+    /// Closes the connection and ends the client, then returns. Publications without a reply are
+    /// dropped, so await their receipts first.
     pub async fn close(self) {
-        // If it has ended already, there is nothing to close.
+        // If the client has ended already, there is nothing to close.
         let _ = self.commands.send(Command::Close).await;
         self.commands.closed().await;
     }
@@ -201,24 +209,26 @@ impl Events {
         Self(events)
     }
 
-    /// What happens next; `None` when the client has ended. What publications and questions for history come to is told
-    /// by their receipts and answers, not here.
+    /// Waits for the next event; `None` when the client has ended. The outcomes of publications and
+    /// questions go to their callers and not here.
     pub async fn next(&mut self) -> Option<Event> {
         self.0.recv().await
     }
 }
 
 impl Receipt {
-    /// The id of the publication: its [`Message`](crate::rules::Message) carries it.
+    /// The id of the publication. Its [`Message`](crate::rules::Message) carries the same id.
     #[must_use]
     pub fn pid(&self) -> &PublicationId {
         &self.pid
     }
 
-    /// Waits until the publication is stored; every member will hear it.
+    /// Waits until the publication is stored. From then on its delivery to every member is
+    /// guaranteed.
     ///
     /// # Errors
-    /// When the server refuses it, when too many wait already, or when the client ends before there is an answer.
+    /// When the server refuses it, when too many publications wait already, or when the client ends
+    /// before a reply.
     pub async fn accepted(self) -> Result<PublicationId, PublishError> {
         self.outcome.await.unwrap_or(Err(PublishError::NotTaken(NotTaken::Ended)))?;
         Ok(self.pid)

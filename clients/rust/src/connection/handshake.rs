@@ -1,4 +1,4 @@
-//! The request that opens a connection.
+//! The HTTP request that opens a connection.
 
 use protocol::{GUEST_PARAMETER, SUBPROTOCOL, TOKEN_SUBPROTOCOL};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -8,16 +8,16 @@ use tokio_tungstenite::tungstenite::http::header::{AUTHORIZATION, SEC_WEBSOCKET_
 
 use super::options::{Options, TokenPlace};
 
-/// Why there is no request. Shows nothing of the token.
+/// The reason why no request can be made. Never contains the token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Error {
-    #[error("the URL is none that can be connected to")]
+    #[error("cannot build the handshake: the URL is not a valid WebSocket URL")]
     Url,
-    #[error("the token is no JWT: it has characters that no header may have")]
+    #[error("cannot build the handshake: the token has characters that an HTTP header may not have")]
     Token,
 }
 
-/// The handshake: subprotocol `rooms.v1`, and the token where the options want it.
+/// Builds the handshake: subprotocol `rooms.v1`, and the token in the configured place.
 pub(super) fn request(options: &Options, token: Option<&str>) -> Result<Request, Error> {
     let mut request = url(options, token.is_none()).into_client_request().map_err(|_| Error::Url)?;
     let mut subprotocols = SUBPROTOCOL.to_owned();
@@ -34,7 +34,7 @@ pub(super) fn request(options: &Options, token: Option<&str>) -> Result<Request,
     Ok(request)
 }
 
-/// The URL with `?device=`, or of a guest with the secret by which it is known.
+/// The URL with `?device=` for a user, or with the guest's secret for a guest.
 fn url(options: &Options, is_guest: bool) -> String {
     let parameter = match (&options.device, is_guest) {
         (_, true) => (GUEST_PARAMETER, options.guest.expose()),

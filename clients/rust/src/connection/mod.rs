@@ -1,4 +1,5 @@
-//! The client rules over sockets: [`connect`] gives a [`Handle`] to ask with and [`Events`] to hear from.
+//! The client rules over sockets. [`connect`] returns a [`Handle`] for commands and [`Events`] for
+//! events.
 //!
 //! ```no_run
 //! use domain::{Data, RoomId};
@@ -6,7 +7,8 @@
 //! use roomcast_client::rules::Event;
 //!
 //! # async fn chat() -> Result<(), Box<dyn std::error::Error>> {
-//! let options = Options::new("ws://127.0.0.1:3001/local").with_token(Token::Fixed("eyJhbGciOi…".to_owned()));
+//! let options = Options::new("ws://127.0.0.1:3001/local")
+//!     .with_token(Token::Fixed("eyJhbGciOi…".to_owned()));
 //! let (handle, mut events) = connect(options)?;
 //! let lobby = RoomId::parse("lobby")?;
 //! handle.join(lobby.clone(), None).await?;
@@ -20,8 +22,9 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Connections are opened, replaced and given up by themselves. An application that is slow to take its events slows
-//! the socket, and nothing is dropped on the way; one that has dropped its [`Events`] has ended the client.
+//! The client opens, replaces and abandons connections by itself. An application that takes its
+//! events slowly slows the socket, and no event is dropped. Dropping the [`Events`] ends the
+//! client.
 
 mod driver;
 mod handle;
@@ -34,13 +37,14 @@ use tokio::sync::mpsc;
 pub use handle::{Error, Events, Handle, PublishError, QuestionError, Receipt};
 pub use options::{BadGuestSecret, BadOptions, GuestSecret, Options, Renew, Token, TokenPlace};
 
-/// Commands that wait for the client; more of them wait in their callers.
+/// Commands that wait for the client. Further callers wait until there is space.
 const COMMANDS: usize = 128;
 
-/// Starts a client. It runs on the current Tokio runtime until it is closed, or its [`Events`] are dropped.
+/// Starts a client. It runs on the current Tokio runtime until it is closed or its [`Events`] are
+/// dropped.
 ///
 /// # Errors
-/// [`BadOptions`] when the URL is none that can be connected to. What goes wrong later is an event.
+/// [`BadOptions`] when the URL is not a WebSocket URL. Later failures are events.
 pub fn connect(options: Options) -> Result<(Handle, Events), BadOptions> {
     options.check()?;
     let (commands, asked) = mpsc::channel(COMMANDS);

@@ -1,4 +1,4 @@
-//! Where to connect to, and as whom.
+//! Options of a client: the server, the identity, and timeouts.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,55 +11,59 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio_tungstenite::tungstenite::http::Uri;
 
-/// A handshake takes as long as the authorizer and `$connect` do, cold; API Gateway gives them 29 s at most.
+/// Maximum time for a handshake, including cold starts of the authorizer and of `$connect`. API
+/// Gateway permits them 29 s at most.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// Events that may wait for the application.
 const EVENTS_WAITING: usize = 1_024;
 
-/// Where to connect to, and as whom.
+/// Options of a client: the server, the identity, and timeouts.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Such as `wss://chat.example.com/prod`, or `ws://127.0.0.1:3001/local`.
+    /// The server's URL, such as `wss://chat.example.com/prod` or `ws://127.0.0.1:3001/local`.
     pub url: String,
-    /// Who connects.
+    /// The identity that connects.
     pub token: Token,
-    /// Where the token goes.
+    /// The place of the token in the handshake.
     pub token_place: TokenPlace,
-    /// Which of the user's devices this is, if the token does not say. Guests have none.
+    /// The device of the user, if the token names none. Guests have no device.
     pub device: Option<Device>,
-    /// By what a guest is known when it returns. Random unless set: keep it to be the same guest in another process.
+    /// The secret by which the server recognises a returning guest. Random by default. Store it to
+    /// remain the same guest in another process.
     pub guest: GuestSecret,
-    /// A handshake that takes longer has failed. 15 s unless set.
+    /// Maximum time for a handshake. Default: 15 s.
     pub connect_timeout: Duration,
-    /// Events that may wait for the application before the socket is read no further. 1,024 unless set.
+    /// Events that may wait for the application before the socket is no longer read. Default:
+    /// 1,024.
     pub events_waiting: usize,
-    /// Decides all jitter. Random unless set.
+    /// The seed of all jitter. Random by default.
     pub seed: u64,
 }
 
-/// The secret that identifies a guest. Each client that has it is this guest. It is never shown.
+/// The secret that identifies a guest. Each client that has it is this guest. Debug output hides
+/// it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct GuestSecret(String);
 
-/// A secret is too short, too long, or has characters that it may not have.
+/// A secret is too short, too long, or has characters outside the alphabet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a guest's secret has {least} to {most} characters of A-Z a-z 0-9 - _", least = GuestSecret::CHARACTERS.start(), most = GuestSecret::CHARACTERS.end())]
+#[error("a guest's secret must have {least} to {most} characters of A-Z a-z 0-9 - _", least = GuestSecret::CHARACTERS.start(), most = GuestSecret::CHARACTERS.end())]
 pub struct BadGuestSecret;
 
 impl GuestSecret {
-    /// As the server wants it: 22 characters of base64url hold 128 bits.
+    /// The length that the server accepts: 22 characters of base64url hold 128 bits.
     const CHARACTERS: std::ops::RangeInclusive<usize> = 22..=128;
 
-    /// A new guest's: 128 random bits.
+    /// Draws the secret of a new guest: 128 random bits.
     #[must_use]
     pub fn random() -> Self {
         Self(format!("{:032x}", rand::random::<u128>()))
     }
 
-    /// One that was kept. It must be hard to guess.
+    /// Parses a stored secret. It must be hard to guess.
     ///
     /// # Errors
-    /// [`BadGuestSecret`].
+    /// [`BadGuestSecret`] for a wrong length or a wrong character.
     pub fn parse(text: impl Into<String>) -> Result<Self, BadGuestSecret> {
         let text = text.into();
         let is_good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
@@ -67,7 +71,7 @@ impl GuestSecret {
         if good { Ok(Self(text)) } else { Err(BadGuestSecret) }
     }
 
-    /// The secret itself. Keep it where no other user can read it.
+    /// The secret as text. Store it where no other user can read it.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -80,45 +84,46 @@ impl fmt::Debug for GuestSecret {
     }
 }
 
-/// Who connects.
+/// The identity that connects.
 #[derive(Clone, Default)]
 pub enum Token {
-    /// A guest.
+    /// A guest, without a token.
     #[default]
     None,
-    /// Whoever this token names, for as long as it is good.
+    /// The user of this token, until it expires.
     Fixed(String),
-    /// As before, with a token that is got before every handshake, and before it expires: see [`Token::renewed`].
+    /// The user of tokens that are requested before every handshake and before the current one
+    /// expires; see [`Token::renewed`].
     Renewed(Arc<Renew>),
 }
 
-/// Gets a token; `None` if there is none to be had now.
+/// Requests a token; `None` if none is available now.
 pub type Renew = dyn Fn() -> BoxFuture<'static, Option<String>> + Send + Sync;
 
-/// A token was to be got, and there is none now.
+/// A token was requested, and none is available now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct NoToken;
 
-/// Where the token goes in the handshake.
+/// The place of the token in the handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TokenPlace {
-    /// The subprotocol `token.<jwt>`, as browsers must.
+    /// The subprotocol `token.<jwt>`, the only place that browsers can use.
     #[default]
     Subprotocol,
     /// The header `Authorization: Bearer <jwt>`.
     Header,
 }
 
-/// Why nothing can be connected to.
+/// The options are not usable.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadOptions {
-    /// The URL is none, or not of a WebSocket.
-    #[error("{0:?} is no WebSocket URL; it should look like ws://127.0.0.1:3001/local or wss://example.com/prod")]
+    /// The URL is not valid, or not a WebSocket URL.
+    #[error("{0:?} is not a WebSocket URL; expected a URL such as ws://127.0.0.1:3001/local or wss://example.com/prod")]
     Url(String),
 }
 
 impl Options {
-    /// A guest at this URL.
+    /// Options of a guest at this URL.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
         Self {
@@ -133,19 +138,19 @@ impl Options {
         }
     }
 
-    /// As somebody.
+    /// Sets the token.
     #[must_use]
     pub fn with_token(self, token: Token) -> Self {
         Self { token, ..self }
     }
 
-    /// From a device.
+    /// Sets the device.
     #[must_use]
     pub fn with_device(self, device: Option<Device>) -> Self {
         Self { device, ..self }
     }
 
-    /// As the guest that this secret stands for.
+    /// Sets the guest's secret.
     #[must_use]
     pub fn with_guest(self, guest: GuestSecret) -> Self {
         Self { guest, ..self }
@@ -160,8 +165,9 @@ impl Options {
 }
 
 impl Token {
-    /// With tokens that `renew` gets, from a server if need be: before every handshake, and again on a live connection
-    /// before the one it has expires, which its claim `exp` tells. If it gets none, that is tried again later.
+    /// Makes a token source that calls `renew` before every handshake, and again on a live
+    /// connection before the current token expires (its claim `exp`). If `renew` returns none, it
+    /// is called again later.
     #[must_use]
     pub fn renewed<F>(renew: impl Fn() -> F + Send + Sync + 'static) -> Self
     where
@@ -170,7 +176,7 @@ impl Token {
         Self::Renewed(Arc::new(move || renew().boxed()))
     }
 
-    /// The token to be used now.
+    /// Returns the token for the next handshake.
     pub(super) async fn current(&self) -> Result<Option<String>, NoToken> {
         match self {
             Self::None => Ok(None),
@@ -184,7 +190,8 @@ impl Token {
     }
 }
 
-/// How much longer a token is good by this clock, if it says: its claim `exp` (RFC 7519, 4.1.4). It is not verified here.
+/// The remaining life of a token by this clock, from its claim `exp` (RFC 7519, 4.1.4); `None`
+/// without a readable one. The signature is not verified here.
 pub(super) fn lasts(token: &str, now: SystemTime) -> Option<Duration> {
     #[derive(serde::Deserialize)]
     struct Claims {
@@ -197,7 +204,7 @@ pub(super) fn lasts(token: &str, now: SystemTime) -> Option<Duration> {
 }
 
 impl fmt::Debug for Token {
-    /// Says which kind, and nothing of the token.
+    /// Shows the variant, and hides the token.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::None => "None",

@@ -1,4 +1,5 @@
-//! One socket: opened, read and written by a task of its own, so that a slow one holds up nothing else.
+//! One socket. A task of its own opens, reads and writes it, so that a slow socket delays nothing
+//! else.
 
 use std::io;
 use std::time::{Duration, SystemTime};
@@ -17,40 +18,41 @@ use super::handshake;
 use super::options::{NoToken, Options, lasts};
 use crate::rules::{LinkId, Loss};
 
-/// A peer that does not take a message for this long is gone.
+/// Maximum time for sending one message. A slower peer counts as gone.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
-/// A peer that does not answer a close for this long need not.
+/// Maximum time to wait for the reply to a close frame.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-/// What a socket says to its client.
+/// A report of a socket to its client.
 #[derive(Debug)]
 pub(super) enum Said {
-    /// It is open, with a token that can be renewed and lasts so much longer.
+    /// The socket is open.
     Open {
-        /// If it can be, and says so.
+        /// The remaining life of the token, if the token can be renewed and has a readable expiry.
         token_lasts: Option<Duration>,
     },
-    /// A token to go on with; `None` if there is none to be had now.
+    /// The result of a token request; `None` if no token is available now.
     Token(Option<String>),
-    /// A text message came.
+    /// A text message arrived.
     Text(Utf8Bytes),
-    /// It is lost, or never opened; nothing follows.
+    /// The socket was lost or never opened. No report follows.
     Lost(Loss),
 }
 
-/// What comes next on a socket.
+/// The next step of a socket.
 enum Next {
-    /// A text message.
+    /// Report a text message.
     Text(Utf8Bytes),
-    /// Nothing ever.
+    /// Report the loss.
     Lost(Loss),
-    /// Nothing that anybody wants to hear.
+    /// Close the socket: the client no longer needs it.
     Close,
 }
 
-/// Opens a socket, and serves it until it is lost, or nobody wants to send on it any more: then it is closed in peace.
+/// Opens a socket and serves it until it is lost, or until the client drops its sender. Then the
+/// socket is closed normally.
 pub(super) async fn run(
     link: LinkId,
     options: Options,
@@ -59,7 +61,7 @@ pub(super) async fn run(
 ) {
     let opened = tokio::select! {
         opened = open(&options) => opened,
-        // Nothing is sent before it is open: this is the end of the channel.
+        // No text is sent before the socket is open, so this is the end of the channel.
         _ = outgoing.recv() => return,
     };
     let loss = match opened {
@@ -67,25 +69,25 @@ pub(super) async fn run(
         Err(loss) => Some(loss),
     };
     if let Some(loss) = loss {
-        // If nobody listens any more, nobody misses it.
+        // If the client has ended, the report is dropped.
         let _ = said.send((link, Said::Lost(loss))).await;
     }
 }
 
-/// Gets a token for a connection to go on with.
+/// Requests a new token for a live connection.
 pub(super) async fn renew(link: LinkId, options: Options, said: mpsc::Sender<(LinkId, Said)>) {
     let token = timeout(options.connect_timeout, options.token.current()).await;
     let token = token.ok().and_then(Result::ok).flatten();
-    // If nobody listens any more, nobody needs it.
+    // If the client has ended, the token is dropped.
     let _ = said.send((link, Said::Token(token))).await;
 }
 
-/// A socket, and how much longer its token lasts, if it can be renewed.
+/// Opens the socket. Returns it with the remaining life of its token, if the token can be renewed.
 async fn open(options: &Options) -> Result<(Socket, Option<Duration>), Loss> {
     let failed = |error: &dyn std::fmt::Display| Loss::Failed(error.to_string());
     let token = match timeout(options.connect_timeout, options.token.current()).await {
         Ok(Ok(token)) => token,
-        Ok(Err(NoToken)) | Err(_) => return Err(Loss::Failed("no token could be got".to_owned())),
+        Ok(Err(NoToken)) | Err(_) => return Err(Loss::Failed("no token is available".to_owned())),
     };
     let token_lasts = token.as_deref().filter(|_| options.token.is_renewed());
     let token_lasts = token_lasts.and_then(|token| lasts(token, SystemTime::now()));
@@ -107,14 +109,15 @@ async fn open(options: &Options) -> Result<(Socket, Option<Duration>), Loss> {
     }
 }
 
-/// Why there is no connection to a host, in words for a person.
+/// Describes why a host cannot be reached, for a person.
 fn unreachable(host: &str, error: &io::Error) -> Loss {
     Loss::Unreachable(match error.kind() {
         io::ErrorKind::ConnectionRefused => format!("nothing listens at {host}"),
         io::ErrorKind::TimedOut => format!("{host} does not answer"),
         io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => format!("there is no route to {host}"),
         io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof => format!("{host} closed the connection"),
-        // The resolver has no kind of its own: "failed to lookup address information: Name or service not known".
+        // The resolver has no error kind of its own. Its text is "failed to lookup address
+        // information: Name or service not known".
         _ => match error.to_string().split_once("lookup address information: ") {
             Some((_, why)) => format!("the name {host} cannot be resolved ({why})"),
             None => format!("{host}: {error}"),
@@ -122,15 +125,15 @@ fn unreachable(host: &str, error: &io::Error) -> Loss {
     })
 }
 
-/// TLS is done by rustls over ring, unless the application has chosen another provider for the whole process.
+/// Installs rustls over ring as the TLS provider, unless the application has installed another one.
 fn choose_tls() {
     if rustls::crypto::CryptoProvider::get_default().is_none() {
-        // Somebody may have been faster: then theirs is used.
+        // If another thread installed a provider first, that one is used.
         let _ = rustls::crypto::ring::default_provider().install_default();
     }
 }
 
-/// How the socket was lost; `None` if it was closed from here.
+/// Serves the socket. Returns the loss, or `None` if it was closed from this side.
 async fn serve(
     link: LinkId,
     mut socket: Socket,
@@ -151,7 +154,7 @@ async fn serve(
     }
 }
 
-/// What is next to be told of a socket; until then, what is to be sent is sent.
+/// Sends outgoing messages until the socket has something to report.
 async fn next(socket: &mut Socket, outgoing: &mut mpsc::Receiver<String>) -> Next {
     loop {
         let incoming = tokio::select! {
@@ -170,7 +173,7 @@ async fn next(socket: &mut Socket, outgoing: &mut mpsc::Receiver<String>) -> Nex
             Some(Ok(Message::Close(frame))) => {
                 return Next::Lost(Loss::Closed { code: frame.map(|frame| frame.code.into()) });
             }
-            // A ping is answered by the next read or write; binary is none of rooms.v1.
+            // The next read or write replies to a ping. Binary messages are not part of rooms.v1.
             Some(Ok(_)) => {}
             Some(Err(error)) => return Next::Lost(lost(&error)),
             None => return Next::Lost(Loss::Closed { code: None }),
@@ -192,7 +195,7 @@ async fn close(mut socket: Socket) -> Option<Loss> {
             while let Some(Ok(_)) = socket.next().await {}
         }
     };
-    // Whoever does not answer is left without an answer.
+    // A peer that does not reply in time is disconnected.
     let _ = timeout(CLOSE_TIMEOUT, goodbye).await;
     None
 }

@@ -1,4 +1,4 @@
-//! What the server says, and what follows from it.
+//! Frames of the server, and their effects on the client.
 
 use std::collections::BTreeMap;
 
@@ -13,21 +13,21 @@ use super::event::{Event, LinkId, Loss, NoAnswer, Output};
 use super::link::Asked;
 use super::room::{Ask, Room, Step};
 
-/// A refused ping is repeated after a pause as if it were that many tries later: somebody is in trouble.
+/// The backoff of a refused ping starts at this number of tries, since the server is under load.
 const PING_TRIES: u32 = 4;
 
-/// What a reply to a question about rooms came to.
+/// The outcome of a reply to a join or sync.
 #[derive(Debug, Default)]
 struct Progress {
-    /// Whether any room got further.
+    /// True if the reply brought at least one room further.
     any: bool,
-    /// Rooms with more to ask for.
+    /// Rooms whose replay is not complete.
     more: Vec<RoomId>,
 }
 
 impl Client {
-    /// A text message came. What is none of rooms.v1 is passed over: API Gateway's own error frames name no request, so
-    /// whatever they were about is sent again when it has had no answer for long enough.
+    /// Handles a text message. Ignores frames that are not of rooms.v1. API Gateway's own error
+    /// frames name no request, so the affected request is sent again after its timeout.
     pub fn received(&mut self, link: LinkId, text: &str, now_ms: u64) {
         let primary = self.primary.as_ref().is_some_and(|primary| primary.id == link);
         let retiring = self.retiring.as_ref().is_some_and(|(retiring, _)| retiring.id == link);
@@ -43,9 +43,10 @@ impl Client {
                 self.joined_by_server(room, at, primary, now_ms);
             }
             Ok(ServerFrame::System(System::Left { room, code })) => self.left_by_server(&room, code),
-            // On the connection before: its successor has asked again.
+            // The frame came on the replaced connection. The new connection has sent the requests
+            // again.
             Ok(ServerFrame::Answer(_) | ServerFrame::System(_)) => {}
-            Err(error) => tracing::debug!(%error, "a frame was passed over"),
+            Err(error) => tracing::debug!(%error, "cannot parse a frame of the server; the frame is ignored"),
         }
         self.pump(now_ms);
     }
@@ -60,7 +61,7 @@ impl Client {
                         room.hear(block, now_ms, &mut self.chance, &mut events);
                     }
                 }
-                // The connection before is told the same.
+                // The replaced connection receives the same blocks.
                 AnyBlock::Presence(block) if primary => events.extend(self.presence(block)),
                 AnyBlock::Ephemeral(block) if primary => events.extend(self.ephemeral(block)),
                 AnyBlock::Ephemeral(_) | AnyBlock::Presence(_) => {}
@@ -100,7 +101,7 @@ impl Client {
     fn bye(&mut self, primary: bool, code: String, retry: Return, now_ms: u64) {
         let because = Loss::Told { code };
         match (retry, primary) {
-            // Another token helps, if there are others.
+            // A client that can get another token reconnects with it.
             (Return::Never, true) if self.renews && because.is_expiry() => {
                 self.drop_primary(because, Pause::Usual, now_ms);
             }
@@ -118,9 +119,10 @@ impl Client {
         }
     }
 
-    /// A backend has made this connection a member: the room is heard from there on, and nothing has to be asked. The
-    /// membership ends with the connection; whether the room can be joined again is for the token to say. If the connection
-    /// is being replaced, its successor asks at once, from that position.
+    /// Handles a `joined`: a backend made this connection a member of the room. The room starts at
+    /// the given position, without a request. The membership ends with the connection, and the
+    /// token decides about a later join. If the connection is being replaced, the new one requests
+    /// the room at once, from that position.
     fn joined_by_server(&mut self, name: RoomId, at: Position, primary: bool, now_ms: u64) {
         let known = self.rooms.contains_key(&name);
         if known || self.rooms.len() >= limits::ROOMS_PER_CONNECTION {
@@ -135,7 +137,7 @@ impl Client {
         self.event(Event::Joined { room: name, head: at, members: None });
     }
 
-    /// A backend has taken this connection out of a room.
+    /// Handles a `left`: a backend removed this connection from the room.
     fn left_by_server(&mut self, name: &RoomId, code: String) {
         self.taken_out(name, code);
     }
@@ -180,7 +182,7 @@ impl Client {
                 for pid in self.outbox.accepted(room, now_ms) {
                     self.event(Event::Accepted { room: room.clone(), pid });
                 }
-                // What this client has sent before is expected to be a repeat.
+                // A batch that this client sent more than once is expected to be a repeat.
                 for pid in accepted.repeated.into_iter().filter(|_| first_time) {
                     self.event(Event::Repeated { room: room.clone(), pid });
                 }
@@ -200,7 +202,7 @@ impl Client {
             }),
         };
         if let Err(error) = read {
-            tracing::warn!(%error, "a reply is not what was asked for");
+            tracing::warn!(%error, "cannot parse a reply of the server; the request is sent again");
             self.failed(asked, now_ms);
         }
     }
@@ -236,7 +238,8 @@ impl Client {
         self.settled(now_ms);
     }
 
-    /// Asks for the rest of replays: at once, unless the last reply brought nothing at all.
+    /// Requests the rest of incomplete replays: at once, or after a pause if the last reply brought
+    /// no room further.
     fn ask_on(&mut self, progress: &Progress, now_ms: u64) {
         if !progress.any {
             return self.ask_again(&progress.more, None, now_ms);
@@ -251,7 +254,8 @@ impl Client {
     fn joined(&mut self, room: RoomId, since: Option<&Position>, joined: Joined, progress: &mut Progress, now_ms: u64) {
         let Some(known) = self.rooms.get_mut(&room) else { return };
         if !known.wanted {
-            // It was left while it was asked for: now the server can be told.
+            // The application left the room while the join was in flight. The leave can be sent
+            // now.
             known.ask = Ask::At(now_ms);
             return;
         }
@@ -275,14 +279,14 @@ impl Client {
 
     fn left(&mut self, room: &RoomId, now_ms: u64) {
         match self.rooms.get_mut(room) {
-            // It was joined again while it was being left.
+            // The application joined the room again while the leave was in flight.
             Some(known) if known.wanted => known.ask = Ask::At(now_ms),
             Some(_) => self.forget(room),
             None => {}
         }
     }
 
-    /// A request was refused, and making it again would not help.
+    /// Handles a refusal that a retry cannot change.
     fn refused(&mut self, asked: Asked, failure: &Failure, now_ms: u64) {
         match asked {
             Asked::Rooms { rooms, .. } => {
@@ -291,7 +295,11 @@ impl Client {
             }
             Asked::Leave(room) => self.left(&room, now_ms),
             Asked::Auth { .. } => {
-                tracing::warn!(code = failure.code.as_str(), message = failure.message, "the token was not renewed");
+                tracing::warn!(
+                    code = failure.code.as_str(),
+                    message = failure.message,
+                    "the server refused to renew the token; the renewal is tried again later"
+                );
                 self.renew_later(None, now_ms);
             }
             Asked::Publish(room) => {
@@ -328,7 +336,7 @@ impl Client {
     }
 }
 
-/// The outcome of every room that was asked for, by room.
+/// Reads the outcome of each requested room from the reply.
 fn read_rooms(
     rooms: &[(RoomId, Option<Position>)],
     sync: bool,
@@ -341,8 +349,8 @@ fn read_rooms(
     Ok(rooms.iter().take(1).map(|(room, _)| (room.clone(), Synced::Joined(joined.clone()))).collect())
 }
 
-/// Whether a refusal is none of the request's fault: the connection is not known any more, or its token has expired.
-/// A new connection, with a new token, helps.
+/// Returns true if the refusal concerns the connection and not the request: the server does not
+/// know the connection, or its token has expired. A new connection with a new token is needed.
 fn is_about_the_connection(failure: &Failure) -> bool {
     [Code::NotConnected, Code::TokenExpired].iter().any(|code| failure.code == *code)
 }

@@ -1,22 +1,23 @@
-//! The random numbers of a client: from a seed, or from the caller. The same numbers give the same client.
+//! The random numbers of a client, from a seed or from the caller. The same numbers reproduce the
+//! same behaviour.
 
 use std::fmt::Debug;
 
 use super::times::{BACKOFF_BASE_MS, BACKOFF_CAP_MS};
 
-/// Draws the random numbers of a client.
+/// A source of random numbers for a client.
 pub trait Draw: Debug + Send + Sync {
-    /// A number from 0 to `most`, both included.
+    /// Draws a number from 0 to `most`, both included.
     fn up_to(&mut self, most: u64) -> u64;
 }
 
-/// SplitMix64: small, and the same in every version.
-/// Source: Steele, Lea, Flood: Fast splittable pseudorandom number generators (OOPSLA 2014).
+/// SplitMix64: a small generator that is the same in every version. Source: Steele, Lea, Flood:
+/// Fast splittable pseudorandom number generators (OOPSLA 2014).
 #[derive(Debug, Clone)]
 pub struct Seeded(u64);
 
 impl Seeded {
-    /// Draws the numbers of this seed.
+    /// The generator with this seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self(seed)
@@ -32,13 +33,13 @@ impl Seeded {
 }
 
 impl Draw for Seeded {
-    // The bias of the remainder is far below what a pause could show.
+    // The bias of the remainder is far below the resolution of a pause.
     fn up_to(&mut self, most: u64) -> u64 {
         self.bits() % most.saturating_add(1)
     }
 }
 
-/// What the rules draw.
+/// The draws that the rules need.
 #[derive(Debug)]
 pub(super) struct Chance(Box<dyn Draw>);
 
@@ -51,12 +52,12 @@ impl Chance {
         self.0.up_to(most)
     }
 
-    /// `middle`, give or take.
+    /// Draws a number from `middle - jitter` to `middle + jitter`.
     pub(super) fn around(&mut self, middle: u64, jitter: u64) -> u64 {
         middle - jitter + self.up_to(2 * jitter)
     }
 
-    /// The pause after that many tries in vain: full jitter.
+    /// Draws the pause after this number of failed tries, with full jitter.
     pub(super) fn backoff(&mut self, tries: u32) -> u64 {
         let longest = BACKOFF_BASE_MS.saturating_mul(1 << tries.min(20)).min(BACKOFF_CAP_MS);
         self.up_to(longest)

@@ -1,4 +1,4 @@
-//! A client: its rooms, its connections, and what it is told of both.
+//! The client: its rooms, its connections, and the outputs.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -13,26 +13,28 @@ use super::request::Request;
 use super::room::{Ask, Room};
 use super::times::{LATER_MS, OVERLAP_MS, ROTATE_RETRY_MS};
 
-/// One client of rooms.v1. See the [module](super) for how to drive it.
+/// One client of rooms.v1. See the [module](super) for the protocol between client and driver.
 ///
-/// After every call, take the outputs until there are none, and ask for the next wake-up again.
+/// After every call, take the outputs until there are none, then call [`Client::next_wakeup_ms`]
+/// again.
 #[derive(Debug)]
 pub struct Client {
     pub(super) rooms: BTreeMap<RoomId, Room>,
     pub(super) outbox: Outbox,
     pub(super) questions: Questions,
-    /// What requests go to.
+    /// The connection that requests go to.
     pub(super) primary: Option<Link>,
-    /// The connection before it, heard until its successor is whole; and when it is closed.
+    /// The replaced connection, still read until the new one is whole, and the time at which it is
+    /// closed.
     pub(super) retiring: Option<(Link, Option<u64>)>,
     pub(super) opening: Option<LinkId>,
     pub(super) connect_at_ms: Option<u64>,
-    /// Attempts in a row that came to nothing.
+    /// Successive failed attempts to connect.
     pub(super) attempts: u32,
     pub(super) chance: Chance,
-    /// Whether tokens can be renewed.
+    /// True if tokens can be renewed.
     pub(super) renews: bool,
-    /// Tokens in a row that handshakes were refused with.
+    /// Successive handshakes that were refused because of their token.
     pub(super) tokens_refused: u32,
     online: bool,
     ended: bool,
@@ -41,23 +43,24 @@ pub struct Client {
     outputs: VecDeque<Output>,
 }
 
-/// How long to stay away.
+/// The pause before the next attempt to connect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pause {
-    /// The usual pause: shorter than a second the first time.
+    /// The usual backoff. The first pause is below one second.
     Usual,
-    /// As somebody who was told to come back later.
+    /// The backoff plus the minimum that the server requested with `later`.
     Later,
 }
 
 impl Client {
-    /// A client that wants a connection now. The seed decides all its jitter.
+    /// A client that requests a connection at `now_ms`. The seed determines all its jitter.
     #[must_use]
     pub fn new(seed: u64, now_ms: u64) -> Self {
         Self::drawing(Seeded::new(seed), now_ms)
     }
 
-    /// A client that wants a connection now, and draws its random numbers from the caller.
+    /// A client that requests a connection at `now_ms`, and draws its random numbers from the
+    /// caller.
     #[must_use]
     pub fn drawing(draw: impl Draw + 'static, now_ms: u64) -> Self {
         Self {
@@ -80,19 +83,20 @@ impl Client {
         }
     }
 
-    /// The next thing to do, in order.
+    /// Takes the next output, in order.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }
 
-    /// Through which publication everything of a room was heard; `None` before it is joined.
+    /// The position up to which the application has received the room; `None` before the room is
+    /// joined.
     #[must_use]
     pub fn position(&self, room: &RoomId) -> Option<&Position> {
         self.rooms.get(room).and_then(Room::position)
     }
 
-    /// Hears a room: from now on, or from a position remembered from an earlier life of the application. A room that
-    /// is heard already stays as it is.
+    /// Joins a room: from now on, or from a position that an earlier run of the application stored.
+    /// Has no effect on a room that is joined already.
     ///
     /// # Errors
     /// [`NotTaken::Rooms`] at 100 rooms; [`NotTaken::Ended`].
@@ -103,7 +107,8 @@ impl Client {
             Some(known) if known.wanted => return Ok(()),
             Some(leaving) => {
                 if leaving.ask == Ask::Sent {
-                    // It is asked for when what is in flight has been answered: two requests may overtake each other.
+                    // The join is sent after the reply to the request in flight, because two
+                    // requests may overtake each other.
                     joining.ask = Ask::Sent;
                 }
                 self.forget(&room);
@@ -116,7 +121,8 @@ impl Client {
         Ok(())
     }
 
-    /// Hears a room no more. From this call on nothing of it is told; [`Event::Left`] follows when the server agrees.
+    /// Leaves a room. No event of the room follows this call, except [`Event::Left`] when the
+    /// server has confirmed.
     pub fn leave(&mut self, room: &RoomId, now_ms: u64) {
         let Some(known) = self.rooms.get_mut(room).filter(|known| known.wanted) else { return };
         known.wanted = false;
@@ -129,7 +135,8 @@ impl Client {
         self.pump(now_ms);
     }
 
-    /// Publishes. [`Event::Accepted`] or [`Event::Rejected`] follows; publications of one room keep their order.
+    /// Publishes. [`Event::Accepted`] or [`Event::Rejected`] follows. Publications of one room keep
+    /// their order.
     ///
     /// # Errors
     /// [`NotTaken::Publications`] when too many wait; [`NotTaken::Ended`].
@@ -140,11 +147,11 @@ impl Client {
         Ok(())
     }
 
-    /// Says something to those who are in a room now; best effort. Without a connection it is lost: whoever types says
-    /// so again.
+    /// Sends an ephemeral publication to the current members of a room, best effort. Without a
+    /// connection it is dropped.
     ///
     /// # Errors
-    /// [`NotTaken::Ended`].
+    /// [`NotTaken::Ended`] when the client has ended.
     pub fn say(&mut self, room: &RoomId, key: Option<&Key>, data: &Data) -> Result<(), NotTaken> {
         self.check_alive()?;
         if let Some(link) = self.primary.as_ref().map(|primary| primary.id) {
@@ -154,7 +161,7 @@ impl Client {
         Ok(())
     }
 
-    /// Asks for at most `limit` publications (1 to 100) that stand before a sequence, or the latest.
+    /// Requests at most `limit` publications (1 to 100) before a sequence, or the latest ones.
     /// [`Event::History`] follows.
     ///
     /// # Errors
@@ -174,8 +181,8 @@ impl Client {
         Ok(())
     }
 
-    /// Asks for at most `limit` users (1 to 100) of a room, in the order of their names, after one of them or from the
-    /// first. [`Event::Who`] follows.
+    /// Requests at most `limit` users (1 to 100) of a room in the order of their names, after the
+    /// name `after` or from the first. [`Event::Who`] follows.
     ///
     /// # Errors
     /// [`NotTaken::Questions`] when too many questions wait; [`NotTaken::Ended`].
@@ -194,7 +201,7 @@ impl Client {
         Ok(())
     }
 
-    /// Ends: closes every connection, and does nothing more.
+    /// Ends the client: closes every connection. Later calls have no effect.
     pub fn stop(&mut self) {
         self.rooms.clear();
         let links = [self.primary.take().map(|link| link.id), self.retiring.take().map(|(link, _)| link.id)];
@@ -205,7 +212,7 @@ impl Client {
         self.ended = true;
     }
 
-    /// A connection that was to be opened is open.
+    /// Handles the opening of a requested connection.
     pub fn connected(&mut self, link: LinkId, now_ms: u64) {
         if self.opening != Some(link) {
             return self.output(Output::CloseSocket(link));
@@ -224,7 +231,7 @@ impl Client {
         self.say_hello(now_ms);
     }
 
-    /// A connection was lost, or never came to be.
+    /// Handles the loss of a connection, or a failed attempt.
     pub fn closed(&mut self, link: LinkId, because: Loss, now_ms: u64) {
         if self.opening == Some(link) {
             self.opening = None;
@@ -237,7 +244,7 @@ impl Client {
         }
     }
 
-    /// Asks all rooms on a new connection, and sends what was not answered on the one before.
+    /// Requests all rooms on a new connection, and sends unanswered requests again.
     pub(super) fn say_hello(&mut self, now_ms: u64) {
         self.forget_unwanted();
         self.outbox.interrupted(now_ms);
@@ -253,7 +260,8 @@ impl Client {
         self.pump(now_ms);
     }
 
-    /// A room is not whole on the new connection yet: the one before stays open until it is.
+    /// Marks a room as not whole on the new connection. The replaced connection stays open until it
+    /// is.
     pub(super) fn unsettle(&mut self, room: RoomId) {
         if let Some(primary) = &mut self.primary {
             primary.unsettled.insert(room);
@@ -263,7 +271,7 @@ impl Client {
         }
     }
 
-    /// If everything is whole on the new connection, the one before is closed soon.
+    /// Schedules the close of the replaced connection if every room is whole on the new one.
     pub(super) fn settled(&mut self, now_ms: u64) {
         let settled = self.primary.as_ref().is_some_and(|primary| primary.unsettled.is_empty());
         if let Some((_, close_at_ms @ None)) = self.retiring.as_mut().filter(|_| settled) {
@@ -271,7 +279,8 @@ impl Client {
         }
     }
 
-    /// The connection is of no use any more: the one before takes over if it is still there, otherwise another is opened.
+    /// Abandons the connection. The replaced connection takes over if it is still open; otherwise a
+    /// new one is opened.
     pub(super) fn lost(&mut self, because: Loss, pause: Pause, now_ms: u64) {
         self.primary = None;
         if let Some((before, _)) = self.retiring.take() {
@@ -285,7 +294,7 @@ impl Client {
         self.go_offline(because, pause, now_ms);
     }
 
-    /// Closes the connection from this side.
+    /// Closes the primary connection from this side.
     pub(super) fn drop_primary(&mut self, because: Loss, pause: Pause, now_ms: u64) {
         if let Some(primary) = &self.primary {
             let link = primary.id;
@@ -294,7 +303,7 @@ impl Client {
         }
     }
 
-    /// It is over: the server said so.
+    /// Ends the client because the server does not permit another attempt.
     pub(super) fn end(&mut self, because: Loss) {
         self.stop();
         self.event(Event::Ended { because });
@@ -329,14 +338,15 @@ impl Client {
         ROTATE_RETRY_MS + self.chance.up_to(ROTATE_RETRY_MS)
     }
 
-    /// Without the connection nobody hears the rooms that were being left.
+    /// Removes the rooms that were being left: without the connection, the membership is gone.
     fn forget_unwanted(&mut self) {
         let unwanted: Vec<RoomId> =
             self.rooms.values().filter(|room| !room.wanted).map(|room| room.name().clone()).collect();
         unwanted.iter().for_each(|room| self.forget(room));
     }
 
-    /// The server has taken this client out of a room, which it may have been leaving anyway.
+    /// Removes a room because the server removed this connection from it, even if a leave was in
+    /// flight.
     pub(super) fn taken_out(&mut self, room: &RoomId, code: String) {
         if self.rooms.get(room).is_some_and(|known| known.wanted) {
             self.rooms.remove(room);
@@ -346,14 +356,14 @@ impl Client {
         }
     }
 
-    /// A room is gone from here.
+    /// Removes a room that the application has left.
     pub(super) fn forget(&mut self, room: &RoomId) {
         if self.rooms.remove(room).is_some() {
             self.event(Event::Left { room: room.clone() });
         }
     }
 
-    /// Opens a connection.
+    /// Requests a new connection.
     pub(super) fn open(&mut self) {
         let link = LinkId(self.next_link);
         self.next_link += 1;

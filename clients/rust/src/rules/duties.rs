@@ -1,4 +1,4 @@
-//! What is due: attempts, requests, pings, the exchange of connections.
+//! Work that is due at a time: attempts to connect, requests, pings, the exchange of connections.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use super::request::Request;
 use super::room::{Ask, Room};
 
 impl Client {
-    /// When [`Client::tick`] is to be called at the latest; `None` when nothing is due ever.
+    /// The latest time for the next [`Client::tick`]; `None` if no work is scheduled.
     #[must_use]
     pub fn next_wakeup_ms(&self) -> Option<u64> {
         if self.has_ended() {
@@ -40,7 +40,7 @@ impl Client {
         wake
     }
 
-    /// Does what is due.
+    /// Does the work that is due.
     pub fn tick(&mut self, now_ms: u64) {
         if self.has_ended() {
             return;
@@ -56,7 +56,7 @@ impl Client {
         self.pump(now_ms);
     }
 
-    /// Sends what is due; nothing without a connection.
+    /// Sends the requests that are due, if there is a connection.
     pub(super) fn pump(&mut self, now_ms: u64) {
         if self.primary.is_none() {
             return;
@@ -77,7 +77,7 @@ impl Client {
         self.send_publications(now_ms);
     }
 
-    /// Asks to join or catch up with rooms: all of them in one message.
+    /// Sends a join or a resume of these rooms in one message.
     pub(super) fn ask_rooms(&mut self, names: Vec<RoomId>, sync: bool, now_ms: u64) {
         let id = self.request_id();
         let mut rooms: Vec<(RoomId, Option<Position>)> = Vec::with_capacity(names.len());
@@ -97,7 +97,7 @@ impl Client {
         self.ask(id, Asked::Rooms { rooms, sync }, text, now_ms);
     }
 
-    /// Asks the connection whether it is alive, and the server where the rooms stand.
+    /// Sends a ping: a keep-alive with the positions of the rooms.
     pub(super) fn ping(&mut self, now_ms: u64) {
         let id = self.request_id();
         let known = self.rooms.iter().filter(|(_, room)| room.wanted);
@@ -110,12 +110,12 @@ impl Client {
         }
     }
 
-    /// A request came to nothing, and is made again after the usual pause.
+    /// Schedules a request without a reply again, after the usual pause.
     pub(super) fn failed(&mut self, asked: Asked, now_ms: u64) {
         self.try_again(asked, None, now_ms);
     }
 
-    /// Makes a request again: not before `after_ms`, if the server said so.
+    /// Schedules a request again, after the usual pause and at least `after_ms`.
     pub(super) fn try_again(&mut self, asked: Asked, after_ms: Option<u64>, now_ms: u64) {
         match asked {
             Asked::Rooms { rooms, .. } => {
@@ -148,7 +148,7 @@ impl Client {
         }
     }
 
-    /// Whether a question that came to nothing has been asked often enough; otherwise it is asked again.
+    /// Returns true if a failed question has been sent often enough. Otherwise schedules it again.
     fn is_given_up(&mut self, ticket: Ticket, after_ms: Option<u64>, now_ms: u64) -> bool {
         let Some(tries) = self.questions.failed(ticket) else { return true };
         let pause = self.pause(tries, after_ms);
@@ -156,7 +156,7 @@ impl Client {
         false
     }
 
-    /// Asks rooms again that were asked together: together.
+    /// Schedules rooms of one request again, at the same time, so that they stay one request.
     pub(super) fn ask_again(&mut self, rooms: &[RoomId], after_ms: Option<u64>, now_ms: u64) {
         let tries = rooms.iter().filter_map(|room| self.rooms.get(room)).map(|room| room.tries).max();
         let due_ms = now_ms + self.pause(tries.unwrap_or(0), after_ms);
@@ -168,12 +168,12 @@ impl Client {
         }
     }
 
-    /// What the server asked for is the least; jitter comes on top.
+    /// The pause before a retry: the server's minimum plus jittered backoff.
     pub(super) fn pause(&mut self, tries: u32, after_ms: Option<u64>) -> u64 {
         after_ms.unwrap_or(0).saturating_add(self.chance.backoff(tries))
     }
 
-    /// What a connection needs.
+    /// Does the work of the primary connection that is due.
     fn tend(&mut self, now_ms: u64) {
         let Some(primary) = &mut self.primary else { return };
         let given_up = primary.give_up(now_ms);
@@ -231,8 +231,8 @@ impl Client {
         }
     }
 
-    /// Publications to be sent, and when. Those to a room that is being joined wait until it is, so that whoever
-    /// publishes hears it.
+    /// Publications to send, with their times. Publications to a room that is being joined wait for
+    /// the join, so that this client receives them live.
     fn publications_due(&self) -> impl Iterator<Item = (&RoomId, u64)> {
         let being_joined =
             |room: &RoomId| self.rooms.get(room).is_some_and(|known| known.wanted && known.position().is_none());

@@ -1,253 +1,258 @@
-//! What a client does and says: to its connections, and to the application.
+//! Outputs of a client: actions on its connections, and events for the application.
 
 use domain::{ConnectionId, Data, Key, Position, PublicationId, RoomId, Timestamp, UserId};
 use protocol::reply::{Failure, History, Who};
 
-/// What a client wants done.
+/// An action that the driver must carry out.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Output {
-    /// Open a connection now, and say later what became of it ([`Client::connected`](super::Client::connected) or
-    /// [`Client::closed`](super::Client::closed)).
+    /// Open a connection now, and report the outcome with
+    /// [`Client::connected`](super::Client::connected) or
+    /// [`Client::closed`](super::Client::closed).
     Connect(LinkId),
-    /// Send this text message.
+    /// Send a text message.
     Send {
-        /// On which connection.
+        /// The connection to send on.
         link: LinkId,
-        /// One JSON object.
+        /// The message: one JSON object.
         text: String,
     },
-    /// Get a token for a connection to go on with, and say what came of it ([`Client::renew`](super::Client::renew) or
-    /// [`Client::not_renewed`](super::Client::not_renewed)).
+    /// Get another token for a connection, and report the outcome with
+    /// [`Client::renew`](super::Client::renew) or
+    /// [`Client::not_renewed`](super::Client::not_renewed).
     Renew(LinkId),
-    /// Close the connection; nothing that it still says matters.
+    /// Close the connection. Its later messages have no effect.
     CloseSocket(LinkId),
-    /// Tell the application.
+    /// Pass an event to the application.
     Event(Event),
 }
 
-/// One attempt at a connection, and the connection it became. Never reused.
+/// Identifies one attempt to connect, and the connection that it becomes. Never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LinkId(pub u64);
 
-/// A question (for history, or who is there), as the application numbered it.
+/// Identifies a question for history or members. The application chooses the number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Ticket(pub u64);
 
-/// What the application is told.
+/// An event for the application.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
-    /// There is a connection.
+    /// The client has a connection.
     Online,
-    /// There is none. Another attempt is made by itself.
+    /// The client has no connection. It tries again by itself.
     Offline {
-        /// Why.
+        /// The reason for the loss.
         because: Loss,
-        /// When the next attempt is made, milliseconds from now.
+        /// The pause before the next attempt, in milliseconds.
         retry_in_ms: u64,
     },
-    /// A room has been joined: from here on everything published there is heard, once and in order.
+    /// The client joined a room. From here on it receives every publication once and in order.
     Joined {
-        /// Which room.
+        /// The joined room.
         room: RoomId,
-        /// Where it stands. What is heard begins after it, or after the position that was asked from.
+        /// The position of the head. Events begin after it, or after the position that the join
+        /// named.
         head: Position,
-        /// How many members it has, where that was known at once.
+        /// The number of members, if the server knew it.
         members: Option<u64>,
     },
-    /// A publication.
+    /// A publication, in the order of positions.
     Message(Message),
-    /// Something said to those who are there; best effort, and nowhere stored.
+    /// An ephemeral publication: best effort, not stored.
     Ephemeral {
-        /// Where.
+        /// The room of the publication.
         room: RoomId,
-        /// Its author.
+        /// The author of the publication.
         by: UserId,
-        /// What it is about: it takes the place of what this author said about it before.
+        /// The subject: this publication replaces the author's earlier one with the same key.
         key: Option<Key>,
-        /// The connection it came from, if from one.
+        /// The connection that sent it, if a connection did.
         from: Option<ConnectionId>,
-        /// What it says.
+        /// The payload, as JSON text.
         data: Data,
     },
-    /// Who is in a room, after it changed. Somebody may come twice and still is there once: whoever keeps the names adds
-    /// and removes.
+    /// The members of a room changed. A user may arrive twice and is still present once, so treat
+    /// the names as a set.
     Presence {
-        /// Which room.
+        /// The room that changed.
         room: RoomId,
-        /// How many connections are in it.
+        /// The number of connections in the room.
         members: u64,
-        /// How many users that is; not told in large rooms.
+        /// The number of users; absent in large rooms.
         users: Option<u64>,
-        /// Users that came; not told in large rooms.
+        /// Users that arrived; empty in large rooms.
         came: Vec<UserId>,
-        /// Users that went; not told in large rooms.
+        /// Users that departed; empty in large rooms.
         went: Vec<UserId>,
     },
-    /// After an absence, everything that was published meanwhile has been heard.
+    /// After an interruption, the application has received every publication of the room.
     Resumed {
-        /// Which room.
+        /// The resumed room.
         room: RoomId,
-        /// Where it stands.
+        /// The position up to which the application has received the room.
         at: Position,
-        /// How many publications that was.
+        /// The number of replayed publications.
         replayed: u64,
     },
-    /// Publications between two positions will not be heard: they are too many or too old, or, if the epochs differ,
-    /// the room's history began anew.
+    /// The publications between two positions are lost to this client: they are too many or too
+    /// old. If the epochs differ, the room's history began anew.
     Missed {
-        /// Which room.
+        /// The room with the gap.
         room: RoomId,
-        /// The last one heard.
+        /// The last position before the gap.
         from: Position,
-        /// The next one heard comes after this.
+        /// The position after which events continue.
         to: Position,
     },
-    /// A room is heard no more, as asked.
+    /// The client left a room at the application's request.
     Left {
-        /// Which room.
+        /// The room that was left.
         room: RoomId,
     },
-    /// This client has been taken out of a room: by a backend, or because a renewed token does not allow it (`forbidden`).
+    /// The server removed this client from a room: a backend did, or a renewed token does not allow
+    /// it (`forbidden`).
     Removed {
-        /// Which room.
+        /// The room that lost this client.
         room: RoomId,
-        /// Why, for programs.
+        /// The reason as a stable code.
         code: String,
     },
-    /// A room may not be joined, or not any more.
+    /// The server refused a join or a resume of a room.
     Refused {
-        /// Which room.
+        /// The refused room.
         room: RoomId,
-        /// Why.
+        /// The refusal of the server.
         failure: Failure,
     },
-    /// A publication is stored, and will be heard by every member.
+    /// A publication is stored. Its delivery to every member is guaranteed.
     Accepted {
-        /// Where.
+        /// The room of the publication.
         room: RoomId,
-        /// Which.
+        /// The id of the publication.
         pid: PublicationId,
     },
-    /// The id of a publication that was accepted had been used before in its room, by the same user and not by this client:
-    /// nothing was published under it now. Choose ids that are unique across sessions.
+    /// The id of an accepted publication was used before in its room, by the same user but not by
+    /// this client. The server stored no new publication. Choose ids that are unique across
+    /// sessions.
     Repeated {
-        /// Where.
+        /// The room of the publication.
         room: RoomId,
-        /// Which.
+        /// The id that was used before.
         pid: PublicationId,
     },
-    /// A publication was refused, and sending it again would not help.
+    /// The server refused a publication, and a retry cannot succeed.
     Rejected {
-        /// Where.
+        /// The room of the publication.
         room: RoomId,
-        /// Which.
+        /// The id of the publication.
         pid: PublicationId,
-        /// Why.
+        /// The refusal of the server.
         failure: Failure,
     },
-    /// The answer to a question for history.
+    /// The answer to a history question.
     History {
-        /// To which.
+        /// The ticket of the question.
         ticket: Ticket,
-        /// The page, or why there is none.
+        /// The page, or the reason why there is none.
         page: Result<History, NoAnswer>,
     },
-    /// The answer to a question who is in a room.
+    /// The answer to a question for members.
     Who {
-        /// To which.
+        /// The ticket of the question.
         ticket: Ticket,
-        /// A page of users, or why there is none.
+        /// A page of users, or the reason why there is none.
         page: Result<Who, NoAnswer>,
     },
-    /// It is over: no further attempt is made, and nothing is told any more.
+    /// The client has ended: it makes no more attempts, and no event follows.
     Ended {
-        /// Why.
+        /// The reason for the end.
         because: Loss,
     },
 }
 
-/// A publication, as the application hears it.
+/// A publication, in the form that the application receives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// Where it was published.
+    /// The room of the publication.
     pub room: RoomId,
-    /// Its place there.
+    /// The position in the room.
     pub at: Position,
-    /// Its id; an application recognises its own publications by it.
+    /// The publication id. An application recognises its own publications by it.
     pub pid: PublicationId,
-    /// Its author.
+    /// The author of the publication.
     pub by: UserId,
-    /// The connection it came from, if from one.
+    /// The connection that sent it, if a connection did.
     pub from: Option<ConnectionId>,
-    /// When it was accepted.
+    /// The time at which the server accepted it.
     pub accepted_at: Timestamp,
-    /// What it says.
+    /// The payload, as JSON text.
     pub data: Data,
 }
 
-/// How a connection was lost, or never came to be.
+/// The reason why a connection was lost or could not be opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Loss {
-    /// The handshake was answered with another status than 101.
+    /// The server answered the handshake with another status than 101.
     #[error("the server refused the connection with status {status}")]
     Refused {
         /// The HTTP status.
         status: u16,
     },
-    /// No connection could be made to the server's address.
+    /// The server's address could not be reached.
     #[error("{0}")]
     Unreachable(String),
-    /// The network failed.
+    /// The network or the handshake failed.
     #[error("{0}")]
     Failed(String),
-    /// The server closed it.
+    /// The server closed the connection.
     #[error("the server closed the connection{}", code.map(|code| format!(" with code {code}")).unwrap_or_default())]
     Closed {
         /// The close code, if there was one (RFC 6455, 7.4).
         code: Option<u16>,
     },
-    /// It no longer answers.
-    #[error("the server does not answer")]
+    /// The server no longer responds.
+    #[error("the server does not respond")]
     Silent,
-    /// The server said that it would close, or that it does not know the connection.
-    #[error("the server said goodbye: {code}")]
+    /// The server announced the close, or does not know the connection.
+    #[error("the server ended the connection: {code}")]
     Told {
-        /// Its word for it.
+        /// The code that the server gave.
         code: String,
     },
 }
 
 impl Loss {
-    /// Whether it was for the end of its token.
+    /// Returns true if the server closed the connection because its token expired.
     pub(super) fn is_expiry(&self) -> bool {
         matches!(self, Self::Told { code } if code == "expired")
     }
 }
 
-/// Why a question has no answer.
+/// The reason why a question has no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoAnswer {
-    /// It was refused.
+    /// The server refused the question.
     #[error("{}", .0.message)]
     Refused(Failure),
-    /// It was asked for several times in vain.
-    #[error("there was no answer")]
+    /// The question was sent several times without a reply.
+    #[error("the server did not answer the question")]
     Unanswered,
 }
 
-/// Why a client does not take a request of the application.
+/// The reason why a client refuses a request of the application.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotTaken {
-    /// It has ended.
+    /// The client has ended.
     #[error("the client has ended")]
     Ended,
-    /// It is in as many rooms as a connection may be.
+    /// The client is in as many rooms as a connection may be in.
     #[error("a connection may be in 100 rooms at most; leave one first")]
     Rooms,
-    /// As many publications wait as may.
+    /// The maximum number or size of waiting publications is reached.
     #[error("too many publications wait to be accepted; wait for one of them")]
     Publications,
-    /// As many questions wait as may.
+    /// The maximum number of waiting questions is reached.
     #[error("too many questions wait for an answer; wait for one of them")]
     Questions,
 }

@@ -1,4 +1,4 @@
-//! What arrived beyond a gap, or before the reply that says where a room stands.
+//! Blocks that arrived beyond a gap, or before the reply with the room's position.
 
 use std::collections::BTreeMap;
 
@@ -7,21 +7,21 @@ use protocol::block::{Block, Message};
 
 use super::times::{HELD_BYTES, HELD_MESSAGES};
 
-/// What a held message takes beside its data.
+/// Memory of a held message besides its data.
 const OVERHEAD_BYTES: usize = 256;
 
-/// Messages of one epoch, bounded in number and bytes.
+/// Held messages of one epoch, bounded in number and bytes.
 #[derive(Debug, Default)]
 pub(super) struct Held {
     epoch: Option<Epoch>,
-    /// `None` for a position that is left out: the client's own, without echo.
+    /// `None` stands for a skipped position: the client's own publication, without echo.
     messages: BTreeMap<u64, Option<Message>>,
     bytes: usize,
 }
 
 impl Held {
-    /// Holds a block. One of another epoch takes the place of all that is held; one too many empties the buffer: the
-    /// log has them all.
+    /// Holds a block. A block of another epoch replaces all held messages. When a bound is
+    /// exceeded, all held messages are dropped, because the log has them.
     pub(super) fn insert(&mut self, block: Block) {
         let skipped = block.skipped().map(|_| None);
         if self.epoch.as_ref() != Some(&block.ep) {
@@ -39,7 +39,7 @@ impl Held {
         }
     }
 
-    /// What is at a position, if it is held: a message, or that there is none for this client.
+    /// Takes the held message at a position. The inner `None` stands for a skipped position.
     pub(super) fn take(&mut self, epoch: &Epoch, sequence: Sequence) -> Option<Option<Message>> {
         if self.epoch.as_ref() != Some(epoch) {
             return None;
@@ -49,13 +49,14 @@ impl Held {
         Some(message)
     }
 
-    /// The place before the first message that is held of the epoch of `head`, unless that lies beyond it.
+    /// The sequence before the first held message of the epoch of `head`, if that message is not
+    /// beyond `head`.
     pub(super) fn begins_after(&self, head: &Position) -> Option<Sequence> {
         let (first, _) = self.messages.first_key_value().filter(|_| self.epoch.as_ref() == Some(&head.epoch))?;
         (*first <= head.sequence.get()).then(|| Sequence::new(*first).before())
     }
 
-    /// Lets go of what is at or below a position.
+    /// Drops held messages at or below a position.
     pub(super) fn forget_through(&mut self, epoch: &Epoch, sequence: Sequence) {
         let below = self.messages.first_key_value().is_some_and(|(first, _)| *first <= sequence.get());
         if below && self.epoch.as_ref() == Some(epoch) {
@@ -64,7 +65,7 @@ impl Held {
         }
     }
 
-    /// Lets go of everything of another epoch.
+    /// Drops held messages of other epochs.
     pub(super) fn keep_only(&mut self, epoch: &Epoch) {
         if self.epoch.as_ref() != Some(epoch) {
             self.clear();

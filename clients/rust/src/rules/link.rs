@@ -1,4 +1,4 @@
-//! One connection: what was asked on it, when it is asked whether it lives, and when it is too old.
+//! One connection: its requests in flight, its pings, and its age.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,13 +16,14 @@ use super::times::{
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) id: LinkId,
-    /// When to open its successor.
+    /// The time to open its replacement.
     pub(super) rotate_at_ms: u64,
-    /// When to get another token, if this one can be renewed.
+    /// The time to get another token, if the token can be renewed.
     pub(super) renew_at_ms: Option<u64>,
-    /// Whether a renewal came to nothing that we know of: rooms may have been left without a word.
+    /// True if a renewal may have been carried out without a reply. The server may then have left
+    /// rooms that no reply named.
     pub(super) renewal_in_doubt: bool,
-    /// Rooms of the hello that are not whole yet.
+    /// Rooms of the first sync that are not whole yet.
     pub(super) unsettled: BTreeSet<RoomId>,
     pending: BTreeMap<RequestId, Pending>,
     ping: Option<Ping>,
@@ -30,27 +31,27 @@ pub(super) struct Link {
     settle_at_ms: BTreeSet<u64>,
 }
 
-/// What a request asked for.
+/// The purpose of a request in flight.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Asked {
-    /// To join, or to catch up with, these rooms.
+    /// To join or resume these rooms.
     Rooms {
-        /// Each from where.
+        /// Each room with the position of the request.
         rooms: Vec<(RoomId, Option<Position>)>,
-        /// Whether it was a sync.
+        /// True for a sync, false for a join.
         sync: bool,
     },
     /// To leave a room.
     Leave(RoomId),
-    /// To accept the first batch of a room.
+    /// To publish the first batch of a room.
     Publish(RoomId),
-    /// For history.
+    /// To read history.
     History(Ticket),
-    /// Who is there.
+    /// To list members.
     Who(Ticket),
-    /// To go on with another token.
+    /// To renew the token.
     Auth {
-        /// How much longer it lasts, if that can be told.
+        /// The remaining life of the new token, if it is known.
         lasts_ms: Option<u64>,
     },
 }
@@ -67,14 +68,14 @@ struct Ping {
     deadline_ms: u64,
 }
 
-/// What is due on a connection.
+/// The work that is due on a connection.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Due {
-    /// Nothing.
+    /// No work is due.
     Nothing,
-    /// It is silent.
+    /// The connection does not respond, so it must be closed.
     GiveUp,
-    /// It is to be pinged.
+    /// A ping must be sent.
     Ping,
 }
 
@@ -93,27 +94,29 @@ impl Link {
         }
     }
 
-    /// Nothing is asked on it any more.
+    /// Retires the connection: it carries no more requests.
     pub(super) fn retired(self) -> Self {
         Self { pending: BTreeMap::new(), ping: None, settle_at_ms: BTreeSet::new(), ..self }
     }
 
-    /// Takes over again from a successor that was lost, which is tried anew later.
+    /// Restores a retired connection after the loss of its replacement. The next replacement is
+    /// opened at `rotate_at_ms`.
     pub(super) fn restored(self, rotate_at_ms: u64) -> Self {
         Self { rotate_at_ms, ..self }
     }
 
-    /// A request is being sent.
+    /// Records a request that is being sent.
     pub(super) fn ask(&mut self, request: RequestId, asked: Asked, now_ms: u64) {
         self.pending.insert(request, Pending { asked, deadline_ms: now_ms + REQUEST_TIMEOUT_MS });
     }
 
-    /// What the answered request asked for; `None` if it was given up, or is none of ours.
+    /// Removes a request that has a reply. Returns its purpose, or `None` if it timed out before or
+    /// is unknown.
     pub(super) fn answered(&mut self, request: RequestId) -> Option<Asked> {
         self.pending.remove(&request).map(|pending| pending.asked)
     }
 
-    /// Requests that have waited long enough for their answer.
+    /// Removes the requests that have timed out. Returns their purposes.
     pub(super) fn give_up(&mut self, now_ms: u64) -> Vec<Asked> {
         self.pending
             .extract_if(.., |_, pending| pending.deadline_ms <= now_ms)
@@ -121,7 +124,7 @@ impl Link {
             .collect()
     }
 
-    /// Checks the position twice from now on.
+    /// Schedules the two pings that check the positions after a join.
     pub(super) fn settle(&mut self, now_ms: u64) {
         for after_ms in SETTLE_MS {
             let at = now_ms + after_ms;
@@ -132,19 +135,20 @@ impl Link {
         }
     }
 
-    /// A ping is being sent.
+    /// Records a ping that is being sent.
     pub(super) fn pinged(&mut self, request: RequestId, now_ms: u64, chance: &mut Chance) {
         self.ping = Some(Ping { request, deadline_ms: now_ms + PONG_TIMEOUT_MS });
         self.keep_alive_at_ms = now_ms + chance.around(KEEP_ALIVE_MS, KEEP_ALIVE_JITTER_MS);
         self.settle_at_ms.retain(|at| *at > now_ms);
     }
 
-    /// The pong is here.
+    /// Records a pong.
     pub(super) fn ponged(&mut self) {
         self.ping = None;
     }
 
-    /// Whether this was the ping; it was refused, and another one is sent then.
+    /// Handles the refusal of a request. Returns true if it was the ping; the next one is then sent
+    /// by `again_at_ms`.
     pub(super) fn ping_refused(&mut self, request: RequestId, again_at_ms: u64) -> bool {
         let refused = self.ping.as_ref().is_some_and(|ping| ping.request == request);
         if refused {
@@ -154,7 +158,7 @@ impl Link {
         refused
     }
 
-    /// Whether a pong is awaited.
+    /// Returns true if a pong is awaited.
     pub(super) fn is_pinged(&self) -> bool {
         self.ping.is_some()
     }
@@ -167,7 +171,7 @@ impl Link {
         }
     }
 
-    /// When it is to be looked at again, its rotation left out.
+    /// The time of the next work on this connection, except for its replacement.
     pub(super) fn wake_at_ms(&self) -> u64 {
         let ping = self.ping.as_ref().map_or_else(|| self.ping_at_ms(), |ping| ping.deadline_ms);
         let ping = self.renew_at_ms.map_or(ping, |renew| ping.min(renew));

@@ -1,15 +1,17 @@
-//! The client rules of rooms.v1, without I/O, clock or randomness: time is an argument, chance from a seed or the caller.
+//! The client rules of rooms.v1 without I/O, clock or randomness. Time is an argument, and random
+//! numbers come from a seed or from the caller.
 //!
-//! A [`Client`] is told what happens (a connection opened, a text message came, the application wants to join) and says
-//! what to do ([`Client::poll_output`]) and when to come back ([`Client::next_wakeup_ms`], [`Client::tick`]). The
-//! [`connection`](crate::connection) module drives it over sockets; a simulation can drive thousands in one thread.
+//! A [`Client`] takes inputs: a connection opened, a text message arrived, the application joins a
+//! room. It returns actions ([`Client::poll_output`]) and the time of the next call
+//! ([`Client::next_wakeup_ms`], [`Client::tick`]). The module [`connection`](crate::connection)
+//! drives it over sockets; a simulation can drive thousands in one thread.
 //!
-//! What holds for every room, whatever is lost, repeated, late or out of order:
-//! - the application hears each publication at most once, in order;
-//! - a gap is filled from the log, or told ([`Event::Missed`]);
-//! - a publication that was taken is sent until it is accepted or refused, under the same id.
+//! These rules hold for every room, whatever is lost, repeated, late or out of order:
+//! - the application receives each publication at most once, in order;
+//! - a gap is filled from the log, or reported ([`Event::Missed`]);
+//! - a publication is sent under one id until the server accepts or refuses it.
 //!
-//! Times are milliseconds since whenever the caller likes, as long as they never run backwards.
+//! Times are milliseconds since any fixed start, as long as they never decrease.
 
 mod answers;
 mod chance;

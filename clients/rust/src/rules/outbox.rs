@@ -1,7 +1,9 @@
-//! Publications on their way: one request in flight per room, the others wait in order.
+//! Publications that wait to be accepted: one request in flight for each room, the others in order
+//! behind it.
 //!
-//! API Gateway may run two messages of one client at the same time, so order is kept by waiting for the answer. What is
-//! not answered is sent again with the same ids, on the same connection or the next; the server drops the repeat.
+//! API Gateway may run two messages of one client concurrently, so the client waits for each reply
+//! to keep the order. A request without a reply is sent again with the same ids, on the same
+//! connection or the next one. The server drops the repeat.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -10,10 +12,10 @@ use domain::{Item, PublicationId, RoomId, limits};
 use super::event::NotTaken;
 use super::times::{WAITING_BYTES, WAITING_PUBLICATIONS};
 
-/// What an item takes in a request beside its id and data.
+/// Bytes of an item in a request besides its id and data.
 const ITEM_BYTES: usize = 32;
 
-/// All that waits to be accepted.
+/// Publications of all rooms that wait to be accepted.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     lines: BTreeMap<RoomId, Line>,
@@ -21,23 +23,24 @@ pub(super) struct Outbox {
     bytes: usize,
 }
 
-/// What waits to be accepted in one room; never empty.
+/// Publications of one room that wait to be accepted; never empty.
 #[derive(Debug)]
 struct Line {
     items: VecDeque<Item>,
-    /// How many of the first ones are in one request, sent or to be sent again.
+    /// The number of first items that form the current request, sent or to be sent again.
     batch: usize,
     sent: bool,
-    /// How often the request of those was sent.
+    /// The number of times that the current request was sent.
     sends: u32,
     due_at_ms: u64,
     tries: u32,
-    /// How many of the first ones go by themselves: a request of several was refused for one of them.
+    /// The number of first items that are sent one by one, because a request of several was refused
+    /// for one of them.
     alone: usize,
 }
 
 impl Outbox {
-    /// Takes a publication.
+    /// Adds a publication.
     pub(super) fn push(&mut self, room: RoomId, item: Item, now_ms: u64) -> Result<(), NotTaken> {
         let bytes = item.data.as_json().len();
         if self.count >= WAITING_PUBLICATIONS || self.bytes + bytes > WAITING_BYTES {
@@ -50,12 +53,12 @@ impl Outbox {
         Ok(())
     }
 
-    /// Rooms with a request to be sent, and when.
+    /// Rooms with a request to send, and the time to send it.
     pub(super) fn due(&self) -> impl Iterator<Item = (&RoomId, u64)> {
         self.lines.iter().filter(|(_, line)| !line.sent).map(|(room, line)| (room, line.due_at_ms))
     }
 
-    /// The items of the next request of a room, which is being sent.
+    /// Starts a request of a room. Returns its items.
     pub(super) fn send(&mut self, room: &RoomId) -> Vec<&Item> {
         let Some(line) = self.lines.get_mut(room) else { return Vec::new() };
         line.sent = true;
@@ -66,18 +69,18 @@ impl Outbox {
         line.items.iter().take(line.batch).collect()
     }
 
-    /// Whether the request of a room was sent once and no more.
+    /// Returns true if the current request of a room was sent exactly once.
     pub(super) fn was_sent_once(&self, room: &RoomId) -> bool {
         self.lines.get(room).is_some_and(|line| line.sends == 1)
     }
 
-    /// The request of a room was accepted: which publications those were.
+    /// Handles the acceptance of a room's request. Returns its publications.
     pub(super) fn accepted(&mut self, room: &RoomId, now_ms: u64) -> Vec<PublicationId> {
         self.finish(room, now_ms)
     }
 
-    /// The request of a room was refused for good. Which publications are lost by that: none, if there were several
-    /// and each may be tried by itself.
+    /// Handles the final refusal of a room's request. Returns the publications that are lost: none,
+    /// if there were several and each can be sent by itself.
     pub(super) fn refused(&mut self, room: &RoomId, may_be_one_of_them: bool, now_ms: u64) -> Vec<PublicationId> {
         let Some(line) = self.lines.get_mut(room) else { return Vec::new() };
         if !may_be_one_of_them || line.batch <= 1 {
@@ -88,7 +91,7 @@ impl Outbox {
         Vec::new()
     }
 
-    /// The request of a room came to nothing: how many times in a row, this one not counted.
+    /// Handles a failed request of a room. Returns the number of failures in a row before this one.
     pub(super) fn failed(&mut self, room: &RoomId) -> Option<u32> {
         let line = self.lines.get_mut(room)?;
         let tries = line.tries;
@@ -96,14 +99,14 @@ impl Outbox {
         Some(tries)
     }
 
-    /// The request of a room is sent again then.
+    /// Schedules the request of a room again.
     pub(super) fn again_at(&mut self, room: &RoomId, at_ms: u64) {
         if let Some(line) = self.lines.get_mut(room) {
             (line.sent, line.due_at_ms) = (false, at_ms);
         }
     }
 
-    /// The connection is another: what was sent is sent again at once.
+    /// Schedules the requests in flight again at once, because the connection was replaced.
     pub(super) fn interrupted(&mut self, now_ms: u64) {
         for line in self.lines.values_mut().filter(|line| line.sent) {
             (line.sent, line.due_at_ms) = (false, now_ms);
@@ -125,7 +128,8 @@ impl Outbox {
 }
 
 impl Line {
-    /// As many as one request and one frame take, and no id twice.
+    /// The number of items in the next request: as many as one request and one frame hold, without
+    /// a repeated id.
     fn next_batch(&self) -> usize {
         if self.alone > 0 {
             return 1;

@@ -1,4 +1,4 @@
-//! Questions that wait for an answer: for history, and who is there.
+//! Questions that wait for an answer: for history, and for members.
 
 use std::collections::BTreeMap;
 
@@ -8,11 +8,11 @@ use super::event::{NotTaken, Ticket};
 use super::room::Ask;
 use super::times::{QUESTION_TRIES, WAITING_QUESTIONS};
 
-/// All questions, by the application's number.
+/// All waiting questions, by the application's ticket.
 #[derive(Debug, Default)]
 pub(super) struct Questions(BTreeMap<Ticket, Question>);
 
-/// One question.
+/// One waiting question.
 #[derive(Debug, Clone)]
 pub(super) struct Question {
     pub(super) room: RoomId,
@@ -22,23 +22,23 @@ pub(super) struct Question {
     tries: u32,
 }
 
-/// What a question is about.
+/// The subject of a question.
 #[derive(Debug, Clone)]
 pub(super) enum About {
-    /// What was published.
+    /// The publications of a room.
     History {
-        /// Only before this.
+        /// Only publications before this sequence.
         before: Option<Sequence>,
     },
-    /// Who is there.
+    /// The members of a room.
     Who {
-        /// Only after this name.
+        /// Only users after this name.
         after: Option<UserId>,
     },
 }
 
 impl Questions {
-    /// Takes a question.
+    /// Adds a question.
     pub(super) fn push(
         &mut self,
         ticket: Ticket,
@@ -54,7 +54,7 @@ impl Questions {
         Ok(())
     }
 
-    /// Questions to be sent, and when.
+    /// Questions to send, and the time to send them.
     pub(super) fn due(&self) -> impl Iterator<Item = (Ticket, u64)> {
         self.0.iter().filter_map(|(ticket, question)| match question.ask {
             Ask::At(at_ms) => Some((*ticket, at_ms)),
@@ -62,15 +62,15 @@ impl Questions {
         })
     }
 
-    /// A question, which is being sent.
+    /// Starts a question. Returns it.
     pub(super) fn send(&mut self, ticket: Ticket) -> Option<&Question> {
         let question = self.0.get_mut(&ticket)?;
         question.ask = Ask::Sent;
         Some(question)
     }
 
-    /// A question came to nothing: how many times in a row, this one not counted. `None` if it has been asked often
-    /// enough, and is forgotten.
+    /// Handles a failed question. Returns the number of failures in a row before this one. Removes
+    /// the question, and returns `None`, if it was sent often enough.
     pub(super) fn failed(&mut self, ticket: Ticket) -> Option<u32> {
         let tries = self.0.get(&ticket)?.tries;
         if tries + 1 >= QUESTION_TRIES {
@@ -81,19 +81,19 @@ impl Questions {
         Some(tries)
     }
 
-    /// A question is sent again then.
+    /// Schedules a question again.
     pub(super) fn again_at(&mut self, ticket: Ticket, at_ms: u64) {
         if let Some(question) = self.0.get_mut(&ticket) {
             question.ask = Ask::At(at_ms);
         }
     }
 
-    /// A question has its answer. Whether it was waiting for one.
+    /// Removes an answered question. Returns true if it was waiting.
     pub(super) fn done(&mut self, ticket: Ticket) -> bool {
         self.0.remove(&ticket).is_some()
     }
 
-    /// The connection is another: what was sent is sent again at once.
+    /// Schedules the questions in flight again at once, because the connection was replaced.
     pub(super) fn interrupted(&mut self, now_ms: u64) {
         for question in self.0.values_mut().filter(|question| question.ask == Ask::Sent) {
             question.ask = Ask::At(now_ms);

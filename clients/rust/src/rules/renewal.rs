@@ -1,4 +1,4 @@
-//! Tokens of live connections: renewed before they expire, so that the connection goes on.
+//! Tokens of live connections: renewed before they expire, so that the connection continues.
 
 use domain::limits;
 use protocol::reply::Renewed;
@@ -10,21 +10,23 @@ use super::request::Request;
 use super::room::Ask;
 use super::times::{REFUSED_TOKENS, RENEW_APART_MS, RENEW_BEFORE_MS};
 
-/// A refused or failed renewal is repeated after a pause as if it were that many tries later: there is still time.
+/// The backoff of a refused or failed renewal starts at this number of tries, since there is still
+/// time.
 const RENEW_TRIES: u32 = 4;
 
 const _: () = assert!(limits::CLOCKS_DIFFER.as_millis() < RENEW_BEFORE_MS as u128);
 
 impl Client {
-    /// With tokens that can be renewed: [`Output::Renew`] asks for them, and every connection is opened with another one. So
-    /// after `bye` `expired`, or a handshake that was refused with 401, one is tried instead of ending.
+    /// Enables tokens that can be renewed. [`Output::Renew`] requests them, and the driver opens
+    /// every connection with a new one. So after `bye` `expired`, or after a handshake with status
+    /// 401, the client tries another token instead of ending.
     #[must_use]
     pub fn with_renewals(mut self) -> Self {
         self.renews = true;
         self
     }
 
-    /// The token with which a connection was opened, or that it goes on with, lasts so much longer.
+    /// Records the remaining life of the connection's token, at its opening or after a renewal.
     pub fn token_lasts(&mut self, link: LinkId, lasts_ms: u64, now_ms: u64) {
         let before_ms = (lasts_ms / 4).min(RENEW_BEFORE_MS);
         let jitter_ms = self.chance.up_to(before_ms);
@@ -34,7 +36,7 @@ impl Client {
         }
     }
 
-    /// The token that [`Output::Renew`] asked for, and how much longer it lasts, if that can be told.
+    /// Handles the token that [`Output::Renew`] requested, with its remaining life if it is known.
     pub fn renew(&mut self, link: LinkId, token: &str, lasts_ms: Option<u64>, now_ms: u64) {
         if self.primary.as_ref().is_some_and(|primary| primary.id == link) {
             let id = self.request_id();
@@ -43,15 +45,16 @@ impl Client {
         }
     }
 
-    /// No token could be got now.
+    /// Handles a token request that returned none.
     pub fn not_renewed(&mut self, link: LinkId, now_ms: u64) {
         if self.primary.as_ref().is_some_and(|primary| primary.id == link) {
             self.renew_later(None, now_ms);
         }
     }
 
-    /// Whether no other attempt is made after this one: it is not allowed (HTTP 403), or its token is no good (401). That may have
-    /// expired on its way, so whoever can get another one tries with that, a few times.
+    /// Returns true if no further attempt can succeed: the connection is forbidden (HTTP 403), or
+    /// its token is not valid (401). The token may have expired on its way, so a client that can
+    /// renew tries other tokens a few times.
     pub(super) fn is_refused_for_good(&mut self, because: &Loss) -> bool {
         match because {
             Loss::Refused { status: 403 } => true,
@@ -63,7 +66,8 @@ impl Client {
         }
     }
 
-    /// Tries again, until the token has expired and the next connection is opened with another one.
+    /// Schedules another renewal. If the token expires before, the next connection is opened with
+    /// another one.
     pub(super) fn renew_later(&mut self, after_ms: Option<u64>, now_ms: u64) {
         let at_ms = now_ms + self.pause(RENEW_TRIES, after_ms);
         if let Some(primary) = &mut self.primary {
@@ -83,15 +87,16 @@ impl Client {
         }
     }
 
-    /// A renewal that came to nothing may have been carried out all the same: what it left, this one does not name. So every room
-    /// is asked for once more, which names those that are not allowed, and joins the others.
+    /// Resumes every room. A renewal without a reply may have been carried out, and the reply to
+    /// the next one does not name the rooms that the first one left. The resume refuses those
+    /// rooms, and joins the others again.
     fn ask_what_is_left(&mut self, now_ms: u64) {
         for room in self.rooms.values_mut().filter(|room| room.wanted && room.ask != Ask::Sent) {
             room.ask = Ask::At(now_ms);
         }
     }
 
-    /// Asks for another token, if it is time.
+    /// Requests another token if the renewal is due.
     pub(super) fn tend_token(&mut self, now_ms: u64) {
         let due = |primary: &&mut Link| primary.renew_at_ms.is_some_and(|at| at <= now_ms);
         if let Some(primary) = self.primary.as_mut().filter(due) {

@@ -1,4 +1,4 @@
-//! The texts a client sends.
+//! The requests that a client sends.
 
 use std::collections::BTreeMap;
 
@@ -10,18 +10,18 @@ use serde::Serialize;
 #[derive(Debug, Serialize)]
 #[serde(tag = "action", rename_all = "snake_case")]
 pub(super) enum Request<'a> {
-    /// Hello, and resume of several rooms.
+    /// Joins or resumes several rooms; the first request on a connection.
     Sync { id: RequestId, rooms: BTreeMap<&'a RoomId, Option<&'a Position>> },
-    /// Hear a room, or catch up with it.
+    /// Joins or resumes a room.
     Join {
         id: RequestId,
         room: &'a RoomId,
         #[serde(skip_serializing_if = "Option::is_none")]
         since: Option<&'a Position>,
     },
-    /// Hear it no more.
+    /// Leaves a room.
     Leave { id: RequestId, room: &'a RoomId },
-    /// A page of what was published.
+    /// Requests a page of publications.
     History {
         id: RequestId,
         room: &'a RoomId,
@@ -29,7 +29,7 @@ pub(super) enum Request<'a> {
         before: Option<Sequence>,
         limit: usize,
     },
-    /// A page of who is there.
+    /// Requests a page of members.
     Who {
         id: RequestId,
         room: &'a RoomId,
@@ -37,13 +37,13 @@ pub(super) enum Request<'a> {
         after: Option<&'a UserId>,
         limit: usize,
     },
-    /// Keep-alive. The pong has no id; a refusal has.
+    /// Keep-alive. The pong has no id; a refusal has one.
     Ping { id: RequestId, at: BTreeMap<&'a RoomId, &'a Position> },
-    /// To go on with another token.
+    /// Renews the token.
     Auth { id: RequestId, token: &'a str },
-    /// One publication.
+    /// Sends one publication.
     Publish { id: RequestId, room: &'a RoomId, pid: &'a PublicationId, data: &'a Data },
-    /// Something for those who are there.
+    /// Sends an ephemeral publication.
     #[serde(rename = "publish")]
     Whisper {
         room: &'a RoomId,
@@ -53,7 +53,7 @@ pub(super) enum Request<'a> {
         key: Option<&'a Key>,
         data: &'a Data,
     },
-    /// Several publications.
+    /// Sends several publications.
     #[serde(rename = "publish")]
     PublishSeveral { id: RequestId, room: &'a RoomId, items: Vec<Publication<'a>> },
 }
@@ -66,7 +66,7 @@ pub(super) struct Publication<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// Publications of one room, in order.
+    /// Makes the request for publications of one room, in order.
     pub(super) fn publish(id: RequestId, room: &'a RoomId, items: &[&'a Item]) -> Self {
         if let [item] = items {
             return Self::Publish { id, room, pid: &item.id, data: &item.data };

@@ -1,7 +1,9 @@
-//! One room, as the application hears it: each publication at most once, in order, no gap that is not told.
+//! One room: delivers each publication to the application at most once, in order, and reports every
+//! gap.
 //!
-//! There is one rule for live blocks, replays and held ones alike. What is at or below the position was heard; what
-//! follows it is heard; what is beyond is held until the gap before it is filled, by what was late or by the log.
+//! The same rule applies to live, replayed and held blocks. A publication at or below the position
+//! was delivered before, so it is dropped. The one that follows the position is delivered. One
+//! beyond is held until late blocks or the log have filled the gap before it.
 
 use std::collections::VecDeque;
 
@@ -14,57 +16,58 @@ use super::event::{Event, Message};
 use super::held::Held;
 use super::times::{BEHIND_MS, EPOCHS_LEFT, HOLD_JITTER_MS, HOLD_MS};
 
-/// A room that the application wants to hear, or has just asked to leave.
+/// A room that the application has joined, or is leaving.
 #[derive(Debug)]
 pub(super) struct Room {
     name: RoomId,
-    /// Whether the application wants to hear it; if not, it is on its way out.
+    /// True if the application wants the room; false while it is being left.
     pub(super) wanted: bool,
-    /// What the server is to be asked: to join or to catch up while it is wanted, to leave otherwise.
+    /// The state of the next request: a join or resume while the room is wanted, otherwise a leave.
     pub(super) ask: Ask,
-    /// Tries in a row that came to nothing.
+    /// Successive failed tries of the request.
     pub(super) tries: u32,
-    /// Through which publication everything was heard. `None` until the first reply says where the room stands.
+    /// The position up to which everything was delivered. `None` until the first reply.
     position: Option<Position>,
-    /// How far the room is known to go in the epoch of its position.
+    /// The highest known sequence in the epoch of the position.
     known: Sequence,
-    /// The furthest position seen in another epoch since the last question: the room's history may have begun anew.
+    /// The highest position seen in another epoch since the last request. The room's history may
+    /// have begun anew.
     other: Option<Position>,
-    /// Epochs that the room has left, the last one at the end. Their blocks are late.
+    /// Epochs that the room has left, the latest one last. Their blocks are late.
     left: VecDeque<Epoch>,
     held: Held,
-    /// When to ask, if it is still behind.
+    /// The time to send a request, if the room is still behind.
     sync_at_ms: Option<u64>,
     announced: bool,
-    /// How many were replayed after an absence, until it is whole.
+    /// The number of replayed publications since an interruption, until the room is whole.
     replayed: Option<u64>,
 }
 
-/// Where a question to the server stands.
+/// The state of a request to the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ask {
-    /// There is none.
+    /// No request is needed.
     No,
-    /// It is due.
+    /// The request is due at this time.
     At(u64),
-    /// It has been sent and not answered.
+    /// The request is in flight.
     Sent,
 }
 
-/// What a reply brought.
+/// The outcome of a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Everything up to where the room stood.
+    /// The replay is complete.
     Whole,
-    /// There is more to ask for.
+    /// The replay continues.
     More {
-        /// Whether it brought anything.
+        /// True if the reply moved the position.
         advanced: bool,
     },
 }
 
 impl Room {
-    /// A room to be joined, from a position the application remembers, if any.
+    /// A room to join, from a stored position if there is one.
     pub(super) fn new(name: RoomId, since: Option<Position>, now_ms: u64) -> Self {
         Self {
             name,
@@ -82,7 +85,7 @@ impl Room {
         }
     }
 
-    /// A room that has been joined by somebody else: it is heard from this position on.
+    /// A room that a backend joined for this client, from this position on.
     pub(super) fn joined(name: RoomId, at: Position, now_ms: u64) -> Self {
         let room = Self::new(name, Some(at), now_ms);
         Self { ask: Ask::No, announced: true, replayed: None, ..room }
@@ -96,12 +99,13 @@ impl Room {
         self.position.as_ref()
     }
 
-    /// When the gap, or what a pong said, is to be looked at again.
+    /// The time to send a request because of a gap or a pong, if one is scheduled.
     pub(super) fn sync_at_ms(&self) -> Option<u64> {
         self.sync_at_ms.filter(|_| self.wanted && self.ask == Ask::No)
     }
 
-    /// The question has been sent; what becomes known from here on is newer than its answer.
+    /// Records that the request is being sent. Positions that become known afterwards are newer
+    /// than its reply.
     pub(super) fn asked(&mut self) {
         self.ask = Ask::Sent;
         self.sync_at_ms = None;
@@ -109,7 +113,7 @@ impl Room {
         self.other = None;
     }
 
-    /// The connection was lost, and what was asked with it.
+    /// Handles the loss of the connection and of the request in flight.
     pub(super) fn interrupted(&mut self) {
         self.ask = Ask::No;
         self.sync_at_ms = None;
@@ -118,7 +122,7 @@ impl Room {
         }
     }
 
-    /// Live publications.
+    /// Handles a live block.
     pub(super) fn hear(&mut self, block: Block, now_ms: u64, chance: &mut Chance, events: &mut Vec<Event>) {
         if self.left.contains(&block.ep) {
             return;
@@ -128,7 +132,7 @@ impl Room {
         self.watch(now_ms, chance);
     }
 
-    /// The answer to a question that was asked from `since`.
+    /// Handles the reply to a request from position `since`.
     pub(super) fn answered(
         &mut self,
         since: Option<&Position>,
@@ -148,7 +152,8 @@ impl Room {
         if recovered {
             reply.b.into_iter().for_each(|block| self.take(block, events));
         } else if since.is_none() && before.as_ref().is_some_and(|at| at.epoch == head.epoch) {
-            // Asked before there was a position, answered after another question: what lies beyond is asked for from here.
+            // The request was sent before there was a position, and answered after another one. A
+            // later request fetches the rest from the position.
         } else if !self.has_all(since, &head) {
             self.rebase(head, events);
         }
@@ -163,7 +168,7 @@ impl Room {
         Step::Whole
     }
 
-    /// A pong said that the room goes on.
+    /// Handles a pong that reports a higher position, or another epoch.
     pub(super) fn behind(&mut self, head: Position, now_ms: u64) {
         if self.left.contains(&head.epoch) {
             return;
@@ -183,7 +188,8 @@ impl Room {
         self.watch(now_ms, chance);
     }
 
-    /// Whether a reply that could replay nothing leaves nothing out: it was all heard live meanwhile.
+    /// Returns true if a reply without replay leaves no gap, because every publication up to `head`
+    /// was delivered live meanwhile.
     fn has_all(&self, since: Option<&Position>, head: &Position) -> bool {
         let (Some(at), Some(since)) = (&self.position, since) else { return false };
         at.epoch == head.epoch
@@ -192,8 +198,9 @@ impl Room {
             && head.sequence <= at.sequence
     }
 
-    /// Begins anew where the room stands. In another epoch, before the first message of it that came live and is held: what lies
-    /// between is on its way, or is asked for from there.
+    /// Moves the position to the head of the reply. In another epoch, moves it before the first
+    /// held live message of that epoch: the publications after it are in flight, or are requested
+    /// from there.
     fn rebase(&mut self, head: Position, events: &mut Vec<Event>) {
         self.left.retain(|epoch| *epoch != head.epoch);
         if self.position.as_ref().is_none_or(|at| at.epoch != head.epoch) {
@@ -226,11 +233,11 @@ impl Room {
         self.drain(events);
     }
 
-    /// The next position; what is left out there moves it all the same.
+    /// Delivers the message at the next position. A skipped position only moves the position.
     fn deliver(&mut self, sequence: Sequence, message: Option<WireMessage>, events: &mut Vec<Event>) {
         let Some(position) = self.position.as_mut().filter(|at| at.sequence.next() == sequence) else { return };
         position.sequence = sequence;
-        // It moves: what is still missing gets its full time.
+        // The position moved, so the remaining gap gets the full time again.
         self.sync_at_ms = None;
         let Some(WireMessage { id: pid, by, at: accepted_at, data, from }) = message else { return };
         let at = position.clone();
@@ -254,7 +261,8 @@ impl Room {
         }
     }
 
-    /// The room stands at `at` or further. A late block of the position's epoch does not hide that another epoch was seen.
+    /// Records that the room has reached `at`. A late block of the position's epoch does not hide
+    /// that another epoch was seen.
     fn note(&mut self, at: Position) {
         if self.position.as_ref().is_some_and(|here| here.epoch == at.epoch) {
             self.known = self.known.max(at.sequence);
@@ -270,7 +278,7 @@ impl Room {
         self.position.as_ref().is_some_and(|at| self.other.is_some() || self.known > at.sequence)
     }
 
-    /// Sees to it that a gap is asked for in time, and that none is not.
+    /// Schedules a request while the room has a gap, and cancels it otherwise.
     fn watch(&mut self, now_ms: u64, chance: &mut Chance) {
         if !self.is_behind() {
             self.sync_at_ms = None;

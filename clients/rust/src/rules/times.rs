@@ -1,74 +1,86 @@
-//! Every time and bound a client keeps to, in milliseconds where it is a time, each with its reason.
+//! The times and bounds of a client, each with its reason. Times are in milliseconds.
 
 use domain::limits;
 
-/// What arrives above a gap is held this long before the gap is asked for: the missing one is usually just slower.
+/// Hold time of a block above a gap, before the gap is requested. The missing block is usually only
+/// slower.
 pub const HOLD_MS: u64 = 2_000;
-/// Asking for a gap waits up to this much longer, so that the members of a room do not all ask at once.
+/// Maximum extra time before a gap is requested, so that the members of a room do not all request
+/// it at once.
 pub const HOLD_JITTER_MS: u64 = 1_000;
-/// After joining, the position is checked at these times: a member that a stale index read missed finds out.
+/// Times after a join at which the position is checked. They repair a member that a stale index
+/// read missed.
 pub const SETTLE_MS: [u64; 2] = [2_000, 10_000];
-/// Settling pings that would be closer together than this are one.
+/// Settling pings within this distance are merged.
 pub const SETTLE_APART_MS: u64 = 500;
-/// A client that a pong said to be behind asks only if it still is after this: the publication may be on its way.
+/// Wait after a pong that reports a higher position, before the client sends a request. The
+/// publication may be on its way.
 pub const BEHIND_MS: u64 = 2_000;
-/// How often a client says that it is alive, and where it stands.
+/// Interval of keep-alive pings, with the positions of the rooms.
 pub const KEEP_ALIVE_MS: u64 = limits::KEEP_ALIVE.as_millis() as u64;
-/// Give or take.
+/// Jitter of that interval, in both directions.
 pub const KEEP_ALIVE_JITTER_MS: u64 = 20_000;
-/// A request that has no answer after this is sent again, and the connection is asked whether it is alive.
+/// A request without a reply after this time is sent again, and the connection is pinged.
 pub const REQUEST_TIMEOUT_MS: u64 = 10_000;
-/// A connection that owes a pong for this long is given up.
+/// A connection without a pong after this time is closed.
 pub const PONG_TIMEOUT_MS: u64 = 10_000;
-/// The longest first pause; it doubles with every try. The pause itself is anything from nothing to that (full jitter).
-/// Source: <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>
+/// Maximum of the first pause; it doubles with every try. The pause is drawn between 0 and the
+/// maximum (full jitter). Source:
+/// <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>
 pub const BACKOFF_BASE_MS: u64 = 500;
-/// No pause is longer.
+/// Upper bound of that maximum.
 pub const BACKOFF_CAP_MS: u64 = 20_000;
-/// The shortest pause of a client that was told to come back later.
+/// Minimum pause after a `bye` with `later`.
 pub const LATER_MS: u64 = 5_000;
-/// A connection is replaced at this age: API Gateway would cut it at two hours.
+/// Age at which a connection is replaced: API Gateway cuts it at two hours.
 pub const ROTATE_MS: u64 = 110 * 60_000;
-/// Give or take, so that clients which came together do not all return together.
+/// Jitter of that age, in both directions, so that clients that connected together do not reconnect
+/// together.
 pub const ROTATE_JITTER_MS: u64 = 5 * 60_000;
-/// A replacement that failed is tried again after this.
+/// Pause after a failed replacement, before the next one.
 pub const ROTATE_RETRY_MS: u64 = 60_000;
-/// A token is renewed this long before it expires, or a quarter of its time if that is less; and sooner by up to as much
-/// again, so that clients which came together do not all renew together.
+/// Time before its expiry at which a token is renewed, or a quarter of its life if that is less.
+/// Jitter of the same size is added, so that clients that connected together do not renew together.
 pub const RENEW_BEFORE_MS: u64 = 60_000;
-/// Renewals are so far apart at least, if the tokens that are got do not last.
+/// Minimum distance between renewals, for tokens with a short life.
 pub const RENEW_APART_MS: u64 = 1_000;
-/// So many tokens in a row are refused before a client that can get another one stops: the first may have expired on its
-/// way, and the second found keys that had just been exchanged.
+/// Successive refused tokens after which a client with renewable tokens ends. The first may have
+/// expired on its way, and the second may have met keys that were just exchanged.
 pub const REFUSED_TOKENS: u32 = 3;
-/// The replaced connection is heard this long after its successor is whole: until the first settling pong.
+/// Time for which the replaced connection is still read after the new one is whole: until the first
+/// settling pong.
 pub const OVERLAP_MS: u64 = 3_000;
 
-/// Publications of one room that are held above a gap; more of them come sooner from the log.
+/// Maximum publications of one room held above a gap. The log delivers more of them sooner.
 pub const HELD_MESSAGES: usize = limits::RESUME_PUBLICATIONS as usize;
-/// Bytes of one room that are held above a gap.
+/// Maximum bytes of one room held above a gap.
 pub const HELD_BYTES: usize = 1024 * 1024;
-/// Epochs of one room that are remembered after the room has left them: a block of one of them is late. A room changes its
-/// epoch when it is restored or its log has been empty for long, and no block is late for longer than a few of those.
+/// Former epochs of one room that are remembered, so that their late blocks are recognised. A room
+/// changes its epoch after a restore, or after its log was empty for long. No block is late for
+/// more than a few such changes.
 pub const EPOCHS_LEFT: usize = 8;
-/// Publications that wait to be accepted, all rooms together.
+/// Maximum publications of all rooms that wait to be accepted.
 pub const WAITING_PUBLICATIONS: usize = 1_000;
-/// Bytes of data that wait to be accepted, all rooms together.
+/// Maximum bytes of data of all rooms that wait to be accepted.
 pub const WAITING_BYTES: usize = 4 * 1024 * 1024;
-/// Questions (for history, and who is there) that wait for an answer.
+/// Maximum questions (for history and members) that wait for an answer.
 pub const WAITING_QUESTIONS: usize = 16;
-/// Tries after which a question is given up.
+/// Tries after which a question is abandoned.
 pub const QUESTION_TRIES: u32 = 5;
 
-/// What a position takes in a sync or a ping beside its room's name.
+/// Bytes of a position in a sync or a ping, besides the room's name.
 const POSITION_BYTES: usize = 64;
 
-const _: () = assert!(KEEP_ALIVE_MS - KEEP_ALIVE_JITTER_MS > limits::TOUCH.as_millis() as u64, "each counts");
+const _: () = assert!(
+    KEEP_ALIVE_MS - KEEP_ALIVE_JITTER_MS > limits::TOUCH.as_millis() as u64,
+    "every keep-alive must be recorded"
+);
 const _: () = assert!(2 * (KEEP_ALIVE_MS + KEEP_ALIVE_JITTER_MS) < limits::STALE.as_millis() as u64);
 const _: () = assert!(ROTATE_MS + ROTATE_JITTER_MS < limits::GATEWAY_CONNECTION_LIFE.as_millis() as u64);
-const _: () = assert!(OVERLAP_MS > SETTLE_MS[0], "the successor has been checked once");
+const _: () =
+    assert!(OVERLAP_MS > SETTLE_MS[0], "the first settling ping must come before the close of the replaced connection");
 const _: () = assert!(
     limits::ROOMS_PER_CONNECTION * (limits::ROOM_NAME_BYTES + POSITION_BYTES) < limits::GATEWAY_FRAME_BYTES,
-    "all rooms fit one sync"
+    "all rooms of a connection must fit one sync"
 );
 const _: () = assert!(WAITING_BYTES > 10 * limits::DATA_BYTES);

@@ -1,13 +1,13 @@
-//! The terminal chat as a program.
+//! The terminal chat, run as a program.
 
-// Tests fail by panicking, helpers of tests too.
+// Tests and their helpers fail by panicking.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 
-/// Attempts after which repeated lines would have shown.
+/// Attempts after which a repeated line would have appeared.
 const ATTEMPTS: usize = 4;
 
 fn chat(arguments: &[&str]) -> Child {
@@ -21,7 +21,7 @@ fn chat(arguments: &[&str]) -> Child {
         .unwrap()
 }
 
-/// The lines that a chat showed until it was killed.
+/// Kills the chat. Returns the lines that it printed.
 fn lines(mut chat: Child) -> Vec<String> {
     chat.kill().unwrap();
     let lines = BufReader::new(chat.stdout.take().unwrap()).lines().map_while(Result::ok).collect();
@@ -35,7 +35,8 @@ fn a_stack_that_does_not_run_is_one_line_however_often_the_chat_tries() {
     let address = listener.local_addr().unwrap();
     let chat = chat(&["lobby", "--url", &format!("ws://{address}/local")]);
     for _ in 0..ATTEMPTS {
-        // Read and closed without an answer: each attempt fails in the same way.
+        // Reads the request and closes the socket without a response, so each attempt fails in the
+        // same way.
         let (mut stream, _) = listener.accept().unwrap();
         assert!(stream.read(&mut [0; 4_096]).unwrap() > 0);
     }

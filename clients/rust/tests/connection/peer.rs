@@ -1,4 +1,4 @@
-//! The other end of a real socket: a server whose every word is the test's.
+//! The server side of a real socket, which the test controls message by message.
 
 use std::future::Future;
 use std::time::Duration;
@@ -14,17 +14,18 @@ use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 use tokio_tungstenite::tungstenite::http::{HeaderMap, HeaderValue};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async};
 
-/// Nothing in these tests takes as long, so whoever waits longer waits for something that will not come.
+/// Timeout of every wait. No step of these tests takes as long, so an event that is later never
+/// comes.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, future).await.expect("it did not happen")
 }
 
-/// A server.
+/// A server that listens on loopback.
 pub(crate) struct Peer(TcpListener);
 
-/// One connection to it.
+/// One connection to the server.
 pub(crate) struct Guest {
     pub(crate) uri: String,
     pub(crate) headers: HeaderMap,
@@ -44,7 +45,7 @@ impl Peer {
         soon(self.0.accept()).await.unwrap().0
     }
 
-    /// Lets somebody in who speaks rooms.v1.
+    /// Accepts a connection that speaks rooms.v1.
     #[allow(clippy::result_large_err, reason = "the signature is that of the library")]
     pub(crate) async fn accept(&self) -> Guest {
         let stream = self.accept_raw().await;
@@ -68,12 +69,12 @@ impl Peer {
 }
 
 impl Guest {
-    /// The next message.
+    /// Waits for the next message.
     pub(crate) async fn hear(&mut self) -> Message {
         soon(self.socket.next()).await.expect("the client is gone").unwrap()
     }
 
-    /// The next message must be this action: its id and itself.
+    /// Waits for the next message, which must be this action. Returns its id and the message.
     pub(crate) async fn asked(&mut self, action: &str) -> (u64, Value) {
         let Message::Text(text) = self.hear().await else { panic!("no text") };
         let message: Value = serde_json::from_str(&text).unwrap();
@@ -89,7 +90,7 @@ impl Guest {
         self.socket.send(message).await.unwrap();
     }
 
-    /// Answers the hello: `lobby` stands there.
+    /// Answers the first sync, with this reply for `lobby`.
     pub(crate) async fn answer_sync(&mut self, reply: Value) -> Value {
         let (id, sync) = self.asked("sync").await;
         self.say(&json!({"id": id, "ok": {"rooms": {"lobby": reply}}})).await;
@@ -106,7 +107,7 @@ pub(crate) fn block(seq: u64, data: &Value) -> Value {
     json!({"room": "lobby", "ep": "k7Qf", "seq": seq, "m": [message]})
 }
 
-/// The next event that is one of these.
+/// Waits for the next event that `wanted` accepts.
 pub(crate) async fn until<T>(events: &mut Events, wanted: impl Fn(Event) -> Option<T>) -> T {
     loop {
         let event = soon(events.next()).await.expect("the client has ended");

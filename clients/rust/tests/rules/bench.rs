@@ -1,4 +1,4 @@
-//! One client on the bench: the test is its clock, its network and its server.
+//! One client under test: the test is its clock, its network and its server.
 
 use std::collections::VecDeque;
 
@@ -17,7 +17,7 @@ pub(crate) struct Bench {
     sent: VecDeque<(LinkId, Value)>,
     opened: VecDeque<LinkId>,
     closed: Vec<LinkId>,
-    /// Connections that another token was asked for.
+    /// Connections for which another token was requested.
     pub(crate) renewals: Vec<LinkId>,
 }
 
@@ -40,7 +40,7 @@ pub(crate) fn block(name: &str, epoch: &str, seq: u64, count: u64) -> Value {
 }
 
 impl Bench {
-    /// A client whose first attempt has been asked for.
+    /// A client that has requested its first connection.
     pub(crate) fn new() -> Self {
         Self::with_seed(1)
     }
@@ -71,7 +71,8 @@ impl Bench {
         bench
     }
 
-    /// A client that is connected and has joined `lobby` at k7Qf/10; settled, so that nothing is due for minutes.
+    /// A client that is connected and has joined `lobby` at k7Qf/10. It is settled, so no work is
+    /// due for minutes.
     pub(crate) fn in_lobby() -> Self {
         let mut bench = Self::new();
         bench.join("lobby");
@@ -108,7 +109,7 @@ impl Bench {
         self.drain();
     }
 
-    /// The connection that was asked for opens.
+    /// Opens the requested connection.
     pub(crate) fn open(&mut self) -> LinkId {
         let link = self.opened.pop_front().expect("no connection was asked for");
         self.replaced = Some(std::mem::replace(&mut self.link, link));
@@ -117,7 +118,7 @@ impl Bench {
         self.link
     }
 
-    /// The token of the newest connection lasts so much longer.
+    /// Sets the remaining life of the newest connection's token.
     pub(crate) fn token_lasts(&mut self, lasts_ms: u64) {
         self.client.token_lasts(self.link, lasts_ms, self.now_ms);
         self.drain();
@@ -133,14 +134,14 @@ impl Bench {
         self.drain();
     }
 
-    /// The connection that was asked for does not open.
+    /// Fails the requested connection.
     pub(crate) fn fail(&mut self, because: Loss) {
         let link = self.opened.pop_front().expect("no connection was asked for");
         self.client.closed(link, because, self.now_ms);
         self.drain();
     }
 
-    /// The newest connection is lost.
+    /// Loses the newest connection.
     pub(crate) fn reset(&mut self) {
         self.client.closed(self.link, Loss::Failed("reset".to_owned()), self.now_ms);
         self.drain();
@@ -155,12 +156,12 @@ impl Bench {
         self.drain();
     }
 
-    /// Live publications.
+    /// Delivers live publications.
     pub(crate) fn hear(&mut self, name: &str, epoch: &str, seq: u64, count: u64) {
         self.receive(&json!({"b": [block(name, epoch, seq, count)]}));
     }
 
-    /// Lets time pass, each wake-up at its moment.
+    /// Lets time pass, with each wake-up at its time.
     pub(crate) fn pass(&mut self, ms: u64) {
         let until = self.now_ms + ms;
         while let Some(at) = self.client.next_wakeup_ms().filter(|at| *at <= until) {
@@ -171,7 +172,7 @@ impl Bench {
         self.now_ms = until;
     }
 
-    /// Lets time pass, each wake-up at its moment. Each ping gets an empty pong at once.
+    /// Lets time pass, with each wake-up at its time. Each ping gets an empty pong at once.
     pub(crate) fn pass_answering_pings(&mut self, ms: u64) {
         let until = self.now_ms + ms;
         while let Some(at) = self.client.next_wakeup_ms().filter(|at| *at <= until) {
@@ -184,14 +185,14 @@ impl Bench {
         self.now_ms = until;
     }
 
-    /// Lets time pass without any wake-up; then what is due is done.
+    /// Lets time pass without any wake-up, then does the work that is due.
     pub(crate) fn sleep(&mut self, ms: u64) {
         self.now_ms += ms;
         self.client.tick(self.now_ms);
         self.drain();
     }
 
-    /// Goes to the next wake-up, and says how long that took.
+    /// Moves to the next wake-up. Returns the time until it.
     pub(crate) fn pass_to_wakeup(&mut self) -> u64 {
         let before = self.now_ms;
         let at = self.client.next_wakeup_ms().expect("nothing is due");
@@ -199,12 +200,13 @@ impl Bench {
         self.now_ms - before
     }
 
-    /// The next message that was sent.
+    /// Takes the next message that was sent.
     pub(crate) fn sent(&mut self) -> Value {
         self.sent.pop_front().expect("nothing was sent").1
     }
 
-    /// The next message that was sent must be this action; its id and itself.
+    /// Takes the next message that was sent, which must be this action. Returns its id and the
+    /// message.
     pub(crate) fn asked(&mut self, action: &str) -> (u64, Value) {
         let message = self.sent();
         assert_eq!(message["action"], action, "{message}");
@@ -219,7 +221,7 @@ impl Bench {
         assert!(self.sent.is_empty(), "{:?}", self.sent);
     }
 
-    /// Answers the sync that was sent, each room with its part of the reply.
+    /// Answers the sync that was sent, with a reply for each room.
     pub(crate) fn answer_sync(&mut self, rooms: &[(&str, Value)]) {
         let (id, _) = self.asked("sync");
         let part = |(name, reply): &(&str, Value)| {
@@ -255,7 +257,7 @@ impl Bench {
         self.nothing_sent();
     }
 
-    /// Answers the pings that were sent; nothing else may have been.
+    /// Answers the pings that were sent. No other message may have been sent.
     pub(crate) fn answer_pings(&mut self) {
         while let Some((_, message)) = self.sent.pop_front() {
             assert_eq!(message["action"], "ping", "{message}");
@@ -267,7 +269,8 @@ impl Bench {
         self.events.drain(..).collect()
     }
 
-    /// The sequences of the messages that the application was told, and nothing else was told.
+    /// The sequences of the messages that the application received. It must have received no other
+    /// event.
     pub(crate) fn heard(&mut self) -> Vec<u64> {
         let heard = |event: Event| match event {
             Event::Message(message) => message.at.sequence.get(),

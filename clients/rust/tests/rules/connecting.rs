@@ -1,4 +1,4 @@
-//! How a connection is lost and found.
+//! Losses of connections, and reconnects.
 
 use roomcast_client::rules::{Event, Loss, times};
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! What is heard of a room: positions, gaps, replays.
+//! Delivery of a room to the application: positions, gaps, replays.
 
 use domain::UserId;
 use roomcast_client::rules::{Event, times};

@@ -1,4 +1,4 @@
-//! What the client rules promise, in virtual time.
+//! The promises of the client rules, in virtual time.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod bench;

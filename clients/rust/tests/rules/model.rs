@@ -1,4 +1,5 @@
-//! A server small enough to be right: rooms with a log, connections with memberships, replies a few messages long.
+//! A simple model of a server: rooms with a log, connections with memberships, replies of a few
+//! messages.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,31 +12,31 @@ use protocol::request::{Action, Request};
 use protocol::server::{System, system_text};
 use roomcast_client::rules::LinkId;
 
-/// Publications that one reply carries, all its rooms together.
+/// Publications in one reply, for all its rooms together.
 const REPLAYED: usize = 3;
-/// How long a token is good.
+/// Life of a token.
 pub(crate) const TOKEN_MS: u64 = 300_000;
-/// A resume from further back is lost.
+/// Maximum distance of a resume. A position further back is lost.
 pub(crate) const RESUMABLE: u64 = 60;
 
 #[derive(Debug)]
 pub(crate) struct Log {
     pub(crate) epoch: Epoch,
     pub(crate) rows: Vec<Publication>,
-    /// Rows before this one have expired.
+    /// Rows up to this one have expired.
     pub(crate) expired_through: u64,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Server {
     pub(crate) rooms: BTreeMap<RoomId, Log>,
-    /// Every publication id ever accepted.
+    /// Every publication id that was ever accepted.
     seen: BTreeSet<(RoomId, PublicationId)>,
     members: BTreeMap<LinkId, BTreeMap<RoomId, u64>>,
     epochs: u64,
 }
 
-/// A publication that got its position: who hears it.
+/// A publication that got its position, with its receivers.
 #[derive(Debug)]
 pub(crate) struct Sequenced {
     pub(crate) block: Block,
@@ -50,7 +51,7 @@ impl Server {
         self.rooms.get_mut(room).unwrap()
     }
 
-    /// The room's history begins anew.
+    /// Restarts the room's history in another epoch.
     pub(crate) fn restart(&mut self, room: &RoomId) {
         self.epochs += 1;
         let epoch = Epoch::from_random(self.epochs * 7_919);
@@ -66,7 +67,8 @@ impl Server {
         self.members.remove(&link);
     }
 
-    /// Sequences a publication, unless it is a repeat. Memberships younger than `lag_ms` are not seen by the fan-out.
+    /// Sequences a publication, unless it is a repeat. The fan-out does not see memberships younger
+    /// than `lag_ms`.
     pub(crate) fn publish(
         &mut self,
         room: &RoomId,
@@ -97,7 +99,7 @@ impl Server {
         Some(Sequenced { block, to: self.members.iter().filter_map(hears).collect() })
     }
 
-    /// Serves one request: the text of its answer, and what was published by it.
+    /// Serves one request. Returns the text of its reply, and the publications that it made.
     pub(crate) fn serve(&mut self, link: LinkId, text: &str, now_ms: u64, lag_ms: u64) -> (String, Vec<Sequenced>) {
         let Request { id, action } = Request::parse(text).unwrap_or_else(|refused| panic!("{refused}: {text}"));
         let mut budget = REPLAYED;
@@ -135,7 +137,7 @@ impl Server {
         (Reply::done(id, done).to_text(), published)
     }
 
-    /// A refusal of a request, for now or because the connection is not known.
+    /// A refusal of a request, for the moment or because the connection is not known.
     pub(crate) fn refuse(text: &str, code: Code) -> String {
         let id = Request::parse(text).ok().and_then(|request| request.id);
         let reject = match code {

@@ -1,4 +1,5 @@
-//! The promises, whatever the network does: random steps, random faults, then peace, and everything must be there.
+//! The promises under any behaviour of the network: random steps and random faults, then peace,
+//! after which nothing may be missing.
 
 use std::collections::BTreeMap;
 
@@ -10,10 +11,11 @@ use crate::model::RESUMABLE;
 use crate::world::{Faults, Happening, Step, World, rooms};
 
 const CHAOS_MS: u64 = 180_000;
-/// Long enough for a zombie to be noticed by the slowest keep-alive, and for all retries.
+/// Long enough for the slowest keep-alive to detect a zombie, and for all retries.
 const PEACE_MS: u64 = 600_000;
 
-/// A frame that changes nothing: of an unknown kind, of a room that the client is not in, or none at all.
+/// A frame without effect: of an unknown kind, of a room that the client is not in, or not a frame
+/// at all.
 fn strange_frame() -> impl Strategy<Value = Step> {
     let frames = [
         r#"{"sys":"moved","to":"elsewhere"}"#,
@@ -56,7 +58,7 @@ prop_compose! {
     }
 }
 
-/// Chaos, then peace.
+/// Runs chaos, then peace.
 fn live_through(seed: u64, faults: Faults, steps: Vec<(u64, Step)>) -> World {
     let mut world = World::new(seed, faults);
     for room in 0..rooms().len() {
@@ -71,12 +73,13 @@ fn live_through(seed: u64, faults: Faults, steps: Vec<(u64, Step)>) -> World {
     world
 }
 
-/// Where each room ended.
+/// The final position of each room.
 type Ends = BTreeMap<RoomId, Position>;
-/// Gaps that were told: from where to where.
+/// Reported gaps, with their first and last positions.
 type Gaps = Vec<(Position, Position)>;
 
-/// Each room as the application saw it: at most once, in order, no gap that was not told.
+/// Checks each room as the application received it: at most once, in order, without an unreported
+/// gap.
 fn check_what_was_heard(world: &World) -> Result<(Ends, Gaps), TestCaseError> {
     let (mut at, mut gaps) = (Ends::new(), Gaps::new());
     for (now_ms, event) in &world.heard {
@@ -112,7 +115,8 @@ fn check_what_was_heard(world: &World) -> Result<(Ends, Gaps), TestCaseError> {
     Ok((at, gaps))
 }
 
-/// Whoever wants to hear a room has heard all of it; all that was published is accepted; all questions are answered.
+/// Checks that every wanted room is complete, every publication is accepted, and every question is
+/// answered.
 fn check_the_end(world: &mut World, at: &Ends) -> Result<(), TestCaseError> {
     prop_assert_eq!(at.keys().collect::<Vec<_>>(), world.wanted.iter().collect::<Vec<_>>());
     for (room, position) in at {

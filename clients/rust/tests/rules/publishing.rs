@@ -1,4 +1,4 @@
-//! What becomes of publications, and of questions.
+//! Outcomes of publications and questions.
 
 use domain::Data;
 use roomcast_client::rules::{Event, NoAnswer, NotTaken, Ticket, times};

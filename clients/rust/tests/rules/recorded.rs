@@ -1,4 +1,5 @@
-//! A client whose inputs, random numbers and outputs are recorded, for clients in other languages to replay.
+//! Records the inputs, random numbers and outputs of a client, so that clients in other languages
+//! can replay them.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,7 +8,7 @@ use domain::{Data, Position, PublicationId, RoomId, Sequence};
 use roomcast_client::rules::{Client, Draw, Event, LinkId, Loss, NoAnswer, NotTaken, Output, Seeded, Ticket};
 use serde_json::{Value, json};
 
-/// The numbers that were drawn since the last step: the most that each could be, and what it was.
+/// The random numbers since the last step: the maximum and the drawn value of each.
 type Drawn = Arc<Mutex<Vec<(u64, u64)>>>;
 
 #[derive(Debug)]
@@ -28,7 +29,8 @@ pub(crate) struct Recorded {
     client: Client,
     outputs: VecDeque<Output>,
     drawn: Drawn,
-    /// The steps so far, one JSON object each, as `shared/protocol/vectors/README.md` describes them.
+    /// The steps so far, one JSON object each, in the format of
+    /// `shared/protocol/vectors/README.md`.
     pub(crate) steps: Option<Vec<Value>>,
 }
 
@@ -132,7 +134,7 @@ impl Recorded {
     }
 }
 
-/// Whether the client took what it was asked to do.
+/// Returns true if the client accepted a request.
 trait Taken {
     fn is_taken(&self) -> bool {
         true

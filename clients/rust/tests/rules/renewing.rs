@@ -1,4 +1,4 @@
-//! Tokens of live connections.
+//! Renewal of tokens on live connections.
 
 use roomcast_client::rules::{Event, LinkId, Loss, times};
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use crate::bench::{Bench, room};
 
 const MINUTE_MS: u64 = 60_000;
 
-/// In the lobby, with a token that lasts ten minutes and can be renewed.
+/// A client in the lobby, with a renewable token that lasts ten minutes.
 fn bench() -> Bench {
     let mut bench = Bench::renewing(1);
     bench.join("lobby");
@@ -19,7 +19,7 @@ fn bench() -> Bench {
     bench
 }
 
-/// Passes until a token is asked for; how long that took.
+/// Lets time pass until a token is requested. Returns the time until then.
 fn pass_to_renewal(bench: &mut Bench) -> u64 {
     let began = bench.now_ms;
     while bench.renewals.is_empty() {

@@ -1,11 +1,11 @@
-//! A connection is replaced before API Gateway cuts it, and nobody notices.
+//! A connection is replaced before API Gateway cuts it, without an effect on the application.
 
 use roomcast_client::rules::{Event, LinkId, Loss, times};
 use serde_json::json;
 
 use crate::bench::{Bench, block};
 
-/// A client whose second connection has just been asked for.
+/// A client that has just requested its second connection.
 fn grown_old() -> Bench {
     let mut bench = Bench::in_lobby();
     while !bench.is_opening() {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::bench::Bench;
 
-/// What an application is told, in the words of the vectors; nothing of what they do not speak of.
+/// Converts an event to the form of the vectors; `None` for events that the vectors do not cover.
 fn words(event: Event) -> Option<Value> {
     Some(match event {
         Event::Online => json!({"online": true}),
@@ -23,7 +23,7 @@ fn words(event: Event) -> Option<Value> {
     })
 }
 
-/// Whether everything that is expected is there; more may be.
+/// Returns true if `all` contains everything that is expected. It may contain more.
 fn contains(all: &Value, expected: &Value) -> bool {
     match (all, expected) {
         (Value::Object(all), Value::Object(expected)) => {
@@ -33,7 +33,7 @@ fn contains(all: &Value, expected: &Value) -> bool {
     }
 }
 
-/// A frame of a vector, with the id of the last request in it.
+/// A frame of a vector, with the id of the last request inserted.
 fn filled(frame: &Value, id: &Value) -> Value {
     let mut frame = frame.clone();
     if frame["id"] == "$id" {

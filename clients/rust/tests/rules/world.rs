@@ -1,5 +1,5 @@
-//! A client, the model server, and a network between them that loses, repeats, delays and cuts as the test says. All
-//! of it from one seed, in virtual time.
+//! A client, the model server, and a network between them that loses, repeats, delays and cuts. The
+//! test sets the faults. Everything follows from one seed, in virtual time.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,28 +9,28 @@ use roomcast_client::rules::{Event, LinkId, Loss, Output, Ticket};
 use crate::model::{Sequenced, Server};
 use crate::recorded::Recorded;
 
-/// How bad the network and the server are: chances in a hundred, times in milliseconds.
+/// The faults of the network and of the server: chances in percent, times in milliseconds.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Faults {
     /// A delivery is lost.
     pub(crate) lost: u64,
-    /// A delivery comes twice.
+    /// A delivery arrives twice.
     pub(crate) twice: u64,
-    /// Deliveries take up to this much longer, each for itself.
+    /// Maximum extra delay of each delivery.
     pub(crate) delay_ms: u64,
-    /// A reply never comes, though the request was served.
+    /// A request is served, but its reply is lost.
     pub(crate) unanswered: u64,
-    /// A request is not served: refused for now, answered by the gateway, or not at all.
+    /// A request is not served: it is refused for the moment, answered by the gateway, or lost.
     pub(crate) unserved: u64,
-    /// Replies and requests take up to this much longer, each for itself.
+    /// Maximum extra delay of each request and reply.
     pub(crate) reply_delay_ms: u64,
     /// A connection does not open.
     pub(crate) unopened: u64,
-    /// Memberships are seen by the fan-out only after this.
+    /// The fan-out sees a membership only after this time.
     pub(crate) lag_ms: u64,
 }
 
-/// What happens at a moment.
+/// An event at a time.
 #[derive(Debug, Clone)]
 pub(crate) enum Happening {
     Opens(LinkId),
@@ -43,29 +43,29 @@ pub(crate) enum Happening {
     Do(Step),
 }
 
-/// What somebody does.
+/// An action of the client, the server or the network.
 #[derive(Debug, Clone)]
 pub(crate) enum Step {
     Join(usize),
     Leave(usize),
     /// The client publishes.
     Publish(usize),
-    /// Somebody else publishes so many.
+    /// Other publishers send so many publications.
     Others(usize, usize),
     /// The connection is cut.
     Cut,
-    /// The connection goes silent, and nobody says so.
+    /// The connection goes silent without a close.
     Freeze,
-    /// The server forgets the connection.
+    /// The server deletes the connection.
     Forget,
-    /// The room's history begins anew.
+    /// The room's history restarts in another epoch.
     Restart(usize),
     /// The room's rows expire.
     Expire(usize),
     History(usize),
-    /// The server says this on the newest connection.
+    /// The server sends this frame on the newest connection.
     Frame(String),
-    /// The server says this on the oldest connection that is open.
+    /// The server sends this frame on the oldest open connection.
     FrameOnTheOldest(String),
 }
 
@@ -76,11 +76,11 @@ pub(crate) struct World {
     pub(crate) faults: Faults,
     pub(crate) heard: Vec<(u64, Event)>,
     pub(crate) published: Vec<(RoomId, PublicationId)>,
-    /// Rooms that the application wants to hear.
+    /// Rooms that the application has joined.
     pub(crate) wanted: BTreeSet<RoomId>,
-    /// Questions for history that were taken.
+    /// The number of accepted questions for history.
     pub(crate) questions: usize,
-    /// Everything that was said to the client and by it, in order.
+    /// Every message to and from the client, in order.
     pub(crate) trace: Vec<String>,
     pub(crate) open: BTreeSet<LinkId>,
     pub(crate) most_open: usize,
@@ -122,7 +122,7 @@ impl World {
         self.agenda.insert((at_ms.max(self.now_ms), self.count), happening);
     }
 
-    /// Runs until then.
+    /// Runs until this time.
     pub(crate) fn run_until(&mut self, until_ms: u64) {
         let mut idle = 0;
         loop {
@@ -303,7 +303,7 @@ impl World {
         self.up_to(99) < percent
     }
 
-    /// A small generator (Marsaglia's xorshift): the test's own, not the client's.
+    /// A small generator (Marsaglia's xorshift) of the test itself; the client has another one.
     fn up_to(&mut self, most: u64) -> u64 {
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;

@@ -1,4 +1,4 @@
-//! What the chat is told on its command line.
+//! The command line of the chat.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -8,10 +8,10 @@ use protocol::token::Claims;
 use roomcast_client::connection::{Options, Token};
 use roomcast_client::development::{self, Keys};
 
-/// A development token is good this long; the chat asks for another with every connection.
+/// Life of a development token. The chat gets another one for every connection.
 const TOKEN_LIFE: Duration = Duration::from_secs(3 * 60 * 60);
 
-/// Joins a room: what is typed is published, what is published appears.
+/// Joins a room: publishes each line that is typed, and shows each publication.
 #[derive(Debug, Parser)]
 #[command(
     name = "chat",
@@ -22,41 +22,41 @@ pub(crate) struct Arguments {
     /// The room to join, such as lobby.
     #[arg(value_parser = room)]
     pub(crate) room: RoomId,
-    /// Who to be: the token is then signed with the development key of infra/local.yaml. A guest, if neither this nor
-    /// --token is given.
+    /// Connect as this user, with a token signed by the development key of infra/local.yaml.
+    /// Without this and --token, connect as a guest.
     #[arg(long, value_name = "NAME", value_parser = user)]
     pub(crate) user: Option<UserId>,
-    /// Where to connect to.
+    /// The WebSocket URL to connect to.
     #[arg(long, env = "ROOMCAST_WS_URL", default_value = "ws://127.0.0.1:3001/local")]
     pub(crate) url: String,
-    /// A token to use as it is, instead of --user.
+    /// A token to send unchanged, instead of --user.
     #[arg(long, env = "ROOMCAST_TOKEN", hide_env_values = true)]
     token: Option<String>,
-    /// Which of the user's devices this is.
+    /// The name of this device of the user.
     #[arg(long, value_name = "NAME", value_parser = device)]
     device: Option<Device>,
-    /// How many earlier lines to show (0 to 100).
+    /// The number of earlier lines to show (0 to 100).
     #[arg(long, value_name = "LINES", default_value_t = 20, value_parser = clap::value_parser!(u8).range(0..=limits::HISTORY_PUBLICATIONS as i64))]
     pub(crate) history: u8,
-    /// Prints without colours (so does the environment variable NO_COLOR).
+    /// Print without colours, as with the environment variable NO_COLOR.
     #[arg(long)]
     no_color: bool,
 }
 
 impl Arguments {
-    /// Parses the arguments of the process, or ends it with a message.
+    /// Parses the arguments of the process. Prints a message and exits if they are wrong.
     pub(crate) fn from_process() -> Self {
         let is_plain = std::env::args_os().any(|argument| argument == "--no-color");
         let command = Self::command().color(if is_plain { ColorChoice::Never } else { ColorChoice::Auto });
         Self::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
     }
 
-    /// Whether lines may have colours; without a terminal they have none in any case.
+    /// Returns true if lines may have colours. Without a terminal they never have.
     pub(crate) fn has_colours(&self) -> bool {
         !self.no_color && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
     }
 
-    /// How to connect.
+    /// The options of the connection.
     pub(crate) fn options(&self) -> Result<Options, development::Error> {
         Ok(Options::new(&self.url).with_token(self.token()?).with_device(self.device.clone()))
     }
@@ -68,7 +68,8 @@ impl Arguments {
             (None, Some(user)) => {
                 let (keys, user) = (Keys::find()?, user.clone());
                 keys.mint(&claims(&user), None)?;
-                // It has just worked; should it not later, the server says so.
+                // The first token has just been minted. If a later one cannot be minted, the server
+                // refuses the connection.
                 Ok(Token::renewed(move || std::future::ready(keys.mint(&claims(&user), None).ok())))
             }
         }

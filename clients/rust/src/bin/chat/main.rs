@@ -1,7 +1,8 @@
 //! A terminal member: `cargo chat lobby --user ada`.
 //!
-//! What is typed is published; what is published appears. It waits out restarts of the server and resumes where it was.
-//! Without a terminal it reads lines from standard input, and ends when all of them have been accepted.
+//! The chat publishes each line that is typed, and shows each publication. It reconnects after a
+//! restart of the server, and resumes from its position. Without a terminal it reads lines from
+//! standard input, and exits when all of them have been accepted.
 
 mod arguments;
 mod session;
@@ -28,7 +29,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Whether everything that was typed was accepted.
+/// Runs the chat. Returns true if every typed line was accepted.
 async fn chat(arguments: Arguments) -> Result<bool, Box<dyn std::error::Error>> {
     let options = arguments.options()?;
     let terminal = Terminal::open(arguments.has_colours())?;

@@ -1,4 +1,4 @@
-//! A visit: rooms are joined, lines go out and come in.
+//! A session of the chat: joins rooms, publishes typed lines, and shows events.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -16,43 +16,44 @@ use tokio::time::{Instant, sleep_until};
 use crate::terminal::Terminal;
 use crate::view::{self, Line, plain};
 
-/// Without a terminal: how long to wait, after the last line was accepted, for what is still to be shown.
+/// Without a terminal: the time to wait for pending output after the last line was accepted.
 const LINGER: Duration = Duration::from_secs(5);
-/// Pages that wait to be shown.
+/// Results of questions that wait to be shown.
 const PAGES: usize = 16;
 
-/// What was asked for and has come.
+/// The result of a question to the server.
 enum Fetched {
-    /// What was said in a room up to where it was joined.
+    /// The history of a room before the join, with the position of the join.
     Earlier(RoomId, Position, Result<History, QuestionError>),
-    /// Something to show.
+    /// A line to show.
     Line(Line),
 }
 
-/// One visit.
+/// One session of the chat.
 pub(crate) struct Session {
     handle: Handle,
     terminal: Terminal,
     zone: TimeZone,
     history: u8,
-    /// Whoever sits here, if they said who: that they came is no news to them.
+    /// The user of this terminal, if it was given. The chat does not announce this user's own
+    /// arrival.
     user: Option<UserId>,
-    /// The room that is typed to.
+    /// The room that typed lines are published to.
     current: Option<RoomId>,
-    /// Rooms that have been asked for and not been answered.
+    /// Rooms whose join is not answered yet.
     entering: BTreeSet<RoomId>,
-    /// Rooms whose earlier lines are being fetched: what comes live waits until those have been shown.
+    /// Rooms whose history is being fetched. Live publications wait until the history is shown.
     opening: BTreeMap<RoomId, Vec<Message>>,
     fetched: mpsc::Sender<Fetched>,
     url: String,
-    /// Why there is no connection, as it was shown.
+    /// The last line that reported a lost connection.
     offline: Option<Line>,
-    /// Lines of our own that have not come back yet.
+    /// Publications of this session that have not been delivered to it yet.
     not_back: BTreeSet<PublicationId>,
     all_accepted: bool,
 }
 
-/// What a typed line asks for.
+/// The meaning of a typed line.
 #[derive(Debug, PartialEq, Eq)]
 enum Typed {
     Nothing,
@@ -85,7 +86,8 @@ impl Session {
         }
     }
 
-    /// Until somebody quits, or nothing more is typed and all of it has been accepted. Whether all of it was.
+    /// Runs until the user quits, or until input has ended and every line is accepted. Returns true
+    /// if every line was accepted.
     pub(crate) async fn run(mut self, room: RoomId, mut events: Events) -> bool {
         let (fetched, mut has_come) = mpsc::channel(PAGES);
         self.fetched = fetched;
@@ -117,7 +119,7 @@ impl Session {
                             self.all_accepted = false;
                             break;
                         }
-                        self.status("nothing more will come; press Enter to leave");
+                        self.status("the client has ended; press Enter to exit");
                         self.terminal.typed.recv().await;
                         break;
                     }
@@ -141,7 +143,7 @@ impl Session {
             Typed::Join(room) => self.join(room).await,
             Typed::Leave => match self.current.take() {
                 Some(room) => {
-                    // If the client has ended, an event says so.
+                    // If the client has ended, an event reports it.
                     let _ = self.handle.leave(room).await;
                 }
                 None => self.status("in no room; /join ROOM first"),
@@ -191,7 +193,7 @@ impl Session {
             Err(error) => error.to_string(),
         };
         self.all_accepted = false;
-        // Which one it was does not matter any more: it will not come back.
+        // The error does not name the publication, and a refused one is never delivered.
         self.not_back.clear();
         self.status(&format!("not sent: {}", plain(&problem)));
     }
@@ -223,7 +225,7 @@ impl Session {
                 }
             }
             Event::Offline { because, .. } => {
-                // An attempt that fails like the one before is no news.
+                // A failed attempt with the same reason as the last one is not shown again.
                 let line = view::offline(&because, &self.url);
                 if self.offline.as_ref() != Some(&line) {
                     self.terminal.show(&line);
@@ -241,7 +243,7 @@ impl Session {
         }
     }
 
-    /// Asks for what was said up to where the room was joined; what follows comes live.
+    /// Requests the publications before the join. Later ones arrive live.
     fn fetch_earlier(&mut self, room: RoomId, head: Position) {
         if self.history == 0 {
             return;
@@ -250,19 +252,19 @@ impl Session {
         let (handle, fetched, limit) = (self.handle.clone(), self.fetched.clone(), usize::from(self.history));
         tokio::spawn(async move {
             let page = handle.history(room.clone(), Some(head.sequence.next()), limit).await;
-            // If the visit is over, nobody wants to see it.
+            // If the session has ended, the result is dropped.
             let _ = fetched.send(Fetched::Earlier(room, head, page)).await;
         });
     }
 
-    /// Asks who is in the room that is typed to.
+    /// Requests the members of the current room.
     fn ask_who(&self) {
         let Some(room) = self.current.clone() else { return self.status("in no room; /join ROOM first") };
         let (handle, fetched) = (self.handle.clone(), self.fetched.clone());
         tokio::spawn(async move {
             let line = match handle.who(room.clone(), None, limits::WHO_USERS).await {
                 Ok(who) => view::who(&who),
-                Err(error) => Line::Status(format!("nobody says who is in {room}: {}", plain(&error.to_string()))),
+                Err(error) => Line::Status(format!("cannot list the members of {room}: {}", plain(&error.to_string()))),
             };
             let _ = fetched.send(Fetched::Line(line)).await;
         });
@@ -280,7 +282,7 @@ impl Session {
         waiting.iter().for_each(|message| self.show(message));
     }
 
-    /// Whether everything has been shown that is known to come.
+    /// Returns true if all expected output has been shown.
     fn is_quiet(&self) -> bool {
         self.entering.is_empty() && self.opening.is_empty() && self.not_back.is_empty()
     }
@@ -319,9 +321,10 @@ fn understand(line: &str) -> Typed {
             Ok(room) => Typed::Join(room),
             Err(reject) => Typed::Wrong(reject.message),
         },
-        other if other.starts_with('/') => {
-            Typed::Wrong(format!("there is no command {}; there are /join ROOM, /leave, /who and /quit", plain(other)))
-        }
+        other if other.starts_with('/') => Typed::Wrong(format!(
+            "unknown command {}; the commands are /join ROOM, /leave, /who and /quit",
+            plain(other)
+        )),
         _ => Typed::Say(line.to_owned()),
     }
 }

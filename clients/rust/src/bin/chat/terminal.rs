@@ -1,4 +1,4 @@
-//! Lines in and lines out: a line editor on a terminal, plain lines otherwise.
+//! Input and output lines: a line editor on a terminal, plain lines otherwise.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::sync::mpsc as threads;
@@ -13,38 +13,38 @@ use crate::view::Line;
 
 type LineEditor = Editor<(), MemHistory>;
 
-/// Lines that wait to be taken.
+/// Typed lines that wait for the session.
 const LINES: usize = 64;
 const PROMPT: &str = "> ";
 const DIM: &str = "\x1b[2m";
 const PLAIN: &str = "\x1b[0m";
-/// Up one line, and erase it.
+/// Moves the cursor up one line, and erases that line.
 const ERASE_LINE: &str = "\x1b[1A\x1b[2K";
 
-/// The terminal, or what stands in for it.
+/// The terminal, or the standard streams in its place.
 pub(crate) struct Terminal {
-    /// Lines that were typed; ends when no more are.
+    /// Lines that were typed. The channel closes at the end of input.
     pub(crate) typed: mpsc::Receiver<String>,
     shown: Shown,
 }
 
-/// Where lines go.
+/// The output for shown lines.
 enum Shown {
-    /// Above the line that is being edited.
+    /// Shown lines appear above the line editor.
     Edited {
         printer: threads::Sender<String>,
-        /// Lets the editor ask for the next line.
+        /// Permits the editor to read the next line.
         next: threads::Sender<()>,
         threads: Vec<JoinHandle<()>>,
-        /// Whether statuses are dimmed.
+        /// True if status lines are dimmed.
         has_colours: bool,
     },
-    /// To standard output, as they are.
+    /// Lines go to standard output unchanged.
     Plain,
 }
 
 impl Terminal {
-    /// Reads lines from now on.
+    /// Starts the thread that reads lines.
     pub(crate) fn open(has_colours: bool) -> Result<Self, ReadlineError> {
         let (lines, typed) = mpsc::channel(LINES);
         if !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
@@ -59,13 +59,13 @@ impl Terminal {
         let (next, asked) = threads::channel();
         let threads = vec![
             thread::spawn(move || read_edited(&mut editor, &lines, &asked)),
-            // The editor takes a moment to take a line: nobody else waits for it.
+            // The editor takes a moment to print a line, so a thread of its own waits for it.
             thread::spawn(move || printed.into_iter().for_each(|line| drop(above.print(line)))),
         ];
         Ok(Self { typed, shown: Shown::Edited { printer, next, threads, has_colours } })
     }
 
-    /// Shows a line.
+    /// Prints a line.
     pub(crate) fn show(&self, line: &Line) {
         match (&self.shown, line) {
             (Shown::Edited { printer, .. }, Line::Said(text)) => drop(printer.send(format!("{text}\n"))),
@@ -78,33 +78,33 @@ impl Terminal {
                     Line::Said(text) => text.clone(),
                     Line::Status(text) => format!("· {text}"),
                 };
-                // Whoever closed our output does not want to read it.
+                // If the reader closed our output, the line is dropped.
                 let _ = writeln!(io::stdout(), "{text}");
             }
         }
     }
 
-    /// The line that was typed has been dealt with: the next may be typed.
+    /// Permits the editor to read the next line, after the last one was handled.
     pub(crate) fn go_on(&self) {
         if let Shown::Edited { next, .. } = &self.shown {
-            // If the editor has ended, nothing more is typed.
+            // If the editor has ended, there is no next line.
             let _ = next.send(());
         }
     }
 
-    /// Whether somebody sits here.
+    /// Returns true if a line editor runs on a terminal.
     pub(crate) fn is_interactive(&self) -> bool {
         matches!(self.shown, Shown::Edited { .. })
     }
 
-    /// Leaves the terminal as it was found. The last line that was typed must not have been answered by
+    /// Restores the terminal. The last typed line must not have been answered by
     /// [`Terminal::go_on`].
     pub(crate) fn close(self) {
         drop(self.typed);
         if let Shown::Edited { printer, next, threads, .. } = self.shown {
             drop((printer, next));
             for thread in threads {
-                // A thread that panicked has said so.
+                // A thread that panicked has printed its message.
                 let _ = thread.join();
             }
         }
@@ -129,7 +129,7 @@ fn read_edited(editor: &mut LineEditor, lines: &mpsc::Sender<String>, asked: &th
     }
 }
 
-/// What was typed is erased: it appears again when it has been published.
+/// Erases the typed line. It appears again when it has been published.
 fn erase(editor: &mut LineEditor, line: &str) {
     let columns = editor.dimensions().map_or(80, |(columns, _)| usize::from(columns)).max(1);
     let rows = (PROMPT.len() + line.chars().count()) / columns + 1;

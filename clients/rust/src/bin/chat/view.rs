@@ -1,32 +1,33 @@
-//! What appears on the terminal. Nothing that others wrote reaches it as anything but text.
+//! The lines of the chat. Text of other users cannot control the terminal.
 
 use domain::{Device, Position, RoomId, Timestamp, UserId};
 use jiff::tz::TimeZone;
 use protocol::reply::Who;
 use roomcast_client::rules::{Event, Loss, Message};
 
-/// Of longer texts only this much is shown.
+/// Maximum characters of a text that are shown.
 const SHOWN_CHARS: usize = 2_000;
-/// Of more names only so many are shown at once.
+/// Maximum names that are shown at once.
 const SHOWN_NAMES: usize = 5;
 
-/// A line of the screen.
+/// A line of output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Line {
-    /// What somebody said.
+    /// A formatted publication.
     Said(String),
-    /// About the connection or the room.
+    /// A status of the connection or of a room.
     Status(String),
 }
 
-/// What somebody said: `12:34 ada: hi`, with the room in front if it is not the one that is typed to.
+/// Formats a publication: `12:34 ada: hi`, preceded by the room if it is not the current one.
 pub(crate) fn said(message: &Message, current: Option<&RoomId>, zone: &TimeZone) -> Line {
     let time = clock(message.accepted_at, zone);
     let room = if current == Some(&message.room) { String::new() } else { format!("[{}] ", message.room) };
     Line::Said(format!("{time} {room}{}: {}", message.by, plain(&text(message.data.as_json()))))
 }
 
-/// Why there is no connection to `url`, and what to do. One line: the chat tries again by itself.
+/// Formats the reason for a lost connection to `url`, with advice, in one line. The chat reconnects
+/// by itself.
 pub(crate) fn offline(because: &Loss, url: &str) -> Line {
     let place = url.split('?').next().unwrap_or_default();
     let why = plain(&because.to_string());
@@ -46,7 +47,8 @@ fn is_loopback(url: &str) -> bool {
     ["localhost", "127.", "[::1]"].iter().any(|own| host.starts_with(own))
 }
 
-/// The line that an event adds to the screen; `None` if it adds none. [`offline`] has the words for a lost connection.
+/// Formats an event as a line; `None` for events without one. [`offline`] formats a lost
+/// connection.
 pub(crate) fn status(event: &Event) -> Option<Line> {
     Some(Line::Status(match event {
         Event::Online => "connected".to_owned(),
@@ -58,12 +60,12 @@ pub(crate) fn status(event: &Event) -> Option<Line> {
         Event::Resumed { room, replayed, .. } => format!("back in {room}; {replayed} came meanwhile"),
         Event::Missed { room, from, to } => missed(room, from, to),
         Event::Left { room } => format!("left {room}"),
-        Event::Removed { room, code } => format!("taken out of {room}: {}", plain(code)),
+        Event::Removed { room, code } => format!("removed from {room}: {}", plain(code)),
         Event::Refused { room, failure } => format!("not in {room}: {}", plain(&failure.message)),
         Event::Repeated { room, pid } => {
-            format!("not said in {room}: the publication id {pid} was used there before")
+            format!("not published in {room}: the publication id {pid} was used there before")
         }
-        Event::Ended { because: because @ Loss::Refused { .. } } => format!("{because}: is the token good?"),
+        Event::Ended { because: because @ Loss::Refused { .. } } => format!("{because}: is the token valid?"),
         Event::Ended { because } => plain(&because.to_string()),
         Event::Presence { .. }
         | Event::Ephemeral { .. }
@@ -75,7 +77,8 @@ pub(crate) fn status(event: &Event) -> Option<Line> {
     }))
 }
 
-/// Who came and who went, quietly: `bob is here`, `ann and eve left`; with the room if it is not the one that is typed to.
+/// Formats arrivals and departures: `bob is here`, `ann and eve left`, preceded by the room if it
+/// is not the current one.
 pub(crate) fn presence(room: &RoomId, current: Option<&RoomId>, came: &[UserId], went: &[UserId]) -> Vec<Line> {
     let place = if current == Some(room) { String::new() } else { format!("[{room}] ") };
     let are = if came.len() == 1 { "is" } else { "are" };
@@ -96,7 +99,7 @@ fn listed(names: &[UserId]) -> String {
     }
 }
 
-/// Who is in a room: `in lobby: ada (phone, 2 connections), bob`.
+/// Formats the members of a room: `in lobby: ada (phone, 2 connections), bob`.
 pub(crate) fn who(who: &Who) -> Line {
     let Who { room, members, users, next } = who;
     let Some(users) = users else { return Line::Status(format!("in {room}: {members} connections")) };
@@ -109,20 +112,20 @@ pub(crate) fn who(who: &Who) -> Line {
     };
     let names: Vec<String> = users.iter().map(one).collect();
     let more = if next.is_some() { ", and more" } else { "" };
-    let names = if names.is_empty() { "nobody".to_owned() } else { names.join(", ") };
+    let names = if names.is_empty() { "no members".to_owned() } else { names.join(", ") };
     Line::Status(format!("in {room}: {names}{more}"))
 }
 
 fn missed(room: &RoomId, from: &Position, to: &Position) -> String {
     if from.epoch == to.epoch {
         let count = to.sequence.beyond(from.sequence);
-        format!("{count} in {room} were missed: they are too many or too old")
+        format!("{count} publications in {room} were missed: they are too many or too old")
     } else {
-        format!("the history of {room} began anew; what was said meanwhile may be missing")
+        format!("the history of {room} began anew; earlier publications may be missing")
     }
 }
 
-/// The text of `{"text": …}`, or of a string, or the JSON itself.
+/// Extracts the text of `{"text": …}` or of a string; otherwise returns the JSON.
 fn text(json: &str) -> String {
     match serde_json::from_str(json) {
         Ok(serde_json::Value::String(text)) => text,
@@ -134,7 +137,8 @@ fn text(json: &str) -> String {
     }
 }
 
-/// Text of others without anything that a terminal would obey or that would make one line look like two.
+/// Replaces control characters and line breaks, so that text of other users cannot control the
+/// terminal or imitate a second line.
 pub(crate) fn plain(text: &str) -> String {
     let mut shown: String = text.chars().take(SHOWN_CHARS).map(harmless).collect();
     if text.chars().nth(SHOWN_CHARS).is_some() {
@@ -147,7 +151,8 @@ fn harmless(c: char) -> char {
     match c {
         '\n' | '\u{2028}' | '\u{2029}' => '⏎',
         '\t' => ' ',
-        // Marks that turn the direction of what follows (Unicode Technical Report 36, 2.6.2).
+        // Marks that change the direction of the text after them (Unicode Technical Report 36,
+        // 2.6.2).
         '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{61c}' => '\u{fffd}',
         c if c.is_control() => '\u{fffd}',
         c => c,
@@ -259,7 +264,10 @@ mod tests {
     fn a_new_history_is_told_apart_from_a_gap() {
         let room = RoomId::parse("lobby").unwrap();
         let missed = |to| status(&Event::Missed { room: room.clone(), from: at("e", 1), to }).unwrap();
-        assert_eq!(missed(at("e", 8)), Line::Status("7 in lobby were missed: they are too many or too old".to_owned()));
+        assert_eq!(
+            missed(at("e", 8)),
+            Line::Status("7 publications in lobby were missed: they are too many or too old".to_owned())
+        );
         let Line::Status(anew) = missed(at("f", 8)) else { panic!() };
         assert!(anew.starts_with("the history of lobby began anew"), "{anew}");
     }
