@@ -1,7 +1,8 @@
-//! The load test that accounts for every publication and every member: is it correct, how fast is it, what does it cost.
+//! The load test that accounts for every publication and every member. It reports correctness,
+//! speed and cost.
 //!
-//! It knows only the public protocol, so the same command works against a laptop's stack and against AWS. README.md beside
-//! this crate says what the scenarios, the numbers and the exit codes mean.
+//! It uses only the public protocol, so the same command works against a laptop's stack and against
+//! AWS. README.md beside this crate explains the scenarios, the numbers and the exit codes.
 
 pub mod cli;
 pub mod cost;

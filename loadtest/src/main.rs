@@ -1,4 +1,5 @@
-//! `cargo load`: see the library's page, and README.md beside it.
+//! The program of `cargo load`. The library has the code, and README.md beside it explains the
+//! usage.
 
 use std::process::ExitCode;
 

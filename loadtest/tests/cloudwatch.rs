@@ -1,8 +1,10 @@
-//! The real AWS CLI against something that speaks CloudWatch. It takes both, so it runs only when asked for:
+//! The real AWS CLI against a server that imitates CloudWatch. The test needs both, so it runs only
+//! on request:
 //!
 //! ```sh
 //! pip install awscli 'moto[server]' && moto_server -p 5055 &
-//! export AWS_ENDPOINT_URL=http://127.0.0.1:5055 AWS_DEFAULT_REGION=us-east-1 AWS_ACCESS_KEY_ID=x AWS_SECRET_ACCESS_KEY=x
+//! export AWS_ENDPOINT_URL=http://127.0.0.1:5055 AWS_DEFAULT_REGION=us-east-1
+//! export AWS_ACCESS_KEY_ID=x AWS_SECRET_ACCESS_KEY=x
 //! cargo test --workspace --test cloudwatch -- --ignored
 //! ```
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
@@ -13,7 +15,7 @@ use loadtest::counters::Usage;
 use loadtest::counters::cloudwatch::{Deployment, read};
 use serde_json::json;
 
-/// One value in the minute that begins then.
+/// Writes one value in the minute that begins at `at_s`.
 fn put(space: &str, name: &str, dimensions: &[(&str, &str)], at_s: i64, value: f64) {
     let dimension = |(name, value): &(&str, &str)| json!({ "Name": name, "Value": value });
     let dimensions: Vec<_> = dimensions.iter().map(dimension).collect();

@@ -1,4 +1,4 @@
-//! The ledger against a model that is too simple to be wrong, over random histories.
+//! The ledger, compared with a very simple model over random histories.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,13 +10,13 @@ const MEMBERS: usize = 5;
 
 #[derive(Debug, Clone)]
 enum Step {
-    /// Something is published, and takes the next position; whether it is answered.
+    /// A publication takes the next position, with a reply or without.
     Publish { answered: bool },
-    /// A member that is not there joins.
+    /// A member that is not in the room joins.
     Join(usize),
-    /// A member that is there leaves.
+    /// A member that is in the room leaves.
     Leave(usize),
-    /// A member that is there hears everything up to the head, but for some positions.
+    /// A member that is in the room receives everything up to the head, except for some positions.
     Hear(usize, BTreeSet<u64>),
 }
 
@@ -31,19 +31,20 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..80)
 }
 
-/// What happened, told once more without cleverness.
+/// The same history in a simple form.
 #[derive(Default)]
 struct Model {
     head: u64,
-    /// Of members that are there: after which position, and through which they have been read.
+    /// For each member in the room: the position of its join, and the position up to which it has
+    /// received publications.
     there: BTreeMap<usize, (u64, u64)>,
     joined: BTreeSet<usize>,
     heard: BTreeSet<(u64, usize)>,
-    /// Pairs that must be missing unless they are heard later.
+    /// Pairs that must be missing unless they are delivered later.
     skipped: BTreeSet<(u64, usize)>,
 }
 
-/// Plays a history on both. Each step takes longer than the grace of whoever leaves.
+/// Applies a history to both. Each step takes longer than the grace period of a leave.
 fn play(steps: &[Step]) -> (Room, Model) {
     let (mut room, mut model) = (Room::new("r", MEMBERS), Model::default());
     let mut now = 0;
@@ -111,7 +112,7 @@ proptest! {
             .into_iter()
             .flat_map(|step| match step {
                 Step::Hear(member, _) => vec![Step::Hear(member, BTreeSet::new())],
-                // Who leaves has heard everything first, and what is published is answered.
+                // A member receives everything before it leaves, and every publication has a reply.
                 Step::Leave(member) => vec![Step::Hear(member, BTreeSet::new()), Step::Leave(member)],
                 Step::Publish { .. } => vec![Step::Publish { answered: true }],
                 other @ Step::Join(_) => vec![other],

@@ -1,4 +1,5 @@
-//! What is written: every scenario of the folder can be read, and a result is the same after it was stored.
+//! The outputs: every scenario of the folder can be read, and a result is unchanged after it was
+//! stored.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::path::Path;
@@ -14,7 +15,8 @@ use loadtest::wire::target::Target;
 
 const SECOND: i64 = 1_000_000;
 
-/// A run of two members and 1,000 publications that was never run; the second member lost the last one, if it is to fail.
+/// A run of two members and 1,000 publications that was never carried out. If `fails`, the second
+/// member lost the last publication.
 fn report(fails: bool) -> Report {
     let text = "name = \"x\"\nabout = \"A <test> & no more.\"\n[[rooms]]\nmembers = 2\nrate = 50\n[[phases]]\nname = \"s\"\nseconds = 20";
     let target = Target::parse("ws://127.0.0.1:1/local?token=secret", None).unwrap();
@@ -42,7 +44,7 @@ fn report(fails: bool) -> Report {
         }
     }
     let ended = Ended { phases: (0, 20 * SECOND), drained: 21 * SECOND, interrupted: false, census: Census::default() };
-    collect(&world, &ended, Usage::unknown("nobody"), Cost::default())
+    collect(&world, &ended, Usage::unknown("no counter"), Cost::default())
 }
 
 #[test]
@@ -80,7 +82,7 @@ fn a_result_is_the_same_after_it_was_stored() {
 
 #[test]
 fn a_figure_is_the_same_to_the_last_bit_after_it_was_stored() {
-    // Each of these is read back as its neighbour by a parser that does not round correctly.
+    // A parser that does not round correctly reads each of these as its neighbour.
     for figure in [31.245270191439438_f64, 121.48791951161945, 101.88148857674413, 5e-324] {
         let stored = serde_json::to_string(&figure).unwrap();
         assert_eq!(serde_json::from_str::<f64>(&stored).unwrap().to_bits(), figure.to_bits(), "{stored}");
@@ -124,7 +126,7 @@ fn the_page_fits_small_and_large_screens_and_its_numbers_can_be_read() {
         assert!(page.contains(axis), "{axis}");
     }
     assert!(page.contains("<td class=n>3,000,000"), "thousands stand apart");
-    // 2,000 deliveries do not tell p99.99 from the longest.
+    // 2,000 deliveries cannot distinguish p99.99 from the maximum.
     assert!(page.contains(">p90</text>") && !page.contains(">p99.99</text>"), "no percentile without samples for it");
 }
 
@@ -145,7 +147,7 @@ fn a_run_under_faults_names_those_that_fired_and_the_calls_that_failed() {
 fn the_verdict_names_what_is_lost_and_by_whom() {
     let text = verdict::text(&report(true));
     assert!(text.starts_with("NOT CORRECT\n"), "{text}");
-    assert!(text.contains("publication 999 of load-r-0 never came to member 1 (lost tail)"), "{text}");
+    assert!(text.contains("publication 999 of load-r-0 never reached member 1 (lost tail)"), "{text}");
     assert!(text.contains("read units, write units               unknown, unknown"), "{text}");
     assert!(verdict::text(&report(false)).starts_with("PASS"));
 }
@@ -155,7 +157,9 @@ fn junit_has_a_case_for_each_thing_that_is_looked_for() {
     let xml = junit::xml(&report(true));
     assert!(xml.contains("failures=\"1\""), "{xml}");
     assert!(
-        xml.contains("<testcase classname=\"correctness\" name=\"lost tail\"><failure message=\"1 did not come"),
+        xml.contains(
+            "<testcase classname=\"correctness\" name=\"lost tail\"><failure message=\"1 missing after the last"
+        ),
         "{xml}"
     );
     assert!(xml.contains("name=\"phantom\"/>"));

@@ -1,4 +1,4 @@
-//! The two clients, from what Lambda puts into the environment.
+//! The two AWS clients, configured from the environment of the Lambda function.
 
 use aws_credential_types::Credentials;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
@@ -6,10 +6,11 @@ use aws_smithy_types::timeout::TimeoutConfig;
 
 use crate::{Error, variable};
 
-/// A post that hangs would keep the sender waiting until the function is killed.
+/// Timeout of one attempt. Without it, a post that hangs would keep the sender waiting until the
+/// function is killed.
 const ATTEMPT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
 
-/// DynamoDB, and the management API of the gateway.
+/// Makes the clients of DynamoDB and of the gateway's management API.
 pub(crate) fn from_environment() -> Result<(aws_sdk_dynamodb::Client, aws_sdk_apigatewaymanagement::Client), Error> {
     let region = variable("AWS_REGION")?;
     let credentials = Credentials::new(

@@ -1,10 +1,11 @@
-//! The recipe that everyone copies, in Rust: the yardstick that Roomcast is measured against.
+//! The common recipe for WebSocket chat, in Rust. Roomcast is measured against it.
 //!
-//! One function serves `$connect`, `$disconnect` and `sendMessage`. It keeps one item per connection in a table, and
-//! for each message it scans the table, keeps those of the room, and posts to one after the other; `sendMessageAtOnce` posts
-//! to all at once. What the sample gets wrong is right here (the scan is paged; on 410 the receiver's item is deleted and
-//! not the sender's); what it is by design stays: each message costs a read of everybody, a sender waits for the slowest
-//! receiver, and whoever misses a post misses it for good.
+//! One function serves `$connect`, `$disconnect` and `sendMessage`. It keeps one item for each
+//! connection in a table. For each message it scans the table, keeps the connections of the room,
+//! and posts to them one after the other; `sendMessageAtOnce` posts to all of them at the same
+//! time. Two mistakes of the AWS sample are corrected here: the scan is paged, and a 410 deletes
+//! the receiver's item and not the sender's. The properties of its design stay: each message reads
+//! every connection, a sender waits for the slowest receiver, and a missed post is never repeated.
 //!
 //! Source: <https://github.com/aws-samples/simple-websockets-chat-app>,
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/websocket-api-chat-app.html>
@@ -19,14 +20,14 @@ use aws_smithy_types::error::display::DisplayErrorContext;
 use futures::future::join_all;
 use serde_json::Value;
 
-/// The key of the one table.
+/// The key of the only table.
 const CONNECTION_ID: &str = "connectionId";
-/// Which room a connection is in, from `?room=`.
+/// The attribute with the connection's room, from `?room=`.
 const ROOM: &str = "room";
-/// Where those are who named none.
+/// The room of connections without `?room=`.
 const LOBBY: &str = "lobby";
 
-/// The function, wired to its table and to the gateway.
+/// The function, with the clients of its table and of the gateway.
 #[derive(Debug, Clone)]
 pub struct Recipe {
     dynamodb: aws_sdk_dynamodb::Client,
@@ -34,42 +35,42 @@ pub struct Recipe {
     table: String,
 }
 
-/// In which order connections are posted to.
+/// The order of the posts to connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Posting {
     OneAfterTheOther,
     AtOnce,
 }
 
-/// Why a request was not done.
+/// The reason why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A variable of the environment is missing.
     #[error("the environment variable {0} is missing")]
     NotConfigured(&'static str),
-    /// The event has no connection or no body to speak of.
+    /// The event lacks the connection id or the body.
     #[error("the event has no {0}")]
     Malformed(&'static str),
     /// The message is not `{"action":"sendMessage","message":…}`.
     #[error("the message is not JSON: {0}")]
     NotJson(#[from] serde_json::Error),
-    /// DynamoDB or the gateway said no.
+    /// DynamoDB or the gateway refused a call.
     #[error("{0}")]
     Aws(String),
 }
 
 impl Recipe {
-    /// Reads `TABLE_NAME`, `MANAGEMENT_ENDPOINT` and what Lambda sets.
+    /// Reads `TABLE_NAME`, `MANAGEMENT_ENDPOINT` and the variables that Lambda sets.
     ///
     /// # Errors
-    /// [`Error::NotConfigured`] names the variable that is missing.
+    /// [`Error::NotConfigured`] names the missing variable.
     pub fn from_environment() -> Result<Self, Error> {
         let table = variable("TABLE_NAME")?;
         let (dynamodb, gateway) = clients::from_environment()?;
         Ok(Self { dynamodb, gateway, table })
     }
 
-    /// Answers one event: 200, or 500 with the reason as the sample does.
+    /// Handles one event. Returns 200, or 500 with the reason, as the AWS sample does.
     pub async fn handle(&self, event: ApiGatewayWebsocketProxyRequest) -> ApiGatewayProxyResponse {
         let result = match event.request_context.route_key.as_deref() {
             Some("$connect") => self.connect(&event).await,
@@ -120,7 +121,7 @@ impl Recipe {
         Ok("Data sent.")
     }
 
-    /// Everybody in a room, by reading the whole table.
+    /// Reads the whole table, and returns the connections of a room.
     async fn connections(&self, room: &str) -> Result<Vec<String>, Error> {
         let scan = self.dynamodb.scan().table_name(&self.table).projection_expression(CONNECTION_ID);
         let scan = scan.filter_expression("#room = :room").expression_attribute_names("#room", ROOM);

@@ -1,4 +1,4 @@
-//! What a run may cost.
+//! The budget of a run.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use crate::cost::{self, Prices, Work, dollars};
 use crate::run::world::{World, read};
 use crate::wire::target::Target;
 
-/// Whether a run may cost what it is going to.
+/// Checks that the predicted cost of a run is within its budget. A run on loopback is free.
 pub(super) fn may_cost(target: &Target, predicted_usd: f64, max_usd: Option<f64>) -> Result<(), Error> {
     if target.is_loopback() {
         return Ok(());
@@ -16,31 +16,31 @@ pub(super) fn may_cost(target: &Target, predicted_usd: f64, max_usd: Option<f64>
     let predicted = dollars(predicted_usd);
     match max_usd {
         None => Err(Error::Usage(format!(
-            "{} is not this machine, and this run will cost about {predicted} there; say what it may cost with --max-usd",
+            "{} is not this machine, and this run will cost about {predicted} there; set a budget with --max-usd",
             target.host
         ))),
         Some(max) if predicted_usd > max => Err(Error::Usage(format!(
-            "this run will cost about {predicted}, and --max-usd allows {}; take fewer members, publications or seconds",
+            "this run will cost about {predicted}, and --max-usd allows {}; choose fewer members, publications or seconds",
             dollars(max)
         ))),
         Some(_) => Ok(()),
     }
 }
 
-/// Ends the phases before what was published costs more than it may.
+/// Ends the phases before the publications cost more than the budget.
 pub(super) async fn keep_budget(world: Arc<World>, prices: Prices, max_usd: Option<f64>) {
     let Some(max_usd) = max_usd else { return };
     loop {
         tokio::time::sleep(Duration::from_millis(500)).await;
         let spent = cost::estimate(&done(&world), &prices);
         if spent >= max_usd * 0.95 {
-            world.stop_because(&format!("it has cost about {}, and may cost {}", dollars(spent), dollars(max_usd)));
+            world.stop_because(&format!("it has cost about {} of its budget of {}", dollars(spent), dollars(max_usd)));
             return;
         }
     }
 }
 
-/// What has been asked for so far, and is owed.
+/// The work so far, including deliveries that are owed.
 fn done(world: &World) -> Work {
     let counts = &world.counts;
     let owed = |room| {
@@ -84,6 +84,6 @@ mod tests {
             world.room(0).publish(n, n, true);
         }
         keep_budget(Arc::clone(&world), Prices::default(), Some(0.02)).await;
-        assert!(world.stop.is_cancelled() && world.stopped_by().contains("may cost $0.02"), "{}", world.stopped_by());
+        assert!(world.stop.is_cancelled() && world.stopped_by().contains("budget of $0.02"), "{}", world.stopped_by());
     }
 }

@@ -17,10 +17,10 @@ use crate::wire::preflight;
 use crate::wire::socket::choose_tls;
 use crate::wire::target::Target;
 
-/// What is run if nothing is named.
+/// The scenario of a run that names none.
 const BROADCAST: &str = include_str!("../../scenarios/broadcast.toml");
 
-/// What has been checked before anything is done.
+/// The checked inputs of a run.
 struct Checked {
     target: Target,
     scenario: Scenario,
@@ -28,7 +28,7 @@ struct Checked {
     predicted_usd: f64,
 }
 
-/// Runs a load test; gives what to exit with.
+/// Runs a load test. Returns the exit code.
 pub(super) async fn drive(load: Load) -> Result<u8, Error> {
     let checked = check(&load)?;
     announce(&checked, &load);
@@ -54,7 +54,7 @@ fn check(load: &Load) -> Result<Checked, Error> {
     };
     let mut scenario = scenario.map_err(|error| usage(&error))?;
     if load.scenario.is_none() && load.overrides() != Overrides::default() {
-        // They are those of twenty members.
+        // The thresholds of the default scenario are for twenty members.
         scenario.thresholds = Thresholds::default();
     }
     let scenario = load.overrides().apply(scenario).map_err(|error| usage(&error))?;
@@ -88,7 +88,7 @@ async fn run(checked: Checked, load: &Load) -> Result<Report, Error> {
     let paid = !target.is_loopback();
     let before = count(load, paid).await;
     let mut interrupts = Interrupts::listen().map_err(|error| Error::Internal(error.to_string()))?;
-    // Its clock begins now.
+    // The clock of the run starts here.
     let world = Arc::new(World::new(target, scenario, &run_id(), &load.room, Patience::default()));
     let aside = [
         tokio::spawn(progress::tell(Arc::clone(&world), load.may_redraw())),
@@ -102,24 +102,24 @@ async fn run(checked: Checked, load: &Load) -> Result<Report, Error> {
     progress::end(load.may_redraw());
     let usage = tokio::select! {
         usage = counted(load, before, &world, paid) => usage,
-        // What was measured is told all the same.
-        _ = interrupts.next() => Usage::unknown("nobody: nobody waited for it"),
+        // The measurements are reported in any case.
+        _ = interrupts.next() => Usage::unknown("no counter: the wait for CloudWatch was interrupted"),
     };
     let minutes = world.clock.now() as f64 / 60e6 * read(&world.counts.joined) as f64;
     let cost = Cost::of(&usage, minutes, predicted_usd, &prices, paid);
     Ok(collect(&world, &ended, usage, cost))
 }
 
-/// What the server did for this run, by whoever counts there.
+/// The server's counters for this run, from the counter that is configured.
 async fn counted(load: &Load, before: Option<Usage>, world: &World, paid: bool) -> Usage {
     match (&load.cloudwatch, before) {
         (Some(deployment), _) => from_cloudwatch(deployment, world).await,
         (None, Some(before)) => count(load, paid).await.unwrap_or_default().since(&before),
-        (None, None) => Usage::unknown("nobody: run it beside `cargo dev`, or with --cloudwatch"),
+        (None, None) => Usage::unknown("no counter: run beside `cargo dev`, or with --cloudwatch"),
     }
 }
 
-/// What CloudWatch has counted of this run, once it has counted everything.
+/// Reads CloudWatch's metrics of this run, after the time within which they are complete.
 async fn from_cloudwatch(deployment: &cloudwatch::Deployment, world: &World) -> Usage {
     let seconds = |at: u64| i64::try_from(at).unwrap_or(i64::MAX);
     let (from, took) = (seconds(world.clock.began_at_s()), world.clock.now() / crate::ledger::SECOND);
@@ -128,7 +128,7 @@ async fn from_cloudwatch(deployment: &cloudwatch::Deployment, world: &World) -> 
     cloudwatch::read(deployment, from, from + took, read(&world.counts.requests)).await
 }
 
-/// What the local stack has counted so far; nothing if there is none.
+/// Reads the counters of the local stack; `None` if there is no stack.
 async fn count(load: &Load, paid: bool) -> Option<Usage> {
     let endpoint = load.counters.as_deref().filter(|_| !paid)?;
     match local::read(endpoint).await {
@@ -140,7 +140,7 @@ async fn count(load: &Load, paid: bool) -> Option<Usage> {
     }
 }
 
-/// A name that no other run has: the time, to the millisecond, in few letters.
+/// A name that no other run has: the time in milliseconds, with the process id, in few letters.
 fn run_id() -> String {
     let ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
     let process = u128::from(std::process::id() % 1_000);

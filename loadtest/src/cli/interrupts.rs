@@ -1,4 +1,4 @@
-//! Being asked to stop, by Ctrl-C or SIGTERM: the first ends the phases, the next one the process.
+//! Ctrl-C and SIGTERM: the first signal ends the phases, the second ends the process.
 
 use std::convert::Infallible;
 
@@ -6,10 +6,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::run::world::World;
 
-/// What a shell reports for a program that was ended by a signal, before the signal's number is added.
+/// The offset that a shell adds to the number of the signal that ended a program.
 const SIGNALLED: i32 = 128;
 
-/// From now on signals are listened to: they end nothing by themselves.
+/// Receives the signals. While it exists, they end nothing by themselves.
 #[derive(Debug)]
 pub(super) struct Interrupts {
     interrupt: Signal,
@@ -17,12 +17,12 @@ pub(super) struct Interrupts {
 }
 
 impl Interrupts {
-    /// Begins to listen.
+    /// Registers for the signals.
     pub(super) fn listen() -> std::io::Result<Self> {
         Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
 
-    /// The next one, as the status of whoever gives up for it.
+    /// Waits for the next signal. Returns the exit code of a program that it ended.
     pub(super) async fn next(&mut self) -> i32 {
         let kind = tokio::select! {
             _ = self.interrupt.recv() => SignalKind::interrupt(),
@@ -31,10 +31,10 @@ impl Interrupts {
         SIGNALLED + kind.as_raw_value()
     }
 
-    /// The first one ends the phases of a run, the second one the process.
+    /// Ends the phases of a run at the first signal, and the process at the second.
     pub(super) async fn obey(&mut self, world: &World) -> Infallible {
         self.next().await;
-        eprintln!("\nstopping: what is on its way is waited for; once more to give up");
+        eprintln!("\nstopping: waiting for deliveries in flight; press Ctrl-C again to exit without a report");
         world.stop_because("it was interrupted");
         std::process::exit(self.next().await)
     }

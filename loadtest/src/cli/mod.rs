@@ -1,4 +1,4 @@
-//! The command line: `roomcast-load`, as `cargo load`.
+//! The command line of `roomcast-load`, alias `cargo load`.
 
 mod budget;
 mod drive;
@@ -16,12 +16,14 @@ use crate::counters::cloudwatch::Deployment;
 use crate::report;
 use crate::scenario::{Door, Overrides};
 
-/// Joins members to rooms, publishes to them, and accounts for every publication and every member. It knows only the public
-/// protocol (and SNS and DynamoDB, if asked to publish through them): the same command works against a laptop and against AWS.
+/// Joins members to rooms, publishes to the rooms, and accounts for every publication and every
+/// member. It uses only the public protocol (and SNS and DynamoDB, if asked to publish through
+/// them), so the same command works against a laptop and against AWS.
 ///
-/// Exit status: 0 everything arrived once and in order, and every threshold held; 1 internal error; 2 usage; 3 a threshold
-/// failed; 4 something was lost, repeated to an application, out of order, or where it does not belong; 5 the run says
-/// nothing, because the load test or its machine was at fault. 4 goes before 5, and 5 before 3.
+/// Exit status: 0 if every publication arrived once and in order, and every threshold held; 1 after
+/// an internal error; 2 after a usage error; 3 if a threshold failed; 4 if a publication was lost,
+/// delivered twice to an application, out of order, or in a wrong room; 5 if the run is invalid,
+/// because the load test or its machine was at fault. 4 takes precedence over 5, and 5 over 3.
 #[derive(Debug, Parser)]
 #[command(name = "cargo load", bin_name = "cargo load", args_conflicts_with_subcommands = true)]
 pub struct Cli {
@@ -31,12 +33,12 @@ pub struct Cli {
     load: Load,
 }
 
-/// Printed plainly, whatever the terminal can do.
+/// Switches escape codes off, whatever the terminal supports.
 const NO_COLOR: &str = "--no-color";
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Compares two results: what changed from A to B
+    /// Compares two results: the changes from A to B
     Compare {
         /// result.json of one run
         a: PathBuf,
@@ -48,16 +50,16 @@ enum Command {
         /// result.json of each generator
         #[arg(required = true)]
         results: Vec<PathBuf>,
-        /// Where the sum goes
+        /// The file for the sum
         #[arg(long, value_name = "FILE")]
         json_out: PathBuf,
         #[command(flatten)]
         outputs: Outputs,
     },
-    /// Runs Roomcast beside the recipe that everyone copies, on this machine, from the repository
+    /// Runs Roomcast beside the common recipe, on this machine, from the repository
     #[command(disable_help_flag = true)]
     CompareBaseline {
-        /// What the comparison takes; --help tells
+        /// Options of the comparison; --help lists them
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         options: Vec<OsString>,
     },
@@ -66,15 +68,15 @@ enum Command {
 /// A load test.
 #[derive(Debug, Args)]
 struct Load {
-    /// What to do: the name of a scenario of loadtest/scenarios, or a file of your own [default: broadcast]
+    /// The name of a scenario of loadtest/scenarios, or a file of your own [default: broadcast]
     scenario: Option<PathBuf>,
-    /// Where to connect
+    /// The WebSocket URL to connect to
     #[arg(long, env = "ROOMCAST_WS_URL", default_value = "ws://127.0.0.1:3001/local")]
     url: String,
     /// A token for all members [default: they are guests]
     #[arg(long, env = "ROOMCAST_TOKEN", hide_env_values = true)]
     token: Option<String>,
-    /// What the rooms' names begin with
+    /// The prefix of the rooms' names
     #[arg(long, default_value = "load")]
     room: String,
     /// Members of all rooms together, instead of the scenario's
@@ -83,34 +85,36 @@ struct Load {
     /// Publications a second into each room, instead of the scenario's; 0 publishes nothing
     #[arg(long)]
     rate: Option<f64>,
-    /// Publications into each room, in one phase that is as long as they take
+    /// Publications into each room, in one phase of the necessary length
     #[arg(long)]
     publications: Option<usize>,
-    /// Seconds of all phases together, more than 0: each takes its part of it, and as many members come and go
+    /// Seconds of all phases together, more than 0: each phase keeps its share, and as many members
+    /// leave and return
     #[arg(long)]
     seconds: Option<f64>,
-    /// The ways in, taken in turn: client, events (SNS), outbox (DynamoDB)
+    /// The doors to publish through, in turn: client, events (SNS), outbox (DynamoDB)
     #[arg(long, value_delimiter = ',', value_parser = door, value_name = "DOORS")]
     doors: Vec<Door>,
     /// New connections a second, instead of the scenario's; 0 is no limit
     #[arg(long)]
     connect_rate: Option<f64>,
-    /// Seconds to wait for the last delivery, instead of the scenario's; 0 is no limit, which is an hour
+    /// Seconds to wait for the last delivery, instead of the scenario's; 0 is no limit, which is an
+    /// hour
     #[arg(long)]
     drain: Option<f64>,
-    /// Where the local stack, or an endpoint of your own, counts: http://127.0.0.1:4566
+    /// The endpoint with the counters of the local stack, or of your own: http://127.0.0.1:4566
     #[arg(long, env = "AWS_ENDPOINT_URL", value_name = "URL")]
     counters: Option<String>,
     /// Reads CloudWatch for the API with this id and the stack with this name: API_ID,STACK
     #[arg(long, value_name = "API_ID,STACK")]
     cloudwatch: Option<Deployment>,
-    /// What the run may cost; required for everything but this machine
+    /// The budget of the run; required except on this machine
     #[arg(long, value_name = "DOLLARS")]
     max_usd: Option<f64>,
-    /// Prices [default: loadtest/prices.toml, as it was built]
+    /// A price file [default: loadtest/prices.toml at build time]
     #[arg(long, value_name = "FILE")]
     prices: Option<PathBuf>,
-    /// Only says what would be done, and what it would cost
+    /// Only prints the plan and its cost
     #[arg(long)]
     dry_run: bool,
     /// Writes the whole result, histograms included
@@ -118,15 +122,15 @@ struct Load {
     json_out: Option<PathBuf>,
     #[command(flatten)]
     outputs: Outputs,
-    /// Prints without escape codes (so does the environment variable NO_COLOR)
+    /// Prints without escape codes, as with the environment variable NO_COLOR
     #[arg(long)]
     no_color: bool,
 }
 
-/// What is written for others.
+/// Files for readers of the result.
 #[derive(Debug, Args)]
 struct Outputs {
-    /// Writes a page with charts, for somebody who was not there
+    /// Writes a page with charts, which is readable without other context
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
     /// Writes JUnit XML
@@ -134,18 +138,18 @@ struct Outputs {
     junit: Option<PathBuf>,
 }
 
-/// Why nothing was run, in a sentence.
+/// The reason why the command failed, as one sentence.
 #[derive(Debug, thiserror::Error)]
 enum Error {
-    /// What was asked cannot be done.
+    /// The request cannot be carried out.
     #[error("{0}")]
     Usage(String),
-    /// Something failed that should not.
+    /// An unexpected failure.
     #[error("{0}")]
     Internal(String),
 }
 
-/// Runs the command line, and gives what to exit with.
+/// Runs the command line. Returns the exit code.
 pub async fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.collect();
     let known = Cli::command();
@@ -186,7 +190,8 @@ fn merge(results: &[PathBuf], json_out: &std::path::Path, outputs: &Outputs) -> 
     Ok(merged.judgement.verdict.exit_code())
 }
 
-/// It runs two whole stacks, of which this crate knows nothing: so it is a program of its own.
+/// The comparison runs two whole stacks, which this crate does not know. So it is a program of its
+/// own.
 fn compare_baseline(options: &[OsString]) -> Result<u8, Error> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let workspace = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
@@ -197,7 +202,7 @@ fn compare_baseline(options: &[OsString]) -> Result<u8, Error> {
         run.env("NO_COLOR", "1");
     }
     let status = run.args(options).status();
-    let status = status.map_err(|error| Error::Internal(format!("cargo does not start: {error}")))?;
+    let status = status.map_err(|error| Error::Internal(format!("cannot start cargo: {error}")))?;
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
 }
 
@@ -208,7 +213,7 @@ impl From<report::Error> for Error {
 }
 
 impl Load {
-    /// Whether a line of progress may be written over the one before.
+    /// Returns true if a progress line may overwrite the one before.
     fn may_redraw(&self) -> bool {
         !self.no_color && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
     }
@@ -231,7 +236,7 @@ fn door(name: &str) -> Result<Door, String> {
         "client" => Ok(Door::Client),
         "events" => Ok(Door::Events),
         "outbox" => Ok(Door::Outbox),
-        other => Err(format!("there is no door {other:?}; there are client, events and outbox")),
+        other => Err(format!("unknown door {other:?}; the doors are client, events and outbox")),
     }
 }
 

@@ -1,14 +1,15 @@
-//! Scenarios by name, and what was meant by a word that is neither a command nor a scenario.
+//! Scenarios by name, and suggestions for a word that is neither a command nor a scenario.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// Where the scenarios are.
+/// The folder of the scenarios.
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios");
-/// Words with more differences are not alike.
+/// Words with more differences do not count as similar.
 const MOST_DIFFERENCES: usize = 3;
 
-/// The file of a scenario: `broadcast` and `broadcast.toml` are files of loadtest/scenarios, unless there is such a file here.
+/// Finds the file of a scenario. `broadcast` and `broadcast.toml` name files of loadtest/scenarios,
+/// unless the current folder has such a file.
 pub(super) fn file(name: &Path) -> PathBuf {
     if name.exists() || name.components().count() != 1 {
         return name.to_owned();
@@ -17,7 +18,7 @@ pub(super) fn file(name: &Path) -> PathBuf {
     if ours.is_file() { ours } else { name.to_owned() }
 }
 
-/// A sentence for a first argument that is no option, no command and no scenario.
+/// Makes an error message for a first argument that is no option, no command and no scenario.
 pub(super) fn mistake<'c>(first: Option<&OsString>, commands: impl Iterator<Item = &'c str>) -> Option<String> {
     let word = first?.to_str().filter(|word| !word.is_empty() && !word.starts_with('-'))?;
     let mut known: Vec<String> = commands.map(str::to_owned).collect();
@@ -48,14 +49,15 @@ fn scenarios() -> Vec<String> {
     names
 }
 
-/// The word that is most like it, if one is alike.
+/// Finds the most similar known word, if one is similar.
 fn nearest<'k>(word: &str, known: &'k [String]) -> Option<&'k str> {
     let scored = known.iter().map(|other| (differences(word, other), other.as_str()));
     let most = MOST_DIFFERENCES.min(word.chars().count() / 2);
     scored.filter(|(differences, _)| *differences <= most).min().map(|(_, nearest)| nearest)
 }
 
-/// Letters that have to be added, left out or changed to make one word of the other (Levenshtein).
+/// Counts the letters to add, remove or change to turn one word into the other (Levenshtein
+/// distance).
 fn differences(one: &str, other: &str) -> usize {
     let other: Vec<char> = other.chars().collect();
     let mut row: Vec<usize> = (0..=other.len()).collect();

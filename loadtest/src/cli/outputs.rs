@@ -1,4 +1,4 @@
-//! What is written when a run is over.
+//! The output files of a run.
 
 use std::fs::OpenOptions;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use super::{Error, Outputs};
 use crate::report::{self, Report};
 
-/// Whatever is asked for can be written when the run is over. What a file holds stays as it is.
+/// Checks before the run that every requested file can be written. Existing content stays.
 pub(super) fn check(json_out: Option<&Path>, outputs: &Outputs) -> Result<(), Error> {
     let named = [("--json-out", json_out), ("--html", outputs.html.as_deref()), ("--junit", outputs.junit.as_deref())];
     for (option, path) in named.into_iter().filter_map(|(option, path)| Some((option, path?))) {
@@ -18,14 +18,14 @@ pub(super) fn check(json_out: Option<&Path>, outputs: &Outputs) -> Result<(), Er
             Error::Usage(format!("{option} {} cannot be written: {why}", path.display()))
         })?;
         if !existed {
-            // It was made by this check.
+            // This check created the file.
             let _ = std::fs::remove_file(path);
         }
     }
     Ok(())
 }
 
-/// Prints the verdict, and writes whatever was asked for.
+/// Prints the verdict, and writes the requested files.
 pub(super) fn write(report: &Report, json_out: Option<&Path>, outputs: &Outputs) -> Result<(), Error> {
     print!("{}", report::verdict::text(report));
     if let Some(path) = json_out {

@@ -1,4 +1,5 @@
-//! What a run will cost, before it is run: from above, since ranges of several publications in one post are not foreseen.
+//! Prediction of the cost before a run. It is an upper bound, since it does not foresee posts that
+//! carry several publications.
 
 use domain::limits;
 
@@ -6,54 +7,57 @@ use super::Prices;
 use crate::scenario::schedule::{due, length};
 use crate::scenario::{Door, Scenario};
 
-/// What is done, in the terms of the public protocol.
+/// The planned or finished work, in terms of the public protocol.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Work {
-    /// Members that join, each on a connection.
+    /// Members that join, each on one connection.
     pub members: f64,
-    /// Publications.
+    /// Publications through all doors.
     pub publications: f64,
-    /// Of these, through SNS.
+    /// Publications through SNS.
     pub events: f64,
-    /// Deliveries: publications times members, room by room.
+    /// Deliveries: publications times members, added over the rooms.
     pub deliveries: f64,
-    /// Posts that tell members who is there: each change is told at once, as far as the room's pace allows.
+    /// Posts of presence to members. Each change is announced at once, as far as the room's pace
+    /// allows.
     pub told: f64,
-    /// Units of 32 KB that a delivery takes.
+    /// Units of 32 KB for each delivery.
     pub units: f64,
     /// Minutes of all connections together.
     pub connection_minutes: f64,
-    /// Connections that go and come back.
+    /// Connections that end and are opened again.
     pub returns: f64,
 }
 
-/// Handshake, authorizer, join, disconnect, and its part of presence.
+/// Invocations for a handshake, authorizer, join, disconnect, and a share of presence.
 const INVOCATIONS_PER_MEMBER: f64 = 5.0;
-/// Ingest (or events, or outbox), sequencer, and a fan-out for each shard.
+/// Invocations of `ingest` (or `events`, or `outbox`) and the sequencer, and one of the fan-out for
+/// each shard.
 const INVOCATIONS_PER_PUBLICATION: f64 = 3.0;
-/// Members of a shard.
+/// Members of one shard.
 const SHARD: f64 = 500.0;
-/// What an invocation takes beside posting.
+/// Duration of an invocation without its posts.
 const MS_PER_INVOCATION: f64 = 25.0;
-/// What a post takes of an invocation that keeps to its rate.
+/// Duration that each post adds to an invocation that keeps its rate.
 const MS_PER_DELIVERY: f64 = 1.0;
-/// The connection, its memberships in two indexes, its tombstone, and presence.
+/// Write units for the connection, its memberships in two indexes, its tombstone, and presence.
 const WRITES_PER_MEMBER: f64 = 16.0;
-/// The rate of its connection, and head, log row and dedupe row in one transaction (which counts twice).
+/// Write units for the rate of the connection, and for head, log row and dedupe row in one
+/// transaction (which counts twice).
 const WRITES_PER_PUBLICATION: f64 = 8.0;
 const READS_PER_MEMBER: f64 = 6.0;
 const READS_PER_PUBLICATION: f64 = 6.0;
-/// How far a shard is, read and written.
+/// Units for the delivery progress of a shard, read and written.
 const READS_PER_SHARD: f64 = 1.0;
 const WRITES_PER_SHARD: f64 = 1.0;
-/// A membership of 200 bytes, read with others by an index.
+/// Read units for a membership of 200 bytes, read with others from an index.
 const READS_PER_DELIVERY: f64 = 0.03;
-/// Sent, received and deleted, once as a publication and once as a job for each shard.
+/// Queue calls to send, receive and delete: once for the publication, once for a job of each shard.
 const QUEUE_CALLS_PER_PUBLICATION: f64 = 6.0;
-/// What a message takes beside its data.
+/// Bytes of a message besides its data.
 const ENVELOPE_BYTES: f64 = 300.0;
 
-/// What a scenario plans.
+/// The work that a scenario plans.
 #[must_use]
 pub fn planned(scenario: &Scenario) -> Work {
     let mut work = Work { units: 1.0, ..Work::default() };
@@ -76,7 +80,7 @@ pub fn planned(scenario: &Scenario) -> Work {
     work
 }
 
-/// How often the members of a room are told who is there, of whom each returns so often.
+/// The number of announcements of presence in one room, where each member returns `returns` times.
 fn announcements(members: f64, returns: f64, seconds: f64) -> f64 {
     let is_small = members <= limits::PRESENCE_NAMED_MEMBERS as f64;
     let pace = if is_small { limits::PRESENCE_PACE } else { limits::PRESENCE_PACE_OF_A_LARGE_ROOM };
@@ -84,12 +88,12 @@ fn announcements(members: f64, returns: f64, seconds: f64) -> f64 {
     changes.min((seconds / pace.as_secs_f64()).ceil() + 1.0)
 }
 
-/// What that costs, in US dollars.
+/// The cost of the work, in US dollars.
 #[must_use]
 pub fn estimate(work: &Work, prices: &Prices) -> f64 {
     let comings = work.members + work.returns;
     let shards = (work.deliveries / work.publications.max(1.0) / SHARD).ceil();
-    // Each request is answered: both are metered.
+    // Each request has a reply, and both are metered.
     let units =
         work.deliveries * work.units + work.told + 2.0 * (comings + work.publications) + work.connection_minutes;
     let invocations = comings * INVOCATIONS_PER_MEMBER + work.publications * (INVOCATIONS_PER_PUBLICATION + shards);

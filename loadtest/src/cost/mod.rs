@@ -1,4 +1,4 @@
-//! What a run costs on AWS: predicted before it, and of what was counted after it.
+//! The cost of a run on AWS: predicted before it, and computed from counters after it.
 
 mod estimate;
 mod prices;
@@ -12,24 +12,24 @@ pub use prices::{Error, Prices, read};
 
 use crate::counters::Usage;
 
-/// What a run costs, in US dollars.
+/// The cost of a run, in US dollars.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cost {
     /// The date of the prices.
     pub prices_of: String,
-    /// As predicted before the run, for what was planned.
+    /// The prediction for the planned work.
     pub predicted_usd: f64,
-    /// Of what was counted; without what is unknown.
+    /// The cost of the counted work, without the unknown parts.
     pub counted_usd: f64,
-    /// What is not in it, because nobody counted it.
+    /// Parts of the cost that no counter covers.
     pub unknown: Vec<String>,
-    /// Whether it is paid: nothing is on this machine.
+    /// True if AWS charges for the run. A run on loopback is free.
     pub paid: bool,
 }
 
 impl Cost {
-    /// Of what was counted.
+    /// Computes the cost from counters.
     #[must_use]
     pub fn of(usage: &Usage, connection_minutes: f64, predicted_usd: f64, prices: &Prices, paid: bool) -> Self {
         let gigabyte_seconds = usage.invocation_ms.map(|ms| ms / 1_000.0 * prices.function_memory_mb / 1_024.0);
@@ -58,7 +58,7 @@ impl Cost {
         }
     }
 
-    /// Adds another generator's.
+    /// Adds the cost of another generator.
     pub fn add(&mut self, other: &Self) {
         self.predicted_usd += other.predicted_usd;
         self.counted_usd += other.counted_usd;
@@ -77,7 +77,7 @@ impl fmt::Display for Cost {
     }
 }
 
-/// For people.
+/// Formats an amount for readers.
 #[must_use]
 pub fn dollars(usd: f64) -> String {
     if usd < 0.01 { format!("${usd:.5}") } else { format!("${usd:.2}") }
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn what_is_unknown_is_named_and_not_taken_for_nothing() {
-        let usage = Usage { units_in: Some(1e6), units_out: Some(2e6), ..Usage::unknown("somebody") };
+        let usage = Usage { units_in: Some(1e6), units_out: Some(2e6), ..Usage::unknown("a test") };
         let cost = Cost::of(&usage, 0.0, 5.0, &Prices::default(), true);
         assert!((cost.counted_usd - 3.0).abs() < 1e-9, "{cost:?}");
         assert!(cost.unknown.contains(&"write units".to_owned()));

@@ -1,38 +1,38 @@
-//! The price file.
+//! The file of prices.
 
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-/// What AWS asks for, in US dollars.
+/// Prices of AWS, in US dollars.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Prices {
-    /// The day they were read.
+    /// The date at which the prices were read.
     pub as_of: String,
-    /// Where they hold.
+    /// The Region of the prices.
     pub region: String,
-    /// 32 KB of a message, in or out.
+    /// A million units of 32 KB of a message, in or out.
     pub websocket_units_per_million: f64,
-    /// A minute of a connection.
+    /// A million minutes of a connection.
     pub connection_minutes_per_million: f64,
-    /// An invocation.
+    /// A million invocations.
     pub invocations_per_million: f64,
-    /// A second of a gigabyte of a function.
+    /// One second of one gigabyte of a function.
     pub gigabyte_second: f64,
-    /// What a function has, in megabytes.
+    /// The memory of a function, in megabytes.
     pub function_memory_mb: f64,
-    /// A write unit of DynamoDB.
+    /// A million write units of DynamoDB.
     pub write_units_per_million: f64,
-    /// A read unit.
+    /// A million read units of DynamoDB.
     pub read_units_per_million: f64,
-    /// A call of SQS.
+    /// A million calls of SQS.
     pub queue_calls_per_million: f64,
-    /// A publish of SNS.
+    /// A million publishes of SNS.
     pub topic_publishes_per_million: f64,
 }
 
-/// Why there are no prices.
+/// The price file cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {why}; a price file looks like loadtest/prices.toml", path.display())]
 pub struct Error {
@@ -41,16 +41,16 @@ pub struct Error {
 }
 
 impl Default for Prices {
-    /// Those of `loadtest/prices.toml` when this was built.
+    /// The prices of `loadtest/prices.toml` at build time.
     fn default() -> Self {
         toml::from_str(include_str!("../../prices.toml")).unwrap_or_else(|_| unreachable!("a test reads this file"))
     }
 }
 
-/// Reads a price file.
+/// Reads a file of prices.
 ///
 /// # Errors
-/// [`Error`] when it is none.
+/// [`Error`] when the file cannot be read, or is not a price file.
 pub fn read(path: &Path) -> Result<Prices, Error> {
     let failed = |why: String| Error { path: path.to_owned(), why };
     let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;

@@ -12,7 +12,7 @@ use super::Usage;
 
 /// Calls that read items by key.
 const READS: [&str; 3] = ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:TransactGetItems"];
-/// Calls that write.
+/// Calls that write items.
 const WRITES: [&str; 5] = [
     "dynamodb:PutItem",
     "dynamodb:UpdateItem",
@@ -20,7 +20,7 @@ const WRITES: [&str; 5] = [
     "dynamodb:BatchWriteItem",
     "dynamodb:TransactWriteItems",
 ];
-/// Calls of `@connections` that did not succeed, by their counter.
+/// Counters of calls of `@connections` that failed, with a name for each.
 const OF_CONNECTIONS: [(&str, &str); 7] = [
     ("posts_gone", "@connections 410"),
     ("calls_throttled", "@connections 429 (account)"),
@@ -30,25 +30,25 @@ const OF_CONNECTIONS: [(&str, &str); 7] = [
     ("calls_unavailable", "@connections 500"),
     ("calls_unanswered", "@connections without an answer"),
 ];
-/// Who counts.
+/// The name of this counter in reports.
 const COUNTED_BY: &str = "the local stack";
 
-/// Why there are no counters.
+/// The reason why the counters cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("the counters of the local stack cannot be read from {url}: {why}")]
+#[error("cannot read the counters of the local stack from {url}: {why}")]
 pub struct Error {
     url: String,
     why: String,
 }
 
-/// Reads them, from an address such as `http://127.0.0.1:4566`.
+/// Reads the counters from an address such as `http://127.0.0.1:4566`.
 ///
 /// # Errors
-/// [`Error`] when nobody answers there.
+/// [`Error`] when no local stack responds there.
 pub async fn read(endpoint: &str) -> Result<Usage, Error> {
     let url = format!("{}/_local/stats", endpoint.trim_end_matches('/'));
     let failed = |why: String| Error { url: url.clone(), why };
-    let uri = url.parse().map_err(|_| failed("it is no URL".to_owned()))?;
+    let uri = url.parse().map_err(|_| failed("the URL is not valid".to_owned()))?;
     let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
     let response = client.get(uri).await.map_err(|error| failed(error.to_string()))?;
     let body = response.into_body().collect().await.map_err(|error| failed(error.to_string()))?.to_bytes();
@@ -56,7 +56,7 @@ pub async fn read(endpoint: &str) -> Result<Usage, Error> {
     Ok(usage(&stats))
 }
 
-/// Their meaning.
+/// Converts the statistics of the local stack.
 #[must_use]
 pub fn usage(stats: &Value) -> Usage {
     let gateway = |name: &str| stats["gateway"][name].as_f64();
@@ -84,7 +84,8 @@ pub fn usage(stats: &Value) -> Usage {
     }
 }
 
-/// Calls of operations that begin like this, by whomever; unknown if calls are not counted.
+/// Calls of operations with one of these prefixes, by every caller; unknown if calls are not
+/// counted.
 fn calls(stats: &Value, prefixes: &[&str]) -> Option<f64> {
     numbers(stats, prefixes, "calls")
 }
@@ -105,7 +106,7 @@ fn faults(stats: &Value) -> BTreeMap<String, f64> {
     fired.filter(|(_, fired)| *fired > 0.0).collect()
 }
 
-/// Of AWS APIs by caller and operation, and of `@connections` by what came of them.
+/// Failed calls of AWS APIs by caller and operation, and of `@connections` by outcome.
 fn failed_calls(stats: &Value) -> BTreeMap<String, f64> {
     let callers = stats["calls"].as_object().into_iter().flatten();
     let of_caller = callers.flat_map(|(caller, operations)| {

@@ -1,4 +1,5 @@
-//! What the server did for a run: posts, calls, invocations. What nobody counted is unknown, and never zero.
+//! The server's work for a run: posts, calls, invocations. A number without a counter is unknown,
+//! and never zero.
 
 pub mod cloudwatch;
 pub mod local;
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ledger::Account;
 
-/// A whole number with its thousands apart: `1,234,567`.
+/// Formats a whole number with separated thousands: `1,234,567`.
 #[must_use]
 pub fn grouped(number: f64) -> String {
     let digits = format!("{:.0}", number.abs());
@@ -23,7 +24,7 @@ pub fn grouped(number: f64) -> String {
     text
 }
 
-/// Combines the numbers of every name that one of both has; what is zero then is left out.
+/// Combines the numbers of every name in either map, and leaves out results of zero.
 fn by_name(
     ours: &BTreeMap<String, f64>,
     theirs: &BTreeMap<String, f64>,
@@ -35,11 +36,11 @@ fn by_name(
     combined.filter(|(_, number)| *number != 0.0).collect()
 }
 
-/// What the server did. `None` is unknown.
+/// The server's work. `None` is unknown.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Usage {
-    /// Who counted.
+    /// The name of the counter.
     pub counted_by: String,
     /// Posts to connections that were delivered.
     pub posts: Option<f64>,
@@ -49,47 +50,47 @@ pub struct Usage {
     pub units_in: Option<f64>,
     /// Messages to clients (posts and replies), in units of 32 KB.
     pub units_out: Option<f64>,
-    /// DynamoDB queries.
+    /// DynamoDB queries, each one call.
     pub queries: Option<f64>,
     /// DynamoDB calls that read by key.
     pub reads: Option<f64>,
-    /// DynamoDB calls that write, transactions among them.
+    /// DynamoDB calls that write, including transactions.
     pub writes: Option<f64>,
     /// Read units consumed.
     pub read_units: Option<f64>,
     /// Write units consumed.
     pub write_units: Option<f64>,
-    /// SQS calls, by functions and by what polls for them.
+    /// SQS calls, by functions and by event sources.
     pub queue_calls: Option<f64>,
-    /// SNS publishes.
+    /// Messages published to SNS topics.
     pub topic_publishes: Option<f64>,
-    /// Lambda invocations.
+    /// Invocations of Lambda functions.
     pub invocations: Option<f64>,
-    /// How long they ran together, in milliseconds.
+    /// The duration of all invocations together, in milliseconds.
     pub invocation_ms: Option<f64>,
     /// Faults on demand that fired, by number and description.
     #[serde(default)]
     pub faults: BTreeMap<String, f64>,
-    /// Calls that were answered with an error or not at all, by caller and operation. A condition of a write that did
-    /// not hold is one of them.
+    /// Calls that failed or had no response, by caller and operation. A write whose condition did
+    /// not hold counts too.
     #[serde(default)]
     pub failed_calls: BTreeMap<String, f64>,
 }
 
 impl Usage {
-    /// Nobody counts.
+    /// Usage without a counter, with the reason.
     #[must_use]
     pub fn unknown(why: impl Into<String>) -> Self {
         Self { counted_by: why.into(), ..Self::default() }
     }
 
-    /// What came between two counts.
+    /// The work between two counts.
     #[must_use]
     pub fn since(&self, before: &Self) -> Self {
         self.combine(before, |after, before| (after - before).max(0.0))
     }
 
-    /// Adds another generator's.
+    /// Adds the work of another generator.
     #[must_use]
     pub fn plus(&self, other: &Self) -> Self {
         self.combine(other, |ours, theirs| ours + theirs)
@@ -117,13 +118,13 @@ impl Usage {
         }
     }
 
-    /// Posts for each of so many deliveries.
+    /// The number of posts for each delivery.
     #[must_use]
     pub fn posts_per(&self, deliveries: u64) -> Option<f64> {
         self.posts.filter(|_| deliveries > 0).map(|posts| posts / deliveries as f64)
     }
 
-    /// For people: each number with its name.
+    /// Formats each number with its name, for readers.
     #[must_use]
     pub fn lines(&self, account: &Account) -> Vec<(&'static str, String)> {
         let per = |number: Option<f64>, count: u64| number.filter(|_| count > 0).map(|number| number / count as f64);

@@ -7,7 +7,7 @@ use super::publication::{Answer, Publication};
 use super::room::Room;
 use super::tally::Tally;
 
-/// Every pair of publication and member, accounted for.
+/// The account of every pair of a publication and a member.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Account {
@@ -15,58 +15,58 @@ pub struct Account {
     pub publications: u64,
     /// Publications that were refused for good.
     pub refused: u64,
-    /// Publications without an answer: they may exist, or not.
+    /// Publications without a reply: they may exist, or not.
     pub unknown: u64,
     /// Members that joined.
     pub members: u64,
-    /// Pairs: publications times members, room by room.
+    /// Pairs: publications times members, added over the rooms.
     pub expected: u64,
-    /// Pairs that were required and not heard.
+    /// Pairs that were required and not delivered.
     pub missing: u64,
-    /// What is missing, by where.
+    /// The missing pairs, by place.
     pub lost: Lost,
-    /// Pairs that were not heard, and need not have been.
+    /// Pairs that were not delivered and not required.
     pub excused: Excused,
-    /// Publications that members heard at another position than most.
+    /// Publications that members received at another position than most members.
     pub misordered: u64,
-    /// Members that heard nothing of what they were owed.
+    /// Members that received none of the publications they were owed.
     pub silent_members: u64,
-    /// Members that waited 5 s or more for something.
+    /// Members that waited 5 s or more for a publication.
     pub stalled_members: u64,
-    /// What else went wrong.
+    /// Other faults, counted by kind.
     pub tally: Tally,
 }
 
-/// What is missing, by where in what its member heard.
+/// Missing pairs, by their place among the publications that the member received.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lost {
-    /// Before the first that the member heard.
+    /// Before the first publication that the member received.
     pub prefix: u64,
-    /// Between two that it heard.
+    /// Between two publications that it received.
     pub middle: u64,
-    /// After the last.
+    /// After the last publication that it received.
     pub tail: u64,
-    /// Of members that heard nothing.
+    /// Pairs of members that received no publication.
     pub whole: u64,
-    /// Accepted, and heard by nobody.
+    /// Accepted publications that no member received.
     pub nowhere: u64,
 }
 
-/// What was not heard and need not have been, by why.
+/// Pairs that were neither delivered nor required, by reason.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Excused {
-    /// The member was not there yet, or not any more.
+    /// The member had not joined yet, or had left.
     pub absent: u64,
-    /// The server said that it could not be recovered.
+    /// The server reported that the publication cannot be recovered.
     pub told: u64,
-    /// Nobody knows whether it exists.
+    /// The publication may not exist, since its request had no reply.
     pub unknown: u64,
 }
 
 impl Excused {
-    /// All of them.
+    /// The sum of all reasons.
     #[must_use]
     pub fn all(&self) -> u64 {
         self.absent + self.told + self.unknown
@@ -74,7 +74,7 @@ impl Excused {
 }
 
 impl Account {
-    /// The account of one room.
+    /// Computes the account of one room.
     #[must_use]
     pub fn of(room: &Room) -> Self {
         let members = room.members().iter().filter(|member| member.has_joined()).count() as u64;
@@ -99,7 +99,7 @@ impl Account {
         account
     }
 
-    /// Judges every member that has not heard a publication.
+    /// Classifies every member that has not received a publication.
     fn look_for(&mut self, room: &Room, number: usize, publication: &Publication, missing_of: &mut [bool]) {
         for (n, member) in room.members().iter().enumerate() {
             if !member.has_joined() || publication.is_heard_by(n) {
@@ -114,14 +114,15 @@ impl Account {
                     let place = self.lost.count(member, publication);
                     self.missing += 1;
                     self.tally.sample("lost", || {
-                        format!("publication {number} of {} never came to member {n} ({place})", room.name())
+                        format!("publication {number} of {} never reached member {n} ({place})", room.name())
                     });
                 }
             }
         }
     }
 
-    /// Whether every pair is in exactly one of delivered, missing and excused. It always is, or the load test is at fault.
+    /// Returns true if every pair is in exactly one of delivered, missing and excused. Otherwise
+    /// the load test is at fault.
     #[must_use]
     pub fn adds_up(&self) -> bool {
         let Lost { prefix, middle, tail, whole, nowhere } = self.lost;
@@ -129,7 +130,7 @@ impl Account {
             && self.missing == prefix + middle + tail + whole + nowhere
     }
 
-    /// Adds another room's, or another generator's.
+    /// Adds the account of another room or generator.
     pub fn add(&mut self, other: &Self) {
         self.publications += other.publications;
         self.refused += other.refused;
@@ -151,8 +152,8 @@ impl Account {
 impl Lost {
     fn count(&mut self, member: &Member, publication: &Publication) -> &'static str {
         let (place, name) = match (publication.position(), member.applied) {
-            (None, _) => (&mut self.nowhere, "nobody heard it"),
-            (Some(_), None) => (&mut self.whole, "it heard nothing at all"),
+            (None, _) => (&mut self.nowhere, "no member received it"),
+            (Some(_), None) => (&mut self.whole, "the member received nothing"),
             (Some(at), Some((low, _))) if at < low => (&mut self.prefix, "lost prefix"),
             (Some(at), Some((_, high))) if at > high => (&mut self.tail, "lost tail"),
             (Some(_), Some(_)) => (&mut self.middle, "lost in the middle"),

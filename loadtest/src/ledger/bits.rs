@@ -1,6 +1,6 @@
-//! A set of small numbers, one bit each: which members have heard a publication.
+//! A set of small numbers with one bit each: the members that have received a publication.
 
-/// A set of small numbers. Those below 64 cost no allocation.
+/// A set of small numbers. Numbers below 64 need no allocation.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Bits {
     first: u64,
@@ -11,7 +11,7 @@ pub struct Bits {
 const WORD: usize = u64::BITS as usize;
 
 impl Bits {
-    /// Adds a number; whether it is new.
+    /// Adds a number. Returns true if it is new.
     pub fn insert(&mut self, number: usize) -> bool {
         let bit = 1_u64 << (number % WORD);
         let word = match number / WORD {
@@ -29,7 +29,7 @@ impl Bits {
         is_new
     }
 
-    /// Whether a number is in it.
+    /// Returns true if the set contains the number.
     #[must_use]
     pub fn contains(&self, number: usize) -> bool {
         let word = match number / WORD {
@@ -39,13 +39,13 @@ impl Bits {
         word.is_some_and(|word| word & (1 << (number % WORD)) != 0)
     }
 
-    /// How many are in it.
+    /// The number of elements.
     #[must_use]
     pub fn len(&self) -> usize {
         self.count
     }
 
-    /// Whether there is none.
+    /// Returns true if the set is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.count == 0

@@ -1,24 +1,24 @@
-//! One member: when it was in the room, and what it is owed for that.
+//! One member: the times at which it was in the room, and the publications that it is owed.
 
 use super::publication::Publication;
 use super::{LEAVING_GRACE, Micros, Sequence};
 
-/// One member, by the intervals that it was in the room.
+/// One member, with the intervals at which it was in the room.
 #[derive(Debug, Clone, Default)]
 pub struct Member {
     spans: Vec<Span>,
-    /// Positions that the server said it could not recover, both ends included.
+    /// Ranges of positions that the server reported as not recoverable, both ends included.
     told: Vec<(Sequence, Sequence)>,
-    /// Whether it ever waited too long for a publication.
+    /// True if the member ever waited too long for a publication.
     pub stalled: bool,
-    /// The lowest and the highest position that it has applied.
+    /// The lowest and the highest position that the member has applied.
     pub applied: Option<(Sequence, Sequence)>,
 }
 
 /// An interval between two acknowledgements.
 #[derive(Debug, Clone)]
 struct Span {
-    /// The position of the reply to its join: what comes after is owed.
+    /// The position in the reply to the join: later publications are owed.
     after: Sequence,
     joined: Micros,
     left: Option<Leave>,
@@ -27,21 +27,22 @@ struct Span {
 #[derive(Debug, Clone)]
 struct Leave {
     asked: Micros,
-    /// What it had heard when it asked to leave: none below may be missing.
+    /// The position up to which the member had received publications when it asked to leave. None
+    /// below may be missing.
     heard_through: Sequence,
     answered: Option<Micros>,
 }
 
-/// What a publication is to a member that has not heard it.
+/// The status of a publication for a member that has not received it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Owed {
-    /// It is missing.
+    /// The publication is missing.
     Required,
-    /// It was published before the member joined, or about when it left.
+    /// It was published before the member joined, or about when the member left.
     Absent,
-    /// The server said that it could not be recovered.
+    /// The server reported that it cannot be recovered.
     Told,
-    /// Nobody knows whether it exists.
+    /// It may not exist, since its request had no reply.
     Unknown,
 }
 
@@ -71,25 +72,25 @@ impl Member {
         self.applied = Some((low.min(at), high.max(at)));
     }
 
-    /// Whether it ever was in the room.
+    /// Returns true if the member ever was in the room.
     #[must_use]
     pub fn has_joined(&self) -> bool {
         !self.spans.is_empty()
     }
 
-    /// Whether it is in the room, as far as both sides have said.
+    /// Returns true if the member is in the room by the acknowledgements so far.
     #[must_use]
     pub fn is_in(&self) -> bool {
         self.spans.last().is_some_and(|span| span.left.is_none())
     }
 
-    /// When its leave was acknowledged, if it is out of the room.
+    /// The time at which its leave was acknowledged, if it is out of the room.
     #[must_use]
     pub fn left_at(&self) -> Option<Micros> {
         self.spans.last()?.left.as_ref()?.answered
     }
 
-    /// What a publication is to it, if it has not heard it.
+    /// The status of a publication that the member has not received.
     #[must_use]
     pub fn owes(&self, publication: &Publication) -> Owed {
         let Some(exists) = publication.exists_since() else { return Owed::Unknown };
@@ -100,7 +101,8 @@ impl Member {
         }
         let required = self.spans.iter().any(|span| match position {
             Some(at) => at > span.after && span.reaches(at, exists),
-            // Nobody has heard it, so it has no position: then times must do.
+            // No member has received the publication, so it has no position. The times decide
+            // instead.
             None => publication.sent >= span.joined && span.outlasts(exists),
         });
         if required { Owed::Required } else { Owed::Absent }

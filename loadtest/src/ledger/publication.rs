@@ -1,39 +1,39 @@
-//! One publication, and what became of it.
+//! One publication, with its reply and its deliveries.
 
 use super::bits::Bits;
 use super::{Micros, Sequence};
 
-/// One publication, and what became of it.
+/// One publication, with its reply and its deliveries.
 #[derive(Debug, Clone, Default)]
 pub struct Publication {
-    /// When it should have been sent.
+    /// The time at which it should have been sent.
     pub intended: Micros,
-    /// When it was sent.
+    /// The time at which it was sent.
     pub sent: Micros,
-    /// Whether its times count: not while it warms up.
+    /// True if its times count: not in a warm-up phase.
     pub measured: bool,
-    /// What the server said to it, and when.
+    /// The reply of the server, with its time.
     pub answer: Answer,
-    /// When its first member heard it live.
+    /// The time of its first live delivery.
     pub first: Option<Micros>,
-    /// When its last member, so far, heard it live.
+    /// The time of its latest live delivery.
     pub last: Option<Micros>,
     heard: Bits,
-    /// At which position its first member heard it, and how many others did.
+    /// The position of its first delivery, and the number of deliveries at that position.
     place: Option<(Sequence, u32)>,
-    /// The same of other positions: there are some only if members disagree.
+    /// The same for other positions. Not empty only if members disagree.
     other_places: Vec<(Sequence, u32)>,
 }
 
-/// What the server said to a publication.
+/// The reply of the server to a publication.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Answer {
-    /// Nothing, so far: it may exist.
+    /// No reply so far: the publication may exist.
     #[default]
     None,
-    /// It is accepted, and owed to every member.
+    /// The publication is accepted, and owed to every member.
     Accepted(Micros),
-    /// It was refused for good, and owed to nobody.
+    /// The publication was refused for good, and is owed to no member.
     Refused,
 }
 
@@ -42,7 +42,7 @@ impl Publication {
         Self { intended, sent, measured, ..Self::default() }
     }
 
-    /// A member's application hears it; whether for the first time.
+    /// Records a delivery to a member. Returns true if it is the first one to this member.
     pub(super) fn apply(&mut self, member: usize, at: Sequence) -> bool {
         let first = self.place.get_or_insert((at, 0));
         let place = if first.0 == at {
@@ -57,19 +57,19 @@ impl Publication {
         self.heard.insert(member)
     }
 
-    /// One more member has heard it live.
+    /// Records the time of a live delivery.
     pub(super) fn time(&mut self, now: Micros) {
         self.first = Some(self.first.map_or(now, |first| first.min(now)));
         self.last = Some(self.last.map_or(now, |last| last.max(now)));
     }
 
-    /// Its position: the one at which most have heard it.
+    /// The publication's position: the one of most deliveries.
     #[must_use]
     pub fn position(&self) -> Option<Sequence> {
         self.places().max_by_key(|(_, votes)| *votes).map(|(position, _)| *position)
     }
 
-    /// How often it was heard at another position than [`Publication::position`].
+    /// The number of deliveries at another position than [`Publication::position`].
     #[must_use]
     pub fn misplaced(&self) -> u64 {
         let votes = || self.places().map(|(_, votes)| u64::from(*votes));
@@ -80,25 +80,25 @@ impl Publication {
         self.place.iter().chain(&self.other_places)
     }
 
-    /// Whether a member has heard it.
+    /// Returns true if the member has received it.
     #[must_use]
     pub fn is_heard_by(&self, member: usize) -> bool {
         self.heard.contains(member)
     }
 
-    /// How many members have heard it.
+    /// The number of members that have received it.
     #[must_use]
     pub fn heard(&self) -> usize {
         self.heard.len()
     }
 
-    /// Whether it was published without an answer: then it may exist, or not.
+    /// Returns true if its request had no reply: it may exist, or not.
     #[must_use]
     pub fn is_unknown(&self) -> bool {
         self.answer == Answer::None
     }
 
-    /// Since when it surely exists, if it does.
+    /// The time since which it surely exists; `None` if it may not exist.
     #[must_use]
     pub fn exists_since(&self) -> Option<Micros> {
         match self.answer {

@@ -1,4 +1,4 @@
-//! The ledger of one room, as things happen.
+//! The ledger of one room, updated by each event.
 
 use super::account::Account;
 use super::member::Member;
@@ -15,33 +15,33 @@ pub struct Room {
     pub(super) members: Vec<Member>,
     top: Sequence,
     pub(super) stall: Micros,
-    /// What went wrong, beside what is missing.
+    /// Faults other than missing publications.
     pub tally: Tally,
 }
 
-/// How a publication came to a member.
+/// The way in which a publication reached a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum How {
-    /// Live.
+    /// In a live block.
     Live,
-    /// Because the log was asked for a gap.
+    /// In the replay that filled a gap.
     Gap,
-    /// By a resume after the connection was lost.
+    /// In a resume after the connection was lost.
     Resume,
 }
 
-/// Something that a member's application hears.
+/// A publication that a member's application receives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Heard {
-    /// Which publication of this room.
+    /// The number of the publication in this room.
     pub number: usize,
-    /// At which position.
+    /// The position of the delivery.
     pub at: Sequence,
-    /// How it came.
+    /// The way in which it arrived.
     pub how: How,
-    /// When.
+    /// The time of the delivery.
     pub now: Micros,
-    /// Whether its time counts: not of members that are slow on purpose.
+    /// True if its time counts: not for members that are slow on purpose.
     pub timed: bool,
 }
 
@@ -52,25 +52,25 @@ impl Room {
         Self { name: name.into(), members: vec![Member::default(); members], stall: STALL, ..Self::default() }
     }
 
-    /// Another time after which a member counts as stalled.
+    /// Sets the time after which a waiting member counts as stalled.
     #[must_use]
     pub fn with_stall(self, stall: Micros) -> Self {
         Self { stall, ..self }
     }
 
-    /// Its name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Something is published, in a phase that is measured or not; gives its number.
+    /// Records a publication that is being sent, in a measured phase or not. Returns its number.
     pub fn publish(&mut self, intended: Micros, now: Micros, measured: bool) -> usize {
         self.publications.push(Publication::new(intended, now, measured));
         self.publications.len() - 1
     }
 
-    /// It was answered; gives the time since it was intended, the first time.
+    /// Records the acceptance of a publication. Returns the time since it was intended, if it is
+    /// the first reply and measured.
     pub fn accept(&mut self, number: usize, now: Micros) -> Option<Micros> {
         let publication = self.publications.get_mut(number)?;
         let is_first = publication.answer == Answer::None;
@@ -78,14 +78,14 @@ impl Room {
         (is_first && publication.measured).then_some(now - publication.intended)
     }
 
-    /// It was refused for good.
+    /// Records the final refusal of a publication.
     pub fn refuse(&mut self, number: usize) {
         if let Some(publication) = self.publications.get_mut(number) {
             publication.answer = Answer::Refused;
         }
     }
 
-    /// A join was answered with a position. Whether the room still lives the life that everybody knows.
+    /// Records the reply to a join. Returns true if the room still has its known epoch.
     pub fn join(&mut self, member: usize, epoch: &str, after: Sequence, now: Micros) -> bool {
         let same = self.knows(epoch);
         if let Some(member) = self.members.get_mut(member) {
@@ -94,40 +94,41 @@ impl Room {
         same
     }
 
-    /// Whether it is the epoch that everybody knows; the first one is.
+    /// Returns true if this is the room's known epoch. The first epoch becomes the known one.
     pub fn knows(&mut self, epoch: &str) -> bool {
         let same = self.epoch.get_or_insert_with(|| epoch.to_owned()) == epoch;
         if !same {
             self.tally.other_epoch += 1;
             let name = &self.name;
-            let told = || format!("room {name} came with the epoch {epoch}: its positions began again");
+            let told = || format!("room {name} changed to epoch {epoch}: its positions restarted");
             self.tally.sample("other epoch", told);
         }
         same
     }
 
-    /// A member asks to leave, or ends for ever.
+    /// Records that a member asks to leave, or ends for ever.
     pub fn ask_to_leave(&mut self, member: usize, heard_through: Sequence, now: Micros) {
         if let Some(member) = self.members.get_mut(member) {
             member.ask_to_leave(heard_through, now);
         }
     }
 
-    /// Its leave was acknowledged.
+    /// Records the acknowledgement of a leave.
     pub fn leave(&mut self, member: usize, now: Micros) {
         if let Some(member) = self.members.get_mut(member) {
             member.leave(now);
         }
     }
 
-    /// The server said that these positions cannot be recovered.
+    /// Records positions that the server reported as not recoverable.
     pub fn tell_missed(&mut self, member: usize, from: Sequence, through: Sequence) {
         if let Some(member) = self.members.get_mut(member) {
             member.tell_missed(from, through);
         }
     }
 
-    /// A member's application hears a publication. Gives the time since it was intended, if that counts.
+    /// Records a delivery to a member's application. Returns the time since the publication was
+    /// intended, if it counts.
     pub fn hear(&mut self, member: usize, heard: Heard) -> Option<Micros> {
         let Heard { number, at, how, now, timed } = heard;
         self.top = self.top.max(at);
@@ -141,7 +142,7 @@ impl Room {
         if !publication.apply(member, at) {
             self.tally.duplicates += 1;
             let name = &self.name;
-            let told = || format!("publication {number} of {name} came to the application of member {member} twice");
+            let told = || format!("publication {number} of {name} reached the application of member {member} twice");
             self.tally.sample("duplicated", told);
             return None;
         }
@@ -161,31 +162,31 @@ impl Room {
         is_measured.then_some(latency)
     }
 
-    /// Its publications, in the order they were sent.
+    /// The publications, in the order of sending.
     #[must_use]
     pub fn publications(&self) -> &[Publication] {
         &self.publications
     }
 
-    /// Its members.
     #[must_use]
     pub fn members(&self) -> &[Member] {
         &self.members
     }
 
-    /// The highest position that anybody has heard.
+    /// The highest position of any delivery.
     #[must_use]
     pub fn top(&self) -> Sequence {
         self.top
     }
 
-    /// How many are in it, as far as both sides have said.
+    /// The number of members in the room by the acknowledgements so far.
     #[must_use]
     pub fn present(&self) -> usize {
         self.members.iter().filter(|member| member.is_in()).count()
     }
 
-    /// Whether nothing is outstanding: every publication has its answer, and nothing is missing.
+    /// Returns true if no work is outstanding: every publication has its reply, and none is
+    /// missing.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         !self.publications.iter().any(Publication::is_unknown) && Account::of(self).missing == 0

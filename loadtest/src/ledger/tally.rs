@@ -1,59 +1,62 @@
-//! What went wrong in a room beside what is missing, counted as it happens, with a few examples.
+//! Faults and repairs in a room other than missing publications, counted as they happen, with a few
+//! examples.
 
 use serde::{Deserialize, Serialize};
 
-/// Examples that are kept of each kind.
+/// Maximum examples of each kind.
 const SAMPLES: usize = 10;
 
-/// Counts of what was heard and should not have been, and of what healed itself.
+/// Counts of deliveries, wrong deliveries, and repairs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tally {
-    /// Pairs of publication and member that were heard.
+    /// Pairs of publication and member that were delivered.
     pub delivered: u64,
-    /// Heard again by the application, under another position: the fault that no client can hide.
+    /// Deliveries that an application received again, at another position. Clients cannot hide this
+    /// fault.
     pub duplicates: u64,
-    /// Came again on the wire at a position that was there: clients drop it.
+    /// Deliveries that repeated a position on the wire. Clients drop them.
     pub repeats_on_the_wire: u64,
-    /// Came before one that stands before it: clients hold it.
+    /// Deliveries that arrived before one with a lower position. Clients hold them.
     pub out_of_order_on_the_wire: u64,
-    /// Heard, and never published.
+    /// Deliveries of a publication that was never sent.
     pub phantoms: u64,
-    /// Heard in another room than it was published in, or in a room that the member never joined.
+    /// Deliveries in another room than the publication's, or in a room that the member never
+    /// joined.
     pub foreign_room: u64,
-    /// Heard more than 2 s after the answer to a leave.
+    /// Deliveries more than 2 s after the reply to a leave.
     pub late_after_leave: u64,
-    /// Blocks of another life of the room: its positions began again.
+    /// Blocks of another epoch of the room: its positions restarted.
     pub other_epoch: u64,
-    /// Came only because the log was asked for a gap.
+    /// Deliveries only by the replay that filled a gap.
     pub recovered_in_gaps: u64,
-    /// Came by a resume after a connection was lost.
+    /// Deliveries by a resume after a connection was lost.
     pub recovered_by_resume: u64,
-    /// Text that is no frame of rooms.v1.
+    /// Messages that are not frames of rooms.v1.
     pub not_a_frame: u64,
-    /// Examples.
+    /// Examples of the counted faults.
     pub samples: Vec<Sample>,
 }
 
-/// An example of something that went wrong.
+/// An example of a fault.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sample {
-    /// Its name, as in the account.
+    /// The name of the kind, as in the account.
     pub what: String,
-    /// One sentence.
+    /// The description, one sentence.
     pub told: String,
 }
 
 impl Tally {
-    /// Remembers an example, if there are not enough of its kind.
+    /// Records an example, unless there are enough of its kind.
     pub fn sample(&mut self, what: &str, told: impl FnOnce() -> String) {
         if self.samples.iter().filter(|sample| sample.what == what).count() < SAMPLES {
             self.samples.push(Sample { what: what.to_owned(), told: told() });
         }
     }
 
-    /// Adds another one.
+    /// Adds another tally.
     pub fn add(&mut self, other: &Self) {
         self.delivered += other.delivered;
         self.duplicates += other.duplicates;

@@ -1,6 +1,7 @@
-//! One clock for a whole run: microseconds since it began, by the monotonic clock.
+//! One clock for a whole run: microseconds since its start, by the monotonic clock.
 //!
-//! The machine's wall clock is watched beside it: a step says that something was wrong with this machine, a suspend for one.
+//! The machine's wall clock is compared with it: a step shows a problem of this machine, such as a
+//! suspend.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Instant, SystemTime};
@@ -12,7 +13,7 @@ use crate::ledger::Micros;
 pub struct Clock {
     began: Instant,
     wall: SystemTime,
-    /// What a test makes it wrong by.
+    /// An error that a test adds to the clock.
     step: AtomicI64,
     wall_step: AtomicI64,
 }
@@ -25,26 +26,25 @@ impl Default for Clock {
 }
 
 impl Clock {
-    /// Microseconds since the run began.
     #[must_use]
     pub fn now(&self) -> Micros {
         micros(self.began.elapsed()) + self.step.load(Ordering::Relaxed)
     }
 
-    /// The instant of a time, for timers. A time that has passed is now.
+    /// Converts a time for timers. A time in the past becomes the present.
     #[must_use]
     pub fn instant(&self, at: Micros) -> tokio::time::Instant {
         let ahead = u64::try_from(at - self.now()).unwrap_or(0);
         tokio::time::Instant::now() + std::time::Duration::from_micros(ahead)
     }
 
-    /// When the run began, in seconds since 1970.
+    /// The start of the run, in seconds since 1970.
     #[must_use]
     pub fn began_at_s(&self) -> u64 {
         self.wall.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
     }
 
-    /// How far the wall clock is ahead of the monotonic one, since the run began.
+    /// The lead of the wall clock over the monotonic one since the run began.
     #[must_use]
     pub fn drift(&self) -> Micros {
         let wall = match SystemTime::now().duration_since(self.wall) {
@@ -54,12 +54,12 @@ impl Clock {
         wall + self.wall_step.load(Ordering::Relaxed) - micros(self.began.elapsed())
     }
 
-    /// Makes the clock wrong, as a fault does: the load test must notice.
+    /// Makes the clock wrong, to test that the load test detects it.
     pub fn step(&self, by: Micros) {
         self.step.fetch_add(by, Ordering::Relaxed);
     }
 
-    /// Makes the wall clock wrong.
+    /// Makes the wall clock wrong, to test that the load test detects it.
     pub fn step_wall(&self, by: Micros) {
         self.wall_step.fetch_add(by, Ordering::Relaxed);
     }

@@ -1,4 +1,5 @@
-//! Watches the load test itself: one that cannot keep up measures itself, and its run is invalid.
+//! Monitors the load test itself. A load test that cannot keep up measures its own delays, so its
+//! run is invalid.
 
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -12,14 +13,14 @@ use super::clock::Clock;
 use super::times::Times;
 use crate::ledger::Micros;
 
-/// How often the loop is looked at.
+/// Interval of the checks of the event loop.
 const TICK: Duration = Duration::from_millis(10);
-/// A loop that is later than this once in a hundred times is saturated.
+/// A p99 lag above this means that the load test is saturated.
 pub const LAG_P99_MS: f64 = 20.0;
-/// A wall clock that moves this much against the monotonic one was stepped.
+/// A larger jump of the wall clock against the monotonic one is a clock step.
 pub const CLOCK_STEP_MS: f64 = 100.0;
 
-/// Watches the load test itself.
+/// Monitors the load test itself.
 #[derive(Debug)]
 pub struct Generator {
     lag: Mutex<Times>,
@@ -28,19 +29,19 @@ pub struct Generator {
     cpu_before: Option<Micros>,
 }
 
-/// How the load test itself was.
+/// The health of the load test.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Health {
-    /// How much later than it should a task of its own was woken, every 10 ms.
+    /// Delays of a task that should wake every 10 ms.
     pub lag: Times,
     /// The largest step of the wall clock against the monotonic one, in milliseconds.
     pub clock_step_ms: f64,
-    /// Processor time that it used, in seconds; nothing where the system does not say.
+    /// Processor time used, in seconds; `None` if the system does not report it.
     pub cpu_s: Option<f64>,
     /// The same as a share of one processor.
     pub cpu_share: Option<f64>,
-    /// The most memory it ever had, in bytes.
+    /// The peak memory, in bytes.
     pub memory_bytes: Option<u64>,
 }
 
@@ -51,13 +52,13 @@ impl Default for Generator {
 }
 
 impl Generator {
-    /// Looks at the loop until it is dropped.
+    /// Checks the event loop until the future is dropped.
     pub async fn watch(&self, clock: &Clock) {
         let mut drift = clock.drift();
         loop {
             let due = clock.now() + i64::try_from(TICK.as_micros()).unwrap_or(0);
             tokio::time::sleep(TICK).await;
-            // Timers are to the millisecond, and never early.
+            // Timers have a resolution of a millisecond, and never fire early.
             lock(&self.lag).record((clock.now() - due).max(1));
             let now = clock.drift();
             let mut step = lock(&self.step);
@@ -66,7 +67,7 @@ impl Generator {
         }
     }
 
-    /// How it was, over so long.
+    /// The health over a run of this length.
     #[must_use]
     pub fn health(&self, over: Micros) -> Health {
         let cpu_us = cpu().zip(self.cpu_before).map(|(now, before)| now - before);
@@ -81,7 +82,7 @@ impl Generator {
 }
 
 impl Health {
-    /// Adds another generator's: the worse of the two counts.
+    /// Adds the health of another generator: the worse value of the two counts.
     pub fn add(&mut self, other: &Self) {
         let more = |ours: Option<f64>, theirs: Option<f64>| ours.into_iter().chain(theirs).reduce(f64::max);
         self.lag.add(&other.lag);
@@ -98,8 +99,8 @@ fn cpu() -> Option<Micros> {
     Some(usage.user_time().num_microseconds() + usage.system_time().num_microseconds())
 }
 
-/// The most memory that this process ever had resident. `getrusage` would count what the process was before it was this
-/// program.
+/// The peak resident memory of this process. `getrusage` would include the program that this
+/// process was before `exec`.
 fn most_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

@@ -1,4 +1,4 @@
-//! What is measured, and by what.
+//! Measurements of times, and of the load test itself.
 
 pub mod clock;
 pub mod generator;

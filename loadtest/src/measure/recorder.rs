@@ -1,4 +1,4 @@
-//! All times of a run, and how they went over time.
+//! All times of a run, and their course over time.
 
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
@@ -6,19 +6,19 @@ use serde::{Deserialize, Serialize};
 use super::times::Times;
 use crate::ledger::{Micros, SECOND};
 
-/// Points of the charts over time, at most.
+/// Maximum points of a chart over time.
 const BUCKETS: i64 = 240;
 
 /// All times of a run.
 #[derive(Debug)]
 pub struct Recorder {
-    /// From the intended time of a publication to the answer that it is accepted.
+    /// From the intended time of a publication to the reply that it is accepted.
     pub accepted: Times,
-    /// From the intended time to a member.
+    /// From the intended time of a publication to a member.
     pub each: Times,
-    /// From the request to join to its answer.
+    /// From the request to join to its reply.
     pub join: Times,
-    /// From the loss of a connection, or the end of its absence, to the answer that resumes it.
+    /// From the loss of a connection, or the end of an absence, to the reply that resumes it.
     pub resume: Times,
     width: Micros,
     over_time: Vec<Second>,
@@ -35,20 +35,20 @@ struct Second {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Bucket {
-    /// Where it begins, seconds since the run began.
+    /// The start of the interval, in seconds since the run began.
     pub at_s: f64,
-    /// Deliveries a second that came in it.
+    /// Deliveries a second that arrived in it.
     pub deliveries_per_s: f64,
     /// Connections open at its end.
     pub connected: u64,
-    /// Half of what was intended in it took at most this; nothing if nothing was.
+    /// The median time of publications that were intended in it; `None` without any.
     pub p50_ms: Option<f64>,
-    /// And 99 of 100.
+    /// The 99th percentile of the same times.
     pub p99_ms: Option<f64>,
 }
 
 impl Recorder {
-    /// For a run that will take about so long.
+    /// A recorder for a run of about this length.
     #[must_use]
     pub fn new(expected: Micros) -> Self {
         let width = (expected / BUCKETS).max(SECOND);
@@ -56,7 +56,7 @@ impl Recorder {
         Self { accepted: empty(), each: empty(), join: empty(), resume: empty(), width, over_time: Vec::new() }
     }
 
-    /// Something was delivered, so long after it was intended.
+    /// Records a delivery with its latency.
     pub fn deliver(&mut self, now: Micros, latency: Micros) {
         self.each.record(latency);
         if let Some(second) = self.second(now - latency) {
@@ -64,14 +64,14 @@ impl Recorder {
         }
     }
 
-    /// So many deliveries came, whether their times count or not.
+    /// Records deliveries that arrived, whether their times count or not.
     pub fn count(&mut self, now: Micros, deliveries: u64) {
         if let Some(second) = self.second(now) {
             second.deliveries += deliveries;
         }
     }
 
-    /// So many connections are open now.
+    /// Records the number of open connections.
     pub fn connected(&mut self, now: Micros, connections: u64) {
         if let Some(second) = self.second(now) {
             second.connected = connections;
@@ -81,14 +81,15 @@ impl Recorder {
     fn second(&mut self, at: Micros) -> Option<&mut Second> {
         let n = usize::try_from(at / self.width).ok().filter(|n| *n < 4 * BUCKETS as usize)?;
         while self.over_time.len() <= n {
-            // One digit less than the whole run's, in milliseconds: a few kilobytes each.
+            // Two digits, in milliseconds: one digit less than for the whole run, for a few
+            // kilobytes each.
             let times = Histogram::new_with_bounds(1, 600_000, 2).ok()?;
             self.over_time.push(Second { deliveries: 0, connected: 0, times });
         }
         self.over_time.get_mut(n)
     }
 
-    /// The charts over time.
+    /// The points of the charts over time.
     #[must_use]
     pub fn over_time(&self) -> Vec<Bucket> {
         let width_s = self.width as f64 / SECOND as f64;
@@ -107,7 +108,7 @@ impl Recorder {
 }
 
 impl Bucket {
-    /// Adds another generator's: the slower of the two counts.
+    /// Adds the bucket of another generator: the slower value of the two counts.
     pub fn add(&mut self, other: &Self) {
         let slower = |ours: Option<f64>, theirs: Option<f64>| ours.into_iter().chain(theirs).reduce(f64::max);
         self.deliveries_per_s += other.deliveries_per_s;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ledger::Micros;
 
-/// Ten minutes: whatever takes longer counts as that.
+/// Ten minutes. Longer times count as ten minutes.
 const LONGEST_US: u64 = 600_000_000;
 
 /// Times of one kind.
@@ -16,11 +16,11 @@ const LONGEST_US: u64 = 600_000_000;
 #[serde(try_from = "Stored", into = "Stored")]
 pub struct Times {
     histogram: Histogram<u64>,
-    /// Times below zero, which no clock that can be trusted gives.
+    /// Times below zero. A reliable clock never gives them.
     pub negative: u64,
 }
 
-/// As it is stored: for people, and whole.
+/// The stored form: percentiles for readers, and the whole histogram.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Stored {
@@ -37,14 +37,14 @@ struct Stored {
 
 impl Default for Times {
     fn default() -> Self {
-        // The bounds are right: 1 to ten minutes, three digits.
+        // The bounds are valid: one microsecond to ten minutes, three digits.
         let histogram = Histogram::new_with_bounds(1, LONGEST_US, 3);
         Self { histogram: histogram.unwrap_or_else(|_| unreachable!("the bounds are constants")), negative: 0 }
     }
 }
 
 impl Times {
-    /// One more.
+    /// Records a time.
     pub fn record(&mut self, time: Micros) {
         match u64::try_from(time) {
             Ok(time) => self.histogram.saturating_record(time.clamp(1, LONGEST_US)),
@@ -52,38 +52,39 @@ impl Times {
         }
     }
 
-    /// All of another one's.
+    /// Adds all times of another histogram.
     pub fn add(&mut self, other: &Self) {
         // Both have the same bounds.
         let _ = self.histogram.add(&other.histogram);
         self.negative += other.negative;
     }
 
-    /// Milliseconds that this part of them stays within; nothing if there is none.
+    /// The time in milliseconds at a quantile; `None` if the histogram is empty.
     #[must_use]
     pub fn at(&self, quantile: f64) -> Option<f64> {
         (self.count() > 0).then(|| self.histogram.value_at_quantile(quantile) as f64 / 1_000.0)
     }
 
-    /// The same, where there are enough times for it: a percentile of 99.9 needs 1,000. The longest is always there.
+    /// The same, if there are enough times to resolve the quantile: 99.9% needs 1,000 of them. The
+    /// maximum is always available.
     #[must_use]
     pub fn resolved(&self, quantile: f64) -> Option<f64> {
         self.at(quantile).filter(|_| quantile >= 1.0 || quantile <= self.deepest())
     }
 
-    /// The highest quantile that these times tell from the longest one: one of them lies above it.
+    /// The highest quantile that differs from the maximum: at least one time lies above it.
     fn deepest(&self) -> f64 {
-        // A tenth of a millionth for the binary digits of quantiles.
+        // The constant compensates for rounding of binary quantiles.
         1.0 - 1.0 / self.count().max(1) as f64 + 1e-7
     }
 
-    /// How many.
+    /// The number of recorded times.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.histogram.len()
     }
 
-    /// Points of the curve of percentiles: percentile and milliseconds.
+    /// Points of the percentile curve: percentile and milliseconds.
     #[must_use]
     pub fn curve(&self) -> Vec<(f64, f64)> {
         if self.count() == 0 {
@@ -101,7 +102,7 @@ impl From<Times> for Stored {
     fn from(times: Times) -> Self {
         let at = |quantile| times.at(quantile).unwrap_or(0.0);
         let mut bytes = Vec::new();
-        // A vector takes all it is given.
+        // Writing to a vector cannot fail.
         let _ = V2DeflateSerializer::new().serialize(&times.histogram, &mut bytes);
         Self {
             count: times.count(),
@@ -120,7 +121,7 @@ impl TryFrom<Stored> for Times {
     type Error = String;
 
     fn try_from(stored: Stored) -> Result<Self, String> {
-        let wrong = |why: &dyn std::fmt::Display| format!("hdr is no HdrHistogram in base64: {why}");
+        let wrong = |why: &dyn std::fmt::Display| format!("hdr is not an HdrHistogram in base64: {why}");
         let bytes = STANDARD.decode(&stored.hdr).map_err(|error| wrong(&error))?;
         let read: Histogram<u64> =
             Deserializer::new().deserialize(&mut bytes.as_slice()).map_err(|error| wrong(&error))?;

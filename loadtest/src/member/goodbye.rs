@@ -9,29 +9,30 @@ use tokio_tungstenite::MaybeTlsStream;
 
 use crate::wire::socket::Socket;
 
-/// A server that does not answer a close for this long need not.
+/// Time to wait for the server's close frame.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Closes, and waits for the answer.
+/// Closes the connection, and waits for the server's close frame.
 pub(super) async fn politely(mut socket: Box<Socket>) {
     let goodbye = async {
         if socket.close(None).await.is_ok() {
             while let Some(Ok(_)) = socket.next().await {}
         }
     };
-    // Whoever does not answer is left without an answer.
+    // A server that does not reply in time is disconnected.
     let _ = timeout(PATIENCE, goodbye).await;
 }
 
-/// Resets: what is on its way is lost, and the server is told so (RST) when the socket is dropped.
+/// Resets the connection. Data in flight is lost, and the server receives a RST when the socket is
+/// dropped.
 pub(super) fn by_reset(socket: &Socket) {
     if let Some(stream) = stream(socket) {
-        // A socket that will not linger is closed in peace: the server learns of it all the same.
+        // If the option cannot be set, the socket closes normally. The server notices that too.
         let _ = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
     }
 }
 
-/// Says that nothing more is sent (FIN), and does not read on.
+/// Closes the sending half (FIN), and reads no more.
 pub(super) fn by_half(socket: &Socket) {
     if let Some(stream) = stream(socket) {
         let _ = socket2::SockRef::from(stream).shutdown(std::net::Shutdown::Write);

@@ -1,4 +1,4 @@
-//! What a member hears, and what it makes of it.
+//! The frames that a member receives, and their effects.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ struct Stands {
 }
 
 impl Listener {
-    /// A text came.
+    /// Handles a text message.
     pub fn hear(&mut self, text: &str, room: &mut Room, pids: &Pids, now: Micros) {
         self.latencies.clear();
         self.applied = 0;
@@ -63,7 +63,7 @@ impl Listener {
                 Ok(joined) => self.joined(asked, &joined, room, pids, now),
                 Err(_) => room.tally.not_a_frame += 1,
             },
-            // It is asked again when the server says, or after as long as if there had been no answer.
+            // The request is sent again after the server's pause, or after the usual timeout.
             Err(failure) if failure.retry => {
                 let pause = i64::try_from(failure.after_ms.unwrap_or(500)).unwrap_or(500) * 1_000;
                 self.asked = Some((asked, now + pause - self.patience.answer));
@@ -94,7 +94,7 @@ impl Listener {
                     self.held.extend(block.skipped().map(|sequence| (sequence.get(), None)));
                     self.apply_held(how, room, now);
                 }
-                // The log has been asked: what it does not have by now never comes.
+                // The log has been read, so a publication that it lacks never arrives.
                 self.apply_through(joined.next.unwrap_or(joined.seq).get(), room, now);
                 if joined.next.is_some() {
                     self.ask(asked, room, now);
@@ -109,7 +109,7 @@ impl Listener {
         self.ephemeral += block.ephemeral().unwrap_or(0);
         let Some(epoch) = &block.ep else { return };
         if *block.room != *room.name() {
-            // Every connection hears `*` and its own inbox.
+            // Every connection receives `*` and its own inbox.
             if !block.room.starts_with(['*', '@']) {
                 let heard = block.each_message(|_, id| room.foreign(self.member, &block.room, id));
                 room.tally.not_a_frame += u64::from(heard.is_err());
@@ -140,7 +140,7 @@ impl Listener {
         self.note_gap(now);
     }
 
-    /// One publication came, at a position.
+    /// Handles one publication at a position.
     fn take(&mut self, at: Sequence, id: &str, how: How, room: &mut Room, pids: &Pids, now: Micros) {
         let position = self.stands.as_ref().map(|(_, position)| *position);
         if position.is_some_and(|position| at <= position) || self.held.contains_key(&at) {
@@ -181,7 +181,7 @@ impl Listener {
         }
     }
 
-    /// Goes on to a position, over whatever is missing on the way.
+    /// Advances to a position, across missing publications.
     fn apply_through(&mut self, through: Sequence, room: &mut Room, now: Micros) {
         while let Some((at, number)) = self.held.first_key_value().map(|(at, number)| (*at, *number)) {
             if at > through {
@@ -205,7 +205,7 @@ impl Listener {
         self.latencies.extend(room.hear(self.member, heard));
     }
 
-    /// A gap is asked for once it is old enough; one that has closed is not.
+    /// Schedules a request for a gap, and cancels it when the gap is filled.
     fn note_gap(&mut self, now: Micros) {
         match self.held.is_empty() {
             true => self.ask_at = None,

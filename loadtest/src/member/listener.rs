@@ -1,7 +1,9 @@
-//! What one member makes of what it hears: the client rules of PROTOCOL.md as far as a listener needs them, without I/O.
+//! The client rules of PROTOCOL.md for one member, as far as a listener needs them, without I/O.
 //!
-//! It applies what continues its position, drops what is at or below, holds what is beyond a gap and asks the log for it. So a
-//! delivery that is lost on the way and kept in the log shows as *recovered*, and only what the log has lost is *missing*.
+//! The listener applies the publication after its position, drops those at or below it, and holds
+//! those beyond a gap while it requests the gap from the log. So a delivery that is lost on the way
+//! and kept in the log counts as *recovered*, and only a publication that the log has lost is
+//! *missing*.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,20 +11,20 @@ use std::time::Duration;
 use crate::ledger::{Micros, Room, Sequence};
 use crate::wire::request;
 
-/// How long a member waits for what.
+/// Timeouts of a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
-    /// Before the log is asked for a gap.
+    /// Wait before the log is asked for a gap.
     pub hold: Micros,
-    /// Before a question is asked again.
+    /// Wait before a request is sent again.
     pub answer: Micros,
-    /// After the answer to a leave: what comes later is late (GUARANTEES.md, 6).
+    /// Time after the reply to a leave; a later delivery is late (GUARANTEES.md, 6).
     pub leave: Micros,
-    /// Between two questions, while everything drains, of whether there is more.
+    /// Pause between two pings in the drain stage.
     pub settle: Duration,
-    /// For the server's count of members to be right.
+    /// Time within which the server's count of members must become correct.
     pub census: Duration,
-    /// For a publication, before a member counts as stalled.
+    /// Wait for a publication after which a member counts as stalled.
     pub stall: Micros,
 }
 
@@ -39,7 +41,7 @@ impl Default for Patience {
     }
 }
 
-/// What is being asked of the log.
+/// The purpose of the request in flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asked {
     First,
@@ -55,29 +57,30 @@ pub struct Listener {
     pub(super) member: usize,
     pub(super) timed: bool,
     pub(super) patience: Patience,
-    /// Where it stands; nothing before its first join is answered.
+    /// The epoch and position of the member; `None` before the reply to its first join.
     pub(super) stands: Option<(Box<str>, Sequence)>,
-    /// What came beyond a gap, or before the answer: which publication of this room, if it is one.
+    /// Publications beyond a gap or before the first reply, each with its number if it is one of
+    /// this room.
     pub(super) held: BTreeMap<Sequence, Option<usize>>,
     pub(super) asked: Option<(Asked, Micros)>,
     pub(super) ask_at: Option<Micros>,
     pub(super) left: Option<Micros>,
-    /// How long it stays away after a leave.
+    /// The length of the absence after a leave.
     away: Micros,
-    /// Whether it was in the room before.
+    /// True if the member was in the room before.
     pub has_come: bool,
-    /// Times from intention to this member, of the last text; in microseconds.
+    /// Times from intention to this member, for the last text message, in microseconds.
     pub latencies: Vec<Micros>,
-    /// Publications that the last text brought to the application.
+    /// Publications that the last text message delivered to the application.
     pub applied: u64,
-    /// What is to be said.
+    /// Requests to send.
     pub say: Vec<String>,
-    /// Ephemeral publications that it has heard.
+    /// Ephemeral publications that the member has received.
     pub ephemeral: u64,
 }
 
 impl Listener {
-    /// A member of a room, both by number; `timed` unless it is slow on purpose.
+    /// A member of a room, both by number. `timed` is false for members that are slow on purpose.
     #[must_use]
     pub fn new(room: usize, member: usize, timed: bool, patience: Patience) -> Self {
         Self {
@@ -99,7 +102,7 @@ impl Listener {
         }
     }
 
-    /// A connection is open: joins, or resumes.
+    /// Handles the opening of a connection: joins or resumes.
     pub fn open(&mut self, room: &Room, now: Micros) {
         let is_away = self.left.is_some() || matches!(self.asked, Some((Asked::Leave, _)));
         if is_away {
@@ -109,7 +112,7 @@ impl Listener {
         self.ask(why, room, now);
     }
 
-    /// Leaves the room, and joins anew after so long.
+    /// Leaves the room, and joins again after `away`.
     pub fn leave(&mut self, room: &mut Room, now: Micros, away: Micros) {
         let heard = self.stands.as_ref().map_or(0, |(_, position)| *position);
         self.away = away;
@@ -117,7 +120,7 @@ impl Listener {
         self.ask(Asked::Leave, room, now);
     }
 
-    /// Comes back after a leave, and wants nothing of what it missed.
+    /// Joins again after a leave, without the publications missed meanwhile.
     fn come_back(&mut self, room: &Room, now: Micros) {
         self.stands = None;
         self.left = None;
@@ -125,7 +128,7 @@ impl Listener {
         self.ask(Asked::First, room, now);
     }
 
-    /// When it wants to be woken.
+    /// The time of the next [`Listener::wake`].
     #[must_use]
     pub fn wakes_at(&self) -> Option<Micros> {
         let again = self.asked.map(|(_, at)| at + self.patience.answer);
@@ -133,13 +136,13 @@ impl Listener {
         [self.ask_at, again, back].into_iter().flatten().min()
     }
 
-    /// Whether it is in the room and asks nothing.
+    /// Returns true if the member is in the room and no request is in flight.
     #[must_use]
     pub fn is_in(&self) -> bool {
         self.stands.is_some() && self.asked.is_none() && self.left.is_none()
     }
 
-    /// Time has passed.
+    /// Sends the requests that are due.
     pub fn wake(&mut self, room: &Room, now: Micros) {
         if self.left.is_some_and(|at| now >= at + self.away) {
             self.come_back(room, now);
@@ -150,7 +153,7 @@ impl Listener {
         }
     }
 
-    /// Says where it stands, to be told whether there is more.
+    /// Sends a ping with the member's position, to learn whether publications are missing.
     pub fn ping(&mut self, room: &Room) {
         if let Some((epoch, position)) = self.stands.as_ref().filter(|_| self.left.is_none()) {
             self.say.push(request::ping(room.name(), epoch, *position));

@@ -1,4 +1,4 @@
-//! One connection of a member: what it hears and says until it ends.
+//! One connection of a member: its messages in both directions until it ends.
 
 use futures::{SinkExt, StreamExt};
 use tokio::time::{sleep, sleep_until};
@@ -11,11 +11,11 @@ use crate::scenario::Going;
 use crate::scenario::schedule::{Goes, goes};
 use crate::wire::socket::Socket;
 
-/// A keep-alive is due every 4 min.
+/// Interval of keep-alive pings, below the 4 min that the protocol requires.
 const KEEP_ALIVE: Micros = 230 * SECOND;
 
 impl Member {
-    /// Listens until the connection is to end, or has ended.
+    /// Serves the connection until the scenario ends it, or until it is lost.
     pub(super) async fn listen(&mut self, socket: &mut Socket) -> End {
         let now = self.world.clock.now();
         self.keep_alive_at = now + KEEP_ALIVE + (self.seat.of_all as i64 % 20) * SECOND;
@@ -80,7 +80,7 @@ impl Member {
         }
     }
 
-    /// It is in the room: for the first time, or again.
+    /// Records that the member is in the room, for the first time or again.
     fn came(&mut self, since: Micros, now: Micros) {
         self.coming_since = None;
         let mut recorder = self.world.recorder();
@@ -108,7 +108,8 @@ impl Member {
         }
     }
 
-    /// While everything drains, each member asks now and then whether there is more, if something is missing.
+    /// The time of the next ping in the drain stage. Each member asks from time to time for missing
+    /// publications.
     fn settles_at(&mut self, stage: Stage) -> Option<Micros> {
         if stage != Stage::Drain {
             return None;
@@ -124,7 +125,7 @@ impl Member {
         Some((begin + next.at, next))
     }
 
-    /// Leaves the room and keeps the connection, if that is how it goes.
+    /// Leaves the room and keeps the connection, if the churn is of that kind.
     fn leaves(&mut self, goes: Goes) -> bool {
         if goes.kind != Going::Leave {
             return false;

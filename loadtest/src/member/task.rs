@@ -1,4 +1,5 @@
-//! One member over its connections: it comes, listens, goes as the scenario wants, and comes back.
+//! One member across its connections: it connects, listens, disconnects as the scenario requires,
+//! and returns.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,47 +16,47 @@ use crate::scenario::schedule::{Goes, connects_at, takes_part};
 use crate::scenario::{Going, Rooms};
 use crate::wire::socket::{self, Socket};
 
-/// A member that was refused tries again after this, and longer each time.
+/// First pause of a member that was refused. It doubles each time.
 const PAUSE: Duration = Duration::from_millis(250);
 /// The longest of these pauses.
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 
-/// Who a member is.
+/// The numbers that identify a member.
 #[derive(Debug, Clone, Copy)]
 pub struct Seat {
-    /// Its room, by number.
+    /// The number of its room.
     pub room: usize,
-    /// Its number in its room.
+    /// Its number in the room.
     pub member: usize,
-    /// Its number among all.
+    /// Its number among all members.
     pub of_all: usize,
 }
 
-/// How a connection ended.
+/// The reason for the end of a connection.
 pub(super) enum End {
     Over,
     Lost,
     Goes(Goes),
 }
 
-/// A member over its connections.
+/// A member across its connections.
 pub(super) struct Member {
     pub(super) world: Arc<World>,
     pub(super) seat: Seat,
     pub(super) listener: Listener,
     pub(super) stage: watch::Receiver<Stage>,
     pub(super) pause_after_frame: Option<Duration>,
-    /// The last time it went, in the schedule's time.
+    /// The time of its last churn, in the schedule's time.
     pub(super) went: Micros,
-    /// Since when it is on its way into the room.
+    /// The time since which it is joining or resuming.
     pub(super) coming_since: Option<Micros>,
     pub(super) keep_alive_at: Micros,
     pub(super) settle_at: Option<Micros>,
-    /// Sockets that were left open without a word.
+    /// Sockets that stay open without being read.
     graves: Vec<Socket>,
 }
 
-/// Lives a member's life, until the run is over.
+/// Runs a member until the run is over.
 pub async fn live(world: Arc<World>, seat: Seat, rooms: Rooms) {
     let slow = takes_part(seat.member, rooms.slow_readers);
     let due = connects_at(&world.scenario.ramp, seat.of_all);
@@ -75,14 +76,15 @@ pub async fn live(world: Arc<World>, seat: Seat, rooms: Rooms) {
     let (clock, stop) = (Arc::clone(&member.world.clock), member.world.stop.clone());
     tokio::select! {
         () = sleep_until(clock.instant(due)) => member.live().await,
-        // Who has not come by then does not come any more.
+        // A member that has not connected by then does not connect any more.
         () = stop.cancelled() => {}
     }
 }
 
 impl Member {
     async fn live(&mut self) {
-        // What opens and ends a connection is large, and short: it is not kept in the task.
+        // The futures that open and close a connection are large and short-lived. Boxing keeps them
+        // out of the task.
         while let Some(mut socket) = Box::pin(self.connect()).await {
             add(&self.world.counts.connected, 1);
             let end = self.listen(&mut socket).await;
@@ -99,7 +101,7 @@ impl Member {
         }
     }
 
-    /// Opens a connection, however long it takes; none if the run is over before.
+    /// Opens a connection, with any number of tries; `None` if the run ends before.
     async fn connect(&mut self) -> Option<Box<Socket>> {
         let device = format!("load-{}", self.seat.of_all);
         let mut pause = PAUSE;
@@ -125,7 +127,7 @@ impl Member {
         }
     }
 
-    /// Ends a connection, stays away, and lets the next one come.
+    /// Ends a connection in the given way, and waits for the length of the absence.
     async fn go(&mut self, goes: Goes, socket: Box<Socket>) {
         match goes.kind {
             Going::Close | Going::Leave => goodbye::politely(socket).await,
@@ -142,7 +144,7 @@ impl Member {
         sleep(away).await;
     }
 
-    /// Up to so long, another time for each member.
+    /// A share of the pause, different for each member.
     fn jitter(&self, pause: Duration) -> Duration {
         pause.mul_f64((self.seat.of_all as f64 * 0.618).fract())
     }

@@ -1,5 +1,5 @@
-//! The ways in that backends have: an event through SNS, a row of the outbox. The AWS SDK is named here, and where
-//! CloudWatch is read, and nowhere else in the load test.
+//! Publishing as a backend does: events through SNS, and rows of the outbox. Only this module, in
+//! the load test, uses the AWS SDK.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -19,34 +19,34 @@ use crate::scenario::Door;
 use crate::wire::pid::Pid;
 use crate::wire::request;
 
-/// An outbox row is not needed any more once it is published.
+/// Life of an outbox row. It is not needed after its publication.
 const ROW_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
-/// How often a publication is tried that AWS does not take.
+/// Tries for a publication that AWS refuses.
 const TRIES: u32 = 4;
-/// Between two tries.
+/// Pause between two tries.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// A door of backends that stands open.
+/// An open door of a backend.
 #[derive(Debug, Clone)]
 pub enum Backend {
-    /// An event.
+    /// The door of SNS events.
     Events {
-        /// By which client.
+        /// The client of SNS.
         sns: aws_sdk_sns::Client,
-        /// To which topic.
+        /// The ARN of the topic.
         topic: String,
     },
-    /// A row.
+    /// The door of outbox rows.
     Outbox {
-        /// By which client.
+        /// The client of DynamoDB.
         dynamodb: aws_sdk_dynamodb::Client,
-        /// Of which table.
+        /// The name of the rooms table.
         table: String,
     },
 }
 
 impl Backend {
-    /// Opens a door; none for clients, who have connections.
+    /// Opens a door. Returns `None` for the door of clients, which publish on connections.
     pub(super) fn open(door: Door) -> Result<Option<Self>, Error> {
         match door {
             Door::Client => Ok(None),
@@ -99,7 +99,8 @@ impl Backend {
     }
 }
 
-/// Publishes what is a lane's part of the schedule; each call in a task of its own, so that a slow one delays no other.
+/// Publishes a lane's part of the schedule. Each call runs in a task of its own, so that a slow
+/// call delays no other.
 pub(super) async fn publish(world: Arc<World>, lane: Lane, backend: Backend) {
     let Some(begin) = lane::phases(&world).await else { return };
     let mut calls = JoinSet::new();
@@ -133,7 +134,7 @@ async fn call(world: &World, lane: Lane, backend: &Backend, room: &str, number: 
     }
 }
 
-/// Since 1970.
+/// The time since 1970.
 fn since_1970() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

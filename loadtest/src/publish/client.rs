@@ -1,5 +1,5 @@
-//! A publisher with a connection, as members have. It sends when it is time, whatever has been answered, and says what was
-//! not answered again under the same id.
+//! A publisher on a connection. It sends by the schedule, whatever replies are missing. It sends a
+//! publication without a reply again under the same id.
 
 use std::collections::BTreeMap;
 use std::iter::Peekable;
@@ -20,9 +20,9 @@ use crate::wire::pid::Pid;
 use crate::wire::request;
 use crate::wire::socket::{self, Socket};
 
-/// A publication without an answer is said again after this.
+/// A publication without a reply after this time is sent again.
 const ANSWER: Micros = 10 * SECOND;
-/// Between two tries to connect.
+/// Pause between two tries to connect.
 const PAUSE: Duration = Duration::from_millis(500);
 
 struct Publisher<S, E>
@@ -36,11 +36,11 @@ where
     schedule: Peekable<S>,
     ephemeral: Peekable<E>,
     said: u64,
-    /// What has no answer, and when it is said again.
+    /// Publications without a reply, with the time to send them again.
     pending: BTreeMap<usize, Micros>,
 }
 
-/// Publishes what is a lane's part of the schedule, until everything is answered or the run is over.
+/// Publishes a lane's part of the schedule, until every publication has a reply or the run is over.
 pub(super) async fn publish(world: Arc<World>, lane: Lane) {
     let mut socket = connect(&world, &lane).await;
     let Some(begin) = lane::phases(&world).await else { return };
@@ -71,7 +71,8 @@ pub(super) async fn publish(world: Arc<World>, lane: Lane) {
     }
 }
 
-/// Opens a connection, however often it takes; none if it cannot be.
+/// Opens a connection, with any number of tries; `None` if it is refused for good or the run is
+/// over.
 async fn connect(world: &World, lane: &Lane) -> Option<Box<Socket>> {
     let number = lane.room * 100 + lane.first;
     let mut stage = world.stage();
@@ -95,7 +96,7 @@ where
     S: Iterator<Item = Due>,
     E: Iterator<Item = Due>,
 {
-    /// Publishes until everything is published and answered.
+    /// Publishes until every publication has been sent and has a reply.
     async fn serve(&mut self, socket: &mut Socket) -> Result<(), Error> {
         let (world, stop) = (Arc::clone(&self.world), self.world.stop.clone());
         while let Some(wakes_at) = self.wakes_at(stop.is_cancelled()) {
@@ -113,7 +114,7 @@ where
         Ok(())
     }
 
-    /// When there is something to say; never again, if everything is answered.
+    /// The time of the next message; `None` if every publication has a reply.
     fn wakes_at(&mut self, stopped: bool) -> Option<Micros> {
         let again = self.pending.values().min().copied();
         let planned =

@@ -1,4 +1,4 @@
-//! Publishers: each has its part of a room's schedule, and waits for nobody else.
+//! Publishers. Each has its part of a room's schedule, and waits for no other.
 
 pub mod backend;
 mod client;
@@ -12,33 +12,33 @@ use crate::run::world::World;
 use crate::scenario::{Door, Rooms};
 use backend::Backend;
 
-/// Why a door does not open.
+/// The reason why a door cannot be opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// A door needs to be told where it is.
+    /// A variable that the door needs is missing.
     #[error("the environment variable {0} is not set; `cargo dev -- --run 'cargo load …'` sets it")]
     Variable(&'static str),
-    /// AWS said no.
+    /// AWS refused a call.
     #[error("{request} was refused: {message}")]
     Refused {
-        /// What was asked.
+        /// The operation of the service.
         request: &'static str,
-        /// What it said.
+        /// The error message of the service.
         message: String,
     },
 }
 
-/// Whoever publishes into one room.
+/// The publishers of one room.
 #[derive(Debug)]
 pub struct Publishers {
     lanes: Vec<(Lane, Option<Backend>)>,
 }
 
 impl Publishers {
-    /// Opens the doors of a room; connections are opened when they are used.
+    /// Opens the doors of a room. Connections are opened at first use.
     ///
     /// # Errors
-    /// [`Error`] when a door does not say where it is.
+    /// [`Error`] when a variable is missing.
     pub fn open(room: usize, of_all: usize, rooms: &Rooms) -> Result<Self, Error> {
         let mut lanes = Vec::new();
         for (turn, door) in rooms.doors.iter().enumerate() {
@@ -55,7 +55,7 @@ impl Publishers {
         Ok(Self { lanes })
     }
 
-    /// Publishes by the schedule; each lane in a task of its own.
+    /// Starts publishing by the schedule, with one task for each lane.
     pub fn start(self, world: &Arc<World>, tasks: &mut tokio::task::JoinSet<()>) {
         for (lane, backend) in self.lanes {
             let world = Arc::clone(world);

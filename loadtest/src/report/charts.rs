@@ -1,15 +1,16 @@
-//! Which charts there are.
+//! The charts of the report.
 
 use super::Report;
 use super::svg::{Chart, Series};
 use crate::measure::Bucket;
 
-/// Latency over time, percentiles, deliveries a second, connections, time to last member.
+/// Makes the charts: latency over time, percentiles, deliveries a second, connections, time to the
+/// last member.
 pub(super) fn charts(report: &Report) -> Vec<Chart> {
     vec![
         Chart {
             title: "Latency over time",
-            about: "How long deliveries took, by when they were meant to be sent. A hill is a time when something was slow.",
+            about: "Latency of deliveries, by the intended time of the publication. A hill is a slow period.",
             x: "seconds since the run began",
             y: "milliseconds",
             series: vec![
@@ -21,7 +22,7 @@ pub(super) fn charts(report: &Report) -> Vec<Chart> {
         percentiles(report),
         Chart {
             title: "Deliveries a second",
-            about: "What members heard, all together.",
+            about: "Deliveries to all members together.",
             x: "seconds since the run began",
             y: "deliveries a second",
             series: vec![over_time(report, "deliveries a second", |bucket| Some(bucket.deliveries_per_s))],
@@ -29,7 +30,7 @@ pub(super) fn charts(report: &Report) -> Vec<Chart> {
         },
         Chart {
             title: "Connections",
-            about: "Members that were connected. A dent is churn, or an accident.",
+            about: "Connected members. A dent is churn, or a fault.",
             x: "seconds since the run began",
             y: "connections",
             series: vec![over_time(report, "connections", |bucket| Some(bucket.connected as f64))],
@@ -37,7 +38,7 @@ pub(super) fn charts(report: &Report) -> Vec<Chart> {
         },
         Chart {
             title: "Time to the last member",
-            about: "Each dot is a publication: how long its last member waited for it.",
+            about: "Each dot is a publication: the time until its last member had received it.",
             x: "seconds since the run began",
             y: "milliseconds",
             series: vec![Series {
@@ -55,7 +56,7 @@ fn over_time(report: &Report, name: &'static str, value: fn(&Bucket) -> Option<f
     Series { name, points: points.collect(), dots: false }
 }
 
-/// How many nines: each is as wide as the one before.
+/// The number of nines of a quantile, so that each decade has the same width.
 fn nines(quantile: f64) -> f64 {
     -(1.0 - quantile.min(0.999_99)).log10()
 }
@@ -69,7 +70,7 @@ fn percentiles(report: &Report) -> Chart {
     let deepest = report.times.each.curve().last().map_or(0.0, |(quantile, _)| nines(*quantile));
     Chart {
         title: "Percentiles",
-        about: "What part of all times stayed below which value. A line that rises at the right end has a long tail.",
+        about: "The share of all times below each value. A line that rises at the right end has a long tail.",
         x: "part of all times, by its percentile",
         y: "milliseconds",
         series: vec![

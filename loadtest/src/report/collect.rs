@@ -1,4 +1,4 @@
-//! Makes a report of a world that has come to its end.
+//! Builds the report of a finished run.
 
 use super::judge::judge;
 use super::{AllTimes, LastMember, Report, Run, SCHEMA, Traffic};
@@ -8,10 +8,10 @@ use crate::ledger::{Account, Answer, Publication, SECOND};
 use crate::run::Ended;
 use crate::run::world::{Counts, World, read};
 
-/// Points of the chart of last members, at most.
+/// Maximum points of the chart of last members.
 const LAST_MEMBERS: usize = 1_200;
 
-/// Makes a report, and judges it.
+/// Builds a report, and judges it.
 #[must_use]
 pub fn collect(world: &World, ended: &Ended, usage: Usage, cost: Cost) -> Report {
     let mut account = Account::default();
@@ -53,7 +53,7 @@ fn of_run(world: &World, ended: &Ended) -> Run {
     let (begin, end) = ended.phases;
     Run {
         id: world.pids.run().to_owned(),
-        // What stands behind `?` may be a token.
+        // The query of the URL may contain a token.
         url: world.target.url.split('?').next().unwrap_or_default().to_owned(),
         began: jiff::Timestamp::from_second(began).map(|at| at.to_string()).unwrap_or_default(),
         seconds: seconds(world.clock.now()),
@@ -93,7 +93,7 @@ fn note(
     }
 }
 
-/// As many points as a chart shows; of those that fall together, the slowest.
+/// Reduces the points to the maximum of a chart. Of neighbouring points the slowest stays.
 fn thin(chart: Vec<LastMember>) -> Vec<LastMember> {
     let group = chart.len().div_ceil(LAST_MEMBERS).max(1);
     let slowest = |points: &[LastMember]| points.iter().copied().max_by(|a, b| a.ms.total_cmp(&b.ms));

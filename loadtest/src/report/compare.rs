@@ -1,14 +1,14 @@
-//! Two results side by side.
+//! Comparison of two results.
 
 use std::fmt::Write;
 
 use super::{Report, verdict};
 
-/// What changed from one run to another.
+/// Formats the changes from one run to another.
 #[must_use]
 pub fn text(a: &Report, b: &Report) -> String {
     let mut out = String::new();
-    // Writing to a string does not fail.
+    // Writing to a string cannot fail.
     let _ = write(a, b, &mut out);
     out
 }
@@ -39,7 +39,7 @@ fn write(a: &Report, b: &Report, out: &mut String) -> std::fmt::Result {
     row("dollars, of what was counted", Some(a.cost.counted_usd), Some(b.cost.counted_usd), out)
 }
 
-/// Deliveries a second while it published.
+/// Deliveries a second during the phases.
 fn per_second(report: &Report) -> Option<f64> {
     (report.run.phases_s > 0.0).then(|| report.account.tally.delivered as f64 / report.run.phases_s)
 }

@@ -1,4 +1,5 @@
-//! A page for somebody who was not there: one file, no network, dark and light.
+//! The HTML report: one file that needs no network, in dark and light colours, readable without
+//! other context.
 
 use std::fmt::Write;
 
@@ -7,11 +8,11 @@ use super::judge::Verdict;
 use super::{Report, verdict};
 use crate::counters::grouped;
 
-/// The page.
+/// Renders the page.
 #[must_use]
 pub fn page(report: &Report) -> String {
     let mut out = String::new();
-    // Writing to a string does not fail.
+    // Writing to a string cannot fail.
     let _ = write_page(report, &mut out);
     out
 }
@@ -35,8 +36,8 @@ fn write_page(report: &Report, out: &mut String) -> std::fmt::Result {
     write!(
         out,
         "<p class=soft>{} members in {} rooms, connected to <span class=break>{}</span>, on {}; {:.0} s in all, {:.0} s of publishing. Roomcast broadcasts \
-         publications to the members of rooms; this test published to rooms and looked, for every publication and every member, \
-         whether it came, once and in order.</p>",
+         publications to the members of rooms; this test published to rooms and checked, for every publication and every member, \
+         that it arrived once and in order.</p>",
         whole(report.account.members),
         whole(scenario.room_count() as u64),
         escape(&run.url),
@@ -57,7 +58,7 @@ fn write_page(report: &Report, out: &mut String) -> std::fmt::Result {
 fn findings(report: &Report, out: &mut String) -> std::fmt::Result {
     let judgement = &report.judgement;
     for (title, findings) in
-        [("What is wrong", &judgement.violations), ("Why the times say nothing", &judgement.invalid)]
+        [("What is wrong", &judgement.violations), ("Why the times are invalid", &judgement.invalid)]
     {
         if findings.is_empty() {
             continue;
@@ -84,16 +85,16 @@ fn account(report: &Report, out: &mut String) -> std::fmt::Result {
     let (account, tally) = (&report.account, &report.account.tally);
     let rows = [
         ("expected", account.expected, "pairs of a publication and a member"),
-        ("delivered", tally.delivered, "heard by the member's application"),
-        ("missing", account.missing, "owed to a member that was there, and never came"),
-        ("excused", account.excused.all(), "not heard, by a member that was not in the room then"),
-        ("duplicated", tally.duplicates, "heard twice by an application"),
-        ("misordered", account.misordered, "heard in another order than by most members"),
-        ("repeated on the wire", tally.repeats_on_the_wire, "came twice, and the second was dropped: harmless"),
+        ("delivered", tally.delivered, "received by the member's application"),
+        ("missing", account.missing, "owed to a member in the room, and never received"),
+        ("excused", account.excused.all(), "not received by a member that was not in the room then"),
+        ("duplicated", tally.duplicates, "received twice by an application"),
+        ("misordered", account.misordered, "received in another order than by most members"),
+        ("repeated on the wire", tally.repeats_on_the_wire, "arrived twice, and the second one was dropped: harmless"),
         (
             "recovered",
             tally.recovered_in_gaps + tally.recovered_by_resume,
-            "did not come live, and were got from the log",
+            "did not arrive live, and were read from the log",
         ),
     ];
     write!(
@@ -109,7 +110,7 @@ fn account(report: &Report, out: &mut String) -> std::fmt::Result {
 fn times(report: &Report, out: &mut String) -> std::fmt::Result {
     write!(
         out,
-        "<h2>Times, in milliseconds</h2><p class=soft>From the moment something was meant to be sent, whether it was sent then or \
+        "<h2>Times, in milliseconds</h2><p class=soft>From the intended time of sending, whether it was sent then or \
          not. p99: 99 of 100 took at most this; a dash where there are too few for that.</p>\
          <div class=wide><table><tr><th>until<th class=n>count<th class=n>p50<th class=n>p90<th class=n>p99<th class=n>p99.9<th class=n>max"
     )?;
@@ -139,10 +140,10 @@ fn calls(report: &Report, out: &mut String) -> std::fmt::Result {
 fn trouble(report: &Report, out: &mut String) -> std::fmt::Result {
     let usage = &report.usage;
     let lists = [
-        ("Faults on demand", "What the stack was asked to let go wrong, and how often it did.", &usage.faults),
+        ("Faults on demand", "Faults that the stack was asked to inject, and how often each fired.", &usage.faults),
         (
             "Calls that failed",
-            "Answered with an error or not at all, by caller. A condition of a write that did not hold is one of them.",
+            "Calls with an error or without a response, by caller. A write whose condition did not hold counts too.",
             &usage.failed_calls,
         ),
     ];
@@ -161,9 +162,9 @@ fn generator(report: &Report, out: &mut String) -> std::fmt::Result {
     let number =
         |number: Option<f64>, unit: &str| number.map_or_else(|| "unknown".to_owned(), |n| format!("{n:.1} {unit}"));
     let rows = [
-        ("late by, p99", number(generator.lag.resolved(0.99), "ms")),
-        ("of a processor", number(generator.cpu_share.map(|share| share * 100.0), "%")),
-        ("memory at most", number(generator.memory_bytes.map(|bytes| bytes as f64 / 1_048_576.0), "MiB")),
+        ("lag, p99", number(generator.lag.resolved(0.99), "ms")),
+        ("share of a processor", number(generator.cpu_share.map(|share| share * 100.0), "%")),
+        ("peak memory", number(generator.memory_bytes.map(|bytes| bytes as f64 / 1_048_576.0), "MiB")),
     ];
     write!(out, "<h2>The load test itself</h2><div class=wide><table>")?;
     for (name, value) in rows {
@@ -176,7 +177,7 @@ fn whole(number: u64) -> String {
     grouped(number as f64)
 }
 
-/// Text that is not ours to trust.
+/// Escapes untrusted text.
 pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

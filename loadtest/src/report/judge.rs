@@ -1,4 +1,4 @@
-//! The judgement: what was violated, what makes the run say nothing, which thresholds failed.
+//! The judgement: violations, reasons why the run is invalid, failed thresholds.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,61 +6,62 @@ use super::Report;
 use crate::measure::generator::{CLOCK_STEP_MS, LAG_P99_MS};
 use crate::scenario::Thresholds;
 
-/// What a run is worth, by its exit code.
+/// The verdict on a run, with its exit code.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// 0: all is well.
+    /// 0: the run is correct and valid, and every threshold held.
     #[default]
     Pass,
-    /// 3: it is correct, and a threshold failed.
+    /// 3: the run is correct, and a threshold failed.
     Threshold,
-    /// 4: something was lost, repeated to an application, out of order, or where it does not belong.
+    /// 4: a publication was lost, delivered twice to an application, out of order, or in a wrong
+    /// room.
     Incorrect,
-    /// 5: the run says nothing, because the load test or its machine was at fault.
+    /// 5: the run is invalid, because the load test or its machine was at fault.
     Invalid,
-    /// 1: the account does not add up: the load test is at fault.
+    /// 1: the account does not add up, which is a fault of the load test.
     Internal,
 }
 
-/// What was found.
+/// The judgement of a run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Judgement {
-    /// All in all.
+    /// The verdict on the whole run.
     pub verdict: Verdict,
-    /// What was violated.
+    /// Violations of correctness.
     pub violations: Vec<Finding>,
-    /// Why the run says nothing about speed.
+    /// Reasons why the times of the run are invalid.
     pub invalid: Vec<Finding>,
     /// Every threshold of the scenario.
     pub thresholds: Vec<Threshold>,
 }
 
-/// Something that was found.
+/// One finding of the judgement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Finding {
-    /// Its name.
+    /// The name of the finding.
     pub what: String,
-    /// One sentence.
+    /// The description, one sentence.
     pub told: String,
 }
 
-/// A threshold, and what was measured.
+/// A threshold, and the measured value.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Threshold {
-    /// Its name in the scenario.
+    /// The threshold's name in the scenario.
     pub name: String,
-    /// At most this.
+    /// The maximum value.
     pub at_most: f64,
-    /// What it was; nothing if it was not measured, which fails.
+    /// The measured value; without one the threshold fails.
     pub was: Option<f64>,
 }
 
 impl Threshold {
-    /// Whether it held.
+    /// Returns true if the threshold held.
     #[must_use]
     pub fn held(&self) -> bool {
         self.was.is_some_and(|was| was <= self.at_most)
@@ -68,7 +69,7 @@ impl Threshold {
 }
 
 impl Verdict {
-    /// What the process exits with.
+    /// The exit code of the process.
     #[must_use]
     pub fn exit_code(self) -> u8 {
         match self {
@@ -81,17 +82,18 @@ impl Verdict {
     }
 }
 
-/// A load test that takes this part of all processors for itself measures itself.
+/// A load test that uses this share of all processors measures its own delays.
 const BUSY: f64 = 0.9;
-/// In a shorter run its share of the processors says nothing.
+/// The processor share of a shorter run is not significant.
 const LONG_S: f64 = 5.0;
 
 /// Judges a report.
 #[must_use]
 pub fn judge(report: &Report) -> Judgement {
     let (violations, invalid, thresholds) = (violations(report), invalid(report), thresholds(report));
-    // What is lost is lost, whoever looked: correctness comes before validity. Times mean nothing if the run is invalid:
-    // validity comes before thresholds.
+    // A lost publication is lost, whether the run is valid or not: correctness takes precedence
+    // over validity. The times of an invalid run mean nothing: validity takes precedence over
+    // thresholds.
     let verdict = if !report.account.adds_up() {
         Verdict::Internal
     } else if !violations.is_empty() {
@@ -109,19 +111,19 @@ pub fn judge(report: &Report) -> Judgement {
 fn violations(report: &Report) -> Vec<Finding> {
     let (account, tally, lost) = (&report.account, &report.account.tally, report.account.lost);
     let counted = [
-        ("lost prefix", lost.prefix, "did not come before the first that their member heard"),
-        ("lost middle", lost.middle, "did not come, between others that their member heard"),
-        ("lost tail", lost.tail, "did not come after the last that their member heard"),
-        ("silent member", lost.whole, "did not come to members that heard nothing at all"),
-        ("lost everywhere", lost.nowhere, "were accepted, and nobody ever heard them"),
-        ("duplicated", tally.duplicates, "came to an application twice"),
-        ("misordered", account.misordered, "came at another position than to most members"),
-        ("phantom", tally.phantoms, "were heard, and nobody published them"),
-        ("foreign room", tally.foreign_room, "were heard in a room where they do not belong"),
-        ("late after leave", tally.late_after_leave, "came long after the answer to a leave"),
-        ("other epoch", tally.other_epoch, "came with another epoch: positions began again"),
-        ("ghost", report.census.ghosts, "members are counted by the server, and are not there"),
-        ("uncounted", report.census.uncounted, "members are there, and not counted by the server"),
+        ("lost prefix", lost.prefix, "missing before the first publication that their member received"),
+        ("lost middle", lost.middle, "missing between publications that their member received"),
+        ("lost tail", lost.tail, "missing after the last publication that their member received"),
+        ("silent member", lost.whole, "missing for members that received nothing"),
+        ("lost everywhere", lost.nowhere, "were accepted, and no member received them"),
+        ("duplicated", tally.duplicates, "reached an application twice"),
+        ("misordered", account.misordered, "arrived at another position than for most members"),
+        ("phantom", tally.phantoms, "were received, and never published"),
+        ("foreign room", tally.foreign_room, "were received in a wrong room"),
+        ("late after leave", tally.late_after_leave, "arrived long after the reply to a leave"),
+        ("other epoch", tally.other_epoch, "arrived with another epoch: positions restarted"),
+        ("ghost", report.census.ghosts, "members are counted by the server, but have left"),
+        ("uncounted", report.census.uncounted, "members are in their room, but not counted by the server"),
     ];
     let told =
         |(what, count, how): &(&str, u64, &str)| Finding { what: (*what).to_owned(), told: format!("{count} {how}") };
@@ -134,16 +136,15 @@ fn invalid(report: &Report) -> Vec<Finding> {
     let generator = &report.generator;
     let negative: u64 = report.times.named().iter().map(|(_, times)| times.negative).sum();
     if negative > 0 {
-        find("negative latency", format!("{negative} times are below zero: the clock went back"));
+        find("negative latency", format!("{negative} times are below zero: the clock stepped back"));
     }
     if generator.clock_step_ms > CLOCK_STEP_MS {
         let ms = generator.clock_step_ms;
         find("clock step", format!("the wall clock was stepped by {ms:.0} ms, or this machine was suspended"));
     }
     if let Some(lag) = generator.lag.at(0.99).filter(|lag| *lag > LAG_P99_MS) {
-        let told = format!(
-            "the load test was late by {lag:.0} ms once in a hundred times; over {LAG_P99_MS} ms it measures itself"
-        );
+        let told =
+            format!("the p99 lag of the load test was {lag:.0} ms; above {LAG_P99_MS} ms it measures its own delays");
         find("saturated generator", told);
     }
     let processors = std::thread::available_parallelism().map_or(1.0, |processors| processors.get() as f64);

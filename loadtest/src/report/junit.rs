@@ -1,4 +1,4 @@
-//! JUnit XML: one case for each thing that could have gone wrong, for whatever CI draws of it.
+//! JUnit XML, with one case for each kind of fault.
 
 use std::fmt::Write;
 
@@ -6,7 +6,7 @@ use super::Report;
 use super::html::escape;
 use super::judge::Finding;
 
-/// Whatever is always looked for, so that a case that passes is shown too.
+/// Kinds that are always checked, so that a case that passes is shown too.
 const CORRECTNESS: &[&str] = &[
     "lost prefix",
     "lost middle",
@@ -31,14 +31,14 @@ struct Case {
     failed: Option<String>,
 }
 
-/// The XML.
+/// Renders the XML.
 #[must_use]
 pub fn xml(report: &Report) -> String {
     let cases = cases(report);
     let failures = cases.iter().filter(|case| case.failed.is_some()).count();
     let (name, seconds) = (escape(&report.scenario.name), report.run.seconds);
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-    // Writing to a string does not fail.
+    // Writing to a string cannot fail.
     let _ = writeln!(
         out,
         "<testsuites><testsuite name=\"{name}\" tests=\"{}\" failures=\"{failures}\" time=\"{seconds:.3}\">",
@@ -72,7 +72,7 @@ fn cases(report: &Report) -> Vec<Case> {
         name: threshold.name.clone(),
         failed: (!threshold.held()).then(|| {
             let was = threshold.was.map_or_else(|| "not measured".to_owned(), |was| was.to_string());
-            format!("{was}, and at most {} was allowed", threshold.at_most)
+            format!("measured {was}; at most {} is allowed", threshold.at_most)
         }),
     }));
     cases

@@ -3,24 +3,25 @@
 use super::judge::judge;
 use super::{Report, SCHEMA};
 
-/// Results that cannot be added.
+/// The results cannot be added.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// There is none.
-    #[error("there is nothing to merge")]
+    /// The list of results is empty.
+    #[error("cannot merge: no result was given")]
     Nothing,
-    /// They are of different scenarios.
-    #[error("{0:?} and {1:?} are different scenarios; only generators of one test can be merged")]
+    /// The results are of different scenarios.
+    #[error("cannot merge: the results are of different scenarios, {0:?} and {1:?}")]
     Different(String, String),
 }
 
-/// Adds the results of generators that ran the same scenario at the same time, each with rooms of its own.
+/// Adds the results of generators that ran the same scenario at the same time, each with rooms of
+/// its own.
 ///
-/// What the server counted belongs to all of them together and would be added more than once: it is taken from the
-/// first that knows it.
+/// The server's counters cover all generators together, and would be added more than once. So they
+/// are taken from the first result that has them.
 ///
 /// # Errors
-/// [`Error`] when they do not belong together.
+/// [`Error`] when the results are of different scenarios.
 pub fn merge(reports: Vec<Report>) -> Result<Report, Error> {
     let mut reports = reports.into_iter();
     let mut sum = reports.next().ok_or(Error::Nothing)?;

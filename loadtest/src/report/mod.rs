@@ -1,4 +1,4 @@
-//! What a run came to: measured, judged, and told in text, JSON, HTML and JUnit.
+//! The report of a run: measured, judged, and written as text, JSON, HTML and JUnit.
 
 mod charts;
 mod collect;
@@ -24,78 +24,78 @@ use crate::measure::{Bucket, Health, Times};
 use crate::run::census::Census;
 use crate::scenario::Scenario;
 
-/// The version of the schema: another number is another meaning.
+/// The version of the schema. Another number has another meaning.
 pub const SCHEMA: &str = "roomcast-load/1";
 
-/// What a run came to.
+/// The report of a run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Report {
-    /// [`SCHEMA`].
+    /// The version of the schema, [`SCHEMA`].
     pub schema: String,
-    /// When, where, by how many.
+    /// The time, place and size of the run.
     pub run: Run,
-    /// What was done.
+    /// The scenario that was run.
     pub scenario: Scenario,
-    /// What it is worth.
+    /// The judgement of the run.
     pub judgement: Judgement,
-    /// Every pair of publication and member.
+    /// The account of every pair of publication and member.
     pub account: Account,
-    /// How many members the server counts.
+    /// The server's count of members.
     pub census: Census,
-    /// How long everything took.
+    /// All measured times.
     pub times: AllTimes,
     /// The charts over time.
     pub over_time: Vec<Bucket>,
-    /// Time to the last member, publication by publication.
+    /// Time to the last member, for each publication.
     pub last_members: Vec<LastMember>,
-    /// What went over the wire.
+    /// Messages and bytes on the wire.
     pub traffic: Traffic,
-    /// The load test itself.
+    /// The health of the load test itself.
     pub generator: Health,
-    /// What the server did for it, as far as it says.
+    /// The server's work, as far as it is counted.
     pub usage: Usage,
-    /// What that costs.
+    /// The cost of that work.
     pub cost: Cost,
-    /// What did not work at first, a few examples.
+    /// A few examples of failed tries.
     pub complaints: Vec<String>,
 }
 
-/// When, where, by how many.
+/// The time, place and size of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Run {
-    /// What its rooms and publications are named after.
+    /// The prefix of its rooms and publications.
     pub id: String,
-    /// Where it connected.
+    /// The URL of the server, without its query.
     pub url: String,
-    /// When it began, RFC 3339.
+    /// The start of the run, RFC 3339.
     pub began: String,
-    /// How long everything took.
+    /// The length of the whole run.
     pub seconds: f64,
-    /// How long the phases took.
+    /// The length of the phases.
     pub phases_s: f64,
-    /// Whether it was stopped before its end, and by what.
+    /// The reason, if the run was stopped before its end.
     pub stopped: Option<String>,
-    /// How many generators.
+    /// The number of generators.
     pub generators: u32,
 }
 
-/// How long everything took, from intended times.
+/// All measured times, from intended times.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AllTimes {
     /// From the intended time of a publication until it was accepted.
     pub accepted: Times,
-    /// Until its first member had it.
+    /// Until its first member had received it.
     pub first: Times,
-    /// Until each member had it.
+    /// Until each member had received it.
     pub each: Times,
-    /// Until its last member had it.
+    /// Until its last member had received it.
     pub last: Times,
     /// From the intended time of a member's connection until it had joined.
     pub join: Times,
-    /// From the moment a member began to come back until nothing was missing.
+    /// From the moment at which a member begins to return until nothing is missing.
     pub resume: Times,
 }
 
@@ -103,13 +103,13 @@ pub struct AllTimes {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LastMember {
-    /// When it was intended, seconds since the run began.
+    /// The intended time, in seconds since the run began.
     pub at_s: f64,
-    /// How long its last member waited.
+    /// The time until its last member had received it.
     pub ms: f64,
 }
 
-/// What went over the wire.
+/// Messages and bytes on the wire.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Traffic {
@@ -117,26 +117,26 @@ pub struct Traffic {
     pub joined: u64,
     /// Text messages that members received.
     pub frames: u64,
-    /// Their bytes.
+    /// The bytes of these messages.
     pub frame_bytes: u64,
     /// Requests that were sent.
     pub requests: u64,
     /// Handshakes that were refused, or failed.
     pub handshakes_failed: u64,
-    /// Times that the server said "later".
+    /// Requests that the server refused for the moment.
     pub throttled: u64,
-    /// Connections that were lost though nobody meant to.
+    /// Connections that were lost unintentionally.
     pub connections_lost: u64,
     /// Connections that were opened again, on purpose or not.
     pub resumed: u64,
     /// Ephemeral publications sent.
     pub ephemeral_sent: u64,
-    /// Ephemeral publications heard, by all members.
+    /// Ephemeral publications received, by all members.
     pub ephemeral_heard: u64,
 }
 
 impl Traffic {
-    /// Adds another generator's.
+    /// Adds the traffic of another generator.
     pub fn add(&mut self, other: &Self) {
         self.joined += other.joined;
         self.frames += other.frames;
@@ -152,7 +152,7 @@ impl Traffic {
 }
 
 impl AllTimes {
-    /// Each with its name.
+    /// Each kind of time with its name.
     #[must_use]
     pub fn named(&self) -> [(&'static str, &Times); 6] {
         [

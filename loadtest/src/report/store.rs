@@ -6,31 +6,31 @@ use serde::Deserialize;
 
 use super::{Report, SCHEMA};
 
-/// Why a result cannot be read or written.
+/// The reason why a result cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file.
+    /// The file cannot be read or written.
     #[error("{} cannot be read or written: {source}", path.display())]
     File {
-        /// Which.
+        /// The path of the file.
         path: PathBuf,
-        /// Why.
+        /// The error of the file system.
         source: std::io::Error,
     },
-    /// It is something else.
-    #[error("{} is no result of {SCHEMA}: {why}", path.display())]
+    /// The file is not a result of this schema.
+    #[error("{} is not a result of {SCHEMA}: {why}", path.display())]
     Other {
-        /// Which.
+        /// The path of the file.
         path: PathBuf,
-        /// Why.
+        /// The mistake in the file.
         why: String,
     },
 }
 
-/// Reads a result of this version.
+/// Reads a result of this schema.
 ///
 /// # Errors
-/// [`Error`] when it is not there, or something else.
+/// [`Error`] when the file is missing, or not a result.
 pub fn read(path: &Path) -> Result<Report, Error> {
     #[derive(Deserialize)]
     struct Version {
@@ -45,10 +45,10 @@ pub fn read(path: &Path) -> Result<Report, Error> {
     serde_json::from_str(&text).map_err(|error| other(error.to_string()))
 }
 
-/// Writes a file of the results.
+/// Writes an output file.
 ///
 /// # Errors
-/// [`Error`] when it cannot be written.
+/// [`Error`] when the file cannot be written.
 pub fn write(path: &Path, text: &str) -> Result<(), Error> {
     std::fs::write(path, text).map_err(|source| Error::File { path: path.to_owned(), source })
 }

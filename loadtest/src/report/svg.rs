@@ -1,23 +1,24 @@
-//! Charts as inline SVG: they need no script and no network, and take their colours from the page.
+//! Charts as inline SVG. They need no script and no network, and take their colours from the page.
 
 use std::fmt::Write;
 
 use crate::counters::grouped;
 
-/// Room for the labels of the vertical axis, in pixels.
+/// Space for the labels of the vertical axis, in pixels.
 const LEFT: f64 = 56.0;
 const RIGHT: f64 = 18.0;
-/// Room for the unit of the vertical axis.
+/// Space for the unit of the vertical axis.
 const TOP: f64 = 26.0;
-/// Room for the labels and the unit of the horizontal axis.
+/// Space for the labels and the unit of the horizontal axis.
 const BOTTOM: f64 = 44.0;
 
-/// A sheet of paper: a chart is drawn on each, and the page shows the one that fits, so that text keeps its size.
+/// A size of a chart. Each chart is drawn in every size, and the page shows the one that fits, so
+/// that text keeps its size.
 struct Paper {
     class: &'static str,
     width: f64,
     height: f64,
-    /// Labels of an axis, about.
+    /// The approximate number of labels of an axis.
     ticks: f64,
 }
 
@@ -30,7 +31,7 @@ const PAPERS: [Paper; 2] = [
 #[derive(Debug, Clone, Default)]
 pub(super) struct Chart {
     pub(super) title: &'static str,
-    /// What the reader is to see in it.
+    /// Advice for the reader of the chart.
     pub(super) about: &'static str,
     pub(super) x: &'static str,
     pub(super) y: &'static str,
@@ -46,7 +47,7 @@ pub(super) struct Series {
     pub(super) dots: bool,
 }
 
-/// Where numbers are on the paper.
+/// The mapping from numbers to pixels.
 struct Scale<'p> {
     paper: &'p Paper,
     x_from: f64,
@@ -55,10 +56,10 @@ struct Scale<'p> {
 }
 
 impl Chart {
-    /// The chart; a sentence instead, if there is nothing to draw.
+    /// Renders the chart, or a sentence if there is no data.
     pub(super) fn draw(&self) -> String {
         let mut out = String::new();
-        // Writing to a string does not fail.
+        // Writing to a string cannot fail.
         let _ = self.write(&mut out);
         out
     }
@@ -146,7 +147,7 @@ impl Scale<'_> {
     }
 }
 
-/// About so `many` round numbers from zero to `to`.
+/// Round numbers from zero to `to`, about `many` of them.
 fn ticks(to: f64, many: f64) -> impl Iterator<Item = f64> {
     let rough = to / many;
     let power = 10_f64.powf(rough.log10().floor());

@@ -1,4 +1,4 @@
-//! The verdict in a few lines of text.
+//! The verdict as a few lines of text.
 
 use std::fmt::Write;
 
@@ -6,16 +6,16 @@ use super::Report;
 use super::judge::Verdict;
 use crate::counters::grouped;
 
-/// The verdict, with the numbers that matter.
+/// Formats the verdict with the most important numbers.
 #[must_use]
 pub fn text(report: &Report) -> String {
     let mut text = String::new();
-    // Writing to a string does not fail.
+    // Writing to a string cannot fail.
     let _ = write(report, &mut text);
     text
 }
 
-/// One sentence.
+/// The verdict as one sentence.
 #[must_use]
 pub fn headline(report: &Report) -> &'static str {
     let correct = report.judgement.violations.is_empty();
@@ -24,7 +24,7 @@ pub fn headline(report: &Report) -> &'static str {
         Verdict::Threshold => "TOO SLOW: every publication reached every member, and a threshold failed",
         Verdict::Incorrect => "NOT CORRECT",
         Verdict::Invalid if correct => {
-            "INVALID: every publication reached every member, and the times are not to be trusted"
+            "INVALID: every publication reached every member, but the times are not reliable"
         }
         Verdict::Invalid => "INVALID",
         Verdict::Internal => "INTERNAL ERROR: the account does not add up; this is a fault of the load test",
@@ -45,7 +45,7 @@ fn write(report: &Report, text: &mut String) -> std::fmt::Result {
     }
     for threshold in report.judgement.thresholds.iter().filter(|threshold| !threshold.held()) {
         let was = threshold.was.map_or_else(|| "not measured".to_owned(), |was| format!("{was:.3}"));
-        writeln!(text, "  {:<24}{was}, and at most {} was allowed", threshold.name, threshold.at_most)?;
+        writeln!(text, "  {:<24}measured {was}; at most {} is allowed", threshold.name, threshold.at_most)?;
     }
     for (fault, fired) in &report.usage.faults {
         writeln!(text, "  fault on demand         {fault}: {} times", grouped(*fired))?;
@@ -60,7 +60,7 @@ fn write(report: &Report, text: &mut String) -> std::fmt::Result {
     let excused = account.excused;
     writeln!(
         text,
-        "  excused                 {} ({} not in the room then, {} told, {} unknown)",
+        "  excused                 {} ({} not in the room then, {} in reported gaps, {} unknown)",
         excused.all(),
         excused.absent,
         excused.told,
@@ -83,7 +83,7 @@ fn write(report: &Report, text: &mut String) -> std::fmt::Result {
     )?;
     writeln!(
         text,
-        "  unknown                 {} published without an answer, {} refused",
+        "  unknown                 {} published without a reply, {} refused",
         account.unknown, account.refused
     )?;
     writeln!(text, "  stalled members         {}", account.stalled_members)?;

@@ -1,5 +1,5 @@
-//! The census: how many members the server counts, and how many there are. A connection that was closed and is still counted is
-//! a ghost.
+//! The census: compares the server's count of members with the actual number. A member that is
+//! still counted after its connection was closed is a ghost.
 
 use std::time::Duration;
 
@@ -14,30 +14,31 @@ use crate::wire::frame::Frame;
 use crate::wire::request;
 use crate::wire::socket::{self, Socket};
 
-/// Rooms that are asked about, at most.
+/// Maximum rooms to compare.
 const ROOMS: usize = 100;
-/// Between two questions.
+/// Pause between two requests.
 const PAUSE: Duration = Duration::from_millis(500);
-/// One answer.
+/// Timeout of one reply.
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// How many members the server counts, against how many there are.
+/// The server's counts of members, compared with the actual numbers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Census {
-    /// Rooms that were asked about; none if the server does not answer the question.
+    /// Compared rooms; 0 if the server does not answer `who`.
     pub rooms: u64,
-    /// Members that the server counts, and that are not there: in excess of those that vanished without a word.
+    /// Members that the server counts although they have left, beyond those that vanished.
     pub ghosts: u64,
-    /// Members that are there, and that the server does not count.
+    /// Members that are in their room and not counted by the server.
     pub uncounted: u64,
-    /// Members that vanished without a word, and that the server may still count.
+    /// Members whose connections were left open unread. The server may still count them.
     pub vanished: u64,
-    /// Examples.
+    /// Examples of wrong counts.
     pub samples: Vec<String>,
 }
 
-/// Asks about every room until the counts are right, as long as they may take (GUARANTEES.md, 10).
+/// Requests the count of every room until it is correct, for at most the guaranteed time
+/// (GUARANTEES.md, 10).
 pub(super) async fn take(world: &World) -> Census {
     let Ok(mut socket) = socket::open(&world.target, 0, "load-census").await else { return Census::default() };
     let until = Instant::now() + world.patience.census;
@@ -68,7 +69,7 @@ impl Census {
         }
     }
 
-    /// Adds another generator's.
+    /// Adds the census of another generator.
     pub fn add(&mut self, other: &Self) {
         self.rooms += other.rooms;
         self.ghosts += other.ghosts;
@@ -78,7 +79,7 @@ impl Census {
     }
 }
 
-/// How many the server counts; none if it does not say.
+/// Requests the server's count of a room; `None` without a reply.
 async fn ask(socket: &mut Socket, world: &World, room: usize) -> Option<u64> {
     let text = request::who(1, world.room(room).name());
     socket.send(Message::text(text)).await.ok()?;

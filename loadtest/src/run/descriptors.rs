@@ -1,11 +1,12 @@
-//! Every connection is a file descriptor: there must be enough, before the first is opened.
+//! File descriptors. Every connection needs one, so their number is checked before the first is
+//! opened.
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-/// Descriptors for everything that is no member: publishers, files, the runtime.
+/// Descriptors for everything except members: publishers, files, the runtime.
 const OTHERS: u64 = 200;
 
-/// There are not enough file descriptors.
+/// The process may not open enough file descriptors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{connections} connections need {needed} file descriptors and this process may have {limit}; \
@@ -18,14 +19,14 @@ pub struct TooFew {
     limit: u64,
 }
 
-/// Raises this process's own limit as far as it may; says whether that is enough.
+/// Raises this process's own limit as far as permitted, and checks that it is sufficient.
 ///
 /// # Errors
-/// [`TooFew`], which says what to do.
+/// [`TooFew`], with advice.
 pub fn provide(connections: usize) -> Result<(), TooFew> {
     let connections = connections as u64;
     let needed = connections + OTHERS;
-    // Where there is no such limit, none is in the way.
+    // A system without this limit permits any number.
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return Ok(()) };
     if soft >= needed || setrlimit(Resource::RLIMIT_NOFILE, needed.max(soft).min(hard), hard).is_ok() && hard >= needed
     {

@@ -1,4 +1,4 @@
-//! A run: members come, publications go out, everything drains, everybody goes home.
+//! A run: members connect, publishers publish, deliveries drain, members disconnect.
 
 pub mod census;
 pub mod counts;
@@ -20,27 +20,28 @@ use crate::scenario::schedule::{connects_at, length};
 use census::Census;
 use world::{Stage, World, read};
 
-/// How long a ramp may take beyond its plan: then whoever has not come is not waited for.
+/// Time that a ramp may take beyond its plan. Members that have not joined by then are not waited
+/// for.
 const RAMP_PATIENCE: Micros = 60 * SECOND;
-/// How often it is looked at whether everything is there.
+/// Interval of the checks for completion.
 const LOOK: Duration = Duration::from_millis(100);
-/// How long everybody may take to go home.
+/// Time for all members to disconnect.
 const GOING_HOME: Duration = Duration::from_secs(3);
 
-/// What a run came to, beside what the world knows.
+/// The outcome of a run, besides the state of its world.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
-    /// When the phases began, and ended.
+    /// The start and the end of the phases.
     pub phases: (Micros, Micros),
-    /// When everything was there, or the drain was given up.
+    /// The time at which everything had arrived, or the drain timed out.
     pub drained: Micros,
-    /// Whether it was stopped before its end.
+    /// True if the run was stopped before its end.
     pub interrupted: bool,
-    /// How many members the server counts, and how many there are.
+    /// The server's count of members, compared with the actual number.
     pub census: Census,
 }
 
-/// About how long a run takes.
+/// The approximate length of a run.
 #[must_use]
 pub fn expected_length(scenario: &Scenario) -> Micros {
     let ramp = connects_at(&scenario.ramp, scenario.members().saturating_sub(1));
@@ -50,7 +51,7 @@ pub fn expected_length(scenario: &Scenario) -> Micros {
 /// Runs a world to its end.
 ///
 /// # Errors
-/// When a door does not open: then nothing has been done.
+/// When a door cannot be opened. No request has been sent then.
 pub async fn run(world: &Arc<World>) -> Result<Ended, publish::Error> {
     let (mut members, mut publishers) = (JoinSet::new(), JoinSet::new());
     for (room, rooms) in world.scenario.each_room().enumerate() {
@@ -69,7 +70,7 @@ pub async fn run(world: &Arc<World>) -> Result<Ended, publish::Error> {
     let census = census::take(world).await;
     world.enter(Stage::Over);
     let home = async { while members.join_next().await.is_some() {} };
-    // Whoever is not home by then is left behind: dropped with the set.
+    // Tasks of members that have not disconnected by then are dropped with the set.
     let _ = tokio::time::timeout(GOING_HOME, home).await;
     watch.abort();
     Ok(Ended { phases: (begin, ended), drained, interrupted: world.stop.is_cancelled(), census })
@@ -85,7 +86,7 @@ fn seat_all(world: &Arc<World>, members: &mut JoinSet<()>) {
     }
 }
 
-/// Waits until everybody has come, or nobody does any more.
+/// Waits until all members have joined, or until the ramp times out.
 async fn ramp(world: &World) {
     let all = world.scenario.members() as u64;
     let planned = connects_at(&world.scenario.ramp, world.scenario.members().saturating_sub(1));
@@ -105,7 +106,7 @@ async fn phases(world: &World, begin: Micros) {
     }
 }
 
-/// Waits for the last answers and deliveries, as long as the scenario allows.
+/// Waits for the last replies and deliveries, as long as the scenario allows.
 async fn drain(world: &World, publishers: &mut JoinSet<()>) {
     world.enter(Stage::Drain);
     let patience = Duration::from_secs_f64(world.scenario.drain_s);
@@ -115,6 +116,6 @@ async fn drain(world: &World, publishers: &mut JoinSet<()>) {
             sleep(LOOK).await;
         }
     };
-    // Whatever has not come by then is missing.
+    // A delivery that has not arrived by then is missing.
     let _ = tokio::time::timeout(patience, all).await;
 }

@@ -1,4 +1,4 @@
-//! How far a run is: in place on a terminal, plain lines elsewhere.
+//! The progress of a run: one line in place on a terminal, several plain lines elsewhere.
 
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
@@ -9,10 +9,11 @@ use tokio::time::interval;
 use super::world::{Stage, World, read};
 use crate::ledger::SECOND;
 
-/// How often a line is written where lines stay.
+/// Seconds between plain lines.
 const PLAIN_EVERY: u32 = 5;
 
-/// Tells how far a run is, until it is over: each second, or, where lines stay, every few seconds and when it goes on.
+/// Prints the progress until the run is over: each second on a terminal, otherwise every few
+/// seconds and at each change of stage.
 pub async fn tell(world: Arc<World>, may_redraw: bool) {
     let in_place = is_in_place(may_redraw);
     let mut stage = world.stage();
@@ -32,7 +33,7 @@ pub async fn tell(world: Arc<World>, may_redraw: bool) {
         }
         if in_place {
             eprint!("\r\x1b[2K{line}");
-            // If nobody can be told, nobody is.
+            // If standard error is closed, the line is lost.
             let _ = std::io::stderr().flush();
         } else if goes_on || seconds % PLAIN_EVERY == 0 {
             eprintln!("{line}");
@@ -41,12 +42,12 @@ pub async fn tell(world: Arc<World>, may_redraw: bool) {
     }
 }
 
-/// Leaves the line to whoever writes next.
+/// Clears the line for the next output.
 pub fn end(may_redraw: bool) {
     clear(is_in_place(may_redraw));
 }
 
-/// A line is written over the one before on a terminal, unless escape codes are not wanted.
+/// Returns true if lines overwrite each other: on a terminal, unless escape codes are unwanted.
 fn is_in_place(may_redraw: bool) -> bool {
     may_redraw && std::io::stderr().is_terminal()
 }
@@ -60,7 +61,7 @@ fn clear(in_place: bool) {
 fn line(world: &World, stage: Stage, per_second: u64) -> String {
     let counts = &world.counts;
     let name = match stage {
-        Stage::Ramp => "members come",
+        Stage::Ramp => "connecting",
         Stage::Phases(_) => "publishing",
         Stage::Drain => "draining",
         Stage::Over => "over",

@@ -1,4 +1,4 @@
-//! What every task of a run shares.
+//! The state that all tasks of a run share.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,39 +14,40 @@ use crate::scenario::Scenario;
 use crate::wire::pid::Pids;
 use crate::wire::target::Target;
 
-/// Where a run stands.
+/// The stage of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// Members come.
+    /// Members connect and join.
     Ramp,
-    /// Publications go out, by a schedule that began at this time.
+    /// Publishers publish, by a schedule that began at this time.
     Phases(Micros),
-    /// The last deliveries come.
+    /// The last deliveries arrive.
     Drain,
-    /// Everybody goes home.
+    /// All members disconnect.
     Over,
 }
 
-/// What every task of a run shares.
+/// The state that all tasks of a run share.
 #[derive(Debug)]
 pub struct World {
-    /// Where to.
+    /// The server to connect to.
     pub target: Target,
-    /// What to do.
+    /// The scenario of the run.
     pub scenario: Scenario,
-    /// How long to wait for what.
+    /// The timeouts of members.
     pub patience: Patience,
-    /// The time.
+    /// The clock of the run.
     pub clock: Arc<Clock>,
-    /// Which publications are ours.
+    /// The publication ids of this run.
     pub pids: Pids,
-    /// What happens besides.
+    /// Counters for readers.
     pub counts: Counts,
-    /// The load test itself.
+    /// The monitor of the load test itself.
     pub generator: Generator,
-    /// Ends the phases: Ctrl-C, or a budget.
+    /// Ends the phases: after Ctrl-C, or at the end of a budget.
     pub stop: CancellationToken,
-    /// When the publishers stand still, and how long: the load test must notice.
+    /// The time at which publishers stop, and for how long. A test sets it, to prove that the load
+    /// test detects it.
     pub freeze: Option<(Micros, Micros)>,
     rooms: Vec<RoomState>,
     recorder: Mutex<Recorder>,
@@ -55,20 +56,20 @@ pub struct World {
     stopped_by: Mutex<Option<String>>,
 }
 
-/// Different complaints that are kept.
+/// Maximum number of different complaints.
 const COMPLAINTS: usize = 20;
 
 #[derive(Debug)]
 struct RoomState {
     ledger: Mutex<Room>,
-    /// Whether something is outstanding, as last looked at.
+    /// True if the room had outstanding work at the last check.
     unsettled: AtomicBool,
-    /// Connections that were left open without a word.
+    /// Connections that were left open unread.
     graves: AtomicU64,
 }
 
 impl World {
-    /// Before anything has happened.
+    /// The state before the run.
     #[must_use]
     pub fn new(target: Target, scenario: Scenario, run: &str, prefix: &str, patience: Patience) -> Self {
         let room = |(n, rooms): (usize, &crate::scenario::Rooms)| RoomState {
@@ -95,29 +96,29 @@ impl World {
         }
     }
 
-    /// The ledger of a room. Never held over an await.
+    /// The ledger of a room. Never hold it over an await.
     pub fn room(&self, room: usize) -> MutexGuard<'_, Room> {
         self.rooms[room].ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many rooms there are.
+    /// The number of rooms.
     #[must_use]
     pub fn room_count(&self) -> usize {
         self.rooms.len()
     }
 
-    /// All times. Never held over an await.
+    /// The recorder of all times. Never hold it over an await.
     pub fn recorder(&self) -> MutexGuard<'_, Recorder> {
         self.recorder.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether nothing is outstanding in a room, as last looked at.
+    /// Returns true if the room had no outstanding work at the last check.
     #[must_use]
     pub fn is_settled(&self, room: usize) -> bool {
         !self.rooms[room].unsettled.load(Ordering::Relaxed)
     }
 
-    /// Looks at every room; whether nothing is outstanding anywhere.
+    /// Checks every room. Returns true if none has outstanding work.
     pub fn settle(&self) -> bool {
         let unsettled = self.rooms.iter().enumerate().filter(|(n, state)| {
             let unsettled = !self.room(*n).is_settled();
@@ -127,24 +128,24 @@ impl World {
         unsettled.count() == 0
     }
 
-    /// A connection of a room was left open without a word: the server cannot know yet.
+    /// Records a connection of a room that was left open unread. The server cannot detect it yet.
     pub fn bury(&self, room: usize) {
         self.rooms[room].graves.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many there are of them.
+    /// The number of connections that were left open unread.
     #[must_use]
     pub fn graves(&self, room: usize) -> u64 {
         self.rooms[room].graves.load(Ordering::Relaxed)
     }
 
-    /// Where the run stands.
+    /// A receiver of the run's stage.
     #[must_use]
     pub fn stage(&self) -> watch::Receiver<Stage> {
         self.stage.subscribe()
     }
 
-    /// Something did not work, and is tried again: kept for the report, a few of them.
+    /// Records a failure that is tried again. The report has a few of them.
     pub fn complain(&self, why: &impl std::fmt::Display) {
         let mut complaints = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
         let why = why.to_string();
@@ -153,26 +154,26 @@ impl World {
         }
     }
 
-    /// What did not work.
+    /// The recorded failures.
     #[must_use]
     pub fn complaints(&self) -> Vec<String> {
         self.complaints.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Ends the phases: everything drains, and the report says why.
+    /// Ends the phases: deliveries drain, and the report states the reason.
     pub fn stop_because(&self, why: &str) {
         let mut stopped_by = self.stopped_by.lock().unwrap_or_else(PoisonError::into_inner);
         stopped_by.get_or_insert_with(|| why.to_owned());
         self.stop.cancel();
     }
 
-    /// Why the phases were ended before their time.
+    /// The reason why the phases ended early; empty if they did not.
     #[must_use]
     pub fn stopped_by(&self) -> String {
         self.stopped_by.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_default()
     }
 
-    /// It goes on.
+    /// Enters the next stage.
     pub fn enter(&self, stage: Stage) {
         self.stage.send_replace(stage);
     }

@@ -1,40 +1,40 @@
-//! What a scenario must keep to run at all.
+//! Validation of scenarios.
 
 use std::ops::RangeInclusive;
 
 use super::{Churn, Phase, Rooms, Scenario};
 
-/// A number that is out of bounds, or a list that has nothing.
+/// A number out of bounds, an empty list, or a bad name.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Wrong {
-    /// A number.
+    /// A number is out of bounds.
     #[error("{what} is {is}; it must be from {from} to {to}{why}")]
     Number {
-        /// Which.
+        /// The name of the number.
         what: String,
-        /// What it is.
+        /// The value of the number.
         is: f64,
-        /// The lowest that is right.
+        /// The lowest valid value.
         from: f64,
-        /// The highest.
+        /// The highest valid value.
         to: f64,
-        /// Why, if that is not plain.
+        /// The reason, if it is not obvious.
         why: &'static str,
     },
-    /// A list.
+    /// A list is empty.
     #[error("there are no {0}; there must be at least one")]
     Nothing(String),
-    /// A name.
+    /// A name is not valid.
     #[error("the name is {0:?}; it must be 1 to 40 letters, digits and dashes")]
     Name(String),
 }
 
-/// What a run may hold in all.
+/// Bounds of the members of a whole run.
 const MEMBERS: RangeInclusive<f64> = 1.0..=1_000_000.0;
 
-/// New connections a second.
+/// Bounds of new connections a second.
 pub(super) const CONNECT_RATES: RangeInclusive<f64> = 0.1..=100_000.0;
-/// Seconds that the last deliveries may take.
+/// Bounds of the drain, in seconds.
 pub(super) const DRAINS_S: RangeInclusive<f64> = 0.1..=3_600.0;
 
 pub(super) fn check(scenario: &Scenario) -> Result<(), Wrong> {

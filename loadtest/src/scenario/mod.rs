@@ -1,6 +1,7 @@
-//! Scenarios: what a load test does, as a file says it.
+//! Scenarios: the plan of a load test, read from a file.
 //!
-//! A file is read strictly: what is not known, missing or out of bounds is told in one sentence with its line.
+//! A file is read strictly. An unknown field, a missing field or a value out of bounds is reported
+//! in one sentence with its line.
 
 mod check;
 mod churn;
@@ -17,64 +18,64 @@ pub use overrides::Overrides;
 pub use read::{Error, parse, read};
 pub use thresholds::Thresholds;
 
-/// What a load test does.
+/// The plan of a load test.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
-    /// What it is called: letters, digits and dashes.
+    /// The name: letters, digits and dashes.
     pub name: String,
-    /// One sentence for whoever reads the report.
+    /// One sentence for the readers of the report.
     pub about: String,
-    /// Who is where, and what is published there.
+    /// Rooms with their members and publications.
     pub rooms: Vec<Rooms>,
-    /// How members come.
+    /// The ramp in which members connect.
     #[serde(default)]
     pub ramp: Ramp,
-    /// What happens once they are there, one after the other.
+    /// The phases after the ramp, one after the other.
     pub phases: Vec<Phase>,
-    /// Who goes and comes back meanwhile.
+    /// Members that leave and return meanwhile.
     #[serde(default)]
     pub churn: Vec<Churn>,
-    /// How long the last deliveries may take, in seconds.
+    /// Maximum time for the last deliveries, in seconds.
     #[serde(default = "a_minute")]
     pub drain_s: f64,
-    /// What must hold for the run to pass, beside correctness.
+    /// Conditions for the run to pass, besides correctness.
     #[serde(default)]
     pub thresholds: Thresholds,
 }
 
-/// Rooms that are alike.
+/// Rooms with the same settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rooms {
-    /// How many.
+    /// The number of these rooms.
     #[serde(default = "one")]
     pub count: usize,
-    /// Members of each.
+    /// Members of each room.
     pub members: usize,
-    /// Publications a second into each.
+    /// Publications a second into each room.
     pub rate: f64,
     /// Bytes of `data` of each publication.
     #[serde(default = "small")]
     pub payload_bytes: usize,
-    /// The ways in, taken in turn.
+    /// The doors to publish through, in turn.
     #[serde(default = "only_clients")]
     pub doors: Vec<Door>,
-    /// Connections that publish, for each room; a connection may publish 20 times a second.
+    /// Connections that publish, for each room. A connection may publish 20 times a second.
     #[serde(default)]
     pub publishers: Option<usize>,
-    /// Ephemeral publications a second into each.
+    /// Ephemeral publications a second into each room.
     #[serde(default)]
     pub ephemeral_rate: f64,
-    /// Which part of the members reads slowly, from 0 to 1. Their times do not count.
+    /// The share of the members that read slowly, from 0 to 1. Their times do not count.
     #[serde(default)]
     pub slow_readers: f64,
-    /// How long a slow reader sleeps after each frame, in milliseconds.
+    /// The pause of a slow reader after each frame, in milliseconds.
     #[serde(default = "half_a_second")]
     pub slow_pause_ms: u64,
 }
 
-/// A way in.
+/// A way to publish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Door {
@@ -86,14 +87,14 @@ pub enum Door {
     Outbox,
 }
 
-/// How members come.
+/// The ramp in which members connect.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ramp {
-    /// One after the other, in groups, or all at once.
+    /// The shape of the ramp.
     #[serde(default)]
     pub shape: Shape,
-    /// New connections a second. API Gateway takes 500, of everybody in the account.
+    /// New connections a second. API Gateway accepts 500 for the whole account.
     #[serde(default = "gently")]
     pub per_second: f64,
     /// Seconds between two groups of a step ramp.
@@ -105,52 +106,52 @@ pub struct Ramp {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Shape {
-    /// One after the other, evenly.
+    /// Evenly, one after the other.
     #[default]
     Linear,
-    /// In groups: so many as come in `step_s` at `per_second`, at once; then nobody until the next group.
+    /// In groups of `step_s` times `per_second` at once, with a pause until the next group.
     Step,
     /// All at once.
     Spike,
 }
 
-/// A time with one rate.
+/// A period with one rate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Phase {
-    /// What it is called in the report: warm, steady, spike, soak.
+    /// The name in the report, such as warm, steady, spike or soak.
     pub name: String,
-    /// How long it is.
+    /// The length of the phase.
     pub seconds: f64,
-    /// What the rooms' rates are multiplied by.
+    /// The factor for the rooms' rates.
     #[serde(default = "unchanged")]
     pub rate: f64,
-    /// Whether its times count.
+    /// True if its times count.
     #[serde(default = "yes")]
     pub measured: bool,
 }
 
 impl Scenario {
-    /// All members of all rooms.
+    /// The number of members of all rooms.
     #[must_use]
     pub fn members(&self) -> usize {
         self.rooms.iter().map(|rooms| rooms.count * rooms.members).sum()
     }
 
-    /// All rooms.
+    /// The number of rooms.
     #[must_use]
     pub fn room_count(&self) -> usize {
         self.rooms.iter().map(|rooms| rooms.count).sum()
     }
 
-    /// Every room, with what it is like.
+    /// Every room, with its settings.
     pub fn each_room(&self) -> impl Iterator<Item = &Rooms> {
         self.rooms.iter().flat_map(|rooms| std::iter::repeat_n(rooms, rooms.count))
     }
 }
 
 impl Rooms {
-    /// How many connections publish to each, if clients do.
+    /// The number of connections that publish to each room, if clients do.
     #[must_use]
     pub fn client_publishers(&self) -> usize {
         let enough = (self.rate / f64::from(CLIENT_RATE)).ceil().max(1.0) as usize;
@@ -158,7 +159,8 @@ impl Rooms {
     }
 }
 
-/// A connection may publish 20 times a second: half of it leaves room for what has to be said twice.
+/// Publications a second of one publisher. A connection may publish 20 times a second; half of it
+/// leaves space for repeats.
 const CLIENT_RATE: u32 = 10;
 
 impl Default for Ramp {

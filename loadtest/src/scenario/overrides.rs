@@ -1,32 +1,32 @@
-//! What the command line says instead of the scenario.
+//! Values of the command line that replace those of the scenario.
 
 use super::check::{CONNECT_RATES, DRAINS_S, Wrong, check};
 use super::{Door, Phase, Scenario};
 
-/// What the command line says instead of the scenario.
+/// Values of the command line that replace those of the scenario.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Overrides {
     /// Members of all rooms together.
     pub members: Option<usize>,
     /// Publications a second into each room.
     pub rate: Option<f64>,
-    /// Publications into each room, all in all: one phase that is as long as they take.
+    /// All publications into each room, in one phase of the necessary length.
     pub publications: Option<usize>,
     /// Seconds of all phases together.
     pub seconds: Option<f64>,
-    /// The ways in.
+    /// The doors to publish through.
     pub doors: Vec<Door>,
     /// New connections a second.
     pub connect_rate: Option<f64>,
-    /// Seconds that the last deliveries may take.
+    /// Maximum seconds for the last deliveries.
     pub drain_s: Option<f64>,
 }
 
 impl Overrides {
-    /// The scenario as it will be run.
+    /// Applies the values to a scenario.
     ///
     /// # Errors
-    /// [`Wrong`] when it cannot be run like that.
+    /// [`Wrong`] when the result is not valid.
     pub fn apply(&self, mut scenario: Scenario) -> Result<Scenario, Wrong> {
         let of_all = scenario.members().max(1);
         for rooms in &mut scenario.rooms {
@@ -53,7 +53,7 @@ impl Overrides {
     }
 }
 
-/// A limit of the command line, or the scenario's; 0 is no limit, which is the highest that there is.
+/// Chooses a limit: the command line's, or else the scenario's. 0 means the highest valid value.
 fn limit(chosen: Option<f64>, planned: f64, highest: f64) -> f64 {
     match chosen {
         None => planned,
@@ -62,7 +62,8 @@ fn limit(chosen: Option<f64>, planned: f64, highest: f64) -> f64 {
     }
 }
 
-/// The same in another time: phases keep their parts of it, and as many members come and go.
+/// Scales the scenario to another length: phases keep their shares, and as many members leave and
+/// return.
 fn hurry(scenario: &mut Scenario, seconds: f64) {
     let planned: f64 = scenario.phases.iter().map(|phase| phase.seconds).sum();
     let factor = seconds / planned.max(f64::MIN_POSITIVE);

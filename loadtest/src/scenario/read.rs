@@ -1,52 +1,52 @@
-//! Reads a scenario, or says in one sentence where and what is wrong and what would be right.
+//! Reads a scenario. A mistake is reported in one sentence, with its place and the expected value.
 
 use std::path::{Path, PathBuf};
 
 use super::Scenario;
 use super::check::{Wrong, check};
 
-/// Why there is no scenario.
+/// The reason why a scenario cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file cannot be read.
     #[error("{} cannot be read: {source}; scenarios are in loadtest/scenarios", path.display())]
     File {
-        /// Which.
+        /// The path of the file.
         path: PathBuf,
-        /// Why.
+        /// The error of the file system.
         source: std::io::Error,
     },
-    /// It is no scenario.
+    /// The text is not a scenario.
     #[error("{file}: {message}")]
     Shape {
-        /// Which file.
+        /// The name of the file.
         file: String,
-        /// Where and what.
+        /// The line and the mistake.
         message: String,
     },
-    /// It is one that cannot be run.
+    /// The scenario has a value that is not valid.
     #[error("{file}: {wrong}")]
     Wrong {
-        /// Which file.
+        /// The name of the file.
         file: String,
-        /// Where and what.
+        /// The value and its rule.
         wrong: Wrong,
     },
 }
 
-/// Reads a file.
+/// Reads a scenario file.
 ///
 /// # Errors
-/// [`Error`], a sentence.
+/// [`Error`], as one sentence.
 pub fn read(path: &Path) -> Result<Scenario, Error> {
     let text = std::fs::read_to_string(path).map_err(|source| Error::File { path: path.to_owned(), source })?;
     parse(&text, &path.display().to_string())
 }
 
-/// Reads a text that stands in a file.
+/// Parses the text of the named file.
 ///
 /// # Errors
-/// [`Error`], a sentence.
+/// [`Error`], as one sentence.
 pub fn parse(text: &str, file: &str) -> Result<Scenario, Error> {
     let scenario: Scenario = toml::from_str(text).map_err(|error| {
         let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);

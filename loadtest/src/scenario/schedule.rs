@@ -1,9 +1,10 @@
-//! When everything is meant to happen: an open model, in which nobody waits for anybody.
+//! The schedule: intended times of all actions. It is an open model, so no action waits for
+//! another.
 
 use super::{Churn, Going, Phase, Ramp, Shape};
 use crate::ledger::{Micros, SECOND};
 
-/// When a connection is meant to be opened, since the ramp began.
+/// The intended time of a connection, since the ramp began.
 #[must_use]
 pub fn connects_at(ramp: &Ramp, connection: usize) -> Micros {
     let group = (ramp.per_second * ramp.step_s).max(1.0) as usize;
@@ -14,17 +15,17 @@ pub fn connects_at(ramp: &Ramp, connection: usize) -> Micros {
     }
 }
 
-/// A publication, or whatever has a rate.
+/// A publication, or another action with a rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Due {
-    /// When it is meant to be sent, since the phases began.
+    /// The intended time, since the phases began.
     pub at: Micros,
-    /// Whether its phase is measured.
+    /// True if its phase is measured.
     pub measured: bool,
 }
 
-/// When everything is due in a room, at so many a second. `offset` (0 to 1) is the room's own place between two
-/// publications, so that many rooms do not publish in the same instant.
+/// The intended times of actions in a room, at `rate` a second. `offset` (0 to 1) is the room's
+/// phase between two actions, so that rooms do not publish at the same instant.
 pub fn due(phases: &[Phase], rate: f64, offset: f64) -> impl Iterator<Item = Due> + '_ {
     let mut begins = 0.0;
     phases.iter().flat_map(move |phase| {
@@ -35,24 +36,24 @@ pub fn due(phases: &[Phase], rate: f64, offset: f64) -> impl Iterator<Item = Due
     })
 }
 
-/// How long all phases take.
+/// The length of all phases together.
 #[must_use]
 pub fn length(phases: &[Phase]) -> Micros {
     phases.iter().map(|phase| micros(phase.seconds)).sum()
 }
 
-/// How a member goes next, and when.
+/// The next departure of a member.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Goes {
-    /// Since the phases began.
+    /// The time since the phases began.
     pub at: Micros,
-    /// How.
+    /// The way in which the member leaves.
     pub kind: Going,
-    /// How long it stays away.
+    /// The length of the absence.
     pub away: Micros,
 }
 
-/// What a member does next, after that time; `None` if it stays.
+/// The next departure of a member after this time; `None` if it stays.
 #[must_use]
 pub fn goes(churn: &[Churn], member: usize, after: Micros) -> Option<Goes> {
     churn
@@ -64,7 +65,7 @@ pub fn goes(churn: &[Churn], member: usize, after: Micros) -> Option<Goes> {
 
 fn next(churn: &Churn, member: usize, after: Micros) -> Option<Goes> {
     let every = micros(churn.every_s).max(1);
-    // Members go one after the other; in a storm, all at once.
+    // Members leave one after the other; in a storm, all at once.
     let (own, away) = match churn.kind {
         Going::Storm => (0, 0),
         _ => ((every as f64 * spread(member)) as Micros, micros(churn.away_s)),
@@ -74,7 +75,8 @@ fn next(churn: &Churn, member: usize, after: Micros) -> Option<Goes> {
     Some(Goes { at, kind: churn.kind, away })
 }
 
-/// Whether a member is among a part of all: the same members each time.
+/// Returns true if a member belongs to this share of all members. The same members belong to it
+/// each time.
 #[must_use]
 pub fn takes_part(member: usize, share: f64) -> bool {
     spread(member.wrapping_mul(31).wrapping_add(7)) < share

@@ -1,33 +1,33 @@
-//! What must hold for a run to pass.
+//! Conditions for a run to pass.
 
 use serde::{Deserialize, Serialize};
 
-/// What must hold, beside correctness. What is not named is not judged.
+/// Conditions besides correctness. A threshold that is absent is not judged.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Thresholds {
-    /// Half of all publications are accepted within so many milliseconds.
+    /// The median time to the acceptance of a publication, in milliseconds.
     pub accepted_p50_ms: Option<f64>,
-    /// 99 of 100 are.
+    /// The 99th percentile of the same.
     pub accepted_p99_ms: Option<f64>,
-    /// Half of all deliveries take at most this.
+    /// The median time of deliveries.
     pub each_p50_ms: Option<f64>,
-    /// 99 of 100 do.
+    /// The 99th percentile of the same.
     pub each_p99_ms: Option<f64>,
-    /// 999 of 1,000 do.
+    /// The 99.9th percentile of the same.
     pub each_p999_ms: Option<f64>,
-    /// The last member has half of all publications within this.
+    /// The median time to the last member of a publication.
     pub last_p50_ms: Option<f64>,
-    /// And 99 of 100.
+    /// The 99th percentile of the same.
     pub last_p99_ms: Option<f64>,
-    /// 99 of 100 joins take at most this.
+    /// The 99th percentile of the time of joins.
     pub join_p99_ms: Option<f64>,
-    /// 99 of 100 resumes do.
+    /// The 99th percentile of the time of resumes.
     pub resume_p99_ms: Option<f64>,
-    /// Posts for each delivery, at most.
+    /// Maximum posts for each delivery.
     pub posts_per_delivery: Option<f64>,
-    /// Members that may wait 5 s or more for something.
+    /// Maximum members that wait 5 s or more for a publication.
     pub stalled_members: Option<u64>,
-    /// Connections that may be lost though nobody meant to.
+    /// Maximum connections that are lost unintentionally.
     pub connections_lost: Option<u64>,
 }

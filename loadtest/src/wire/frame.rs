@@ -1,6 +1,6 @@
-//! Reads what the server says without keeping any of it: a frame of blocks costs no allocation.
+//! Reads frames of the server without copying them: a frame of blocks needs no allocation.
 //!
-//! Answers are rare, and read by the protocol's own types.
+//! Replies are rare, so the protocol's own types parse them.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,13 +14,13 @@ use serde_json::value::RawValue;
 /// A text message from the server.
 #[derive(Debug)]
 pub enum Frame<'a> {
-    /// What rooms say, from the list of blocks on; read it with [`blocks`].
+    /// A frame of blocks, from the list on. Read it with [`blocks`].
     Blocks(&'a str),
-    /// The answer to a request.
+    /// The reply to a request.
     Answer(Answer),
-    /// A word about the connection.
+    /// A system message about the connection.
     System(&'a RawValue),
-    /// None of rooms.v1: API Gateway's own errors, for one.
+    /// Not a frame of rooms.v1, for example an error of API Gateway.
     Other,
 }
 
@@ -39,10 +39,10 @@ struct Shape<'a> {
 /// One block of a frame.
 #[derive(Debug, serde::Deserialize)]
 pub struct Block<'a> {
-    /// Whose.
+    /// The room of the block.
     #[serde(borrow)]
     pub room: Text<'a>,
-    /// Which life of the room.
+    /// The epoch of the positions.
     #[serde(borrow, default)]
     pub ep: Option<Text<'a>>,
     /// The sequence of the first of `m`.
@@ -50,7 +50,7 @@ pub struct Block<'a> {
     pub seq: u64,
     #[serde(borrow, default)]
     m: Option<&'a RawValue>,
-    /// Positions after `m` that are left out.
+    /// Skipped positions after `m`.
     #[serde(default)]
     pub skip: u64,
     #[serde(borrow, default)]
@@ -63,7 +63,7 @@ struct Message<'a> {
     id: Text<'a>,
 }
 
-/// Text as it stands in the frame; a copy only if it is written with escapes.
+/// Text of the frame. It is copied only if it contains escapes.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Text<'a>(Cow<'a, str>);
 
@@ -76,7 +76,7 @@ impl Deref for Text<'_> {
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
-    /// By hand: serde copies a `Cow` that stands in an `Option`.
+    /// Written by hand, because serde copies a `Cow` inside an `Option`.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_str(TextVisitor).map(Self)
     }
@@ -101,10 +101,10 @@ impl<'de> Visitor<'de> for TextVisitor {
 }
 
 impl<'a> Frame<'a> {
-    /// Reads a text message.
+    /// Parses a text message.
     #[must_use]
     pub fn read(text: &'a str) -> Self {
-        // Almost all frames begin like this: they need not be read twice.
+        // Almost all frames begin like this, so they are parsed only once.
         if let Some(blocks) = text.strip_prefix("{\"b\":") {
             return Self::Blocks(blocks);
         }
@@ -121,10 +121,10 @@ impl<'a> Frame<'a> {
 }
 
 impl<'a> Block<'a> {
-    /// Its publications: each sequence with its publication id.
+    /// Calls `hear` for each publication, with its sequence and publication id.
     ///
     /// # Errors
-    /// When it is none of rooms.v1.
+    /// When the block is not of rooms.v1.
     pub fn each_message(&self, mut hear: impl FnMut(u64, &str)) -> serde_json::Result<()> {
         let Some(messages) = self.m else { return Ok(()) };
         let mut sequence = self.seq;
@@ -134,10 +134,10 @@ impl<'a> Block<'a> {
         })
     }
 
-    /// How many ephemeral publications it carries.
+    /// The number of ephemeral publications in the block.
     ///
     /// # Errors
-    /// When it is none of rooms.v1.
+    /// When the block is not of rooms.v1.
     pub fn ephemeral(&self) -> serde_json::Result<u64> {
         let mut count = 0;
         self.e.map_or(Ok(()), |said| each(said.get(), |_: IgnoredAny| count += 1))?;
@@ -145,15 +145,15 @@ impl<'a> Block<'a> {
     }
 }
 
-/// Each block of a frame.
+/// Calls `hear` for each block of a frame.
 ///
 /// # Errors
-/// When it is none of rooms.v1.
+/// When the frame is not of rooms.v1.
 pub fn blocks<'a>(list: &'a str, hear: impl FnMut(Block<'a>)) -> serde_json::Result<()> {
     each(list, hear)
 }
 
-/// Each item of a list, read one after the other and kept nowhere.
+/// Calls `hear` for each item of a list, without storing the list.
 fn each<'a, T: Deserialize<'a>>(list: &'a str, hear: impl FnMut(T)) -> serde_json::Result<()> {
     serde_json::Deserializer::from_str(list).deserialize_seq(Each { hear, of: PhantomData })
 }

@@ -1,4 +1,4 @@
-//! The wire: connections, requests, and what the server says.
+//! The wire: connections, requests, and frames of the server.
 
 pub mod frame;
 pub mod pid;

@@ -1,45 +1,45 @@
-//! Publication ids that say what they are: `<run>.<room>.<number>`.
+//! Publication ids that identify their publication: `<run>.<room>.<number>`.
 
 use std::fmt::Write;
 
-/// What the ids of one run begin with.
+/// The prefix of the ids of one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pids {
     run: String,
 }
 
-/// What a publication id says.
+/// The content of a publication id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pid {
-    /// Which room of the run it was published in.
+    /// The number of its room in the run.
     pub room: usize,
-    /// Which publication of that room.
+    /// The number of the publication in the room.
     pub number: usize,
 }
 
 impl Pids {
-    /// Ids of a run: its name must have no dots.
+    /// Ids of a run. The name must not contain dots.
     #[must_use]
     pub fn new(run: impl Into<String>) -> Self {
         Self { run: run.into() }
     }
 
-    /// The run.
+    /// The name of the run.
     #[must_use]
     pub fn run(&self) -> &str {
         &self.run
     }
 
-    /// The id of a publication.
+    /// Formats the id of a publication.
     #[must_use]
     pub fn write(&self, pid: Pid) -> String {
         let mut text = String::with_capacity(self.run.len() + 16);
-        // Writing to a string does not fail.
+        // Writing to a string cannot fail.
         let _ = write!(text, "{}.{}.{}", self.run, pid.room, pid.number);
         text
     }
 
-    /// Reads an id; `None` if it is not of this run.
+    /// Parses an id; `None` if it is not of this run.
     #[must_use]
     pub fn read(&self, text: &str) -> Option<Pid> {
         let rest = text.strip_prefix(self.run.as_str())?.strip_prefix('.')?;

@@ -1,4 +1,5 @@
-//! One connection before a run: a wrong host, port, path, scheme or token is explained within seconds.
+//! One connection before a run. A wrong host, port, path, scheme or token is explained within
+//! seconds.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,12 +15,12 @@ use tokio_tungstenite::tungstenite::{self, Message};
 use super::socket::request;
 use super::target::Target;
 
-/// How long everything together may take.
+/// Maximum time for the whole check.
 const WITHIN: Duration = Duration::from_secs(5);
-/// The device of the connection: no member has it.
+/// The device of the connection. No member has it.
 const DEVICE: &str = "load-preflight";
 
-/// Why no run can begin: what was refused by which address, and what to do.
+/// The reason why no run can begin, with the address that refused and advice.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("cannot connect to {url}: {what}; {remedy}")]
 pub struct Refusal {
@@ -40,7 +41,7 @@ pub async fn check(target: &Target) -> Result<(), Refusal> {
     let handshake = client_async_tls_with_config(request, stream, None, None);
     match timeout_at(deadline, handshake).await {
         Ok(Ok((mut socket, _))) => {
-            // How the connection closes is of no consequence for a run.
+            // A failed close has no consequence for a run.
             let _ = timeout_at(deadline, async {
                 socket.send(Message::Close(None)).await?;
                 while let Some(Ok(_)) = socket.next().await {}
@@ -51,7 +52,7 @@ pub async fn check(target: &Target) -> Result<(), Refusal> {
         }
         Ok(Err(error)) => Err(explain(target, address, &error)),
         Err(_) => {
-            let what = format!("{address} took the connection and did not answer the handshake within 5 s");
+            let what = format!("{address} accepted the connection, but did not answer the handshake within 5 s");
             Err(refusal(target, what, "check the port: another program may listen there"))
         }
     }
@@ -72,7 +73,7 @@ async fn resolve(target: &Target, deadline: Instant) -> Result<Vec<SocketAddr>, 
     if addresses.is_empty() { Err(unresolved("it has no address")) } else { Ok(addresses) }
 }
 
-/// The first address that takes a connection.
+/// Connects to the first address that accepts.
 async fn connect(
     target: &Target,
     addresses: &[SocketAddr],
@@ -100,7 +101,7 @@ async fn connect(
     Err(refusal(target, refused.join(", and "), remedy))
 }
 
-/// What a handshake failed with.
+/// Explains a failed handshake.
 fn explain(target: &Target, address: SocketAddr, error: &tungstenite::Error) -> Refusal {
     let no_handshake =
         |why: &str, remedy: &str| refusal(target, format!("{address} did not finish the handshake ({why})"), remedy);
@@ -133,7 +134,7 @@ fn explain(target: &Target, address: SocketAddr, error: &tungstenite::Error) -> 
     }
 }
 
-/// What an HTTP answer other than 101 means.
+/// Explains an HTTP response other than 101.
 fn answered<B>(target: &Target, address: SocketAddr, response: &Response<B>) -> Refusal {
     let status = response.status();
     let path = target.path();
@@ -171,12 +172,12 @@ fn answered<B>(target: &Target, address: SocketAddr, response: &Response<B>) -> 
     refusal(target, what, &remedy)
 }
 
-/// Such as `403 Forbidden`.
+/// Formats a status, such as `403 Forbidden`.
 fn named(status: StatusCode) -> String {
     format!("{} {}", status.as_u16(), status.canonical_reason().unwrap_or_default()).trim_end().to_owned()
 }
 
-/// The system's words without its numbers.
+/// The text of a system error, without its number.
 fn cause(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.strip_prefix("failed to lookup address information: ").unwrap_or(&text);
@@ -184,7 +185,7 @@ fn cause(error: &io::Error) -> String {
 }
 
 fn refusal(target: &Target, what: String, remedy: &str) -> Refusal {
-    // What stands behind `?` may be a token.
+    // The query of the URL may contain a token.
     let url = target.url.split('?').next().unwrap_or_default().to_owned();
     Refusal { url, what, remedy: remedy.to_owned() }
 }
@@ -197,7 +198,7 @@ mod tests {
     use super::*;
     use crate::wire::socket::choose_tls;
 
-    /// A server that answers every connection with these bytes, once something has come.
+    /// A server that sends these bytes on every connection, after the first bytes have arrived.
     async fn server(answer: &'static [u8]) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -208,7 +209,7 @@ mod tests {
                     let _ = stream.read(&mut buffer).await;
                     let _ = stream.write_all(answer).await;
                     if answer.is_empty() {
-                        // It listens and never answers.
+                        // The server listens and never responds.
                         while stream.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
                     }
                 });
@@ -280,7 +281,7 @@ mod tests {
         let plain = server(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n").await;
         let text = refused(&format!("wss://{plain}/local"), None).await;
         contains(&text, &[&format!("{plain} does not speak TLS"), "use ws:// instead of wss://"]);
-        // A TLS alert: what a server with TLS answers to plain text.
+        // A TLS alert: the response of a server with TLS to plain text.
         let tls = server(b"\x15\x03\x01\x00\x02\x02\x46").await;
         let text = refused(&format!("ws://{tls}/local"), None).await;
         contains(&text, &[&tls.to_string(), "use wss:// instead of ws://"]);

@@ -1,48 +1,48 @@
-//! What is said to the server.
+//! Requests to the server.
 
 use serde_json::json;
 
 use crate::ledger::Sequence;
 
-/// Asks to join a room, from a position or from now on.
+/// A request to join a room, from a position or from now on.
 #[must_use]
 pub fn join(id: u64, room: &str, since: Option<(&str, Sequence)>) -> String {
     let since = since.map(|(epoch, sequence)| json!({ "ep": epoch, "seq": sequence }));
     json!({ "action": "join", "id": id, "room": room, "since": since }).to_string()
 }
 
-/// Asks to leave a room.
+/// A request to leave a room.
 #[must_use]
 pub fn leave(id: u64, room: &str) -> String {
     json!({ "action": "leave", "id": id, "room": room }).to_string()
 }
 
-/// Says where a member stands.
+/// A ping with the position of a member.
 #[must_use]
 pub fn ping(room: &str, epoch: &str, sequence: Sequence) -> String {
     json!({ "action": "ping", "at": { room: { "ep": epoch, "seq": sequence } } }).to_string()
 }
 
-/// Publishes, with so many bytes to carry.
+/// A request to publish, with this payload.
 #[must_use]
 pub fn publish(id: u64, room: &str, pid: &str, data: &serde_json::Value) -> String {
     json!({ "action": "publish", "id": id, "room": room, "pid": pid, "data": data }).to_string()
 }
 
-/// Says something to those who are there, and to nobody later.
+/// An ephemeral publication for the current members of a room.
 #[must_use]
 pub fn ephemeral(room: &str, number: u64) -> String {
     json!({ "action": "publish", "room": room, "ephemeral": true, "key": format!("n{number}"), "data": number })
         .to_string()
 }
 
-/// Asks how many are in a room.
+/// A request for the number of members in a room.
 #[must_use]
 pub fn who(id: u64, room: &str) -> String {
     json!({ "action": "who", "id": id, "room": room, "limit": 1 }).to_string()
 }
 
-/// What a publication says: its number, and as much beside it as makes up so many bytes.
+/// The payload of a publication: its number, and padding up to `bytes` bytes.
 #[must_use]
 pub fn data(number: usize, bytes: usize) -> serde_json::Value {
     let bare = json!({ "n": number });

@@ -1,4 +1,4 @@
-//! Sockets with small buffers: a member that waits costs a few kilobytes.
+//! Sockets with small buffers, so that a waiting member costs a few kilobytes.
 
 use std::time::Duration;
 
@@ -14,21 +14,23 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_tls_with_c
 
 use super::target::Target;
 
-/// A connection.
+/// A WebSocket connection of the load test.
 pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-/// What one read takes at most, and what is kept for it: most frames are a few hundred bytes.
+/// Bytes of one read, and of its buffer. Most frames have a few hundred bytes.
 const READ_BUFFER_BYTES: usize = 2 * 1024;
-/// A handshake takes as long as the authorizer and `$connect` do, cold; API Gateway gives them 29 s at most.
+/// Maximum time for a handshake, including cold starts of the authorizer and of `$connect`. API
+/// Gateway permits them 29 s at most.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Why a connection did not open.
+/// The reason why a connection was not opened.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Nobody listens, or the name does not resolve, or this machine has no file descriptor or port left.
+    /// No server listens, the name does not resolve, or this machine has no file descriptor or port
+    /// left.
     #[error("cannot connect: {0}; is the stack running (cargo dev)?")]
     Network(#[from] std::io::Error),
-    /// The server said no.
+    /// The server refused the handshake.
     #[error("the handshake was refused with status {0}")]
     Refused(u16),
     /// The server did not finish the handshake.
@@ -37,7 +39,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether it is worth trying again.
+    /// Returns true if another try may succeed.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
@@ -47,10 +49,10 @@ impl Error {
     }
 }
 
-/// Opens the connection with this number, of a device.
+/// Opens connection number `connection`, for a device.
 ///
 /// # Errors
-/// [`Error`] when it does not open.
+/// [`Error`] when the connection cannot be opened.
 pub async fn open(target: &Target, connection: usize, device: &str) -> Result<Box<Socket>, Error> {
     let request = request(target, device)?;
     let config = WebSocketConfig::default()
@@ -66,13 +68,13 @@ pub async fn open(target: &Target, connection: usize, device: &str) -> Result<Bo
     };
     timeout(HANDSHAKE_TIMEOUT, opening)
         .await
-        .unwrap_or_else(|_| Err(Error::Handshake("no answer within 30 s".to_owned())))
+        .unwrap_or_else(|_| Err(Error::Handshake("no response within 30 s".to_owned())))
 }
 
-/// TLS is done by rustls over ring, unless another provider was chosen for the whole process.
+/// Installs rustls over ring as the TLS provider, unless the process has installed another one.
 pub fn choose_tls() {
     if rustls::crypto::CryptoProvider::get_default().is_none() {
-        // Somebody may have been faster: then theirs is used.
+        // If another thread installed a provider first, that one is used.
         let _ = rustls::crypto::ring::default_provider().install_default();
     }
 }
@@ -90,13 +92,15 @@ async fn connect(target: &Target, connection: usize) -> Result<TcpStream, Error>
 
 pub(super) fn request(target: &Target, device: &str) -> Result<tungstenite::handshake::client::Request, Error> {
     let separator = if target.url.contains('?') { '&' } else { '?' };
-    // Without a token it is a guest, and the same one when it returns: 22 characters or more.
+    // Without a token the member is a guest, and the same one when it returns. The secret has at
+    // least 22 characters.
     let url = format!("{}{separator}device={device}&guest={device:-<24}", target.url);
     let mut request = url.into_client_request().map_err(|error| translate(&error))?;
     request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
     if let Some(token) = &target.token {
         let bearer = HeaderValue::from_str(&format!("Bearer {token}"));
-        let mut bearer = bearer.map_err(|_| Error::Handshake("the token is no JWT".to_owned()))?;
+        let mut bearer = bearer
+            .map_err(|_| Error::Handshake("the token has characters that an HTTP header may not have".to_owned()))?;
         bearer.set_sensitive(true);
         request.headers_mut().insert(AUTHORIZATION, bearer);
     }

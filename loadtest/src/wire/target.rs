@@ -1,37 +1,39 @@
-//! Where connections go to, and where they come from.
+//! The destination of connections, and their source addresses.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use tokio_tungstenite::tungstenite::http::Uri;
 
-/// Connections from one source address to one port: below the 28,232 ephemeral ports that Linux gives by default.
+/// Connections from one source address to one port: below the 28,232 ephemeral ports of Linux's
+/// default.
 const PER_SOURCE: usize = 20_000;
 
-/// Where connections go to.
+/// The destination of connections.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
-    /// Such as `ws://127.0.0.1:3001/local`, or `wss://abc.execute-api.eu-west-1.amazonaws.com/prod`.
+    /// The URL, such as `ws://127.0.0.1:3001/local` or
+    /// `wss://abc.execute-api.eu-west-1.amazonaws.com/prod`.
     pub url: String,
-    /// As it is resolved.
+    /// The host to resolve, without brackets.
     pub host: String,
-    /// The port.
+    /// The TCP port; 80 or 443 by default.
     pub port: u16,
-    /// Whether it is TLS.
+    /// True if the connection uses TLS.
     pub secure: bool,
-    /// Who connects; guests without it.
+    /// The token of all members; without it they are guests.
     pub token: Option<String>,
 }
 
-/// Not a URL of a WebSocket.
+/// The text is not the URL of a WebSocket.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no WebSocket URL; it should look like ws://127.0.0.1:3001/local or wss://example.com/prod")]
+#[error("{0:?} is not a WebSocket URL; expected a URL such as ws://127.0.0.1:3001/local or wss://example.com/prod")]
 pub struct BadUrl(String);
 
 impl Target {
-    /// Reads a URL.
+    /// Parses a URL.
     ///
     /// # Errors
-    /// [`BadUrl`] when nothing can be connected to.
+    /// [`BadUrl`] when it is not a WebSocket URL.
     pub fn parse(url: &str, token: Option<String>) -> Result<Self, BadUrl> {
         let bad = || BadUrl(url.to_owned());
         let uri: Uri = url.parse().map_err(|_| bad())?;
@@ -52,14 +54,14 @@ impl Target {
         self.url.parse::<Uri>().map_or_else(|_| String::new(), |uri| uri.path().to_owned())
     }
 
-    /// Whether it is this machine: then nothing costs money.
+    /// Returns true if the server is on this machine, where a run is free.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         self.host == "localhost" || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
     }
 
-    /// The address that a connection comes from, if it has to be another one than usual: on loopback, every 20,000
-    /// connections have one of their own.
+    /// The source address of a connection, if it needs another than the default: on loopback, every
+    /// 20,000 connections have a source address of their own.
     #[must_use]
     pub fn source(&self, connection: usize) -> Option<SocketAddr> {
         let v4_loopback = self.host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback());

@@ -1,10 +1,11 @@
-//! Clean runs: no false alarm.
+//! Runs without faults, which must raise no alarm.
 
 use futures::stream::{StreamExt, iter};
 
 use crate::{Fault, SMALL, invalid, run, violations};
 
-/// Everything at once: who leaves, closes, resets, vanishes; who reads slowly; what is ephemeral.
+/// Everything at once: members leave, close, reset and vanish; some read slowly; some publications
+/// are ephemeral.
 const BUSY: &str = r#"
 name = "busy"
 about = "Everything that may happen to members."
@@ -67,7 +68,8 @@ async fn fifty_clean_runs_raise_no_alarm() {
     for report in &reports {
         assert_eq!(violations(report), Vec::<&str>::new(), "{:#?}", report.account);
         assert_eq!((report.account.unknown, report.account.excused.told), (0, 0));
-        // Five runs at once on a small machine may starve each other, and it is right to say so.
+        // Five concurrent runs on a small machine may starve each other. Then the report is right
+        // to be invalid.
         assert!(invalid(report).iter().all(|what| *what == "saturated generator"), "{:?}", report.judgement);
     }
     assert_eq!(reports.len(), 50);

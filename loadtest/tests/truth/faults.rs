@@ -1,4 +1,4 @@
-//! Faults of the server, each found and named.
+//! Faults of the server. Each must be found and named.
 
 use loadtest::ledger::Account;
 use loadtest::report::Verdict;

@@ -1,4 +1,4 @@
-//! Faults of the load test and its machine: they make a run invalid, or show in its times.
+//! Faults of the load test and its machine. They make a run invalid, or show in its times.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,8 @@ async fn a_publisher_that_is_frozen_for_200_ms_shows_in_p999() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clock_that_goes_back_makes_the_run_invalid() {
-    // A member hears nothing for a while, and the clock steps back meanwhile: it hears before it was sent.
+    // A member receives nothing for a while, and the clock steps back meanwhile. So publications
+    // arrive before they were sent.
     let server = Server::start(Fault::Stalls(401, 400)).await;
     let world = Arc::new(world(&server, SMALL));
     let watched = Arc::clone(&world);
@@ -57,7 +58,7 @@ async fn a_saturated_generator_makes_the_run_invalid() {
     for _ in 0..2 {
         tokio::spawn(async {
             loop {
-                // What no task should do: it holds its thread.
+                // Blocks a thread of the runtime, which no task should do.
                 std::thread::sleep(Duration::from_millis(60));
                 tokio::task::yield_now().await;
             }

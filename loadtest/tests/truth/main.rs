@@ -1,4 +1,4 @@
-//! It tells the truth: every planted fault is found and named, and clean runs raise no alarm.
+//! The load test finds and names every planted fault, and raises no alarm in clean runs.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod clean;
@@ -21,7 +21,7 @@ use loadtest::wire::target::Target;
 
 pub(crate) use server::{Fault, Server};
 
-/// Everything that a member waits for takes a fraction of what it takes outside.
+/// Timeouts that are a fraction of the real ones.
 fn impatience() -> Patience {
     Patience {
         hold: 60_000,
@@ -33,7 +33,7 @@ fn impatience() -> Patience {
     }
 }
 
-/// Ten members of each of two rooms, and 40 publications into each: 800 deliveries.
+/// Ten members in each of two rooms, and 40 publications into each: 800 deliveries.
 const SMALL: &str = r#"
 name = "small"
 about = "Two rooms of ten."
@@ -58,7 +58,7 @@ fn world(server: &Server, scenario: &str) -> World {
 async fn report(world: impl Into<Arc<World>>) -> Report {
     let world = world.into();
     let ended = loadtest::run::run(&world).await.unwrap();
-    let report = collect(&world, &ended, Usage::unknown("nobody"), Cost::default());
+    let report = collect(&world, &ended, Usage::unknown("no counter"), Cost::default());
     assert!(report.account.adds_up(), "{:#?}", report.account);
     report
 }
@@ -68,12 +68,12 @@ async fn run(fault: Fault, scenario: &str) -> Report {
     report(world(&server, scenario)).await
 }
 
-/// The names of what was violated.
+/// The names of the violations.
 fn violations(report: &Report) -> Vec<&str> {
     report.judgement.violations.iter().map(|finding| finding.what.as_str()).collect()
 }
 
-/// The names of what makes a run invalid.
+/// The names of the reasons why a run is invalid.
 fn invalid(report: &Report) -> Vec<&str> {
     report.judgement.invalid.iter().map(|finding| finding.what.as_str()).collect()
 }

@@ -1,4 +1,4 @@
-//! The program itself: its exit codes, and what it writes.
+//! The program itself: its exit codes and its output.
 
 use std::path::Path;
 use std::process::{Output, Stdio};
@@ -15,7 +15,7 @@ pub(crate) async fn load(arguments: &[&str]) -> Output {
     command(arguments).output().await.unwrap()
 }
 
-/// The program with nothing of this environment that it would listen to.
+/// The program, without variables of this environment that would change its behaviour.
 fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_roomcast-load"));
     for variable in ["ROOMCAST_WS_URL", "ROOMCAST_TOKEN", "AWS_ENDPOINT_URL"] {
@@ -41,7 +41,7 @@ async fn a_clean_run_passes_and_writes_what_was_asked_for() {
     let at = |name: &str| folder.path().join(name).display().to_string();
     let (json, html, junit) = (at("result.json"), at("report.html"), at("junit.xml"));
     let output = small(&server.url, &["--json-out", &json, "--html", &html, "--junit", &junit]).await;
-    // A machine that is busy with other tests may starve it, and then it says so.
+    // Other tests on a busy machine may starve it. Then it reports an invalid run.
     assert!(matches!(output.status.code(), Some(0 | 5)), "{}", told(&output));
     assert!(told(&output).contains("5 x 10, 50 pairs expected"), "{}", told(&output));
     assert!([&json, &html, &junit].iter().all(|path| Path::new(path).metadata().unwrap().len() > 500));
@@ -69,12 +69,12 @@ async fn what_cannot_be_run_exits_with_2_and_a_sentence() {
     assert!(told(&unknown).contains("line 5: unknown field `speed`"), "{}", told(&unknown));
     let elsewhere = load(&["--url", "wss://abc.execute-api.eu-west-1.amazonaws.com/prod"]).await;
     assert_eq!(elsewhere.status.code(), Some(2));
-    assert!(told(&elsewhere).contains("say what it may cost with --max-usd"), "{}", told(&elsewhere));
+    assert!(told(&elsewhere).contains("set a budget with --max-usd"), "{}", told(&elsewhere));
     let door = load(&["--doors", "window"]).await;
     assert_eq!(door.status.code(), Some(2));
 }
 
-/// A run that would take minutes, of which each line that it writes to stderr is waited for.
+/// A run that would take minutes. The test waits for lines on its stderr.
 struct Running {
     child: Child,
     told: Lines<BufReader<ChildStderr>>,
@@ -138,7 +138,7 @@ async fn a_run_that_is_interrupted_drains_and_still_reports() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_interrupt_ends_it_at_once() {
-    // Publications that are never answered would be waited for for a minute.
+    // Publications without a reply would be waited for for a minute.
     let server = Server::start(Fault::DoesNotAnswer).await;
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
         let mut running = Running::start(&server.url, &[]).await;

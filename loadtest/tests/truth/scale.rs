@@ -1,4 +1,5 @@
-//! Ten thousand members of one process, and what they cost in memory. The server is another process: this one.
+//! Ten thousand members in one process, and their memory. The server runs in another process: this
+//! one.
 
 use loadtest::report::read;
 use loadtest::run::descriptors::provide;
@@ -10,7 +11,7 @@ const AT_MOST_BYTES: u64 = 16 * 1024;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_members_cost_at_most_16_kib_each() {
-    // Where the system does not allow so many files, fewer have to show it.
+    // On a system that does not permit so many open files, the test uses fewer members.
     let members: u64 = if provide(10_500).is_ok() { 10_000 } else { 700 };
     let server = Server::start(Fault::None).await;
     let folder = tempfile::tempdir().unwrap();

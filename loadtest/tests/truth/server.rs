@@ -1,4 +1,4 @@
-//! A server that speaks as much of rooms.v1 as a load test asks for, and lies where it is told to.
+//! A server with the part of rooms.v1 that a load test uses, which injects one chosen fault.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -13,17 +13,18 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 
-/// What the server does wrong, once, at the delivery with this number (or for good, where there is none).
+/// The fault of the server. It occurs once, at the delivery with this number, or permanently if it
+/// has no number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
     None,
-    /// A delivery does not happen; the log has it.
+    /// A delivery does not happen; the log has the publication.
     Drops(u64),
-    /// A delivery does not happen, and the log of that connection does not have it either.
+    /// A delivery does not happen, and the log of that connection lacks the publication too.
     Loses(u64),
-    /// What the connection of that delivery hears from there on is lost for ever.
+    /// All later publications to the connection of that delivery are lost for ever.
     LosesTheRest(u64),
-    /// What the connection of that delivery should have heard so far, and that one, is lost for ever.
+    /// The delivery and all earlier publications to its connection are lost for ever.
     LosesTheBeginning(u64),
     /// A delivery happens twice.
     Repeats(u64),
@@ -35,17 +36,17 @@ pub(crate) enum Fault {
     SwapsPositions(u64),
     /// A delivery also happens in another room.
     ForeignRoom(u64),
-    /// Something is delivered that nobody published.
+    /// A publication is delivered that was never sent.
     Phantom(u64),
-    /// Who leaves is not removed.
+    /// A member that leaves is not removed.
     ForgetsLeaves,
-    /// A connection hears nothing for so many milliseconds from that delivery on.
+    /// A connection receives nothing for so many milliseconds from that delivery on.
     Stalls(u64, u64),
-    /// Who closes is still counted.
+    /// A connection that closes is still counted.
     KeepsGhosts,
-    /// The second connection of each room hears nothing, and the log does not help.
+    /// The second connection of each room receives nothing, and the log lacks its publications too.
     Silences,
-    /// Answers to publications do not come.
+    /// Publications get no reply.
     DoesNotAnswer,
 }
 
@@ -67,11 +68,11 @@ struct State {
 
 struct Link {
     out: UnboundedSender<String>,
-    /// Positions that this connection never gets, whatever it asks.
+    /// Positions that this connection never receives, by no request.
     lost: Vec<std::ops::RangeInclusive<u64>>,
-    /// A frame that waits for the next one to overtake it.
+    /// A frame that waits until the next one has overtaken it.
     waits: Option<String>,
-    /// What its next delivery says instead.
+    /// The content of the connection's next delivery, instead of the right one.
     instead: Option<(String, Value)>,
 }
 
@@ -278,7 +279,8 @@ impl State {
             Fault::Silences if n == 1 => return,
             Fault::SwapsOnTheWire(when) if when == now => return link.waits = Some(text),
             Fault::SwapsPositions(when) if when == now => {
-                // The next one is not known yet: this one comes in its place too, and the test publishes in pairs.
+                // The next publication is not known yet. This one takes its place too, since the
+                // test publishes in pairs.
                 link.instead = Some(said);
                 return self.swap(id, name, at);
             }
@@ -290,9 +292,10 @@ impl State {
         let _ = link.out.send(text);
     }
 
-    /// Delivers what stands before this position in its place; what belongs there comes next.
+    /// Delivers the previous publication at this position. The right one follows.
     fn swap(&mut self, id: u64, name: &str, at: u64) {
-        // Its neighbour has been heard at its own place: so the member hears the one before twice, or a stranger.
+        // The neighbour has been delivered at its own place. So the member receives it twice, or
+        // receives a phantom.
         let next = self.room(name).log[at as usize - 1].clone();
         let number: u64 = next.0.rsplit('.').next().unwrap().parse().unwrap();
         let stem = next.0.rsplit_once('.').unwrap().0;

@@ -1,4 +1,5 @@
-//! The AWS CLI: lists series, and gives their sums. It finds region and credentials by itself.
+//! Calls the AWS CLI, which lists series and returns their sums. It finds Region and credentials by
+//! itself.
 
 use std::collections::BTreeSet;
 
@@ -9,23 +10,24 @@ use tokio::process::Command;
 use super::Deployment;
 use super::metrics::Metric;
 
-/// Metrics are of whole minutes.
+/// Metrics have a resolution of one minute.
 const PERIOD_S: i64 = 60;
-/// Series of one question: CloudWatch takes 500, but they are one argument, and Linux takes 128 KiB of that.
+/// Series in one call. CloudWatch accepts 500, but all of them are one argument, and Linux accepts
+/// 128 KiB for that.
 const SERIES: usize = 100;
 
-/// The program that asks.
+/// The program to call.
 #[derive(Debug)]
 pub(super) struct Cli(String);
 
-/// Whole minutes, in seconds since 1970; the end is not among them.
+/// A range of whole minutes, in seconds since 1970; the end is exclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Minutes {
     from_s: i64,
     to_s: i64,
 }
 
-/// What a metric says of one thing.
+/// One series of a metric.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Series {
     pub(super) metric: Metric,
@@ -39,11 +41,11 @@ struct Dimension {
     value: String,
 }
 
-/// What metrics came to. One of which nothing was said is not there.
+/// Sums of metrics. A metric without a value is absent.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Sums(Vec<(Metric, f64)>);
 
-/// The answer to `list-metrics`.
+/// The output of `list-metrics`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Listed {
@@ -57,7 +59,7 @@ struct Found {
     dimensions: Vec<Dimension>,
 }
 
-/// The answer to `get-metric-data`: one result for each query and page.
+/// The output of `get-metric-data`: one result for each query and page.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Data {
@@ -76,7 +78,7 @@ struct Points {
     status_code: String,
 }
 
-/// Something went wrong with the whole question.
+/// An error of the whole call.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Message {
@@ -90,7 +92,7 @@ impl Default for Cli {
 }
 
 impl Minutes {
-    /// Those that have something of this time in them.
+    /// The minutes that overlap this time.
     pub(super) fn around(from_s: i64, to_s: i64) -> Self {
         let begin = |at: i64| at - at.rem_euclid(PERIOD_S);
         Self { from_s: begin(from_s), to_s: begin(to_s) + PERIOD_S }
@@ -98,7 +100,8 @@ impl Minutes {
 }
 
 impl Series {
-    /// Whether it is told apart as the metric is read, and belongs to a deployment.
+    /// Returns true if the series has one of the metric's sets of dimensions, and belongs to the
+    /// deployment.
     pub(super) fn is_of(&self, deployment: &Deployment) -> bool {
         let names: BTreeSet<&str> = self.dimensions.iter().map(|dimension| dimension.name.as_str()).collect();
         let by = self.metric.by.iter().find(|by| by.iter().copied().collect::<BTreeSet<_>>() == names);
@@ -117,7 +120,7 @@ impl Series {
 }
 
 impl Sums {
-    /// What a metric came to, all its series together.
+    /// The sum of a metric over all its series.
     pub(super) fn of(&self, metric: Metric) -> Option<f64> {
         self.0.iter().filter(|(of, _)| *of == metric).map(|(_, sum)| *sum).reduce(|sum, more| sum + more)
     }
@@ -130,14 +133,14 @@ impl FromIterator<(Metric, f64)> for Sums {
 }
 
 impl Cli {
-    /// All series of a metric that said anything within the last two weeks, whosoever.
+    /// Lists all series of a metric with a value in the last two weeks, of any owner.
     pub(super) async fn list(&self, metric: Metric) -> Result<Vec<Series>, String> {
         let Listed { metrics } =
             self.ask(&["list-metrics", "--namespace", metric.space, "--metric-name", metric.name]).await?;
         Ok(metrics.into_iter().map(|Found { dimensions }| Series { metric, dimensions }).collect())
     }
 
-    /// What each of these series came to.
+    /// Reads the sum of each of these series.
     pub(super) async fn sum(&self, series: &[Series], minutes: Minutes) -> Result<Sums, String> {
         let mut sums = Vec::new();
         for series in series.chunks(SERIES) {
@@ -157,7 +160,7 @@ impl Cli {
             return Err(value);
         }
         if let Some(failed) = metric_data_results.iter().find(|points| points.failed()) {
-            return Err(format!("it answered {}", failed.status_code));
+            return Err(format!("CloudWatch returned {}", failed.status_code));
         }
         let sum = |(n, series): (usize, &Series)| {
             let points = metric_data_results.iter().filter(|points| points.id == id(n));
@@ -169,9 +172,9 @@ impl Cli {
 
     async fn ask<T: serde::de::DeserializeOwned>(&self, what: &[&str]) -> Result<T, String> {
         let Self(cli) = self;
-        // Whoever does not wait for the answer does not leave the question behind.
+        // If the caller drops the call, the program is killed.
         let asking = Command::new(cli).args(["cloudwatch", "--output", "json"]).args(what).kill_on_drop(true).output();
-        let output = asking.await.map_err(|error| format!("{cli} cannot be run: {error}"))?;
+        let output = asking.await.map_err(|error| format!("cannot run {cli}: {error}"))?;
         if !output.status.success() {
             return Err(String::from_utf8_lossy(&output.stderr).trim().to_owned());
         }
@@ -180,7 +183,7 @@ impl Cli {
 }
 
 impl Points {
-    /// Partial data is what a page has that another one follows.
+    /// A page with partial data is followed by another page, so partial data is no failure.
     fn failed(&self) -> bool {
         matches!(self.status_code.as_str(), "InternalError" | "Forbidden")
     }
@@ -198,7 +201,7 @@ mod tests {
         Series { metric, dimensions: dimensions.iter().map(dimension).collect() }
     }
 
-    /// A program that answers a question which has this in it, and refuses any other.
+    /// A program that prints this output for matching arguments, and fails for others.
     fn cli(folder: &tempfile::TempDir, asked: &str, answer: &str) -> Cli {
         let path = folder.path().join("aws");
         let script =
@@ -266,6 +269,6 @@ mod tests {
     #[tokio::test]
     async fn without_the_cli_everything_is_unknown() {
         let why = Cli("/nowhere/aws".to_owned()).list(MESSAGES).await.unwrap_err();
-        assert!(why.contains("cannot be run"), "{why}");
+        assert!(why.contains("cannot run"), "{why}");
     }
 }

@@ -1,19 +1,20 @@
-//! The metrics that are read, and what tells their series apart. Source:
+//! The metrics to read, and the dimensions of their series. Source:
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-logging.html>,
 //! <https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html>,
 //! <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/metrics-dimensions.html>,
 //! <https://docs.aws.amazon.com/sns/latest/dg/sns-monitoring-using-cloudwatch.html>,
 //! <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html>
 
-/// A metric: a series for each thing that has it.
+/// A metric. It has one series for each thing that it measures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Metric {
-    /// Its namespace.
+    /// The metric's namespace.
     pub(super) space: &'static str,
-    /// Its name.
+    /// The metric's name.
     pub(super) name: &'static str,
-    /// The names of the dimensions that its series have, first that of its owner. AWS has other series of the same things (of each
-    /// stage, of each version of a function), which would count everything twice.
+    /// The sets of dimensions of its series; the first name of each set is that of the owner. AWS
+    /// has other series of the same things (for each stage, for each version of a function), which
+    /// would count everything twice.
     pub(super) by: &'static [&'static [&'static str]],
 }
 
@@ -28,27 +29,27 @@ const QUEUE: &[&[&str]] = &[&["QueueName"]];
 pub(super) const MESSAGES: Metric = Metric { space: "AWS/ApiGateway", name: "MessageCount", by: API };
 /// Invocations of functions.
 pub(super) const INVOCATIONS: Metric = Metric { space: "AWS/Lambda", name: "Invocations", by: FUNCTION };
-/// How long they took, in milliseconds.
+/// Durations of invocations, in milliseconds.
 pub(super) const DURATION: Metric = Metric { space: "AWS/Lambda", name: "Duration", by: FUNCTION };
-/// Units that reading took.
+/// Read units consumed.
 pub(super) const READ_UNITS: Metric = Metric { space: "AWS/DynamoDB", name: "ConsumedReadCapacityUnits", by: TABLE };
-/// Units that writing took.
+/// Write units consumed.
 pub(super) const WRITE_UNITS: Metric = Metric { space: "AWS/DynamoDB", name: "ConsumedWriteCapacityUnits", by: TABLE };
-/// Messages that were published to topics.
+/// Messages published to topics.
 pub(super) const PUBLISHED: Metric = Metric { space: "AWS/SNS", name: "NumberOfMessagesPublished", by: TOPIC };
-/// Messages that were added to queues.
+/// Messages added to queues.
 pub(super) const SENT: Metric = Metric { space: "AWS/SQS", name: "NumberOfMessagesSent", by: QUEUE };
-/// Messages that were sent, and known already.
+/// Messages sent to a queue that had their deduplication id already.
 pub(super) const DEDUPLICATED: Metric =
     Metric { space: "AWS/SQS", name: "NumberOfDeduplicatedSentMessages", by: QUEUE };
-/// Messages that polls returned.
+/// Messages returned by polls.
 pub(super) const RECEIVED: Metric = Metric { space: "AWS/SQS", name: "NumberOfMessagesReceived", by: QUEUE };
-/// Polls that returned none.
+/// Polls that returned no message.
 pub(super) const EMPTY_RECEIVES: Metric = Metric { space: "AWS/SQS", name: "NumberOfEmptyReceives", by: QUEUE };
-/// Messages that were deleted.
+/// Messages deleted from queues.
 pub(super) const DELETED: Metric = Metric { space: "AWS/SQS", name: "NumberOfMessagesDeleted", by: QUEUE };
 
-/// All that are read.
+/// All metrics to read.
 pub(super) const ALL: [Metric; 11] = [
     MESSAGES,
     INVOCATIONS,

@@ -1,9 +1,10 @@
-//! What CloudWatch counted of a deployment, asked by the AWS CLI: its SDK would make a fresh build minutes longer for everybody
-//! (a client of the SDK took 5.5 on two cores), for a question that is asked once a run. CloudWatch answers minutes late and to the
-//! minute: nobody else may use the deployment meanwhile, or it is counted too.
+//! Counters of a deployment from CloudWatch, read through the AWS CLI. A client of the SDK would
+//! make a fresh build minutes longer (5.5 on two cores), for one call in a run. CloudWatch is
+//! minutes late and has a resolution of one minute. So no other traffic may use the deployment
+//! meanwhile, or it is counted too.
 //!
-//! Series are listed, and those of the deployment asked for one by one. A search expression would take one question less, but it
-//! finds parts of names, and with them other deployments.
+//! Series are listed, and those of the deployment are read by name. A search expression would save
+//! one call, but it matches parts of names, and so also other deployments.
 
 mod cli;
 mod metrics;
@@ -13,21 +14,21 @@ use std::time::Duration;
 use self::cli::{Cli, Minutes, Series, Sums};
 use super::Usage;
 
-/// How long after the run everything is there, about.
+/// Time after the run within which the metrics are normally complete.
 pub const SETTLES_WITHIN: Duration = Duration::from_secs(180);
 
-/// What is counted, where.
+/// The deployment to count.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deployment {
     /// The id of the WebSocket API.
     pub api: String,
-    /// What the names of functions, tables, topics and queues begin with, up to a hyphen.
+    /// The prefix of the names of functions, tables, topics and queues, up to a hyphen.
     pub stack: String,
 }
 
-/// Not a deployment.
+/// The text names no deployment.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no deployment; write the id of the API and the name of the stack, such as abc123,roomcast")]
+#[error("{0:?} names no deployment; expected the id of the API and the name of the stack, such as abc123,roomcast")]
 pub struct BadDeployment(String);
 
 impl std::str::FromStr for Deployment {
@@ -45,16 +46,17 @@ impl std::str::FromStr for Deployment {
     }
 }
 
-/// Reads what was counted between two times (seconds since 1970) in which so many requests were sent.
+/// Reads the counters between two times (seconds since 1970) in which `requests` requests were
+/// sent.
 pub async fn read(deployment: &Deployment, from_s: i64, to_s: i64, requests: u64) -> Usage {
     let counted = count(&Cli::default(), deployment, Minutes::around(from_s, to_s)).await;
     counted.map_or_else(
-        |why| Usage::unknown(format!("nobody: CloudWatch was asked in vain ({why})")),
+        |why| Usage::unknown(format!("no counter: cannot read CloudWatch ({why})")),
         |(series, sums)| usage(&series, &sums, requests),
     )
 }
 
-/// The series of a deployment, and what each metric came to.
+/// Reads the series of a deployment, and the sum of each metric.
 async fn count(cli: &Cli, deployment: &Deployment, minutes: Minutes) -> Result<(Vec<Series>, Sums), String> {
     let mut series = Vec::new();
     for metric in metrics::ALL {
@@ -65,12 +67,14 @@ async fn count(cli: &Cli, deployment: &Deployment, minutes: Minutes) -> Result<(
     Ok((series, sums))
 }
 
-/// Their meaning. Posts, and calls of DynamoDB, are counted by no metric that is read here: they are unknown.
+/// Converts the sums. No metric that is read here counts posts or calls of DynamoDB, so these are
+/// unknown.
 fn usage(series: &[Series], sums: &Sums, requests: u64) -> Usage {
     let messages = sums.of(metrics::MESSAGES);
     Usage {
         counted_by: format!("CloudWatch, of {}; queue calls from above", things(series)),
-        // Frames have 30 KiB at most, and requests of this load test 26: each is one unit.
+        // Frames have at most 30 KiB, and requests of this load test at most 26 KiB: each is one
+        // unit.
         units_in: messages.map(|_| requests as f64),
         units_out: messages.map(|messages| (messages - requests as f64).max(0.0)),
         read_units: sums.of(metrics::READ_UNITS),
@@ -83,15 +87,17 @@ fn usage(series: &[Series], sums: &Sums, requests: u64) -> Usage {
     }
 }
 
-/// SQS counts messages, not calls; but no call that was of use had less than one. What was received is deleted or put off once for
-/// each time that it was received, in a call of its own at the worst.
+/// An upper bound. SQS counts messages and not calls, but each useful call concerned at least one
+/// message. A received message is deleted or put back once for each receive, in the worst case in a
+/// call of its own.
 fn queue_calls_at_most(sums: &Sums) -> Option<f64> {
     let (received, deleted) = (sums.of(metrics::RECEIVED)?, sums.of(metrics::DELETED)?);
     let sent = sums.of(metrics::SENT)? + sums.of(metrics::DEDUPLICATED).unwrap_or(0.0);
     Some(sent + sums.of(metrics::EMPTY_RECEIVES)? + received + received.max(deleted))
 }
 
-/// How many of each kind were counted: whoever has fewer sees that another deployment was counted with theirs.
+/// Counts the things of each kind. A reader with fewer things sees that another deployment was
+/// counted too.
 fn things(series: &[Series]) -> String {
     let kinds = [
         (metrics::INVOCATIONS, "functions"),
