@@ -10,7 +10,7 @@ const KINDS: &str = "infra/simulation/src/kind.rs";
 /// How many promises there are.
 const PROMISES: usize = 21;
 
-/// A row of the table of promises.
+/// A row of the table of proofs.
 struct Promise {
     number: usize,
     name: String,
@@ -23,14 +23,14 @@ fn root() -> PathBuf {
 
 fn promises() -> Vec<Promise> {
     let page = std::fs::read_to_string(root().join("shared/protocol/GUARANTEES.md")).unwrap();
-    let table = page.split("\n## ").next().unwrap();
+    let table = page.split("\n## Proofs\n").nth(1).unwrap().split("\n## ").next().unwrap();
     let quoted = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
     let rows = table.lines().filter_map(|line| {
         let cells: Vec<&str> = line.split('|').map(str::trim).collect();
         let number = cells.get(1)?.parse().ok()?;
-        let mut names = quoted(cells[3]);
+        let mut names = quoted(cells[2]);
         assert_eq!(names.len(), 1, "promise {number} has one name: {names:?}");
-        Some(Promise { number, name: names.remove(0), kinds: quoted(cells[4]) })
+        Some(Promise { number, name: names.remove(0), kinds: quoted(cells[3]) })
     });
     rows.collect()
 }
@@ -57,6 +57,14 @@ fn every_promise_has_one_name_and_two_proofs() {
             assert!(text.contains(&format!("fn {name}()")), "promise {number} has no test in {folder}: {name}");
         }
     }
+}
+
+#[test]
+fn every_row_of_proofs_has_its_sentence() {
+    let page = std::fs::read_to_string(root().join("shared/protocol/GUARANTEES.md")).unwrap();
+    let list = page.split("\n## Promises\n").nth(1).unwrap().split("\n## ").next().unwrap();
+    let numbers: Vec<usize> = list.lines().filter_map(|line| line.split_once(". **")?.0.parse().ok()).collect();
+    assert_eq!(numbers, (1..=PROMISES).collect::<Vec<_>>());
 }
 
 #[test]
