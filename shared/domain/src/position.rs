@@ -13,11 +13,13 @@ use crate::reject::Reject;
 pub struct Generation(u64);
 
 impl Generation {
+    /// Takes the number from configuration.
     #[must_use]
     pub const fn new(number: u64) -> Self {
         Self(number)
     }
 
+    /// The number, as it is stored in a head.
     #[must_use]
     pub const fn get(self) -> u64 {
         self.0
@@ -79,6 +81,7 @@ impl Epoch {
         Err(Reject::field("ep", "ep must be an epoch as a reply or a block named it: 1 to 16 letters and digits"))
     }
 
+    /// The text of the epoch, as it is on the wire.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -110,6 +113,7 @@ impl From<Epoch> for String {
 pub struct Sequence(u64);
 
 impl Sequence {
+    /// The position before the first publication.
     pub const ZERO: Self = Self(0);
 
     /// Takes a number. JavaScript clients represent it exactly up to 2^53.
@@ -118,6 +122,7 @@ impl Sequence {
         Self(number)
     }
 
+    /// The number, as it is on the wire.
     #[must_use]
     pub const fn get(self) -> u64 {
         self.0
@@ -129,6 +134,7 @@ impl Sequence {
         Self(self.0.saturating_add(count))
     }
 
+    /// The sequence of the following publication.
     #[must_use]
     pub const fn next(self) -> Self {
         self.plus(1)

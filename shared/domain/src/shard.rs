@@ -17,11 +17,13 @@ impl Shard {
     /// The shard that every room has.
     pub const FIRST: Self = Self(0);
 
+    /// Takes the number of a shard, from 0.
     #[must_use]
     pub const fn new(number: u16) -> Self {
         Self(number)
     }
 
+    /// The number of the shard, from 0.
     #[must_use]
     pub const fn get(self) -> u16 {
         self.0
@@ -52,6 +54,7 @@ impl Shards {
         if room.is_everyone() { Self(limits::SHARDS_OF_EVERYONE) } else { Self(1) }
     }
 
+    /// How many shards there are.
     #[must_use]
     pub const fn get(self) -> u16 {
         self.0

@@ -152,7 +152,7 @@ fn a_token_of_nobody_or_with_claims_of_the_wrong_shape_is_refused() {
 #[test]
 fn what_is_no_token_is_refused_whatever_its_size() {
     refused(vec![
-        ("empty", String::new(), "no JWT"),
+        ("empty", String::new(), "takes a JWT"),
         ("a word", "abcdefghijk".to_owned(), "no JWT"),
         ("two dots", "..".to_owned(), "no JWT"),
         ("three words", "not.a.token".to_owned(), "no JWT"),
