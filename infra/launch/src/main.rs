@@ -1,8 +1,10 @@
-//! Starts a binary of the workspace from any of its folders: what `cargo dev` and the other aliases run.
+//! Starts a binary of the workspace from any of its folders: what `cargo dev` and the other aliases
+//! run.
 //!
-//! `cargo run --bin NAME` finds NAME only in the root of a workspace. With `--package` it works in every folder, and
-//! compiles the dependencies once more with the features of that package alone. So the aliases run this program, which
-//! has no dependencies, and this program runs cargo on the manifest of the workspace. The current folder stays.
+//! `cargo run --bin NAME` finds NAME only in the root of a workspace. With `--package` it works in
+//! every folder, and compiles the dependencies once more with the features of that package alone.
+//! So the aliases run this program, which has no dependencies, and this program runs cargo on the
+//! manifest of the workspace. The current folder stays.
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;

@@ -1,4 +1,5 @@
-//! `cargo xtask chaos` and `cargo xtask restore-drill`: binaries of `infra/e2e`, built like everything else.
+//! `cargo xtask chaos` and `cargo xtask restore-drill`: binaries of `infra/e2e`, built with the
+//! features of the whole workspace.
 
 use std::ffi::OsString;
 use std::process::{Command, ExitStatus};

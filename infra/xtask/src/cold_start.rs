@@ -1,7 +1,8 @@
 //! `cargo xtask cold-start`: how long a packaged function takes from its start to its first poll.
 //!
-//! Each binary is started beside a listener that plays the Runtime API and Secrets Manager. Loading, linking, reading the
-//! environment and making clients are in the time; the network and the processor share of Lambda are not.
+//! Each binary is started beside a listener that plays the Runtime API and Secrets Manager.
+//! Loading, linking, reading the environment and making clients are in the time; the network and
+//! the processor share of Lambda are not.
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};

@@ -32,9 +32,11 @@ impl Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Prints a token that the local stack takes, signed with the development key of infra/local.yaml.
+    /// Prints a token that the local stack accepts, signed with the development key of
+    /// infra/local.yaml.
     Token(token::Arguments),
-    /// Prints variables that point aws and every AWS SDK at the local stack: eval "$(cargo xtask env)".
+    /// Prints variables that point aws and every AWS SDK at the local stack: eval "$(cargo xtask
+    /// env)".
     Env(env::Arguments),
     /// Checks the topology, and prints it as the runner understands it.
     Topology(topology::Arguments),
@@ -42,9 +44,10 @@ enum Command {
     Package(package::Arguments),
     /// Measures how long packaged functions take from their start to their first poll.
     ColdStart(cold_start::Arguments),
-    /// Lets everything go wrong, heals it, and accounts for every pair of a publication and a member that was owed it.
+    /// Runs the stack under faults, stops the faults, and checks every pair of a publication and a
+    /// member that was owed it.
     Chaos(chaos::Arguments),
-    /// Restores the rooms table while members are connected, and accounts for what each member was given.
+    /// Restores the rooms table while members are connected, and checks what each member received.
     RestoreDrill(chaos::Arguments),
 }
 
@@ -79,7 +82,7 @@ fn main() -> ExitCode {
     })
 }
 
-/// As it was; whoever was ended by a signal has failed.
+/// The exit code of the program. A program that a signal ended counts as failed.
 fn status(status: std::process::ExitStatus) -> ExitCode {
     status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from)
 }

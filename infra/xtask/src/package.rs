@@ -1,7 +1,8 @@
 //! `cargo xtask package`: one zip for each function, as Lambda takes it.
 //!
-//! The same commit gives the same bytes in any folder: paths are remapped, times in the zip are fixed. A binary that needs
-//! a newer glibc than that of Amazon Linux 2023 is refused, and so is a package that is too large.
+//! The same commit gives the same bytes in any folder: paths are remapped, times in the zip are
+//! fixed. A binary that needs a newer glibc than that of Amazon Linux 2023 is refused, and so is a
+//! package that is too large.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -8,7 +8,7 @@ use domain::{Device, Pattern, Permissions, UserId};
 use protocol::token::Claims;
 use roomcast_client::development::Keys;
 
-/// What the token says.
+/// The claims of the token.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Without any of --join, --publish, --history and --presence the token may do everything in plain rooms; \

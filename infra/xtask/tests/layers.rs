@@ -1,4 +1,5 @@
-//! Who depends on whom, read from `cargo metadata`; ARCHITECTURE.md tells why.
+//! The dependencies between the crates, read from `cargo metadata`. ARCHITECTURE.md has the
+//! reasons.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -66,8 +67,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("e2e", &["aws-adapters", "domain", "local", "protocol", "roomcast-client", "topology"]),
 ];
 
-/// Who may name an AWS SDK: the adapters, the runner (which provisions and polls through it), the recipe, and the load
-/// test where it publishes from the outside.
+/// The crates that may name an AWS SDK: the adapters, the runner (which provisions and polls
+/// through it), the recipe, and the load test where it publishes from the outside.
 const NAMES_AN_SDK: &[&str] = &["aws-adapters", "local", "local-event-sources", "baseline", "loadtest", "e2e"];
 
 fn workspace() -> (PathBuf, Vec<Package>) {

@@ -33,7 +33,8 @@ fn every_test_that_a_page_names_is_there() {
     assert!(missing.is_empty(), "{missing:#?}");
 }
 
-/// Every function's name in the Rust sources below a folder; contracts are listed by name in a macro.
+/// Collects the names of the functions in the Rust sources below a folder; contracts are listed by
+/// name in a macro.
 fn collect(folder: &Path, functions: &mut BTreeSet<String>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

@@ -1,11 +1,12 @@
-//! Each promise of GUARANTEES.md has one name and two proofs, and is reported under names that there are.
+//! Each promise of GUARANTEES.md has a sentence, one name and two proofs, and the kinds of
+//! violation that it names exist.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::path::{Path, PathBuf};
 
 /// Where the tests of a promise's name are: over many seeds, and on real processes.
 const PROOFS: [&str; 2] = ["infra/simulation/tests", "infra/e2e/tests"];
-/// Where it is said how promises are broken.
+/// The file with the kinds of violation.
 const KINDS: &str = "infra/simulation/src/kind.rs";
 /// How many promises there are.
 const PROMISES: usize = 21;

@@ -18,7 +18,8 @@ where
     C: Clock,
     R: Chance,
 {
-    /// Counts the shards of a room that changed, and names their users where they are few, with when each joined first.
+    /// Counts the shards of a room that changed, and names their users where they are few, with
+    /// when each joined first.
     pub(crate) async fn census(
         &self,
         room: &RoomId,

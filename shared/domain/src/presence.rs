@@ -38,8 +38,8 @@ pub struct Presence {
     pub counted_at: Timestamp,
     /// Due times of the queued checks: one for the pace, one for settling, rarely one more.
     pub checks: BTreeSet<Timestamp>,
-    /// Users that came or went in the last [`limits::PRESENCE_TRUE`], and when that was counted. Empty
-    /// where names are not listed.
+    /// Users that came or went in the last [`limits::PRESENCE_TRUE`], and when that was counted.
+    /// Empty where names are not listed.
     pub recent: BTreeMap<UserId, Timestamp>,
     /// The announcement that members may not have received yet.
     pub owed: Option<Owed>,
@@ -62,8 +62,8 @@ pub struct Announcement {
     /// The number of users in the room, only in rooms that are small enough to name them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub users: Option<u64>,
-    /// Users that arrived. A user with two devices arrives once. A name may be repeated, for members
-    /// that missed it.
+    /// Users that arrived. A user with two devices arrives once. A name may be repeated, for
+    /// members that missed it.
     #[serde(default, rename = "in", skip_serializing_if = "Vec::is_empty")]
     pub came: Vec<UserId>,
     /// Users that departed. A user with two devices departs with the last one. A name may be
@@ -188,8 +188,9 @@ impl Presence {
         self.counted_with(fresh, &BTreeMap::new(), now)
     }
 
-    /// The same where it is known when users joined. An announcement of a user that an earlier look missed repeats the
-    /// names that changed meanwhile: the index did not list the user, so its members were posted none of them.
+    /// The same where it is known when users joined. An announcement of a user that an earlier look
+    /// missed repeats the names that changed meanwhile: the index did not list the user, so its
+    /// members were posted none of them.
     #[must_use]
     pub fn counted_with(
         &self,
@@ -263,7 +264,8 @@ impl Presence {
         joined_at.get(user).is_some_and(|at| *at < self.counted_at.plus(limits::PRESENCE_CLOCKS))
     }
 
-    /// Adds the names of an announcement to the recent ones, the newest [`limits::PRESENCE_NAMED_MEMBERS`] at most.
+    /// Adds the names of an announcement to the recent ones, the newest
+    /// [`limits::PRESENCE_NAMED_MEMBERS`] at most.
     fn remember(&mut self, announcement: Option<&Announcement>, now: Timestamp) {
         if self.users().is_none() {
             return self.recent.clear();
@@ -276,8 +278,9 @@ impl Presence {
         }
     }
 
-    /// The announcement with the recent names once more. A member that the index did not list yet was posted none of the
-    /// announcements that named them, and the one that names it is its first.
+    /// The announcement with the recent names once more. A member that the index did not list yet
+    /// was posted none of the announcements that named them, and the one that names it is its
+    /// first.
     fn repeated(&self, told: Announcement) -> Announcement {
         let Some(users) = self.users() else { return told };
         let (present, absent): (Vec<_>, Vec<_>) = self.recent.keys().partition(|user| users.contains(user));

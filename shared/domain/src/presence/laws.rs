@@ -162,7 +162,8 @@ impl Model {
                     let mut names = self.believed.remove(&client).unwrap_or_default();
                     names.extend(told.came.iter().cloned());
                     names.retain(|user| !told.went.contains(user));
-                    // PROTOCOL.md: a client whose names are not as many as the block counts asks again.
+                    // PROTOCOL.md: a client whose names are not as many as the block counts asks
+                    // again.
                     if told.users.is_some_and(|users| users != names.len() as u64) {
                         names = self.who(client, now.as_ms());
                     }
@@ -203,7 +204,8 @@ fn toggles(connections: u16, count: usize, apart_ms: u64) -> impl Strategy<Value
     })
 }
 
-/// Users with one device each. A second device that the index does not list yet is not named when it is counted.
+/// Users with one device each. A second device that the index does not list yet is not named when
+/// it is counted.
 fn toggles_of_single_devices(users: u16, count: usize, apart_ms: u64) -> impl Strategy<Value = Vec<Toggle>> {
     toggles(users, count, apart_ms).prop_map(|mut toggles| {
         toggles.iter_mut().for_each(|toggle| toggle.connection *= 2);
