@@ -3,6 +3,7 @@ import { build } from "esbuild";
 import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { INTERNAL } from "./internal.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const [kind = "unit", ...rest] = process.argv.slice(2);
@@ -23,6 +24,8 @@ await build({
   jsx: "automatic",
   packages: "external",
   sourcemap: "inline",
+  // As in the published build: a name of the protocol that is renamed by mistake fails here. Tests quote such names in JSON.
+  ...((kind === "unit" || kind === "traces") && { mangleProps: INTERNAL }),
   logLevel: "warning",
 });
 const outputs = names.map((name) => `${root}build/test/${kind}/${name.replace(/\.tsx?$/, ".mjs")}`);

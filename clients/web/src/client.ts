@@ -6,10 +6,9 @@ import { errorOfFailure, errorOfLoss, errorOfNotTaken, RoomcastError } from "./e
 import { createHandle, type Handle, type Host, type Room, type Who } from "./room.js";
 import { newId } from "./random.js";
 import { createRoster, type Roster } from "./roster.js";
-import type { Question } from "./rules/questions.js";
 import { byteLength } from "./rules/text.js";
 import { DATA_BYTES, DATA_LEVELS, EPHEMERAL_DATA_BYTES, PAGE } from "./rules/times.js";
-import type { Answer, HistoryReply, NotTaken, Position, Present, WhoReply } from "./rules/types.js";
+import type { Answer, NotTaken, Position, Present, Question, WhoReply } from "./rules/types.js";
 
 declare global {
   // As in TypeScript's library `esnext.disposable`, which an application may not have.
@@ -54,10 +53,9 @@ interface Membership {
 type Settle<T> = { resolve(value: T): void; reject(error: unknown): void };
 
 /** A promise that needs no handler: its rejection is never unhandled. */
-function promise<T>(start: (settle: Settle<T>) => void): Promise<T> {
-  const result = new Promise<T>((resolve, reject) => start({ resolve, reject }));
-  result.catch(() => {});
-  return result;
+function handled<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => {});
+  return promise;
 }
 
 function levels(value: unknown): number {
@@ -96,16 +94,15 @@ export function connect(url: string | URL, options: Options = {}): Client {
     events.emit("state", state);
   }
 
-  function each(room: string, action: (handle: Handle, membership: Membership) => void): void {
-    const membership = memberships.get(room);
-    for (const handle of [...(membership?.handles ?? [])]) action(handle, membership!);
+  function each(room: string, action: (handle: Handle) => void): void {
+    [...(memberships.get(room)?.handles ?? [])].forEach(action);
   }
 
   function endRoom(room: string, error?: RoomcastError): void {
     const membership = memberships.get(room);
     memberships.delete(room);
     clearTimeout(membership?.leaving);
-    for (const handle of membership?.handles ?? []) handle.close(error);
+    membership?.handles.forEach((handle) => handle.close(error));
   }
 
   function endAll(error: RoomcastError): void {
@@ -165,7 +162,7 @@ export function connect(url: string | URL, options: Options = {}): Client {
         const settle = tickets.get(event.ticket);
         tickets.delete(event.ticket);
         const answer: Answer<unknown> = event.answer;
-        if ("page" in answer) settle?.resolve(answer.page);
+        if (answer.page) settle?.resolve(answer.page);
         else settle?.reject(errorOfFailure(answer.failure));
         backlog.shift()?.();
         return;
@@ -179,18 +176,29 @@ export function connect(url: string | URL, options: Options = {}): Client {
     }
   }
 
+  async function readWho(room: string): Promise<Who> {
+    const users: Present[] = [];
+    let after: string | undefined;
+    for (let pages = WHO_PAGES; ; ) {
+      const { members, users: some, next } = await ask<WhoReply>({ action: "who", room, after, limit: PAGE });
+      users.push(...(some ?? []));
+      if (next == null || !--pages) return { members, users: some ? users : undefined };
+      after = next;
+    }
+  }
+
   function check(reason: NotTaken | undefined): void {
     if (reason) throw errorOfNotTaken(reason);
   }
 
   function ask<T>(question: Question): Promise<T> {
-    return promise<T>((settle) => {
+    return new Promise((resolve, reject) => {
       const start = (): void => {
         const ticket = nextTicket++;
         const reason = driver.call((rules) => rules.question(ticket, question));
-        if (!reason) tickets.set(ticket, settle);
+        if (!reason) tickets.set(ticket, { resolve, reject });
         else if (reason === "too_many_questions") backlog.push(start);
-        else settle.reject(errorOfNotTaken(reason));
+        else reject(errorOfNotTaken(reason));
       };
       start();
     });
@@ -199,31 +207,22 @@ export function connect(url: string | URL, options: Options = {}): Client {
   const host: Host = {
     position: (room) => driver.call((rules) => rules.position(room)),
     publish: (room, data, pid = newId()) =>
-      promise((settle) => {
-        checkId(pid);
-        const json = toJson(data, DATA_BYTES);
-        check(driver.call((rules) => rules.publish(room, pid, json)));
-        const key = `${room} ${pid}`;
-        receipts.set(key, [...(receipts.get(key) ?? []), settle]);
-      }),
+      handled(
+        new Promise((resolve, reject) => {
+          checkId(pid);
+          const json = toJson(data, DATA_BYTES);
+          check(driver.call((rules) => rules.publish(room, pid, json)));
+          const key = `${room} ${pid}`;
+          receipts.set(key, [...(receipts.get(key) ?? []), { resolve, reject }]);
+        }),
+      ),
     send(room, data, key) {
       if (key !== undefined) checkId(key);
       const json = toJson(data, EPHEMERAL_DATA_BYTES);
       check(driver.call((rules) => rules.send(room, key, json)));
     },
-    history: (room, before, limit) =>
-      ask<HistoryReply>({ action: "history", room, ...(before !== undefined && { before }), limit }),
-    who: (room) =>
-      promise<Who>(({ resolve, reject }) => {
-        const users: Present[] = [];
-        const next = async (after: string | undefined, pages: number): Promise<Who> => {
-          const page = await ask<WhoReply>({ action: "who", room, ...(after !== undefined && { after }), limit: PAGE });
-          users.push(...(page.users ?? []));
-          if (page.next != null && pages > 1) return next(page.next, pages - 1);
-          return { members: page.members, users: page.users ? users : undefined };
-        };
-        next(undefined, WHO_PAGES).then(resolve, reject);
-      }),
+    history: (room, before, limit) => ask({ action: "history", room, before, limit }),
+    who: (room) => handled(readWho(room)),
   };
 
   function join(room: string, { since }: { since?: Position | undefined } = {}): Room<any> {

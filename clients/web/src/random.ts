@@ -1,7 +1,6 @@
 /** 128 random bits, as 32 hexadecimal digits. */
 export function newId(): string {
   const bytes = new Uint8Array(16);
-  if (typeof crypto === "object") crypto.getRandomValues(bytes);
-  else bytes.forEach((_, n) => (bytes[n] = Math.random() * 256));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  const random = typeof crypto === "object" ? crypto.getRandomValues(bytes) : bytes.map(() => Math.random() * 256);
+  return Array.from(random, (byte) => (byte + 256).toString(16).slice(1)).join("");
 }

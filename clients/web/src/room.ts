@@ -82,6 +82,8 @@ export function createHandle(
   needRoster: () => void,
 ): Handle {
   const emitter = createEmitter<RoomEvents<any>>();
+  /** Ends the readers of `messages()`; a `leave` ends them without an error. */
+  const readers = new Set<(error?: RoomcastError) => void>();
   let state: Room["state"] = isJoined ? "joined" : "joining";
   let settle: { resolve: () => void; reject: (error: unknown) => void };
   const joined = new Promise<void>((resolve, reject) => (settle = { resolve, reject }));
@@ -136,18 +138,15 @@ export function createHandle(
         over = true;
         wake();
       };
-      const offs = [
-        emitter.on("message", (message) => {
-          queue.push(message);
-          if (queue.length > BUFFER) {
-            const { ep, seq } = queue.shift()!.position;
-            lost = lost?.ep === ep ? { ep, from: lost.from, to: seq } : { ep, from: seq, to: seq };
-          }
-          wake();
-        }),
-        emitter.on("closed", finish),
-        onLeave.on("leave", () => finish()),
-      ];
+      const off = emitter.on("message", (message) => {
+        queue.push(message);
+        if (queue.length > BUFFER) {
+          const { ep, seq } = queue.shift()!.position;
+          lost = { ep, from: lost?.ep === ep ? lost.from : seq, to: seq };
+        }
+        wake();
+      });
+      readers.add(finish);
       const abort = (): void => finish();
       signal?.addEventListener("abort", abort);
       return (async function* () {
@@ -164,7 +163,8 @@ export function createHandle(
           }
         } finally {
           signal?.removeEventListener("abort", abort);
-          for (const off of offs) off();
+          off();
+          readers.delete(finish);
         }
       })();
     },
@@ -187,9 +187,6 @@ export function createHandle(
     },
   } as Room<any>;
 
-  /** Apart from the application's events, so that `leave` ends the readers without an error. */
-  const onLeave = createEmitter<{ leave: void }>();
-
   const handle: Handle = {
     ...emitter,
     room,
@@ -202,7 +199,7 @@ export function createHandle(
       state = "closed";
       settle.reject(error ?? new RoomcastError("closed", "the room was left"));
       if (error) emitter.emit("closed", error);
-      onLeave.emit("leave", undefined);
+      for (const finish of readers) finish(error);
       emitter.clear();
     },
   };

@@ -29,7 +29,7 @@ export interface Frame {
 }
 
 /** The shape of JSON: a type's name, the shape of all items of a list, or the shapes of an object's fields. */
-type Shape = string | [Shape] | { readonly [field: string]: Shape };
+export type Shape = string | [Shape] | { readonly [field: string]: Shape };
 
 const POSITION: Shape = { ep: "string", seq: "number" };
 export const BLOCK: Shape = { ...POSITION, room: "string", m: [{ id: "string", by: "string" }] };
@@ -39,11 +39,8 @@ const FAILURE: Shape = { code: "string", retry: "boolean" };
 export const JOINED_WORD: Shape = { ...POSITION, room: "string" };
 export const LEFT_WORD: Shape = { room: "string", code: "string" };
 export const BYE: Shape = { code: "string", retry: "string" };
-/** Answers, by what was asked. */
-export const ANSWERS: Record<string, Shape> = {
-  leave: {},
-  publish: { accepted: ["string"] },
-  auth: { left: ["string"] },
+/** Answers to questions, by action. */
+export const PAGES: Record<"history" | "who", Shape> = {
   history: { seq: "number", history: [BLOCK] },
   who: { members: "number" },
 };

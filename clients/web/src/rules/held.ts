@@ -6,14 +6,14 @@ import { byteLength } from "./text.js";
 
 /** Messages of one epoch, bounded in number and bytes. */
 export interface Held {
-  ep: string | undefined;
+  ep?: string | undefined;
   /** `undefined` for a position that is left out: the client's own publication, without echo. */
   messages: Map<number, WireMessage | undefined>;
   bytes: number;
 }
 
 export function emptyHeld(): Held {
-  return { ep: undefined, messages: new Map(), bytes: 0 };
+  return { messages: new Map(), bytes: 0 };
 }
 
 function sizeBytes(message: WireMessage | undefined): number {
@@ -61,4 +61,5 @@ export function dropThrough(held: Held, at: Position): void {
 
 export function clearHeld(held: Held): void {
   Object.assign(held, emptyHeld());
+  held.ep = undefined;
 }

@@ -11,15 +11,20 @@ import {
   SETTLE_APART_MS,
   SETTLE_MS,
 } from "./times.js";
-import type { Chance, Position } from "./types.js";
+import type { Shape } from "./frames.js";
+import type { Chance, Failure } from "./types.js";
 
-/** What a request asked for. */
-export type Asked =
-  | { type: "rooms"; rooms: [string, Position | undefined][]; sync: boolean }
-  | { type: "leave"; room: string }
-  | { type: "publish"; room: string }
-  | { type: "history" | "who"; ticket: number }
-  | { type: "auth"; lastsMs: number | undefined };
+/** What follows a request. */
+export interface Asked {
+  /** Shape of its answer. */
+  readonly shape: Shape;
+  /** The request succeeded. Returns false if the answer is not what was asked for. */
+  done(ok: any): unknown;
+  /** The request was refused, and making it again would not help. */
+  refused(failure: Failure): void;
+  /** Makes the failed request again, not before this time. */
+  again(afterMs?: number | null): void;
+}
 
 interface Deadline {
   at: number;
@@ -31,14 +36,16 @@ export interface Link {
   readonly id: number;
   /** When to open the successor. */
   rotateAt: number;
+  /** The replaced connection: when to close it. */
+  closeAt?: number | undefined;
   /** When to get another token. */
-  renewAt: number | undefined;
+  renewAt?: number | undefined;
   /** Whether a renewal has an unknown outcome: the server may have left rooms without a word. */
   renewalInDoubt: boolean;
   /** Rooms of the first sync that are not whole. */
   unsettled: Set<string>;
-  pending: Map<number, Deadline & { asked: Asked }>;
-  ping: (Deadline & { request: number }) | undefined;
+  pending: Map<number, Deadline & Asked>;
+  ping?: (Deadline & { request: number }) | undefined;
   keepAliveAt: number;
   settleAt: number[];
 }
@@ -47,11 +54,9 @@ export function newLink(id: number, now: number, ageMs: number, chance: Chance):
   return {
     id,
     rotateAt: now + around(chance, ROTATE_MS, ROTATE_JITTER_MS) - ageMs,
-    renewAt: undefined,
     renewalInDoubt: false,
     unsettled: new Set(),
     pending: new Map(),
-    ping: undefined,
     keepAliveAt: now + around(chance, KEEP_ALIVE_MS, KEEP_ALIVE_JITTER_MS),
     settleAt: [],
   };
@@ -59,18 +64,18 @@ export function newLink(id: number, now: number, ageMs: number, chance: Chance):
 
 /** Nothing is asked on the link any more. */
 export function retire(link: Link): Link {
-  return { ...link, pending: new Map(), ping: undefined, settleAt: [] };
+  return { ...link, closeAt: undefined, pending: new Map(), ping: undefined, settleAt: [] };
 }
 
 export function markSent(link: Link, request: number, asked: Asked, now: number): void {
-  link.pending.set(request, { asked, at: now + REQUEST_TIMEOUT_MS });
+  link.pending.set(request, { ...asked, at: now + REQUEST_TIMEOUT_MS });
 }
 
 /** Removes the requests that have waited long enough for their answer. */
 export function giveUp(link: Link, now: number): Asked[] {
   const given: Asked[] = [];
-  for (const [request, { asked, at }] of link.pending) {
-    if (at <= now) {
+  for (const [request, asked] of link.pending) {
+    if (asked.at <= now) {
       link.pending.delete(request);
       given.push(asked);
     }

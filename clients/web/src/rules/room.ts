@@ -7,36 +7,29 @@
 
 import { beginsAfter, clearHeld, dropThrough, emptyHeld, hold, removeHeld, type Held } from "./held.js";
 import { BEHIND_MS, EPOCHS_LEFT, HOLD_JITTER_MS, HOLD_MS } from "./times.js";
+import { NO, SENT, type Tried } from "./tried.js";
 import type { Block, Chance, Emit, Joined, Message, Position, WireMessage } from "./types.js";
 
 export function toMessage(room: string, position: Position, { id, by, at, data, from }: WireMessage): Message<any> {
   return { type: "message", room, position, pid: id, by, at, data, from };
 }
 
-/** No question to the server is due. Times are at least 0. */
-export const NO = -1;
-/** The question was sent and has no answer. */
-export const SENT = -2;
-
-export interface Room {
+/** A room; it asks to join or to catch up while it is wanted, and to leave otherwise. */
+export interface Room extends Tried {
   readonly name: string;
   /** Whether the application wants the room; if not, the room is being left. */
   wanted: boolean;
-  /** When to ask the server (join or catch up while wanted, leave otherwise), or NO, or SENT. */
-  ask: number;
-  /** Failed tries in a row. */
-  tries: number;
   /** Everything through this position was delivered. */
   at: Position | undefined;
   /** How far the room is known to go in the epoch of its position. */
   known: number;
   /** The furthest position seen in another epoch since the last question: the room's history may have begun anew. */
-  otherHead: Position | undefined;
+  otherHead?: Position | undefined;
   /** Epochs that the room has left, the last one at the end. Their blocks are late. */
   pastEpochs: string[];
   held: Held;
   /** When to ask, if the room is still behind. */
-  syncAt: number | undefined;
+  syncAt?: number | undefined;
   announced: boolean;
   /** Number of publications replayed after an absence, until the room is whole. */
   replayed: number | undefined;
@@ -52,10 +45,8 @@ export function newRoom(name: string, since: Position | undefined, now: number):
     tries: 0,
     at: since,
     known: since?.seq ?? 0,
-    otherHead: undefined,
     pastEpochs: [],
     held: emptyHeld(),
-    syncAt: undefined,
     announced: false,
     replayed: since && 0,
   };

@@ -11,7 +11,6 @@
 
 import { backoff } from "./chance.js";
 import {
-  ANSWERS,
   type AnyBlock,
   BLOCK,
   BYE,
@@ -24,6 +23,7 @@ import {
   isPosition,
   JOINED_WORD,
   LEFT_WORD,
+  PAGES,
   PRESENCE,
   readFrame,
 } from "./frames.js";
@@ -40,35 +40,35 @@ import {
   retire,
   settle,
 } from "./link.js";
-import { newOutbox } from "./outbox.js";
-import { newQuestions, type Question } from "./questions.js";
+import { finish, type Item, type Outbox, push, refuse, send } from "./outbox.js";
 import {
   interrupt,
   markAsked,
   newRoom,
-  NO,
   readBlock,
   readHead,
   readReply,
   type Room,
   roomJoined,
-  SENT,
   syncDueAt,
 } from "./room.js";
+import { NO, SENT, type Tried } from "./tried.js";
 import { jsonObject, sortedKeys, toText } from "./text.js";
 import {
   GRACE_MS,
   LATE_TRIES,
   LATER_MS,
   OVERLAP_MS,
+  QUESTION_TRIES,
   REFUSED_TOKENS,
   RENEW_APART_MS,
   RENEW_BEFORE_MS,
   ROOMS_PER_CONNECTION,
   ROTATE_RETRY_MS,
+  WAITING_QUESTIONS,
   WAKE_TIMEOUT_MS,
 } from "./times.js";
-import type { Chance, Event, Failure, Loss, NotTaken, Output, Position } from "./types.js";
+import type { Answer, Chance, Event, Failure, Loss, NotTaken, Output, Position, Question } from "./types.js";
 
 export type Rules = ReturnType<typeof createRules>;
 
@@ -76,12 +76,13 @@ export type Rules = ReturnType<typeof createRules>;
 export function createRules(chance: Chance, renews: boolean, now: number) {
   const outputs: Output[] = [];
   const rooms = new Map<string, Room>();
-  const outbox = newOutbox();
-  const questions = newQuestions();
+  const outbox: Outbox = new Map();
+  /** Questions by their tickets. */
+  const questions = new Map<number, Tried & { question: Question }>();
   /** Requests go to this connection. */
   let primary: Link | undefined;
-  /** The connection before it, read until its successor is whole; and when it is closed. */
-  let retiring: { link: Link; closeAt: number | undefined } | undefined;
+  /** The connection before it, read until its successor is whole. */
+  let retiring: Link | undefined;
   let opening: number | undefined;
   let openingSince = 0;
   let connectAt: number | undefined = now;
@@ -117,9 +118,67 @@ export function createRules(chance: Chance, renews: boolean, now: number) {
   /** Asks to join rooms, or to catch up with them: all of them in one message. */
   function askRooms(rooms: Room[], sync: boolean): void {
     rooms.forEach(markAsked);
-    const asked = rooms.map(({ name, at }): [string, Position | undefined] => [name, at]);
-    if (sync) ask({ type: "rooms", rooms: asked, sync }, "sync", {}, "rooms", jsonObject(asked));
-    else ask({ type: "rooms", rooms: asked, sync }, "join", { room: rooms[0]!.name, since: rooms[0]!.at });
+    const since = rooms.map(({ name, at }): [string, Position | undefined] => [name, at]);
+    const asked: Asked = {
+      shape: sync ? { rooms: {} } : {},
+      done: (ok) => (sync || isJoined(ok)) && readRooms(since, new Map(sync ? entriesOf(ok.rooms) : [[since[0]![0], ok]])),
+      refused(failure) {
+        for (const [name] of since) refuseRoom(name, failure);
+        checkSettled();
+      },
+      again: (afterMs) => askAgain(since.map(([name]) => name), afterMs),
+    };
+    if (sync) ask(asked, "sync", {}, "rooms", jsonObject(since));
+    else ask(asked, "join", { room: since[0]![0], since: since[0]![1] });
+  }
+
+  function askToLeave(room: Room): void {
+    room.ask = SENT;
+    const leave = (): void => roomLeft(room.name);
+    const again = (afterMs?: number | null): void => askAgain([room.name], afterMs);
+    ask({ shape: {}, done: leave, refused: leave, again }, "leave", { room: room.name });
+  }
+
+  function askQuestion(ticket: number, entry: Tried & { question: Question }): void {
+    entry.ask = SENT;
+    const { action, ...fields } = entry.question;
+    const answer = (answer: Answer<any>): void => {
+      if (questions.delete(ticket)) emit({ type: action, ticket, answer });
+    };
+    const asked: Asked = {
+      shape: PAGES[action],
+      done: (page) => answer({ page }),
+      refused: (failure) => answer({ failure }),
+      again(afterMs) {
+        if (entry.tries + 1 >= QUESTION_TRIES) answer({ failure: undefined });
+        else if (questions.has(ticket)) retry(entry, afterMs);
+      },
+    };
+    ask(asked, action, fields);
+  }
+
+  function askToPublish(room: string): void {
+    const items = send(outbox, room);
+    const asked: Asked = {
+      shape: { accepted: ["string"] },
+      done(ok) {
+        for (const { pid } of finish(outbox, room, now)) {
+          emit({ type: "accepted", room, pid, repeated: !!ok.repeated?.includes?.(pid) });
+        }
+      },
+      refused(failure) {
+        const oneOfThem = failure.code !== "forbidden" && failure.code !== "invalid_room";
+        for (const { pid } of refuse(outbox, room, oneOfThem, now)) emit({ type: "rejected", room, pid, failure });
+      },
+      again(afterMs) {
+        const line = outbox.get(room);
+        if (line) retry(line, afterMs);
+      },
+    };
+    const [{ pid, json }] = items as [Item];
+    const list = items.map(({ pid, json }) => toText({ pid }, "data", json)).join();
+    if (items.length > 1) ask(asked, "publish", { room }, "items", `[${list}]`);
+    else ask(asked, "publish", { room, pid }, "data", json);
   }
 
   /** Pings the connection, and asks the server where the rooms stand. */
@@ -131,37 +190,25 @@ export function createRules(chance: Chance, renews: boolean, now: number) {
     emit({ type: "send", link: primary.id, text: toText({ action: "ping", id }, "at", jsonObject(at)) });
   }
 
-  /** Publications to be sent, and when. Those to a room that is being joined wait until it is joined. */
-  function publicationsDue(): [string, number][] {
-    return outbox.due().filter(([name]) => {
+  /** Rooms with publications to be sent. Those to a room that is being joined wait until it is joined. */
+  function publishing(): string[] {
+    return sortedKeys(outbox).filter((name) => {
       const room = rooms.get(name);
-      return !room?.wanted || room.at;
+      return outbox.get(name)!.ask > NO && (!room?.wanted || room.at);
     });
   }
+
+  const isDue = ({ ask }: Tried): boolean => ask > NO && ask <= now;
 
   /** Sends what is due; nothing without a connection. */
   function pump(): void {
     if (!primary) return;
-    const due = inOrder().filter((room) => (room.ask > NO && room.ask <= now) || syncDueAt(room) <= now);
+    const due = inOrder().filter((room) => isDue(room) || syncDueAt(room) <= now);
     const wanted = due.filter((room) => room.wanted);
     if (wanted.length) askRooms(wanted, wanted.length > 1);
-    for (const room of due) {
-      if (room.wanted) continue;
-      room.ask = SENT;
-      ask({ type: "leave", room: room.name }, "leave", { room: room.name });
-    }
-    for (const [ticket, at] of questions.due()) {
-      if (at > now) continue;
-      const { action, ...fields } = questions.send(ticket)!;
-      ask({ type: action, ticket }, action, fields);
-    }
-    for (const [room, at] of publicationsDue()) {
-      if (at > now) continue;
-      const [first, ...others] = outbox.send(room);
-      const items = [first!, ...others].map(({ pid, json }) => toText({ pid }, "data", json));
-      if (others.length) ask({ type: "publish", room }, "publish", { room }, "items", `[${items.join()}]`);
-      else ask({ type: "publish", room }, "publish", { room, pid: first!.pid }, "data", first!.json);
-    }
+    for (const room of due) if (!room.wanted) askToLeave(room);
+    for (const [ticket, entry] of questions) if (isDue(entry)) askQuestion(ticket, entry);
+    for (const room of publishing()) if (isDue(outbox.get(room)!)) askToPublish(room);
   }
 
   /** The least pause is the server's; jitter comes on top. */
@@ -181,27 +228,9 @@ export function createRules(chance: Chance, renews: boolean, now: number) {
     }
   }
 
-  /** Makes a failed request again, not before `afterMs`. */
-  function tryAgain(asked: Asked, afterMs: number | null | undefined): void {
-    switch (asked.type) {
-      case "rooms":
-        return askAgain(asked.rooms.map(([name]) => name), afterMs);
-      case "leave":
-        return askAgain([asked.room], afterMs);
-      case "publish": {
-        const tries = outbox.failed(asked.room);
-        if (tries !== undefined) outbox.againAt(asked.room, now + pause(tries, afterMs));
-        return;
-      }
-      case "auth":
-        if (primary) primary.renewalInDoubt = true;
-        return renewLater(afterMs);
-      default: {
-        const tries = questions.failed(asked.ticket);
-        if (tries === undefined) emit({ type: asked.type, ticket: asked.ticket, answer: { failure: undefined } });
-        else questions.againAt(asked.ticket, now + pause(tries, afterMs));
-      }
-    }
+  /** Asks again after a pause. */
+  function retry(tried: Tried, afterMs: number | null | undefined): void {
+    tried.ask = now + pause(tried.tries++, afterMs);
   }
 
   // Rooms
@@ -243,8 +272,7 @@ export function createRules(chance: Chance, renews: boolean, now: number) {
 
   /** Sends again at once what had no answer, and forgets the rooms that were being left: they are, without a connection. */
   function sendAgain(): void {
-    outbox.interrupted(now);
-    questions.interrupted(now);
+    for (const tried of [...outbox.values(), ...questions.values()]) if (tried.ask === SENT) tried.ask = now;
     for (const room of inOrder()) if (!room.wanted) forget(room.name);
   }
 
@@ -266,7 +294,7 @@ export function createRules(chance: Chance, renews: boolean, now: number) {
   function lose(because: Loss, leastMs: number): void {
     primary = undefined;
     if (retiring) {
-      primary = { ...retiring.link, rotateAt: now + rotateRetry() };
+      primary = { ...retiring, rotateAt: now + rotateRetry() };
       retiring = undefined;
       return sayHello();
     }
@@ -284,12 +312,12 @@ export function createRules(chance: Chance, renews: boolean, now: number) {
   }
 
   function closeRetiring(): void {
-    if (retiring) emit({ type: "close", link: retiring.link.id });
+    if (retiring) emit({ type: "close", link: retiring.id });
     retiring = undefined;
   }
 
   function closeAll(): void {
-    for (const link of [primary?.id, retiring?.link.id, opening]) if (link !== undefined) emit({ type: "close", link });
+    for (const link of [primary?.id, retiring?.id, opening]) if (link !== undefined) emit({ type: "close", link });
     primary = retiring = opening = connectAt = undefined;
   }
 
@@ -332,7 +360,7 @@ export function createRules(chance: Chance, renews: boolean, now: number) {
     }
   }
 
-  function renewLater(afterMs: number | null | undefined): void {
+  function renewLater(afterMs?: number | null): void {
     const at = now + pause(LATE_TRIES, afterMs);
     if (primary) primary.renewAt = at;
   }
@@ -375,9 +403,8 @@ export function createRules(chance: Chance, renews: boolean, now: number) {
     else closeRetiring();
   }
 
-  function readRooms({ rooms: asked, sync }: Asked & { type: "rooms" }, ok: any): boolean {
-    if (!(sync ? fits(ok.rooms, {}) : isJoined(ok))) return false;
-    const answerOf = new Map(sync ? entriesOf(ok.rooms) : [[asked[0]![0], ok]]);
+  /** Reads the answers of rooms that were asked for from a position. */
+  function readRooms(asked: [string, Position | undefined][], answerOf: Map<string, unknown>): void {
     const again: string[] = [];
     const more: string[] = [];
     let advanced = false;
@@ -387,8 +414,7 @@ export function createRules(chance: Chance, renews: boolean, now: number) {
       const err = (answer as { err?: unknown } | undefined)?.err;
       if (isFailure(err)) {
         if (isAboutConnection(err)) {
-          dropPrimary({ code: err.code }, 0);
-          return true;
+          return dropPrimary({ code: err.code }, 0);
         }
         if (!err.retry) {
           refuseRoom(name, err);
@@ -420,43 +446,6 @@ export function createRules(chance: Chance, renews: boolean, now: number) {
     else for (const name of more) rooms.get(name)!.ask = now;
     if (primary) settle(primary, now);
     checkSettled();
-    return true;
-  }
-
-  /** Reads the answer to a request; false if it is not what was asked for. */
-  function readDone(asked: Asked, ok: any): boolean {
-    if (asked.type === "rooms") return readRooms(asked, ok);
-    if (!fits(ok, ANSWERS[asked.type]!)) return false;
-    if (asked.type === "leave") roomLeft(asked.room);
-    else if (asked.type === "auth") renewed(ok.left, asked.lastsMs);
-    else if (asked.type === "publish") {
-      for (const pid of outbox.accepted(asked.room, now)) {
-        emit({ type: "accepted", room: asked.room, pid, repeated: !!ok.repeated?.includes?.(pid) });
-      }
-    } else if (questions.done(asked.ticket)) emit({ type: asked.type, ticket: asked.ticket, answer: { page: ok } });
-    return true;
-  }
-
-  /** A request was refused, and making it again would not help. */
-  function readRefusal(asked: Asked, failure: Failure): void {
-    switch (asked.type) {
-      case "rooms":
-        for (const [name] of asked.rooms) refuseRoom(name, failure);
-        return checkSettled();
-      case "leave":
-        return roomLeft(asked.room);
-      case "auth":
-        return renewLater(undefined);
-      case "publish": {
-        const oneOfThem = failure.code !== "forbidden" && failure.code !== "invalid_room";
-        for (const pid of outbox.refused(asked.room, oneOfThem, now)) {
-          emit({ type: "rejected", room: asked.room, pid, failure });
-        }
-        return;
-      }
-      default:
-        if (questions.done(asked.ticket)) emit({ type: asked.type, ticket: asked.ticket, answer: { failure } });
-    }
   }
 
   function readAnswer({ id, ok, err: error }: Frame): void {
@@ -464,7 +453,7 @@ export function createRules(chance: Chance, renews: boolean, now: number) {
     if (err && isAboutConnection(err)) return dropPrimary({ code: err.code }, 0);
     attempts = 0;
     if (id == null || !primary) return;
-    const asked = primary.pending.get(id)?.asked;
+    const asked = primary.pending.get(id);
     primary.pending.delete(id);
     if (!asked) {
       if (err) {
@@ -475,9 +464,9 @@ export function createRules(chance: Chance, renews: boolean, now: number) {
         }
       }
     } else if (err) {
-      if (err.retry) tryAgain(asked, err.after_ms);
-      else readRefusal(asked, err);
-    } else if (!readDone(asked, ok)) tryAgain(asked, undefined);
+      if (err.retry) asked.again(err.after_ms);
+      else asked.refused(err);
+    } else if (!fits(ok, asked.shape) || asked.done(ok) === false) asked.again();
   }
 
   function read(frame: Frame, isPrimary: boolean): void {
@@ -520,7 +509,7 @@ export function createRules(chance: Chance, renews: boolean, now: number) {
     const isSilent = primary.ping && primary.ping.at <= now;
     const isPingDue = !primary.ping && pingDueAt(primary) <= now;
     const isOld = primary.rotateAt <= now;
-    for (const asked of given) tryAgain(asked, undefined);
+    for (const asked of given) asked.again();
     if (isSilent) return dropPrimary({ code: "no_answer" }, 0);
     if (isPingDue || probe) ping();
     if (primary.renewAt !== undefined && primary.renewAt <= now) {
@@ -555,8 +544,8 @@ export function createRules(chance: Chance, renews: boolean, now: number) {
           if (room.ask > NO) at(room.ask);
           at(syncDueAt(room));
         }
-        for (const [, time] of questions.due()) at(time);
-        for (const [, time] of publicationsDue()) at(time);
+        for (const { ask } of questions.values()) if (ask > NO) at(ask);
+        for (const room of publishing()) at(outbox.get(room)!.ask);
       }
       return due === Infinity ? undefined : due;
     },
@@ -598,7 +587,7 @@ export function createRules(chance: Chance, renews: boolean, now: number) {
     /** Publishes JSON. `accepted` or `rejected` follows; publications of one room keep their order. */
     publish(room: string, pid: string, json: string): NotTaken | undefined {
       if (ended) return "closed";
-      if (!outbox.push(room, { pid, json }, now)) return "queue_full";
+      if (!push(outbox, room, pid, json, now)) return "queue_full";
       pump();
       return undefined;
     },
@@ -614,7 +603,8 @@ export function createRules(chance: Chance, renews: boolean, now: number) {
     /** Asks for history or users. An event with the ticket follows. */
     question(ticket: number, question: Question): NotTaken | undefined {
       if (ended) return "closed";
-      if (!questions.push(ticket, question, now)) return "too_many_questions";
+      if (questions.size >= WAITING_QUESTIONS) return "too_many_questions";
+      questions.set(ticket, { question, ask: now, tries: 0 });
       pump();
       return undefined;
     },
@@ -631,7 +621,7 @@ export function createRules(chance: Chance, renews: boolean, now: number) {
       primary = newLink(link, now, ageMs, chance);
       if (replaced) {
         closeRetiring();
-        retiring = { link: retire(replaced), closeAt: undefined };
+        retiring = retire(replaced);
       }
       if (!online) {
         online = true;
@@ -647,14 +637,14 @@ export function createRules(chance: Chance, renews: boolean, now: number) {
         if (primary) primary.rotateAt = now + rotateRetry();
         else if (isRefusedForGood(because)) end(because);
         else goOffline(because, 0);
-      } else if (retiring?.link.id === link) retiring = undefined;
+      } else if (retiring?.id === link) retiring = undefined;
       else if (primary?.id === link) lose(because, 0);
     },
 
     /** A text message came. */
     received(link: number, text: string): void {
       const isPrimary = primary?.id === link;
-      if (!isPrimary && retiring?.link.id !== link) return;
+      if (!isPrimary && retiring?.id !== link) return;
       const frame = readFrame(text);
       if (frame) read(frame, isPrimary);
       pump();
@@ -665,12 +655,22 @@ export function createRules(chance: Chance, renews: boolean, now: number) {
 
     /** A token that `renew` asked for, and how long it lasts. */
     renew(link: number, token: string, lastsMs: number | undefined): void {
-      if (primary?.id === link) ask({ type: "auth", lastsMs }, "auth", { token });
+      if (primary?.id !== link) return;
+      const asked: Asked = {
+        shape: { left: ["string"] },
+        done: (ok) => renewed(ok.left, lastsMs),
+        refused: () => renewLater(),
+        again(afterMs) {
+          if (primary) primary.renewalInDoubt = true;
+          renewLater(afterMs);
+        },
+      };
+      ask(asked, "auth", { token });
     },
 
     /** No token could be had now. */
     notRenewed(link: number): void {
-      if (primary?.id === link) renewLater(undefined);
+      if (primary?.id === link) renewLater();
     },
 
     /** Ends because the application, or its token, is not allowed to connect. */

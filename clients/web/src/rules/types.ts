@@ -78,7 +78,21 @@ export interface WhoReply {
 }
 
 /** The answer to a question: a page, a refusal, or nothing after several tries. */
-export type Answer<T> = { page: T } | { failure: Failure | undefined };
+export interface Answer<T> {
+  page?: T;
+  failure?: Failure | undefined;
+}
+
+/** A question about a room. */
+export interface Question {
+  readonly action: "history" | "who";
+  readonly room: string;
+  /** History only: sequences before this one. */
+  readonly before?: number | undefined;
+  /** Who only: users after this name. */
+  readonly after?: string | undefined;
+  readonly limit: number;
+}
 
 /** A publication. */
 export interface Message<Data = unknown> {

@@ -25,7 +25,7 @@ function ofLoss({ code, status, detail }: Loss): Json {
 }
 
 function ofAnswer(answer: Json): Json {
-  if ("page" in answer) return answer.page;
+  if (answer.page) return answer.page;
   return answer.failure ? { refused: answer.failure.code } : { unanswered: true };
 }
 
@@ -78,7 +78,7 @@ function ofEvent(event: Exclude<Output, { link: number }>): Json {
       return { rejected: event.pid, room: event.room, code: event.failure.code };
     case "history":
     case "who":
-      return { [event.type]: event.ticket, page: ofAnswer(event.answer) };
+      return { [event.type]: event.ticket, "page": ofAnswer(event.answer) };
   }
 }
 
@@ -97,9 +97,9 @@ function put(rules: Rules, input: Json): NotTaken | undefined | void {
     case "token_lasts":
       return rules.tokenLasts(of, input.lasts_ms);
     case "closed":
-      return rules.closed(of, toLoss(input.because));
+      return rules.closed(of, toLoss(input["because"]));
     case "received":
-      return rules.received(of, input.text);
+      return rules.received(of, input["text"]);
     case "renew":
       return rules.renew(of, input.token, input.lasts_ms ?? undefined);
     case "not_renewed":

@@ -76,7 +76,7 @@ export class Bench {
     this.do((rules) => rules.leave(room));
   }
 
-  publish(room: string, pid: string, data: unknown = { text: pid }): void {
+  publish(room: string, pid: string, data: unknown = { "text": pid }): void {
     assert.equal(this.do((rules) => rules.publish(room, pid, JSON.stringify(data))), undefined);
   }
 

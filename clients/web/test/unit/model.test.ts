@@ -143,7 +143,7 @@ class World {
       this.members.get(link)?.delete(room);
       ok = { room };
     } else if (action === "publish") {
-      const items = request.items ?? [request];
+      const items = request["items"] ?? [request];
       assert.equal(new Set(items.map(({ pid }: Json) => pid)).size, items.length);
       for (const { pid } of items) this.publish(room, pid);
       ok = { accepted: items.map(({ pid }: Json) => pid) };

@@ -140,7 +140,7 @@ test("a throttled timer does not end a healthy connection: queued frames are rea
     if (server.requests.length > before) break;
   }
   server.silent = false;
-  mock.timers.setTime(Date.now() + 20_000);
+  mock.timers["setTime"](Date.now() + 20_000);
   server.sockets[sockets - 1]!.deliver({ sys: "pong" });
   await pass(2_000);
   assert.equal(server.sockets.length, sockets);

@@ -59,7 +59,7 @@ export class FakeServer {
         return ok({ room });
       case "publish": {
         if (request.ephemeral) return;
-        const items = request.items ?? [request];
+        const items = request["items"] ?? [request];
         if (room === "forbidden") {
           return socket.deliver({ id, err: { code: "forbidden", retry: false, message: "no" } });
         }
@@ -166,13 +166,13 @@ export function useFakeTime(): void {
 /** Lets time pass in small steps, so that promises settle between timers. */
 export async function pass(ms: number, stepMs = 5): Promise<void> {
   for (let passed = 0; passed < ms; passed += stepMs) {
-    mock.timers.tick(Math.min(stepMs, ms - passed));
+    mock.timers["tick"](Math.min(stepMs, ms - passed));
     for (let turn = 0; turn < 8; turn++) await Promise.resolve();
   }
 }
 
 /** Lets time pass without timers: the machine sleeps. */
 export async function sleep(ms: number): Promise<void> {
-  mock.timers.setTime(Date.now() + ms);
+  mock.timers["setTime"](Date.now() + ms);
   for (let turn = 0; turn < 8; turn++) await Promise.resolve();
 }
