@@ -190,7 +190,7 @@ function createPane(side: number, container: HTMLElement): { name(): string } {
     } catch (error) {
       state.className = "dot offline";
       state.textContent = "not joined";
-      say(error instanceof RoomcastError ? `${error.message}. ${error.remediation}` : `The stack cannot be reached: ${String(error)}`);
+      say(error instanceof RoomcastError ? `${error.message}. ${error.remediation}` : error instanceof TypeError ? "The stack cannot be reached." : String(error));
     }
   }
 

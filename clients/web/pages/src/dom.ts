@@ -32,16 +32,35 @@ export function onFrame(run: () => void): () => void {
   };
 }
 
+/** Entries that are added in one frame. */
+const AT_ONCE = 20;
+
+/** A scroll within this time after the wheel, a key or a touch is the reader's. */
+const SCROLLS_MS = 1_000;
+
 /** A list that is appended to in frames, keeps its newest entries, and stays at its end unless the reader has scrolled up. */
 export function createTail<T>(list: HTMLElement, most: number, render: (entry: T) => HTMLElement) {
   let waiting: T[] = [];
-  const flush = onFrame(() => {
+  let follows = true;
+  let touchedAt = -SCROLLS_MS;
+  const toEnd = (): void => {
+    if (follows) list.scrollTop = list.scrollHeight;
+  };
+  for (const type of ["wheel", "touchmove", "keydown", "pointerdown"]) {
+    list.addEventListener(type, () => (touchedAt = performance.now()), { passive: true });
+  }
+  list.addEventListener("scroll", () => {
     const isAtEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 60;
-    const entries = waiting.slice(-most);
-    waiting = [];
-    list.append(...entries.map(render));
+    if (isAtEnd || performance.now() - touchedAt < SCROLLS_MS) follows = isAtEnd;
+  });
+  new ResizeObserver(toEnd).observe(list);
+  const flush = onFrame(() => {
+    // What comes in one frame of a busy room is spread over frames of the page.
+    waiting = waiting.slice(-most);
+    list.append(...waiting.splice(0, AT_ONCE).map(render));
     while (list.childElementCount > most) list.firstElementChild!.remove();
-    if (isAtEnd) list.scrollTop = list.scrollHeight;
+    toEnd();
+    if (waiting.length) flush();
   });
   return {
     add(entry: T): void {
@@ -51,6 +70,7 @@ export function createTail<T>(list: HTMLElement, most: number, render: (entry: T
     },
     clear(): void {
       waiting = [];
+      follows = true;
       list.replaceChildren();
     },
   };
@@ -58,7 +78,7 @@ export function createTail<T>(list: HTMLElement, most: number, render: (entry: T
 
 /** The time of day with milliseconds. */
 export function clock(at: number): string {
-  return new Date(at).toLocaleTimeString([], { hour12: false }) + "." + String(Math.floor(at % 1000)).padStart(3, "0");
+  return new Date(at).toTimeString().slice(0, 8) + "." + String(Math.floor(at % 1000)).padStart(3, "0");
 }
 
 export function el<T extends HTMLElement>(id: string): T {

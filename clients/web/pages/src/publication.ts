@@ -46,9 +46,10 @@ interface Tracked {
   startedAt: number;
   position?: Position;
   facts: Map<Step, Fact[]>;
+  /** Posts that are counted and not listed: a room may have thousands of members. */
+  morePosts: number;
   /** Requests of invocations that carry this publication, and the step that they belong to. */
   requests: Map<string, Step>;
-  posts: Map<string, number>;
   error?: string;
 }
 
@@ -115,6 +116,7 @@ function renderSteps(publication: Tracked): void {
     ...STEPS.map((step, n) => {
       const facts = [...(publication.facts.get(step) ?? [])].sort((one, other) => one.at - other.at);
       const first = facts[0];
+      const more = Math.max(0, facts.length - LISTED) + (step === "posted" ? publication.morePosts : 0);
       const isSkipped = !first && n < last;
       const status = facts.some(({ isBad }) => isBad) ? "failed" : first ? "done" : "waiting";
       const requests = [...new Set(facts.flatMap(({ request }) => request ?? []))];
@@ -134,7 +136,7 @@ function renderSteps(publication: Tracked): void {
             ...facts.slice(0, LISTED).map(({ at, text, isBad }) =>
               create("li", {}, create("time", {}, `+${(at - publication.startedAt).toFixed(0)}`), create(isBad ? "span.bad.cut" : "span.cut", { title: text }, text)),
             ),
-            facts.length > LISTED && create("li", {}, `and ${facts.length - LISTED} more`),
+            more > 0 && create("li", {}, `and ${more.toLocaleString("en")} more`),
           ),
           ...requests.slice(0, 2).map(logLines),
         ),
@@ -249,7 +251,10 @@ function readEvent(event: StackEvent): void {
         break;
       case "posted": {
         const isBad = event.outcome !== "delivered";
-        note(publication, "posted", { at, text: `${event.outcome}: ${event.connection_id}`, isBad });
+        if (!isBad && (publication.facts.get("posted")?.length ?? 0) >= LISTED) {
+          publication.morePosts++;
+          render();
+        } else note(publication, "posted", { at, text: `${event.outcome}: ${event.connection_id}`, isBad });
       }
     }
   }
@@ -343,7 +348,7 @@ async function publish(started: (publication: Tracked) => void = () => {}): Prom
       startedAt: now(),
       facts: new Map(),
       requests: new Map(),
-      posts: new Map(),
+      morePosts: 0,
     };
     tracked.unshift(publication);
     tracked.length = Math.min(tracked.length, KEPT);
@@ -360,7 +365,8 @@ async function publish(started: (publication: Tracked) => void = () => {}): Prom
     }
   } catch (error) {
     const remediation = error instanceof RoomcastError ? ` ${error.remediation}` : "";
-    output.textContent = `not published: ${error instanceof Error ? error.message : String(error)}.${remediation}`;
+    const why = error instanceof TypeError ? "the stack cannot be reached" : error instanceof Error ? error.message : String(error);
+    output.textContent = `not published: ${why}.${remediation}`;
   }
 }
 

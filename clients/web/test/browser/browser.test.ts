@@ -233,7 +233,7 @@ test("the chat page: two windows chat, the stack is killed and returns, they hea
   const windows: Page[] = [];
   for (const [n, user] of ["ada", "bob"].entries()) {
     const page = await (await pages.browser.newContext()).newPage();
-    await page.goto(`http://127.0.0.1:${stack.awsPort}/app/`);
+    await page.goto(stack.pages);
     const pane = page.locator("#pane-0");
     await pane.getByLabel("User").fill(user);
     await pane.getByLabel("Room").fill(name);
@@ -252,7 +252,7 @@ test("the chat page: two windows chat, the stack is killed and returns, they hea
   };
   await say(windows[0]!, "one");
   await until("both windows show the first line", haveAll(["one"]));
-  await stack.stop();
+  await stack.stop("SIGKILL");
   await windows[0]!.locator("#pane-0 .dot.offline, #pane-0 .dot.connecting").waitFor();
   await say(windows[0]!, "two");
   await stack.start();
@@ -263,11 +263,23 @@ test("the chat page: two windows chat, the stack is killed and returns, they hea
 
 test("the publication page shows every step", async () => {
   const page = await (await pages.browser.newContext()).newPage();
-  await page.goto(`http://127.0.0.1:${stack.awsPort}/app/publication.html`);
+  await page.goto(`${stack.pages}publication.html`);
   await page.getByText("watching the stack").waitFor();
   await page.getByLabel("Room").fill(name);
   await page.getByRole("button", { name: "Publish", exact: true }).click();
   await until("each step is done", async () => (await page.locator(".step.done").count()) >= 6);
   await page.getByText("log of").first().click();
   await until("the log of ingest is there", async () => /ingest/.test(await page.locator(".step pre").first().textContent() ?? ""));
+});
+
+test("the publication page kills the fan-out by a button, and shows that the job comes again", async () => {
+  const page = await (await pages.browser.newContext()).newPage();
+  await page.goto(`${stack.pages}publication.html`);
+  await page.getByText("watching the stack").waitFor();
+  await page.getByLabel("Room").fill(name);
+  await page.getByRole("button", { name: "Publish and kill the fan-out" }).click();
+  await page.locator("output", { hasText: "was killed in the middle" }).waitFor();
+  const step = (name: string) => page.locator(".step", { hasText: name });
+  await step("Read by this page").and(page.locator(".done")).waitFor({ timeout: 50_000 });
+  await step("Posted to members").getByText(/receive [2-9]/).first().waitFor();
 });

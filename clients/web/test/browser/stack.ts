@@ -13,6 +13,9 @@ import { REPOSITORY } from "../paths.js";
 
 const repository = fileURLToPath(REPOSITORY);
 
+/** Where the built programs are. */
+const folder = (): string => process.env.ROOMCAST_BIN_DIR ?? join(repository, "target/debug");
+
 async function freePort(): Promise<number> {
   const server = createTcpServer();
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -34,6 +37,8 @@ export async function until(what: string, holds: () => unknown, withinMs = 10_00
 /** The local stack; it keeps its tables over a restart. */
 export class Stack {
   private process: ChildProcess | undefined;
+  /** Where the pages are, as the banner states it. */
+  pages = "";
   private readonly data = mkdtempSync(join(tmpdir(), "roomcast-browser-"));
 
   private constructor(
@@ -48,27 +53,29 @@ export class Stack {
   }
 
   async start(): Promise<void> {
-    const folder = process.env.ROOMCAST_BIN_DIR ?? join(repository, "target/debug");
-    const runner = join(folder, "roomcast-local");
+    const runner = join(folder(), "roomcast-local");
     if (!existsSync(runner)) throw new Error(`${runner} is missing: run \`cargo build\` first`);
     const ready = join(this.data, "ready.json");
     rmSync(ready, { force: true });
     const ports = ["--ws-port", String(this.port), "--aws-port", String(this.awsPort)];
-    const args = ["--bin-dir", folder, ...ports, "--data", join(this.data, "tables"), "--ready-file", ready];
+    const args = ["--bin-dir", folder(), ...ports, "--data", join(this.data, "tables"), "--ready-file", ready];
     const child = spawn(runner, args, { cwd: repository, stdio: ["ignore", "ignore", "pipe"] });
     this.process = child;
     let log = "";
-    child.stderr.on("data", (text) => (log = (log + text).slice(-10_000)));
+    child.stderr.on("data", (text) => {
+      log = (log + text).slice(-10_000);
+      this.pages = /^ *Page +(\S+)/m.exec(log)?.[1] ?? this.pages;
+    });
     await until("the stack is ready", () => {
       if (child.exitCode !== null) throw new Error(`the stack ended with ${child.exitCode}: ${log}`);
-      return existsSync(ready);
+      return existsSync(ready) && this.pages;
     }, 60_000);
   }
 
-  async stop(): Promise<void> {
+  async stop(signal: "SIGTERM" | "SIGKILL" = "SIGTERM"): Promise<void> {
     const child = this.process!;
     const ended = new Promise((resolve) => child.once("exit", resolve));
-    child.kill("SIGTERM");
+    child.kill(signal);
     await ended;
   }
 
@@ -129,7 +136,7 @@ export class Network {
     return `ws://127.0.0.1:${this.port}/local`;
   }
 
-  /** Connections that are there carry nothing any more, and nobody is notified. */
+  /** Connections that are there carry nothing any more, and neither side is notified. */
   blackhole(): void {
     for (const socket of [...this.carried].flat()) {
       socket.unpipe();
