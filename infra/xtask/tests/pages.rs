@@ -33,6 +33,26 @@ fn every_test_that_a_page_names_is_there() {
     assert!(missing.is_empty(), "{missing:#?}");
 }
 
+#[test]
+fn the_thirty_rules_are_where_the_page_finds_them() {
+    let page = std::fs::read_to_string(root().join("docs/find-it.md")).unwrap();
+    let rows = page.lines().filter_map(|line| {
+        let cells: Vec<&str> = line.split('|').map(|cell| cell.trim().trim_matches('`')).collect();
+        let number: usize = cells.get(1)?.parse().ok()?;
+        Some((number, cells[3].to_owned(), cells[4].to_owned()))
+    });
+    let mut numbers = Vec::new();
+    for (number, file, name) in rows {
+        let text = std::fs::read_to_string(root().join(&file));
+        let text = text.unwrap_or_else(|error| panic!("rule {number}: {file} cannot be read: {error}"));
+        let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let is_there = text.split(|c| !is_word(c)).any(|word| word == name);
+        assert!(is_there, "rule {number}: {file} has no {name}");
+        numbers.push(number);
+    }
+    assert_eq!(numbers, (1..=30).collect::<Vec<_>>());
+}
+
 /// Collects the names of the functions in the Rust sources below a folder; contracts are listed by
 /// name in a macro.
 fn collect(folder: &Path, functions: &mut BTreeSet<String>) {
