@@ -90,10 +90,11 @@ impl Core {
         let transaction = matches!(operation, O::Append | O::Join | O::Open | O::Extend);
         let write = transaction
             || matches!(operation, O::Bury | O::Touch | O::Standing | O::Charge | O::Create | O::Grow | O::MarkSent)
-            || matches!(operation, O::WritePresence | O::Renew | O::NoteRoomBusy | O::MarkDelivered | O::TakeBack);
+            || matches!(operation, O::WritePresence | O::Renew | O::NoteRoomBusy | O::MarkDelivered | O::TakeBack)
+            || matches!(operation, O::Hold | O::PassGate | O::Release);
         let read = matches!(operation, O::Find | O::RoomsOf | O::MembersAmong | O::Holdings | O::Head | O::Heads)
             || matches!(operation, O::Known | O::Log | O::LogBackwards | O::Occupants | O::Devices | O::Presence)
-            || matches!(operation, O::MembersCounted | O::RoomBusyUntil | O::Delivered);
+            || matches!(operation, O::MembersCounted | O::RoomBusyUntil | O::Delivered | O::Intakes);
         let queue =
             matches!(operation, O::Submit | O::Dispatch | O::CheckAfter | O::RetryAfter | O::Tell | O::BuryLetter);
         if operation == O::Dispatch && self.fires(Fault::SendHalfFailed, where_) {

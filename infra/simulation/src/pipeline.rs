@@ -151,7 +151,7 @@ impl Pipeline {
         let shared = self.shared.clone();
         self.run(executor, task, async move {
             if function == "outbox" {
-                let outbox = Outbox::new(queues, clock);
+                let outbox = Outbox::new(tables, queues, clock);
                 let failed = outbox.handle_records(records, deadline, &mut Summary::new(function)).await;
                 return shared.lock().done.push((task, Outcome::Records(failed)));
             }

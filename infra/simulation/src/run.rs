@@ -138,6 +138,7 @@ impl Run {
             self.shared.clock.next_wakeup(),
             queues.events_ordered.next_visible_at(),
             queues.publications.next_visible_at(),
+            queues.publications_held.next_visible_at(),
             queues.deliveries.next_visible_at(),
             queues.deliveries_wide.next_visible_at(),
             self.feeds.next_at(now),

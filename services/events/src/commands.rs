@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use domain::flow::{Entrance, Joiner, NotEntered, enter, forget};
 use domain::ports::{
-    Chance, Clock, Connections, DeadLetters, Directory, Error, Gateway, Memberships, Presences, Renewals, Rooms,
+    Chance, Clock, Connections, DeadLetters, Directory, Error, Gateway, Holds, Memberships, Presences, Renewals, Rooms,
     Submissions,
 };
 use domain::{ConnectionId, Delivery, Format, Member, RoomId, UserId};
@@ -19,7 +19,7 @@ const AT_ONCE: usize = 8;
 
 impl<T, Q, G, C, R> Events<T, Q, G, C, R>
 where
-    T: Connections + Directory + Memberships + Rooms + Presences + Renewals,
+    T: Connections + Directory + Holds + Memberships + Rooms + Presences + Renewals,
     Q: Submissions + DeadLetters,
     G: Gateway,
     C: Clock,

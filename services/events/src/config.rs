@@ -14,6 +14,8 @@ pub struct Config {
     pub generation: Generation,
     /// `PUBLICATIONS_QUEUE_URL`.
     pub publications_queue: String,
+    /// `PUBLICATIONS_HELD_QUEUE_URL`.
+    pub publications_held_queue: String,
     /// `EVENTS_QUEUE_URL`.
     pub events_queue: String,
     /// `EVENTS_ORDERED_QUEUE_URL`.
@@ -37,6 +39,10 @@ impl Config {
             rooms_table: env::required("ROOMS_TABLE", "the name of the rooms table")?,
             generation: env::parsed("GENERATION", "a whole number")?.unwrap_or_default(),
             publications_queue: env::required("PUBLICATIONS_QUEUE_URL", "the URL of the publications queue")?,
+            publications_held_queue: env::required(
+                "PUBLICATIONS_HELD_QUEUE_URL",
+                "the URL of the publications-held queue",
+            )?,
             events_queue: env::required("EVENTS_QUEUE_URL", "the URL of the events queue")?,
             events_ordered_queue: env::required("EVENTS_ORDERED_QUEUE_URL", "the URL of the events-ordered queue")?,
             dead_queue: env::required("EVENTS_DEAD_QUEUE_URL", "the URL of the events-dead queue")?,

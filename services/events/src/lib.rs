@@ -1,8 +1,14 @@
-//! The events function (queues `events` and `events-ordered`, fed by the SNS topics of the same names): what backends say
-//! becomes publications in the same queue as everybody's, and commands are carried out.
+//! The events function (queues `events` and `events-ordered`, fed by the SNS topics of the same
+//! names): what backends say becomes publications in the same queue as everybody's, and commands
+//! are carried out.
 //!
-//! What no try will help goes to the dead-letter queue by this function itself, with the reason, and counts as done:
-//! nothing waits behind it. In an ordered group what cannot be done now holds back what comes after it, and nothing else.
+//! What no try will help goes to the dead-letter queue by this function itself, with the reason,
+//! and counts as done: nothing waits behind it. In an ordered group what cannot be done now holds
+//! back what comes after it, and nothing else.
+//!
+//! What is beyond the rate of its room is held, and no room holds more than a limit
+//! (`domain::flow::admit`). Events of a batch that follow each other are admitted together, so a
+//! batch costs one read of its rooms.
 
 mod commands;
 mod config;
@@ -10,8 +16,9 @@ mod config;
 use std::sync::Arc;
 
 use domain::Publisher;
+use domain::flow::{Admitted, admit};
 use domain::ports::{
-    Chance, Clock, Connections, DeadLetters, Directory, Error, Gateway, Memberships, Presences, Renewals, Rooms,
+    Chance, Clock, Connections, DeadLetters, Directory, Error, Gateway, Holds, Memberships, Presences, Renewals, Rooms,
     Submissions,
 };
 use futures::{StreamExt, stream};
@@ -50,64 +57,124 @@ enum Outcome {
     Later(Failed),
 }
 
+/// What the messages of a line came to.
+#[derive(Default)]
+struct Line {
+    outcomes: Vec<Outcome>,
+    held: u64,
+}
+
+/// Messages of a line that are handled together.
+enum Task {
+    /// Events.
+    Publish(Vec<(Message, Broadcast)>),
+    /// A command.
+    Obey(Message, Command),
+    /// What can never be handled.
+    Bury(Message, Reason),
+}
+
 impl<T, Q, G, C, R> Events<T, Q, G, C, R>
 where
-    T: Connections + Directory + Memberships + Rooms + Presences + Renewals,
+    T: Connections + Directory + Holds + Memberships + Rooms + Presences + Renewals,
     Q: Submissions + DeadLetters,
     G: Gateway,
     C: Clock,
     R: Chance,
 {
-    /// Over these ports. `command_topics` are the names of the topics whose messages may carry commands.
+    /// Over these ports. `command_topics` are the names of the topics whose messages may carry
+    /// commands.
     #[must_use]
     pub fn new(tables: T, queues: Q, gateway: G, clock: C, chance: R, command_topics: Vec<String>) -> Self {
         Self { tables, queues, gateway, clock, chance, command_topics: command_topics.into() }
     }
 
     /// One after the other; once one has to wait, so do those after it.
-    async fn line(&self, messages: Vec<Message>) -> Vec<Outcome> {
-        let mut outcomes = Vec::new();
+    async fn line(&self, tasks: Vec<Task>) -> Line {
+        let mut line = Line::default();
         let mut waiting = false;
-        for message in messages {
+        for task in tasks {
             if waiting {
-                outcomes.push(Outcome::Later(message.retry_soon()));
+                line.outcomes.extend(task.messages().into_iter().map(|message| Outcome::Later(message.retry_soon())));
                 continue;
             }
-            let outcome = self.one(message).await;
-            waiting = matches!(outcome, Outcome::Later(_));
-            outcomes.push(outcome);
+            match task {
+                Task::Publish(events) => self.publish(events, &mut line).await,
+                Task::Obey(message, command) => {
+                    let obeyed = self.obey(&command).await.map(|()| Outcome::Obeyed);
+                    line.outcomes.push(obeyed.unwrap_or_else(|error| later(message, &error)));
+                }
+                Task::Bury(message, reason) => line.outcomes.push(self.bury(message, &reason).await),
+            }
+            waiting = line.outcomes.iter().any(|outcome| matches!(outcome, Outcome::Later(_)));
         }
-        outcomes
+        line
     }
 
-    async fn one(&self, message: Message) -> Outcome {
+    /// What a message asks for.
+    fn read(&self, message: Message) -> Task {
         let letter = Letter::open(&message.body, &message.attributes, &message.id);
-        let said = letter.read().and_then(|said| self.allowed(&letter, said));
-        let done = match said {
-            Err(reason) => self.bury(&message, &reason).await.map(|()| Outcome::Buried),
-            Ok(Said::Command(command)) => self.obey(&command).await.map(|()| Outcome::Obeyed),
-            Ok(Said::Publish(broadcast)) => self.publish(&message, &broadcast).await,
-        };
-        done.unwrap_or_else(|error| {
-            tracing::error!({ field::MESSAGE_ID.0 } = message.id, { field::ERROR.0 } = %error, "an event comes back");
-            Outcome::Later(message.retry_soon())
-        })
+        match letter.read().and_then(|said| self.allowed(&letter, said)) {
+            Err(reason) => Task::Bury(message, reason),
+            Ok(Said::Command(command)) => Task::Obey(message, command),
+            Ok(Said::Publish(broadcast)) => Task::Publish(vec![(message, broadcast)]),
+        }
     }
 
-    /// Queues an event for each of its rooms. One that a queue refuses is a dead letter: no try will help.
-    async fn publish(&self, message: &Message, broadcast: &Broadcast) -> Result<Outcome, Error> {
-        let submissions = broadcast.submissions(&Publisher::events(), self.clock.now());
-        let mut refused = None;
-        for result in self.queues.submit_each(&submissions).await {
-            match result {
-                Err(error) if error.is_transient() => return Err(error),
-                Err(error) => refused = refused.or(Some(error)),
-                Ok(()) => {}
+    /// The lines of a group. Messages without a group have no order: events are one line, and each
+    /// of the others is a line.
+    fn lines(&self, group: Vec<Message>) -> Vec<Vec<Task>> {
+        let is_ordered = group.first().is_some_and(|message| !message.group.is_empty());
+        let mut tasks: Vec<Task> = group.into_iter().map(|message| self.read(message)).collect();
+        if !is_ordered {
+            tasks.sort_by_key(|task| !matches!(task, Task::Publish(_)));
+        }
+        let mut together: Vec<Task> = Vec::new();
+        for task in tasks {
+            match (together.last_mut(), task) {
+                (Some(Task::Publish(events)), Task::Publish(more)) => events.extend(more),
+                (_, task) => together.push(task),
             }
         }
-        match refused {
-            Some(error) => self.bury(message, &Reason::refused(&error)).await.map(|()| Outcome::Buried),
-            None => Ok(Outcome::Published(submissions.len() as u64)),
+        if is_ordered { vec![together] } else { together.into_iter().map(|task| vec![task]).collect() }
+    }
+
+    /// Queues each event for each of its rooms. One that is refused is a dead letter: no try will
+    /// help.
+    async fn publish(&self, events: Vec<(Message, Broadcast)>, line: &mut Line) {
+        let now = self.clock.now();
+        let mut places = Vec::new();
+        let mut submissions = Vec::new();
+        for (place, (_, broadcast)) in events.iter().enumerate() {
+            for submission in broadcast.submissions(&Publisher::events(), now) {
+                places.push(place);
+                submissions.push(submission);
+            }
+        }
+        let Admitted { results, held, unread } = admit(&self.tables, &self.queues, &submissions, now).await;
+        line.held += held;
+        if let Some(error) = unread {
+            tracing::error!({ field::ERROR.0 } = %error, "could not read whether rooms are held; events are published all the same");
+        }
+        let mut errors: Vec<Option<Error>> = events.iter().map(|_| None).collect();
+        for (place, result) in places.into_iter().zip(results) {
+            let Err(error) = result else { continue };
+            let is_worse = errors[place].as_ref().is_none_or(|first| !first.is_transient() && error.is_transient());
+            if is_worse {
+                errors[place] = Some(error);
+            }
+        }
+        let mut waiting = false;
+        for ((message, broadcast), error) in events.into_iter().zip(errors) {
+            let is_ordered = !message.group.is_empty();
+            let outcome = match error {
+                _ if waiting && is_ordered => Outcome::Later(message.retry_soon()),
+                None => Outcome::Published(broadcast.rooms.len() as u64),
+                Some(error) if error.is_transient() => later(message, &error),
+                Some(error) => self.bury(message, &Reason::refused(&error)).await,
+            };
+            waiting |= matches!(outcome, Outcome::Later(_));
+            line.outcomes.push(outcome);
         }
     }
 
@@ -124,9 +191,12 @@ where
         Err(Reason::other(format!("topic {topic} may not carry commands; COMMAND_TOPICS names those that may")))
     }
 
-    async fn bury(&self, message: &Message, reason: &Reason) -> Result<(), Error> {
-        tracing::error!({ field::MESSAGE_ID.0 } = message.id, { field::ERROR.0 } = %reason, "an event is a dead letter");
-        self.queues.bury_letter(&message.letter(reason)).await
+    async fn bury(&self, message: Message, reason: &Reason) -> Outcome {
+        tracing::error!({ field::MESSAGE_ID.0 } = message.id, { field::ERROR.0 } = %reason, "an event can never be published; it becomes a dead letter");
+        match self.queues.bury_letter(&message.letter(reason)).await {
+            Ok(()) => Outcome::Buried,
+            Err(error) => later(message, &error),
+        }
     }
 
     async fn obey(&self, command: &Command) -> Result<(), Error> {
@@ -141,17 +211,18 @@ where
 
 impl<T, Q, G, C, R> Batches for Events<T, Q, G, C, R>
 where
-    T: Connections + Directory + Memberships + Rooms + Presences + Renewals,
+    T: Connections + Directory + Holds + Memberships + Rooms + Presences + Renewals,
     Q: Submissions + DeadLetters,
     G: Gateway,
     C: Clock,
     R: Chance,
 {
     async fn handle(&self, groups: Vec<Vec<Message>>, _: Deadline, summary: &mut Summary) -> Vec<Failed> {
-        let lines = groups.into_iter().flat_map(lines).map(|line| self.line(line));
-        let outcomes: Vec<Vec<Outcome>> = stream::iter(lines).buffer_unordered(AT_ONCE).collect().await;
+        let lines = groups.into_iter().flat_map(|group| self.lines(group)).map(|line| self.line(line));
+        let lines: Vec<Line> = stream::iter(lines).buffer_unordered(AT_ONCE).collect().await;
         let mut failed = Vec::new();
-        for outcome in outcomes.into_iter().flatten() {
+        summary.add(metric::PUBLICATIONS_HELD, lines.iter().map(|line| line.held).sum());
+        for outcome in lines.into_iter().flat_map(|line| line.outcomes) {
             match outcome {
                 Outcome::Published(count) => summary.add(metric::PUBLICATIONS_ACCEPTED, count),
                 Outcome::Obeyed => summary.add(metric::COMMANDS_OBEYED, 1),
@@ -163,8 +234,16 @@ where
     }
 }
 
-/// Messages without a group have no order: each is a line of its own.
-fn lines(group: Vec<Message>) -> Vec<Vec<Message>> {
-    let ordered = group.first().is_some_and(|message| !message.group.is_empty());
-    if ordered { vec![group] } else { group.into_iter().map(|message| vec![message]).collect() }
+impl Task {
+    fn messages(self) -> Vec<Message> {
+        match self {
+            Self::Publish(events) => events.into_iter().map(|(message, _)| message).collect(),
+            Self::Obey(message, _) | Self::Bury(message, _) => vec![message],
+        }
+    }
+}
+
+fn later(message: Message, error: &Error) -> Outcome {
+    tracing::error!({ field::MESSAGE_ID.0 } = message.id, { field::ERROR.0 } = %error, "an event could not be handled; it returns to its queue");
+    Outcome::Later(message.retry_soon())
 }

@@ -15,6 +15,7 @@ async fn main() -> ExitCode {
             Tables::new(&account, &config.connections_table, &config.rooms_table).in_generation(config.generation);
         let own = vec![config.events_queue, config.events_ordered_queue];
         let queues = Queues::new(&account).with_publications(config.publications_queue);
+        let queues = queues.with_publications_held(config.publications_held_queue);
         let queues = queues.with_dead(config.dead_queue).with_own(own);
         let gateway = Management::new(&account);
         let topics = config.command_topics;

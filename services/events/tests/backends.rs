@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use domain::ports::{Clock, Connections, Memberships, Receipt};
-use domain::{Format, Submission};
+use domain::ports::{Charges, Clock, Connections, Holds, Memberships, Receipt, Rooms};
+use domain::{Format, Submission, limits};
 use events::Events;
 use lambda_kit::batch::{Failed, Message};
 use lambda_kit::deadline::Deadline;
@@ -48,9 +48,9 @@ fn message(id: &str, group: &str, body: &str) -> Message {
 }
 
 async fn hear_with(world: &World, plan: Plan, groups: Vec<Vec<Message>>) -> Vec<Failed> {
-    let queues = Faulty::new(world.queues.clone(), plan);
+    let queues = Faulty::new(world.queues.clone(), plan.clone());
     let events = Events::new(
-        world.store.clone(),
+        Faulty::new(world.store.clone(), plan),
         queues,
         world.gateway.clone(),
         world.clock.clone(),
@@ -152,9 +152,9 @@ async fn what_cannot_be_queued_or_buried_now_comes_back_alone() {
         Fault::Before(How::Throttled),
     );
     let batch = vec![
-        message("a", "", r#"{"room":"lobby","data":1}"#),
+        message("a", "", r#"{"room":"a","data":1}"#),
         message("b", "", "poison"),
-        message("c", "", r#"{"room":"lobby","data":2}"#),
+        message("c", "", r#"{"room":"c","data":2}"#),
     ];
     let failed = hear_with(&world, plan, vec![batch]).await;
     let mut ids: Vec<&str> = failed.iter().map(|failed| failed.message.id.as_str()).collect();
@@ -275,7 +275,9 @@ async fn commands_reach_connections_that_no_index_shows_yet_and_none_that_opens_
 async fn an_event_that_the_queue_refuses_is_a_dead_letter_at_once_and_one_that_fails_for_now_comes_back() {
     let world = World::new();
     let event = |id: &str| message(id, "group", &enveloped(r#"{"room":"lobby","data":1}"#, json!({})));
-    let plan = Plan::new().nth(Operation::Submit, 1, Fault::Before(How::Refused));
+    // The call for both, and that for the first one.
+    let refused = Fault::Before(How::Refused);
+    let plan = Plan::new().nth(Operation::Submit, 1, refused).nth(Operation::Submit, 2, refused);
     assert!(hear_with(&world, plan, vec![vec![event("m1"), event("m2")]]).await.is_empty());
     assert_eq!((reasons(&world).len(), world.queues.publications.bodies().len()), (1, 1));
     assert!(reasons(&world)[0].contains("could not be queued"), "{:?}", reasons(&world));
@@ -283,4 +285,87 @@ async fn an_event_that_the_queue_refuses_is_a_dead_letter_at_once_and_one_that_f
     let failed = hear_with(&world, plan, vec![vec![event("m3"), event("m4")]]).await;
     assert_eq!(failed.iter().map(|failed| failed.message.id.as_str()).collect::<Vec<_>>(), ["m3", "m4"]);
     assert_eq!(reasons(&world).len(), 1);
+}
+
+fn event(id: &str, room: &str) -> Message {
+    message(id, "", &json!({ "room": room, "id": id, "data": 1 }).to_string())
+}
+
+/// Whatever is published to the room keeps it busy for 4 s.
+async fn keep_busy(world: &World, room: &str) {
+    let (room, now) = (samples::room(room), world.clock.now());
+    world.store.create(&room, &samples::epoch("k7Qf"), now).await.unwrap();
+    world.store.note_room_busy(&room, now.plus(Duration::from_secs(4))).await.unwrap();
+}
+
+fn held(world: &World) -> Vec<(u64, Vec<String>)> {
+    let ids = |one: &Submission| one.items.iter().map(|item| item.id.to_string()).collect();
+    world.queues.publications_held.bodies().iter().map(|one| (one.held_number().unwrap(), ids(one))).collect()
+}
+
+#[tokio::test]
+async fn what_is_beyond_the_rate_of_a_room_is_held_and_so_is_what_follows_it_however_quiet_the_room_is() {
+    let world = World::new();
+    keep_busy(&world, "hot").await;
+    let batch = vec![event("h1", "hot"), event("d1", "den"), event("h2", "hot")];
+    assert!(hear_with(&world, Plan::new(), vec![batch]).await.is_empty());
+    assert_eq!(held(&world), [(2, vec!["h1".to_owned(), "h2".to_owned()])]);
+    world.clock.advance(Duration::from_secs(60));
+    assert!(hear_with(&world, Plan::new(), vec![vec![event("h3", "hot"), event("d2", "den")]]).await.is_empty());
+    assert_eq!(held(&world)[1], (3, vec!["h3".to_owned()]));
+    assert!(world.queues.publications.bodies().iter().all(|one| one.room.as_str() == "den"));
+    world.clock.advance(limits::HOLD_LIFE);
+    assert!(hear_with(&world, Plan::new(), vec![vec![event("h4", "hot")]]).await.is_empty());
+    assert_eq!((held(&world).len(), world.queues.publications.bodies().len()), (2, 3), "the hold is over");
+}
+
+#[tokio::test]
+async fn what_a_room_may_not_hold_any_more_is_a_dead_letter_that_names_the_cause() {
+    let world = World::new();
+    let (room, most) = (samples::room("hot"), u32::try_from(limits::HELD_PER_ROOM).unwrap());
+    world.store.hold(&room, most - 1, world.clock.now()).await.unwrap();
+    assert!(hear_with(&world, Plan::new(), vec![vec![event("h1", "hot")]]).await.is_empty());
+    assert_eq!(held(&world), [(limits::HELD_PER_ROOM, vec!["h1".to_owned()])]);
+    assert!(hear_with(&world, Plan::new(), vec![vec![event("h2", "hot"), event("d1", "den")]]).await.is_empty());
+    assert_eq!((held(&world).len(), world.queues.publications.bodies().len()), (1, 1));
+    assert_eq!(reasons(&world).len(), 1);
+    assert!(reasons(&world)[0].contains("room hot is beyond its rate"), "{:?}", reasons(&world));
+    world.store.release(&room, 10).await.unwrap();
+    assert!(hear_with(&world, Plan::new(), vec![vec![event("h2", "hot")]]).await.is_empty(), "there is space again");
+    assert_eq!(held(&world).len(), 2);
+}
+
+#[tokio::test]
+async fn events_wait_while_it_cannot_be_known_whether_their_room_is_held_and_are_published_if_it_never_can() {
+    let world = World::new();
+    let plan = |how| Plan::new().nth(Operation::Intakes, 1, Fault::Before(how));
+    let failed = hear_with(&world, plan(How::Throttled), vec![vec![event("e1", "den")]]).await;
+    assert_eq!(failed.len(), 1);
+    assert!(hear_with(&world, plan(How::Refused), vec![vec![event("e1", "den")]]).await.is_empty());
+    assert_eq!(world.queues.publications.bodies().len(), 1);
+}
+
+#[tokio::test]
+async fn an_event_that_could_not_be_numbered_comes_back_and_holds_its_room_then() {
+    let world = World::new();
+    keep_busy(&world, "hot").await;
+    let plan = Plan::new().nth(Operation::Hold, 1, Fault::After(How::Unavailable));
+    assert_eq!(hear_with(&world, plan, vec![vec![event("h1", "hot"), event("d1", "den")]]).await.len(), 1);
+    assert!(hear_with(&world, Plan::new(), vec![vec![event("h1", "hot")]]).await.is_empty());
+    assert_eq!(held(&world), [(2, vec!["h1".to_owned()])], "a number may be given for nothing");
+}
+
+#[tokio::test]
+async fn a_batch_of_events_costs_one_read_of_its_rooms_and_one_message_for_ten_of_a_room() {
+    let world = World::new();
+    let (tables, queues) =
+        (Faulty::new(world.store.clone(), Plan::new()), Faulty::new(world.queues.clone(), Plan::new()));
+    let (gateway, clock, chance) = (world.gateway.clone(), world.clock.clone(), world.chance.clone());
+    let events = Events::new(tables.clone(), queues.clone(), gateway, clock, chance, Vec::new());
+    let batch = (0..10).map(|n| event(&format!("e{n}"), "den")).collect();
+    let deadline = Deadline::at(world.clock.now().plus(Duration::from_secs(5)));
+    assert!(events.handle(vec![batch], deadline, &mut Summary::new("events")).await.is_empty());
+    let calls = [Operation::Intakes, Operation::Hold].map(|operation| tables.calls(operation));
+    assert_eq!((calls, queues.calls(Operation::Submit)), ([1, 0], 1));
+    assert_eq!(world.queues.publications.bodies()[0].items.len(), 10);
 }

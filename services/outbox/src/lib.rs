@@ -1,15 +1,21 @@
-//! The outbox function (stream of the rooms table): a row that anyone wrote in their own transaction becomes a publication.
+//! The outbox function (stream of the rooms table): a row that anyone wrote in their own
+//! transaction becomes a publication.
 //!
-//! Rows are published in the order of the stream within each room. A row comes at least once; its id is that of its key, so it
-//! is published once. A row that can never be published becomes a dead letter with its reason, by this function itself, and
-//! counts as done: the rest of the stream does not wait for it.
+//! Rows are published in the order of the stream within each room. A row comes at least once; its
+//! id is that of its key, so it is published once. A row that can never be published becomes a dead
+//! letter with its reason, by this function itself, and counts as done: the rest of the stream does
+//! not wait for it.
+//!
+//! What is beyond the rate of its room is held, and no room holds more than a limit
+//! (`domain::flow::admit`): the rows of other rooms do not wait behind it.
 
 mod config;
 
 use std::collections::BTreeMap;
 
 use domain::Publisher;
-use domain::ports::{Clock, DeadLetter, DeadLetters, Error, Submissions};
+use domain::flow::{Admitted, admit};
+use domain::ports::{Clock, DeadLetter, DeadLetters, Error, Holds, Submissions};
 use futures::future::{join, join_all};
 use lambda_kit::deadline::Deadline;
 use lambda_kit::start::Records;
@@ -19,8 +25,9 @@ use telemetry::{Summary, field, metric};
 
 pub use config::Config;
 
-/// Rows that are published at the same time. Those of one room take one call after the other.
-const ROWS_AT_ONCE: usize = 25;
+/// Rows that are published at the same time: a batch of the stream. Those of one room take a call
+/// for ten of them, one call after the other.
+const ROWS_AT_ONCE: usize = 100;
 /// What is kept of the deadline for the rows in hand: a call to a queue may take 2 s.
 const RESERVE: std::time::Duration = std::time::Duration::from_millis(2_500);
 /// The sort key of a row of the outbox; the rooms table holds other items too.
@@ -28,7 +35,8 @@ const SORT_KEY: &str = "OUTBOX";
 
 /// Publishes rows.
 #[derive(Debug)]
-pub struct Outbox<Q, C> {
+pub struct Outbox<T, Q, C> {
+    tables: T,
     queues: Q,
     clock: C,
 }
@@ -49,15 +57,16 @@ struct Row<'a> {
     broadcast: Broadcast,
 }
 
-impl<Q: Submissions + DeadLetters, C: Clock> Outbox<Q, C> {
+impl<T: Holds, Q: Submissions + DeadLetters, C: Clock> Outbox<T, Q, C> {
     /// Over these ports.
     #[must_use]
-    pub fn new(queues: Q, clock: C) -> Self {
-        Self { queues, clock }
+    pub fn new(tables: T, queues: Q, clock: C) -> Self {
+        Self { tables, queues, clock }
     }
 
-    /// Publishes records, those of one room in their order; the outcomes are in the order of the records.
-    async fn publish(&self, records: &[&Record]) -> Vec<Outcome> {
+    /// Publishes records, those of one room in their order; the outcomes are in the order of the
+    /// records. With them comes how many publications are held.
+    async fn publish(&self, records: &[&Record]) -> (Vec<Outcome>, u64) {
         let (mut rows, mut bad) = (BTreeMap::new(), Vec::new());
         for (at, record) in records.iter().enumerate() {
             match read_row(image(record)) {
@@ -65,12 +74,12 @@ impl<Q: Submissions + DeadLetters, C: Clock> Outbox<Q, C> {
                 Err(reason) => bad.push(async move { (at, self.bury(record, &reason).await) }),
             }
         }
-        let (published, buried) = join(self.submit(&rows), join_all(bad)).await;
+        let ((published, held), buried) = join(self.submit(&rows), join_all(bad)).await;
         let mut outcomes: BTreeMap<usize, Outcome> = published.into_iter().chain(buried).collect();
-        (0..records.len()).map(|at| outcomes.remove(&at).unwrap_or(Outcome::Later)).collect()
+        ((0..records.len()).map(|at| outcomes.remove(&at).unwrap_or(Outcome::Later)).collect(), held)
     }
 
-    async fn submit(&self, rows: &BTreeMap<usize, Row<'_>>) -> Vec<(usize, Outcome)> {
+    async fn submit(&self, rows: &BTreeMap<usize, Row<'_>>) -> (Vec<(usize, Outcome)>, u64) {
         let now = self.clock.now();
         let (mut places, mut submissions) = (Vec::new(), Vec::new());
         for (at, row) in rows {
@@ -79,15 +88,19 @@ impl<Q: Submissions + DeadLetters, C: Clock> Outbox<Q, C> {
                 submissions.push(submission);
             }
         }
+        let Admitted { results: admitted, held, unread } = admit(&self.tables, &self.queues, &submissions, now).await;
+        if let Some(error) = unread {
+            tracing::error!({ field::ERROR.0 } = %error, "could not read whether rooms are held; outbox rows are published all the same");
+        }
         let mut results: BTreeMap<usize, Vec<Error>> = BTreeMap::new();
-        for (at, result) in places.into_iter().zip(self.queues.submit_each(&submissions).await) {
+        for (at, result) in places.into_iter().zip(admitted) {
             results.entry(at).or_default().extend(result.err());
         }
         let concluded = results.into_iter().map(|(at, errors)| async move {
             let row = &rows[&at];
             (at, self.conclude(row, errors).await)
         });
-        join_all(concluded).await
+        (join_all(concluded).await, held)
     }
 
     async fn conclude(&self, Row { record, broadcast }: &Row<'_>, mut errors: Vec<Error>) -> Outcome {
@@ -102,8 +115,9 @@ impl<Q: Submissions + DeadLetters, C: Clock> Outbox<Q, C> {
         }
     }
 
-    /// Makes a row a dead letter: whole if the queue takes it, else by its key. A row whose letter is refused even so is named in
-    /// the log and passed over: it still stands in the table, and other rows do not wait for it.
+    /// Makes a row a dead letter: whole if the queue takes it, else by its key. A row whose letter
+    /// is refused even so is named in the log and passed over: it still stands in the table, and
+    /// other rows do not wait for it.
     async fn bury(&self, record: &Record, reason: &Reason) -> Outcome {
         tracing::error!({ field::MESSAGE_ID.0 } = record.event_id, { field::ERROR.0 } = %reason, "an outbox row can never be published; it becomes a dead letter");
         for body in [to_text(image(record)), to_text(&record.keys)] {
@@ -147,7 +161,7 @@ fn image(record: &Record) -> &Image {
     record.new.as_ref().unwrap_or(&record.keys)
 }
 
-impl<Q: Submissions + DeadLetters, C: Clock> Records for Outbox<Q, C> {
+impl<T: Holds, Q: Submissions + DeadLetters, C: Clock> Records for Outbox<T, Q, C> {
     async fn handle_records(&self, records: Vec<Record>, deadline: Deadline, summary: &mut Summary) -> Vec<String> {
         let rows: Vec<&Record> = records.iter().filter(|record| is_new_row(record)).collect();
         for rows in rows.chunks(ROWS_AT_ONCE) {
@@ -155,7 +169,9 @@ impl<Q: Submissions + DeadLetters, C: Clock> Records for Outbox<Q, C> {
                 return vec![rows[0].sequence_number.clone()];
             }
             let mut first_failed = None;
-            for (record, outcome) in rows.iter().zip(self.publish(rows).await) {
+            let (outcomes, held) = self.publish(rows).await;
+            summary.add(metric::PUBLICATIONS_HELD, held);
+            for (record, outcome) in rows.iter().zip(outcomes) {
                 match outcome {
                     Outcome::Published(count) => summary.add(metric::PUBLICATIONS_ACCEPTED, count),
                     Outcome::Buried => summary.add(metric::MESSAGES_POISONOUS, 1),

@@ -3,15 +3,15 @@
 
 use std::time::Duration;
 
-use domain::ports::Clock;
+use domain::ports::{Charges, Clock, Rooms};
 use lambda_kit::deadline::Deadline;
 use lambda_kit::start::Records;
 use outbox::Outbox;
 use protocol::stream::StreamEvent;
 use serde_json::{Value, json};
 use telemetry::Summary;
-use testkit::World;
 use testkit::faults::{Fault, Faulty, How, Operation, Plan};
+use testkit::{World, samples};
 
 /// A record of a new row; `fields` in DynamoDB's JSON.
 fn row(number: u64, id: &str, mut fields: Value) -> Value {
@@ -27,7 +27,8 @@ fn row(number: u64, id: &str, mut fields: Value) -> Value {
 
 async fn read_with(world: &World, plan: Plan, records: Vec<Value>) -> Vec<String> {
     let event: StreamEvent = serde_json::from_value(json!({ "Records": records })).unwrap();
-    let outbox = Outbox::new(Faulty::new(world.queues.clone(), plan), world.clock.clone());
+    let (tables, queues) = (world.store.clone(), world.queues.clone());
+    let outbox = Outbox::new(Faulty::new(tables, plan.clone()), Faulty::new(queues, plan), world.clock.clone());
     let deadline = Deadline::at(world.clock.now().plus(Duration::from_secs(5)));
     outbox.handle_records(event.records, deadline, &mut Summary::new("outbox")).await
 }
@@ -57,7 +58,7 @@ async fn a_row_may_name_several_rooms_its_own_id_author_and_json_text() {
     read(&world, vec![row(1, "x", fields)]).await;
     let queued = world.queues.publications.bodies();
     let rooms: Vec<&str> = queued.iter().map(|submission| submission.room.as_str()).collect();
-    assert_eq!(rooms, ["a", "@ada"]);
+    assert_eq!(rooms, ["@ada", "a"]);
     assert_eq!((queued[0].items[0].id.as_ref(), queued[0].by.as_ref()), ("p7", "shop"));
 }
 
@@ -92,9 +93,8 @@ async fn a_row_that_is_poison_is_a_dead_letter_with_itself_and_its_reason() {
 #[tokio::test]
 async fn a_row_that_cannot_be_queued_now_comes_again() {
     let world = World::new();
-    let good = |number: u64| row(number, &number.to_string(), json!({ "room": { "S": "shop" }, "data": { "S": "x" } }));
     let plan = Plan::new().nth(Operation::Submit, 2, Fault::Before(How::Unavailable));
-    assert_eq!(read_with(&world, plan, vec![good(1), good(2), good(3)]).await, ["2"]);
+    assert_eq!(read_with(&world, plan, vec![to("a", 1), to("b", 2), to("c", 3)]).await, ["2"]);
 }
 
 fn to(room: &str, number: u64) -> Value {
@@ -104,7 +104,7 @@ fn to(room: &str, number: u64) -> Value {
 fn queued(world: &World, room: &str) -> Vec<String> {
     let bodies = world.queues.publications.bodies();
     let of_room = bodies.iter().filter(|submission| submission.room.as_str() == room);
-    of_room.map(|submission| submission.items[0].id.to_string()).collect()
+    of_room.flat_map(|submission| &submission.items).map(|item| item.id.to_string()).collect()
 }
 
 #[tokio::test]
@@ -122,17 +122,36 @@ async fn rows_of_one_room_are_queued_in_the_order_of_the_stream() {
 async fn what_fails_for_now_is_not_overtaken_by_later_rows_of_its_room() {
     let world = World::new();
     let plan = Plan::new().nth(Operation::Submit, 2, Fault::Before(How::Unavailable));
-    let batch: Vec<Value> = [("a", 1), ("a", 2), ("b", 3), ("a", 4)].map(|(room, n)| to(room, n)).into();
-    assert_eq!(read_with(&world, plan, batch.clone()).await, ["2"]);
-    assert_eq!((queued(&world, "a"), queued(&world, "b")), (vec!["1".to_owned()], vec!["3".to_owned()]));
-    read(&world, batch[1..].to_vec()).await;
-    assert_eq!(queued(&world, "a"), ["1", "2", "4"]);
+    let to_a = |numbers: std::ops::RangeInclusive<u64>| numbers.map(|number| to("a", number));
+    let batch: Vec<Value> = to_a(1..=12).chain([to("b", 13), to("a", 14)]).collect();
+    assert_eq!(read_with(&world, plan, batch.clone()).await, ["11"]);
+    let ids = |numbers: &[u64]| numbers.iter().map(u64::to_string).collect::<Vec<String>>();
+    let first: Vec<u64> = (1..=10).collect();
+    assert_eq!((queued(&world, "a"), queued(&world, "b")), (ids(&first), ids(&[13])));
+    read(&world, batch[10..].to_vec()).await;
+    assert_eq!(queued(&world, "a"), ids(&[&first[..], &[11, 12, 14]].concat()));
+}
+
+#[tokio::test]
+async fn rows_of_a_room_beyond_its_rate_are_held_and_those_of_other_rooms_are_not() {
+    let world = World::new();
+    let room = samples::room("hot");
+    world.store.create(&room, &samples::epoch("k7Qf"), world.clock.now()).await.unwrap();
+    world.store.note_room_busy(&room, world.clock.now().plus(Duration::from_secs(4))).await.unwrap();
+    read(&world, (1..=40).map(|n| to(if n % 2 == 0 { "hot" } else { "den" }, n)).collect()).await;
+    assert_eq!((queued(&world, "hot").len(), queued(&world, "den").len()), (0, 20));
+    let held = world.queues.publications_held.bodies();
+    let ids = held.iter().flat_map(|submission| &submission.items).map(|item| item.id.to_string());
+    assert_eq!(ids.collect::<Vec<_>>(), (1..=20).map(|n| (2 * n).to_string()).collect::<Vec<_>>());
+    assert_eq!(held.iter().map(|one| one.held_number().unwrap()).collect::<Vec<_>>(), [10, 20]);
 }
 
 #[tokio::test]
 async fn a_row_that_the_queue_refuses_is_a_dead_letter_at_once_and_those_behind_it_are_published() {
     let world = World::new();
-    let plan = Plan::new().nth(Operation::Submit, 2, Fault::Before(How::Refused));
+    // The call for all four, and that for the second one.
+    let refused = Fault::Before(How::Refused);
+    let plan = Plan::new().nth(Operation::Submit, 1, refused).nth(Operation::Submit, 3, refused);
     assert!(read_with(&world, plan, (1..=4).map(|n| to("a", n)).collect()).await.is_empty());
     assert_eq!(queued(&world, "a"), ["1", "3", "4"]);
     let dead = world.queues.dead.lock().unwrap().clone();
@@ -159,7 +178,7 @@ async fn rows_that_the_deadline_leaves_no_time_for_come_again() {
     let world = World::new();
     let event: StreamEvent =
         serde_json::from_value(json!({ "Records": (0..60).map(|n| to("a", n)).collect::<Vec<_>>() })).unwrap();
-    let outbox = Outbox::new(world.queues.clone(), world.clock.clone());
+    let outbox = Outbox::new(world.store.clone(), world.queues.clone(), world.clock.clone());
     let over = Deadline::at(world.clock.now().plus(Duration::from_secs(1)));
     assert_eq!(outbox.handle_records(event.records, over, &mut Summary::new("outbox")).await, ["0"]);
     assert!(world.queues.publications.bodies().is_empty());

@@ -14,6 +14,10 @@ pub struct Config {
     pub publications_queue: String,
     /// `PUBLICATIONS_DEAD_QUEUE_URL`.
     pub publications_dead_queue: String,
+    /// `PUBLICATIONS_HELD_QUEUE_URL`: the queue of held publications, which it works off too.
+    pub publications_held_queue: String,
+    /// `PUBLICATIONS_HELD_DEAD_QUEUE_URL`.
+    pub publications_held_dead_queue: String,
     /// `DELIVERIES_QUEUE_URL`.
     pub deliveries_queue: String,
     /// `DELIVERIES_WIDE_QUEUE_URL`.
@@ -33,6 +37,14 @@ impl Config {
             publications_dead_queue: env::required(
                 "PUBLICATIONS_DEAD_QUEUE_URL",
                 "the URL of the publications-dead queue",
+            )?,
+            publications_held_queue: env::required(
+                "PUBLICATIONS_HELD_QUEUE_URL",
+                "the URL of the publications-held queue",
+            )?,
+            publications_held_dead_queue: env::required(
+                "PUBLICATIONS_HELD_DEAD_QUEUE_URL",
+                "the URL of the publications-held-dead queue",
             )?,
             deliveries_queue: env::required("DELIVERIES_QUEUE_URL", "the URL of the deliveries queue")?,
             deliveries_wide_queue: env::required("DELIVERIES_WIDE_QUEUE_URL", "the URL of the deliveries-wide queue")?,

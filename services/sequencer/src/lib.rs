@@ -1,17 +1,26 @@
-//! The sequencer function (queue `publications`, one group a room): gives every publication its place.
+//! The sequencer function (queues `publications` and `publications-held`, one group a room): gives
+//! every publication its place.
 //!
-//! Read the head; drop what is known; one transaction for the head, the log and the dedupe rows; then, whatever the batch
-//! was, new or repeated: if anything is sequenced beyond `sent`, one job per shard for all of it, and only then `sent`
-//! moves. A crash anywhere is healed by the next delivery of the same messages.
+//! Read the head; drop what is known; one transaction for the head, the log and the dedupe rows;
+//! then, whatever the batch was, new or repeated: if anything is sequenced beyond `sent`, one job
+//! per shard for all of it, and only then `sent` moves. A crash anywhere is healed by the next
+//! delivery of the same messages.
+//!
+//! Publications that a room holds are worked off at the rate of the room, once everything that was
+//! submitted before the hold has its place (`held.rs`).
 
 mod config;
+mod held;
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use domain::ports::{Appended, Chance, Charges, Clock, DeadLetter, DeadLetters, Error, Jobs, Rooms};
+use domain::ports::{
+    Appended, Chance, Charges, Clock, DeadLetter, DeadLetters, Error, Holds, Jobs, Rooms, Submissions,
+};
 use domain::{
-    Append, DedupeKey, Epoch, Head, Job, Limits, Position, Remembered, RoomId, Submission, Whisper, Work, plan, whisper,
+    Append, DedupeKey, Epoch, Head, Held, Job, Limits, Position, Remembered, RoomId, Submission, Whisper, Work, plan,
+    whisper,
 };
 use lambda_kit::batch::{self, Failed, GivenBack, Message};
 use lambda_kit::deadline::Deadline;
@@ -88,8 +97,8 @@ impl Tally {
 
 impl<T, Q, C, R> Sequencer<T, Q, C, R>
 where
-    T: Charges + Rooms,
-    Q: Jobs + DeadLetters,
+    T: Charges + Holds + Rooms,
+    Q: Jobs + Submissions + DeadLetters,
     C: Clock,
     R: Chance,
 {
@@ -116,15 +125,23 @@ where
                 ours.into_iter().partition(|(_, submission)| submission.ephemeral.is_some());
             let whispered: Vec<Submission> = whispered.into_iter().map(|(_, submission)| submission).collect();
             tally.jobs += self.whisper(&room, &whispered).await;
-            let (returned, counts) = self.work_off(&room, ours, deadline).await;
+            let (gates, ours): (Vec<_>, Vec<_>) =
+                ours.into_iter().partition(|(_, submission)| matches!(submission.held, Some(Held::Gate(_))));
+            let is_held = ours.first().is_some_and(|(_, submission)| submission.held_number().is_some());
+            let (mut returned, mut counts) = if is_held {
+                self.work_off_held(&room, ours, deadline).await
+            } else {
+                self.work_off(&room, ours, deadline).await
+            };
+            returned = self.pass_gates(&room, gates, returned, &mut counts).await;
             failed.extend(returned);
             tally = tally.and(counts);
         }
         (failed, tally)
     }
 
-    /// Sequences everything at once. If something in it is refused, each message by itself, up to the one that fails, which
-    /// holds back those behind it.
+    /// Sequences everything at once. If something in it is refused, each message by itself, up to
+    /// the one that fails, which holds back those behind it.
     async fn work_off(
         &self,
         room: &RoomId,
@@ -150,7 +167,8 @@ where
         (Vec::new(), tally)
     }
 
-    /// Returns messages that failed to their queue, in order; those that are given up are dead letters.
+    /// Returns messages that failed to their queue, in order; those that are given up are dead
+    /// letters.
     async fn give_back(&self, room: &RoomId, ours: Vec<(Message, Submission)>, error: &Error) -> GivenBack {
         let bury = |message: Message, _| async move {
             let reason = format!("tried {} times; at last: {error}", message.receives);
@@ -189,7 +207,8 @@ where
         (tally, result)
     }
 
-    /// Queues one job per shard for everything that is sequenced and may not be queued yet; how many.
+    /// Queues one job per shard for everything that is sequenced and may not be queued yet; how
+    /// many.
     async fn dispatch(&self, room: &RoomId, head: &Head) -> Result<u64, Error> {
         let jobs = head.jobs(room);
         if jobs.is_empty() {
@@ -206,7 +225,8 @@ where
         Ok(jobs.len() as u64)
     }
 
-    /// Queues what is ephemeral for the members that are there; how many jobs. Nothing waits for it, and what fails is lost.
+    /// Queues what is ephemeral for the members that are there; how many jobs. Nothing waits for
+    /// it, and what fails is lost.
     async fn whisper(&self, room: &RoomId, submissions: &[Submission]) -> u64 {
         let Some(Whisper { id, at, said }) = whisper(submissions) else { return 0 };
         let told = async {
@@ -214,7 +234,8 @@ where
             let head = self.tables.head(room).await?.unwrap_or_else(|| Head::none(room));
             let jobs = Job::for_each_shard(room, head.shards, &Work::Ephemeral { id, at, said });
             self.queues.dispatch(&jobs).await?;
-            // No transaction moves the head for these: without this they would take up nothing of the room's rate.
+            // No transaction moves the head for these: without this they would take up nothing of
+            // the room's rate.
             let count = u32::try_from(submissions.len()).unwrap_or(u32::MAX);
             self.tables.note_room_busy(room, head.busy_after(count, self.clock.now())).await?;
             Ok::<u64, Error>(jobs.len() as u64)
@@ -268,8 +289,8 @@ where
         Err(Error::Unavailable { operation: "sequencing", source: Raced.into() })
     }
 
-    /// Those of the ids that were used. An id whose publication is not in the log, though it should be, came back from a
-    /// restore without it: it counts as new.
+    /// Those of the ids that were used. An id whose publication is not in the log, though it should
+    /// be, came back from a restore without it: it counts as new.
     async fn known(&self, room: &RoomId, keys: &[DedupeKey]) -> Result<HashSet<DedupeKey>, Error> {
         let mut known = self.tables.known(keys).await?;
         let now = self.clock.now();
@@ -293,8 +314,8 @@ where
         Ok(known.into_keys().collect())
     }
 
-    /// Stores the transactions one after the other. What was stored before one that is not is known by then, and the rest is
-    /// planned anew.
+    /// Stores the transactions one after the other. What was stored before one that is not is known
+    /// by then, and the rest is planned anew.
     async fn append_all(
         &self,
         head: Head,
@@ -333,8 +354,8 @@ where
 
 impl<T, Q, C, R> Batches for Sequencer<T, Q, C, R>
 where
-    T: Charges + Rooms,
-    Q: Jobs + DeadLetters,
+    T: Charges + Holds + Rooms,
+    Q: Jobs + Submissions + DeadLetters,
     C: Clock,
     R: Chance,
 {

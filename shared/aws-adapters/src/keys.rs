@@ -37,6 +37,7 @@ const HEAD: &str = "HEAD";
 const PRESENCE: &str = "PRESENCE";
 const DELIVERED: &str = "DELIVERED";
 const DEDUPE: &str = "DEDUPE";
+const HELD: &str = "HELD";
 const USER: &str = "USER";
 
 /// `CONN#<id>`.
@@ -118,6 +119,18 @@ pub(crate) fn presence(room: &RoomId) -> Item {
 /// Parses the room of a presence's partition key, `PRESENCE#<room>`.
 pub(crate) fn parse_presence_pk(item: &Item) -> Result<RoomId, Unreadable> {
     let room = item.text(PK)?.strip_prefix("PRESENCE#").ok_or(Unreadable::Missing(PK))?;
+    RoomId::parse(room).map_err(|error| Unreadable::Invalid(PK, error.to_string()))
+}
+
+/// Key of a room's hold: a partition of its own, which can be read while that of the head is too
+/// busy.
+pub(crate) fn hold(room: &RoomId) -> Item {
+    key(format!("{HELD}#{room}"), HELD)
+}
+
+/// Parses the room of a hold's partition key, `HELD#<room>`.
+pub(crate) fn parse_hold_pk(item: &Item) -> Result<RoomId, Unreadable> {
+    let room = item.text(PK)?.strip_prefix("HELD#").ok_or(Unreadable::Missing(PK))?;
     RoomId::parse(room).map_err(|error| Unreadable::Invalid(PK, error.to_string()))
 }
 

@@ -15,6 +15,7 @@ mod connections;
 mod directory;
 mod errors;
 mod gateway;
+mod holds;
 mod items;
 mod keys;
 mod memberships;

@@ -40,6 +40,7 @@ const SUBMIT_EACH: &str = "SQS SendMessageBatch (publications)";
 pub struct Queues {
     client: Client,
     publications: String,
+    publications_held: String,
     deliveries: String,
     deliveries_wide: String,
     /// The dead-letter queues, each with the queue whose letters it takes. One without a queue
@@ -56,14 +57,21 @@ impl Queues {
         let limits = time_limits(QUEUE_TIMEOUT, ATTEMPT_TIMEOUT);
         let config = service_config!(aws_sdk_sqs, account, account.endpoint(), limits, one_retry());
         let client = Client::from_conf(config);
-        let [publications, deliveries, deliveries_wide, checks] = [const { String::new() }; 4];
-        Self { client, publications, deliveries, deliveries_wide, dead: Vec::new(), checks, own: Vec::new() }
+        let [publications, publications_held, deliveries, deliveries_wide, checks] = [const { String::new() }; 5];
+        let (dead, own) = (Vec::new(), Vec::new());
+        Self { client, publications, publications_held, deliveries, deliveries_wide, dead, checks, own }
     }
 
     /// Sets the queue that publications are submitted to.
     #[must_use]
     pub fn with_publications(self, url: String) -> Self {
         Self { publications: url, ..self }
+    }
+
+    /// Sets the queue of held publications.
+    #[must_use]
+    pub fn with_publications_held(self, url: String) -> Self {
+        Self { publications_held: url, ..self }
     }
 
     /// Sets the queues that jobs are dispatched to.
@@ -113,6 +121,10 @@ impl Queues {
                 format_args!("{:?} is not a queue of this function", receipt.queue),
             )
         })
+    }
+
+    fn way_of(&self, submission: &Submission) -> &String {
+        if submission.held_number().is_some() { &self.publications_held } else { &self.publications }
     }
 
     fn line(&self, line: Line) -> &str {
@@ -215,7 +227,7 @@ impl Submissions for Queues {
         let call = self
             .client
             .send_message()
-            .queue_url(&self.publications)
+            .queue_url(self.way_of(submission))
             .message_group_id(submission.group())
             .message_deduplication_id(submission.deduplication_id())
             .message_body(body);
@@ -223,10 +235,20 @@ impl Submissions for Queues {
     }
 
     async fn submit_each(&self, submissions: &[Submission]) -> Vec<Result<()>> {
-        match submissions.iter().map(Entry::of_submission).collect::<Result<Vec<Entry>>>() {
-            Ok(entries) => self.send_each(SUBMIT_EACH, &self.publications, &entries).await,
-            Err(error) => submissions.iter().map(|_| Err(error.again())).collect(),
+        let mut results: Vec<Result<()>> = submissions.iter().map(|_| Err(Error::held_back(SUBMIT_EACH))).collect();
+        for url in [&self.publications, &self.publications_held] {
+            let going = submissions.iter().enumerate().filter(|(_, submission)| self.way_of(submission) == url);
+            let (places, going): (Vec<usize>, Vec<&Submission>) = going.unzip();
+            if going.is_empty() {
+                continue;
+            }
+            let sent = match going.into_iter().map(Entry::of_submission).collect::<Result<Vec<Entry>>>() {
+                Ok(entries) => self.send_each(SUBMIT_EACH, url, &entries).await,
+                Err(error) => places.iter().map(|_| Err(error.again())).collect(),
+            };
+            places.into_iter().zip(sent).for_each(|(place, result)| results[place] = result);
         }
+        results
     }
 }
 

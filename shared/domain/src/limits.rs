@@ -34,8 +34,33 @@ pub const ITEMS_PER_PUBLISH: usize = 10;
 /// requests.
 pub const CONNECTION_RATE: Rate = Rate::per_second(20, 40);
 /// Publications to one room: half of the rate that its line carries (one FIFO group, one
-/// partition), so that a burst is worked off. Publications of backends count, but are not refused.
+/// partition), so that a burst is worked off. Members are refused beyond it, and backends are held.
 pub const ROOM_RATE: Rate = Rate::per_second(50, 100);
+/// Messages at the front of a FIFO queue that SQS searches for groups that can be received. The
+/// groups behind them wait.
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/avoid-backlog-with-the-same-message-group-id.html>
+pub const FIFO_MESSAGES_SEARCHED: u64 = 120_000;
+/// Publications of backends that one room holds at the most: 4 min of its rate. A backend that
+/// publishes more gets dead letters. Ten rooms may hold so many before they delay held publications
+/// of another room.
+pub const HELD_PER_ROOM: u64 = 12_000;
+/// Held publications that the sequencer works off at a time: half of the room's burst is left to
+/// members.
+pub const HELD_AT_ONCE: u32 = ROOM_RATE.burst() / 2;
+/// How long a room is held after its last held publication. Nothing of a room that is held waits so
+/// long, so a publication that goes the usual way afterwards overtakes none.
+pub const HOLD_LIFE: Duration = Duration::from_secs(12 * 60 * 60);
+/// Receives of the first held message after which the sequencer sends the gate of the hold: each
+/// receive before was followed by [`GATE_PAUSE`], so no function that read the room before the hold
+/// began is still at work.
+pub const RECEIVES_BEFORE_GATE: u32 = 3;
+/// The pause after each of these receives.
+pub const GATE_PAUSE: Duration = Duration::from_secs(3);
+/// The timeout of the functions that publish for backends (checked against `infra/topology.yaml` by
+/// a test).
+pub const BACKEND_TIMEOUT: Duration = Duration::from_secs(5);
+/// Payloads that go into one submission of several publications of backends: SQS charges by 64 KiB.
+pub const PARCEL_BYTES: usize = 48 * KIB;
 /// Rooms that one event or outbox row may name: ten `SendMessageBatch` calls.
 pub const ROOMS_PER_EVENT: usize = 100;
 /// Rooms of one connection, besides `*` and its inbox, and of one sync or ping: one `BatchGetItem`.
@@ -258,6 +283,17 @@ const _: () = assert!(
     RECEIVES as u64 * VISIBILITY_TIMEOUT.as_secs() > GIVE_UP_AFTER.as_secs(),
     "a queue must give up later than its function, even if every invocation is killed or throttled"
 );
+const _: () = assert!(10 * HELD_PER_ROOM <= FIFO_MESSAGES_SEARCHED);
+const _: () = assert!(ITEMS_PER_PUBLISH as u32 <= HELD_AT_ONCE && HELD_AT_ONCE < ROOM_RATE.burst());
+const _: () = assert!(
+    (RECEIVES_BEFORE_GATE - 1) as u64 * GATE_PAUSE.as_secs() > BACKEND_TIMEOUT.as_secs(),
+    "a function that read a room before its hold began has ended before the gate is sent"
+);
+const _: () = assert!(
+    HOLD_LIFE.as_secs() / 2 > GIVE_UP_AFTER.as_secs() + 5 * HELD_PER_ROOM / HELD_AT_ONCE as u64,
+    "held publications are worked off or dead letters long before the hold is over, even if each turn takes 5 s"
+);
+const _: () = assert!(2 * DATA_BYTES <= PARCEL_BYTES && PARCEL_BYTES < 64 * KIB);
 const _: () = assert!(SHORTEST_RETRY_PAUSE.as_millis() < LONGEST_RETRY_PAUSE.as_millis());
 const _: () = assert!(
     RECEIVES as u64 * LONGEST_RETRY_PAUSE.as_secs() > GIVE_UP_AFTER.as_secs(),

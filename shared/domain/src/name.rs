@@ -87,6 +87,11 @@ impl UserId {
     pub fn parse(name: impl Into<String>) -> Result<Self, Reject> {
         parse_name("user", name.into(), limits::ROOM_NAME_BYTES - 1).map(Self)
     }
+
+    /// The author of gates, which no member sees.
+    pub(crate) fn of_gates() -> Self {
+        Self("gate".to_owned())
+    }
 }
 
 /// The name of one device of a user: 1 to 64 bytes of the alphabet of room names.

@@ -5,6 +5,7 @@
 
 mod charges;
 mod directory;
+mod holds;
 mod presence;
 mod renewals;
 mod secrets;
@@ -26,6 +27,7 @@ use crate::{Endpoint, Job, Range};
 
 pub use charges::{Charged, Charges};
 pub use directory::Directory;
+pub use holds::Holds;
 pub use presence::{Activities, Checks, Occupant, Presences, Rosters, Written};
 pub use renewals::{Expiries, Lapsed, Renewals, Standing};
 pub use secrets::Secrets;
@@ -273,7 +275,8 @@ pub trait Rooms: Send + Sync {
 
 /// The queue to the sequencer.
 pub trait Submissions: Send + Sync {
-    /// Queues a submission durably. After this it is accepted.
+    /// Queues a submission durably. After this it is accepted. One with a number goes into the
+    /// queue of held publications, any other one into the queue of publications.
     fn submit(&self, submission: &Submission) -> impl Future<Output = Result<()>> + Send;
     /// Queues each of these submissions durably, those of one room in their order. The results are
     /// in the order of the submissions. After a transient failure in a room, the later submissions

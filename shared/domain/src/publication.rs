@@ -37,6 +37,11 @@ impl Publisher {
         Self("*outbox".to_owned())
     }
 
+    /// The sequencer, of gates.
+    fn gate() -> Self {
+        Self("*gate".to_owned())
+    }
+
     /// The publisher as text, without `#`.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -77,11 +82,26 @@ pub struct Submission {
     pub echo: bool,
     /// The time at which Roomcast accepted the request.
     pub accepted_at: Timestamp,
-    /// At least one publication. Their order is kept.
+    /// At least one publication, except in a gate. Their order is kept.
     pub items: Vec<Item>,
     /// Present if the publications are ephemeral: they get no position and are not stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ephemeral: Option<Ephemeral>,
+    /// What holds of it while its room is held, if the room is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Held>,
+}
+
+/// A part of a hold: see [`crate::Hold`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Held {
+    /// The submission goes into the queue of held publications. Its last publication has this
+    /// number among those that its room held.
+    Number(u64),
+    /// No publication, but the gate of the hold that began at this moment: what was submitted to
+    /// the room before the hold stands before the gate in the queue of publications.
+    Gate(Timestamp),
 }
 
 /// The data of an ephemeral submission.
@@ -104,6 +124,31 @@ fn is_yes(echo: &bool) -> bool {
 }
 
 impl Submission {
+    /// The gate of a hold.
+    #[must_use]
+    pub fn gate(room: &RoomId, began: Timestamp) -> Self {
+        Self {
+            room: room.clone(),
+            publisher: Publisher::gate(),
+            by: UserId::of_gates(),
+            sender: None,
+            echo: true,
+            accepted_at: began,
+            items: Vec::new(),
+            ephemeral: None,
+            held: Some(Held::Gate(began)),
+        }
+    }
+
+    /// Its number among the publications that its room held, if it is one of them.
+    #[must_use]
+    pub fn held_number(&self) -> Option<u64> {
+        match self.held {
+            Some(Held::Number(number)) => Some(number),
+            Some(Held::Gate(_)) | None => None,
+        }
+    }
+
     /// The FIFO group: one group for each room. It is a hash, since a room's name may contain
     /// characters that a group id may not.
     #[must_use]
@@ -117,6 +162,9 @@ impl Submission {
         if let Some(Ephemeral { request, .. }) = &self.ephemeral {
             let sender = self.sender.as_ref().map_or("", |sender| sender.as_ref());
             return digest(&["ephemeral", sender, request]);
+        }
+        if let Some(Held::Gate(began)) = self.held {
+            return digest(&["gate", &began.as_ms().to_string()]);
         }
         let ids = self.items.iter().map(|item| item.id.as_ref());
         digest(&[self.publisher.as_str()].into_iter().chain(ids).collect::<Vec<_>>())
@@ -177,6 +225,7 @@ mod tests {
             sender: None,
             echo: true,
             ephemeral: None,
+            held: None,
             accepted_at: Timestamp::from_ms(1),
             items: ids.iter().map(item).collect(),
         }
@@ -194,7 +243,18 @@ mod tests {
     #[test]
     fn a_submission_survives_the_queue() {
         let submission = submission("ada", &["a"]);
-        let json = serde_json::to_string(&submission).unwrap();
-        assert_eq!(serde_json::from_str::<Submission>(&json).unwrap(), submission);
+        for submission in [Submission { held: Some(Held::Number(7)), ..submission.clone() }, submission] {
+            let json = serde_json::to_string(&submission).unwrap();
+            assert_eq!(serde_json::from_str::<Submission>(&json).unwrap(), submission);
+        }
+    }
+
+    #[test]
+    fn a_gate_survives_the_queue_and_is_repeated_by_its_hold_alone() {
+        let gate = |ms| Submission::gate(&RoomId::parse("lobby").unwrap(), Timestamp::from_ms(ms));
+        let json = serde_json::to_string(&gate(5)).unwrap();
+        assert_eq!(serde_json::from_str::<Submission>(&json).unwrap(), gate(5));
+        assert_eq!(gate(5).group(), submission("ada", &["a"]).group());
+        assert_ne!(gate(5).deduplication_id(), gate(6).deduplication_id());
     }
 }

@@ -272,6 +272,7 @@ mod tests {
             sender: None,
             echo: true,
             ephemeral: None,
+            held: None,
             accepted_at: Timestamp::from_ms(1),
             items: ids.iter().map(item).collect(),
         }

@@ -92,6 +92,7 @@ impl Broadcast {
             sender: None,
             echo: true,
             ephemeral: None,
+            held: None,
             accepted_at: now,
             items: vec![Item { id: self.id.clone(), data: self.data.clone() }],
         };

@@ -86,6 +86,7 @@ mod tests {
             accepted_at: Timestamp::from_ms(1),
             items: data.iter().map(item).collect(),
             ephemeral: Some(Ephemeral { key: None, request: request.to_owned() }),
+            held: None,
         }
     }
 

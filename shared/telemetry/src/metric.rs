@@ -72,6 +72,8 @@ metrics! {
     PUBLICATIONS_REPLAYED = "publications_replayed" in Count;
     /// Publications accepted.
     PUBLICATIONS_ACCEPTED = "publications_accepted" in Count;
+    /// Publications of backends that are held because their room is beyond its rate.
+    PUBLICATIONS_HELD = "publications_held" in Count;
     /// Publications given a position.
     PUBLICATIONS_SEQUENCED = "publications_sequenced" in Count;
     /// Publications dropped as repeats.

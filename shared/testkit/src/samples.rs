@@ -108,6 +108,7 @@ pub fn submission(room: &str, user: &str, ids: &[&str]) -> Submission {
         sender: None,
         echo: true,
         ephemeral: None,
+        held: None,
         accepted_at: NOW,
         items: ids.iter().map(item).collect(),
     }

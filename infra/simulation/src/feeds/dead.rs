@@ -90,7 +90,9 @@ impl Letter {
     fn of(letter: &DeadLetter) -> Option<Self> {
         let id = letter.id.clone();
         match letter.source.split('.').next()? {
-            "publications" => protocol::queue::decode(&letter.body).ok().map(|body| Self::Submission(id, body)),
+            "publications" | "publications-held" => {
+                protocol::queue::decode(&letter.body).ok().map(|body| Self::Submission(id, body))
+            }
             "deliveries" | "deliveries-wide" => {
                 protocol::queue::decode(&letter.body).ok().map(|body| Self::Job(id, body))
             }

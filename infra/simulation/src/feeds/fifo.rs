@@ -68,7 +68,7 @@ impl Run {
             self.feeds.begins(task, work(alive));
             let function = match name {
                 "events-ordered" => "events",
-                "publications" => "sequencer",
+                "publications" | "publications-held" => "sequencer",
                 _ => "fanout",
             };
             self.pipeline.batch(&mut self.executor, task, function, messages);

@@ -9,8 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use domain::{ConnectionId, Job, Line, Submission, Timestamp};
+use lambda_kit::batch::Failed;
 use protocol::stream::Record;
-use testkit::memory::Message;
+use testkit::memory::{Fifo, Message};
 
 pub(crate) use self::dead::REDRIVEN;
 pub(crate) use self::loose::Loose;
@@ -24,10 +25,11 @@ use crate::sources;
 use crate::tokens::Token;
 
 /// Batches of each queue that are worked on at the same time, and messages in each, as the topology says.
-pub const AT_ONCE: [(&str, usize, usize); 6] = [
+pub const AT_ONCE: [(&str, usize, usize); 7] = [
     ("events", 10, 10),
     ("events-ordered", 10, 10),
     ("publications", 20, 10),
+    ("publications-held", 5, 10),
     ("deliveries", 6, 4),
     ("deliveries-wide", 2, 4),
     ("presence", 10, 10),
@@ -61,6 +63,8 @@ pub(crate) enum Work {
     Ordered(Vec<Message<String>>),
     /// Messages for the sequencer.
     Publications(Vec<Message<Submission>>),
+    /// Held publications for the sequencer.
+    Held(Vec<Message<Submission>>),
     /// Messages for the fan-out.
     Deliveries(Line, Vec<Message<Job>>),
     /// Messages of standard queues.
@@ -158,6 +162,7 @@ impl Feeds {
         let of = |work: &&Work| match work {
             Work::Ordered(_) => queue == "events-ordered",
             Work::Publications(_) => queue == "publications",
+            Work::Held(_) => queue == "publications-held",
             Work::Deliveries(Line::Narrow, _) => queue == "deliveries",
             Work::Deliveries(Line::Wide, _) => queue == "deliveries-wide",
             Work::Loose(of, ..) => *of == queue,
@@ -174,6 +179,8 @@ impl Run {
             (self.pipeline.queues.events_ordered.clone(), self.pipeline.queues.publications.clone());
         let mut fed = self.feed_fifo("events-ordered", &ordered, Work::Ordered);
         fed |= self.feed_fifo("publications", &publications, Work::Publications);
+        let held = self.pipeline.queues.publications_held.clone();
+        fed |= self.feed_fifo("publications-held", &held, Work::Held);
         for (line, name) in [(Line::Narrow, "deliveries"), (Line::Wide, "deliveries-wide")] {
             let queue = self.pipeline.queues.line(line).clone();
             fed |= self.feed_fifo(name, &queue, |messages| Work::Deliveries(line, messages));
@@ -228,10 +235,11 @@ impl Run {
             }
             (Work::Publications(messages), Outcome::Batch(failed)) => {
                 let queue = self.pipeline.queues.publications.clone();
-                if self.shared.lock().disturbed.contains(&task) {
-                    self.shared.lock().interrupts(task, &messages);
-                }
-                self.worked_off(task, "publications", &queue, messages, &failed);
+                self.sequenced(task, "publications", &queue, messages, &failed);
+            }
+            (Work::Held(messages), Outcome::Batch(failed)) => {
+                let queue = self.pipeline.queues.publications_held.clone();
+                self.sequenced(task, "publications-held", &queue, messages, &failed);
             }
             (Work::Deliveries(line, messages), Outcome::Batch(failed)) => {
                 let queue = self.pipeline.queues.line(line).clone();
@@ -245,6 +253,21 @@ impl Run {
             }
             _ => {}
         }
+    }
+
+    /// An invocation of the sequencer has ended by itself.
+    fn sequenced(
+        &mut self,
+        task: TaskId,
+        name: &str,
+        queue: &Fifo<Submission>,
+        messages: Vec<Message<Submission>>,
+        failed: &[Failed],
+    ) {
+        if self.shared.lock().disturbed.contains(&task) {
+            self.shared.lock().interrupts(task, &messages);
+        }
+        self.worked_off(task, name, queue, messages, failed);
     }
 
     /// An invocation was killed, or never got an answer.
@@ -261,7 +284,7 @@ impl Run {
                 let first = records.first().map(|record| record.sequence_number.clone());
                 self.records_worked_off(at, &records, first.as_ref());
             }
-            Some(Work::Publications(messages)) => self.shared.lock().interrupts(task, &messages),
+            Some(Work::Publications(messages) | Work::Held(messages)) => self.shared.lock().interrupts(task, &messages),
             Some(Work::Deliveries(_, messages)) => self.shared.lock().interrupts(task, &messages),
             // Messages come back when they are visible again; the reaper runs again.
             _ => {}

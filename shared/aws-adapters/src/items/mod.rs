@@ -4,6 +4,7 @@ pub(crate) mod connection;
 pub(crate) mod dedupe;
 pub(crate) mod delivered;
 pub(crate) mod head;
+pub(crate) mod hold;
 pub(crate) mod log_row;
 pub(crate) mod member;
 pub(crate) mod presence;

@@ -38,12 +38,14 @@ pub(crate) async fn start() -> Embedded {
     let variables = stack.variables();
     let account = Account::from_environment(|name| variables.get(name).cloned()).unwrap();
     let url = |name: &str| stack.addresses().resources.queues[name].url.clone();
-    let [publications, narrow, wide, presence] = ["publications", "deliveries", "deliveries-wide", "presence"].map(url);
+    let [publications, held, narrow, wide, presence] =
+        ["publications", "publications-held", "deliveries", "deliveries-wide", "presence"].map(url);
     let queues = Queues::new(&account)
         .with_publications(publications.clone())
+        .with_publications_held(held.clone())
         .with_deliveries(narrow.clone(), wide.clone())
         .with_checks(presence)
-        .with_own(vec![publications, narrow, wide]);
+        .with_own(vec![publications, held, narrow, wide]);
     let tables = Tables::new(&account, "connections", "rooms");
     let topics = Topics::new(&account, stack.addresses().resources.topics["activity"].clone());
     Embedded { stack, tables, queues, topics, _folder: folder }
@@ -161,6 +163,10 @@ impl QueuesFixture for Embedded {
 
     async fn take_submissions(&self) -> Vec<Taken<Submission>> {
         self.take("publications").await
+    }
+
+    async fn take_held(&self) -> Vec<Taken<Submission>> {
+        self.take("publications-held").await
     }
 
     async fn take_jobs(&self, line: Line) -> Vec<Taken<Job>> {

@@ -1,10 +1,12 @@
 //! Use cases that several functions share, each in the one order that keeps the promises. They call
 //! ports, and do no I/O themselves.
 
+mod admit;
 mod enter;
 mod forget;
 mod read_log;
 
+pub use admit::{Admitted, admit};
 pub use enter::{Entered, Entrance, Joiner, NotEntered, Place, enter, place};
 pub use forget::{forget, leave_all};
 pub use read_log::{read_run, read_run_backwards};

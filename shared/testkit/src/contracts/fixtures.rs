@@ -30,7 +30,7 @@ pub trait StoreFixture: Sync {
 
 /// The queues. They are the fixture's own: no other test sends to them or takes from them.
 pub trait QueuesFixture: Sync {
-    /// What is under contract. Its [`Retries`] are those of all three queues.
+    /// What is under contract. Its [`Retries`] are those of all four queues.
     type Queues: Submissions + Jobs + Retries;
     /// The time they live in.
     type Clock: Clock;
@@ -44,6 +44,8 @@ pub trait QueuesFixture: Sync {
     fn visibility(&self) -> Duration;
     /// One receive of up to ten messages from the queue of publications. It need not wait for any to arrive.
     fn take_submissions(&self) -> impl Future<Output = Vec<Taken<Submission>>> + Send;
+    /// The same from the queue of held publications.
+    fn take_held(&self) -> impl Future<Output = Vec<Taken<Submission>>> + Send;
     /// One receive of up to ten messages from a delivery queue. It need not wait for any to arrive.
     fn take_jobs(&self, line: Line) -> impl Future<Output = Vec<Taken<Job>>> + Send;
     /// Deletes a message that was taken.

@@ -15,7 +15,7 @@ pub use scene::PATIENCE;
 
 /// Makes one `#[tokio::test]` of each promise of a suite, in a module of the suite's name.
 ///
-/// The suites are `charges`, `connections`, `memberships`, `entrances`, `renewals`, `rooms`, `rosters` and `presences` over a [`StoreFixture`],
+/// The suites are `charges`, `connections`, `memberships`, `entrances`, `renewals`, `rooms`, `holds`, `rosters` and `presences` over a [`StoreFixture`],
 /// `submissions`, `jobs` and `retries` over a [`QueuesFixture`], `checks` over a [`ChecksFixture`], `activities` over a
 /// [`TopicFixture`], `gateway` over a [`GatewayFixture`]. The second argument is an async function (or closure)
 /// that makes the fixture. The crate that uses this needs `tokio` among its dev-dependencies.
@@ -190,8 +190,19 @@ macro_rules! contract_tests {
             what_has_expired_is_not_read
         ] $(, $make)? }
     };
+    (holds $(, $make:expr)?) => {
+        $crate::contract_tests! { @list holds, [
+            a_room_that_was_never_held_has_no_hold
+            held_publications_are_numbered_in_turn_even_at_the_same_moment
+            a_gate_passes_its_own_hold_and_no_other
+            what_was_released_is_never_taken_back_and_begins_no_hold
+            a_hold_that_is_over_begins_anew_and_one_that_is_not_goes_on
+            how_busy_rooms_are_is_read_with_their_holds
+        ] $(, $make)? }
+    };
     (submissions $(, $make:expr)?) => {
         $crate::contract_tests! { @list submissions, [
+            a_numbered_submission_arrives_in_the_queue_of_held_publications_alone
             a_submission_arrives_as_it_was_made
             the_largest_submission_arrives
             whatever_json_can_say_arrives_with_its_value
@@ -285,6 +296,7 @@ contract_tests!(memberships);
 contract_tests!(entrances);
 contract_tests!(renewals);
 contract_tests!(rooms);
+contract_tests!(holds);
 contract_tests!(submissions);
 contract_tests!(jobs);
 contract_tests!(retries);

@@ -54,12 +54,17 @@ impl QueuesFixture for World {
         self.queues.publications.take().into_iter().map(Taken::from).collect()
     }
 
+    async fn take_held(&self) -> Vec<Taken<Submission>> {
+        self.queues.publications_held.take().into_iter().map(Taken::from).collect()
+    }
+
     async fn take_jobs(&self, line: Line) -> Vec<Taken<Job>> {
         self.queues.line(line).take().into_iter().map(Taken::from).collect()
     }
 
     async fn finish(&self, receipt: &Receipt) {
         let finished = self.queues.publications.finish(receipt)
+            || self.queues.publications_held.finish(receipt)
             || self.queues.deliveries.finish(receipt)
             || self.queues.deliveries_wide.finish(receipt);
         assert!(finished, "{receipt:?} is not, or no longer, good");

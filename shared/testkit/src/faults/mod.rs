@@ -118,6 +118,7 @@ operations! {
     Charges { Charge RoomBusyUntil NoteRoomBusy }
     Connections { Open Find Touch Bury Silent }
     Directory { Enlist ConnectionsOf }
+    Holds { Intakes Hold PassGate Release }
     Memberships { Join TakeBack Leave RoomsOf Page Count MembersAmong }
     Renewals { Standing Renew Holdings Extend }
     Expiries { Expired }

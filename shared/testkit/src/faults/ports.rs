@@ -7,13 +7,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use domain::ports::{
     Appended, Chance, Charged, Charges, Clock, Connections, DeadLetter, DeadLetters, Directory, Error, Expiries,
-    Gateway, Jobs, Joined, Known, Lapsed, Memberships, Opened, Page, Receipt, Renewals, Result, Retries, Rooms,
+    Gateway, Holds, Jobs, Joined, Known, Lapsed, Memberships, Opened, Page, Receipt, Renewals, Result, Retries, Rooms,
     Standing, Submissions,
 };
 use domain::{
-    Append, Connection, ConnectionId, DedupeKey, Delivery, Endpoint, Epoch, Head, Holding, Identity, Job, Member,
-    Membership, Position, Probe, Publication, Range, Remembered, RoomId, Sequence, Shard, Shards, Submission, Suspect,
-    Timestamp, UserId,
+    Append, Connection, ConnectionId, DedupeKey, Delivery, Endpoint, Epoch, Head, Holding, Identity, Intake, Job,
+    Member, Membership, Position, Probe, Publication, Range, Remembered, RoomId, Sequence, Shard, Shards, Submission,
+    Suspect, Timestamp, UserId,
 };
 
 use super::{Decide, Fault, Faulty, How, Operation};
@@ -61,6 +61,24 @@ impl<P: Directory, F: Decide> Directory for Faulty<P, F> {
 
     async fn connections_of(&self, user: &UserId, now: Timestamp) -> Result<Vec<ConnectionId>> {
         self.call_at_once(Operation::ConnectionsOf, self.port.connections_of(user, now)).await
+    }
+}
+
+impl<P: Holds, F: Decide> Holds for Faulty<P, F> {
+    async fn intakes(&self, rooms: &[RoomId]) -> Result<HashMap<RoomId, Intake>> {
+        self.call_at_once(Operation::Intakes, self.port.intakes(rooms)).await
+    }
+
+    async fn hold(&self, room: &RoomId, count: u32, now: Timestamp) -> Result<u64> {
+        self.call_at_once(Operation::Hold, self.port.hold(room, count, now)).await
+    }
+
+    async fn pass_gate(&self, room: &RoomId, began: Timestamp) -> Result<()> {
+        self.call_at_once(Operation::PassGate, self.port.pass_gate(room, began)).await
+    }
+
+    async fn release(&self, room: &RoomId, through: u64) -> Result<()> {
+        self.call_at_once(Operation::Release, self.port.release(room, through)).await
     }
 }
 

@@ -8,6 +8,7 @@ mod delayed;
 mod directory;
 mod fifo;
 mod gateway;
+mod holds;
 mod index;
 mod memberships;
 mod meter;

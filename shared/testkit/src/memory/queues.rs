@@ -14,6 +14,7 @@ use super::refused;
 use crate::clock::TurnedClock;
 
 const PUBLICATIONS: &str = "publications.fifo";
+const PUBLICATIONS_HELD: &str = "publications-held.fifo";
 const EVENTS_ORDERED: &str = "events-ordered.fifo";
 const DELIVERIES: &str = "deliveries.fifo";
 const DELIVERIES_WIDE: &str = "deliveries-wide.fifo";
@@ -25,6 +26,8 @@ pub struct Queues {
     pub events_ordered: Fifo<String>,
     /// The way to the sequencer.
     pub publications: Fifo<Submission>,
+    /// The way to the sequencer for what is beyond the rate of its room.
+    pub publications_held: Fifo<Submission>,
     /// The way to the fan-out, for rooms of few shards.
     pub deliveries: Fifo<Job>,
     /// The way to the fan-out, for rooms of many.
@@ -44,6 +47,7 @@ impl Queues {
         Self {
             events_ordered: Fifo::new(EVENTS_ORDERED, clock.clone()),
             publications: Fifo::new(PUBLICATIONS, clock.clone()),
+            publications_held: Fifo::new(PUBLICATIONS_HELD, clock.clone()),
             deliveries: Fifo::new(DELIVERIES, clock.clone()),
             deliveries_wide: Fifo::new(DELIVERIES_WIDE, clock.clone()),
             dead: Arc::default(),
@@ -127,8 +131,9 @@ impl Queues {
 impl Submissions for Queues {
     async fn submit(&self, submission: &Submission) -> Result<()> {
         let submission = &self.mistaken(submission);
+        let queue = if submission.held_number().is_some() { &self.publications_held } else { &self.publications };
         if !self.errs(Bug::AcceptBeforeEnqueue) {
-            self.publications.send(submission.group(), submission.deduplication_id(), submission.clone());
+            queue.send(submission.group(), submission.deduplication_id(), submission.clone());
         }
         Ok(())
     }
@@ -163,6 +168,7 @@ impl Retries for Queues {
         let shown = match receipt.queue.as_str() {
             EVENTS_ORDERED => self.events_ordered.show_after(receipt, pause),
             PUBLICATIONS => self.publications.show_after(receipt, pause),
+            PUBLICATIONS_HELD => self.publications_held.show_after(receipt, pause),
             DELIVERIES => self.deliveries.show_after(receipt, pause),
             DELIVERIES_WIDE => self.deliveries_wide.show_after(receipt, pause),
             _ => false,

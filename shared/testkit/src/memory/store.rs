@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use domain::ports::{Clock, Result};
 use domain::{
-    Change, Connection, ConnectionId, DedupeKey, Generation, Head, Identity, Membership, Presence, Publication,
+    Change, Connection, ConnectionId, DedupeKey, Generation, Head, Hold, Identity, Membership, Presence, Publication,
     Remembered, RoomId, Shard, Timestamp, UserId, limits,
 };
 
@@ -51,6 +51,7 @@ pub(super) struct State {
     pub(super) rooms: HashMap<RoomId, Room>,
     pub(super) dedupe: HashMap<DedupeKey, Remembered>,
     pub(super) presences: HashMap<RoomId, Presence>,
+    pub(super) holds: HashMap<RoomId, Hold>,
     /// The connections of each user, since when.
     pub(super) directory: BTreeMap<UserId, BTreeMap<ConnectionId, Timestamp>>,
     /// What the stream of the connections has not told yet.
@@ -92,6 +93,7 @@ impl Store {
             rooms: HashMap::new(),
             dedupe: HashMap::new(),
             presences: HashMap::new(),
+            holds: HashMap::new(),
             directory: BTreeMap::new(),
             changes: Vec::new(),
             index: Index::default(),

@@ -9,6 +9,7 @@ pub(super) mod checks;
 pub(super) mod connections;
 pub(super) mod entrances;
 pub(super) mod gateway;
+pub(super) mod holds;
 pub(super) mod jobs;
 pub(super) mod memberships;
 pub(super) mod presences;

@@ -1,7 +1,7 @@
 //! Promises of [`Submissions`]: what is accepted arrives once, in the order of its room.
 
-use domain::ports::Submissions;
-use domain::{Data, Item, Submission, limits};
+use domain::ports::{Retries, Submissions};
+use domain::{Data, Held, Item, Submission, limits};
 
 use crate::contracts::scene::{eventually, unique};
 use crate::contracts::{QueuesFixture, Taken};
@@ -16,6 +16,21 @@ pub async fn a_submission_arrives_as_it_was_made(fixture: &impl QueuesFixture) {
     let taken = take(fixture, 1).await.remove(0);
     assert_eq!(taken.body, submission);
     assert_eq!(taken.group, submission.group());
+}
+
+pub async fn a_numbered_submission_arrives_in_the_queue_of_held_publications_alone(fixture: &impl QueuesFixture) {
+    let held = Submission { held: Some(Held::Number(7)), ..submission(&["p1"]) };
+    let open = again(&held, "p2");
+    let open = Submission { held: None, ..open };
+    assert!(fixture.queues().submit_each(&[held.clone(), open.clone()]).await.iter().all(Result::is_ok));
+    assert_eq!(bodies(take_in_turn(fixture, 1).await), [open]);
+    let look = async || fixture.take_held().await.into_iter().next();
+    let taken = eventually(fixture.clock(), "a held submission", look).await;
+    assert_eq!(taken.body, held);
+    fixture.queues().retry_after(&taken.receipt, std::time::Duration::ZERO).await.unwrap();
+    let taken = eventually(fixture.clock(), "the held submission again", look).await;
+    fixture.finish(&taken.receipt).await;
+    assert!(fixture.take_submissions().await.is_empty());
 }
 
 pub async fn whatever_json_can_say_arrives_with_its_value(fixture: &impl QueuesFixture) {
