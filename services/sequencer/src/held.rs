@@ -10,6 +10,15 @@ use telemetry::field;
 
 use crate::{Sequencer, Tally};
 
+/// The name of the queue of held publications, which a deployment puts its own name in front of.
+const QUEUE: &str = "publications-held";
+
+/// Whether a message came through the queue of held publications. One that was redriven into the
+/// queue of publications is sequenced there: the gate may stand behind it.
+pub(crate) fn is_held(message: &Message) -> bool {
+    message.receipt.queue.contains(QUEUE)
+}
+
 impl<T, Q, C, R> Sequencer<T, Q, C, R>
 where
     T: Charges + Holds + Rooms,

@@ -127,7 +127,7 @@ where
             tally.jobs += self.whisper(&room, &whispered).await;
             let (gates, ours): (Vec<_>, Vec<_>) =
                 ours.into_iter().partition(|(_, submission)| matches!(submission.held, Some(Held::Gate(_))));
-            let is_held = ours.first().is_some_and(|(_, submission)| submission.held_number().is_some());
+            let is_held = ours.first().is_some_and(|(message, _)| held::is_held(message));
             let (mut returned, mut counts) = if is_held {
                 self.work_off_held(&room, ours, deadline).await
             } else {
