@@ -21,6 +21,7 @@ use domain::ports::{
     Chance, Clock, Connections, DeadLetters, Directory, Error, Gateway, Holds, Memberships, Presences, Renewals, Rooms,
     Submissions,
 };
+use futures::future::join_all;
 use futures::{StreamExt, stream};
 use lambda_kit::batch::{Failed, Message};
 use lambda_kit::deadline::Deadline;
@@ -164,18 +165,15 @@ where
                 errors[place] = Some(error);
             }
         }
-        let mut waiting = false;
-        for ((message, broadcast), error) in events.into_iter().zip(errors) {
-            let is_ordered = !message.group.is_empty();
-            let outcome = match error {
-                _ if waiting && is_ordered => Outcome::Later(message.retry_soon()),
+        // Later events of the room of one that failed for now have failed with it.
+        let outcomes = events.into_iter().zip(errors).map(|((message, broadcast), error)| async move {
+            match error {
                 None => Outcome::Published(broadcast.rooms.len() as u64),
                 Some(error) if error.is_transient() => later(message, &error),
                 Some(error) => self.bury(message, &Reason::refused(&error)).await,
-            };
-            waiting |= matches!(outcome, Outcome::Later(_));
-            line.outcomes.push(outcome);
-        }
+            }
+        });
+        line.outcomes.extend(join_all(outcomes).await);
     }
 
     /// Commands come from allowed topics only. A raw delivery cannot prove its topic.
