@@ -21,6 +21,9 @@ locals {
   packages         = coalesce(var.packages, "${path.module}/../../target/packages/${var.architecture}")
   missing_packages = sort([for function in local.topology.functions : function.binary if !fileexists("${local.packages}/${function.binary}.zip")])
 
+  # What the functions that deliver may post, whichever way their rate was set.
+  posts_per_second = local.posting_places * try(tonumber(local.parameters["posts_per_second"]), 0)
+
   # Reserved concurrency below what its queues may start counts receives towards the dead-letter queue.
   throttled_functions = sort([
     for name, reserved in var.reserved_concurrency : name if reserved < lookup(local.queue_concurrency, name, 0)
@@ -57,6 +60,21 @@ resource "terraform_data" "checks" {
     precondition {
       condition     = length(local.throttled_functions) == 0
       error_message = "`reserved_concurrency` of ${join(", ", local.throttled_functions)} is less than their queues may start at once (`maximum_concurrency` in the topology): raise it, or every throttled message counts as received and ends in a dead-letter queue."
+    }
+
+    precondition {
+      condition     = local.posts_per_second <= var.post_budget_per_second
+      error_message = "${join(" and ", local.posting_functions)} may post ${local.posts_per_second} times a second in ${local.posting_places} processes, more than `post_budget_per_second`, ${var.post_budget_per_second}: remove `posts_per_second` from `parameters`, or lower it to ${local.posts_of_one_place}."
+    }
+
+    precondition {
+      condition     = local.posting_places == 0 || try(tonumber(local.parameters["posts_per_second"]), 0) >= 100
+      error_message = "Each of the ${local.posting_places} processes of ${join(" and ", local.posting_functions)} has to post at least 100 times a second, or it does not reach the members of a shard in time: raise `post_budget_per_second` to ${local.posting_places * 100} or more, or lower `maximum_concurrency` in the topology."
+    }
+
+    precondition {
+      condition     = var.post_budget_per_second + var.throttling_rate_limit <= var.account_requests_per_second
+      error_message = "`post_budget_per_second` (${var.post_budget_per_second}) and `throttling_rate_limit` (${var.throttling_rate_limit}) are more than the account's requests a second: lower one of them, or request a higher quota and set `account_requests_per_second` (${var.account_requests_per_second}) to it."
     }
 
     precondition {

@@ -13,9 +13,19 @@ locals {
   region     = data.aws_region.current.name
   partition  = data.aws_partition.current.partition
 
-  parameters = {
-    for name, parameter in local.topology.parameters : name => lookup(var.parameters, name, parameter.default)
-  }
+  # Functions that deliver have a setting for their rate, and post in as many processes as their queues may start.
+  posting_functions = sort([
+    for name, function in local.topology.functions : name
+    if contains([for value in values(function.environment) : try(value.parameter, "")], "posts_per_second")
+  ])
+  posting_places     = sum(concat([0], [for name in local.posting_functions : local.queue_concurrency[name]]))
+  posts_of_one_place = local.posting_places == 0 ? 0 : floor(var.post_budget_per_second / local.posting_places)
+
+  parameters = merge(
+    { for name, parameter in local.topology.parameters : name => parameter.default },
+    local.posting_places == 0 ? {} : { posts_per_second = tostring(local.posts_of_one_place) },
+    var.parameters,
+  )
 
   # Built from the API and not from the stage: the stage needs the routes, and the routes need the functions.
   management_url = "https://${module.websocket_api.api_id}.execute-api.${local.region}.${data.aws_partition.current.dns_suffix}/${var.stage}"

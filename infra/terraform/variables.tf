@@ -90,8 +90,30 @@ variable "stage" {
   }
 }
 
+variable "account_requests_per_second" {
+  description = "Requests a second that API Gateway takes of the account in this Region: 10,000 unless AWS has raised it, 2,500 in small Regions. Posts to members and messages of clients share them with every other API of the account."
+  type        = number
+  default     = 10000
+
+  validation {
+    condition     = var.account_requests_per_second >= 1
+    error_message = "The account takes at least 1 request a second: give the quota that Service Quotas shows for API Gateway's throttle rate."
+  }
+}
+
+variable "post_budget_per_second" {
+  description = "Posts to members a second of all functions that deliver, 80% of 10,000. Each of their processes gets its share."
+  type        = number
+  default     = 8000
+
+  validation {
+    condition     = var.post_budget_per_second >= 1
+    error_message = "Without posts no member receives a message: allow at least 100 a second for each process of the fan-out."
+  }
+}
+
 variable "throttling_rate_limit" {
-  description = "Messages a second that the stage takes from all clients. The account's 10,000 requests a second cover them and the posts to members."
+  description = "Messages a second that the stage takes from all clients, the rest of account_requests_per_second."
   type        = number
   default     = 2000
 

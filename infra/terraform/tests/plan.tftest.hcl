@@ -118,6 +118,59 @@ run "everything_in_the_topology_is_planned" {
   }
 }
 
+run "every_process_of_the_fan_out_gets_its_share_of_the_budget" {
+  command = apply
+
+  variables {
+    post_budget_per_second      = 70001
+    account_requests_per_second = 100000
+  }
+
+  assert {
+    condition     = module.functions.environments["fanout"]["POSTS_PER_SECOND"] == "8750"
+    error_message = "The budget is divided by the places of the fan-out's queues, 6 and 2, and rounded down."
+  }
+}
+
+run "the_default_budget_is_the_topologys_own_rate" {
+  command = apply
+
+  assert {
+    condition     = module.functions.environments["fanout"]["POSTS_PER_SECOND"] == module.topology.topology.parameters["posts_per_second"].default
+    error_message = "80% of 10,000 posts a second is what the topology has without Terraform."
+  }
+}
+
+run "a_rate_above_the_budget_is_refused" {
+  command = plan
+
+  variables {
+    parameters = { posts_per_second = "1001" }
+  }
+
+  expect_failures = [terraform_data.checks]
+}
+
+run "a_budget_above_the_account_is_refused" {
+  command = plan
+
+  variables {
+    post_budget_per_second = 8001
+  }
+
+  expect_failures = [terraform_data.checks]
+}
+
+run "a_budget_that_is_too_small_for_the_places_is_refused" {
+  command = plan
+
+  variables {
+    post_budget_per_second = 799
+  }
+
+  expect_failures = [terraform_data.checks]
+}
+
 run "one_more_of_each_in_the_topology_is_one_more_of_each_in_the_plan" {
   command = apply
 
@@ -177,11 +230,18 @@ run "a_limit_of_zero_is_refused" {
   command = plan
 
   variables {
-    throttling_rate_limit  = 0
-    throttling_burst_limit = 0
+    throttling_rate_limit       = 0
+    throttling_burst_limit      = 0
+    post_budget_per_second      = 0
+    account_requests_per_second = 0
   }
 
-  expect_failures = [var.throttling_rate_limit, var.throttling_burst_limit]
+  expect_failures = [
+    var.throttling_rate_limit,
+    var.throttling_burst_limit,
+    var.post_budget_per_second,
+    var.account_requests_per_second,
+  ]
 }
 
 run "bad_names_and_numbers_are_refused" {

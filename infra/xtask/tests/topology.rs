@@ -43,6 +43,8 @@ fn fan_out_stays_under_80_percent_of_the_accounts_posts() {
             other => panic!("fanout has a trigger that is no queue: {other:?}"),
         })
         .sum();
+    let default = topology.parameter("posts_per_second").and_then(|parameter| parameter.default.clone()).unwrap();
+    assert_eq!(default.parse(), Ok(POST_RATE), "the topology's rate is that of the code");
     let posts_per_s = concurrency * POST_RATE.count_per_second();
     assert!(posts_per_s * 100 <= ACCOUNT_POSTS_PER_S * 80, "{posts_per_s} posts a second");
     assert!(2 * u64::from(POST_RATE.burst()) <= ACCOUNT_POSTS_AT_ONCE);

@@ -1,5 +1,6 @@
 //! Configuration of the fanout function.
 
+use domain::{PostRate, limits};
 use lambda_kit::env;
 
 /// Settings of the fanout function, read from environment variables.
@@ -17,6 +18,9 @@ pub struct Config {
     pub deliveries_wide_queue: String,
     /// `DELIVERIES_WIDE_DEAD_QUEUE_URL`: the URL of the deliveries-wide-dead queue.
     pub deliveries_wide_dead_queue: String,
+    /// `POSTS_PER_SECOND`: the posts a second of one process, its share of the deployment's budget.
+    /// [`limits::POST_RATE`] if not set.
+    pub post_rate: PostRate,
 }
 
 impl Config {
@@ -35,6 +39,8 @@ impl Config {
                 "DELIVERIES_WIDE_DEAD_QUEUE_URL",
                 "the URL of the deliveries-wide-dead queue",
             )?,
+            post_rate: env::parsed("POSTS_PER_SECOND", "the posts a second of one process")?
+                .unwrap_or(limits::POST_RATE),
         })
     }
 }

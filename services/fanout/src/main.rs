@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use aws_adapters::{Account, Management, Queues, Tables};
+use domain::Limits;
 use fanout::{Config, Fanout};
 use lambda_kit::{SystemChance, SystemClock, env, start};
 
@@ -19,7 +20,9 @@ async fn main() -> ExitCode {
             .with_deliveries(config.deliveries_queue, config.deliveries_wide_queue)
             .with_own(own);
         let gateway = Management::new(&account);
-        Ok((Fanout::new(tables, queues.clone(), gateway, SystemClock, SystemChance), queues))
+        let limits = Limits { post_rate: config.post_rate, ..Limits::default() };
+        let fanout = Fanout::new(tables, queues.clone(), gateway, SystemClock, SystemChance).with_limits(limits);
+        Ok((fanout, queues))
     };
     start::batches("fanout", wire).await
 }

@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use domain::limits::POST_RATE;
 use domain::ports::{Chance, Clock, Gateway};
 use domain::{Delivery, Limits, Member, Pacer, Timestamp};
 use tokio::sync::oneshot;
@@ -66,7 +65,7 @@ struct Permit {
 
 impl Posts {
     pub(crate) fn new(limits: Limits) -> Self {
-        let pacer = Pacer::new(limits.posts_in_flight, POST_RATE);
+        let pacer = Pacer::new(limits.posts_in_flight, limits.post_rate);
         Self(Arc::new(Mutex::new(Turns {
             pacer,
             in_flight: 0,

@@ -52,7 +52,7 @@ pub use late::{LateMember, Strike, late_pause};
 pub use limits::Limits;
 pub use membership::{Membership, too_many};
 pub use name::{ConnectionId, Device, Key, PublicationId, RoomId, UserId};
-pub use pacing::Pacer;
+pub use pacing::{NotAPostRate, Pacer, PostRate};
 pub use portable::{is_portable, portable_json};
 pub use position::{Epoch, Generation, Position, Sequence};
 pub use presence::{Announcement, Census, Check, Owed, Presence, Step};

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::pacing::PostRate;
 use crate::rate::Rate;
 
 const KIB: usize = 1024;
@@ -131,11 +132,14 @@ pub const LONGEST_RETRY_PAUSE: Duration = Duration::from_secs(60);
 pub const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(30);
 /// A 410 within this time after `connectedAt` means that `$connect` has not finished.
 pub const NOT_READY: Duration = Duration::from_secs(30);
-/// Posts of one process of the fan-out. Times the function's concurrency, this stays under 80% of
+/// Posts of one process of the fan-out, unless the deployment gives it another share. Times the function's concurrency, this stays under 80% of
 /// the account's 10,000 a second (a test compares this with `infra/topology.yaml`). The burst is
 /// half of the account's 5,000, because quick batches of one publication run in few processes.
 /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html>
-pub const POST_RATE: Rate = Rate::per_second(1_000, 2_500);
+pub const POST_RATE: PostRate = PostRate::new(1_000, 2_500);
+/// The lowest rate of posts that a deployment may give to a process: enough for the members of a
+/// full shard within the timeout of the function, 5 s.
+pub const POSTS_PER_SECOND_AT_LEAST: u32 = 100;
 /// Maximum posts in flight of one process of the fan-out: its full rate, even at 200 ms for each
 /// post (20 to 100 ms were observed). Each post in flight is one TCP connection, and a process may
 /// have 1,024 open files.
@@ -192,7 +196,7 @@ pub const CONTEXT_BYTES: usize = 7 * KIB;
 pub const CLOCKS_DIFFER: Duration = Duration::from_secs(10);
 /// Maximum silent connections that the reaper judges a second. Each may cost a probe or a close,
 /// which use the account's rate of posts (10,000 a second, of which the fan-out takes 8,000).
-pub const REAPER_RATE: Rate = Rate::per_second(500, 500);
+pub const REAPER_RATE: PostRate = PostRate::new(500, 500);
 /// Connections with expired tokens that one run of the reaper closes. The others receive nothing
 /// either, and the next run closes them.
 pub const EXPIRED_PER_RUN: usize = 10_000;
@@ -252,6 +256,8 @@ pub struct Limits {
     pub members_per_late_job: usize,
     /// The default is [`POSTS_IN_FLIGHT`].
     pub posts_in_flight: usize,
+    /// The default is [`POST_RATE`].
+    pub post_rate: PostRate,
     /// The default is [`POST_TIMEOUT`].
     pub post_timeout: Duration,
     /// The default is [`TIME_ON_THE_MAIN_LINE`].
@@ -271,6 +277,7 @@ impl Default for Limits {
             publications_per_transaction: PUBLICATIONS_PER_TRANSACTION,
             members_per_late_job: MEMBERS_PER_LATE_JOB,
             posts_in_flight: POSTS_IN_FLIGHT,
+            post_rate: POST_RATE,
             post_timeout: POST_TIMEOUT,
             time_on_the_main_line: TIME_ON_THE_MAIN_LINE,
             hand_over: HAND_OVER,

@@ -1,11 +1,66 @@
 //! The number of posts in flight, adapted to the account's responses.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use crate::delivery::Delivery;
 use crate::limits;
-use crate::rate::Rate;
 use crate::timestamp::Timestamp;
+
+/// A rate of posts a second of one process, and a burst after a pause.
+///
+/// Unlike [`Rate`](crate::Rate) it is never stored, so one post may take a fraction of a millisecond.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PostRate {
+    per_second: u32,
+    burst: u32,
+}
+
+/// The text is no rate of posts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it is not a whole number of at least {}", limits::POSTS_PER_SECOND_AT_LEAST)]
+pub struct NotAPostRate;
+
+impl PostRate {
+    /// `per_second` posts a second, and `burst` at once.
+    #[must_use]
+    pub const fn new(per_second: u32, burst: u32) -> Self {
+        assert!(per_second > 0 && burst > 0);
+        Self { per_second, burst }
+    }
+
+    /// The posts a second.
+    #[must_use]
+    pub const fn count_per_second(self) -> u64 {
+        self.per_second as u64
+    }
+
+    /// The posts that may begin at once after a pause.
+    #[must_use]
+    pub const fn burst(self) -> u32 {
+        self.burst
+    }
+
+    /// The time that this many posts use up.
+    fn takes(self, count: u32) -> Duration {
+        Duration::from_secs(count.into()) / self.per_second
+    }
+}
+
+impl FromStr for PostRate {
+    type Err = NotAPostRate;
+
+    /// Reads the posts a second. The burst is in the proportion of [`limits::POST_RATE`].
+    fn from_str(text: &str) -> Result<Self, NotAPostRate> {
+        let per_second: u32 = text.parse().map_err(|_| NotAPostRate)?;
+        if per_second < limits::POSTS_PER_SECOND_AT_LEAST {
+            return Err(NotAPostRate);
+        }
+        let usual = limits::POST_RATE;
+        let burst = u64::from(per_second) * u64::from(usual.burst) / u64::from(usual.per_second);
+        Ok(Self::new(per_second, u32::try_from(burst).unwrap_or(u32::MAX)))
+    }
+}
 
 /// Limits the posts of one process: slow start, then additive increase and multiplicative decrease,
 /// under a fixed rate.
@@ -17,8 +72,9 @@ use crate::timestamp::Timestamp;
 #[derive(Debug)]
 pub struct Pacer {
     most: usize,
-    rate: Rate,
-    busy_until: Timestamp,
+    rate: PostRate,
+    /// Since the epoch.
+    busy_until: Duration,
     allowed: f64,
     /// Below this number, each success adds one. From it on, one round of successes adds one.
     threshold: f64,
@@ -37,8 +93,8 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(25 << DOUBLINGS);
 impl Pacer {
     /// Starts with [`limits::POSTS_IN_FLIGHT_AT_FIRST`] and a full burst of the rate.
     #[must_use]
-    pub fn new(most: usize, rate: Rate) -> Self {
-        let (busy_until, paused_until) = (Timestamp::default(), Timestamp::default());
+    pub fn new(most: usize, rate: PostRate) -> Self {
+        let (busy_until, paused_until) = (Duration::ZERO, Timestamp::default());
         let allowed = most.min(limits::POSTS_IN_FLIGHT_AT_FIRST) as f64;
         Self { most, rate, busy_until, allowed, threshold: most as f64, throttled_in_a_row: 0, paused_until }
     }
@@ -52,22 +108,23 @@ impl Pacer {
     /// Takes the turn of the next post. Returns the time that the post must wait, if any.
     pub fn turn(&mut self, now: Timestamp) -> Option<Duration> {
         let wait = self.wait(now);
-        self.busy_until = self.busy_until(now).max(now).plus(self.rate.takes(1));
+        self.busy_until = self.busy_until(now).max(since_epoch(now)) + self.rate.takes(1);
         Some(wait).filter(|wait| !wait.is_zero())
     }
 
-    /// The time that the next post must wait. Does not take its turn.
+    /// The time that the next post must wait, in whole milliseconds. Does not take its turn.
     #[must_use]
     pub fn wait(&self, now: Timestamp) -> Duration {
-        let for_rate = self.rate.charge(self.busy_until(now), 1, now).err().unwrap_or_default();
-        for_rate.max(self.pause(now))
+        let latest = since_epoch(now) + self.rate.takes(self.rate.burst - 1);
+        let for_rate = self.busy_until(now).saturating_sub(latest);
+        let whole = Duration::from_millis(for_rate.as_nanos().div_ceil(1_000_000) as u64);
+        whole.max(self.pause(now))
     }
 
     /// The time until which the rate is used up. It is bounded, so that a clock that was set back
     /// does not stop all posts.
-    fn busy_until(&self, now: Timestamp) -> Timestamp {
-        let latest = now.plus(self.rate.takes(self.rate.burst())).plus(self.rate.takes(self.most as u32));
-        self.busy_until.min(latest)
+    fn busy_until(&self, now: Timestamp) -> Duration {
+        self.busy_until.min(since_epoch(now) + self.rate.takes(self.rate.burst.saturating_add(self.most as u32)))
     }
 
     fn pause(&self, now: Timestamp) -> Duration {
@@ -99,12 +156,16 @@ impl Pacer {
     }
 }
 
+fn since_epoch(at: Timestamp) -> Duration {
+    Duration::from_millis(at.as_ms())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const RATE: Rate = Rate::per_second(1_000, 800);
+    const RATE: PostRate = PostRate::new(1_000, 800);
     const MOST: u32 = 60;
 
     fn pacer() -> Pacer {
@@ -153,6 +214,29 @@ mod tests {
         }
         let pause = pacer.turn(before).unwrap_or_default();
         assert!(pause <= 2 * LONGEST_PAUSE, "{pause:?}");
+    }
+
+    #[test]
+    fn a_rate_that_is_no_divisor_of_a_second_is_kept_to_the_post() {
+        for per_second in [100, 999, 1_250, 8_750] {
+            let rate = PostRate::new(per_second, 10);
+            let mut pacer = Pacer::new(MOST as usize, rate);
+            let mut now = 1_000;
+            for _ in 0..10 + 3 * per_second {
+                now += pacer.turn(Timestamp::from_ms(now)).unwrap_or_default().as_millis() as u64;
+            }
+            assert!((3_999..=4_001).contains(&now), "{per_second} a second for 3 s took until {now}");
+        }
+    }
+
+    #[test]
+    fn a_burst_is_in_proportion_to_the_rate_and_a_rate_that_is_too_slow_is_refused() {
+        let usual = limits::POST_RATE;
+        assert_eq!("1000".parse(), Ok(usual));
+        assert_eq!("500".parse().map(PostRate::burst), Ok(usual.burst() / 2));
+        for text in ["", "-1", "1e3", "99", "4294967296"] {
+            assert_eq!(text.parse::<PostRate>(), Err(NotAPostRate), "{text}");
+        }
     }
 
     proptest! {
