@@ -50,10 +50,16 @@ pub fn topology_with(changes: &[(&str, &str)]) -> TempDir {
     folder
 }
 
+/// The variable with the file in which tests record the permissions that functions use. `cargo
+/// xtask grants` compares them with the topology.
+const USED_PERMISSIONS: &str = "ROOMCAST_USED_PERMISSIONS";
+
 /// Returns options for tests with the real topology: free ports, fast polling.
 #[must_use]
 pub fn everything() -> Options {
-    Options::for_tests(root().join("infra/topology.yaml"), binaries())
+    let used_permissions = std::env::var_os(USED_PERMISSIONS).map(PathBuf::from);
+    let options = Options::for_tests(root().join("infra/topology.yaml"), binaries());
+    Options { used_permissions, ..options }
 }
 
 /// Starts a stack. Also returns its WebSocket URL.

@@ -50,6 +50,8 @@ pub struct Options {
     pub faults: Spec,
     /// Seed of the random decisions about faults.
     pub fault_seed: u64,
+    /// File to which each permission of a function is appended at its first use. None by default.
+    pub used_permissions: Option<PathBuf>,
     /// Receives every line of every function as it was written, independent of `logs`.
     pub listener: Option<UnboundedSender<Line>>,
 }
@@ -123,6 +125,7 @@ impl Options {
             supervisor: None,
             faults: Spec::default(),
             fault_seed: 0,
+            used_permissions: None,
             listener: None,
         }
     }

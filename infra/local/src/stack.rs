@@ -1,6 +1,7 @@
 //! The whole stack: starts and stops its parts in the right order.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -82,7 +83,7 @@ impl Stack {
         compile::check(&options.binaries, &topology)?;
         let ports = Ports::bind(&options, &topology).await?;
         let callers = Arc::new(Callers::new(topology.functions.iter().map(|function| function.name.as_str())));
-        let grants = Arc::new(Grants::new(&topology));
+        let grants = Arc::new(recorded(Grants::new(&topology), options.used_permissions.as_deref())?);
         let websocket = ports.websocket();
         let faults = Faults::new(&options.faults, options.fault_seed);
         let (stop, pages) = (CancellationToken::new(), Pages::new(settings.pages.clone()));
@@ -221,6 +222,11 @@ impl Stack {
             started: self.started,
         }
     }
+}
+
+fn recorded(grants: Grants, file: Option<&Path>) -> Result<Grants, Error> {
+    let Some(file) = file else { return Ok(grants) };
+    grants.recorded_in(file).map_err(|source| Error::Unwritable { file: file.to_owned(), source })
 }
 
 impl Addresses {

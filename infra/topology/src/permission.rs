@@ -1,6 +1,7 @@
 //! All permissions of a function's role: those of its grants, and those that its triggers need.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use crate::{Function, Grant, Trigger};
 
@@ -119,5 +120,25 @@ impl Grant {
 impl Permission {
     fn new(action: impl Into<String>, resource: Resource) -> Self {
         Self { action: action.into(), resource }
+    }
+}
+
+impl fmt::Display for Permission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} on {}", self.action, self.resource)
+    }
+}
+
+impl fmt::Display for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Table(table) => write!(f, "table {table}"),
+            Self::Index { table, index } => write!(f, "index {index} of {table}"),
+            Self::Stream(table) => write!(f, "stream of {table}"),
+            Self::Queue(queue) => write!(f, "queue {queue}"),
+            Self::Topic(topic) => write!(f, "topic {topic}"),
+            Self::Secret(secret) => write!(f, "secret {secret}"),
+            Self::Connections(method) => write!(f, "{method} of @connections"),
+        }
     }
 }

@@ -1,6 +1,10 @@
 //! Evaluates the grants of the topology as IAM would.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use topology::{Permission, Resource, Topology};
 
@@ -24,10 +28,18 @@ impl Action {
     }
 }
 
-/// The granted actions of every function.
+/// The granted actions of every function, and which of them were used.
 #[derive(Debug, Default)]
 pub(crate) struct Grants {
-    functions: HashMap<String, HashSet<Action>>,
+    functions: HashMap<String, HashMap<Action, Grant>>,
+    /// The file with a line for each permission that was used.
+    record: Option<File>,
+}
+
+#[derive(Debug)]
+struct Grant {
+    permission: Permission,
+    is_used: AtomicBool,
 }
 
 impl Grants {
@@ -36,19 +48,45 @@ impl Grants {
             .functions
             .iter()
             .map(|function| {
-                let permissions = function.permissions();
-                let allowed = permissions.into_iter().map(|permission| allowed(permission, topology)).collect();
-                (function.name.clone(), allowed)
+                let grants = function.permissions().into_iter().map(|permission| {
+                    (allowed(&permission, topology), Grant { permission, is_used: AtomicBool::new(false) })
+                });
+                (function.name.clone(), grants.collect())
             })
             .collect();
-        Self { functions }
+        Self { functions, record: None }
     }
 
-    /// Returns the first of the actions that the caller may not perform.
+    /// Appends a line to a file at the first use of each permission. Several stacks may share the
+    /// file.
+    pub(crate) fn recorded_in(self, file: &Path) -> std::io::Result<Self> {
+        Ok(Self { record: Some(File::options().create(true).append(true).open(file)?), ..self })
+    }
+
+    /// Returns the first of the actions that the caller may not perform. If there is none, all of
+    /// them count as used.
     pub(crate) fn first_denied<'a>(&self, caller: &Caller, actions: &'a [Action]) -> Option<&'a Action> {
         let (Caller::Function(function) | Caller::Poller(function)) = caller else { return None };
-        let allowed = self.functions.get(&**function);
-        actions.iter().find(|action| allowed.is_none_or(|allowed| !allowed.contains(action)))
+        let granted = self.functions.get(&**function);
+        let grant = |action: &Action| granted.and_then(|granted| granted.get(action));
+        let denied = actions.iter().find(|action| grant(action).is_none());
+        if denied.is_none() {
+            actions.iter().filter_map(grant).for_each(|grant| self.note_use(function, grant));
+        }
+        denied
+    }
+
+    fn note_use(&self, function: &str, grant: &Grant) {
+        // A load first: concurrent calls would otherwise contend for the cache line.
+        let is_first = !grant.is_used.load(Ordering::Relaxed) && !grant.is_used.swap(true, Ordering::Relaxed);
+        let Some(mut record) = self.record.as_ref().filter(|_| is_first) else { return };
+        // A single write keeps lines of several processes apart.
+        if let Err(error) = record.write_all(format!("{function}: {}\n", grant.permission).as_bytes()) {
+            tracing::warn!(
+                "recording used permissions failed: {error}; {} of {function} is not in the file",
+                grant.permission
+            );
+        }
     }
 
     /// Returns the error text if the caller may not call `@connections` with this method.
@@ -78,7 +116,7 @@ pub(crate) fn denial(function: &str, action: &Action) -> String {
     )
 }
 
-fn allowed(permission: Permission, topology: &Topology) -> Action {
+fn allowed(permission: &Permission, topology: &Topology) -> Action {
     let arn = match &permission.resource {
         Resource::Table(table) => table_arn(table),
         Resource::Index { table, index } => index_arn(table, index),
@@ -94,7 +132,7 @@ fn allowed(permission: Permission, topology: &Topology) -> Action {
         }
         Resource::Connections(method) => connections_arn(method),
     };
-    Action::new(permission.action, arn)
+    Action::new(permission.action.as_str(), arn)
 }
 
 #[cfg(test)]
@@ -140,6 +178,23 @@ tables:
         assert!(denied("reader", "dynamodb:Query", &table_arn("others")));
         assert!(denied("idle", "dynamodb:Query", &things));
         assert!(denied("nobody", "dynamodb:Query", &things));
+    }
+
+    #[test]
+    fn a_permission_is_recorded_at_its_first_use_and_only_if_the_call_was_allowed() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("used");
+        let grants = grants().recorded_in(&file).unwrap();
+        let reader = Caller::Function("reader".into());
+        let query = Action::new("dynamodb:Query", index_arn("things", "by_kind"));
+        let scan = Action::new("dynamodb:Scan", table_arn("things"));
+        let get = Action::new("dynamodb:GetItem", table_arn("things"));
+        assert_eq!(grants.first_denied(&reader, &[get, scan.clone()]), Some(&scan));
+        for _ in 0..2 {
+            assert_eq!(grants.first_denied(&reader, &[query.clone()]), None);
+        }
+        assert_eq!(grants.first_denied(&Caller::Developer, &[scan]), None);
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "reader: dynamodb:Query on index by_kind of things\n");
     }
 
     #[test]
