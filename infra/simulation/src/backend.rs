@@ -56,11 +56,15 @@ impl Backend {
         self.orders.iter().any(|order| order.user == *user && order.what == *what)
     }
 
-    /// Whether anything was ever ordered of a user. Who was not told of it finds out with its next request, and what was published
-    /// meanwhile with a keep-alive.
+    /// Whether a user was ever joined to a room, removed from it, or closed. A client that missed the notice finds out with
+    /// its next request, and what was published meanwhile with a keep-alive.
     #[must_use]
-    pub(crate) fn ordered_something(&self, user: &UserId) -> bool {
-        self.orders.iter().any(|order| order.user == *user)
+    pub(crate) fn ordered_in(&self, user: &UserId, room: &RoomId) -> bool {
+        let concerns = |what: &What| match what {
+            What::Join(ordered) | What::Remove(ordered) => ordered == room,
+            What::Close => true,
+        };
+        self.orders.iter().any(|order| order.user == *user && concerns(&order.what))
     }
 }
 
@@ -163,6 +167,12 @@ impl Run {
                 open.then_some("is open")
             }
         }
+    }
+
+    /// Whether a dead letter has what a backend published under an id.
+    pub(crate) fn is_dead(&self, id: &str) -> bool {
+        let dead = self.pipeline.queues.dead.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        dead.iter().any(|letter| letter.body.contains(id))
     }
 
     /// What can never be published is a dead letter with its reason.

@@ -9,6 +9,7 @@ use crate::faults::Fault;
 use crate::mistake::Mistake;
 use crate::report::{Options, Report};
 use crate::run::run;
+use crate::silent::Cause;
 use crate::stake::Stake;
 
 /// Every point at which a function can be killed, one a line; kept up by `--points`.
@@ -27,6 +28,10 @@ pub struct Campaign {
     pub points: BTreeMap<String, (u64, u64)>,
     /// How often something was looked at that a promise is about.
     pub stakes: BTreeMap<Stake, u64>,
+    /// Pairs of a member and a room that were compared 90 s after everything had healed, by what excused them.
+    pub excuses: BTreeMap<Option<Cause>, u64>,
+    /// Runs in which any pair was excused.
+    pub runs_excused: u64,
     /// Pairs of a publication and a member that was told of it.
     pub deliveries: u64,
     /// Publications that got a position.
@@ -95,6 +100,10 @@ impl Campaign {
         for (stake, times) in &report.stakes {
             *self.stakes.entry(*stake).or_default() += times;
         }
+        for (cause, times) in &report.excuses {
+            *self.excuses.entry(*cause).or_default() += times;
+        }
+        self.runs_excused += u64::from(report.excuses.keys().any(Option::is_some));
         for (point, (seen, killed)) in &report.points {
             let (all_seen, all_killed) = self.points.entry(point.clone()).or_default();
             *all_seen += seen;

@@ -6,6 +6,7 @@ use domain::{Position, Publication, PublicationId, RoomId, UserId, limits};
 use roomcast_client::rules::{Event, Message};
 
 use crate::kind::{Broken, Kind};
+use crate::story::standing;
 
 /// What one application has heard.
 #[derive(Debug, Default)]
@@ -80,7 +81,15 @@ impl Heard {
                 if began_anew || too_many || restored.contains(room) {
                     return None;
                 }
-                broken(Kind::Lost, format!("{room} is said to be missed from {from:?} to {to:?}; heard through {at:?}"))
+                broken(
+                    Kind::Lost,
+                    format!(
+                        "{room} is said to be missed from {} to {}; heard through {}",
+                        standing(Some(from)),
+                        standing(Some(to)),
+                        standing(at.as_ref())
+                    ),
+                )
             }
             Event::Resumed { room, at, .. } => {
                 let heard = self.rooms.get(room);
@@ -89,7 +98,11 @@ impl Heard {
                 }
                 broken(
                     Kind::FalseRecovered,
-                    format!("{room} is said to be whole at {at:?}, and was heard through {heard:?}"),
+                    format!(
+                        "{room} is said to be whole at {}, and was heard through {}",
+                        standing(Some(at)),
+                        standing(heard)
+                    ),
                 )
             }
             Event::Left { room } | Event::Removed { room, .. } => {
@@ -98,7 +111,7 @@ impl Heard {
             }
             Event::Refused { room, failure } => broken(Kind::Refused, format!("{room}: {}", failure.message)),
             Event::Rejected { room, pid, failure } => {
-                broken(Kind::Refused, format!("{pid:?} in {room}: {}", failure.message))
+                broken(Kind::Refused, format!("{pid} in {room}: {}", failure.message))
             }
             Event::Ended { because } => broken(Kind::Refused, format!("it is over: {because}")),
             Event::Accepted { room, pid } => {
@@ -122,8 +135,9 @@ impl Heard {
 
     fn message(&mut self, message: &Message) -> Option<Broken> {
         let Message { room, at, pid, by, .. } = message;
-        let broken =
-            |kind, why: &str| Some(Broken { kind, what: format!("{pid:?} by {by} at {at:?} in {room} {why}") });
+        let broken = |kind, why: &str| {
+            Some(Broken { kind, what: format!("{pid} by {by} at {} in {room} {why}", standing(Some(at))) })
+        };
         let again = !self.ids.insert((room.clone(), by.clone(), pid.clone()));
         self.messages.push(message.clone());
         let Some(heard) = self.rooms.insert(room.clone(), at.clone()) else {
@@ -136,9 +150,9 @@ impl Heard {
             return broken(if again { Kind::Duplicated } else { Kind::Misordered }, "was told after a later one");
         }
         if at.sequence != heard.sequence.next() {
-            return broken(Kind::Lost, &format!("was told right after {heard:?}"));
+            return broken(Kind::Lost, &format!("was told right after {}", standing(Some(&heard))));
         }
-        again.then(|| Broken { kind: Kind::Duplicated, what: format!("{pid:?} by {by} in {room} was told twice") })
+        again.then(|| Broken { kind: Kind::Duplicated, what: format!("{pid} by {by} in {room} was told twice") })
     }
 }
 
@@ -180,8 +194,8 @@ impl Truth {
             return None;
         }
         let Message { room, pid, by, .. } = message;
-        let what =
-            format!("{pid:?} by {by} was told at {at:?} of {room}, where {:?} stands", stands.map(|one| &one.id));
+        let stood = stands.map_or_else(|| "nothing".to_owned(), |one| one.id.to_string());
+        let what = format!("{pid} by {by} was told at {} of {room}, where {stood} stands", standing(Some(&message.at)));
         Some(Broken { kind: Kind::Phantom, what })
     }
 }

@@ -14,6 +14,7 @@ use crate::report::{Options, Report};
 use crate::run::run;
 use crate::shrink::shrink;
 use crate::stake::Stake;
+use crate::story::legend;
 
 /// Runs the whole pipeline in one process, under every fault and in every order, and checks what is promised.
 ///
@@ -103,7 +104,8 @@ fn one(arguments: &Arguments, mistake: Option<Mistake>) -> ExitCode {
 fn tell(report: &Report) {
     let mut out = std::io::stdout().lock();
     // Whoever has closed the pipe has read enough.
-    let _ = report.story.iter().try_for_each(|line| writeln!(out, "{line}"));
+    let legend = legend(report.seed, &report.chosen);
+    let _ = legend.iter().chain(&report.story).try_for_each(|line| writeln!(out, "{line}"));
     let fired: Vec<String> = report.fired.iter().map(|(fault, times)| format!("{fault} x{times}")).collect();
     let _ = writeln!(
         out,
@@ -164,6 +166,12 @@ fn coverage(sum: &Campaign) {
         let times = sum.stakes.get(stake).copied().unwrap_or_default();
         println!("{:<14} {times:>14}  {}", stake.to_string(), stake.describe());
     }
+    println!("90 s after everything has healed, members compared with the heads of their rooms");
+    for (cause, times) in &sum.excuses {
+        let cause = cause.map_or_else(|| "not excused".to_owned(), |cause| format!("excused, {cause}"));
+        println!("{times:>12}  {cause}");
+    }
+    println!("{:>12}  of {} seeds have a pair that is excused", sum.runs_excused, sum.seeds);
     println!("point                                    came by      killed");
     for point in points() {
         let (seen, killed) = sum.points.get(point).copied().unwrap_or_default();

@@ -81,6 +81,10 @@ pub(crate) struct Core {
     pub(crate) forbidden_until: Timestamp,
     /// What was posted, and what for.
     pub(crate) wire: Wire,
+    /// How far an index may be behind, where indexes lag.
+    pub(crate) lag: Duration,
+    /// Whether publications may have got positions since that was last looked at.
+    pub(crate) appended: bool,
     /// What broke a promise while the run went on.
     pub(crate) broken: Vec<Broken>,
     /// What each invocation reads.
@@ -116,6 +120,8 @@ impl Shared {
             throttled_until: began,
             forbidden_until: began,
             wire: Wire::default(),
+            lag: Duration::ZERO,
+            appended: false,
             broken: Vec::new(),
             meters: BTreeMap::new(),
             stakes: BTreeMap::new(),
@@ -182,8 +188,13 @@ impl Core {
     #[must_use]
     pub(crate) fn posts_linger(&self) -> Duration {
         let slow = if self.faults.could(Fault::PostSlow) { 5_000 } else { 0 };
-        let lag = if self.faults.could(Fault::IndexLags) { 5_000 } else { 0 };
-        Duration::from_millis(5_000 + 100 + slow + lag)
+        Duration::from_millis(5_000 + 100 + slow) + self.index_lags()
+    }
+
+    /// How far indexes may lag behind in this run.
+    #[must_use]
+    pub(crate) fn index_lags(&self) -> Duration {
+        if self.faults.could(Fault::IndexLags) { self.lag } else { Duration::ZERO }
     }
 
     /// How far functions' clocks are off in this run.
@@ -195,6 +206,12 @@ impl Core {
             (true, true) => Duration::from_millis(500),
             (true, false) => Duration::from_secs(25),
         }
+    }
+
+    /// Within this each function sees a token that has come to count.
+    #[must_use]
+    pub(crate) fn tokens_seen_within(&self) -> Duration {
+        self.clocks_differ() + self.index_lags()
     }
 
     /// Something was looked at that a promise is about.

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use domain::ports::{self, Clock, Error, Result};
-use domain::{ConnectionId, Delivery, Endpoint, Probe, limits};
+use domain::{ConnectionId, Delivery, Endpoint, Probe};
 
 use crate::core::{Core, Shared};
 use crate::due::Due;
-use crate::executor::TaskId;
 use crate::faults::Fault;
 use crate::mistake::Mistake;
+use crate::mistaken::Current;
 use crate::stake::Stake;
 use crate::trouble::{SLOW_MS, Slow};
 use crate::wire::Posted;
@@ -27,9 +27,11 @@ pub(crate) struct Management {
     /// The run.
     pub(crate) shared: Shared,
     /// Which invocation calls.
-    pub(crate) task: TaskId,
+    pub(crate) task: Current,
     /// A mistake that is made.
     pub(crate) mistake: Option<Mistake>,
+    /// A post without an answer is given up after this.
+    pub(crate) post_timeout: Duration,
 }
 
 /// What becomes of a post.
@@ -47,9 +49,9 @@ impl Management {
     /// What is posted, twice by mistake.
     fn note(&self, connection: &ConnectionId, text: &str, posted: Posted) {
         let mut core = self.shared.lock();
-        core.wire.posted(self.task, connection, text, posted);
+        core.wire.posted(self.task.get(), connection, text, posted);
         if self.mistake == Some(Mistake::PostedTwice) && posted == Posted::Known {
-            core.wire.posted(self.task, connection, text, posted);
+            core.wire.posted(self.task.get(), connection, text, posted);
             core.send(connection, text.to_owned());
         }
     }
@@ -78,16 +80,16 @@ impl ports::Gateway for Management {
             Fate::At(other) => other,
             Fate::AnswerLost => {
                 self.shared.lock().send(connection, text);
-                self.shared.clock.sleep(limits::POST_TIMEOUT).await;
+                self.shared.clock.sleep(self.post_timeout).await;
                 Delivery::Failed
             }
             Fate::Hangs => {
-                self.shared.clock.sleep(limits::POST_TIMEOUT).await;
+                self.shared.clock.sleep(self.post_timeout).await;
                 Delivery::Failed
             }
             Fate::Slow(after) => {
                 self.shared.lock().send_after(connection, text, after);
-                self.shared.clock.sleep(limits::POST_TIMEOUT).await;
+                self.shared.clock.sleep(self.post_timeout).await;
                 Delivery::Failed
             }
         }
@@ -105,7 +107,7 @@ impl ports::Gateway for Management {
     async fn close(&self, _: &Endpoint, connection: &ConnectionId) -> Result<()> {
         let mut core = self.shared.lock();
         if core.throttled_until > core.now {
-            core.disturbed.insert(self.task);
+            core.disturbed.insert(self.task.get());
             return Err(Error::Throttled { operation: "DELETE @connections" });
         }
         if self.mistake != Some(Mistake::CloseIgnored) {

@@ -11,6 +11,7 @@ use testkit::faults::{Call, Decide, Fault as Failure, How, Operation};
 use crate::core::{Core, Point, Shared};
 use crate::executor::TaskId;
 use crate::faults::Fault;
+use crate::mistaken::Current;
 
 /// Of one invocation.
 #[derive(Clone)]
@@ -18,7 +19,7 @@ pub(crate) struct Hand {
     /// The run.
     pub(crate) shared: Shared,
     /// Which invocation.
-    pub(crate) task: TaskId,
+    pub(crate) task: Current,
     /// Of which function.
     pub(crate) function: &'static str,
 }
@@ -39,7 +40,7 @@ impl Hand {
         let point = Point { function: self.function, operation, after };
         let (killed, pause_ms) = {
             let mut core = self.shared.lock();
-            let killed = core.arrive(&point, self.task);
+            let killed = core.arrive(&point, self.task.get());
             let tail = core.dice.happens(SLOW);
             (killed, core.dice.below(if tail { SLOW_MS } else { LATENCY_MS / 2 }))
         };
@@ -97,6 +98,10 @@ impl Core {
             || matches!(operation, O::MembersCounted | O::RoomBusyUntil | O::Delivered | O::Intakes);
         let queue =
             matches!(operation, O::Submit | O::Dispatch | O::CheckAfter | O::RetryAfter | O::Tell | O::BuryLetter);
+        let posts = matches!(operation, O::Post | O::Probe | O::Close);
+        if !posts && self.fires(Fault::Refused, where_) {
+            return Failure::Before(How::Refused);
+        }
         if operation == O::Dispatch && self.fires(Fault::SendHalfFailed, where_) {
             return Failure::Halfway(How::Unavailable);
         }
@@ -127,9 +132,14 @@ impl Decide for Hand {
         let mut core = self.shared.lock();
         let failure = core.failure(self.function, call.operation);
         if failure != Failure::Pass {
-            core.disturbed.insert(self.task);
-            if call.operation == Operation::MarkDelivered {
-                core.wire.not_noted(self.task);
+            core.disturbed.insert(self.task.get());
+            if failure == Failure::Before(How::Refused) {
+                core.wire.refused(self.task.get());
+            }
+            // Where it is not known how far a shard is, all of a job is posted.
+            let unknown = call.operation == Operation::Delivered && failure == Failure::Before(How::Refused);
+            if call.operation == Operation::MarkDelivered || unknown {
+                core.wire.not_noted(self.task.get());
             }
         }
         failure
@@ -140,6 +150,7 @@ impl Decide for Hand {
     }
 
     fn after(&self, call: Call) -> impl Future<Output = ()> + Send {
+        self.shared.lock().appended |= call.operation == Operation::Append;
         self.point(Some(call.operation), true)
     }
 }
@@ -157,6 +168,12 @@ impl OwnClock {
     #[must_use]
     pub(crate) fn new(clock: TurnedClock, ahead: Duration, behind: Duration) -> Self {
         Self { clock, ahead, behind }
+    }
+
+    /// Whether it is neither ahead nor behind.
+    #[must_use]
+    pub(crate) fn is_right(&self) -> bool {
+        self.ahead.is_zero() && self.behind.is_zero()
     }
 }
 

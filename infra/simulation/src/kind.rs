@@ -7,6 +7,8 @@ use std::fmt;
 pub enum Kind {
     /// Something that was owed never came.
     Lost,
+    /// A member that was there throughout was not posted a publication, is not late for it, and no dead letter names it.
+    Unserved,
     /// Something came twice to an application, or has two positions.
     Duplicated,
     /// Something came before what precedes it.

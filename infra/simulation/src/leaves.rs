@@ -64,14 +64,14 @@ impl Run {
     }
 
     /// Nothing more of a room comes to who has left it, unless a backend brought it back: but for what was on its way.
-    pub(crate) fn check_left(&self, connection: &ConnectionId, room: &RoomId, lingers_ms: u64, text: &str) {
+    pub(crate) fn check_left(&self, connection: &ConnectionId, room: &RoomId, lingers: Duration, text: &str) {
         let Some(left) = self.leaves.left.get(&(connection.clone(), room.clone())) else { return };
         let mut core = self.shared.lock();
         let user = core.sockets.get(connection).and_then(|socket| socket.context.as_ref());
         let user = user.map(|context| context.identity.user.clone());
         let ago = core.now.since(*left);
         let brought = user.is_some_and(|user| self.backend.ordered(&user, &What::Join(room.clone())));
-        if !brought && ago.as_millis() > u128::from(lingers_ms) {
+        if !brought && ago > lingers {
             core.broke(Kind::LateAfterLeave, format!("{connection} was told {ago:?} ago that it has left: {text}"));
         }
     }

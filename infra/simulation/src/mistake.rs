@@ -27,6 +27,12 @@ pub enum Mistake {
     PongsSilent,
     /// The last publication of a replay is left out of it.
     ReplayCut,
+    /// Members that the deadline kept from their posts are dropped, and not late.
+    DeadlineDrops,
+    /// A dead letter omits members that have the first part of its range.
+    DeadLetterOmits,
+    /// A batch names only the last of its messages that failed.
+    LastFailureOnly,
 }
 
 impl Mistake {
@@ -44,6 +50,9 @@ impl Mistake {
             Self::GroupForgotten,
             Self::PongsSilent,
             Self::ReplayCut,
+            Self::DeadlineDrops,
+            Self::DeadLetterOmits,
+            Self::LastFailureOnly,
         ];
         Bug::ALL.into_iter().map(Self::Memory).chain(others).collect()
     }

@@ -11,8 +11,10 @@ use crate::due::Due;
 use crate::kind::{Broken, Kind};
 use crate::members::Member;
 use crate::run::Run;
+use crate::silent::Cause;
 use crate::stake::Stake;
 use crate::step::{PLACES, ROOMS};
+use crate::story::standing;
 
 /// After everything has healed, what is owed is there within this: a killed function's messages come back after 30 s.
 pub(crate) const OWED_WITHIN: Duration = Duration::from_secs(90);
@@ -20,6 +22,9 @@ pub(crate) const OWED_WITHIN: Duration = Duration::from_secs(90);
 pub(crate) const OWED_AFTER_KEEP_ALIVE: Duration = Duration::from_secs(360);
 /// Who is gone is forgotten within this: 12 min of silence, the gateway's 10 min before that, and a run of the reaper.
 const GHOSTS_GONE: Duration = Duration::from_secs(25 * 60);
+
+/// A client that has replaced a socket has read what it missed within this.
+const REPLACED_WITHIN: Duration = Duration::from_secs(30);
 
 /// How far the end has been checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -42,9 +47,8 @@ impl Run {
                 if self.shared.lock().faults.is_calm() {
                     self.check_counts();
                 }
-                if !self.lost_silently {
-                    self.check_deliveries();
-                }
+                self.check_served();
+                self.check_deliveries(false);
                 self.feeds.checked = Checked::Soon;
                 OWED_AFTER_KEEP_ALIVE - OWED_WITHIN
             }
@@ -55,7 +59,7 @@ impl Run {
                 self.check_the_order();
                 self.check_the_repeats();
                 self.check_nothing_said_is_stored();
-                self.check_deliveries();
+                self.check_deliveries(true);
                 self.feeds.checked = Checked::Owed;
                 GHOSTS_GONE
             }
@@ -72,12 +76,16 @@ impl Run {
     fn check_heads(&mut self, everybody: bool) {
         use domain::ports::Rooms;
         self.pass_over_own_to_the_heads();
-        let excused = |member: &Member| self.lost_silently || self.backend.ordered_something(&member.user_id());
+        let mut excuses = std::mem::take(&mut self.excuses);
         for (at, member) in self.members.iter().enumerate().filter(|(_, member)| member.is_up()) {
-            if !everybody && excused(member) {
-                continue;
-            }
             for room in member.wanted() {
+                if !everybody {
+                    let cause = self.excuses(at, room);
+                    *excuses.entry(cause).or_default() += 1;
+                    if cause.is_some() {
+                        continue;
+                    }
+                }
                 let head = futures::executor::block_on(self.pipeline.store.head(room)).ok().flatten();
                 let head = head.map(|head| head.position());
                 let heard = member.heard().position(room);
@@ -86,11 +94,55 @@ impl Run {
                     self.shared.lock().weigh(if inbox { Stake::Inbox } else { Stake::Owed });
                 }
                 if heard.is_none() || heard != head.as_ref() {
-                    let what = format!("member {at} ({}) has heard {room} through {heard:?}", member.user);
-                    self.broke(Kind::Lost, format!("{what}, it stands at {head:?}"));
+                    let what = format!("member {at} ({}) has heard {room} through {}", member.user, standing(heard));
+                    self.broke(Kind::Lost, format!("{what}, it stands at {}", standing(head.as_ref())));
                 }
             }
         }
+        self.excuses = excuses;
+    }
+
+    /// Why a member may stand behind the head of a room until its next keep-alive.
+    fn excuses(&self, at: usize, room: &RoomId) -> Option<Cause> {
+        let member = &self.members[at];
+        let indexed = member.links.values().any(|connection| self.was_indexed(connection, room));
+        let causes = [
+            (self.lost_a_job(member, room), Cause::JobLost),
+            (self.silent.is_restored(room), Cause::Restored),
+            (self.has_vanished(member), Cause::Vanished),
+            (self.backend.ordered_in(&member.user_id(), room), Cause::Ordered),
+            (self.has_lapsed(member, room), Cause::TokenLapsed),
+            (!indexed, Cause::NotIndexed),
+        ];
+        causes.into_iter().find(|(applies, _)| *applies).map(|(_, cause)| cause)
+    }
+
+    /// Whether a job was lost that delivers the last publication of a room to a member. A loss before it shows as a gap.
+    fn lost_a_job(&self, member: &Member, room: &RoomId) -> bool {
+        use domain::ports::Rooms;
+        let head = futures::executor::block_on(self.pipeline.store.head(room)).ok().flatten();
+        let stood = member.links.values().map(|connection| (connection.clone(), self.shards_of(connection, room)));
+        let stood: Vec<_> = stood.collect();
+        head.is_some_and(|head| self.silent.lost_job(room, &head.position(), &stood))
+    }
+
+    /// Whether the socket of a member delivers nothing, or has just been replaced.
+    fn has_vanished(&self, member: &Member) -> bool {
+        let core = self.shared.lock();
+        let replaced = core.now.minus(REPLACED_WITHIN);
+        let vanished = member.own.iter().filter_map(|connection| core.sockets.get(connection));
+        let vanished = vanished.filter(|socket| socket.black_hole).any(|socket| socket.held);
+        let since = member.links.values().filter_map(|connection| core.sockets.get(connection));
+        vanished || (member.vanished && since.map(|socket| socket.connected_at).max() > Some(replaced))
+    }
+
+    /// Whether the last publication of a room may have passed a member by, because none of its tokens was good then.
+    fn has_lapsed(&self, member: &Member, room: &RoomId) -> bool {
+        let Some(published) = self.served.last_at(room) else { return false };
+        let core = self.shared.lock();
+        let now = core.now.plus(core.tokens_seen_within());
+        let mut connections = member.links.values().filter_map(|connection| core.sockets.get(connection));
+        connections.any(|socket| socket.rights.lapsed_after(published, now))
     }
 
     fn pass_over_own_to_the_heads(&mut self) {
@@ -125,7 +177,8 @@ impl Run {
         self.shared.lock().broke(kind, what);
     }
 
-    fn check_deliveries(&self) {
+    /// What was accepted has its position, and what was told is what stands there. In the `end` nobody waits for an answer.
+    fn check_deliveries(&self, end: bool) {
         let store = &self.pipeline.store;
         let truths: BTreeMap<RoomId, Truth> = PLACES
             .iter()
@@ -138,7 +191,7 @@ impl Run {
                 self.check_what_was_told(&name, heard, &truths);
                 for (room, pid) in heard.accepted() {
                     let positions = truths.get(room).map_or(0, |truth| truth.positions(&member.user_id(), pid));
-                    self.check_positions(positions, &format!("{pid:?} by {} in {room}, accepted,", member.user));
+                    self.check_positions(positions, &format!("{pid} by {} in {room}, accepted,", member.user));
                 }
             }
             if member.stranger.is_some_and(|_| !member.turned_away) {
@@ -147,14 +200,24 @@ impl Run {
             if !member.is_up() {
                 continue;
             }
+            for ticket in member.asked.iter().filter(|_| end) {
+                self.broke(Kind::Unanswered, format!("{name} has no answer to question {}", ticket.0));
+            }
             for (room, pid) in member.unanswered() {
-                self.broke(Kind::Unanswered, format!("{name} has no answer for {pid:?} in {room}"));
+                if !end && self.excuses(at, room).is_some() {
+                    continue;
+                }
+                self.broke(Kind::Unanswered, format!("{name} has no answer for {pid} in {room}"));
             }
         }
         for (room, id) in &self.backend.published {
             self.weigh(Stake::FromBackend);
             let publications = store.publications(room);
             let positions = publications.iter().filter(|one| one.id.as_ref() == id).count() as u64;
+            // What was refused on its way is a dead letter, for an operator to look at.
+            if positions == 0 && self.is_dead(id) {
+                continue;
+            }
             self.check_positions(positions, &format!("event {id} in {room}"));
         }
     }

@@ -3,6 +3,7 @@
 use domain::{Code, ConnectionId, Timestamp};
 use protocol::reply::{Answer as Reply, Failure, Joined, Synced, SyncedRooms};
 use protocol::server::ServerFrame;
+use serde_json::value::RawValue;
 
 use crate::kind::Kind;
 use crate::run::Run;
@@ -20,7 +21,7 @@ impl Run {
         body: &str,
     ) {
         let mut core = self.shared.lock();
-        let (now, slack) = (core.now, core.clocks_differ());
+        let (now, slack, seen_within) = (core.now, core.clocks_differ(), core.tokens_seen_within());
         let Some(socket) = core.sockets.get_mut(connection) else { return };
         if shown.is_some() {
             socket.rights.was_looked_at();
@@ -28,7 +29,7 @@ impl Run {
         match (ServerFrame::parse(body), shown) {
             (Ok(ServerFrame::Answer(Reply { outcome: Ok(_), .. })), Some((token, number))) => {
                 let denies = !token.denied.is_empty();
-                socket.rights.counts(&token, number, now);
+                socket.rights.counts(&token, number, now, seen_within);
                 if denies {
                     core.weigh(Stake::Renewed);
                 }
@@ -64,15 +65,24 @@ impl Run {
         }
     }
 
+    /// Rooms of which a member was told that there is more to ask for.
+    pub(crate) fn note_replays(&mut self, at: usize, body: &str) {
+        let Ok(ServerFrame::Answer(Reply { outcome: Ok(raw), .. })) = ServerFrame::parse(body) else { return };
+        let replayed = &mut self.members[at].replayed_in_part;
+        for joined in rooms_of(&raw) {
+            if joined.next.is_some() {
+                replayed.insert(joined.room);
+            } else {
+                replayed.remove(&joined.room);
+            }
+        }
+    }
+
     /// `recovered: true` means that what is replayed goes on without a gap, and ends where it says.
     pub(crate) fn check_reply(&self, connection: &ConnectionId, body: &str) {
         self.check_beside(connection, body);
         let Ok(ServerFrame::Answer(Reply { outcome: Ok(raw), .. })) = ServerFrame::parse(body) else { return };
-        let joined: Vec<Joined> = match Reply::done::<SyncedRooms>(&raw) {
-            Ok(synced) => synced.rooms.into_values().filter_map(only_joined).collect(),
-            Err(_) => Reply::done::<Joined>(&raw).into_iter().collect(),
-        };
-        for one in joined.into_iter().filter(|one| one.recovered == Some(true)) {
+        for one in rooms_of(&raw).into_iter().filter(|one| one.recovered == Some(true)) {
             if !one.b.is_empty() {
                 self.shared.lock().weigh(Stake::Replayed);
             }
@@ -97,6 +107,14 @@ fn only_refused(synced: Synced) -> Option<Failure> {
     match synced {
         Synced::Refused { err } => Some(err),
         Synced::Joined(_) => None,
+    }
+}
+
+/// What a reply says of rooms that were joined.
+fn rooms_of(raw: &RawValue) -> Vec<Joined> {
+    match Reply::done::<SyncedRooms>(raw) {
+        Ok(synced) => synced.rooms.into_values().filter_map(only_joined).collect(),
+        Err(_) => Reply::done::<Joined>(raw).into_iter().collect(),
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::faults::Fault;
 use crate::kind::Broken;
 use crate::mistake::Mistake;
+use crate::silent::Cause;
 use crate::stake::Stake;
 
 /// How a run differs from what its seed says.
@@ -35,6 +36,8 @@ pub struct Report {
     pub points: BTreeMap<String, (u64, u64)>,
     /// How often something was looked at that a promise is about.
     pub stakes: BTreeMap<Stake, u64>,
+    /// Pairs of a member and a room that were compared 90 s after everything had healed, by what excused them.
+    pub excuses: BTreeMap<Option<Cause>, u64>,
     /// Pairs of a publication and a member that was told of it.
     pub deliveries: u64,
     /// Publications that got a position.

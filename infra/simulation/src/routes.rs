@@ -45,12 +45,12 @@ impl Run {
         };
         let first = {
             let mut core = self.shared.lock();
-            let now = core.now;
+            let (now, seen_within) = (core.now, core.tokens_seen_within());
             let Some(socket) = core.sockets.get_mut(connection).filter(|socket| socket.opening) else { return };
             socket.context = Some(context);
             if let Some(token) = socket.handshake.token.as_ref().and_then(|text| self.issued.get(text)) {
                 let number = socket.rights.shows(token);
-                socket.rights.counts(token, number, now);
+                socket.rights.counts(token, number, now, seen_within);
                 socket.rights.was_looked_at();
             }
             core.fires(Fault::DisconnectFirst, || connection.to_string())

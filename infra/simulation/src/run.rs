@@ -21,7 +21,10 @@ use crate::members::Member;
 use crate::mistake::Mistake;
 use crate::pipeline::Pipeline;
 use crate::report::{Options, Report};
+use crate::scale::Scale;
 use crate::script::Script;
+use crate::served::Served;
+use crate::silent::{Excuses, Silent};
 use crate::step::PLACES;
 use crate::tokens::Token;
 use crate::trouble::Trouble;
@@ -64,9 +67,19 @@ pub struct Run {
     pub(crate) leaves: Leaves,
     /// What one room or one member is up to.
     pub(crate) trouble: Option<Trouble>,
-    /// Whether something was lost that only a keep-alive finds.
-    pub(crate) lost_silently: bool,
+    /// What was lost that only a keep-alive finds.
+    pub(crate) silent: Silent,
+    /// What was owed to whom, when it got its position.
+    pub(crate) served: Served,
+    /// Since when connections are stored.
+    pub(crate) opened: BTreeMap<ConnectionId, Timestamp>,
+    /// How the check of heads after 90 s went.
+    pub(crate) excuses: Excuses,
     pub(crate) order: Dice,
+    /// Chance of how large publications are.
+    pub(crate) sizes: Dice,
+    /// How many questions members have asked.
+    pub(crate) questions: u64,
     pub(crate) ended: bool,
 }
 
@@ -76,9 +89,10 @@ pub fn run(seed: u64, options: &Options) -> Report {
     let faults = Faults::of(seed, &options.without);
     let chosen = faults.chosen();
     let trouble = Trouble::of(seed, &faults);
-    let script = Script::of(seed, &faults, trouble);
+    let scale = Scale::of(seed, &faults, trouble);
+    let script = Script::of(seed, &faults, trouble, &scale);
     let steps = script.steps.len();
-    let mut run = Run::new(seed, faults, &script, options);
+    let mut run = Run::new(seed, faults, &script, scale, options);
     run.go();
     let conditions_failed = run.pipeline.store.conditions_failed();
     let core = &mut *run.shared.lock();
@@ -94,6 +108,7 @@ pub fn run(seed: u64, options: &Options) -> Report {
         deliveries: run.members.iter().map(|member| member.heard_in_all()).sum(),
         publications: rooms.iter().sum(),
         stakes: std::mem::take(&mut core.stakes),
+        excuses: run.excuses,
         chosen,
         steps,
         story: core.story.take().unwrap_or_default(),
@@ -108,6 +123,7 @@ impl Run {
             if let Some((task, _)) = self.executor.step(&self.order) {
                 // At once: what is judged of a change is how things stand right then.
                 self.tell_stream();
+                self.note_positions();
                 self.after_step(task);
                 continue;
             }

@@ -2,6 +2,7 @@
 
 use crate::chance::Dice;
 use crate::faults::{Fault, Faults};
+use crate::scale::{DAY_MS, Scale};
 use crate::step::{PLACES, PLAZA, Poison, ROOMS, Step};
 use crate::tokens::Stranger;
 use crate::trouble::{Slow, Steps, Trouble};
@@ -29,13 +30,18 @@ pub(crate) struct Script {
 impl Script {
     /// Of a seed.
     #[must_use]
-    pub(crate) fn of(seed: u64, faults: &Faults, trouble: Option<Trouble>) -> Self {
+    pub(crate) fn of(seed: u64, faults: &Faults, trouble: Option<Trouble>, scale: &Scale) -> Self {
         let dice = Dice::new(seed, 4);
         let members = usize::try_from(dice.within(2, 7)).unwrap_or(2);
         let mut users: Vec<&'static str> = (0..members).map(|at| NAMES[at % NAMES.len()]).collect();
         // One in forty lives for longer than a connection may.
         let long = dice.happens(0.025);
-        let heals_ms = if long { 8_100_000 } else { dice.within(15_000, 70_000) };
+        let usual_ms = dice.within(15_000, 70_000);
+        let heals_ms = match (scale.day, long) {
+            (true, _) => DAY_MS,
+            (false, true) => 8_100_000,
+            (false, false) => usual_ms,
+        };
         let mut steps = Vec::new();
         let rooms = dice.within(1, PLAZA as u64);
         let room = || usize::try_from(dice.below(rooms)).unwrap_or_default();
@@ -112,10 +118,38 @@ impl Script {
             users.extend(trouble.user());
             steps.extend(trouble.steps(seed, members, rooms, faults.is_calm()));
         }
+        users.extend((0..scale.crowd).map(|at| NAMES[at % NAMES.len()]));
+        Self::crowd(seed, users.len(), heals_ms, scale, &mut steps);
+        Self::questions(seed, users.len(), rooms, heals_ms, scale, &mut steps);
         let stranger = |_| Stranger::ALL[usize::try_from(dice.below(4)).unwrap_or_default()];
         let strangers = (0..dice.below(3)).map(|n| (dice.below(heals_ms), stranger(n))).collect();
         steps.sort_by_key(|(at, member, _)| (*at, *member));
         Self { users, strangers, steps, trouble, slow, heals_ms }
+    }
+
+    /// A crowd comes to the first room, goes and returns.
+    fn crowd(seed: u64, members: usize, heals_ms: u64, scale: &Scale, steps: &mut Steps) {
+        let dice = Dice::new(seed, 15);
+        for member in members - scale.crowd..members {
+            steps.push((dice.below(6_000), member, Step::Join(0)));
+            match dice.below(10) {
+                0 => steps.push((dice.within(500, heals_ms), member, Step::Reset)),
+                1 => steps.push((dice.within(500, heals_ms), member, Step::Leave(0))),
+                2 => steps.push((dice.within(500, heals_ms), member, Step::Publish(0, 1))),
+                _ => {}
+            }
+        }
+    }
+
+    /// Members ask for history, and for who is there, all the time.
+    fn questions(seed: u64, members: usize, rooms: u64, heals_ms: u64, scale: &Scale, steps: &mut Steps) {
+        let dice = Dice::new(seed, 16);
+        let index = |number: u64| usize::try_from(number).unwrap_or_default();
+        for _ in 0..if scale.curious { dice.within(10, 60) } else { 0 } {
+            let (at, member, room) = (dice.within(500, heals_ms), dice.below(members as u64), dice.below(rooms));
+            let step = if dice.happens(0.5) { Step::AskWho(index(room)) } else { Step::AskHistory(index(room)) };
+            steps.push((at, index(member), step));
+        }
     }
 
     /// What backends say in an order of their own: some at a time, in one group or two that mix.

@@ -15,16 +15,20 @@ use crate::executor::Executor;
 use crate::faults::{Fault, Faults};
 use crate::feeds::Feeds;
 use crate::flood::Flood;
+use crate::hands::Idle;
 use crate::leaves::Leaves;
 use crate::members::Member;
 use crate::mistake::Mistake;
 use crate::pipeline::Pipeline;
 use crate::report::Options;
 use crate::run::{REAPER_EVERY_MS, Run};
+use crate::scale::Scale;
 use crate::script::Script;
+use crate::served::Served;
+use crate::silent::{Excuses, Silent};
 
 impl Run {
-    pub(crate) fn new(seed: u64, faults: Faults, script: &Script, options: &Options) -> Self {
+    pub(crate) fn new(seed: u64, faults: Faults, script: &Script, scale: Scale, options: &Options) -> Self {
         let clock = TurnedClock::new(samples::NOW, Turning::ByHand);
         // Where dead letters are redriven there are some.
         let most_receives = if faults.has(Fault::Redriven) { 2 } else { domain::limits::RECEIVES };
@@ -44,15 +48,18 @@ impl Run {
             mistake: options.mistake,
             bug,
             chance: Dice::new(seed, 5).seeded(),
+            scale,
+            idle: Idle::default(),
         };
         {
             let mut core = shared.lock();
             core.targets.clone_from(&options.targets);
             core.trouble = script.trouble;
             core.slow = script.slow;
+            core.lag = scale.index_lags();
             if lags {
                 core.faults.note(Fault::IndexLags);
-                store.set_lag(Lag::Time(Duration::from_millis(core.dice.below(4_000))));
+                store.set_lag(if scale.wavers { Lag::Wavers(scale.lag) } else { Lag::Time(scale.lag) });
             }
             if small || bug == Some(Bug::NoPaging) {
                 core.faults.note(Fault::SmallPages);
@@ -98,8 +105,13 @@ impl Run {
             flood: Flood::default(),
             leaves: Leaves::default(),
             trouble: script.trouble,
-            lost_silently: false,
+            silent: Silent::default(),
+            served: Served::default(),
+            opened: BTreeMap::new(),
+            excuses: Excuses::new(),
             order: Dice::new(seed, 6),
+            sizes: Dice::new(seed, 14),
+            questions: 0,
             ended: false,
         }
     }

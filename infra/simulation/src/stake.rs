@@ -27,6 +27,9 @@ macro_rules! stakes {
 stakes! {
     Heard = "Publications that applications were told, compared with the log.";
     Owed = "Members whose position in a room was compared with its head in the end.";
+    Served = "Pairs of a publication and a member that was there throughout, of which a post was looked for.";
+    History = "Pages of history that were compared with the log.";
+    Who = "Answers to who is there that were compared with who is.";
     Positioned = "Accepted publications whose positions were counted.";
     Replayed = "Replays that were said to be whole, and had something in them.";
     Behind = "Pongs that named rooms that had moved on.";

@@ -16,7 +16,7 @@ use crate::step::{PLACES, Poison, Step};
 
 impl Run {
     pub(crate) fn step(&mut self, member: usize, step: &Step) {
-        self.shared.lock().tell(|| format!("member {member} ({}): {step:?}", self.members[member].user));
+        self.shared.lock().tell(|| format!("{}/{member} {step}", self.members[member].user));
         let room = |at: &usize| samples::room(PLACES[*at]);
         match step {
             Step::Join(at) => self.join(member, room(at)),
@@ -30,6 +30,8 @@ impl Run {
             Step::Flood(at) => self.flood(member, &room(at)),
             Step::Fail => self.set_failing(true),
             Step::Mend => self.set_failing(false),
+            Step::AskWho(at) => self.ask_who(member, room(at)),
+            Step::AskHistory(at) => self.ask_history(member, room(at)),
             Step::Say(at) => self.say(member, &room(at)),
             Step::PublishQuietly(at) => self.publish_quietly(member, room(at)),
             Step::Bring(at) => self.order(self.members[member].user_id(), What::Join(room(at))),
@@ -94,19 +96,20 @@ impl Run {
         let store = &self.pipeline.store;
         let head = futures::executor::block_on(store.head(room)).ok().flatten();
         let has_grown = head.is_some_and(|head| head.shards > domain::Shards::initial(room));
-        match way {
-            6.. if !has_grown => store.restore_head(room, None),
-            _ => store.restore(room, way % 3),
+        let without_head = way > 5 && !has_grown;
+        if without_head {
+            store.restore_head(room, None);
+        } else {
+            store.restore(room, way % 3);
         }
+        self.note_restored(room, without_head);
         self.shared.lock().faults.note(Fault::Restored);
         self.restored.insert(room.clone());
         // Whoever is in it learns of it with the next publication, or keep-alive.
-        self.lost_silently = true;
+        self.silent.restore(room);
     }
 
     pub(crate) fn heal(&mut self) {
-        // Whoever renewed a token late has missed something, and learns of it with the next publication, or keep-alive.
-        self.lost_silently |= self.shared.lock().faults.could(Fault::TokenExpires);
         {
             let mut core = self.shared.lock();
             core.tell(|| "everything heals".to_owned());

@@ -2,13 +2,15 @@
 //!
 //! Everything is counted for one member and one position. Each job that covers the position is one frame at most, each pass
 //! that came back (a worker that died, or could not go on) of a job that covers it, or that stands before it and went on to it,
-//! one more, each pass that could not note how far it went one more, and each post whose outcome was unknown one more. A
+//! one more, each pass of which a call was refused one more (its jobs are then delivered one by one), each pass that could not
+//! note how far it went one more, and each post whose outcome was unknown one more. A member that fails at one of several
+//! frames of a range gets those before it once more, by the late job. A
 //! shard has one such job, but for those that were delivered again, and those that a sequencer queued again after it had
 //! been interrupted; and one more while its room passes from the narrow line to the wide one. A dead letter that is redriven is one frame more.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::{ConnectionId, Job, Line, Range, RoomId, Sequence, Shard, Work};
+use domain::{ConnectionId, Job, Line, Position, Range, RoomId, Sequence, Shard, Work};
 use protocol::block::AnyBlock;
 use protocol::server::ServerFrame;
 use testkit::memory::Message;
@@ -17,9 +19,10 @@ use crate::executor::TaskId;
 use crate::feeds::REDRIVEN;
 use crate::kind::Kind;
 use crate::run::Run;
+use crate::silent::names;
 
 /// A position of a room: its epoch, and its place there.
-type Place = (RoomId, String, Sequence);
+pub(crate) type Place = (RoomId, String, Sequence);
 
 /// What became of one post, as far as the one knows who made it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,8 +50,12 @@ pub(crate) struct Wire {
     posts: BTreeMap<(ConnectionId, Place), Vec<(TaskId, Posted)>>,
     jobs: BTreeMap<String, Handed>,
     came_back: BTreeMap<TaskId, BTreeSet<String>>,
+    /// Late jobs, by the invocations that queued them.
+    late: Vec<(TaskId, Job)>,
     /// How often an invocation could not note how far a shard was.
     not_noted: BTreeMap<TaskId, u64>,
+    /// Invocations of which a call was refused: jobs that were one range are then delivered one by one.
+    refused: BTreeSet<TaskId>,
     /// Invocations of the sequencer that were interrupted, by room; and messages of it that came twice.
     interrupted: BTreeMap<RoomId, u64>,
 }
@@ -87,9 +94,32 @@ impl Wire {
         *self.not_noted.entry(task).or_default() += 1;
     }
 
+    /// An invocation queues a late job, whatever comes of it.
+    pub(crate) fn made_late_by(&mut self, task: TaskId, job: &Job) {
+        self.late.push((task, job.clone()));
+    }
+
+    /// A call of an invocation was refused.
+    pub(crate) fn refused(&mut self, task: TaskId) {
+        self.refused.insert(task);
+    }
+
     /// A sequencer was interrupted at work for a room, or may work on the same twice.
     pub(crate) fn interrupted(&mut self, room: &RoomId) {
         *self.interrupted.entry(room.clone()).or_default() += 1;
+    }
+
+    /// Whether an invocation tried to post a position to a member.
+    pub(crate) fn was_tried(&self, task: TaskId, connection: &ConnectionId, room: &RoomId, at: &Position) -> bool {
+        let place = (room.clone(), at.epoch.to_string(), at.sequence);
+        let attempts = self.posts.get(&(connection.clone(), place));
+        attempts.into_iter().flatten().any(|(by, _)| *by == task)
+    }
+
+    /// What became of each post of a position to a member.
+    pub(crate) fn attempts(&self, connection: &ConnectionId, place: &Place) -> impl Iterator<Item = Posted> {
+        let attempts = self.posts.get(&(connection.clone(), place.clone()));
+        attempts.into_iter().flatten().map(|(_, posted)| *posted)
     }
 
     /// How often a position may come to a member: a frame for each job, pass that came back, and unknown outcome.
@@ -99,12 +129,16 @@ impl Wire {
         let ours: BTreeMap<&String, &Handed> =
             self.jobs.iter().filter(|(_, handed)| handed.is_for(connection, place, shards)).collect();
         let tasks: BTreeSet<TaskId> = attempts.iter().map(|(task, _)| *task).collect();
+        let made_late: BTreeMap<TaskId, Sequence> = self.made_late(connection, place).collect();
         let reaches = |id: &&String| {
             ours.contains_key(id) || self.jobs.get(*id).is_some_and(|handed| handed.reaches(place, shards))
         };
         let back = |task| self.came_back.get(task).into_iter().flatten().filter(reaches).count();
-        let passes_back = tasks.iter().map(back).sum::<usize>() as u64;
-        let not_noted: u64 = tasks.iter().filter_map(|task| self.not_noted.get(task)).sum();
+        // A pass that made the member late for the position may not have come to it.
+        let passes: BTreeSet<TaskId> = tasks.iter().chain(made_late.keys()).copied().collect();
+        let passes_back = passes.iter().map(back).sum::<usize>() as u64;
+        let not_noted: u64 = passes.iter().filter_map(|task| self.not_noted.get(task)).sum();
+        let one_by_one = tasks.intersection(&self.refused).count() as u64;
         let main = ours.values().filter(|handed| handed.is_main()).count() as u64;
         let late: Vec<&str> =
             ours.values().filter(|handed| !handed.is_main()).map(|handed| handed.deduplication_id.as_str()).collect();
@@ -114,8 +148,41 @@ impl Wire {
         // A room that outgrows the narrow line has two lines for a while, and neither knows of the other's.
         let has = |line: Line| self.jobs.values().any(|handed| handed.job.line == line && handed.is_of(place, shards));
         let crossed = u64::from(has(Line::Narrow) && has(Line::Wide));
+        let partly = tasks.iter().filter(|task| {
+            made_late.get(*task).is_some_and(|through| self.stopped_before(*through, **task, connection, place))
+        });
+        let partly = partly.count() as u64;
         let redriven = late.iter().filter(|id| id.starts_with(REDRIVEN)).count() as u64;
-        main.max(1) + late_repeats + redriven + again + passes_back + not_noted + crossed + unknown
+        main.max(1)
+            + late_repeats
+            + partly
+            + redriven
+            + again
+            + passes_back
+            + one_by_one
+            + not_noted
+            + crossed
+            + unknown
+    }
+
+    /// Invocations that made a member late for a position, each with the end of the range that it is late for.
+    fn made_late(&self, connection: &ConnectionId, place: &Place) -> impl Iterator<Item = (TaskId, Sequence)> {
+        let shards = BTreeSet::new();
+        self.late.iter().filter_map(move |(task, job)| {
+            let through = job.work.range()?.through;
+            (covered(job, place) && names(job, connection, &shards)).then_some((*task, through))
+        })
+    }
+
+    /// Whether an invocation posted a position to a member and not each later one of a range: the range is several frames,
+    /// and a late job begins with the first.
+    fn stopped_before(&self, through: Sequence, task: TaskId, connection: &ConnectionId, place: &Place) -> bool {
+        let arrived = |sequence: u64| {
+            let place = (place.0.clone(), place.1.clone(), Sequence::new(sequence));
+            let attempts = self.posts.get(&(connection.clone(), place)).into_iter().flatten();
+            attempts.into_iter().any(|(by, posted)| *by == task && *posted == Posted::Known)
+        };
+        arrived(place.2.get()) && (place.2.get() + 1..=through.get()).any(|later| !arrived(later))
     }
 
     /// Jobs of a shard that cover the same position under different names, beyond the first: queued again by a sequencer.
@@ -127,16 +194,25 @@ impl Wire {
     }
 }
 
+/// Whether a job delivers a position.
+fn covered(job: &Job, (room, epoch, sequence): &Place) -> bool {
+    job.room == *room
+        && job.work.range().is_some_and(|range| {
+            range.epoch.to_string() == *epoch && range.after < *sequence && *sequence <= range.through
+        })
+}
+
+fn written((room, epoch, sequence): &Place) -> String {
+    format!("{epoch}/{} of {room}", sequence.get())
+}
+
 impl Handed {
     fn is_main(&self) -> bool {
         matches!(self.job.work, Work::Shard { .. })
     }
 
-    fn covers(&self, (room, epoch, sequence): &Place) -> bool {
-        self.job.room == *room
-            && self.job.work.range().is_some_and(|range| {
-                range.epoch.to_string() == *epoch && range.after < *sequence && *sequence <= range.through
-            })
+    fn covers(&self, place: &Place) -> bool {
+        covered(&self.job, place)
     }
 
     /// Whether it is of the main line of one of these shards, in the life of the room that a position is of.
@@ -173,13 +249,14 @@ impl Run {
             let shards = self.shards_of(connection, &place.0);
             let bound = core.wire.bound(connection, place, &shards);
             if arrived > bound {
-                broken = Some(format!("{connection} got {place:?} {arrived} times; there is cause for {bound}"));
+                let place = written(place);
+                broken = Some(format!("{connection} got {place} {arrived} times; there is cause for {bound}"));
             }
             let interrupted = core.wire.interrupted.get(&place.0).copied().unwrap_or_default();
             for shard in shards {
                 let queued_again = core.wire.queued_again(place, shard);
                 if queued_again > interrupted {
-                    let what = format!("a job for {place:?} was queued {queued_again} times more than once");
+                    let what = format!("a job for {} was queued {queued_again} times more than once", written(place));
                     broken = Some(format!("{what}; the sequencer was interrupted {interrupted} times"));
                 }
             }
@@ -188,7 +265,7 @@ impl Run {
     }
 
     /// The shards of a room that a connection stood in.
-    fn shards_of(&self, connection: &ConnectionId, room: &RoomId) -> BTreeSet<Shard> {
+    pub(crate) fn shards_of(&self, connection: &ConnectionId, room: &RoomId) -> BTreeSet<Shard> {
         if room.is_everyone() {
             return [domain::Shards::initial(room).place(connection)].into();
         }

@@ -25,6 +25,22 @@ fn a_story_that_is_not_told_is_lived_all_the_same() {
 }
 
 #[test]
+fn a_story_is_told_in_plain_words_after_its_legend() {
+    for seed in 0..20 {
+        let report = run(seed, &Options { told: true, ..simulation::campaign::options(seed, None) });
+        let legend = simulation::story::legend(seed, &report.chosen);
+        assert_eq!(legend[0], format!("The story of seed {seed}."));
+        assert!(legend.iter().any(|line| line.contains("a position: the epoch of a room")));
+        for line in &report.story {
+            let words = line.trim_start().split_once("  ").map_or("", |(_, words)| words);
+            assert!(!words.is_empty(), "{line:?} has a time and words");
+            let debug = ["Some(", "None", "Id(", "Sequence(", "Timestamp(", "Position {", "Message {", "Step::"];
+            assert!(!debug.iter().any(|text| words.contains(text)), "{line:?} is for a debugger");
+        }
+    }
+}
+
+#[test]
 fn a_mistake_is_found_and_its_story_is_made_shorter() {
     let mistake = Mistake::all().into_iter().find(|mistake| mistake.name() == "LateSkipped");
     let failed = simulation::campaign::campaign(0..500, mistake, 1, |_| {}).failed.remove(0);

@@ -10,6 +10,7 @@ use reaper::Reaper;
 use telemetry::{Summary, metric};
 use testkit::World;
 use testkit::faults::{Fault, Faulty, How, Operation, Plan};
+use testkit::memory::{Bug, Lag};
 
 async fn run(world: &World) -> Summary {
     let reaper = Reaper::new(world.store.clone(), world.gateway.clone(), world.clock.clone(), limits::STALE);
@@ -108,4 +109,24 @@ async fn a_shard_that_cannot_be_read_costs_the_others_nothing() {
     let first = summary.counted(metric::CONNECTIONS_REAPED);
     assert!((100..200).contains(&first), "{first}");
     assert_eq!(first + run(&world).await.counted(metric::CONNECTIONS_REAPED), 200);
+}
+
+/// Whether a connection is reaped that has just spoken, while the index still shows it as silent.
+async fn is_reaped_though_it_spoke(bug: Option<Bug>) -> bool {
+    let world = World::new();
+    let alive = world.connect("alive", "ada").await;
+    world.store.set_lag(Lag::Time(limits::STALE));
+    world.clock.advance(limits::STALE + Duration::from_secs(1));
+    world.store.touch(&alive.id, world.clock.now()).await.unwrap();
+    let store = world.store.with_bug(bug);
+    let reaper = Reaper::new(store, world.gateway.clone(), world.clock.clone(), limits::STALE);
+    let deadline = Deadline::at(world.clock.now().plus(Duration::from_secs(50)));
+    reaper.run(deadline, &mut Summary::new("reaper")).await.unwrap();
+    world.store.is_buried(&alive.id)
+}
+
+#[tokio::test]
+async fn an_index_that_is_late_is_not_believed_and_a_reaper_that_trusts_it_is_found() {
+    assert!(!is_reaped_though_it_spoke(None).await);
+    assert!(is_reaped_though_it_spoke(Some(Bug::IndexTrusted)).await);
 }

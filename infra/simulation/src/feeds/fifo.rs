@@ -77,8 +77,10 @@ impl Run {
     }
 
     fn is_lost<T: Dead>(&mut self, body: &T) -> bool {
-        let lost = body.is_of_the_log() && self.shared.lock().fires(Fault::JobLost, || "deliveries".to_owned());
-        self.lost_silently |= lost;
+        let lost = body.job().is_some() && self.shared.lock().fires(Fault::JobLost, || "deliveries".to_owned());
+        if lost {
+            body.job().into_iter().for_each(|job| self.silent.lose(job));
+        }
         lost
     }
 
@@ -121,7 +123,10 @@ impl Core {
 /// What has a dead-letter queue.
 pub(super) trait Dead: Sized {
     fn bury(feeds: &mut Feeds, message: Message<Self>);
-    fn is_of_the_log(&self) -> bool;
+    /// The job that it is, if it delivers what is in a log.
+    fn job(&self) -> Option<&Job> {
+        None
+    }
     /// As it is queued.
     fn text(&self) -> String;
     /// What it would publish.
@@ -139,10 +144,6 @@ pub(super) trait Dead: Sized {
 impl Dead for String {
     fn bury(feeds: &mut Feeds, message: Message<Self>) {
         feeds.dead_ordered.push(message);
-    }
-
-    fn is_of_the_log(&self) -> bool {
-        false
     }
 
     fn text(&self) -> String {
@@ -163,10 +164,6 @@ impl Dead for String {
 impl Dead for Submission {
     fn bury(feeds: &mut Feeds, message: Message<Self>) {
         feeds.dead_publications.push(message);
-    }
-
-    fn is_of_the_log(&self) -> bool {
-        false
     }
 
     fn text(&self) -> String {
@@ -193,8 +190,8 @@ impl Dead for Job {
         feeds.dead_deliveries.push(message);
     }
 
-    fn is_of_the_log(&self) -> bool {
-        self.work.range().is_some()
+    fn job(&self) -> Option<&Job> {
+        self.work.range().is_some().then_some(self)
     }
 
     fn text(&self) -> String {

@@ -156,6 +156,11 @@ impl Feeds {
         self.overtaken.contains(id)
     }
 
+    /// Jobs that their queue has given up.
+    pub(crate) fn dead_jobs(&self) -> impl Iterator<Item = Job> {
+        self.dead_deliveries.iter().map(|message| message.body.clone())
+    }
+
     /// Whether a queue may have another batch worked on.
     fn has_room(&self, queue: &str) -> bool {
         let most = AT_ONCE.iter().find(|(name, ..)| *name == queue).map_or(1, |(_, most, _)| *most);

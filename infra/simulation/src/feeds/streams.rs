@@ -58,7 +58,9 @@ impl Run {
                 self.belonged.entry((connection.clone(), room.clone())).or_default().left = Some(now);
             }
             Change::Closed { connection, .. } => self.check_forgotten(connection),
-            Change::Opened { .. } => {}
+            Change::Opened { connection, .. } => {
+                self.opened.insert(connection.clone(), now);
+            }
         }
     }
 

@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 
 use domain::{Data, Position, PublicationId, RoomId};
-use roomcast_client::rules::{Client, Loss};
+use roomcast_client::rules::{Client, Loss, NotTaken, Ticket};
 
 use crate::check::Heard;
 use crate::due::Due;
 use crate::faults::Fault;
 use crate::run::Run;
+
+/// What a publication says beside its padding.
+const NAMES_BYTES: usize = 64;
 
 impl Run {
     /// An application begins, where it had ended.
@@ -70,7 +73,48 @@ impl Run {
     pub(crate) fn publish_as(&mut self, at: usize, room: RoomId, name: &str) {
         self.published += 1;
         let pid = testkit::samples::publication_id(&format!("{name}{}", self.published));
-        self.publish_text(at, room.clone(), pid, &format!("\"{} in {room}\"", self.published));
+        let says = format!("\"{} in {room}{}\"", self.published, self.padding());
+        self.publish_text(at, room, pid, &says);
+    }
+
+    /// What makes a publication larger than it need be: mostly nothing, now and then all that fits.
+    fn padding(&self) -> String {
+        let largest = self.pipeline.scale.largest_bytes as u64;
+        let bytes = match self.sizes.below(4) {
+            _ if largest == 0 => 0,
+            0 => self.sizes.below(largest),
+            1 => largest,
+            _ => 0,
+        };
+        "x".repeat(usize::try_from(bytes).unwrap_or_default().saturating_sub(NAMES_BYTES))
+    }
+
+    /// Asks who is in a room: some at a time.
+    pub(crate) fn ask_who(&mut self, at: usize, room: RoomId) {
+        let ticket = self.ticket();
+        self.ask(at, ticket, |client, now_ms| client.who(ticket, room, None, 3, now_ms));
+    }
+
+    /// Asks for the latest of a room's history.
+    pub(crate) fn ask_history(&mut self, at: usize, room: RoomId) {
+        let ticket = self.ticket();
+        self.ask(at, ticket, |client, now_ms| client.history(ticket, room, None, 20, now_ms));
+    }
+
+    fn ticket(&mut self) -> Ticket {
+        self.questions += 1;
+        Ticket(self.questions)
+    }
+
+    fn ask(&mut self, at: usize, ticket: Ticket, ask: impl FnOnce(&mut Client, u64) -> Result<(), NotTaken>) {
+        let now_ms = self.now_ms();
+        let member = &mut self.members[at];
+        if let Some(client) = &mut member.client
+            && ask(client, now_ms).is_ok()
+        {
+            member.asked.insert(ticket);
+        }
+        self.carry_out(at);
     }
 
     /// An id is used once by each user: what it says is for others to use it, too.
@@ -115,7 +159,7 @@ impl Run {
         socket.black_hole = true;
         core.faults.note(Fault::BlackHole);
         drop(core);
-        self.lost_silently = true;
+        self.members[at].vanished = true;
     }
 
     pub(crate) fn cut(&mut self, at: usize) {
@@ -130,6 +174,7 @@ impl Run {
         if let Some(mut client) = member.client.take() {
             client.stop();
             member.unanswered.clear();
+            member.asked.clear();
             let links = std::mem::take(&mut member.links);
             let mut core = self.shared.lock();
             for connection in links.into_values() {

@@ -1,19 +1,24 @@
 //! What members hear: it is checked, and handed to their clients.
 
+use std::time::Duration;
+
+use domain::limits::PRESENCE_SETTLES;
 use domain::{Code, ConnectionId, Position, RoomId, Sequence, Timestamp};
 use protocol::block::AnyBlock;
 use protocol::server::ServerFrame;
 use roomcast_client::rules::{Event, Loss};
 
 use crate::backend::What;
+use crate::faults::Fault;
 use crate::kind::{Broken, Kind};
 use crate::mistake::Mistake;
 use crate::run::Run;
 use crate::stake::Stake;
+use crate::story::{described, shortened};
 
-/// So long after it was left a room may still be heard on the wire: its index lags 5 s, a job that has read it runs for 5 s,
+/// So long after it was left, and the index shows that, a room may still be heard on the wire: a job that has read it runs for 5 s,
 /// and a slow post takes 5 s.
-const HEARD_AFTER_LEAVE_MS: u64 = 16_000;
+const HEARD_AFTER_LEAVE: Duration = Duration::from_secs(11);
 
 impl Run {
     pub(crate) fn hears(&mut self, connection: &ConnectionId, text: &str) {
@@ -27,10 +32,11 @@ impl Run {
         if self.mistake == Some(Mistake::HoldDropped) && self.is_above_a_gap(at, text) {
             return;
         }
+        self.note_replays(at, text);
         let now_ms = self.now_ms();
         {
             let mut core = self.shared.lock();
-            core.tell(|| format!("{connection} < {text}"));
+            core.tell(|| format!("{connection} <- {}", shortened(text)));
             if text.contains("\"behind\":{\"") {
                 core.weigh(Stake::Behind);
             }
@@ -88,6 +94,8 @@ impl Run {
                 }
                 false
             }
+            // The queue refused it, by fault: the client is not to send it again.
+            Event::Rejected { .. } if self.shared.lock().faults.could(Fault::Refused) => true,
             Event::Refused { room, failure } if failure.code == Code::Forbidden => member.gives_up(room),
             Event::Removed { room, code } if code == "forbidden" => member.gives_up(room),
             _ => false,
@@ -112,7 +120,7 @@ impl Run {
             };
             self.check_rights_to_hear(connection, &room, text);
             self.check_belongs(connection, &room, now, text);
-            self.check_left(connection, &room, HEARD_AFTER_LEAVE_MS, text);
+            self.check_left(connection, &room, self.heard_after_leave(), text);
         }
     }
 
@@ -130,12 +138,16 @@ impl Run {
         }
         match self.belonged.get(&(connection.clone(), room.clone())).map(|one| one.left) {
             None => core.broke(Kind::CrossRoom, format!("{connection} never was in {room}: {text}")),
-            Some(Some(left)) if now.since(left).as_millis() > u128::from(HEARD_AFTER_LEAVE_MS) => {
+            Some(Some(left)) if now.since(left) > HEARD_AFTER_LEAVE + core.index_lags().max(PRESENCE_SETTLES) => {
                 let ago = now.since(left);
                 core.broke(Kind::LateAfterLeave, format!("{connection} left {room} {ago:?} ago: {text}"));
             }
             Some(_) => {}
         }
+    }
+
+    fn heard_after_leave(&self) -> Duration {
+        HEARD_AFTER_LEAVE + self.shared.lock().index_lags().max(PRESENCE_SETTLES)
     }
 
     /// Who hears has a token for it, or had one a moment ago.
@@ -157,10 +169,21 @@ impl Run {
 
     pub(super) fn told(&mut self, at: usize, event: &Event) {
         let name = self.members[at].user;
-        self.shared.lock().tell(|| format!("member {at} ({name}) is told {}", short(event)));
+        self.shared.lock().tell(|| format!("{name}/{at} {}", described(event)));
         let member = &mut self.members[at];
         if let Event::Accepted { room, pid } | Event::Rejected { room, pid, .. } = event {
             member.unanswered.remove(&(room.clone(), pid.clone()));
+        }
+        match event {
+            Event::History { ticket, page } => {
+                member.asked.remove(ticket);
+                page.iter().for_each(|page| self.check_history(page));
+            }
+            Event::Who { ticket, page } => {
+                member.asked.remove(ticket);
+                page.iter().for_each(|page| self.check_who(page));
+            }
+            _ => {}
         }
         if let Some(Broken { kind, what }) = self.check_said(at, event) {
             self.shared.lock().broke(kind, what);
@@ -183,14 +206,4 @@ impl Run {
 
 fn before(at: &Position) -> Position {
     Position { epoch: at.epoch.clone(), sequence: Sequence::new(at.sequence.get().saturating_sub(1)) }
-}
-
-fn short(event: &Event) -> String {
-    match event {
-        Event::Message(message) => {
-            let (epoch, sequence) = (&message.at.epoch, message.at.sequence.get());
-            format!("{} by {} at {epoch}/{sequence} in {}", message.pid, message.by, message.room)
-        }
-        other => format!("{other:?}"),
-    }
 }

@@ -11,6 +11,7 @@ use crate::mistake::Mistake;
 use crate::run::Run;
 use crate::socket::Socket;
 use crate::step::ROOMS;
+use crate::story::shortened;
 use crate::tokens::Stranger;
 use crate::trouble::Trouble;
 
@@ -182,7 +183,7 @@ impl Run {
         if repairs && core.faults.is_calm() {
             core.broke(Kind::Repaired, format!("member {at} asks for what it should have been told: {text}"));
         }
-        core.tell(|| format!("{connection} > {text}"));
+        core.tell(|| format!("{connection} -> {}", shortened(&text)));
         let latency_ms = core.dice.within(1, 30);
         core.after_ms(latency_ms, Due::FromClient(connection, text));
     }
@@ -200,7 +201,8 @@ impl Run {
         let beside_the_slow = self.trouble == Some(Trouble::Slow) && room.as_str() == ROOMS[0];
         // What others are up to may keep everybody waiting for longer than that, too; how long is looked at elsewhere.
         let amid_trouble = self.trouble.is_some() && self.now_ms() < TROUBLE_IS_OVER_MS;
-        let excused = slow || beside_the_slow || amid_trouble || self.has_trouble(&room);
+        let replays = member.replayed_in_part.contains(&room);
+        let excused = replays || slow || beside_the_slow || amid_trouble || self.has_trouble(&room);
         said["action"] == "join" && !said["since"].is_null() && !brought && !judged_anew && !excused
     }
 }

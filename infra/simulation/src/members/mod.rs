@@ -7,7 +7,7 @@ mod links;
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{ConnectionId, PublicationId, RoomId, UserId};
-use roomcast_client::rules::{Client, LinkId};
+use roomcast_client::rules::{Client, LinkId, Ticket};
 
 use crate::check::Heard;
 use crate::tokens::Stranger;
@@ -34,6 +34,12 @@ pub(crate) struct Member {
     pub(crate) links: BTreeMap<LinkId, ConnectionId>,
     pub(super) wanted: BTreeSet<RoomId>,
     pub(super) unanswered: BTreeSet<(RoomId, PublicationId)>,
+    /// Rooms of which it was told that there is more to ask for.
+    pub(crate) replayed_in_part: BTreeSet<RoomId>,
+    /// Whether one of its sockets takes everything and delivers nothing, or did.
+    pub(crate) vanished: bool,
+    /// Questions of its that have no answer.
+    pub(crate) asked: BTreeSet<Ticket>,
     pub(crate) lives: Vec<Heard>,
     pub(super) wakes_at_ms: Option<u64>,
     pub(super) joined_at_ms: u64,
@@ -56,6 +62,9 @@ impl Member {
             links: BTreeMap::new(),
             wanted: BTreeSet::new(),
             unanswered: BTreeSet::new(),
+            replayed_in_part: BTreeSet::new(),
+            vanished: false,
+            asked: BTreeSet::new(),
             lives: Vec::new(),
             wakes_at_ms: None,
             joined_at_ms: 0,

@@ -20,8 +20,17 @@ fn a_fanout_process_killed_in_the_middle_loses_nothing() {
     Promise {
         lives: |life| !life.calm,
         stakes: &[(Stake::Owed, 100), (Stake::Positioned, 500)],
-        kinds: &[Kind::Lost],
-        mistakes: &["AcceptBeforeEnqueue", "WholeBatchDone", "JobsNotResent", "HeadBeforeMembership"],
+        kinds: &[Kind::Lost, Kind::Unserved],
+        mistakes: &[
+            "AcceptBeforeEnqueue",
+            "WholeBatchDone",
+            "JobsNotResent",
+            "HeadBeforeMembership",
+            "FirstPageOnly",
+            "EpochlessJobId",
+            "DeadlineDrops",
+            "LastFailureOnly",
+        ],
     }
     .holds();
 }

@@ -91,12 +91,21 @@ pub enum Bug {
     RateIgnored,
     /// Who is too fast is told half the pause.
     PauseTooShort,
+    /// The members of a shard are read before the log is: a member that joins in between is passed over.
+    LogAfterMembers,
+    /// Of a range of the log only the first page is delivered.
+    FirstPageOnly,
+    /// The deduplication id of a job does not say its epoch.
+    EpochlessJobId,
+    /// The reaper believes the index, however old that is.
+    IndexTrusted,
 }
 
 impl Bug {
     /// Each that breaks a promise in some simulated life. The three of joins that are not among them
-    /// are found by `testkit/tests/mistakes.rs`.
-    pub const ALL: [Self; 41] = [
+    /// are found by `testkit/tests/mistakes.rs`; [`Self::IndexTrusted`] is found by `reaper/tests/reap.rs`,
+    /// because no index of a simulation is as late as that takes.
+    pub const ALL: [Self; 44] = [
         Self::AcceptBeforeEnqueue,
         Self::ForgetOnAny410,
         Self::NoPaging,
@@ -138,5 +147,8 @@ impl Bug {
         Self::PageScans,
         Self::RateIgnored,
         Self::PauseTooShort,
+        Self::LogAfterMembers,
+        Self::FirstPageOnly,
+        Self::EpochlessJobId,
     ];
 }

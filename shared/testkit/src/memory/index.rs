@@ -16,10 +16,13 @@ pub enum Lag {
     Writes(usize),
     /// It does not know of the writes of the last so long.
     Time(Duration),
+    /// Each read finds one of two copies: one knows everything, the other does not know of the writes of the last so long. So a
+    /// read may show an older state than the read before it.
+    Wavers(Duration),
 }
 
 /// What one write changes in the indexes.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Change {
     /// A member has come to a shard, or is noted there anew.
     Joined(RoomId, Shard, Member),
@@ -33,9 +36,18 @@ pub(super) enum Change {
     Buried(ConnectionId),
 }
 
-/// `by_room`, `by_liveness` and `by_expiry`, and the writes that they have not learned of yet.
+/// The indexes in two copies, which differ only where they waver.
 #[derive(Debug, Default)]
 pub(super) struct Index {
+    ahead: Replica,
+    behind: Replica,
+    wavers: bool,
+    reads: u64,
+}
+
+/// `by_room`, `by_liveness` and `by_expiry`, and the writes that they have not learned of yet.
+#[derive(Debug, Default)]
+struct Replica {
     lag: Lag,
     pending: VecDeque<(Timestamp, Vec<Change>)>,
     by_room: HashMap<(RoomId, Shard), BTreeMap<ConnectionId, Member>>,
@@ -46,18 +58,23 @@ pub(super) struct Index {
 impl Index {
     /// Takes note of one write.
     pub(super) fn write(&mut self, changes: Vec<Change>, now: Timestamp) {
-        self.pending.push_back((now, changes));
-        self.learn(now);
+        self.behind.write(changes.clone(), now);
+        self.ahead.write(changes, now);
     }
 
     pub(super) fn set_lag(&mut self, lag: Lag, now: Timestamp) {
-        self.learn(now);
-        self.lag = lag;
-        self.learn(now);
+        self.wavers = matches!(lag, Lag::Wavers(_));
+        let (ahead, behind) = match lag {
+            Lag::Wavers(most) => (Lag::None, Lag::Time(most)),
+            lag => (lag, lag),
+        };
+        self.ahead.set_lag(ahead, now);
+        self.behind.set_lag(behind, now);
     }
 
     pub(super) fn catch_up(&mut self) {
-        self.learn_first(self.pending.len());
+        self.ahead.catch_up();
+        self.behind.catch_up();
     }
 
     /// Members of a shard after the one named, in the order of their ids.
@@ -68,24 +85,74 @@ impl Index {
         after: Option<&ConnectionId>,
         now: Timestamp,
     ) -> impl Iterator<Item = &Member> {
-        self.learn(now);
-        let members = self.by_room.get(&(room.clone(), shard)).into_iter().flatten();
-        members.filter(move |(id, _)| after.is_none_or(|after| *id > after)).map(|(_, member)| member)
+        self.replica(now).members(room, shard, after)
     }
 
     /// How many members there are, in whatever room.
     pub(super) fn everybody(&self) -> usize {
-        self.by_room.values().map(BTreeMap::len).sum()
+        self.ahead.everybody()
     }
 
     pub(super) fn count(&mut self, room: &RoomId, shard: Shard, now: Timestamp) -> usize {
-        self.learn(now);
-        self.by_room.get(&(room.clone(), shard)).map_or(0, BTreeMap::len)
+        self.replica(now).count(room, shard)
     }
 
     /// Connections of a liveness shard not seen since `before`, longest silent first.
     pub(super) fn silent(&mut self, shard: u16, before: Timestamp, now: Timestamp) -> Vec<Suspect> {
+        self.replica(now).silent(shard, before)
+    }
+
+    /// When a connection was last seen, as far as the index knows.
+    pub(super) fn seen(&mut self, connection: &ConnectionId, now: Timestamp) -> Option<Timestamp> {
+        self.replica(now).by_liveness.get(connection).map(|suspect| suspect.last_seen_at)
+    }
+
+    /// Connections of a liveness shard whose token has expired by then, longest ago first.
+    pub(super) fn expired(&mut self, shard: u16, by: Timestamp, now: Timestamp) -> Vec<Lapsed> {
+        self.replica(now).expired(shard, by)
+    }
+
+    /// The copy that the next read finds.
+    fn replica(&mut self, now: Timestamp) -> &mut Replica {
+        self.reads += 1;
+        // Multiplication spreads the count over the high bits: the copies take turns in no order that a reader could keep to.
+        let behind = self.wavers && self.reads.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 63 == 1;
+        let replica = if behind { &mut self.behind } else { &mut self.ahead };
+        replica.learn(now);
+        replica
+    }
+}
+
+impl Replica {
+    fn write(&mut self, changes: Vec<Change>, now: Timestamp) {
+        self.pending.push_back((now, changes));
         self.learn(now);
+    }
+
+    fn set_lag(&mut self, lag: Lag, now: Timestamp) {
+        self.learn(now);
+        self.lag = lag;
+        self.learn(now);
+    }
+
+    fn catch_up(&mut self) {
+        self.learn_first(self.pending.len());
+    }
+
+    fn members(&self, room: &RoomId, shard: Shard, after: Option<&ConnectionId>) -> impl Iterator<Item = &Member> {
+        let members = self.by_room.get(&(room.clone(), shard)).into_iter().flatten();
+        members.filter(move |(id, _)| after.is_none_or(|after| *id > after)).map(|(_, member)| member)
+    }
+
+    fn everybody(&self) -> usize {
+        self.by_room.values().map(BTreeMap::len).sum()
+    }
+
+    fn count(&self, room: &RoomId, shard: Shard) -> usize {
+        self.by_room.get(&(room.clone(), shard)).map_or(0, BTreeMap::len)
+    }
+
+    fn silent(&self, shard: u16, before: Timestamp) -> Vec<Suspect> {
         let suspects = self.by_liveness.values();
         let silent = suspects.filter(|one| one.last_seen_at < before && liveness_shard(&one.connection) == shard);
         let mut silent: Vec<Suspect> = silent.cloned().collect();
@@ -93,9 +160,7 @@ impl Index {
         silent
     }
 
-    /// Connections of a liveness shard whose token has expired by then, longest ago first.
-    pub(super) fn expired(&mut self, shard: u16, by: Timestamp, now: Timestamp) -> Vec<Lapsed> {
-        self.learn(now);
+    fn expired(&self, shard: u16, by: Timestamp) -> Vec<Lapsed> {
         let all = self.by_expiry.values();
         let lapsed = all.filter(|one| one.expires_at <= by && liveness_shard(&one.connection) == shard);
         let mut lapsed: Vec<Lapsed> = lapsed.cloned().collect();
@@ -107,7 +172,7 @@ impl Index {
         let ready = match self.lag {
             Lag::None => self.pending.len(),
             Lag::Writes(unknown) => self.pending.len().saturating_sub(unknown),
-            Lag::Time(lag) => self.pending.iter().take_while(|(at, _)| at.plus(lag) <= now).count(),
+            Lag::Time(lag) | Lag::Wavers(lag) => self.pending.iter().take_while(|(at, _)| at.plus(lag) <= now).count(),
         };
         self.learn_first(ready);
     }

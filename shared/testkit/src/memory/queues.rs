@@ -94,7 +94,13 @@ impl Queues {
             _ => job.work.range().is_some() && self.errs(Bug::JobsLost),
         };
         let reused = late && self.bug == Some(Bug::ReusedDeduplicationId);
-        let deduplication_id = if reused { "late".to_owned() } else { job.deduplication_id() };
+        let deduplication_id = match &job.work {
+            _ if reused => "late".to_owned(),
+            Work::Shard { range } if self.bug == Some(Bug::EpochlessJobId) => {
+                format!("{}-{}", range.after, range.through)
+            }
+            _ => job.deduplication_id(),
+        };
         let queue = self.line(if self.bug == Some(Bug::WideThroughNarrow) { Line::Narrow } else { job.line });
         if self.bug == Some(Bug::JobsQueuedTwice) && matches!(job.work, Work::Shard { .. }) {
             queue.send(job.group(), format!("{deduplication_id}.again"), job.clone());

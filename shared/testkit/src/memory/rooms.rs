@@ -127,6 +127,9 @@ impl Rooms for Store {
     async fn delivered(&self, room: &RoomId, shard: Shard, epoch: &Epoch) -> Result<Option<Range>> {
         self.answers(room, "GetItem (delivered)")?;
         self.reads(Asked::Keys(1), 1);
+        if self.has(Bug::LogAfterMembers) {
+            self.note_members(room, shard);
+        }
         let delivered =
             self.lock().rooms.get(room).and_then(|room| room.delivered.get(&(shard, epoch.clone()))).cloned();
         if self.has(Bug::DeliveredOverstated) {
@@ -214,6 +217,9 @@ impl Store {
             let rows = rows.filter(|row| (after.next()..=*through).contains(&row.position.sequence));
             rows.filter(|row| lives(row, now)).take(limit).cloned().collect()
         })?;
+        if self.has(Bug::FirstPageOnly) && self.continues_a_page(room, range, &rows, limit) {
+            rows.clear();
+        }
         if self.has(Bug::ResumePartly) && rows.len() > 1 {
             rows.pop();
         }
@@ -233,6 +239,20 @@ impl Store {
         let head = state.rooms.get(room)?.head.clone()?;
         let generation = state.generation.max(state.rooms.get(room)?.generation);
         Some(head.in_generation(generation))
+    }
+}
+
+impl Store {
+    /// Whether a read goes on where the last full page of the room ended. Notes where this one ends.
+    fn continues_a_page(&self, room: &RoomId, range: &Range, rows: &[Publication], limit: usize) -> bool {
+        let mut recalled = self.recalled();
+        let ended = &mut recalled.page_ended;
+        let begins = Position { epoch: range.epoch.clone(), sequence: range.after };
+        let continues = ended.remove(room).is_some_and(|at| at == begins);
+        if let Some(last) = rows.last().filter(|_| rows.len() == limit) {
+            ended.insert(room.clone(), last.position.clone());
+        }
+        continues
     }
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use domain::ports::{Clock, Result};
 use domain::{
-    Change, Connection, ConnectionId, DedupeKey, Generation, Head, Hold, Identity, Membership, Presence, Publication,
-    Remembered, RoomId, Shard, Timestamp, UserId, limits,
+    Change, Connection, ConnectionId, DedupeKey, Generation, Head, Hold, Identity, Member, Membership, Position,
+    Presence, Publication, Remembered, RoomId, Shard, Timestamp, UserId, limits,
 };
 
 use super::bugs::Bug;
@@ -42,6 +42,10 @@ pub(super) struct Recalled {
     pub(super) heads: BTreeMap<RoomId, Head>,
     pub(super) connections: BTreeMap<ConnectionId, Option<Connection>>,
     pub(super) joined: BTreeSet<(ConnectionId, RoomId)>,
+    /// Members of shards as they were before the log was read.
+    pub(super) members: BTreeMap<(RoomId, Shard), (Timestamp, Vec<Member>)>,
+    /// Where the last full page of each log ended.
+    pub(super) page_ended: BTreeMap<RoomId, Position>,
 }
 
 #[derive(Debug)]

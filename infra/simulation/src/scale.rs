@@ -1,0 +1,104 @@
+//! How large the limits of a run are. Small ones let few members and publications reach the end of every page, frame and
+//! deadline; a crowd, large payloads and late indexes reach the real ones.
+
+use std::time::Duration;
+
+use domain::{Limits, limits};
+
+use crate::chance::Dice;
+use crate::faults::{Fault, Faults};
+use crate::trouble::Trouble;
+
+/// The limits of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scale {
+    /// The limits that functions work with.
+    pub limits: Limits,
+    /// When an invocation of the fan-out is killed.
+    pub fanout_timeout: Duration,
+    /// Members beside the usual ones, all in the first room.
+    pub crowd: usize,
+    /// How far indexes lag behind where they lag.
+    pub lag: Duration,
+    /// Whether a read of an index may show an older state than the read before it.
+    pub wavers: bool,
+    /// Bytes of the largest publication.
+    pub largest_bytes: usize,
+    /// Whether a process serves one invocation after the other.
+    pub warm: bool,
+    /// Whether members ask for history, and for who is there, all the time.
+    pub curious: bool,
+    /// Whether the run lasts for longer than the log keeps its rows.
+    pub day: bool,
+}
+
+/// A function's timeout.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);
+/// The timeout of a fan-out that has no time to lose.
+const HURRIED: Duration = Duration::from_millis(500);
+/// A run that lasts longer than the log keeps its rows, by some hours.
+pub(crate) const DAY_MS: u64 = 26 * 60 * 60 * 1_000;
+/// Members of a room at the most.
+const ROOM: u64 = 100;
+/// The frame of a small run: a few publications fill it.
+const SMALL_FRAME_BYTES: usize = 2 * 1024;
+/// A publication that fits such a frame.
+const SMALL_DATA_BYTES: usize = 1_400;
+
+impl Scale {
+    /// Of a seed.
+    #[must_use]
+    pub fn of(seed: u64, faults: &Faults, trouble: Option<Trouble>) -> Self {
+        let dice = Dice::new(seed, 13);
+        let (small, hurried, crowd) = (dice.happens(0.5), dice.happens(0.2), dice.happens(0.04));
+        let (members, day) = (dice.within(20, ROOM - 8), dice.happens(0.004));
+        let (late, wavers, large) = (dice.happens(0.3), dice.happens(0.4), dice.happens(0.2));
+        let lag_ms = if late { dice.within(4_000, 30_000) } else { dice.below(4_000) };
+        let (warm, curious) = (dice.happens(0.5), dice.happens(0.3));
+        // Where others are watched not to wait, posts take as long as they may: four at a time would be too few.
+        let small = small && trouble.is_none();
+        let hurried = small && hurried && !faults.is_calm();
+        let mut limits = if small { small_limits() } else { Limits::default() };
+        if hurried {
+            limits.post_timeout = Duration::from_millis(60);
+            limits.time_on_the_main_line = Duration::from_millis(100);
+            limits.hand_over = Duration::from_millis(280);
+        }
+        let largest_bytes = match (large, small) {
+            (false, _) => 0,
+            (true, true) => SMALL_DATA_BYTES,
+            (true, false) => limits::DATA_BYTES,
+        };
+        Self {
+            limits,
+            fanout_timeout: if hurried { HURRIED } else { TIMEOUT },
+            crowd: if crowd && trouble.is_none() && !day { usize::try_from(members).unwrap_or_default() } else { 0 },
+            lag: Duration::from_millis(lag_ms),
+            wavers,
+            largest_bytes,
+            warm,
+            curious,
+            day: day && trouble.is_none() && !faults.has(Fault::Restored),
+        }
+    }
+
+    /// How far a read of an index may be behind, its settling included.
+    #[must_use]
+    pub(crate) fn index_lags(&self) -> Duration {
+        self.lag.max(limits::PRESENCE_SETTLES)
+    }
+}
+
+fn small_limits() -> Limits {
+    Limits {
+        frame_bytes: SMALL_FRAME_BYTES,
+        replay_bytes: SMALL_FRAME_BYTES,
+        replay_page_rows: 4,
+        log_page_rows: 8,
+        log_rows_along: 4,
+        publications_per_transaction: 7,
+        members_per_late_job: 3,
+        posts_in_flight: 4,
+        ..Limits::default()
+    }
+}
