@@ -188,7 +188,14 @@ impl<T: Clone> State<T> {
     fn take(&mut self, most: usize, now: Timestamp) -> Vec<Message<T>> {
         let in_flight = self.entries.iter().filter(|entry| entry.visible_at > now);
         let locked: HashSet<String> = in_flight.map(|entry| entry.message.group.clone()).collect();
-        let free = |entry: &&mut Entry<T>| !locked.contains(&entry.message.group);
+        // Messages of one group mostly follow each other.
+        let mut last = (String::new(), !locked.contains(""));
+        let free = |entry: &&mut Entry<T>| {
+            if last.0 != entry.message.group {
+                last = (entry.message.group.clone(), !locked.contains(&entry.message.group));
+            }
+            last.1
+        };
         let taken = self.entries.iter_mut().take(self.searched).filter(free).take(most);
         taken.map(|entry| entry.take(now)).collect()
     }

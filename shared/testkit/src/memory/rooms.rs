@@ -1,6 +1,7 @@
 //! Heads, logs and dedupe rows, and how far shards are, over the state of the store.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Bound;
 use std::time::Duration;
 
 use domain::ports::{Appended, Result, Rooms};
@@ -213,8 +214,8 @@ impl Store {
         self.answers(room, "Query (log)")?;
         let Range { epoch, after, through } = range;
         let mut rows = self.read_rows(limit, |state| {
-            let rows = state.log(room, epoch).filter(|row| row.sequenced_at <= seen_until);
-            let rows = rows.filter(|row| (after.next()..=*through).contains(&row.position.sequence));
+            let rows = state.log_between(room, epoch, *after, *through);
+            let rows = rows.filter(|row| row.sequenced_at <= seen_until);
             rows.filter(|row| lives(row, now)).take(limit).cloned().collect()
         })?;
         if self.has(Bug::FirstPageOnly) && self.continues_a_page(room, range, &rows, limit) {
@@ -306,6 +307,19 @@ impl State {
     fn log(&self, room: &RoomId, epoch: &Epoch) -> impl DoubleEndedIterator<Item = &Publication> {
         let log = self.rooms.get(room).and_then(|room| room.log.get(epoch));
         log.into_iter().flat_map(BTreeMap::values)
+    }
+
+    /// The rows after one position and through another one.
+    fn log_between(
+        &self,
+        room: &RoomId,
+        epoch: &Epoch,
+        after: Sequence,
+        through: Sequence,
+    ) -> impl Iterator<Item = &Publication> {
+        let log = self.rooms.get(room).and_then(|room| room.log.get(epoch)).filter(|_| after < through);
+        let rows = log.into_iter().flat_map(move |log| log.range((Bound::Excluded(after), Bound::Included(through))));
+        rows.map(|(_, row)| row)
     }
 }
 
