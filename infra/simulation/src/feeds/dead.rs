@@ -6,7 +6,7 @@ use domain::ports::DeadLetter;
 use domain::{Epoch, Job, Line, Range, RoomId, Sequence, Shard, Submission, Work};
 use testkit::memory::Queues;
 
-use super::Loose;
+use super::{HELD, Loose};
 use crate::faults::Fault;
 use crate::run::Run;
 
@@ -67,7 +67,10 @@ impl Run {
         for time in 0..times {
             written.iter().for_each(|letter| letter.queue(&queues, time));
             ordered.iter().for_each(|message| queues.events_ordered.repeat(message));
-            publications.iter().for_each(|message| queues.publications.repeat(message));
+            for message in &publications {
+                let is_held = message.receipt.queue.starts_with(HELD);
+                if is_held { &queues.publications_held } else { &queues.publications }.repeat(message);
+            }
             jobs.iter().for_each(|message| queues.line(message.body.line).repeat(message));
             for message in &loose {
                 self.feeds.loose(Loose { receives: 0, ..message.clone() }, self.shared.lock().now);

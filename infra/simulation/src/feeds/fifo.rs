@@ -31,7 +31,7 @@ impl Run {
             fed = true;
             self.polls_again_soon(name);
             let (dead, alive): (Vec<_>, Vec<_>) =
-                taken.into_iter().partition(|message| message.receive_count > self.feeds.most_receives);
+                taken.into_iter().partition(|message| message.receive_count > self.feeds.most_receives(name));
             for message in dead {
                 queue.finish(&message.receipt);
                 self.shared.lock().tell(|| format!("a message of {name} is dead"));

@@ -35,6 +35,8 @@ pub const AT_ONCE: [(&str, usize, usize); 7] = [
     ("presence", 10, 10),
 ];
 
+/// The queue of held publications.
+const HELD: &str = "publications-held";
 /// A queue is polled again so soon after it gave something.
 const POLLED_WITHIN_MS: u64 = 30;
 
@@ -103,6 +105,12 @@ impl Feeds {
     #[must_use]
     pub(crate) fn new(most_receives: u32) -> Self {
         Self { most_receives, ..Self::default() }
+    }
+
+    /// Receives after which a message of a queue is dead. Held messages are received several times
+    /// before the gate of their hold is sent.
+    fn most_receives(&self, queue: &str) -> u32 {
+        if queue == HELD { domain::limits::RECEIVES } else { self.most_receives }
     }
 
     /// An invocation begins.
