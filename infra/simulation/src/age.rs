@@ -1,4 +1,5 @@
-//! How old what is told may be, where nothing goes wrong but what nobody can read, and what one room or one member is up to.
+//! The age of a publication at its delivery is limited in runs without faults, apart from poison
+//! and the trouble of one room or one member.
 
 use std::time::Duration;
 
@@ -9,13 +10,14 @@ use crate::kind::Kind;
 use crate::run::Run;
 use crate::stake::Stake;
 
-/// Poison delays others by this at the most.
+/// The longest delay that poison may cause for other rooms.
 const TOLD_WITHIN: Duration = Duration::from_secs(10);
-/// Whatever else others are up to delays nobody by more than this.
+/// The longest delay that the trouble of one room or one member may cause for others.
 const UNDISTURBED: Duration = Duration::from_millis(4_500);
 
 impl Run {
-    /// Everybody is told everything in time, but for the room and the member that have the trouble.
+    /// Checks that a delivery is in time, unless the room or the member of the delivery has the
+    /// trouble.
     pub(crate) fn check_age(&self, connection: &ConnectionId, room: &RoomId, id: &str, accepted_at: Timestamp) {
         let mut core = self.shared.lock();
         if !core.faults.is_calm() || self.has_trouble(room) || core.is_slow(connection) {
@@ -32,7 +34,8 @@ impl Run {
         }
     }
 
-    /// The same of the stream that tells who came and went: one room that cannot be looked at does not hold it up.
+    /// Checks that changes of presence are processed in time: one room that cannot be counted must
+    /// not hold up the stream.
     pub(crate) fn check_the_stream(&self, done: &[Record]) {
         let mut core = self.shared.lock();
         let within = if core.faults.knows_poison() { TOLD_WITHIN } else { UNDISTURBED };

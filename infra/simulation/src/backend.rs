@@ -1,4 +1,4 @@
-//! Backends: what they publish through topics and the outbox, what they order, and what of it nobody can read.
+//! Backends: their events, outbox rows and commands, and the poison among them.
 
 use std::time::Duration;
 
@@ -15,49 +15,50 @@ use crate::stake::Stake;
 
 /// The topic whose messages may carry commands.
 pub(crate) const COMMANDS: &str = "commands";
-/// Within this a command has been carried out.
+/// A command has been carried out within this time.
 const OBEYED_WITHIN: Duration = Duration::from_secs(2);
 
-/// What a backend says in a run.
+/// Everything that backends sent in a run.
 #[derive(Debug, Default)]
 pub(crate) struct Backend {
-    /// Events and rows: where, and under which id.
+    /// Published events and rows: the room, and the id.
     pub(crate) published: Vec<(RoomId, String)>,
-    /// Of the events those of ordered groups, as they were said.
+    /// Events of ordered groups, in the order in which they were published.
     pub(crate) in_order: Vec<Ordered>,
-    /// What can never be published: a word of it.
+    /// The ids of events and rows that can never be published.
     pub(crate) poison: Vec<String>,
-    /// What it wanted done.
+    /// Commands of backends, by number.
     pub(crate) orders: Vec<Order>,
 }
 
-/// What a backend wants done to a user.
+/// A command of a backend for a user.
 #[derive(Debug, Clone)]
 pub(crate) struct Order {
     user: UserId,
     what: What,
 }
 
-/// What it is.
+/// The kind of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum What {
-    /// To be a member of a room.
+    /// Makes the user a member of the room.
     Join(RoomId),
-    /// To be a member no more.
+    /// Removes the user from the room.
     Remove(RoomId),
-    /// To be gone.
+    /// Closes all connections of the user.
     Close,
 }
 
 impl Backend {
-    /// Whether something was ever ordered of a user.
+    /// Reports whether a backend ever sent this command for a user.
     #[must_use]
     pub(crate) fn ordered(&self, user: &UserId, what: &What) -> bool {
         self.orders.iter().any(|order| order.user == *user && order.what == *what)
     }
 
-    /// Whether a user was ever joined to a room, removed from it, or closed. A client that missed the notice finds out with
-    /// its next request, and what was published meanwhile with a keep-alive.
+    /// Reports whether a backend ever joined a user to a room, removed it from the room, or closed
+    /// its connections. A client that missed the notice detects the change with its next request,
+    /// and the publications of the meantime with a keep-alive.
     #[must_use]
     pub(crate) fn ordered_in(&self, user: &UserId, room: &RoomId) -> bool {
         let concerns = |what: &What| match what {
@@ -69,7 +70,7 @@ impl Backend {
 }
 
 impl Run {
-    /// A backend publishes an event.
+    /// Publishes an event, as a backend does.
     pub(crate) fn event_of_a_backend(&mut self, room: RoomId) {
         self.published += 1;
         let id = format!("event{}", self.published);
@@ -79,7 +80,7 @@ impl Run {
         self.backend.published.push((room, id));
     }
 
-    /// A backend writes a row of the outbox.
+    /// Writes an outbox row, as a backend does.
     pub(crate) fn row_of_a_backend(&mut self, room: RoomId) {
         self.published += 1;
         let id = format!("row{}", self.published);
@@ -88,7 +89,7 @@ impl Run {
         self.backend.published.push((room, id));
     }
 
-    /// A backend says what nobody can read.
+    /// Publishes an event or writes a row that cannot be parsed.
     pub(crate) fn poison_of_a_backend(&mut self, in_the_outbox: bool) {
         self.published += 1;
         let id = format!("poison{}", self.published);
@@ -101,7 +102,7 @@ impl Run {
         self.backend.poison.push(id);
     }
 
-    /// A backend wants something done to a user.
+    /// Sends a command for a user, as a backend does.
     pub(crate) fn order(&mut self, user: UserId, what: What) {
         let number = self.backend.orders.len();
         let said = match &what {
@@ -131,12 +132,13 @@ impl Run {
         }
     }
 
-    /// An order that was given before `began` has been carried out, on every connection that was stored by then.
+    /// A command that was sent before `began` has been carried out on every connection that was
+    /// stored by then.
     pub(crate) fn check_obeyed(&self, number: usize, began: Timestamp) {
         let Order { user, what } = self.backend.orders[number].clone();
         let inbox = RoomId::inbox(&user);
         let known = self.belonged.iter().filter(|((_, room), belonging)| {
-            // Who is closed has left by then.
+            // A closed connection has left its inbox by then.
             let there = belonging.left.is_none_or(|left| left >= began);
             *room == inbox && there && belonging.since < began
         });
@@ -169,13 +171,14 @@ impl Run {
         }
     }
 
-    /// Whether a dead letter has what a backend published under an id.
+    /// Reports whether a dead letter contains the event or row that a backend published under an
+    /// id.
     pub(crate) fn is_dead(&self, id: &str) -> bool {
         let dead = self.pipeline.queues.dead.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         dead.iter().any(|letter| letter.body.contains(id))
     }
 
-    /// What can never be published is a dead letter with its reason.
+    /// Each event or row that can never be published is a dead letter with its reason.
     pub(crate) fn check_dead_letters(&self) {
         let dead = self.pipeline.queues.dead.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
         for poison in &self.backend.poison {

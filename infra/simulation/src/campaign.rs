@@ -1,4 +1,4 @@
-//! Many seeds, and what they covered.
+//! Runs many seeds and adds up what they covered.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -12,53 +12,57 @@ use crate::run::run;
 use crate::silent::Cause;
 use crate::stake::Stake;
 
-/// Every point at which a function can be killed, one a line; kept up by `--points`.
+/// Every point at which a function can be killed, one on each line; `--points` prints the list.
 const POINTS: &str = include_str!("points.txt");
 
-/// What many seeds came to.
+/// The sums over many seeds.
 #[derive(Debug, Default)]
 pub struct Campaign {
-    /// How many ran.
+    /// The number of seeds that ran.
     pub seeds: u64,
-    /// Those that broke a promise, with the first one broken.
+    /// Reports of the seeds that broke a promise.
     pub failed: Vec<Report>,
-    /// How often each fault happened.
+    /// The number of times that each fault happened.
     pub fired: BTreeMap<Fault, u64>,
-    /// How often invocations came to each point, and how often they were killed there.
+    /// For each point: the number of invocations that reached it, and the number that were killed
+    /// there.
     pub points: BTreeMap<String, (u64, u64)>,
-    /// How often something was looked at that a promise is about.
+    /// The number of times that each stake was checked.
     pub stakes: BTreeMap<Stake, u64>,
-    /// Pairs of a member and a room that were compared 90 s after everything had healed, by what excused them.
+    /// Pairs of a member and a room that were compared 90 s after all faults had ended, by their
+    /// excuse.
     pub excuses: BTreeMap<Option<Cause>, u64>,
-    /// Runs in which any pair was excused.
+    /// Runs with at least one excused pair.
     pub runs_excused: u64,
-    /// Pairs of a publication and a member that was told of it.
+    /// Pairs of a publication and a member that received it.
     pub deliveries: u64,
     /// Publications that got a position.
     pub publications: u64,
 }
 
-/// The points that are known.
+/// The points listed in points.txt.
 pub fn points() -> impl Iterator<Item = &'static str> {
     lines().map(|line| line.strip_suffix(RARE).or_else(|| line.strip_suffix(SELDOM)).unwrap_or(line))
 }
 
-/// What follows a point that few runs come to: a function is killed there whenever it may be.
+/// The suffix of a point that few runs reach: runs kill a function there whenever their turn comes.
 const RARE: &str = " rare";
-/// What follows a point that one run in a thousand comes to: a campaign need not come to it.
+/// The suffix of a point that one run in a thousand reaches: a campaign does not have to cover it.
 const SELDOM: &str = " seldom";
 
 fn lines() -> impl Iterator<Item = &'static str> {
     POINTS.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
-/// How a seed runs in a campaign: it is killed for certain at one of the known points, each seed at another.
+/// The options of a seed in a campaign: each seed kills a function at another one of the known
+/// points.
 #[must_use]
 pub fn options(seed: u64, mistake: Option<Mistake>) -> Options {
     let known: Vec<&str> = points().collect();
     let at = seed.checked_rem(known.len() as u64).and_then(|at| known.get(usize::try_from(at).ok()?));
     let nth = 1 + seed / known.len().max(1) as u64 % 3;
-    // Not all of them in one life: whoever is killed at each step gets nowhere.
+    // Each run gets only a quarter of the rare points: a function that is killed at each step makes
+    // no progress.
     let rare =
         lines().filter_map(|line| line.strip_suffix(RARE)).zip(seed..).filter(|(_, turn)| turn.is_multiple_of(4));
     let mut targets: BTreeMap<String, u64> = rare.map(|(point, _)| (point.to_owned(), 1)).collect();
@@ -66,7 +70,8 @@ pub fn options(seed: u64, mistake: Option<Mistake>) -> Options {
     Options { targets, mistake, ..Options::default() }
 }
 
-/// Runs seeds, as many at a time as there are processors; stops after so many that failed.
+/// Runs seeds in as many threads as there are processors, and stops after `failures` seeds have
+/// failed.
 pub fn campaign(seeds: Range<u64>, mistake: Option<Mistake>, failures: usize, tell: impl Fn(u64) + Sync) -> Campaign {
     let (next, sum) = (AtomicU64::new(seeds.start), Mutex::new(Campaign::default()));
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -114,7 +119,8 @@ impl Campaign {
         }
     }
 
-    /// What these seeds should have covered, and did not: each fault so often, each point killed at.
+    /// The gaps in what these seeds covered. A campaign covers every fault at least `at_least` times,
+    /// every stake, and a kill at every point.
     #[must_use]
     pub fn uncovered(&self, at_least: u64) -> Vec<String> {
         let mut uncovered = Vec::new();

@@ -1,21 +1,23 @@
-//! Everything that is left to chance, from one seed, in runs that do not disturb one another.
+//! All random decisions of a run come from its seed. Each purpose has its own stream of numbers, so
+//! that a change of one does not change the others.
 
 use domain::ports::Chance;
 use testkit::chance::Seeded;
 
-/// A run of random numbers of one purpose.
+/// A stream of random numbers for one purpose.
 #[derive(Debug, Clone)]
 pub(crate) struct Dice(Seeded);
 
 impl Dice {
-    /// The run of a seed for a purpose: whatever another purpose draws, this one draws the same.
+    /// The stream of a seed for a purpose. It does not depend on how many numbers other purposes
+    /// draw.
     #[must_use]
     pub(crate) fn new(seed: u64, purpose: u64) -> Self {
         let mixed = Seeded::new(seed ^ purpose.wrapping_mul(0xA24B_AED4_963E_E407));
         Self(Seeded::new(mixed.bits()))
     }
 
-    /// Any number.
+    /// A number of 64 random bits.
     pub(crate) fn bits(&self) -> u64 {
         self.0.bits()
     }
@@ -30,7 +32,7 @@ impl Dice {
         from + self.below(through - from + 1)
     }
 
-    /// Whether something of this probability happens, in 0..=1.
+    /// Draws whether something with this probability (0..=1) happens.
     pub(crate) fn happens(&self, probability: f64) -> bool {
         self.0.fraction() < probability
     }
@@ -40,7 +42,7 @@ impl Dice {
         self.0.fraction()
     }
 
-    /// The same run, for those who take chance as a port.
+    /// The same stream as the port `Chance` of the functions.
     #[must_use]
     pub(crate) fn seeded(&self) -> Seeded {
         self.0.clone()

@@ -1,4 +1,5 @@
-//! What must hold, as a model too simple to be wrong: what an application hears, room by room, and what stands in the end.
+//! A model, too simple to be wrong, of what must hold: what an application receives in each room,
+//! and what the log contains at the end.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +9,7 @@ use roomcast_client::rules::{Event, Message};
 use crate::kind::{Broken, Kind};
 use crate::story::standing;
 
-/// What one application has heard.
+/// Everything that one application has received.
 #[derive(Debug, Default)]
 pub struct Heard {
     rooms: BTreeMap<RoomId, Position>,
@@ -16,60 +17,61 @@ pub struct Heard {
     ids: BTreeSet<(RoomId, UserId, PublicationId)>,
     accepted: BTreeSet<(RoomId, PublicationId)>,
     told_who_is_there: bool,
-    /// The last count that was told of each room.
+    /// The last received count of each room.
     pub counts: BTreeMap<RoomId, u64>,
 }
 
 impl Heard {
-    /// The application asks for a room from there on.
+    /// The application joins a room, from this position on.
     pub fn asks(&mut self, room: &RoomId, since: Option<Position>) {
         if let Some(since) = since {
             self.rooms.insert(room.clone(), since);
         }
     }
 
-    /// Through where a room was heard; `None` if it is not.
+    /// The position through which the application has received a room; `None` if it is not a
+    /// member.
     #[must_use]
     pub fn position(&self, room: &RoomId) -> Option<&Position> {
         self.rooms.get(room)
     }
 
-    /// A room is not heard any more.
+    /// Removes a room: the application is not a member any more.
     pub fn forgets(&mut self, room: &RoomId) {
         self.rooms.remove(room);
         self.counts.remove(room);
     }
 
-    /// What stands there it need not be told.
+    /// Advances the position of a room: the application need not receive the publication there.
     pub fn passes_over(&mut self, room: &RoomId, at: Position) {
         self.rooms.insert(room.clone(), at);
     }
 
-    /// What was accepted of it.
+    /// The publications of this application that were accepted.
     #[must_use]
     pub fn accepted(&self) -> &BTreeSet<(RoomId, PublicationId)> {
         &self.accepted
     }
 
-    /// Whether it was ever told who is in a room.
+    /// Reports whether the application ever received the presence of a room.
     #[must_use]
     pub fn was_told_who_is_there(&self) -> bool {
         self.told_who_is_there
     }
 
-    /// Everything it heard.
+    /// All publications that the application received.
     #[must_use]
     pub fn messages(&self) -> &[Message] {
         &self.messages
     }
 
-    /// Takes note of what the application is told; how that breaks a promise, if it does. `restored` are rooms whose history
-    /// began anew.
+    /// Records an event for the application. Returns the broken promise, if the event breaks one.
+    /// `restored` are rooms that began a new epoch after a restore.
     pub fn hear(&mut self, event: &Event, restored: &BTreeSet<RoomId>) -> Option<Broken> {
         let broken = |kind, what: String| Some(Broken { kind, what });
         match event {
             Event::Joined { room, head, .. } => {
-                // What goes on from where it was asked may come before the answer.
+                // Publications after the requested position may arrive before the reply.
                 self.rooms.entry(room.clone()).or_insert_with(|| head.clone());
                 None
             }
@@ -124,7 +126,8 @@ impl Heard {
                 None
             }
             Event::Offline { .. } => {
-                // Whoever is away is told nothing, and asks when it has returned.
+                // A client without a connection receives no counts, and requests them after its
+                // reconnect.
                 self.counts.clear();
                 None
             }
@@ -156,7 +159,7 @@ impl Heard {
     }
 }
 
-/// What has positions in a room, and what is wrong with that by itself.
+/// The publications with positions in a room, and the number of positions of each publication id.
 #[derive(Debug, Default)]
 pub struct Truth {
     by_position: BTreeMap<(String, u64), Publication>,
@@ -164,7 +167,7 @@ pub struct Truth {
 }
 
 impl Truth {
-    /// Of every publication of one room.
+    /// Collects every publication of one room.
     #[must_use]
     pub fn of(publications: Vec<Publication>) -> Self {
         let mut truth = Self::default();
@@ -176,13 +179,13 @@ impl Truth {
         truth
     }
 
-    /// How many positions a publication has.
+    /// The number of positions that a publication has.
     #[must_use]
     pub fn positions(&self, by: &UserId, id: &PublicationId) -> u64 {
         self.by_id.get(&(by.clone(), id.clone())).copied().unwrap_or_default()
     }
 
-    /// How what was told differs from what stands in the log, if it does.
+    /// Compares a received publication with the log. Returns the broken promise, if they differ.
     #[must_use]
     pub fn differs(&self, message: &Message) -> Option<Broken> {
         let at = (message.at.epoch.to_string(), message.at.sequence.get());

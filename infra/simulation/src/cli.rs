@@ -1,4 +1,4 @@
-//! The command line.
+//! The command line of the simulation.
 
 use std::io::{IsTerminal, Write};
 use std::ops::Range;
@@ -16,28 +16,30 @@ use crate::shrink::shrink;
 use crate::stake::Stake;
 use crate::story::legend;
 
-/// Runs the whole pipeline in one process, under every fault and in every order, and checks what is promised.
+/// Runs the whole pipeline in one process, under every fault and in every order, and checks every
+/// promise.
 ///
-/// Exit status 0 only if everything held, and everything was covered that should have been.
+/// Exits with status 0 only if every promise held and everything required was covered.
 #[derive(Debug, Parser)]
 #[command(name = "simulation", bin_name = "cargo simulation")]
 struct Arguments {
-    /// Tells the story of one seed
+    /// Prints the story of one seed
     #[arg(long, value_name = "N", conflicts_with = "seeds")]
     seed: Option<u64>,
-    /// Runs many: the first, and the one after the last
+    /// Runs a range of seeds: the first, and the one after the last
     #[arg(long, value_name = "A..B", value_parser = range, default_value = "0..500")]
     seeds: Range<u64>,
-    /// How often each fault must fire at least
+    /// Requires that each fault happens at least this often
     #[arg(long, value_name = "N", default_value_t = 1)]
     at_least: u64,
-    /// Makes a mistake on purpose, and expects that it is found; `all` for one after the other
+    /// Makes a mistake on purpose and expects that a check finds it; `all` tries each mistake in
+    /// turn
     #[arg(long, value_name = "NAME")]
     mistake: Option<String>,
-    /// Prints the points that these seeds came to, for points.txt
+    /// Prints the points that these seeds reached, for points.txt
     #[arg(long)]
     points: bool,
-    /// Leaves the story of a failing seed as it is
+    /// Prints the story of a failing seed without shortening it
     #[arg(long)]
     whole: bool,
     /// Prints without colours (so does the environment variable NO_COLOR)
@@ -85,7 +87,7 @@ fn status(good: bool) -> ExitCode {
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Tells the story of one seed.
+/// Runs one seed and prints its story.
 fn one(arguments: &Arguments, mistake: Option<Mistake>) -> ExitCode {
     let seed = arguments.seed.unwrap_or_default();
     let options = Options { told: true, ..options(seed, mistake) };
@@ -103,7 +105,7 @@ fn one(arguments: &Arguments, mistake: Option<Mistake>) -> ExitCode {
 
 fn tell(report: &Report) {
     let mut out = std::io::stdout().lock();
-    // Whoever has closed the pipe has read enough.
+    // An error means that the reader has closed the pipe; the rest of the output is not needed.
     let legend = legend(report.seed, &report.chosen);
     let _ = legend.iter().chain(&report.story).try_for_each(|line| writeln!(out, "{line}"));
     let fired: Vec<String> = report.fired.iter().map(|(fault, times)| format!("{fault} x{times}")).collect();
@@ -179,7 +181,7 @@ fn coverage(sum: &Campaign) {
     }
 }
 
-/// Whether a mistake is found; says by which promise, and in which seed.
+/// Reports whether a mistake is found; prints the broken promise and the seed.
 fn is_found(mistake: Mistake, seeds: &Range<u64>) -> bool {
     let sum = campaign(seeds.clone(), Some(mistake), 1, |_| {});
     match sum.failed.first() {

@@ -1,4 +1,5 @@
-//! What the functions, the gateway and the run loop share: time, chance, faults, sockets, what is due, and the story.
+//! The state that the functions, the gateway and the run loop share: time, chance, faults, sockets,
+//! the agenda and the story.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,19 +21,19 @@ use crate::stake::Stake;
 use crate::trouble::{Slow, Trouble};
 use crate::wire::Wire;
 
-/// Where a function can be killed: it waits for a call, before or after that takes effect.
+/// A point at which a function can be killed: it waits for a call that has taken effect or has not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Point {
-    /// Which function.
+    /// The name of the function.
     pub(crate) function: &'static str,
-    /// What it calls; `None` if it only thinks, and answers.
+    /// The operation that it calls; `None` when it computes or returns its answer.
     pub(crate) operation: Option<Operation>,
     /// Whether the call has taken effect.
     pub(crate) after: bool,
 }
 
 impl Point {
-    /// As the coverage table and the list of points name it: `sequencer Append after`.
+    /// The name in the coverage table and in the list of points: `sequencer Append after`.
     #[must_use]
     pub(crate) fn name(&self) -> String {
         let when = if self.after { "after" } else { "before" };
@@ -43,66 +44,68 @@ impl Point {
     }
 }
 
-/// Shared by everybody in a run.
+/// A handle of the state that the whole run shares.
 #[derive(Clone)]
 pub(crate) struct Shared {
-    /// The time of the run.
+    /// The clock of the run, which the run loop turns.
     pub(crate) clock: TurnedClock,
     core: Arc<Mutex<Core>>,
 }
 
-/// What is shared.
+/// The shared state of a run.
 pub(crate) struct Core {
     /// When the run began.
     pub(crate) began: Timestamp,
-    /// The time as last looked at.
+    /// The current time of the run.
     pub(crate) now: Timestamp,
-    /// Chance of whatever is not a fault.
+    /// Chance of every decision except faults.
     pub(crate) dice: Dice,
-    /// What goes wrong.
+    /// The faults of the run.
     pub(crate) faults: Faults,
-    /// Every connection there ever was.
+    /// Every connection of the run, open or closed.
     pub(crate) sockets: BTreeMap<ConnectionId, Socket>,
-    /// Invocations that have ended, and how.
+    /// Invocations that have ended, with their outcomes.
     pub(crate) done: Vec<(TaskId, Outcome)>,
-    /// Invocations to be killed at once.
+    /// Invocations to be killed at the end of this step.
     pub(crate) kills: Vec<TaskId>,
     /// Invocations that hang until their deadline.
     pub(crate) hanging: BTreeSet<TaskId>,
     /// Invocations of which a call failed.
     pub(crate) disturbed: BTreeSet<TaskId>,
-    /// Where invocations were seen, and how often killed there.
+    /// For each point: the number of invocations that reached it, and the number that were killed
+    /// there.
     pub(crate) points: BTreeMap<String, (u64, u64)>,
-    /// Where one is to be killed for certain, and at how manieth time it gets there.
+    /// Points at which an invocation must be killed, and at which of the invocations that reach the
+    /// point.
     pub(crate) targets: BTreeMap<String, u64>,
-    /// The account's posts are throttled, or refused, until then.
+    /// All posts of the account are throttled until this time.
     pub(crate) throttled_until: Timestamp,
-    /// As above.
+    /// All posts of the account are refused until this time.
     pub(crate) forbidden_until: Timestamp,
-    /// What was posted, and what for.
+    /// All posts of the run, and the jobs that caused them.
     pub(crate) wire: Wire,
-    /// How far an index may be behind, where indexes lag.
+    /// How far an index may lag behind, in runs where indexes lag.
     pub(crate) lag: Duration,
-    /// Whether publications may have got positions since that was last looked at.
+    /// Whether publications may have got positions since the last check.
     pub(crate) appended: bool,
-    /// What broke a promise while the run went on.
+    /// The promises that the run has broken so far.
     pub(crate) broken: Vec<Broken>,
-    /// What each invocation reads.
+    /// The counted reads of each invocation.
     pub(crate) meters: BTreeMap<TaskId, Meter>,
-    /// How often something was looked at that a promise is about.
+    /// The number of times that each stake was checked.
     pub(crate) stakes: BTreeMap<Stake, u64>,
-    /// Who takes what it is posted slowly, for its whole life, and how.
+    /// The index of the member that takes posts slowly during the whole run, and its behaviour.
     pub(crate) slow: Option<(usize, Slow)>,
-    /// What one room or one member is up to.
+    /// The trouble of one room or one member.
     pub(crate) trouble: Option<Trouble>,
-    /// The story, if it is told.
+    /// The lines of the story, if the run keeps one.
     pub(crate) story: Option<Vec<String>>,
     agenda: BTreeMap<(Timestamp, u64, u64), Due>,
     next: u64,
 }
 
 impl Shared {
-    /// A run that begins now.
+    /// The state of a run that begins now.
     #[must_use]
     pub(crate) fn new(clock: TurnedClock, began: Timestamp, seed: u64, faults: Faults, told: bool) -> Self {
         let core = Core {
@@ -134,39 +137,39 @@ impl Shared {
         Self { clock, core: Arc::new(Mutex::new(core)) }
     }
 
-    /// What is shared, for a moment.
+    /// Locks the shared state; the caller must release it before the next await.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Core> {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Core {
-    /// Something becomes due.
+    /// Adds an entry to the agenda.
     pub(crate) fn at(&mut self, when: Timestamp, due: Due) {
-        // Of what is due at the same moment chance decides what comes first.
+        // Chance decides the order of entries that are due at the same time.
         let tie = self.dice.bits();
         self.next += 1;
         self.agenda.insert((when.max(self.now), tie, self.next), due);
     }
 
-    /// Something becomes due after so many milliseconds.
+    /// Adds an entry to the agenda that is due after some milliseconds.
     pub(crate) fn after_ms(&mut self, ms: u64, due: Due) {
         self.at(self.now.plus(std::time::Duration::from_millis(ms)), due);
     }
 
-    /// When the next thing is due.
+    /// When the next entry of the agenda is due.
     #[must_use]
     pub(crate) fn next_at(&self) -> Option<Timestamp> {
         self.agenda.keys().next().map(|(at, _, _)| *at)
     }
 
-    /// The next thing that is due by now.
+    /// Removes and returns the next entry that is due by now.
     pub(crate) fn pop(&mut self) -> Option<Due> {
         let first = self.agenda.first_entry()?;
         (first.key().0 <= self.now).then(|| first.remove())
     }
 
-    /// Tells the story on, if it is told.
+    /// Adds a line to the story, if the run keeps one.
     pub(crate) fn tell(&mut self, line: impl FnOnce() -> String) {
         let at = self.now.since(self.began).as_millis();
         if let Some(story) = &mut self.story {
@@ -174,7 +177,7 @@ impl Core {
         }
     }
 
-    /// Whether a fault happens now; the story tells of it.
+    /// Draws whether a fault happens now, and adds it to the story.
     pub(crate) fn fires(&mut self, fault: Fault, where_: impl FnOnce() -> String) -> bool {
         let fires = self.faults.fires(fault);
         if fires {
@@ -183,8 +186,8 @@ impl Core {
         fires
     }
 
-    /// How long a post may go on after it was decided to make it: an invocation runs for 5 s, a slow post takes 5 s, and the
-    /// indexes tell of it when they know.
+    /// How long a post may still be made after the decision to make it: an invocation runs for 5 s,
+    /// a slow post takes 5 s, and the indexes lag.
     #[must_use]
     pub(crate) fn posts_linger(&self) -> Duration {
         let slow = if self.faults.could(Fault::PostSlow) { 5_000 } else { 0 };
@@ -197,36 +200,37 @@ impl Core {
         if self.faults.could(Fault::IndexLags) { self.lag } else { Duration::ZERO }
     }
 
-    /// How far functions' clocks are off in this run.
+    /// How far the clocks of functions may differ in this run.
     #[must_use]
     pub(crate) fn clocks_differ(&self) -> Duration {
         match (self.faults.could(Fault::ClocksDiffer), self.faults.could(Fault::IndexLags)) {
             (false, _) => Duration::ZERO,
-            // How long an index takes to settle is measured by one clock, and seen by another one.
+            // The time that an index takes to settle is measured by one clock and checked by
+            // another.
             (true, true) => Duration::from_millis(500),
             (true, false) => Duration::from_secs(25),
         }
     }
 
-    /// Within this each function sees a token that has come to count.
+    /// Each function sees a newly valid token within this time.
     #[must_use]
     pub(crate) fn tokens_seen_within(&self) -> Duration {
         self.clocks_differ() + self.index_lags()
     }
 
-    /// Something was looked at that a promise is about.
+    /// Counts a check of a stake.
     pub(crate) fn weigh(&mut self, stake: Stake) {
         *self.stakes.entry(stake).or_default() += 1;
     }
 
-    /// Whether a connection is of somebody who takes what it is posted slowly.
+    /// Reports whether a connection belongs to the slow member.
     #[must_use]
     pub(crate) fn is_slow(&self, connection: &ConnectionId) -> bool {
         let member = self.sockets.get(connection).map(|socket| socket.member);
         self.slow.is_some_and(|(slow, _)| member == Some(slow))
     }
 
-    /// A promise was broken.
+    /// Records a broken promise.
     pub(crate) fn broke(&mut self, kind: Kind, what: String) {
         self.tell(|| format!("BROKEN {kind:?}: {what}"));
         self.broken.push(Broken { kind, what });

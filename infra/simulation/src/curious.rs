@@ -1,4 +1,4 @@
-//! What members are told when they ask for history, and for who is there.
+//! Checks of the replies to requests for history and for member lists.
 
 use std::time::Duration;
 
@@ -9,11 +9,12 @@ use crate::kind::Kind;
 use crate::run::Run;
 use crate::stake::Stake;
 
-/// An answer may be so long on its way, and name who has left since it was made.
+/// A reply may be on its way for this long, and may name members that have left since it was made.
 const ON_ITS_WAY: Duration = Duration::from_secs(30);
 
 impl Run {
-    /// A page of history is a run of the log without a gap, and says what stands there.
+    /// A page of history is a part of the log without a gap, and its publications equal the stored
+    /// ones.
     pub(crate) fn check_history(&self, page: &History) {
         let log = self.pipeline.store.publications(&page.room);
         let mut core = self.shared.lock();
@@ -36,7 +37,7 @@ impl Run {
         }
     }
 
-    /// Those who are said to be in a room are, or were a moment ago.
+    /// The users listed in a room are members of it, or were a moment ago.
     pub(crate) fn check_who(&self, who: &Who) {
         let (now, lingers) = {
             let mut core = self.shared.lock();
@@ -55,7 +56,7 @@ impl Run {
         }
     }
 
-    /// Whose connection it is.
+    /// The user of a connection.
     fn user_of(&self, connection: &domain::ConnectionId) -> Option<UserId> {
         let core = self.shared.lock();
         let socket = core.sockets.get(connection)?;

@@ -1,4 +1,4 @@
-//! What is due at some moment.
+//! The entries of a run's agenda.
 
 use domain::{ConnectionId, Timestamp};
 use roomcast_client::rules::LinkId;
@@ -6,49 +6,50 @@ use roomcast_client::rules::LinkId;
 use crate::executor::TaskId;
 use crate::step::Step;
 
-/// Something that is due at a moment.
+/// An entry of the agenda.
 #[derive(Debug)]
 pub(crate) enum Due {
-    /// Somebody does something.
+    /// A step of the script, with the index of its member.
     Step(usize, Step),
-    /// A client wants to be called.
+    /// A client's next timer is due.
     Wake(usize),
-    /// A handshake arrives.
+    /// A handshake arrives at the gateway.
     Handshake(ConnectionId),
-    /// What a client said arrives.
+    /// A message of a client arrives at the gateway.
     FromClient(ConnectionId, String),
-    /// What it was sent arrives.
+    /// A message of the gateway arrives at the client.
     ToClient(ConnectionId, String),
-    /// A client has waited long enough for the answer to its handshake.
+    /// A client has waited for the response to its handshake until its timeout.
     Waited(ConnectionId),
     /// There is no token to connect with.
     NoToken(ConnectionId),
-    /// The backend answers a client that asked for a token.
+    /// The backend replies to a client that asked for a token.
     Token(usize, LinkId),
-    /// The handshake's 101 arrives at the client.
+    /// The response 101 arrives at the client.
     OpenedTo(ConnectionId),
-    /// The handshake's refusal arrives there.
+    /// The refusal of a handshake arrives at the client, with its status.
     RefusedTo(ConnectionId, u16),
-    /// Its end arrives at the client.
+    /// The end of a connection arrives at the client.
     ClosedTo(ConnectionId),
-    /// Its end arrives at the gateway.
+    /// The end of a connection arrives at the gateway.
     ClosedFrom(ConnectionId),
-    /// The gateway tells of its end.
+    /// The gateway invokes `$disconnect`.
     Disconnect(ConnectionId),
-    /// An invocation has run out of time.
+    /// The timeout of an invocation has passed.
     Deadline(TaskId),
-    /// An order of a backend, and when it was given.
+    /// The effect of a backend's command must be visible: the number of the command, and when it
+    /// was sent.
     Ordered(usize, Timestamp),
-    /// It was too fast: whether it still is connected.
+    /// The check that a connection is still open after a flood.
     Flooded(ConnectionId),
-    /// The reaper's schedule.
+    /// The reaper's schedule invokes it.
     Reap,
-    /// An application begins anew.
+    /// An application starts again.
     Begin(usize),
-    /// Everything heals.
+    /// All faults end.
     Heal,
-    /// What is owed must be there by now.
+    /// The next check of the end is due.
     Owed,
-    /// Nothing: queues are looked at anyway.
+    /// Nothing: the run only polls the queues and streams at this time.
     Look,
 }

@@ -1,4 +1,4 @@
-//! What is not stored, and what its author does not hear: what is known of it.
+//! Ephemeral publications, publications without an echo, and the checks of both.
 
 use domain::{ConnectionId, Data, Position, RoomId, UserId};
 use roomcast_client::rules::Event;
@@ -8,11 +8,11 @@ use crate::run::Run;
 use crate::stake::Stake;
 use crate::step::PLACES;
 
-/// What the id of a publication begins with that its author asked not to hear.
+/// The ids of publications without an echo begin with this.
 const SILENT: &str = "quiet";
 
 impl Run {
-    /// Says something to those who are in a room now.
+    /// Publishes something ephemeral to a room.
     pub(crate) fn say(&mut self, at: usize, room: &RoomId) {
         self.published += 1;
         let text = format!("\"said {}\"", self.published);
@@ -25,12 +25,13 @@ impl Run {
         self.carry_out(at);
     }
 
-    /// Publishes what it does not want to hear itself.
+    /// Publishes with a request for no echo.
     pub(crate) fn publish_quietly(&mut self, at: usize, room: RoomId) {
         self.publish_as(at, room, SILENT);
     }
 
-    /// The request as a client sends it that asks for no echo: ours have no such switch, so it is added on the way.
+    /// Adds the request for no echo to a publish request on its way: the client library has no such
+    /// switch.
     pub(crate) fn without_echo(&mut self, connection: &ConnectionId, text: String) -> String {
         if !text.contains(r#""action":"publish""#) || !text.contains(SILENT) {
             return text;
@@ -43,7 +44,8 @@ impl Run {
             .filter_map(|id| id.as_str().map(str::to_owned))
             .collect();
         if ids.iter().any(|id| !id.starts_with(SILENT)) {
-            // Of one request all is heard, or nothing.
+            // The switch is for a whole request: either all of its publications have an echo, or
+            // none has.
             self.loud.extend(ids);
             return text;
         }
@@ -53,7 +55,7 @@ impl Run {
         said.to_string()
     }
 
-    /// Who asked for no echo hears none.
+    /// A connection that asked for no echo receives none.
     pub(crate) fn check_echo(&self, connection: &ConnectionId, from: Option<&ConnectionId>, id: &str) {
         let silent = self.quiet.contains(&(connection.clone(), id.to_owned())) && !self.loud.contains(id);
         if silent && from == Some(connection) {
@@ -61,7 +63,8 @@ impl Run {
         }
     }
 
-    /// What an application is told that is not stored was said, there and by whom it is said to be, and not by itself.
+    /// An ephemeral publication that an application receives was sent, in that room and by that
+    /// user, and not by the application itself.
     pub(crate) fn check_said(&self, at: usize, event: &Event) -> Option<Broken> {
         let Event::Ephemeral { room, by, from, data, .. } = event else { return None };
         self.shared.lock().weigh(Stake::Said);
@@ -74,7 +77,7 @@ impl Run {
         own.then_some(Broken { kind: Kind::Echoed, what })
     }
 
-    /// What is said to those who are there is in no log.
+    /// Ephemeral publications are in no log.
     pub(crate) fn check_nothing_said_is_stored(&self) {
         for room in PLACES.map(testkit::samples::room) {
             for publication in self.pipeline.store.publications(&room) {
@@ -86,11 +89,12 @@ impl Run {
         }
     }
 
-    /// Up to there a member need not be told of what it said itself, on one of its connections, and asked not to hear.
+    /// Advances a member's expected position over publications that it sent itself, on one of its
+    /// connections, with a request for no echo.
     pub(crate) fn pass_over_own(&mut self, at: usize, room: &RoomId, to: &Position) {
         use domain::ports::Rooms;
         let member = &mut self.members[at];
-        // Its client knows how far it has been told that there is nothing for it.
+        // The client knows through which position it has nothing to receive.
         let knows = member.client.as_ref().and_then(|client| client.position(room)).cloned();
         let Some(knows) = knows.filter(|knows| knows.epoch == to.epoch) else { return };
         let to = Position { sequence: to.sequence.min(knows.sequence), ..knows };
@@ -113,5 +117,5 @@ impl Run {
     }
 }
 
-/// Whose it is.
+/// The room and the sender of an ephemeral publication.
 pub(crate) type Author = (RoomId, UserId);

@@ -1,4 +1,4 @@
-//! Tasks of one thread, polled in an order that chance decides.
+//! Tasks of a single thread, polled in a random order that depends only on the seed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -8,13 +8,13 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use crate::chance::Dice;
 
-/// One task. Never reused.
+/// The number of a task, which is never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct TaskId(u64);
 
 type Boxed = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Tasks, and which of them can go on.
+/// All tasks, and the set of those that are ready.
 #[derive(Default)]
 pub(crate) struct Executor {
     tasks: BTreeMap<TaskId, Boxed>,
@@ -34,19 +34,20 @@ impl Wake for Ready {
 }
 
 impl Executor {
-    /// The name of the next task.
+    /// Reserves the number of the next task.
     pub(crate) fn reserve(&mut self) -> TaskId {
         self.next += 1;
         TaskId(self.next)
     }
 
-    /// Starts a task under a name that was reserved.
+    /// Starts a task under a reserved number.
     pub(crate) fn spawn(&mut self, task: TaskId, future: impl Future<Output = ()> + Send + 'static) {
         self.tasks.insert(task, Box::pin(future));
         self.ready().insert(task);
     }
 
-    /// Polls one of the tasks that can go on: which, and whether it has ended. Nothing if there is none.
+    /// Polls one ready task. Returns its number and whether it has ended; `None` if no task is
+    /// ready.
     pub(crate) fn step(&mut self, dice: &Dice) -> Option<(TaskId, bool)> {
         let task = {
             let mut ready = self.ready();
@@ -66,7 +67,8 @@ impl Executor {
         }
     }
 
-    /// Ends a task wherever it is, as a process that is killed does. Whether it was there.
+    /// Drops a task at its current await point, as a killed process does. Returns whether the task
+    /// existed.
     pub(crate) fn kill(&mut self, task: TaskId) -> bool {
         self.tasks.remove(&task).is_some()
     }

@@ -1,4 +1,4 @@
-//! The faults that a run is put under, by their numbers.
+//! The faults of a run, by number.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -7,29 +7,30 @@ use crate::chance::Dice;
 
 macro_rules! faults {
     ($($name:ident = $number:literal, $most:literal, $text:literal;)+) => {
-        /// What may go wrong. The numbers are those that the coverage table and the fault switches of the local stack use.
+        /// A fault that a run may have. The coverage table and the fault switches of the local
+        /// stack use the same numbers.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Fault {
             $(#[doc = $text] $name,)+
         }
 
         impl Fault {
-            /// Every one of them.
+            /// Every fault, in the order of the coverage table.
             pub const ALL: &[Self] = &[$(Self::$name,)+];
 
-            /// Its number: `F33`.
+            /// The number of the fault: 33 for `F33`.
             #[must_use]
             pub fn number(self) -> u32 {
                 match self { $(Self::$name => $number,)+ }
             }
 
-            /// What goes wrong.
+            /// The description in the coverage table.
             #[must_use]
             pub fn describe(self) -> &'static str {
                 match self { $(Self::$name => $text,)+ }
             }
 
-            /// The highest probability, each time it may happen, that a run is given.
+            /// The highest probability for one opportunity that a run may give to the fault.
             fn most(self) -> f64 {
                 match self { $(Self::$name => $most,)+ }
             }
@@ -96,34 +97,35 @@ impl fmt::Display for Fault {
     }
 }
 
-/// The faults of one run.
+/// The faults of one run, with their probabilities.
 #[derive(Debug)]
 pub struct Faults {
     rates: BTreeMap<Fault, f64>,
     dice: Dice,
     fired: BTreeMap<Fault, u64>,
     healed: bool,
-    /// Nobody is killed in this run.
+    /// Whether functions are never killed in this run.
     spared: bool,
     calm: bool,
 }
 
 impl Faults {
-    /// Of a seed: each fault is in it or not, and more or less likely, so that some runs are full of one thing and free of
-    /// another. Those in `without` never happen.
+    /// Draws the faults of a seed. Each fault is chosen or not, with a higher or lower probability,
+    /// so that some runs have many faults of one kind and none of another. The faults in `without`
+    /// never happen.
     #[must_use]
     pub fn of(seed: u64, without: &BTreeSet<Fault>) -> Self {
         let dice = Dice::new(seed, 1);
         let mut rates = BTreeMap::new();
         let calm = dice.happens(0.15);
         for &fault in Fault::ALL {
-            // Drawn for every one, so that leaving one out changes nothing about the others.
+            // Drawn for every fault, so that leaving one out does not change the others.
             let (chosen, share) = (dice.happens(0.4), 0.1 + 0.9 * dice.fraction());
             if chosen && !calm && !without.contains(&fault) {
                 rates.insert(fault, fault.most() * share);
             }
         }
-        // What nobody can read must keep nobody waiting, least of all where nothing else goes wrong.
+        // Poison must not delay anything, least of all in runs without other faults.
         if calm && dice.happens(0.6) {
             let poison = [Fault::Poison, Fault::PoisonRecord].into_iter().filter(|fault| !without.contains(fault));
             rates.extend(poison.map(|fault| (fault, 1.0)));
@@ -138,37 +140,37 @@ impl Faults {
         }
     }
 
-    /// Which of them may happen in this run.
+    /// The faults that may happen in this run.
     #[must_use]
     pub fn chosen(&self) -> BTreeSet<Fault> {
         self.rates.keys().copied().collect()
     }
 
-    /// Whether nothing ever goes wrong in this run, but for what nobody can read.
+    /// Reports whether the run has no faults, apart from poison.
     #[must_use]
     pub fn is_calm(&self) -> bool {
         self.calm
     }
 
-    /// Whether there is anything in this run that nobody can read.
+    /// Reports whether the run may have poison.
     #[must_use]
     pub fn knows_poison(&self) -> bool {
         self.could(Fault::Poison) || self.could(Fault::PoisonRecord)
     }
 
-    /// Whether it may happen in this run at all.
+    /// Reports whether a fault may happen from now on.
     #[must_use]
     pub fn has(&self, fault: Fault) -> bool {
         !self.healed && self.rates.contains_key(&fault)
     }
 
-    /// Whether it might have happened at some time in this run.
+    /// Reports whether a fault may have happened at any time of the run.
     #[must_use]
     pub fn could(&self, fault: Fault) -> bool {
         self.rates.contains_key(&fault)
     }
 
-    /// Whether it happens now.
+    /// Draws whether a fault happens now, and counts it.
     pub fn fires(&mut self, fault: Fault) -> bool {
         let fires = !self.healed && self.rates.get(&fault).is_some_and(|rate| self.dice.happens(*rate));
         if fires {
@@ -177,29 +179,29 @@ impl Faults {
         fires
     }
 
-    /// Whether functions may be killed at all in this run, and by now.
+    /// Reports whether functions may be killed from now on.
     #[must_use]
     pub fn may_kill(&self) -> bool {
         !self.healed && !self.spared
     }
 
-    /// It has happened, by whatever cause.
+    /// Counts a fault that happened by another cause than a draw.
     pub fn note(&mut self, fault: Fault) {
         *self.fired.entry(fault).or_default() += 1;
     }
 
-    /// From now on nothing goes wrong any more.
+    /// Ends all faults.
     pub fn heal(&mut self) {
         self.healed = true;
     }
 
-    /// Whether everything has healed.
+    /// Reports whether all faults have ended.
     #[must_use]
     pub fn is_healed(&self) -> bool {
         self.healed
     }
 
-    /// How often each has happened.
+    /// The number of times that each fault has happened.
     #[must_use]
     pub fn fired(&self) -> &BTreeMap<Fault, u64> {
         &self.fired

@@ -1,4 +1,4 @@
-//! Somebody who publishes as fast as it can: what it is told, and whether that is so.
+//! A member that publishes as fast as it can, and checks of the replies that it gets.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,31 +14,32 @@ use crate::kind::Kind;
 use crate::run::Run;
 use crate::stake::Stake;
 
-/// Requests at once, and publications in each: more than a burst.
+/// Requests sent together, and publications in each: more than a burst of the rate.
 const REQUESTS: u64 = 6;
 const ITEMS: u32 = 10;
-/// Ids of its requests are above all that a client gives.
+/// Ids of its requests are above all ids that a client uses.
 const FIRST_ID: u64 = 1_000_000_000;
-/// Requests that are judged at the same time may have begun so far apart.
+/// Requests that are judged at the same time may have begun this far apart.
 const AT_THE_SAME_TIME: Duration = Duration::from_millis(250);
-/// So long after it began it looks whether it still is connected.
+/// The check that the connection is still open runs this long after the flood began.
 const LOOKS_AFTER_MS: u64 = 2_500;
 
-/// What is known of it.
+/// The state of the member that floods.
 #[derive(Debug, Default)]
 pub(crate) struct Flood {
     connection: Option<ConnectionId>,
     requests: u64,
-    /// What has no answer yet, and whether it repeats what was refused.
+    /// Requests without a reply: the text, and whether the request repeats a refused one.
     asked: BTreeMap<u64, (String, bool)>,
     began: Timestamp,
     let_in: u64,
-    /// What was refused last, and when it may be repeated.
+    /// The last refused request, and the pause after which it may be repeated.
     refused: Option<(String, Duration)>,
 }
 
 impl Run {
-    /// A member publishes more at once than anybody may, past the rules of its client.
+    /// Sends more publications at once than the rate of a connection allows, bypassing the rules of
+    /// the client.
     pub(crate) fn flood(&mut self, at: usize, room: &RoomId) {
         let Some(connection) = self.members[at].links.values().next_back().cloned() else { return };
         let mut core = self.shared.lock();
@@ -60,7 +61,8 @@ impl Run {
         core.after_ms(LOOKS_AFTER_MS, Due::Flooded(connection));
     }
 
-    /// An answer to it, if this is one: its client has not asked.
+    /// Handles a reply to the flood; returns whether the text is one. The client itself did not
+    /// send the request.
     pub(crate) fn floods_hears(&mut self, connection: &ConnectionId, text: &str) -> bool {
         if self.flood.connection.as_ref() != Some(connection) {
             return false;
@@ -79,7 +81,7 @@ impl Run {
         true
     }
 
-    /// No more than the rate and a burst are let in, whatever the moment.
+    /// Checks that no more publications are let in than the rate and one burst allow.
     fn flood_let_in(&mut self, said: &str) {
         let said = serde_json::from_str::<serde_json::Value>(said).unwrap_or_default();
         let Some(Ok(room)) = said["room"].as_str().map(|room| RoomId::parse(room.to_owned())) else { return };
@@ -96,7 +98,8 @@ impl Run {
         }
     }
 
-    /// A refusal names a moment: later than now, and not later than it would take if a whole burst had just been let in.
+    /// Checks the pause in a refusal: it is longer than zero, and no longer than the rate takes
+    /// after a whole burst.
     fn flood_refused(&mut self, said: String, repeats: bool, failure: &Failure) {
         let mut core = self.shared.lock();
         if core.faults.could(Fault::ClocksDiffer) || failure.field.is_some() {
@@ -117,7 +120,8 @@ impl Run {
         self.flood.refused = Some((said, pause));
     }
 
-    /// Once everything has its answer, what was refused last is repeated at the very moment that it was told.
+    /// After every request has its reply, repeats the last refused request exactly when its pause
+    /// ends.
     fn repeat_what_was_refused(&mut self, connection: &ConnectionId) {
         if !self.flood.asked.is_empty() {
             return;
@@ -132,7 +136,7 @@ impl Run {
         core.at(then, Due::FromClient(connection.clone(), said));
     }
 
-    /// Nobody is put out for being fast.
+    /// Checks that a fast publisher keeps its connection.
     pub(crate) fn check_flooder_stays(&self, connection: &ConnectionId) {
         let mut core = self.shared.lock();
         let open = core.sockets.get(connection).is_some_and(|socket| socket.open && socket.held);

@@ -1,4 +1,4 @@
-//! The gateway: sockets, what is posted to them, and what they say.
+//! The gateway: sockets, the posts to them, and the messages of clients.
 
 use std::time::Duration;
 
@@ -15,38 +15,38 @@ use crate::stake::Stake;
 use crate::trouble::{SLOW_MS, Slow};
 use crate::wire::Posted;
 
-/// API Gateway cuts a connection without traffic after this.
+/// API Gateway closes a connection after this time without traffic.
 /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html>
 pub(crate) const IDLE: Duration = Duration::from_secs(600);
-/// For how long a connection is answered 410 by fault while it is new.
+/// The age up to which a fault may answer a post to a connection with 410.
 const NEW: Duration = Duration::from_secs(3);
 
-/// The management API.
+/// The management API, as one invocation calls it.
 #[derive(Clone)]
 pub(crate) struct Management {
-    /// The run.
+    /// The state that the whole run shares.
     pub(crate) shared: Shared,
-    /// Which invocation calls.
+    /// The invocation that makes the calls.
     pub(crate) task: Current,
-    /// A mistake that is made.
+    /// The mistake that the run makes on purpose.
     pub(crate) mistake: Option<Mistake>,
-    /// A post without an answer is given up after this.
+    /// A post fails after this time without a response.
     pub(crate) post_timeout: Duration,
 }
 
-/// What becomes of a post.
+/// The result of a post, drawn before it is made.
 enum Fate {
     At(Delivery),
     Hangs,
-    /// Delivered at once, and answered as late as a post may be.
+    /// The frame arrives immediately, and the response comes just before the timeout.
     Crawls(Duration),
-    /// Delivered after so long, by then nobody waits for the answer.
+    /// The frame arrives after this time, when the post has already timed out.
     Slow(Duration),
     AnswerLost,
 }
 
 impl Management {
-    /// What is posted, twice by mistake.
+    /// Records a post; the mistake `PostedTwice` sends its frame again.
     fn note(&self, connection: &ConnectionId, text: &str, posted: Posted) {
         let mut core = self.shared.lock();
         core.wire.posted(self.task.get(), connection, text, posted);
@@ -118,7 +118,8 @@ impl ports::Gateway for Management {
 }
 
 impl Core {
-    /// What becomes of a post to somebody who takes it slowly, for their whole life or because of the room it is about.
+    /// The result of a post to a slow member, or of a post about a room whose trouble slows all of
+    /// its posts.
     fn slow_fate(&mut self, connection: &ConnectionId, text: &str) -> Option<Fate> {
         let slow = self.slow.filter(|_| self.is_slow(connection)).map(|(_, slow)| slow);
         let crawls = self.trouble.is_some_and(|trouble| trouble.slows(text));
@@ -186,7 +187,7 @@ impl Core {
         Fate::At(Delivery::Delivered)
     }
 
-    /// Sends a client something; it arrives after what was sent before, or never.
+    /// Sends a message to a client. It arrives after the messages that were sent before, or never.
     pub(crate) fn send(&mut self, connection: &ConnectionId, text: String) {
         self.send_after(connection, text, Duration::ZERO);
     }
@@ -205,7 +206,7 @@ impl Core {
         self.at(arrives, Due::ToClient(connection.clone(), text));
     }
 
-    /// The gateway ends a connection.
+    /// Closes a connection from the gateway's side.
     pub(crate) fn close(&mut self, connection: &ConnectionId) {
         let latency_ms = self.dice.within(1, 30);
         let Some(socket) = self.sockets.get_mut(connection).filter(|socket| socket.open) else { return };
@@ -223,7 +224,7 @@ impl Core {
         self.tell_of_the_end(connection);
     }
 
-    /// `$disconnect`, on a best effort.
+    /// Invokes `$disconnect`, which API Gateway does on a best-effort basis.
     pub(crate) fn tell_of_the_end(&mut self, connection: &ConnectionId) {
         let name = || connection.to_string();
         if self.fires(Fault::NeverDisconnected, name) {

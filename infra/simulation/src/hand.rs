@@ -1,4 +1,5 @@
-//! The hand that is on every call a function makes: lets it wait, fail, or never come back.
+//! Intercepts every port call of a function, to delay it, to make it fail, or to kill the
+//! invocation there.
 
 use std::future::{Future, pending};
 use std::time::Duration;
@@ -13,25 +14,26 @@ use crate::executor::TaskId;
 use crate::faults::Fault;
 use crate::mistaken::Current;
 
-/// Of one invocation.
+/// The interceptor of one process.
 #[derive(Clone)]
 pub(crate) struct Hand {
-    /// The run.
+    /// The state that the whole run shares.
     pub(crate) shared: Shared,
-    /// Which invocation.
+    /// The invocation that the process serves.
     pub(crate) task: Current,
-    /// Of which function.
+    /// The name of the function.
     pub(crate) function: &'static str,
 }
 
-/// A call takes up to this long, half of it before it takes effect.
+/// The longest usual time of a call, in milliseconds; half of it passes before the call takes
+/// effect.
 const LATENCY_MS: u64 = 8;
-/// Some take longer: this share of them, up to so long each way.
+/// The share of slow calls; they take up to `SLOW_MS` before the effect, and again after it.
 const SLOW: f64 = 0.03;
 const SLOW_MS: u64 = 80;
 
 impl Hand {
-    /// A function that calls nobody is about to answer, or has.
+    /// Passes the point at which a function that makes no port calls returns its answer.
     pub(crate) async fn answers(&self, after: bool) {
         self.point(None, after).await;
     }
@@ -47,19 +49,19 @@ impl Hand {
         if killed {
             pending::<()>().await;
         }
-        // At least the others have their turn.
+        // The shortest pause, so that other tasks make steps in between.
         self.shared.clock.sleep(Duration::from_millis(pause_ms.max(1))).await;
     }
 }
 
 impl Core {
-    /// An invocation has come to a point: whether it is killed there.
+    /// Records that an invocation has reached a point. Returns whether it is killed there.
     fn arrive(&mut self, point: &Point, task: TaskId) -> bool {
         let name = point.name();
         let (seen, _) = self.points.entry(name.clone()).or_default();
         *seen += 1;
         let seen = *seen;
-        // The reaper has most to do when everything else is over.
+        // The reaper has most of its work after all faults have ended.
         let may = self.faults.may_kill() || (point.function == "reaper" && !self.faults.is_calm());
         let targeted = may && self.targets.get(&name).is_some_and(|nth| seen == *nth);
         let where_ = || name.clone();
@@ -83,7 +85,7 @@ impl Core {
         killed || hangs
     }
 
-    /// How a call of a function fails, if it does.
+    /// Draws how a port call fails, if it fails.
     fn failure(&mut self, function: &str, operation: Operation) -> Failure {
         use Operation as O;
         let where_ = || format!("{function} {operation:?}");
@@ -136,7 +138,7 @@ impl Decide for Hand {
             if failure == Failure::Before(How::Refused) {
                 core.wire.refused(self.task.get());
             }
-            // Where it is not known how far a shard is, all of a job is posted.
+            // If the progress of a shard cannot be read, the whole job is posted.
             let unknown = call.operation == Operation::Delivered && failure == Failure::Before(How::Refused);
             if call.operation == Operation::MarkDelivered || unknown {
                 core.wire.not_noted(self.task.get());
@@ -155,7 +157,7 @@ impl Decide for Hand {
     }
 }
 
-/// A function's own clock, which is a little off.
+/// The clock of a process, which may be wrong by some time.
 #[derive(Debug, Clone)]
 pub(crate) struct OwnClock {
     clock: TurnedClock,
@@ -164,13 +166,13 @@ pub(crate) struct OwnClock {
 }
 
 impl OwnClock {
-    /// The run's clock, so much ahead and so much behind.
+    /// The clock of the run, moved ahead and behind by these times.
     #[must_use]
     pub(crate) fn new(clock: TurnedClock, ahead: Duration, behind: Duration) -> Self {
         Self { clock, ahead, behind }
     }
 
-    /// Whether it is neither ahead nor behind.
+    /// Reports whether the clock shows the time of the run.
     #[must_use]
     pub(crate) fn is_right(&self) -> bool {
         self.ahead.is_zero() && self.behind.is_zero()

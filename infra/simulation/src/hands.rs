@@ -1,5 +1,6 @@
-//! Processes: a function with its ports, each with a hand on it. A cold one serves one invocation; a warm one serves the next
-//! one too, with all that it remembers.
+//! Processes: each is a function with its ports, and each port call passes through a [`Hand`]. A
+//! cold process serves one invocation. A warm process serves the next one too, with everything that
+//! it has cached.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,10 +23,10 @@ use crate::scale::TIMEOUT;
 use crate::service::Service;
 
 const REAPER_TIMEOUT: Duration = Duration::from_secs(50);
-/// In runs with warm processes, the share of invocations that start a cold one all the same.
+/// In runs with warm processes, the share of invocations that start a cold process all the same.
 const COLD: f64 = 0.1;
 
-/// What the functions of one process are wired to.
+/// The ports of the functions in one process.
 pub(crate) struct Hands {
     pub(crate) tables: Faulty<Store, Hand>,
     pub(crate) queues: Faulty<Mistaken, Hand>,
@@ -45,7 +46,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Its own clock, which is a little off.
+    /// The clock of this process, which may be wrong by some time.
     pub(crate) fn clock(&self) -> &OwnClock {
         &self.clock
     }
@@ -60,7 +61,7 @@ impl Idle {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(function)?.pop()
     }
 
-    /// A process has served its invocation.
+    /// Keeps a process that has served its invocation for the next one.
     pub(crate) fn give_back(&self, process: Arc<Process>) {
         let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         idle.entry(process.hand.function).or_default().push(process);
@@ -68,12 +69,13 @@ impl Idle {
 }
 
 impl Pipeline {
-    /// A process for an invocation of a function, and the deadline of the invocation.
+    /// Returns a process for an invocation of a function, and the deadline of the invocation.
     pub(crate) fn process(&self, task: TaskId, function: &'static str) -> (Arc<Process>, Deadline) {
         let cold = !self.scale.warm || self.shared.lock().dice.happens(COLD);
         let healed = self.shared.lock().faults.is_healed();
         let warm = if cold { None } else { self.idle.take(function) };
-        // Clocks are right after everything has healed: a process whose clock is off serves no invocation more.
+        // After all faults have ended, clocks are right: a process with a wrong clock serves no
+        // further invocation.
         let warm = warm.filter(|process| !healed || process.clock.is_right());
         let process = warm.unwrap_or_else(|| Arc::new(self.start(task, function)));
         process.hand.task.set(task);
@@ -86,7 +88,7 @@ impl Pipeline {
         core.meters.insert(task, process.meter.clone());
         let ends_at = core.now.plus(timeout);
         core.at(ends_at, Due::Deadline(task));
-        // Its own clock tells it when its time is up.
+        // The process computes its deadline with its own clock.
         let own_end = process.clock.now().plus(timeout);
         (process, Deadline::at(own_end))
     }

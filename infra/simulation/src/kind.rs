@@ -1,74 +1,76 @@
-//! How promises are broken, by name: GUARANTEES.md says which name stands for which promise.
+//! The ways to break a promise, by name; GUARANTEES.md names the promise of each.
 
 use std::fmt;
 
-/// How a promise was broken.
+/// The way in which a promise was broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
-    /// Something that was owed never came.
+    /// An owed publication was never delivered.
     Lost,
-    /// A member that was there throughout was not posted a publication, is not late for it, and no dead letter names it.
+    /// A publication was not posted to a member that was in the room throughout, and neither a late
+    /// job nor a dead letter names the member.
     Unserved,
-    /// Something came twice to an application, or has two positions.
+    /// An application received a publication twice, or a publication has two positions.
     Duplicated,
-    /// Something came before what precedes it.
+    /// A publication arrived before an earlier one.
     Misordered,
-    /// Something came that nobody published, or not like that.
+    /// A publication arrived that was never published, or that differs from the published one.
     Phantom,
-    /// Something of a room came to a connection that never was in it.
+    /// A connection received something from a room that it was never a member of.
     CrossRoom,
-    /// Something of a room came long after it was left.
+    /// A connection received something from a room long after it had left.
     LateAfterLeave,
-    /// A resume said that nothing is missing, and something was.
+    /// A resume reported that nothing is missing, although something was.
     FalseRecovered,
-    /// Somebody was let in whom nobody vouches for.
+    /// A connection without a valid token was admitted.
     Admitted,
-    /// Something came to a connection whose token had expired.
+    /// A connection received something after its token had expired.
     HeardExpired,
-    /// A connection whose token had expired stayed open.
+    /// A connection stayed open after its token had expired.
     NotClosed,
-    /// Something of a room came to a connection whose token does not allow it any more.
+    /// A connection received something from a room that its token does not allow any more.
     NotAllowed,
-    /// Something came more often on the wire than there is cause for.
+    /// A position arrived on the wire more often than there are causes.
     Repeated,
-    /// Something came later than poison, or what others are up to, may delay it.
+    /// A delivery was later than poison or the trouble of others may delay it.
     Delayed,
-    /// A call read more than its room has, or more than it was asked for.
+    /// A call read more items than its room has, or more than it asked for.
     Scanned,
-    /// What a backend said in an ordered group has its place before what was said earlier.
+    /// An event of an ordered group has a position before an earlier event of the group.
     Overtaken,
-    /// Somebody published faster than anybody may, or was told a wrong moment to try again.
+    /// A connection published faster than the rate allows, or a refusal named a wrong pause.
     TooFast,
-    /// Something that was for those who are there is in a log.
+    /// An ephemeral publication is in a log.
     Stored,
-    /// Somebody heard what it had said itself, and asked not to.
+    /// A connection received an echo that it had asked not to receive.
     Echoed,
-    /// What a backend ordered was not done.
+    /// A command of a backend was not carried out.
     NotObeyed,
-    /// What can never be published is not in its dead-letter queue, or without its reason.
+    /// An event or row that can never be published is not in its dead-letter queue, or has no
+    /// reason there.
     NotBuried,
-    /// A connection that is gone is still stored.
+    /// A closed connection is still stored.
     GhostLeft,
-    /// A connection that lives was forgotten.
+    /// A live connection was removed.
     LiveReaped,
-    /// A count is not true.
+    /// A count of members is wrong.
     WrongCount,
-    /// Without any fault, a client had to ask for what it should have been told.
+    /// Without any fault, a client had to request something that it should have received.
     Repaired,
-    /// A request never came to an end.
+    /// A request never got a reply.
     Unanswered,
-    /// Somebody was refused what is allowed.
+    /// A permitted request was refused.
     Refused,
-    /// Where nothing went wrong, a request failed because of another one that was carried out at the same time.
+    /// Without any fault, a request failed because another one was processed at the same time.
     Conflicted,
 }
 
-/// A broken promise.
+/// A broken promise, with its description.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Broken {
-    /// How.
+    /// The way in which it was broken.
     pub kind: Kind,
-    /// Which, and whose.
+    /// The publication, member or room, and what was wrong with it.
     pub what: String,
 }
 

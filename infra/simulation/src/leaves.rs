@@ -1,4 +1,5 @@
-//! Who was told that it has left a room hears no more of it, whatever the tables say.
+//! A connection that received the confirmation of a leave receives nothing more from the room,
+//! whatever the tables contain.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,22 +13,23 @@ use crate::kind::Kind;
 use crate::run::Run;
 use crate::stake::Stake;
 
-/// The gateway may run two messages of one client at once: a join that was sent so soon before may count after the leave.
+/// The gateway may process two messages of one client at once: a join that was sent at most this
+/// long before the leave may take effect after it.
 const CLOSE_TOGETHER: Duration = Duration::from_secs(10);
 
-/// What clients asked for, and were told.
+/// Requests of clients to join and leave rooms, and their replies.
 #[derive(Debug, Default)]
 pub(crate) struct Leaves {
-    /// When somebody last asked to be in a room.
+    /// When a connection last asked to join a room.
     asked: BTreeMap<(ConnectionId, RoomId), Timestamp>,
-    /// Leaves without an answer: of which room, and when they were sent.
+    /// Leaves without a reply: the room, and when the leave was sent.
     leaving: BTreeMap<(ConnectionId, u64), (RoomId, Timestamp)>,
-    /// Since when somebody knows that it has left.
+    /// When a connection received the confirmation that it has left a room.
     left: BTreeMap<(ConnectionId, RoomId), Timestamp>,
 }
 
 impl Run {
-    /// A request that may be about being in a room has arrived.
+    /// Records a request to join or leave rooms when it arrives.
     pub(crate) fn notes_request(&mut self, connection: &ConnectionId, said: &serde_json::Value) {
         let now = self.now();
         let named = said["room"].as_str().into_iter();
@@ -50,7 +52,7 @@ impl Run {
         }
     }
 
-    /// A request was answered: whoever asked to leave has left now.
+    /// Records the reply to a leave: the connection has now left the room.
     pub(crate) fn notes_answer(&mut self, connection: &ConnectionId, body: &str) {
         let Ok(ServerFrame::Answer(Answer { id: Some(id), outcome })) = ServerFrame::parse(body) else { return };
         let Some((room, since)) = self.leaves.leaving.remove(&(connection.clone(), id)) else { return };
@@ -63,7 +65,8 @@ impl Run {
         }
     }
 
-    /// Nothing more of a room comes to who has left it, unless a backend brought it back: but for what was on its way.
+    /// A connection receives nothing more from a room that it has left, except frames that were on
+    /// their way. Connections that a backend joined to the room again are exempt.
     pub(crate) fn check_left(&self, connection: &ConnectionId, room: &RoomId, lingers: Duration, text: &str) {
         let Some(left) = self.leaves.left.get(&(connection.clone(), room.clone())) else { return };
         let mut core = self.shared.lock();

@@ -1,8 +1,10 @@
-//! The whole pipeline in one process, under every fault and in every order.
+//! The whole pipeline in one process, under every fault and in every order of steps.
 //!
-//! The functions are those that are deployed, each invocation in a process of its own; the tables, queues and the gateway are in
-//! memory; the clients are the real ones. One thread, one turned clock, one seed: whatever happens, happens again. What each
-//! member must hear, and may, is checked by a model too simple to be wrong ([`check`]).
+//! The functions are the deployed ones, and each invocation is a task that can be killed. The
+//! tables, the queues and the gateway are in memory, and the clients are the real client library.
+//! One thread runs everything with a clock that the run turns, and one seed decides every choice,
+//! so each run can be repeated exactly. A model that is too simple to be wrong checks what each
+//! member must receive and what it may receive ([`check`]).
 
 mod age;
 mod backend;

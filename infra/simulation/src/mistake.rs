@@ -1,42 +1,42 @@
-//! Mistakes that are made on purpose, to see that they are found.
+//! Mistakes that a run makes on purpose, to prove that a check finds each of them.
 
 use testkit::memory::Bug;
 
-/// A mistake that is made on purpose.
+/// A mistake that a run makes on purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Mistake {
-    /// By what functions are wired to.
+    /// A memory adapter makes this mistake.
     Memory(Bug),
-    /// A batch is reported as done, whatever failed.
+    /// A batch is reported as done although messages of it failed.
     WholeBatchDone,
-    /// A client drops what comes above a gap.
+    /// A client drops publications that arrive beyond a gap.
     HoldDropped,
-    /// A client does not check its position after joining.
+    /// A client does not check its position after a join.
     SettlingSkipped,
-    /// Everybody is let in, with or without a token, from whatever page.
+    /// Every handshake is allowed, with or without a token, from any page.
     EverybodyAdmitted,
-    /// Connections that are to be closed are not.
+    /// The gateway ignores requests to close a connection.
     CloseIgnored,
     /// Every frame is posted twice.
     PostedTwice,
-    /// What fails in a batch fails all of it.
+    /// One failed message in a batch fails the whole batch.
     WholeBatchFails,
-    /// The events function is not told which messages are of one group.
+    /// Messages arrive at the events function without their group.
     GroupForgotten,
-    /// Pongs name no room that has moved on.
+    /// Pongs list no rooms whose heads have moved.
     PongsSilent,
-    /// The last publication of a replay is left out of it.
+    /// The last publication of a replay is missing from it.
     ReplayCut,
-    /// Members that the deadline kept from their posts are dropped, and not late.
+    /// Members whose posts did not fit before the deadline are dropped instead of becoming late.
     DeadlineDrops,
-    /// A dead letter omits members that have the first part of its range.
+    /// A dead letter omits members that received the first part of its range.
     DeadLetterOmits,
-    /// A batch names only the last of its messages that failed.
+    /// A batch reports only the last one of its failed messages.
     LastFailureOnly,
 }
 
 impl Mistake {
-    /// Every one of them.
+    /// All mistakes, those of the memory adapters first.
     #[must_use]
     pub fn all() -> Vec<Self> {
         let others = [
@@ -57,7 +57,7 @@ impl Mistake {
         Bug::ALL.into_iter().map(Self::Memory).chain(others).collect()
     }
 
-    /// As the command line names it.
+    /// The name of the mistake on the command line.
     #[must_use]
     pub fn name(self) -> String {
         match self {

@@ -1,4 +1,4 @@
-//! The queues as mistakes of the functions use them: what a function would do wrong, done to what it sends.
+//! A wrapper of the queues that changes what a function sends, as a mistake in the function would.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::core::Shared;
 use crate::executor::TaskId;
 use crate::mistake::Mistake;
 
-/// The queues, with a mistake or none.
+/// The queues, with or without a mistake.
 #[derive(Clone)]
 pub(crate) struct Mistaken {
     pub(crate) queues: Queues,
@@ -20,13 +20,13 @@ pub(crate) struct Mistaken {
 }
 
 impl Mistaken {
-    /// The job as the mistake leaves it; `None` if it is not sent.
+    /// Applies the mistake to a job; returns `None` if the job is not sent.
     fn job(&self, job: &Job) -> Option<Job> {
         let Work::Late { range, attempt: 1, not_before, members } = &job.work else { return Some(job.clone()) };
         if self.mistake != Some(Mistake::DeadlineDrops) {
             return Some(job.clone());
         }
-        // Members that no post was tried for are those that the deadline kept from it.
+        // Members without any try of a post are those that the deadline skipped.
         let tried = |member: &domain::LateMember| self.was_posted(&member.connection, &job.room, range);
         let members: Vec<_> = members.iter().filter(|member| tried(member)).cloned().collect();
         let work = Work::Late { range: range.clone(), attempt: 1, not_before: *not_before, members };
@@ -34,14 +34,14 @@ impl Mistaken {
         (!dropped).then(|| Job { work, ..job.clone() })
     }
 
-    /// Whether this invocation posted any of a range to a connection, whatever came of it.
+    /// Reports whether this invocation tried to post any position of a range to a connection.
     fn was_posted(&self, connection: &domain::ConnectionId, room: &RoomId, range: &Range) -> bool {
         let task = self.task.get();
         let core = self.shared.lock();
         positions(range).any(|at| core.wire.was_tried(task, connection, room, &at))
     }
 
-    /// The letter, without the members that have the first part of its range.
+    /// Removes the members that received the first position of the range from a dead letter.
     fn letter(&self, letter: &DeadLetter) -> Option<DeadLetter> {
         let Ok(job) = protocol::queue::decode::<Job>(&letter.body) else { return Some(letter.clone()) };
         let Work::Late { range, attempt, not_before, members } = &job.work else { return Some(letter.clone()) };
@@ -68,17 +68,17 @@ fn positions(range: &Range) -> impl Iterator<Item = Position> {
 pub(crate) struct Current(std::sync::Arc<std::sync::Mutex<TaskId>>);
 
 impl Current {
-    /// This one.
+    /// Starts with this invocation.
     pub(crate) fn new(task: TaskId) -> Self {
         Self(std::sync::Arc::new(std::sync::Mutex::new(task)))
     }
 
-    /// Which it is.
+    /// The invocation that is served now.
     pub(crate) fn get(&self) -> TaskId {
         *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// The process serves another one from now on.
+    /// Replaces the invocation: the process serves another one from now on.
     pub(crate) fn set(&self, task: TaskId) {
         *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = task;
     }

@@ -1,4 +1,5 @@
-//! What backends say in an order of their own, through a FIFO topic: a group is a line, whatever rooms it speaks to.
+//! Ordered events of backends, through a FIFO topic: the events of one group keep their order,
+//! whatever rooms they are for.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +19,7 @@ pub(crate) struct Ordered {
 }
 
 impl Run {
-    /// A backend publishes an event after those that it has published in that group.
+    /// A backend publishes an event after the earlier ones of the same group.
     pub(crate) fn event_in_order(&mut self, group: u64, room: RoomId) {
         self.published += 1;
         let id = format!("ordered{}", self.published);
@@ -28,7 +29,7 @@ impl Run {
         self.backend.in_order.push(Ordered { group, room, id });
     }
 
-    /// A backend says what nobody can read in the middle of a group.
+    /// A backend publishes an event that cannot be parsed, in the middle of a group.
     pub(crate) fn poison_in_order(&mut self, group: u64) {
         self.published += 1;
         let id = format!("poison{}", self.published);
@@ -37,7 +38,8 @@ impl Run {
         self.backend.poison.push(id);
     }
 
-    /// The topic may tell its queue twice, which drops what it has.
+    /// Sends a message through the topic, which may deliver it twice. The FIFO queue drops the
+    /// repeat.
     fn tell_in_order(&self, group: u64, id: &str, body: String) {
         let twice = self.shared.lock().fires(Fault::ToldTwice, || "an ordered topic".to_owned());
         for _ in 0..1 + u64::from(twice) {
@@ -45,8 +47,9 @@ impl Run {
         }
     }
 
-    /// What a group said to a room has its positions in the order in which it was said. What was a dead letter on its way has
-    /// been overtaken, and a room that was restored has begun anew.
+    /// The publications of a group in a room have their positions in the order in which the backend
+    /// published them. Two kinds are exempt: those that were a dead letter on their way, and those
+    /// of a restored room, which began a new epoch.
     pub(crate) fn check_the_order(&self) {
         let mut last: BTreeMap<(u64, &RoomId), (&str, Position)> = BTreeMap::new();
         for Ordered { group, room, id } in &self.backend.in_order {

@@ -1,4 +1,5 @@
-//! What must hold in the end: what is owed is there, and what is gone forgotten.
+//! Checks at the end of a run: everything owed was delivered, and everything of closed connections
+//! was removed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -16,30 +17,34 @@ use crate::stake::Stake;
 use crate::step::{PLACES, ROOMS};
 use crate::story::standing;
 
-/// After everything has healed, what is owed is there within this: a killed function's messages come back after 30 s.
+/// Owed publications are delivered within this time after all faults have ended: the messages of a
+/// killed function return to their queue after 30 s.
 pub(crate) const OWED_WITHIN: Duration = Duration::from_secs(90);
-/// The same if jobs or sockets were lost without a word: then a client finds out with its next keep-alive.
+/// The same after lost jobs or sockets that no error reported: a client detects such a loss with
+/// its next keep-alive.
 pub(crate) const OWED_AFTER_KEEP_ALIVE: Duration = Duration::from_secs(360);
-/// Who is gone is forgotten within this: 12 min of silence, the gateway's 10 min before that, and a run of the reaper.
+/// A closed connection is removed within this time: 12 min of silence, 10 min until the gateway
+/// closes an idle connection before that, and one run of the reaper.
 const GHOSTS_GONE: Duration = Duration::from_secs(25 * 60);
 
-/// A client that has replaced a socket has read what it missed within this.
+/// A client that has replaced its connection has read everything it missed within this time.
 const REPLACED_WITHIN: Duration = Duration::from_secs(30);
 
-/// How far the end has been checked.
+/// Progress of the checks at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Checked {
-    /// Not at all.
+    /// No check has run.
     #[default]
     Nothing,
-    /// What is owed soon.
+    /// The check after 90 s has run.
     Soon,
-    /// Everything that is owed.
+    /// The check after the next keep-alive has run.
     Owed,
 }
 
 impl Run {
-    /// What is owed must be there, soon or with the next keep-alive, and what is gone forgotten some time later.
+    /// Runs the next check of the end: after 90 s, after the next keep-alive, and after stale
+    /// connections must be removed.
     pub(crate) fn check_what_is_owed(&mut self) {
         let next = match self.feeds.checked {
             Checked::Nothing => {
@@ -72,7 +77,8 @@ impl Run {
         self.shared.lock().after_ms(u64::try_from(next.as_millis()).unwrap_or(u64::MAX), Due::Owed);
     }
 
-    /// Everybody has heard everything; who may have lost something without a word has until the next keep-alive.
+    /// Each member has received everything through the head of each of its rooms. Members with an
+    /// excuse are compared only after the next keep-alive, when `everybody` is true.
     fn check_heads(&mut self, everybody: bool) {
         use domain::ports::Rooms;
         self.pass_over_own_to_the_heads();
@@ -102,7 +108,7 @@ impl Run {
         self.excuses = excuses;
     }
 
-    /// Why a member may stand behind the head of a room until its next keep-alive.
+    /// The reason for which a member may stand behind the head of a room until its next keep-alive.
     fn excuses(&self, at: usize, room: &RoomId) -> Option<Cause> {
         let member = &self.members[at];
         let indexed = member.links.values().any(|connection| self.was_indexed(connection, room));
@@ -117,7 +123,8 @@ impl Run {
         causes.into_iter().find(|(applies, _)| *applies).map(|(_, cause)| cause)
     }
 
-    /// Whether a job was lost that delivers the last publication of a room to a member. A loss before it shows as a gap.
+    /// Reports whether a job was lost that delivers the last publication of a room to a member. The
+    /// loss of an earlier publication shows as a gap.
     fn lost_a_job(&self, member: &Member, room: &RoomId) -> bool {
         use domain::ports::Rooms;
         let head = futures::executor::block_on(self.pipeline.store.head(room)).ok().flatten();
@@ -126,7 +133,7 @@ impl Run {
         head.is_some_and(|head| self.silent.lost_job(room, &head.position(), &stood))
     }
 
-    /// Whether the socket of a member delivers nothing, or has just been replaced.
+    /// Reports whether the socket of a member delivers nothing, or has just been replaced.
     fn has_vanished(&self, member: &Member) -> bool {
         let core = self.shared.lock();
         let replaced = core.now.minus(REPLACED_WITHIN);
@@ -136,7 +143,8 @@ impl Run {
         vanished || (member.vanished && since.map(|socket| socket.connected_at).max() > Some(replaced))
     }
 
-    /// Whether the last publication of a room may have passed a member by, because none of its tokens was good then.
+    /// Reports whether a member may have missed the last publication of a room because none of its
+    /// tokens was valid then.
     fn has_lapsed(&self, member: &Member, room: &RoomId) -> bool {
         let Some(published) = self.served.last_at(room) else { return false };
         let core = self.shared.lock();
@@ -155,7 +163,7 @@ impl Run {
         }
     }
 
-    /// Whoever the gateway said was gone is not stored.
+    /// Connections whose end the gateway has reported are not stored any more.
     fn check_told_ends(&self) {
         let stored = self.pipeline.store.connections();
         for ghost in stored.iter().filter(|one| self.said_gone.contains(&one.id)) {
@@ -177,7 +185,8 @@ impl Run {
         self.shared.lock().broke(kind, what);
     }
 
-    /// What was accepted has its position, and what was told is what stands there. In the `end` nobody waits for an answer.
+    /// Each accepted publication has exactly one position, and each received publication equals the
+    /// one at its position. At the `end` no request waits for its reply.
     fn check_deliveries(&self, end: bool) {
         let store = &self.pipeline.store;
         let truths: BTreeMap<RoomId, Truth> = PLACES
@@ -214,7 +223,8 @@ impl Run {
             self.weigh(Stake::FromBackend);
             let publications = store.publications(room);
             let positions = publications.iter().filter(|one| one.id.as_ref() == id).count() as u64;
-            // What was refused on its way is a dead letter, for an operator to look at.
+            // A publication that was refused on its way is a dead letter, for an operator to
+            // inspect.
             if positions == 0 && self.is_dead(id) {
                 continue;
             }
@@ -242,7 +252,7 @@ impl Run {
         }
     }
 
-    /// Nobody is stored who is gone, everybody who is there is, and counts are true.
+    /// No closed connection is stored, every open connection is stored, and counts are correct.
     fn check_the_end(&mut self) {
         let store = self.pipeline.store.clone();
         let stored: BTreeSet<ConnectionId> = store.connections().into_iter().map(|one| one.id).collect();
@@ -265,7 +275,8 @@ impl Run {
         self.check_counts();
     }
 
-    /// What is counted of each room is how many are in it; and what its members were last told, where nothing goes wrong.
+    /// The count of each room is its number of members. Without faults, the last count that each
+    /// member received is the same number.
     fn check_counts(&self) {
         use domain::ports::Presences;
         let store = &self.pipeline.store;
@@ -280,8 +291,9 @@ impl Run {
             if counted.as_ref().is_ok_and(|counted| *counted != there) {
                 self.broke(Kind::WrongCount, format!("{room} has {there} members, and {counted:?} were counted"));
             }
-            // What members are told of it is posted once: whom a fault kept from it is not told again.
-            // Nor whom it kept from it that it is slow, or that the room has trouble.
+            // A count is posted once to each member: a member that missed it because of a fault
+            // does not receive it again. Members that are slow, or whose room has a trouble, are
+            // exempt from this check.
             let slow = self.shared.lock().slow.map(|(slow, _)| slow);
             let calm = self.shared.lock().faults.is_calm() && !self.has_trouble(&room);
             for (at, member) in self.members.iter().enumerate().filter(|(_, member)| calm && member.is_up()) {

@@ -1,4 +1,4 @@
-//! Invocations of the functions, each in a process of its own or in one that served others before.
+//! Invocations of the functions, each in a new process or in one that served earlier invocations.
 
 use std::time::Duration;
 
@@ -19,37 +19,37 @@ use crate::hands::Idle;
 use crate::mistake::Mistake;
 use crate::scale::Scale;
 
-/// How an invocation ended.
+/// The result of an invocation that ended by itself.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// A handshake may go on, or is refused with that status.
+    /// A handshake is allowed with this context, or refused with this status.
     Authorized(Result<Box<Context>, u16>),
-    /// A route answered.
+    /// A route returned an answer.
     Answered(Answer),
-    /// A batch was worked off; these come back.
+    /// A batch was processed; these messages return to their queue.
     Batch(Vec<Failed>),
-    /// Records were worked off; these failed.
+    /// Records were processed; these failed.
     Records(Vec<String>),
-    /// A schedule's run is over.
+    /// A scheduled run is over.
     Run,
 }
 
-/// What every invocation is wired to.
+/// Everything that an invocation is wired to.
 #[derive(Clone)]
 pub(crate) struct Pipeline {
-    /// The run.
+    /// The state that the whole run shares.
     pub(crate) shared: Shared,
-    /// The tables.
+    /// The memory adapters of the tables.
     pub(crate) store: Store,
-    /// The queues.
+    /// The memory adapters of the queues.
     pub(crate) queues: Queues,
-    /// What backends hear.
+    /// The topic on which backends receive activity.
     pub(crate) topic: Topic,
-    /// A mistake that is made.
+    /// The mistake that the run makes on purpose.
     pub(crate) mistake: Option<Mistake>,
-    /// The same, if what functions are wired to makes it.
+    /// The same mistake, if a memory adapter makes it.
     pub(crate) bug: Option<Bug>,
-    /// Chance of the functions.
+    /// The random numbers that functions draw.
     pub(crate) chance: Seeded,
     /// The limits of the run.
     pub(crate) scale: Scale,
@@ -58,7 +58,8 @@ pub(crate) struct Pipeline {
 }
 
 impl Pipeline {
-    /// Starts an invocation of the authorizer. What it says of a connection is repeated on every later event, as text.
+    /// Starts an invocation of the authorizer. API Gateway repeats its context, as text, on every
+    /// later event of the connection.
     pub(crate) fn authorize(&self, executor: &mut Executor, task: TaskId, handshake: Handshake) {
         let (process, _) = self.process(task, "authorizer");
         let (shared, idle) = (self.shared.clone(), self.idle.clone());
@@ -129,7 +130,7 @@ impl Pipeline {
         });
     }
 
-    /// Starts it, at once or late.
+    /// Starts the work of an invocation, at once or after the delay of a cold start.
     fn run(&self, executor: &mut Executor, task: TaskId, work: impl Future<Output = ()> + Send + 'static) {
         let late_ms = {
             let mut core = self.shared.lock();

@@ -1,4 +1,5 @@
-//! What functions read is in proportion to the room, and to what they were asked for: never to who else is connected.
+//! The number of items that functions read is proportional to the room and to the request, and
+//! never to the number of other connections.
 
 use std::time::Duration;
 
@@ -11,11 +12,13 @@ use crate::kind::Kind;
 use crate::run::Run;
 use crate::stake::Stake;
 
-/// Who has left is read of for as long as an index lags, and an invocation runs.
+/// A former member may be read for this long after it left: the lag of an index and the time of an
+/// invocation.
 const LEFT: Duration = Duration::from_secs(60);
 
 impl Run {
-    /// An invocation is over, however it ended: each of its reads was in proportion, and those of a fan-out in all.
+    /// Checks the reads of an ended invocation: each read is proportional, and so is the total of a
+    /// fan-out.
     pub(crate) fn check_reads(&self, task: TaskId, work: &Work) {
         let Some(meter) = self.shared.lock().meters.remove(&task) else { return };
         let reads = meter.take();
@@ -40,8 +43,9 @@ impl Run {
         }
     }
 
-    /// A fan-out reads how far shards are, their rooms' logs from there on, and the members of their rooms: once to deliver, and
-    /// once more for a dead letter, or where a part is done.
+    /// A fan-out reads the progress of shards, the logs of their rooms from there on, and the
+    /// members of their rooms. It does so once to deliver, and once more for a dead letter or after
+    /// a part is done.
     fn check_fanout(&self, reads: &[Read], messages: &[Message<Job>]) {
         let of_the_job = |read: &&Read| !matches!(read.asked, Asked::RoomsOf(_));
         let evaluated: usize = reads.iter().filter(of_the_job).map(|read| read.evaluated).sum();
@@ -56,7 +60,8 @@ impl Run {
         }
     }
 
-    /// Who is in a room, or was a moment ago. In `*` that is everybody.
+    /// The number of members that a room has, or had a moment ago. In `*` this is the number of all
+    /// connections.
     fn members_of(&self, room: &RoomId) -> usize {
         let core = self.shared.lock();
         if room.is_everyone() {
@@ -67,7 +72,7 @@ impl Run {
     }
 }
 
-/// Members that a job names.
+/// The number of members that a job names.
 fn late(job: &Job) -> usize {
     if let Job_::Late { members, .. } = &job.work { members.len() } else { 0 }
 }

@@ -1,4 +1,4 @@
-//! What replies say must be so.
+//! Checks that the statements of replies are true.
 
 use domain::{Code, ConnectionId, Timestamp};
 use protocol::reply::{Answer as Reply, Failure, Joined, Synced, SyncedRooms};
@@ -12,7 +12,7 @@ use crate::tokens::Token;
 use crate::trouble::Trouble;
 
 impl Run {
-    /// A request has been answered: what that says of its token.
+    /// Records the effect of a reply on the token that its request showed.
     pub(crate) fn check_rights(
         &self,
         connection: &ConnectionId,
@@ -43,8 +43,8 @@ impl Run {
         }
     }
 
-    /// Where nothing goes wrong, no request fails because another one is carried out at the same time; but a token that is renewed
-    /// meanwhile sends it back to be judged anew.
+    /// Without faults, no request fails because another one runs at the same time. The exception is
+    /// a request whose token was renewed meanwhile: the client must repeat it.
     fn check_beside(&self, connection: &ConnectionId, body: &str) {
         let Ok(ServerFrame::Answer(Reply { outcome, .. })) = ServerFrame::parse(body) else { return };
         let failures: Vec<Failure> = match outcome {
@@ -65,7 +65,7 @@ impl Run {
         }
     }
 
-    /// Rooms of which a member was told that there is more to ask for.
+    /// Records the rooms whose replay has more pages.
     pub(crate) fn note_replays(&mut self, at: usize, body: &str) {
         let Ok(ServerFrame::Answer(Reply { outcome: Ok(raw), .. })) = ServerFrame::parse(body) else { return };
         let replayed = &mut self.members[at].replayed_in_part;
@@ -78,7 +78,7 @@ impl Run {
         }
     }
 
-    /// `recovered: true` means that what is replayed goes on without a gap, and ends where it says.
+    /// With `recovered: true` the replay has no gap and ends at the stated position.
     pub(crate) fn check_reply(&self, connection: &ConnectionId, body: &str) {
         self.check_beside(connection, body);
         let Ok(ServerFrame::Answer(Reply { outcome: Ok(raw), .. })) = ServerFrame::parse(body) else { return };
@@ -110,7 +110,7 @@ fn only_refused(synced: Synced) -> Option<Failure> {
     }
 }
 
-/// What a reply says of rooms that were joined.
+/// The joined rooms in a reply.
 fn rooms_of(raw: &RawValue) -> Vec<Joined> {
     match Reply::done::<SyncedRooms>(raw) {
         Ok(synced) => synced.rooms.into_values().filter_map(only_joined).collect(),

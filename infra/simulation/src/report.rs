@@ -1,4 +1,4 @@
-//! How a run may differ from what its seed says, and what came of it.
+//! The options of a run beside its seed, and the results of the run.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,44 +8,47 @@ use crate::mistake::Mistake;
 use crate::silent::Cause;
 use crate::stake::Stake;
 
-/// How a run differs from what its seed says.
+/// The options with which a run differs from the plain run of its seed.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// Faults that do not happen.
+    /// Faults that must not happen.
     pub without: BTreeSet<Fault>,
-    /// Steps that are not taken, by number.
+    /// Numbers of the script's steps that are left out.
     pub skipped: BTreeSet<usize>,
-    /// Whether the story is told.
+    /// Whether the run records its story.
     pub told: bool,
-    /// A mistake that is made.
+    /// The mistake that the run makes on purpose.
     pub mistake: Option<Mistake>,
-    /// Points to be killed at, and at how manieth time.
+    /// Points at which an invocation is killed, and at which of the invocations that reach the
+    /// point.
     pub targets: BTreeMap<String, u64>,
 }
 
-/// What came of a run.
+/// The results of a run.
 #[derive(Debug, Clone)]
 pub struct Report {
-    /// Which.
+    /// The seed of the run.
     pub seed: u64,
-    /// What was broken; empty if all held.
+    /// The broken promises; empty if every promise held.
     pub broken: Vec<Broken>,
-    /// How often each fault happened.
+    /// The number of times that each fault happened.
     pub fired: BTreeMap<Fault, u64>,
-    /// The points that invocations came to, and how often they were killed there.
+    /// For each point: the number of invocations that reached it, and the number that were killed
+    /// there.
     pub points: BTreeMap<String, (u64, u64)>,
-    /// How often something was looked at that a promise is about.
+    /// The number of times that each stake was checked.
     pub stakes: BTreeMap<Stake, u64>,
-    /// Pairs of a member and a room that were compared 90 s after everything had healed, by what excused them.
+    /// Pairs of a member and a room that were compared 90 s after all faults had ended, by their
+    /// excuse.
     pub excuses: BTreeMap<Option<Cause>, u64>,
-    /// Pairs of a publication and a member that was told of it.
+    /// Pairs of a publication and a member that received it.
     pub deliveries: u64,
     /// Publications that got a position.
     pub publications: u64,
-    /// Faults that could happen in it.
+    /// Faults that could happen in the run.
     pub chosen: BTreeSet<Fault>,
-    /// How many steps its script has.
+    /// The number of steps in the script.
     pub steps: usize,
-    /// Its story, if it was told.
+    /// The lines of the story; empty unless the options asked for it.
     pub story: Vec<String>,
 }

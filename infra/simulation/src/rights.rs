@@ -1,4 +1,5 @@
-//! What the tokens of a connection allow, as far as its client has shown them: a model too simple to be wrong.
+//! The permissions of a connection's tokens, as far as its client has shown them: a model too
+//! simple to be wrong.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,31 +8,33 @@ use domain::{RoomId, Timestamp};
 
 use crate::tokens::Token;
 
-/// What the tokens of a connection allow.
+/// The permissions of a connection's tokens.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Rights {
-    /// When the longest lasting of its tokens expires: not later may it hear anything.
+    /// The latest expiry of its tokens: the connection must receive nothing after it.
     pub(crate) expires_at: Timestamp,
-    /// Rooms that it may not hear, since when.
+    /// Rooms that the connection must not receive from, and since when.
     barred: BTreeMap<RoomId, Timestamp>,
-    /// How many tokens it has shown.
+    /// The number of tokens that the client has shown.
     shown: u64,
-    /// How many of them are being looked at.
+    /// The number of tokens that a function is verifying.
     in_flight: u64,
-    /// Whether two were looked at at the same time: either may count.
+    /// Whether two tokens were verified at the same time: either of them may be the valid one.
     doubtful: bool,
-    /// When it was last told that a token is good, and until when that one is.
+    /// When the client last received the confirmation of a token, and the expiry of that token.
     renewed: Option<(Timestamp, Timestamp)>,
-    /// When each of its tokens expires.
+    /// The expiry of each shown token.
     expiries: Vec<Timestamp>,
-    /// When the token expires that came to count last.
+    /// The expiry of the token that became valid last.
     good_until: Timestamp,
-    /// A token may have expired before the next one was seen everywhere, which was not later than this.
+    /// A token may have expired before every function saw the next one, which happened by this
+    /// time.
     lapsed_until: Option<Timestamp>,
 }
 
 impl Rights {
-    /// A token is shown, which may or may not come to count; its number. What it allows may be heard from now on.
+    /// Records that a token is shown, and returns its number. The token may or may not become
+    /// valid; the connection may receive from its rooms from now on.
     pub(crate) fn shows(&mut self, token: &Token) -> u64 {
         self.expiries.push(token.expires_at);
         self.expires_at = self.expires_at.max(token.expires_at);
@@ -43,13 +46,13 @@ impl Rights {
         self.shown
     }
 
-    /// A token has been looked at, whatever came of it.
+    /// Records that the verification of a token has ended, with any result.
     pub(crate) fn was_looked_at(&mut self) {
         self.in_flight = self.in_flight.saturating_sub(1);
     }
 
-    /// A token counts, and each function sees that within `seen_within`. What it denies may not be heard, unless another one
-    /// was shown meanwhile.
+    /// Records that a token is valid, which each function sees within `seen_within`. The connection
+    /// must not receive from the rooms that it denies, unless another token was shown meanwhile.
     pub(crate) fn counts(&mut self, token: &Token, number: u64, now: Timestamp, seen_within: Duration) {
         let seen = now.plus(seen_within);
         if number > 1 && self.good_until <= seen {
@@ -64,26 +67,28 @@ impl Rights {
         }
     }
 
-    /// Whether one of its tokens expires between two moments: what is delivered then may pass the connection by.
+    /// Reports whether one of its tokens expires between two times: a delivery in that time may
+    /// skip the connection.
     #[must_use]
     pub(crate) fn lapses_between(&self, from: Timestamp, until: Timestamp) -> bool {
         self.expiries.iter().any(|at| (from..=until).contains(at))
     }
 
-    /// Whether what was published then may have passed it by, because no token was good; functions see by `now` what was good
-    /// until then.
+    /// Reports whether the connection may have missed a publication of that time because it had no
+    /// valid token. At `now`, functions see every token that was valid until then.
     #[must_use]
     pub(crate) fn lapsed_after(&self, published: Timestamp, now: Timestamp) -> bool {
         self.good_until <= now || self.lapsed_until.is_some_and(|until| published <= until)
     }
 
-    /// Since when it may not hear a room.
+    /// Since when the connection must not receive from a room.
     #[must_use]
     pub(crate) fn barred_since(&self, room: &RoomId) -> Option<Timestamp> {
         self.barred.get(room).copied()
     }
 
-    /// Whether a request that began then is judged by a token that is good for long.
+    /// Reports whether a request that began at `began` is judged by a token that is valid beyond
+    /// `until`.
     #[must_use]
     pub(crate) fn is_good_for(&self, began: Timestamp, until: Timestamp) -> bool {
         self.renewed.is_some_and(|(at, expires_at)| at < began && until < expires_at)

@@ -1,4 +1,4 @@
-//! What the gateway does with a connection: its handshake, what it says, its end.
+//! The gateway's events of a connection: its handshake, its messages, and its end.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::tokens::Token;
 use roomcast_client::rules::Loss;
 
 impl Run {
-    /// A handshake has arrived: the 101 waits for the authorizer, and for `$connect`.
+    /// A handshake has arrived: the response 101 waits for the authorizer and for `$connect`.
     pub(crate) fn handshake(&mut self, connection: &ConnectionId) {
         let handshake = {
             let mut core = self.shared.lock();
@@ -37,7 +37,7 @@ impl Run {
         self.pipeline.authorize(&mut self.executor, task, handshake);
     }
 
-    /// The authorizer has decided, or came to nothing.
+    /// The authorizer has allowed or refused the handshake, or has failed.
     pub(crate) fn authorized(&mut self, connection: &ConnectionId, decided: Result<Box<Context>, u16>) {
         let context = match decided {
             Ok(context) => context,
@@ -67,7 +67,7 @@ impl Run {
         }
     }
 
-    /// A client has said something.
+    /// The gateway receives a message of a client, and invokes the function of its route.
     pub(crate) fn says(&mut self, connection: &ConnectionId, text: String) {
         {
             let mut core = self.shared.lock();
@@ -92,7 +92,7 @@ impl Run {
         self.call(function, connection, text, shown);
     }
 
-    /// The client has closed a connection, or the network has.
+    /// The client or the network has closed a connection.
     pub(crate) fn closed_from(&mut self, connection: &ConnectionId) {
         let mut core = self.shared.lock();
         let Some(socket) = core.sockets.get_mut(connection) else { return };
@@ -118,7 +118,7 @@ impl Run {
             let socket = &core.sockets[connection];
             (socket.connected_at, socket.context.clone(), core.now)
         };
-        // Whose handshake the authorizer has not let in is nobody to the functions.
+        // Without a context from the authorizer, the connection does not exist for the functions.
         let Some(context) = context else { return };
         let call = event(connection, *context, connected_at, function, body, self.requests);
         let task = self.executor.reserve();
@@ -126,7 +126,7 @@ impl Run {
         self.pipeline.call(&mut self.executor, task, function, call);
     }
 
-    /// A route's function was not invoked, killed, or ran out of time.
+    /// The function of a route was not invoked, was killed, or timed out.
     pub(crate) fn nobody_answers(&mut self, function: &'static str, connection: &ConnectionId) {
         if function == "connect" {
             return self.answered(function, connection, 500, None);
@@ -135,7 +135,7 @@ impl Run {
         self.shared.lock().send(connection, text);
     }
 
-    /// A route's function has answered.
+    /// The function of a route has returned an answer.
     pub(crate) fn answered(
         &mut self,
         function: &'static str,
@@ -167,7 +167,7 @@ impl Run {
         }
     }
 
-    /// The gateway cuts who is idle, and who is too old.
+    /// Closes idle connections, and those that have reached the maximum lifetime of a connection.
     pub(crate) fn cut_off(&self) {
         let mut core = self.shared.lock();
         let now = core.now;
@@ -186,7 +186,7 @@ impl Run {
     }
 }
 
-/// A reply whose replay lacks its last publication.
+/// Removes the last publication from the replay in a reply.
 fn without_the_last(body: String) -> String {
     let Ok(mut said) = serde_json::from_str::<serde_json::Value>(&body) else { return body };
     let last = said["ok"]["b"].as_array_mut().and_then(|blocks| blocks.last_mut());

@@ -1,4 +1,5 @@
-//! One run: everybody and everything, step by step, until what is owed must be there and what is gone forgotten.
+//! One run: members, backends and functions act step by step, until everything owed must be
+//! delivered and everything closed must be removed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,10 +29,10 @@ use crate::silent::{Excuses, Silent};
 use crate::step::PLACES;
 use crate::tokens::Token;
 use crate::trouble::Trouble;
-/// How often the reaper runs.
+/// The time between two runs of the reaper.
 pub(crate) const REAPER_EVERY_MS: u64 = 60_000;
 
-/// A run.
+/// The state of one run: the pipeline, the members, and what the checks remember.
 pub struct Run {
     pub(crate) shared: Shared,
     pub(crate) executor: Executor,
@@ -42,48 +43,48 @@ pub struct Run {
     pub(crate) connections: u64,
     pub(crate) requests: u64,
     pub(crate) published: u64,
-    /// What became a membership.
+    /// Each connection's membership of each room, as the stream of the table reported it.
     pub(crate) belonged: BTreeMap<(ConnectionId, RoomId), Belonging>,
     pub(crate) restored: BTreeSet<RoomId>,
-    /// What backends said.
+    /// The events and commands of backends.
     pub(crate) backend: Backend,
-    /// When a backend said what it calls by that id.
+    /// When a backend published the event or row of an id.
     pub(crate) said_at: BTreeMap<String, Timestamp>,
-    /// What was said to those who are there, and by whom.
+    /// The sender and the room of each ephemeral publication, by its text.
     pub(crate) said: BTreeMap<String, Author>,
-    /// What was published on a connection that was not to hear it.
+    /// Publications that their own connection must not receive, because it asked for no echo.
     pub(crate) quiet: BTreeSet<(ConnectionId, String)>,
-    /// What of that was also published otherwise.
+    /// Ids of quiet publications that were also published with an echo.
     pub(crate) loud: BTreeSet<String>,
-    /// Tokens that were given out, by their text.
+    /// Issued tokens, by their text.
     pub(crate) issued: BTreeMap<String, Token>,
-    /// Until then there are none.
+    /// No token is issued before this time.
     pub(crate) no_tokens_until: Timestamp,
-    /// Whose end `$disconnect` has told.
+    /// Connections whose end `$disconnect` has reported.
     pub(crate) said_gone: BTreeSet<ConnectionId>,
-    /// Who publishes as fast as it can.
+    /// The member that publishes as fast as it can.
     pub(crate) flood: Flood,
-    /// Who was told that it has left.
+    /// Connections that received the confirmation of a leave.
     pub(crate) leaves: Leaves,
-    /// What one room or one member is up to.
+    /// The trouble of one room or one member.
     pub(crate) trouble: Option<Trouble>,
-    /// What was lost that only a keep-alive finds.
+    /// Losses that a client detects only with a keep-alive.
     pub(crate) silent: Silent,
-    /// What was owed to whom, when it got its position.
+    /// The members that each publication was owed to, when it got its position.
     pub(crate) served: Served,
-    /// Since when connections are stored.
+    /// Since when each connection is stored.
     pub(crate) opened: BTreeMap<ConnectionId, Timestamp>,
-    /// How the check of heads after 90 s went.
+    /// Results of the comparison of members with heads, 90 s after the faults ended.
     pub(crate) excuses: Excuses,
     pub(crate) order: Dice,
-    /// Chance of how large publications are.
+    /// Chance for the sizes of publications.
     pub(crate) sizes: Dice,
-    /// How many questions members have asked.
+    /// The number of requests for history and member lists so far.
     pub(crate) questions: u64,
     pub(crate) ended: bool,
 }
 
-/// Runs a seed.
+/// Runs one seed and returns its report.
 #[must_use]
 pub fn run(seed: u64, options: &Options) -> Report {
     let faults = Faults::of(seed, &options.without);
@@ -121,7 +122,7 @@ impl Run {
         people.into_iter().for_each(|at| self.begin(at));
         while !self.ended {
             if let Some((task, _)) = self.executor.step(&self.order) {
-                // At once: what is judged of a change is how things stand right then.
+                // Immediately: a change is judged by the state at the moment of the change.
                 self.tell_stream();
                 self.note_positions();
                 self.after_step(task);
@@ -141,7 +142,7 @@ impl Run {
         }
     }
 
-    /// The next moment at which something can happen.
+    /// The next time at which something can happen.
     fn next_at(&self) -> Option<Timestamp> {
         let (now, agenda) = {
             let core = self.shared.lock();
@@ -172,7 +173,8 @@ impl Run {
         u64::try_from(core.now.since(core.began).as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// An invocation has gone one step further: whether it was killed there, or has ended.
+    /// Handles the end of a step of an invocation: the invocation may have been killed there, or
+    /// may have ended.
     fn after_step(&mut self, task: TaskId) {
         let (killed, done) = {
             let mut core = self.shared.lock();

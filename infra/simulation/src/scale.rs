@@ -1,5 +1,5 @@
-//! How large the limits of a run are. Small ones let few members and publications reach the end of every page, frame and
-//! deadline; a crowd, large payloads and late indexes reach the real ones.
+//! The size of a run's limits. With small limits, few members and publications reach the end of
+//! every page, frame and deadline. A crowd, large payloads and late indexes reach the real limits.
 
 use std::time::Duration;
 
@@ -9,44 +9,44 @@ use crate::chance::Dice;
 use crate::faults::{Fault, Faults};
 use crate::trouble::Trouble;
 
-/// The limits of a run.
+/// The limits and the size of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Scale {
     /// The limits that functions work with.
     pub limits: Limits,
     /// When an invocation of the fan-out is killed.
     pub fanout_timeout: Duration,
-    /// Members beside the usual ones, all in the first room.
+    /// The number of additional members, all in the first room.
     pub crowd: usize,
-    /// How far indexes lag behind where they lag.
+    /// How far indexes lag behind, in runs where they lag.
     pub lag: Duration,
     /// Whether a read of an index may show an older state than the read before it.
     pub wavers: bool,
-    /// Bytes of the largest publication.
+    /// Bytes of the largest publication; 0 where publications have their usual size.
     pub largest_bytes: usize,
-    /// Whether a process serves one invocation after the other.
+    /// Whether one process serves several invocations, one after the other.
     pub warm: bool,
-    /// Whether members ask for history, and for who is there, all the time.
+    /// Whether members ask for history and member lists during the whole run.
     pub curious: bool,
-    /// Whether the run lasts for longer than the log keeps its rows.
+    /// Whether the run lasts longer than the log keeps its rows.
     pub day: bool,
 }
 
-/// A function's timeout.
+/// The timeout of a function.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);
-/// The timeout of a fan-out that has no time to lose.
+/// The timeout of the fan-out in runs with short deadlines.
 const HURRIED: Duration = Duration::from_millis(500);
-/// A run that lasts longer than the log keeps its rows, by some hours.
+/// The length of a run that lasts some hours longer than the log keeps its rows.
 pub(crate) const DAY_MS: u64 = 26 * 60 * 60 * 1_000;
-/// Members of a room at the most.
+/// The largest number of members of a room.
 const ROOM: u64 = 100;
-/// The frame of a small run: a few publications fill it.
+/// The frame limit of a small run: a few publications fill a frame.
 const SMALL_FRAME_BYTES: usize = 2 * 1024;
-/// A publication that fits such a frame.
+/// The size of a publication that fits such a frame.
 const SMALL_DATA_BYTES: usize = 1_400;
 
 impl Scale {
-    /// Of a seed.
+    /// The limits that a seed leads to.
     #[must_use]
     pub fn of(seed: u64, faults: &Faults, trouble: Option<Trouble>) -> Self {
         let dice = Dice::new(seed, 13);
@@ -55,7 +55,8 @@ impl Scale {
         let (late, wavers, large) = (dice.happens(0.3), dice.happens(0.4), dice.happens(0.2));
         let lag_ms = if late { dice.within(4_000, 30_000) } else { dice.below(4_000) };
         let (warm, curious) = (dice.happens(0.5), dice.happens(0.3));
-        // Where others are watched not to wait, posts take as long as they may: four at a time would be too few.
+        // In runs that check that others do not wait for a trouble, posts take almost as long as
+        // they may: four posts in flight would be too few.
         let small = small && trouble.is_none();
         let hurried = small && hurried && !faults.is_calm();
         let mut limits = if small { small_limits() } else { Limits::default() };
@@ -82,7 +83,7 @@ impl Scale {
         }
     }
 
-    /// How far a read of an index may be behind, its settling included.
+    /// How far a read of an index may lag behind, including the time to settle.
     #[must_use]
     pub(crate) fn index_lags(&self) -> Duration {
         self.lag.max(limits::PRESENCE_SETTLES)

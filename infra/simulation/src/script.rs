@@ -1,4 +1,4 @@
-//! What people do in a run, drawn from its seed before it begins.
+//! The steps of members and backends in a run, drawn from its seed before it begins.
 
 use crate::chance::Dice;
 use crate::faults::{Fault, Faults};
@@ -7,34 +7,34 @@ use crate::step::{PLACES, PLAZA, Poison, ROOMS, Step};
 use crate::tokens::Stranger;
 use crate::trouble::{Slow, Steps, Trouble};
 
-/// Names of users.
+/// The user names of members.
 const NAMES: [&str; 5] = ["ada", "bob", "cyn", "dee", "eve"];
 
-/// Who does what when.
+/// The planned steps of a run, with their times.
 #[derive(Debug, Clone)]
 pub(crate) struct Script {
-    /// Names of the members' users: two members of one name are two devices.
+    /// User names of the members: two members with the same name are two devices.
     pub(crate) users: Vec<&'static str>,
-    /// Who is to be turned away, and when they come.
+    /// Strangers that must be turned away, with the time of their connect in milliseconds.
     pub(crate) strangers: Vec<(u64, Stranger)>,
-    /// Milliseconds after the beginning, who, what.
+    /// Steps: milliseconds after the beginning, the index of the member, and the step.
     pub(crate) steps: Vec<(u64, usize, Step)>,
-    /// What one room or one member is up to.
+    /// The trouble of one room or one member.
     pub(crate) trouble: Option<Trouble>,
-    /// Who takes what it is posted slowly, and how.
+    /// The index of the member whose socket takes posts slowly, and how slowly.
     pub(crate) slow: Option<(usize, Slow)>,
-    /// When everything heals, milliseconds after the beginning.
+    /// When all faults end, in milliseconds after the beginning.
     pub(crate) heals_ms: u64,
 }
 
 impl Script {
-    /// Of a seed.
+    /// Draws the script of a seed.
     #[must_use]
     pub(crate) fn of(seed: u64, faults: &Faults, trouble: Option<Trouble>, scale: &Scale) -> Self {
         let dice = Dice::new(seed, 4);
         let members = usize::try_from(dice.within(2, 7)).unwrap_or(2);
         let mut users: Vec<&'static str> = (0..members).map(|at| NAMES[at % NAMES.len()]).collect();
-        // One in forty lives for longer than a connection may.
+        // One run in forty is longer than the lifetime of a connection.
         let long = dice.happens(0.025);
         let usual_ms = dice.within(15_000, 70_000);
         let heals_ms = match (scale.day, long) {
@@ -82,7 +82,7 @@ impl Script {
             };
             steps.push((at, member, step));
         }
-        // Things that only matter close together.
+        // Steps that only matter close together.
         for _ in 0..dice.below(5) {
             let (at, room) = (dice.within(4_000, heals_ms), room());
             let somebody = || usize::try_from(dice.below(members as u64)).unwrap_or_default();
@@ -98,7 +98,7 @@ impl Script {
             } else {
                 steps.push((at, one, Step::Join(room)));
                 steps.push((at + dice.within(10, 70), one, Step::Reset));
-                // It wants to be elsewhere when it is back.
+                // The member leaves again, and must be out of the room after its reconnect.
                 steps.push((at + 80, one, Step::Leave(room)));
             }
         }
@@ -127,7 +127,7 @@ impl Script {
         Self { users, strangers, steps, trouble, slow, heals_ms }
     }
 
-    /// A crowd comes to the first room, goes and returns.
+    /// Adds a crowd that joins the first room; some of its members disconnect, leave or publish.
     fn crowd(seed: u64, members: usize, heals_ms: u64, scale: &Scale, steps: &mut Steps) {
         let dice = Dice::new(seed, 15);
         for member in members - scale.crowd..members {
@@ -141,7 +141,7 @@ impl Script {
         }
     }
 
-    /// Members ask for history, and for who is there, all the time.
+    /// Adds requests for history and for member lists during the whole run.
     fn questions(seed: u64, members: usize, rooms: u64, heals_ms: u64, scale: &Scale, steps: &mut Steps) {
         let dice = Dice::new(seed, 16);
         let index = |number: u64| usize::try_from(number).unwrap_or_default();
@@ -152,7 +152,7 @@ impl Script {
         }
     }
 
-    /// What backends say in an order of their own: some at a time, in one group or two that mix.
+    /// Adds ordered events of backends: several at a time, in one group or in two groups that mix.
     fn in_order(seed: u64, rooms: u64, members: usize, heals_ms: u64, faults: &Faults, steps: &mut Steps) {
         let dice = Dice::new(seed, 12);
         let index = |number: u64| usize::try_from(number).unwrap_or_default();
@@ -170,7 +170,7 @@ impl Script {
         }
     }
 
-    /// What is said through other doors and to other places, and what backends order.
+    /// Adds publications through other doors and to other places, and commands of backends.
     fn more(
         seed: u64,
         rooms: u64,
@@ -182,7 +182,7 @@ impl Script {
         let dice = Dice::new(seed, 8);
         let index = |number: u64| usize::try_from(number).unwrap_or_default();
         let room = || index(dice.below(rooms));
-        // Those who are there have an inbox; now and then everybody is told.
+        // Members of the script have inboxes; one publication in ten goes to `*`.
         let place = || match dice.below(10) {
             0..6 => room(),
             6..9 => ROOMS.len() + index(dice.below(members.min(NAMES.len()) as u64)),

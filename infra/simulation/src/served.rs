@@ -1,5 +1,5 @@
-//! A verdict on the server alone, whatever clients repair later: each member that was there throughout was posted every
-//! publication, or a late job names it, or a dead letter does.
+//! Checks the server alone, whatever clients repair later: each publication was posted to each
+//! member that was in the room throughout, or a late job or a dead letter names the member.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::PoisonError;
@@ -17,10 +17,12 @@ use crate::stake::Stake;
 use crate::step::PLACES;
 use crate::wire::Posted;
 
-/// A token that expires so soon after a publication may expire before the publication is delivered.
+/// A token that expires this soon after a publication may expire before the publication is
+/// delivered.
 const DELIVERED_WITHIN: Duration = Duration::from_secs(20);
 
-/// A publication that got its position, and the members of its room at that moment that the index knew.
+/// A publication with its position, and the members of its room that the index showed when it got
+/// the position.
 #[derive(Debug)]
 pub(crate) struct Owed {
     room: RoomId,
@@ -29,12 +31,13 @@ pub(crate) struct Owed {
     members: Vec<(ConnectionId, Shard)>,
 }
 
-/// Publications as they got their positions.
+/// Publications in the order in which they got their positions.
 #[derive(Debug, Default)]
 pub(crate) struct Served {
     heads: BTreeMap<RoomId, Position>,
     owed: Vec<Owed>,
-    /// Rooms whose heads were restored without their logs: what stands there gets other positions.
+    /// Rooms whose heads were restored without their logs: publications at old positions get other
+    /// positions.
     mixed_up: BTreeSet<RoomId>,
 }
 
@@ -46,7 +49,7 @@ impl Served {
 }
 
 impl Run {
-    /// Notes publications that have just got their positions, with the members that are there.
+    /// Records publications that have just got their positions, with the members of their rooms.
     pub(crate) fn note_positions(&mut self) {
         if !std::mem::take(&mut self.shared.lock().appended) {
             return;
@@ -72,7 +75,7 @@ impl Run {
         }
     }
 
-    /// A room begins anew: what stands in its head then has no position of its own.
+    /// Records that a room was restored: the sequence of its head is not a new publication.
     pub(crate) fn note_restored(&mut self, room: &RoomId, mixed_up: bool) {
         if mixed_up {
             self.served.mixed_up.insert(room.clone());
@@ -83,7 +86,7 @@ impl Run {
         };
     }
 
-    /// Members of a room that every index shows by now, and whose tokens last for some time.
+    /// Members of a room that every index shows by now, and whose tokens stay valid for some time.
     fn members_known(&self, room: &RoomId, now: Timestamp) -> Vec<(ConnectionId, Shard)> {
         let (lag, slack) = {
             let core = self.shared.lock();
@@ -108,13 +111,15 @@ impl Run {
         there.map(|one| (one.member.connection, one.shard)).collect()
     }
 
-    /// Whether every index showed a connection in a room when the room's last publication got its position.
+    /// Reports whether every index showed a connection in a room when the last publication of the
+    /// room got its position.
     pub(crate) fn was_indexed(&self, connection: &ConnectionId, room: &RoomId) -> bool {
         let last = self.served.owed.iter().rev().find(|owed| owed.room == *room);
         last.is_none_or(|last| last.members.iter().any(|(member, _)| member == connection))
     }
 
-    /// Whoever was there throughout was posted everything, is late for it, or is named in a dead letter.
+    /// Checks that each publication was posted to each member that was in the room throughout, or
+    /// that a late job or a dead letter names the member.
     pub(crate) fn check_served(&self) {
         let (late, dead) = (self.jobs_queued(), self.jobs_dead());
         for owed in &self.served.owed {
@@ -149,7 +154,8 @@ impl Run {
         core.broke(Kind::Unserved, format!("{what}, is not late for it, and no dead letter names it"));
     }
 
-    /// Whether a member stands where it stood, can be reached, and had a token all the time.
+    /// Reports whether a member stayed in the room since the publication, is connected, and had a
+    /// valid token all the time.
     fn was_there_throughout(&self, connection: &ConnectionId, owed: &Owed) -> bool {
         let stays = if owed.room.is_everyone() {
             !self.pipeline.store.is_buried(connection) && self.opened.contains_key(connection)
@@ -164,7 +170,7 @@ impl Run {
         stays && socket.is_some_and(|socket| !socket.rights.lapses_between(owed.when.minus(slack), until))
     }
 
-    /// Jobs that wait or are being worked on.
+    /// Jobs that wait in the queues or are in progress.
     fn jobs_queued(&self) -> Vec<Job> {
         let queues = &self.pipeline.queues;
         let mut jobs = queues.deliveries.bodies();
@@ -172,7 +178,7 @@ impl Run {
         jobs
     }
 
-    /// Jobs that are dead letters.
+    /// Jobs that have become dead letters.
     fn jobs_dead(&self) -> Vec<Job> {
         let dead = self.pipeline.queues.dead.lock().unwrap_or_else(PoisonError::into_inner);
         let letters = dead.iter().filter(|letter| letter.source.starts_with("deliveries"));

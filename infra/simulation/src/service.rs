@@ -1,4 +1,4 @@
-//! The functions as they are deployed, each wired to the ports of its process.
+//! The deployed functions, each wired to the ports of its process.
 
 use authorizer::{Authorizer, Handshake, Refusal};
 use connect::Connect;
@@ -53,7 +53,8 @@ pub(crate) enum Service {
 }
 
 impl Service {
-    /// The function of a name. Without one of that name it is the membership function, which has most routes.
+    /// The function with this name. Any other name stands for the membership function, which has
+    /// most routes.
     pub(crate) fn of(function: &str, hands: Hands, mistake: Option<Mistake>, limits: Limits) -> Self {
         let Hands { tables, queues, gateway, topic, clock, chance } = hands;
         let endpoint = Some(Endpoint::new(ENDPOINT));
@@ -81,7 +82,8 @@ impl Service {
         }
     }
 
-    /// What the authorizer decides of a handshake, as the gateway repeats it on every later event; or the status of its refusal.
+    /// The context that the authorizer returns for a handshake, as the gateway repeats it on every
+    /// later event, or the status of its refusal.
     pub(crate) async fn decide(&self, handshake: &Handshake) -> Result<Box<Context>, u16> {
         let Self::Authorizer(authorizer) = self else { return Err(500) };
         match authorizer.decide(handshake).await.map(|context| context.to_map()) {
@@ -91,7 +93,7 @@ impl Service {
         }
     }
 
-    /// What a route answers.
+    /// Handles the event of a route and returns the answer; `None` for a function without routes.
     pub(crate) async fn call(&self, call: Call, summary: &mut Summary) -> Option<Answer> {
         Some(match self {
             Self::Connect(connect) => connect.handle(call, summary).await,
@@ -102,7 +104,7 @@ impl Service {
         })
     }
 
-    /// What of a batch comes back.
+    /// Handles a batch and returns the messages that return to the queue.
     pub(crate) async fn batch(
         &self,
         groups: Vec<Vec<Message>>,
@@ -118,7 +120,7 @@ impl Service {
         }
     }
 
-    /// What of records comes back.
+    /// Handles records and returns the sequence numbers of those that failed.
     pub(crate) async fn records(&self, records: Vec<Record>, deadline: Deadline, summary: &mut Summary) -> Vec<String> {
         match self {
             Self::Outbox(outbox) => outbox.handle_records(records, deadline, summary).await,
@@ -127,7 +129,7 @@ impl Service {
         }
     }
 
-    /// A run of the reaper. One that failed goes on in the next.
+    /// Runs the reaper once. The next run continues the work of a failed one.
     pub(crate) async fn reap(&self, deadline: Deadline, summary: &mut Summary) {
         if let Self::Reaper(reaper) = self {
             let _ = reaper.run(deadline, summary).await;

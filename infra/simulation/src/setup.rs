@@ -1,4 +1,4 @@
-//! How a run begins.
+//! Builds a run from its seed, script and options.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -30,11 +30,13 @@ use crate::silent::{Excuses, Silent};
 impl Run {
     pub(crate) fn new(seed: u64, faults: Faults, script: &Script, scale: Scale, options: &Options) -> Self {
         let clock = TurnedClock::new(samples::NOW, Turning::ByHand);
-        // Where dead letters are redriven there are some.
+        // With redrives, messages become dead letters after two receives, so that there are some to
+        // redrive.
         let most_receives = if faults.has(Fault::Redriven) { 2 } else { domain::limits::RECEIVES };
         let (lags, small) = (faults.has(Fault::IndexLags), faults.has(Fault::SmallPages));
         let shared = Shared::new(clock.clone(), samples::NOW, seed, faults, options.told);
-        // The run looks at the tables, and changes them, between any two steps of functions: it holds nothing up.
+        // The run reads and changes the tables between any two steps of functions, so a transaction
+        // must not hold items across steps.
         let store = Store::new(clock.clone()).with_transaction_hold(Duration::ZERO);
         let bug = match options.mistake {
             Some(Mistake::Memory(bug)) => Some(bug),

@@ -1,4 +1,4 @@
-//! The shortest story of a seed that fails: with as few faults and steps as it takes.
+//! Shortens the story of a failing seed: to as few faults and steps as still break the promise.
 
 use std::collections::BTreeSet;
 
@@ -6,10 +6,10 @@ use crate::kind::Kind;
 use crate::report::Options;
 use crate::run::run;
 
-/// Runs that are tried at the most.
+/// The number of runs at which the search stops.
 const TRIES: usize = 400;
 
-/// What of a run can be left out so that the same promise is broken all the same.
+/// The options with which the seed breaks a promise of the same kind with fewer faults and steps.
 #[must_use]
 pub fn shrink(seed: u64, options: &Options, kind: Kind) -> Options {
     let mut shortest = options.clone();
@@ -22,7 +22,8 @@ pub fn shrink(seed: u64, options: &Options, kind: Kind) -> Options {
     for fault in report.chosen {
         let mut without = shortest.clone();
         without.without.insert(fault);
-        // People do other things where there is no such fault: it may be another run, but it is shorter, and fails alike.
+        // Without a fault, the script of the seed may differ: this is another run, but a shorter
+        // one that fails in the same way.
         if fails(&without) {
             shortest = without;
         }

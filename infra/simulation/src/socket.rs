@@ -1,4 +1,4 @@
-//! One connection, at both its ends.
+//! One connection, seen from the client and from the gateway.
 
 use authorizer::Handshake;
 use domain::Timestamp;
@@ -6,41 +6,42 @@ use protocol::context::Context;
 
 use crate::rights::Rights;
 
-/// One connection, at both its ends.
+/// One connection, seen from the client and from the gateway.
 #[derive(Debug, Clone)]
 pub(crate) struct Socket {
-    /// Whose.
+    /// The index of its member.
     pub(crate) member: usize,
-    /// When the handshake arrived.
+    /// When the handshake arrived at the gateway.
     pub(crate) connected_at: Timestamp,
-    /// Whether the gateway takes it for open.
+    /// Whether the connection is open for the gateway.
     pub(crate) open: bool,
-    /// Whether its handshake still waits.
+    /// Whether the handshake still waits for its response.
     pub(crate) opening: bool,
-    /// Whether its client takes it for open.
+    /// Whether the connection is open for the client.
     pub(crate) held: bool,
-    /// Whether its client was told that it is open.
+    /// Whether the client knows that the handshake succeeded.
     pub(crate) answered: bool,
-    /// Whether it takes everything and delivers nothing.
+    /// Whether the socket takes all messages and delivers none.
     pub(crate) black_hole: bool,
-    /// When something last passed.
+    /// When a message last passed, in either direction.
     pub(crate) active_at: Timestamp,
-    /// Its buffer is full until then.
+    /// The gateway's buffer for the client is full until this time.
     pub(crate) full_until: Timestamp,
-    /// What is sent to it arrives after what was sent before.
+    /// The earliest arrival of the next message: messages arrive in the order in which they were
+    /// sent.
     pub(crate) arrives_at: Timestamp,
-    /// Whether it was closed from our side, or cut.
+    /// Whether the gateway or the network closed the connection.
     pub(crate) closed_by_us: bool,
-    /// What its client said of itself when it connected.
+    /// The handshake that the client sent.
     pub(crate) handshake: Handshake,
-    /// What the authorizer said of it.
+    /// The context that the authorizer returned.
     pub(crate) context: Option<Box<Context>>,
-    /// What its tokens allow.
+    /// The permissions of its tokens.
     pub(crate) rights: Rights,
 }
 
 impl Socket {
-    /// One whose handshake is on its way.
+    /// A socket whose handshake is on its way to the gateway.
     #[must_use]
     pub(crate) fn opening(member: usize, handshake: Handshake, now: Timestamp) -> Self {
         Self {

@@ -1,4 +1,5 @@
-//! What invokes functions beside the gateway: records of the stream in words of their own, and messages of queues.
+//! Triggers of functions other than the gateway: records of the stream in a form of the
+//! simulation's own, and messages of queues.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,13 +11,13 @@ use protocol::context::Context;
 use protocol::stream::{Attribute, Event, Image, Record};
 use testkit::memory::Message;
 
-/// The text of a body that nobody can read.
+/// The text of a body that cannot be parsed.
 pub(crate) const POISON: &str = "\u{1}this is no message";
 
-/// Where everybody is posted to.
+/// The endpoint of every post.
 pub(crate) const ENDPOINT: &str = "https://gateway.invalid/simulation";
 
-/// A message as Lambda hands it over.
+/// A queue message as Lambda passes it to a function.
 pub(crate) fn message<T>(taken: &Message<T>, body: String) -> batch::Message {
     batch::Message {
         id: taken.id.clone(),
@@ -42,7 +43,8 @@ pub(crate) fn loose(
     batch::Message { receipt, group: String::new(), receives, first_received_at, attributes: BTreeMap::new(), body, id }
 }
 
-/// A record that says a change in words of its own: which attributes the real ones have is the adapter's to know.
+/// A stream record that describes a change in a form of the simulation's own: only the adapter
+/// knows the attributes of the real records.
 #[must_use]
 pub(crate) fn record(change: &Change, number: u64, at: Timestamp) -> Record {
     let mut keys: Image = BTreeMap::new();
@@ -63,7 +65,7 @@ pub(crate) fn record(change: &Change, number: u64, at: Timestamp) -> Record {
     with_keys(keys, number, at)
 }
 
-/// A row of the outbox, as its stream tells of it; without a room it can never be published.
+/// The stream record of an outbox row; a row without a room can never be published.
 #[must_use]
 pub(crate) fn row(id: &str, room: Option<&RoomId>, number: u64) -> Record {
     let text = |text: &str| Attribute::S(text.to_owned());
@@ -74,7 +76,7 @@ pub(crate) fn row(id: &str, room: Option<&RoomId>, number: u64) -> Record {
     Record { new: Some(row), ..with_keys(keys, number, Timestamp::default()) }
 }
 
-/// A record that nobody can read.
+/// A record that cannot be parsed.
 #[must_use]
 pub(crate) fn poison_record(number: u64, at: Timestamp) -> Record {
     with_keys(Image::from([("what".to_owned(), Attribute::S("joined".to_owned()))]), number, at)
@@ -93,10 +95,10 @@ fn with_keys(keys: Image, number: u64, at: Timestamp) -> Record {
     }
 }
 
-/// Reads what [`record`] has written.
+/// Reads a record that [`record`] has written.
 ///
 /// # Errors
-/// What is missing.
+/// The name of the missing or wrong attribute.
 pub(crate) fn read(record: &Record) -> Result<Option<Change>, String> {
     let text = |name: &str| record.keys.get(name).and_then(Attribute::as_text).ok_or(format!("no {name}"));
     let connection = ConnectionId::parse(text("connection")?).map_err(|error| error.to_string())?;
@@ -134,7 +136,7 @@ pub(crate) fn event(
     }
 }
 
-/// What a change is about, for the story.
+/// The description of a change in the story.
 #[must_use]
 pub(crate) fn describe(change: &Change) -> String {
     match change {

@@ -1,21 +1,21 @@
-//! What was at stake in a run: how often each promise could have been broken, and was looked at. A check that nothing ever
-//! comes to proves nothing.
+//! Counts how often each promise could have been broken in a run and was checked. A check that
+//! never runs proves nothing.
 
 use std::fmt;
 
 macro_rules! stakes {
     ($($name:ident = $text:literal;)+) => {
-        /// Something that a promise is about, each time it was looked at.
+        /// A thing that a promise is about; its count is the number of checks.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Stake {
             $(#[doc = $text] $name,)+
         }
 
         impl Stake {
-            /// Every one of them.
+            /// Every stake, in the order of the coverage table.
             pub const ALL: &[Self] = &[$(Self::$name,)+];
 
-            /// What was looked at.
+            /// The description in the coverage table.
             #[must_use]
             pub fn describe(self) -> &'static str {
                 match self { $(Self::$name => $text,)+ }

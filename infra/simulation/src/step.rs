@@ -1,24 +1,24 @@
-//! What somebody does in a run.
+//! The steps of a run's script.
 
 use std::fmt;
 
-/// Rooms that people are in; the last only where it has trouble.
+/// The plain rooms of a run; members join the last one only where it has a trouble.
 pub(crate) const ROOMS: [&str; 4] = ["lobby", "team:7", "den", "plaza"];
 
-/// The room that has trouble, where one has, and how many others there are.
+/// The index of the room that may have a trouble, which is also the number of the other rooms.
 pub(crate) const PLAZA: usize = 3;
 
-/// The inboxes, and everybody, in the order of [`NAMES`].
+/// All rooms: the plain rooms, an inbox for each user name, and `*`.
 pub(crate) const PLACES: [&str; 10] = ["lobby", "team:7", "den", "plaza", "@ada", "@bob", "@cyn", "@dee", "@eve", "*"];
 
-/// What nobody can read.
+/// The place of a message that cannot be parsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Poison {
     /// A message for the sequencer.
     Publication,
     /// A job for the fan-out.
     Job,
-    /// A look at a room.
+    /// A check of the presence function.
     Check,
     /// An event of a backend.
     Event,
@@ -26,64 +26,65 @@ pub(crate) enum Poison {
     Row,
 }
 
-/// What somebody does.
+/// A step of one member, or of a backend or the gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// Hears a room from now on.
+    /// The member joins a room.
     Join(usize),
-    /// Hears it no more.
+    /// The member leaves a room.
     Leave(usize),
-    /// Publishes to a room, so many at once.
+    /// The member publishes to a room, this many times at once.
     Publish(usize, u64),
-    /// Publishes under an id that somebody else has used in that room.
+    /// The member publishes to a room under an id that other users have used there.
     PublishSameId(usize),
     /// A backend publishes an event.
     Event(usize),
-    /// A backend writes a row of the outbox.
+    /// A backend writes an outbox row.
     Row(usize),
-    /// A backend publishes an event after those that it has published in that group.
+    /// A backend publishes an event in an ordered group.
     Ordered(u64, usize),
-    /// Says something to those who are in a room.
+    /// The member sends an ephemeral publication to a room.
     Say(usize),
-    /// Publishes what it does not want to hear itself.
+    /// The member publishes with a request for no echo.
     PublishQuietly(usize),
-    /// A backend makes a user a member of a room.
+    /// A backend makes the user a member of a room.
     Bring(usize),
-    /// A backend takes a user out of a room.
+    /// A backend removes the user from a room.
     Remove(usize),
-    /// A backend closes a user's connections.
+    /// A backend closes the user's connections.
     Kick,
     /// The network resets the connection.
     Reset,
-    /// The socket takes everything from now on and delivers nothing.
+    /// From now on the socket takes all messages and delivers none.
     Vanish,
-    /// What its token allows changes: a room, or no more.
+    /// The permission of the member's tokens for a room changes.
     Deny(usize),
-    /// The application ends, and begins anew some time later, where it had ended.
+    /// The application ends, and starts again after this time in milliseconds, from the positions
+    /// that it had.
     Restart(u64),
-    /// The gateway cuts the connection.
+    /// The gateway closes the connection.
     Cut,
-    /// Everybody is reset.
+    /// The network resets the connections of all members.
     Storm,
-    /// The room grows: somebody joins a full shard.
+    /// The room grows, as on a join of a full shard.
     Grow(usize),
     /// The room is restored from a backup, in one of nine ways.
     Restore(usize, u64),
-    /// Something that nobody can read is in a queue, of a room if it is one of rooms.
+    /// A message that cannot be parsed is in a queue, for a room if the queue is one of rooms.
     Poison(usize, Poison),
-    /// A backend says what nobody can read in the middle of a group.
+    /// A backend publishes an event that cannot be parsed in an ordered group.
     PoisonInOrder(u64),
-    /// A record that nobody can read is in the stream.
+    /// The stream contains a record that cannot be parsed.
     PoisonRecord,
-    /// Publishes to a room as fast as it can.
+    /// The member publishes to a room as fast as it can.
     Flood(usize),
-    /// Asks who is in a room.
+    /// The member asks for the list of a room's members.
     AskWho(usize),
-    /// Asks for the latest of a room's history.
+    /// The member asks for the latest publications of a room's history.
     AskHistory(usize),
-    /// The room that has trouble does not answer any more.
+    /// Every operation for the room with the trouble fails from now on.
     Fail,
-    /// It does again.
+    /// Operations for that room succeed again.
     Mend,
 }
 
@@ -99,7 +100,7 @@ impl fmt::Display for Poison {
     }
 }
 
-/// What happens, after the name of the member that it happens to.
+/// The description of a step, which the story puts after the name of the member.
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let room = |at: &usize| PLACES[*at];

@@ -1,4 +1,5 @@
-//! What happens in a run beside what its members say: backends, growth, restores, healing, the reaper.
+//! The steps of a run that are not requests of members: backends, growth, restores, the end of all
+//! faults, the reaper.
 
 use domain::{RoomId, Timestamp};
 use testkit::memory::Lag;
@@ -61,7 +62,8 @@ impl Run {
         }
     }
 
-    /// A run of the reaper that nothing disturbed has closed whose token had expired when it began.
+    /// A run of the reaper without a failed call has closed every connection whose token had
+    /// expired when the run began.
     pub(crate) fn check_expired_are_closed(&self, task: TaskId, began: Timestamp) {
         let mut core = self.shared.lock();
         let by = began.minus(core.clocks_differ());
@@ -75,7 +77,7 @@ impl Run {
         }
     }
 
-    /// Somebody joins a full shard: the room is grown before anything else.
+    /// Grows a room at once, as a join of a full shard does.
     fn grow(&mut self, room: &RoomId) {
         let store = &self.pipeline.store;
         let grown = futures::executor::block_on(async {
@@ -89,8 +91,9 @@ impl Run {
         }
     }
 
-    /// Restores a room: up to two publications ago in a new generation; or, in the same one, without its head. A head that is
-    /// put back in its own generation gives positions of its epoch a second time: members would be right to complain.
+    /// Restores a room: up to two publications ago in a new generation, or without its head in the
+    /// same generation. Restoring an old head in its own generation would give positions of its
+    /// epoch a second time, and members would rightly report an error.
     fn restore(&mut self, room: &RoomId, way: u64) {
         use domain::ports::Rooms;
         let store = &self.pipeline.store;
@@ -105,7 +108,7 @@ impl Run {
         self.note_restored(room, without_head);
         self.shared.lock().faults.note(Fault::Restored);
         self.restored.insert(room.clone());
-        // Whoever is in it learns of it with the next publication, or keep-alive.
+        // Members detect the restore with the next publication, or with a keep-alive.
         self.silent.restore(room);
     }
 

@@ -7,10 +7,10 @@ use roomcast_client::rules::Event;
 
 use crate::faults::Fault;
 
-/// Characters of a frame that the story shows.
+/// The number of characters of a frame that the story shows.
 const FRAME: usize = 160;
 
-/// What stands before a story: how to read it, and what may go wrong in it.
+/// The text before a story: how to read it, and the faults that may happen in it.
 #[must_use]
 pub fn legend(seed: u64, chosen: &BTreeSet<Fault>) -> Vec<String> {
     let mut lines = vec![
@@ -35,7 +35,7 @@ pub fn legend(seed: u64, chosen: &BTreeSet<Fault>) -> Vec<String> {
     lines
 }
 
-/// A frame, or as much of it as a line takes.
+/// A frame, cut to fit a line of the story.
 pub(crate) fn shortened(text: &str) -> String {
     match text.char_indices().nth(FRAME) {
         Some((end, _)) => format!("{}… ({} bytes)", &text[..end], text.len()),
@@ -47,12 +47,13 @@ fn at(position: &Position) -> String {
     format!("{}/{}", position.epoch, position.sequence.get())
 }
 
-/// A position, or that there is none.
+/// A position, or the word `nothing`.
 pub(crate) fn standing(position: Option<&Position>) -> String {
     position.map_or_else(|| "nothing".to_owned(), at)
 }
 
-/// What an application gets from its client, after the name of the member.
+/// Describes an event of a client for its application; the story puts the name of the member before
+/// it.
 pub(crate) fn described(event: &Event) -> String {
     match event {
         Event::Online => "is online".to_owned(),

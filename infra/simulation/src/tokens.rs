@@ -1,4 +1,4 @@
-//! The backend that gives out tokens: how long they last, and what they allow.
+//! The backend that issues tokens: their lifetime, and the rooms that they allow.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,34 +14,35 @@ use crate::mistake::Mistake;
 use crate::run::Run;
 use crate::step::ROOMS;
 
-/// Keys as a deployment has them.
+/// The signing keys of the deployment.
 const KEYS: &str = r#"{"dev":"c2lnbnMgdGhlIHRva2VucyBvZiBhIHNpbXVsYXRpb24sIG9ubHk"}"#;
-/// A key of somebody else, under the same name.
+/// A key of another deployment, under the same name.
 const FOREIGN_KEYS: &str = r#"{"dev":"c2lnbnMgdG9rZW5zIHRoYXQgbm9ib2R5IHNob3VsZCB0YWtlIQ"}"#;
-/// The only page that may connect.
+/// The only origin that may connect.
 const ORIGIN: &str = "https://chat.example.com";
-/// A token that lasts for as long as anybody is watched.
+/// The lifetime of a token that must not expire during a run, in seconds.
 const LONG_S: u64 = 12 * 60 * 60;
-/// Those that expire: clocks may differ by 25 s, and a handshake may take some, so they last longer than that.
+/// The lifetimes of tokens that expire, in seconds: longer than 25 s, by which clocks may differ,
+/// and the time of a handshake.
 const SHORT_S: (u64, u64) = (45, 180);
-/// For how long no token is to be had, at the most.
+/// The longest time for which no token can be had, in milliseconds.
 const AWAY_MS: u64 = 120_000;
 
-/// What was asked with the token before is asked again within this.
+/// A request that was sent with the previous token is repeated within this time, in milliseconds.
 const JUDGED_ANEW_MS: u64 = 15_000;
 
-/// A token as the backend gave it out.
+/// A token as the backend issued it.
 #[derive(Debug, Clone)]
 pub(crate) struct Token {
-    /// What its bearer presents.
+    /// The JWT that the client presents.
     pub(crate) text: String,
-    /// When it expires.
+    /// The time in the claim `exp`.
     pub(crate) expires_at: Timestamp,
-    /// Plain rooms that it does not allow.
+    /// Plain rooms that the token does not allow.
     pub(crate) denied: BTreeSet<RoomId>,
 }
 
-/// Why somebody is to be turned away.
+/// The reason for which a connection must be refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stranger {
     /// The token expired an hour ago.
@@ -50,21 +51,21 @@ pub(crate) enum Stranger {
     Forged,
     /// There is no token.
     Guest,
-    /// The token is good, and the page is another one.
+    /// The token is valid, but the page has another origin.
     OtherPage,
 }
 
 impl Stranger {
-    /// Every kind of them.
+    /// Every reason for a refusal.
     pub(crate) const ALL: [Self; 4] = [Self::Expired, Self::Forged, Self::Guest, Self::OtherPage];
 
-    /// The page it comes from.
+    /// The origin of its page, if it is not the allowed one.
     #[must_use]
     pub(crate) fn origin(self) -> Option<&'static str> {
         (self == Self::OtherPage).then_some("https://chat.example.com.evil")
     }
 
-    /// Its token, if it has one.
+    /// The token that it presents, if it has one.
     #[must_use]
     pub(crate) fn token(self, now: Timestamp) -> Option<String> {
         let in_an_hour = now.plus(Duration::from_secs(3_600));
@@ -78,14 +79,14 @@ impl Stranger {
     }
 }
 
-/// How the deployment checks tokens.
+/// The deployment's verification of tokens.
 #[must_use]
 pub(crate) fn verifier() -> Verifier {
-    // The keys are good.
+    // The constant keys are valid.
     Verifier::new(Some(KEYS), None, None, None).unwrap_or_else(|_| unreachable!())
 }
 
-/// Whom the deployment lets in.
+/// The configuration of the authorizer: with the mistake, it admits every handshake.
 #[must_use]
 pub(crate) fn config(mistake: Option<Mistake>) -> Config {
     let everybody = mistake == Some(Mistake::EverybodyAdmitted);
@@ -116,12 +117,12 @@ fn mint(keys: &str, user: &str, expires_at: Timestamp, denied: &BTreeSet<RoomId>
         admin: false,
         rooms,
     };
-    // The keys are good, and so are the claims.
+    // The constant keys are valid, and so are the claims.
     Keys::parse(keys).and_then(|keys| keys.mint(&claims, None)).unwrap_or_default()
 }
 
 impl Run {
-    /// A token for a member, if one is to be had now.
+    /// Issues a token for a member, unless none can be had now.
     pub(crate) fn token_for(&mut self, at: usize) -> Option<Token> {
         let (now, lasts_s) = {
             let mut core = self.shared.lock();
@@ -146,7 +147,7 @@ impl Run {
         Some(token)
     }
 
-    /// The backend has answered a client that wants to go on.
+    /// The backend has replied to a client that needs another token.
     pub(crate) fn token_arrives(&mut self, at: usize, link: roomcast_client::rules::LinkId) {
         let token = self.token_for(at);
         let (now, now_ms) = (self.now(), self.now_ms());
@@ -162,7 +163,7 @@ impl Run {
         self.carry_out(at);
     }
 
-    /// What somebody may do changes, and their application renews its token at once.
+    /// Changes the permission of a member for a room; its application renews the token at once.
     pub(crate) fn deny(&mut self, at: usize, room: RoomId) {
         let now_ms = self.now_ms();
         let member = &mut self.members[at];

@@ -1,4 +1,4 @@
-//! Trouble that one room has, or one member makes, so that others can be seen not to wait for it.
+//! Trouble of one room or one member, in runs that check that others do not wait for it.
 
 use domain::{Epoch, RoomId, Shards};
 use testkit::memory::Store;
@@ -9,47 +9,50 @@ use crate::faults::Faults;
 use crate::run::Run;
 use crate::step::{PLAZA, ROOMS, Step};
 
-/// What one room, or one member, is up to, beside the ordinary life of the others.
+/// The trouble of one room or one member, beside the ordinary steps of the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Trouble {
-    /// A room of 128 shards is told more than its queue carries, and its members answer slowly.
+    /// A room of 128 shards gets more publications than its queue carries, and its members take
+    /// posts slowly.
     Wide,
-    /// A room is told a hundred things at once, and its members answer slowly.
+    /// A room gets a hundred publications at once, and its members take posts slowly.
     Hot,
-    /// Whatever is read or written of a room fails, for some seconds.
+    /// Every read and write for one room fails, for some seconds.
     Failing,
-    /// A member takes what it is posted slowly, or not at all, for its whole life.
+    /// One member takes posts slowly, or not at all, during the whole run.
     Slow,
-    /// A member publishes as fast as it can.
+    /// One member publishes as fast as it can.
     Flood,
 }
 
-/// How a slow member takes what it is posted.
+/// The behaviour of a slow member's socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Slow {
-    /// Its buffer is full.
+    /// Its buffer is always full.
     Full,
-    /// It never answers.
+    /// It never responds to a post.
     Hangs,
-    /// It answers when patience is about to end.
+    /// It responds just before the post times out.
     Crawls,
 }
 
-/// Shards of a room that is wide.
+/// The number of shards of the wide room.
 const WIDE: u16 = 128;
-/// For how long others go on talking while there is trouble.
+/// The time for which other members go on publishing during the trouble, in milliseconds.
 const TALK_MS: u64 = 12_000;
-/// How long a member that answers slowly takes for it: not as long as a post waits.
+/// The shortest and the longest response time of a slow member, in milliseconds: below the timeout
+/// of a post.
 pub(crate) const SLOW_MS: (u64, u64) = (250, 380);
 
-/// What happens in a run, step by step: when, who, what.
+/// The steps of a run: milliseconds after the beginning, the index of the member, and the step.
 pub(crate) type Steps = Vec<(u64, usize, Step)>;
 
 impl Trouble {
-    /// Every kind of it.
+    /// Every kind of trouble.
     pub const ALL: [Self; 5] = [Self::Wide, Self::Hot, Self::Failing, Self::Slow, Self::Flood];
 
-    /// Of a seed. Where nothing else goes wrong there mostly is some: there it shows whom it keeps waiting.
+    /// The trouble of a seed. Most runs without faults have one, because there it shows which
+    /// members wait for it.
     #[must_use]
     pub fn of(seed: u64, faults: &Faults) -> Option<Self> {
         let dice = Dice::new(seed, 9);
@@ -58,7 +61,7 @@ impl Trouble {
         there_is.then(|| Self::ALL[which])
     }
 
-    /// The user who makes it, beside everybody else.
+    /// The user that makes the trouble, in addition to the usual ones.
     #[must_use]
     pub(crate) fn user(self) -> Option<&'static str> {
         match self {
@@ -68,7 +71,7 @@ impl Trouble {
         }
     }
 
-    /// What it adds to a run of so many members, in so many rooms.
+    /// The steps that the trouble adds to a run with this number of members and rooms.
     #[must_use]
     pub(crate) fn steps(self, seed: u64, members: usize, rooms: u64, calm: bool) -> Steps {
         let dice = Dice::new(seed, 10);
@@ -79,7 +82,8 @@ impl Trouble {
             steps.extend((0..count).map(|n| (from + n * every_ms, 0, Step::Event(PLAZA))));
         };
         match self {
-            // So far apart that each is sequenced by itself: a job for each shard.
+            // The events are far enough apart that each is sequenced alone, with one job for each
+            // shard.
             Self::Wide => events(if calm { 40 } else { 3 }, 100, begins),
             Self::Hot => (0..3).for_each(|n| events(if calm { 60 } else { 10 }, 5, begins + n * 2_000)),
             Self::Failing => events(if calm { 50 } else { 10 }, 120, begins),
@@ -102,7 +106,7 @@ impl Trouble {
         if self.user().is_none() {
             steps.extend((0..members).map(|member| (dice.below(3_000), member, Step::Join(PLAZA))));
         }
-        // Others talk meanwhile, in rooms that have nothing to do with it.
+        // Other members publish meanwhile, in rooms that have no trouble.
         let many = match self {
             _ if !calm => 8,
             Self::Failing => 120,
@@ -116,19 +120,19 @@ impl Trouble {
         steps
     }
 
-    /// The room that it is about.
+    /// The room that has the trouble.
     #[must_use]
     pub(crate) fn room(self) -> Option<RoomId> {
         self.user().is_none().then(|| samples::room(ROOMS[PLAZA]))
     }
 
-    /// How long a post to somebody takes because of it, beside what it takes anyway.
+    /// Reports whether the trouble slows a post with this text.
     #[must_use]
     pub(crate) fn slows(self, text: &str) -> bool {
         matches!(self, Self::Wide | Self::Hot) && text.contains(&format!("\"{}\"", ROOMS[PLAZA]))
     }
 
-    /// How the room stands before anybody comes.
+    /// Prepares the room before the first member joins.
     pub(crate) fn prepares(self, store: &Store) {
         use domain::ports::Rooms;
         let Some(room) = self.room().filter(|_| self == Self::Wide) else { return };
@@ -136,13 +140,13 @@ impl Trouble {
             let head = store.create(&room, &Epoch::from_random(9), samples::NOW).await?;
             store.grow(&room, head.shards, Shards::new(WIDE)).await
         };
-        // The memory does what it is asked.
+        // The memory adapters do not fail here.
         let _ = futures::executor::block_on(grown);
     }
 }
 
 impl Slow {
-    /// Of a seed.
+    /// The behaviour of the slow member of a seed.
     #[must_use]
     pub(crate) fn of(seed: u64) -> Self {
         match Dice::new(seed, 11).below(3) {
@@ -154,13 +158,13 @@ impl Slow {
 }
 
 impl Run {
-    /// Whether a room is the one that has trouble.
+    /// Reports whether a room is the one that has the trouble.
     #[must_use]
     pub(crate) fn has_trouble(&self, room: &RoomId) -> bool {
         self.trouble.and_then(Trouble::room).is_some_and(|troubled| troubled == *room)
     }
 
-    /// A room does not answer from now on, or does again.
+    /// Makes every operation for the room fail from now on, or succeed again.
     pub(crate) fn set_failing(&self, failing: bool) {
         let room = self.trouble.and_then(Trouble::room).filter(|_| failing);
         self.pipeline.store.set_failing(room);

@@ -1,12 +1,19 @@
-//! What a member gets more than once on the wire, and why: never without a cause, and never more often than there are causes.
+//! Counts how often a member gets the same position on the wire: never without a cause, and never
+//! more often than there are causes.
 //!
-//! Everything is counted for one member and one position. Each job that covers the position is one frame at most, each pass
-//! that came back (a worker that died, or could not go on) of a job that covers it, or that stands before it and went on to it,
-//! one more, each pass of which a call was refused one more (its jobs are then delivered one by one), each pass that could not
-//! note how far it went one more, and each post whose outcome was unknown one more. A member that fails at one of several
-//! frames of a range gets those before it once more, by the late job. A
-//! shard has one such job, but for those that were delivered again, and those that a sequencer queued again after it had
-//! been interrupted; and one more while its room passes from the narrow line to the wide one. A dead letter that is redriven is one frame more.
+//! The count is for one member and one position. Each of these is a cause for one frame:
+//!
+//! - A job that covers the position. A shard has one such job. It has more only if the queue
+//!   delivered the job again, or if an interrupted sequencer queued it again. It has one more while
+//!   its room passes from the narrow line to the wide one.
+//! - A pass that came back, because its worker died or could not go on. Its job covers the
+//!   position, or stands before it and went on to it.
+//! - A pass of which a call was refused: its jobs are then delivered one by one.
+//! - A pass that could not store its progress.
+//! - A post whose outcome was unknown.
+//! - A late job for a member that failed at one of several frames of a range: the member gets the
+//!   frames before it again.
+//! - A dead letter that is redriven.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,47 +28,49 @@ use crate::kind::Kind;
 use crate::run::Run;
 use crate::silent::names;
 
-/// A position of a room: its epoch, and its place there.
+/// A position of a room: the room, the epoch and the sequence.
 pub(crate) type Place = (RoomId, String, Sequence);
 
-/// What became of one post, as far as the one knows who made it.
+/// The result of one post, as far as the fan-out knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Posted {
-    /// It arrived, and that is known.
+    /// The frame arrived, and the fan-out knows it.
     Known,
-    /// It arrived, and that is not known.
+    /// The frame arrived, and the fan-out does not know it.
     Unknown,
-    /// It did not arrive.
+    /// The frame did not arrive.
     Not,
 }
 
-/// A job as it was handed to the fan-out.
+/// A job as the fan-out received it.
 #[derive(Debug)]
 struct Handed {
     job: Job,
     deduplication_id: String,
-    /// To how many workers more while one was at it.
+    /// The number of further workers that received the job while one worker processed it.
     again: u64,
 }
 
-/// What was posted, and what for.
+/// All posts of a run, and the jobs that caused them.
 #[derive(Debug, Default)]
 pub(crate) struct Wire {
     posts: BTreeMap<(ConnectionId, Place), Vec<(TaskId, Posted)>>,
     jobs: BTreeMap<String, Handed>,
     came_back: BTreeMap<TaskId, BTreeSet<String>>,
-    /// Late jobs, by the invocations that queued them.
+    /// Late jobs, with the invocations that queued them.
     late: Vec<(TaskId, Job)>,
-    /// How often an invocation could not note how far a shard was.
+    /// How often each invocation failed to store the progress of a shard.
     not_noted: BTreeMap<TaskId, u64>,
-    /// Invocations of which a call was refused: jobs that were one range are then delivered one by one.
+    /// Invocations of which a call was refused: jobs that were one range are then delivered one by
+    /// one.
     refused: BTreeSet<TaskId>,
-    /// Invocations of the sequencer that were interrupted, by room; and messages of it that came twice.
+    /// For each room: interrupted invocations of the sequencer, and messages that the sequencer
+    /// received twice.
     interrupted: BTreeMap<RoomId, u64>,
 }
 
 impl Wire {
-    /// A frame was posted.
+    /// Records the post of a frame.
     pub(crate) fn posted(&mut self, task: TaskId, connection: &ConnectionId, text: &str, posted: Posted) {
         let Ok(ServerFrame::Blocks(blocks)) = ServerFrame::parse(text) else { return };
         for block in blocks.into_iter().filter_map(AnyBlock::into_run) {
@@ -73,56 +82,57 @@ impl Wire {
         }
     }
 
-    /// A job was handed to a worker.
+    /// Records that a worker received a job.
     pub(crate) fn handed(&mut self, message: &Message<Job>) {
         let (job, deduplication_id) = (message.body.clone(), message.deduplication_id.clone());
         self.jobs.entry(message.id.clone()).or_insert(Handed { job, deduplication_id, again: 0 });
     }
 
-    /// Another worker will be handed it, too.
+    /// Records that another worker receives the same job.
     pub(crate) fn handed_again(&mut self, message: &str) {
         self.jobs.entry(message.to_owned()).and_modify(|handed| handed.again += 1);
     }
 
-    /// A worker has not finished some of its messages, as far as the queue knows.
+    /// Records messages that a worker has not finished, as far as the queue knows.
     pub(crate) fn came_back(&mut self, task: TaskId, messages: impl IntoIterator<Item = String>) {
         self.came_back.entry(task).or_default().extend(messages);
     }
 
-    /// An invocation could not note how far a shard is.
+    /// Records that an invocation could not store the progress of a shard.
     pub(crate) fn not_noted(&mut self, task: TaskId) {
         *self.not_noted.entry(task).or_default() += 1;
     }
 
-    /// An invocation queues a late job, whatever comes of it.
+    /// Records a late job that an invocation queues, whether or not that succeeds.
     pub(crate) fn made_late_by(&mut self, task: TaskId, job: &Job) {
         self.late.push((task, job.clone()));
     }
 
-    /// A call of an invocation was refused.
+    /// Records that a call of an invocation was refused.
     pub(crate) fn refused(&mut self, task: TaskId) {
         self.refused.insert(task);
     }
 
-    /// A sequencer was interrupted at work for a room, or may work on the same twice.
+    /// Records that a sequencer was interrupted in its work for a room, or may do the same work
+    /// twice.
     pub(crate) fn interrupted(&mut self, room: &RoomId) {
         *self.interrupted.entry(room.clone()).or_default() += 1;
     }
 
-    /// Whether an invocation tried to post a position to a member.
+    /// Reports whether an invocation tried to post a position to a member.
     pub(crate) fn was_tried(&self, task: TaskId, connection: &ConnectionId, room: &RoomId, at: &Position) -> bool {
         let place = (room.clone(), at.epoch.to_string(), at.sequence);
         let attempts = self.posts.get(&(connection.clone(), place));
         attempts.into_iter().flatten().any(|(by, _)| *by == task)
     }
 
-    /// What became of each post of a position to a member.
+    /// The results of all posts of a position to a member.
     pub(crate) fn attempts(&self, connection: &ConnectionId, place: &Place) -> impl Iterator<Item = Posted> {
         let attempts = self.posts.get(&(connection.clone(), place.clone()));
         attempts.into_iter().flatten().map(|(_, posted)| *posted)
     }
 
-    /// How often a position may come to a member: a frame for each job, pass that came back, and unknown outcome.
+    /// How often a position may arrive at a member: the number of causes that the module lists.
     fn bound(&self, connection: &ConnectionId, place: &Place, shards: &BTreeSet<Shard>) -> u64 {
         let attempts = &self.posts[&(connection.clone(), place.clone())];
         let unknown = attempts.iter().filter(|(_, posted)| *posted == Posted::Unknown).count() as u64;
@@ -134,7 +144,7 @@ impl Wire {
             ours.contains_key(id) || self.jobs.get(*id).is_some_and(|handed| handed.reaches(place, shards))
         };
         let back = |task| self.came_back.get(task).into_iter().flatten().filter(reaches).count();
-        // A pass that made the member late for the position may not have come to it.
+        // A pass that made the member late for the position may not have reached the position.
         let passes: BTreeSet<TaskId> = tasks.iter().chain(made_late.keys()).copied().collect();
         let passes_back = passes.iter().map(back).sum::<usize>() as u64;
         let not_noted: u64 = passes.iter().filter_map(|task| self.not_noted.get(task)).sum();
@@ -145,7 +155,8 @@ impl Wire {
         let late_repeats = (late.len() - late.iter().collect::<BTreeSet<_>>().len()) as u64;
         let reaching = self.jobs.values().filter(|handed| !handed.covers(place) && handed.reaches(place, shards));
         let again: u64 = ours.values().copied().chain(reaching).map(|handed| handed.again).sum();
-        // A room that outgrows the narrow line has two lines for a while, and neither knows of the other's.
+        // A room that outgrows the narrow line has two lines for a while, and neither sees the
+        // progress of the other.
         let has = |line: Line| self.jobs.values().any(|handed| handed.job.line == line && handed.is_of(place, shards));
         let crossed = u64::from(has(Line::Narrow) && has(Line::Wide));
         let partly = tasks.iter().filter(|task| {
@@ -165,7 +176,7 @@ impl Wire {
             + unknown
     }
 
-    /// Invocations that made a member late for a position, each with the end of the range that it is late for.
+    /// Invocations that made a member late for a position, each with the end of the late range.
     fn made_late(&self, connection: &ConnectionId, place: &Place) -> impl Iterator<Item = (TaskId, Sequence)> {
         let shards = BTreeSet::new();
         self.late.iter().filter_map(move |(task, job)| {
@@ -174,8 +185,8 @@ impl Wire {
         })
     }
 
-    /// Whether an invocation posted a position to a member and not each later one of a range: the range is several frames,
-    /// and a late job begins with the first.
+    /// Reports whether an invocation posted a position to a member but not every later one of a
+    /// range: the range is several frames, and a late job begins with the first.
     fn stopped_before(&self, through: Sequence, task: TaskId, connection: &ConnectionId, place: &Place) -> bool {
         let arrived = |sequence: u64| {
             let place = (place.0.clone(), place.1.clone(), Sequence::new(sequence));
@@ -185,7 +196,8 @@ impl Wire {
         arrived(place.2.get()) && (place.2.get() + 1..=through.get()).any(|later| !arrived(later))
     }
 
-    /// Jobs of a shard that cover the same position under different names, beyond the first: queued again by a sequencer.
+    /// The number of jobs of a shard, beyond the first, that cover the same position under
+    /// different names: a sequencer queued them again.
     fn queued_again(&self, place: &Place, shard: Shard) -> u64 {
         let covers =
             self.jobs.values().filter(|handed| handed.is_main() && handed.covers(place) && handed.job.shard == shard);
@@ -194,7 +206,7 @@ impl Wire {
     }
 }
 
-/// Whether a job delivers a position.
+/// Reports whether a job delivers a position.
 fn covered(job: &Job, (room, epoch, sequence): &Place) -> bool {
     job.room == *room
         && job.work.range().is_some_and(|range| {
@@ -215,14 +227,15 @@ impl Handed {
         covered(&self.job, place)
     }
 
-    /// Whether it is of the main line of one of these shards, in the life of the room that a position is of.
+    /// Reports whether the job is of the main line of one of these shards, in the epoch of a
+    /// position.
     fn is_of(&self, (room, epoch, _): &Place, shards: &BTreeSet<Shard>) -> bool {
         let same_epoch = |range: &Range| range.epoch.to_string() == *epoch;
         let ours = self.is_main() && self.job.room == *room && shards.contains(&self.job.shard);
         ours && self.job.work.range().is_some_and(same_epoch)
     }
 
-    /// Whether a pass of it may go on to a position behind it.
+    /// Reports whether a pass of the job may go on to a position behind it.
     fn reaches(&self, place: &Place, shards: &BTreeSet<Shard>) -> bool {
         self.is_of(place, shards) && self.job.work.range().is_some_and(|range| range.after < place.2)
     }
@@ -237,7 +250,7 @@ impl Handed {
 }
 
 impl Run {
-    /// Nobody got anything more often than there were causes.
+    /// No position arrived at a member more often than there were causes.
     pub(crate) fn check_the_repeats(&self) {
         let mut core = self.shared.lock();
         let mut broken = None;
@@ -264,7 +277,7 @@ impl Run {
         broken.into_iter().for_each(|what| core.broke(Kind::Repeated, what));
     }
 
-    /// The shards of a room that a connection stood in.
+    /// The shards of a room in which a connection was a member.
     pub(crate) fn shards_of(&self, connection: &ConnectionId, room: &RoomId) -> BTreeSet<Shard> {
         if room.is_everyone() {
             return [domain::Shards::initial(room).place(connection)].into();

@@ -1,4 +1,4 @@
-//! The queues of simulation are those of `infra/topology.yaml`.
+//! The simulation's queues have the concurrency and the batch sizes of `infra/topology.yaml`.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::collections::BTreeMap;

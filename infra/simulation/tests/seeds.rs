@@ -1,4 +1,4 @@
-//! A seed is a whole life: the same each time.
+//! The run of a seed is the same each time.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 use simulation::{Mistake, Options, run};

@@ -10,11 +10,11 @@ use super::{HELD, Loose};
 use crate::faults::Fault;
 use crate::run::Run;
 
-/// How the deduplication id of a letter begins that is redriven.
+/// The deduplication ids of redriven letters begin with this.
 pub(crate) const REDRIVEN: &str = "redriven.";
 
 impl Run {
-    /// A message that nobody can read is queued for a room.
+    /// Queues a message for a room that cannot be parsed.
     pub(crate) fn poison(&mut self, room: &RoomId) {
         let id = self.poison_id();
         let submission = testkit::samples::submission(room.as_str(), "mallory", &[&id]);
@@ -23,7 +23,7 @@ impl Run {
         self.pipeline.queues.publications.send(submission.group(), deduplication_id, submission);
     }
 
-    /// A job that nobody can read is queued for the first shard of a room.
+    /// Queues a job for the first shard of a room that cannot be parsed.
     pub(crate) fn poison_job(&mut self, room: &RoomId) {
         let id = self.poison_id();
         let (after, through) = (Sequence::new(0), Sequence::new(0));
@@ -33,7 +33,7 @@ impl Run {
         self.pipeline.queues.deliveries.send(job.group(), id, job);
     }
 
-    /// A look at a room that nobody can read is due.
+    /// Queues a check that cannot be parsed.
     pub(crate) fn poison_check(&mut self) {
         self.poison_id();
         self.feeds.loose(Loose::poisonous_check(), self.now());
@@ -45,7 +45,7 @@ impl Run {
         format!("poison{}", self.published)
     }
 
-    /// What is dead and can be read is queued again, so many times.
+    /// Queues every dead letter that can be parsed again, this many times.
     pub(crate) fn redrive(&mut self, times: u32) {
         let queues = self.pipeline.queues.clone();
         let (ordered, publications, jobs, loose) = (
@@ -82,14 +82,14 @@ impl Run {
     }
 }
 
-/// What a function has put into a dead-letter queue by itself.
+/// A message that a function itself has put into a dead-letter queue.
 enum Letter {
     Submission(String, Submission),
     Job(String, Job),
 }
 
 impl Letter {
-    /// None of what nobody can read.
+    /// Parses a dead letter; `None` if its body cannot be parsed.
     fn of(letter: &DeadLetter) -> Option<Self> {
         let id = letter.id.clone();
         match letter.source.split('.').next()? {
@@ -103,7 +103,7 @@ impl Letter {
         }
     }
 
-    /// Sent into the queue it came from, as it is.
+    /// Sends the body unchanged into the queue that it came from.
     fn queue(&self, queues: &Queues, time: u32) {
         match self {
             Self::Submission(id, submission) => {
@@ -117,7 +117,7 @@ impl Letter {
 }
 
 impl Run {
-    /// Letters that functions wrote since the last time.
+    /// Takes the letters that functions wrote since the last redrive.
     fn letters(&mut self) -> Vec<Letter> {
         let mut dead = self.pipeline.queues.dead.lock().unwrap_or_else(PoisonError::into_inner);
         let letters = dead.iter().filter_map(Letter::of).collect();

@@ -1,4 +1,4 @@
-//! FIFO queues.
+//! The event sources of FIFO queues.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ impl Run {
                 self.shared.lock().tell(|| format!("a message of {name} is dead"));
                 self.feeds.overtaken.extend(T::ids(&message));
                 if self.feeds.healed && !self.feeds.poisonous.contains(&message.deduplication_id) {
-                    // Whoever operates it redrives what can be read.
+                    // The operator redrives every dead letter that can be parsed.
                     queue.repeat(&message);
                 } else {
                     T::bury(&mut self.feeds, message);
@@ -114,30 +114,31 @@ impl Run {
 }
 
 impl Core {
-    /// An invocation has not finished these, as far as their queue knows; or something it called has failed.
+    /// Records that an invocation has not finished these messages, as far as their queue knows, or
+    /// that a call of it has failed.
     pub(super) fn interrupts<T: Clone + Dead>(&mut self, task: TaskId, messages: &[Message<T>]) {
         T::come_back(messages, task, &mut self.wire);
     }
 }
 
-/// What has a dead-letter queue.
+/// A message of a FIFO queue that has a dead-letter queue.
 pub(super) trait Dead: Sized {
     fn bury(feeds: &mut Feeds, message: Message<Self>);
-    /// The job that it is, if it delivers what is in a log.
+    /// The job, if the message is one that delivers positions of a log.
     fn job(&self) -> Option<&Job> {
         None
     }
-    /// As it is queued.
+    /// The body as it is queued.
     fn text(&self) -> String;
-    /// What it would publish.
+    /// The ids that the message would publish.
     fn ids(_: &Message<Self>) -> Vec<String> {
         Vec::new()
     }
-    /// What is told of the wire: these are handed to a worker,
+    /// Records on the wire that a worker received these messages.
     fn handed(messages: &[Message<Self>], wire: &mut Wire);
-    /// these may be worked on twice,
+    /// Records on the wire that these messages may be processed twice.
     fn comes_twice(messages: &[Message<Self>], wire: &mut Wire);
-    /// and these were not finished.
+    /// Records on the wire that an invocation did not finish these messages.
     fn come_back(messages: &[Message<Self>], task: TaskId, wire: &mut Wire);
 }
 

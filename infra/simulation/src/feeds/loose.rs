@@ -1,4 +1,4 @@
-//! Standard queues.
+//! The event sources of standard queues.
 
 use std::time::Duration;
 
@@ -19,24 +19,24 @@ pub(crate) struct Loose {
     pub(super) body: String,
     pub(super) visible_at: Timestamp,
     pub(super) receives: u32,
-    /// Which order of a backend it is.
+    /// The index of the backend's command, if the message is one.
     pub(super) order: Option<usize>,
 }
 
 impl Loose {
-    /// A backend's event, as SNS delivers it raw.
+    /// A backend's event, as SNS delivers it with raw message delivery.
     #[must_use]
     pub(crate) fn event(body: String) -> Self {
         Self { queue: "events", id: String::new(), body, visible_at: Timestamp::default(), receives: 0, order: None }
     }
 
-    /// The same, if it is an order: which.
+    /// Marks the message as the backend's command with this index.
     #[must_use]
     pub(crate) fn that_orders(self, order: Option<usize>) -> Self {
         Self { order, ..self }
     }
 
-    /// A look at a room that nobody can read.
+    /// A check that cannot be parsed.
     #[must_use]
     pub(crate) fn poisonous_check() -> Self {
         Self { queue: "presence", body: sources::POISON.to_owned(), ..Self::event(String::new()) }
@@ -82,7 +82,8 @@ impl Run {
         true
     }
 
-    /// What was received too often is dead; what can be read is redriven once everything has healed.
+    /// Moves messages with too many receives to the dead letters. After all faults have ended,
+    /// those that can be parsed are redriven at once.
     fn bury_loose(&mut self, queue: &str, now: Timestamp) {
         let most = self.feeds.most_receives;
         let is_dead = |message: &Loose| message.queue == queue && message.visible_at <= now && message.receives >= most;

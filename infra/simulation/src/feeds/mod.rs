@@ -1,4 +1,5 @@
-//! What Lambda's event sources do: take from queues and streams, invoke, and make of the answer what they make of it.
+//! Lambda's event sources: they take messages and records, invoke functions, and act on the answers
+//! as Lambda does.
 
 mod dead;
 mod fifo;
@@ -24,7 +25,8 @@ use crate::run::Run;
 use crate::sources;
 use crate::tokens::Token;
 
-/// Batches of each queue that are worked on at the same time, and messages in each, as the topology says.
+/// For each queue: its name, the number of batches in progress at the same time, and the number of
+/// messages in a batch, as the topology declares them.
 pub const AT_ONCE: [(&str, usize, usize); 7] = [
     ("events", 10, 10),
     ("events-ordered", 10, 10),
@@ -37,31 +39,31 @@ pub const AT_ONCE: [(&str, usize, usize); 7] = [
 
 /// The queue of held publications.
 const HELD: &str = "publications-held";
-/// A queue is polled again so soon after it gave something.
+/// A queue is polled again within this time after it returned messages.
 const POLLED_WITHIN_MS: u64 = 30;
 
-/// Messages in a batch of a queue.
+/// The number of messages in a batch of a queue.
 fn batch_size(queue: &str) -> usize {
     AT_ONCE.iter().find(|(name, ..)| *name == queue).map_or(1, |(.., batch)| *batch)
 }
 
-/// What an invocation works on.
+/// The trigger that an invocation works on.
 #[derive(Debug)]
 pub(crate) enum Work {
-    /// A route.
+    /// A message or event of a connection, for the function of its route.
     Call {
-        /// Whose function.
+        /// The name of the function.
         function: &'static str,
-        /// Which connection it is about.
+        /// The connection of the event.
         connection: ConnectionId,
-        /// When it began.
+        /// When the invocation began.
         began: Timestamp,
-        /// The token that it shows, and how manieth of its connection that is.
+        /// The token that the request shows, and its number among the tokens of the connection.
         shown: Option<(Token, u64)>,
     },
     /// The handshake of a connection.
     Authorize(ConnectionId),
-    /// What backends say in an order of their own.
+    /// Ordered events of backends.
     Ordered(Vec<Message<String>>),
     /// Messages for the sequencer.
     Publications(Vec<Message<Submission>>),
@@ -71,13 +73,13 @@ pub(crate) enum Work {
     Deliveries(Line, Vec<Message<Job>>),
     /// Messages of standard queues.
     Loose(&'static str, Timestamp, Vec<Loose>),
-    /// Records of a line of the stream.
+    /// Records of one lane of a stream.
     Records(usize, Vec<Record>),
-    /// A run of the reaper, since when.
+    /// A run of the reaper, with the time at which it began.
     Reap(Timestamp),
 }
 
-/// Everything that is taken from, and what is being worked on.
+/// All event sources, with the work in progress.
 #[derive(Debug, Default)]
 pub(crate) struct Feeds {
     at_work: BTreeMap<TaskId, Work>,
@@ -92,16 +94,17 @@ pub(crate) struct Feeds {
     dead_publications: Vec<Message<Submission>>,
     dead_deliveries: Vec<Message<Job>>,
     dead_loose: Vec<Loose>,
-    /// What was a dead letter on its way, by id: what came after it need not wait.
+    /// The ids of messages that were dead letters on their way: later messages of their groups do
+    /// not wait for them.
     overtaken: BTreeSet<String>,
-    /// Receives after which a message is dead.
+    /// The number of receives after which a message is dead.
     most_receives: u32,
-    /// How far the end has been checked.
+    /// Progress of the checks at the end of the run.
     pub(crate) checked: Checked,
 }
 
 impl Feeds {
-    /// Empty ones. A message that was received so often is dead.
+    /// Empty event sources. A message becomes a dead letter after `most_receives` receives.
     #[must_use]
     pub(crate) fn new(most_receives: u32) -> Self {
         Self { most_receives, ..Self::default() }
@@ -113,36 +116,36 @@ impl Feeds {
         if queue == HELD { domain::limits::RECEIVES } else { self.most_receives }
     }
 
-    /// An invocation begins.
+    /// Records that an invocation begins.
     pub(crate) fn begins(&mut self, task: TaskId, work: Work) {
         self.at_work.insert(task, work);
     }
 
-    /// A run of the reaper begins.
+    /// Records that a run of the reaper begins.
     pub(crate) fn reaping(&mut self, task: TaskId, now: Timestamp) {
         self.begins(task, Work::Reap(now));
     }
 
-    /// A standard queue has a message more.
+    /// Adds a message to a standard queue.
     pub(crate) fn loose(&mut self, message: Loose, now: Timestamp) {
         self.messages += 1;
         self.loose.push(Loose { id: format!("{}-{}", message.queue, self.messages), visible_at: now, ..message });
     }
 
-    /// The stream has a record that nobody can read.
+    /// Adds a record to the stream that cannot be parsed.
     pub(crate) fn poison_stream(&mut self, now: Timestamp) {
         self.records += 1;
         self.lanes[0].waiting.push_back(sources::poison_record(self.records, now));
     }
 
-    /// The outbox has a row more, in one shard of its stream or the other.
+    /// Adds a row to the outbox, in one of the two shards of its stream.
     pub(crate) fn row(&mut self, row: impl FnOnce(u64) -> Record, other_shard: bool) {
         self.records += 1;
         let record = row(self.records);
         self.lanes[2 + usize::from(other_shard)].waiting.push_back(record);
     }
 
-    /// When something that waits can be taken.
+    /// The next time at which a waiting message or record can be taken.
     #[must_use]
     pub(crate) fn next_at(&self, now: Timestamp) -> Option<Timestamp> {
         let loose = self.loose.iter().map(|message| message.visible_at);
@@ -152,24 +155,24 @@ impl Feeds {
         loose.chain(lines).chain(paused).filter(|at| *at > now).min()
     }
 
-    /// Nothing is paused any more.
+    /// Ends all pauses of queues.
     pub(crate) fn heal(&mut self) {
         self.healed = true;
         self.paused_until.clear();
     }
 
-    /// Whether something was a dead letter on its way.
+    /// Reports whether the message of an id was a dead letter on its way.
     #[must_use]
     pub(crate) fn was_overtaken(&self, id: &str) -> bool {
         self.overtaken.contains(id)
     }
 
-    /// Jobs that their queue has given up.
+    /// Jobs that have become dead letters in their queue.
     pub(crate) fn dead_jobs(&self) -> impl Iterator<Item = Job> {
         self.dead_deliveries.iter().map(|message| message.body.clone())
     }
 
-    /// Whether a queue may have another batch worked on.
+    /// Reports whether another batch of a queue may be in progress.
     fn has_room(&self, queue: &str) -> bool {
         let most = AT_ONCE.iter().find(|(name, ..)| *name == queue).map_or(1, |(_, most, _)| *most);
         let of = |work: &&Work| match work {
@@ -186,7 +189,7 @@ impl Feeds {
 }
 
 impl Run {
-    /// Invokes for whatever waits. Whether there was anything.
+    /// Invokes functions for everything that waits. Returns whether there was anything.
     pub(crate) fn feed(&mut self) -> bool {
         let (ordered, publications) =
             (self.pipeline.queues.events_ordered.clone(), self.pipeline.queues.publications.clone());
@@ -207,7 +210,7 @@ impl Run {
         fed
     }
 
-    /// Whether a queue delivers nothing for now.
+    /// Reports whether a queue delivers nothing for now.
     fn is_paused(&mut self, queue: &'static str) -> bool {
         let now = self.now();
         if self.feeds.paused_until.get(queue).is_some_and(|until| *until > now) {
@@ -224,14 +227,15 @@ impl Run {
         paused
     }
 
-    /// Whoever polls a queue comes back a moment later: what was sent meanwhile is one batch.
+    /// Pauses a queue for a moment, as a poller does: messages that were sent meanwhile are one
+    /// batch.
     fn polls_again_soon(&mut self, queue: &'static str) {
         let pause_ms = self.shared.lock().dice.below(POLLED_WITHIN_MS);
         let until = self.now().plus(Duration::from_millis(pause_ms));
         self.feeds.paused_until.insert(queue, until);
     }
 
-    /// An invocation has ended by itself.
+    /// Handles an invocation that has ended by itself.
     pub(crate) fn ended(&mut self, task: TaskId, outcome: Outcome) {
         let Some(work) = self.feeds.at_work.remove(&task) else { return };
         self.check_reads(task, &work);
@@ -283,7 +287,7 @@ impl Run {
         self.worked_off(task, name, queue, messages, failed);
     }
 
-    /// An invocation was killed, or never got an answer.
+    /// Handles an invocation that was killed, or timed out.
     pub(crate) fn came_to_nothing(&mut self, task: TaskId) {
         let work = self.feeds.at_work.remove(&task);
         work.iter().for_each(|work| self.check_reads(task, work));
@@ -299,7 +303,7 @@ impl Run {
             }
             Some(Work::Publications(messages) | Work::Held(messages)) => self.shared.lock().interrupts(task, &messages),
             Some(Work::Deliveries(_, messages)) => self.shared.lock().interrupts(task, &messages),
-            // Messages come back when they are visible again; the reaper runs again.
+            // Messages become visible again by themselves, and the reaper runs again.
             _ => {}
         }
     }

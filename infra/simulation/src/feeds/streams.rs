@@ -1,4 +1,4 @@
-//! Streams of the tables.
+//! The event sources of the tables' streams.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -13,11 +13,11 @@ use crate::run::Run;
 use crate::sources::{self, describe};
 use crate::stake::Stake;
 
-/// Records of one invocation.
+/// The number of records in one invocation.
 const RECORDS: usize = 10;
-/// Tries of a batch of records, after which its first record is given up.
+/// After this number of tries of a batch of records, its first record is dropped as a dead letter.
 const RECORD_TRIES: u32 = 20;
-/// When a batch of records that failed comes again.
+/// The pause before a failed batch of records is tried again.
 const RECORDS_AGAIN: Duration = Duration::from_millis(200);
 
 /// Records of some items, in their order.
@@ -31,7 +31,7 @@ pub(super) struct Lane {
 }
 
 impl Run {
-    /// What happened to connections and memberships reaches the stream.
+    /// Passes changes of connections and memberships to the stream.
     pub(crate) fn tell_stream(&mut self) {
         let now = self.now();
         for change in self.pipeline.store.take_changes() {
@@ -51,7 +51,8 @@ impl Run {
     fn note(&mut self, change: &Change, now: Timestamp) {
         match change {
             Change::Joined { room, connection, shard, .. } => {
-                // A join may come after its connection was forgotten, and is taken back: what is left in the end is a ghost.
+                // A join may come after its connection was removed, and is then undone: a
+                // membership that remains at the end is a ghost.
                 self.belonged.entry((connection.clone(), room.clone())).or_default().joins(*shard, now);
             }
             Change::Left { room, connection, .. } => {
@@ -64,7 +65,7 @@ impl Run {
         }
     }
 
-    /// Who is forgotten must be gone.
+    /// A removed connection must be closed.
     fn check_forgotten(&self, connection: &ConnectionId) {
         let mut core = self.shared.lock();
         core.weigh(Stake::Forgotten);
@@ -89,7 +90,8 @@ impl Run {
         true
     }
 
-    /// Of records, those before the first that failed are done; the others come again.
+    /// Handles the end of a batch of records: those before the first failure are done, and the
+    /// others are delivered again.
     pub(super) fn records_worked_off(&mut self, at: usize, records: &[Record], failed: Option<&String>) {
         let replayed = failed.is_none() && self.shared.lock().fires(Fault::Replayed, || function_of(at).to_owned());
         let bisected = failed.is_some() && self.shared.lock().fires(Fault::Bisected, || function_of(at).to_owned());
@@ -115,9 +117,9 @@ impl Run {
         if bisected {
             line.at_most = (records.len() / 2).max(1);
         }
-        // Rows are tried for as long as the stream has them.
+        // Outbox rows are tried for as long as the stream keeps them.
         if line.tries > RECORD_TRIES && function_of(at) == "presence" {
-            // Given up: its place is in the dead-letter queue.
+            // The dead-letter queue keeps the place of the dropped record.
             line.waiting.pop_front();
             (line.tries, line.at_most) = (0, 0);
             self.shared.lock().tell(|| "a record is dead".to_owned());
@@ -126,12 +128,12 @@ impl Run {
     }
 }
 
-/// Which function a line of a stream invokes.
+/// The function that a lane of a stream invokes.
 fn function_of(line: usize) -> &'static str {
     if line < 2 { "presence" } else { "outbox" }
 }
 
-/// Whether a change is of an item in the stream's other shard.
+/// Reports whether a change is of an item in the other shard of the stream.
 fn of_another_line(change: &Change) -> bool {
     let (Change::Opened { connection, .. }
     | Change::Closed { connection, .. }

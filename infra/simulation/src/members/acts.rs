@@ -1,4 +1,4 @@
-//! What members do, as their scripts say.
+//! The actions of members, as their scripts prescribe them.
 
 use std::collections::BTreeMap;
 
@@ -10,11 +10,11 @@ use crate::due::Due;
 use crate::faults::Fault;
 use crate::run::Run;
 
-/// What a publication says beside its padding.
+/// The bytes of a publication's data beside its padding.
 const NAMES_BYTES: usize = 64;
 
 impl Run {
-    /// An application begins, where it had ended.
+    /// Starts an application, from the positions that it had at its end.
     pub(crate) fn begin(&mut self, at: usize) {
         let now_ms = self.now_ms();
         let member = &mut self.members[at];
@@ -33,7 +33,7 @@ impl Run {
         for room in &member.wanted {
             let since = before.get(room).cloned();
             member.lives[last].asks(room, since.clone());
-            // 3 rooms are fewer than a connection may be in.
+            // A member wants fewer rooms than a connection may join.
             let _ = client.join(room.clone(), since, now_ms);
         }
         member.client = Some(client);
@@ -69,7 +69,7 @@ impl Run {
         }
     }
 
-    /// Publishes under an id that begins with that.
+    /// Publishes under an id that begins with `name`.
     pub(crate) fn publish_as(&mut self, at: usize, room: RoomId, name: &str) {
         self.published += 1;
         let pid = testkit::samples::publication_id(&format!("{name}{}", self.published));
@@ -77,7 +77,7 @@ impl Run {
         self.publish_text(at, room, pid, &says);
     }
 
-    /// What makes a publication larger than it need be: mostly nothing, now and then all that fits.
+    /// The padding of a publication: usually empty, and sometimes as much as fits.
     fn padding(&self) -> String {
         let largest = self.pipeline.scale.largest_bytes as u64;
         let bytes = match self.sizes.below(4) {
@@ -89,13 +89,13 @@ impl Run {
         "x".repeat(usize::try_from(bytes).unwrap_or_default().saturating_sub(NAMES_BYTES))
     }
 
-    /// Asks who is in a room: some at a time.
+    /// Asks for a page of a room's member list.
     pub(crate) fn ask_who(&mut self, at: usize, room: RoomId) {
         let ticket = self.ticket();
         self.ask(at, ticket, |client, now_ms| client.who(ticket, room, None, 3, now_ms));
     }
 
-    /// Asks for the latest of a room's history.
+    /// Asks for the latest publications of a room's history.
     pub(crate) fn ask_history(&mut self, at: usize, room: RoomId) {
         let ticket = self.ticket();
         self.ask(at, ticket, |client, now_ms| client.history(ticket, room, None, 20, now_ms));
@@ -117,7 +117,7 @@ impl Run {
         self.carry_out(at);
     }
 
-    /// An id is used once by each user: what it says is for others to use it, too.
+    /// Publishes under an id that several users share: each user publishes it once.
     fn publish_same(&mut self, at: usize, room: RoomId, id: &str) {
         self.published += 1;
         let pid = testkit::samples::publication_id(&format!("{id}-{}", room.as_str().len()));
@@ -141,7 +141,7 @@ impl Run {
         self.carry_out(at);
     }
 
-    /// The network ends the newest connection of a member, and both sides know.
+    /// Resets the newest connection of a member; the client and the gateway both notice.
     pub(crate) fn reset(&mut self, at: usize) {
         let Some(connection) = self.members[at].newest() else { return };
         let opening = self.shared.lock().sockets.get(&connection).is_some_and(|socket| socket.opening);

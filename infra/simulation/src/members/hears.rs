@@ -1,4 +1,4 @@
-//! What members hear: it is checked, and handed to their clients.
+//! Messages that arrive at members: they are checked, and then passed to their clients.
 
 use std::time::Duration;
 
@@ -16,8 +16,8 @@ use crate::run::Run;
 use crate::stake::Stake;
 use crate::story::{described, shortened};
 
-/// So long after it was left, and the index shows that, a room may still be heard on the wire: a job that has read it runs for 5 s,
-/// and a slow post takes 5 s.
+/// A connection may receive frames of a room for this long after it left and the index shows that:
+/// a job that has read it runs for 5 s, and a slow post takes 5 s.
 const HEARD_AFTER_LEAVE: Duration = Duration::from_secs(11);
 
 impl Run {
@@ -58,7 +58,8 @@ impl Run {
         })
     }
 
-    /// Whether it is what the token of a member, or the lack of one, had to lead to.
+    /// Reports whether an event is the expected result of a member's token, of its lack of one, or
+    /// of a backend's command.
     fn was_foreseen(&mut self, at: usize, event: &Event) -> bool {
         let member = &mut self.members[at];
         match event {
@@ -94,7 +95,8 @@ impl Run {
                 }
                 false
             }
-            // The queue refused it, by fault: the client is not to send it again.
+            // The queue refused the publication because of a fault: the client must not send it
+            // again.
             Event::Rejected { .. } if self.shared.lock().faults.could(Fault::Refused) => true,
             Event::Refused { room, failure } if failure.code == Code::Forbidden => member.gives_up(room),
             Event::Removed { room, code } if code == "forbidden" => member.gives_up(room),
@@ -102,7 +104,7 @@ impl Run {
         }
     }
 
-    /// What is posted of a room goes to who is in it, or was a moment ago.
+    /// A connection receives posts about a room only while it is a member, or shortly after.
     pub(super) fn check_the_wire(&self, connection: &ConnectionId, text: &str) {
         let Ok(ServerFrame::Blocks(blocks)) = ServerFrame::parse(text) else { return };
         let now = self.now();
@@ -150,7 +152,7 @@ impl Run {
         HEARD_AFTER_LEAVE + self.shared.lock().index_lags().max(PRESENCE_SETTLES)
     }
 
-    /// Who hears has a token for it, or had one a moment ago.
+    /// A connection that receives something has a token that allows it, or had one shortly before.
     fn check_rights_to_hear(&self, connection: &ConnectionId, room: &RoomId, text: &str) {
         let mut core = self.shared.lock();
         let (now, slack) = (core.now, core.clocks_differ() + core.posts_linger());

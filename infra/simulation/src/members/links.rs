@@ -1,4 +1,4 @@
-//! The network of members: their connections come, carry, and go.
+//! The network of members: their connections open, carry messages, and close.
 
 use authorizer::Handshake;
 use domain::{ConnectionId, RoomId};
@@ -15,11 +15,11 @@ use crate::story::shortened;
 use crate::tokens::Stranger;
 use crate::trouble::Trouble;
 
-/// Whatever trouble there is has been worked off by then.
+/// The backlog of any trouble has been processed by this time of the run, in milliseconds.
 const TROUBLE_IS_OVER_MS: u64 = 30_000;
-/// A client waits so long for the answer to its handshake.
+/// A client waits this long for the response to its handshake, in milliseconds.
 const CONNECT_TIMEOUT_MS: u64 = 15_000;
-/// A client settles within this after joining.
+/// A client checks its position within this time after a join, in milliseconds.
 const SETTLES_MS: u64 = 15_000;
 
 impl Run {
@@ -37,7 +37,7 @@ impl Run {
         self.carry_out(at);
     }
 
-    /// A client does not wait for ever for the answer to a handshake.
+    /// The client stops waiting for the response to a handshake.
     pub(crate) fn waited_for(&mut self, connection: &ConnectionId) {
         let waits = self.shared.lock().sockets.get(connection).is_some_and(|socket| socket.held && !socket.answered);
         if waits {
@@ -71,7 +71,7 @@ impl Run {
         self.lost_by_client(connection, &Loss::Closed { code: Some(1000) });
     }
 
-    /// Its client learns that a connection has ended.
+    /// The client notices that a connection has ended.
     pub(crate) fn lost_by_client(&mut self, connection: &ConnectionId, because: &Loss) {
         if self.holder(connection).is_some() {
             self.give_up(connection, because);
@@ -96,7 +96,7 @@ impl Run {
         self.carry_out(at);
     }
 
-    /// Whose client takes a connection for open.
+    /// The member whose client considers a connection open, and its link.
     pub(super) fn holder(&self, connection: &ConnectionId) -> Option<(usize, LinkId)> {
         let core = self.shared.lock();
         let socket = core.sockets.get(connection).filter(|socket| socket.held && !socket.black_hole)?;
@@ -104,7 +104,7 @@ impl Run {
         Some((socket.member, link))
     }
 
-    /// Does what a client says.
+    /// Carries out all outputs of a client.
     pub(crate) fn carry_out(&mut self, at: usize) {
         while let Some(output) = self.members[at].client.as_mut().and_then(Client::poll_output) {
             match output {
@@ -173,7 +173,7 @@ impl Run {
         let Some(connection) = self.members[at].links.get(&link).cloned() else { return };
         let settles = self.now_ms() < self.members[at].joined_at_ms + SETTLES_MS;
         if self.mistake == Some(Mistake::SettlingSkipped) && settles && text.contains(r#""action":"ping""#) {
-            // It believes that it has been told, and that nothing is missing.
+            // The mistake: the client believes the check of its position found nothing missing.
             self.shared.lock().after_ms(1, Due::ToClient(connection, r#"{"sys":"pong"}"#.to_owned()));
             return;
         }
@@ -188,7 +188,8 @@ impl Run {
         core.after_ms(latency_ms, Due::FromClient(connection, text));
     }
 
-    /// Whether a client asks for what it should have been told: not if it was brought into the room, or may have been taken out.
+    /// Reports whether a client requests publications that it should have received. A client may do
+    /// so after a backend joined it to the room, or when its token may have removed it.
     fn repairs(&self, at: usize, text: &str) -> bool {
         let said = serde_json::from_str::<serde_json::Value>(text).unwrap_or_default();
         let Some(Ok(room)) = said["room"].as_str().map(|room| RoomId::parse(room.to_owned())) else { return false };
@@ -196,10 +197,11 @@ impl Run {
         let brought = self.backend.ordered(&member.user_id(), &What::Join(room.clone()));
         let judged_anew = self.now_ms() < member.judged_anew_until_ms || member.ever_denied.contains(&room);
         let slow = self.shared.lock().slow.is_some_and(|(slow, _)| slow == at);
-        // Jobs that carry their content are in the same line: a slow member may hold up its own shard for longer than a
-        // client waits before it asks.
+        // Ephemeral jobs and announcements are in the same line: a slow member may delay its own
+        // shard for longer than a client waits before it requests what it lacks.
         let beside_the_slow = self.trouble == Some(Trouble::Slow) && room.as_str() == ROOMS[0];
-        // What others are up to may keep everybody waiting for longer than that, too; how long is looked at elsewhere.
+        // The trouble of others may cause such a delay for every member, too; `check_age` limits
+        // how long it may be.
         let amid_trouble = self.trouble.is_some() && self.now_ms() < TROUBLE_IS_OVER_MS;
         let replays = member.replayed_in_part.contains(&room);
         let excused = replays || slow || beside_the_slow || amid_trouble || self.has_trouble(&room);

@@ -1,4 +1,4 @@
-//! Members: real client rules, each with a network of its own.
+//! Members: the rules of the real client library, each with its own network.
 
 mod acts;
 mod hears;
@@ -12,33 +12,34 @@ use roomcast_client::rules::{Client, LinkId, Ticket};
 use crate::check::Heard;
 use crate::tokens::Stranger;
 
-/// One member.
+/// One member: a device of a user, with its application.
 #[derive(Debug)]
 pub(crate) struct Member {
-    /// Whose it is.
+    /// The name of its user.
     pub(crate) user: &'static str,
-    /// Why it is to be turned away, if it is.
+    /// The reason for which its connection must be refused, if there is one.
     pub(crate) stranger: Option<Stranger>,
-    /// Whether that was done.
+    /// Whether its connection was refused.
     pub(crate) turned_away: bool,
     /// Plain rooms that its next token will not allow.
     pub(crate) denied: BTreeSet<RoomId>,
-    /// Those that one of its tokens did not.
+    /// Plain rooms that any of its tokens did not allow.
     pub(crate) ever_denied: BTreeSet<RoomId>,
-    /// Requests that were on their way when it renewed its token are made again.
+    /// Until this time, the client may repeat requests that were on their way when it renewed its
+    /// token.
     pub(crate) judged_anew_until_ms: u64,
-    /// Every connection it ever had.
+    /// Every connection that it ever had.
     pub(crate) own: BTreeSet<ConnectionId>,
     pub(super) seed: u64,
     pub(crate) client: Option<Client>,
     pub(crate) links: BTreeMap<LinkId, ConnectionId>,
     pub(super) wanted: BTreeSet<RoomId>,
     pub(super) unanswered: BTreeSet<(RoomId, PublicationId)>,
-    /// Rooms of which it was told that there is more to ask for.
+    /// Rooms whose replay has more pages that the client may request.
     pub(crate) replayed_in_part: BTreeSet<RoomId>,
-    /// Whether one of its sockets takes everything and delivers nothing, or did.
+    /// Whether one of its sockets ever took all messages and delivered none.
     pub(crate) vanished: bool,
-    /// Questions of its that have no answer.
+    /// Requests for history and member lists without a reply.
     pub(crate) asked: BTreeSet<Ticket>,
     pub(crate) lives: Vec<Heard>,
     pub(super) wakes_at_ms: Option<u64>,
@@ -46,7 +47,7 @@ pub(crate) struct Member {
 }
 
 impl Member {
-    /// One that has not begun.
+    /// A member whose application has not started.
     #[must_use]
     pub(crate) fn new(at: usize, user: &'static str, seed: u64) -> Self {
         Self {
@@ -71,52 +72,52 @@ impl Member {
         }
     }
 
-    /// Whose it is.
+    /// The id of its user.
     #[must_use]
     pub(crate) fn user_id(&self) -> UserId {
         testkit::samples::user(self.user)
     }
 
-    /// Whether its application runs.
+    /// Reports whether its application runs.
     #[must_use]
     pub(crate) fn is_up(&self) -> bool {
         self.client.is_some()
     }
 
-    /// What it heard in this life, or the last one.
+    /// Everything that the application received since its last start.
     ///
     /// # Panics
-    /// Before the first.
+    /// If the application never started.
     #[must_use]
     pub(crate) fn heard(&self) -> &Heard {
         &self.lives[self.lives.len() - 1]
     }
 
-    /// What it heard in each of its lives.
+    /// Everything that the application received, for each of its starts.
     #[must_use]
     pub(crate) fn lives(&self) -> &[Heard] {
         &self.lives
     }
 
-    /// Rooms it wants to hear.
+    /// Rooms that it wants to be in.
     #[must_use]
     pub(crate) fn wanted(&self) -> &BTreeSet<RoomId> {
         &self.wanted
     }
 
-    /// What it published in this life, and has no answer for.
+    /// Publications since the last start without a reply.
     #[must_use]
     pub(crate) fn unanswered(&self) -> &BTreeSet<(RoomId, PublicationId)> {
         &self.unanswered
     }
 
-    /// How many publications it was told of.
+    /// The number of publications that it received, in all its lives.
     #[must_use]
     pub(crate) fn heard_in_all(&self) -> u64 {
         self.lives.iter().map(|heard| heard.messages().len() as u64).sum()
     }
 
-    /// It hears a room no more, because a token of its did not allow it: whether one did not.
+    /// Gives up a room that a token did not allow. Returns whether one of its tokens did not.
     pub(super) fn gives_up(&mut self, room: &RoomId) -> bool {
         let foreseen = self.ever_denied.contains(room);
         if foreseen {

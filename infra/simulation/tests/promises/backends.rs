@@ -1,4 +1,4 @@
-//! What backends say: once, in their order, or as a dead letter.
+//! Promises to backends: publications once and in order, or a dead letter with its reason.
 
 use simulation::{Fault, Kind, Stake};
 

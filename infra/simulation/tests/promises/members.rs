@@ -1,4 +1,5 @@
-//! Who is there: who hears, who is forgotten, how many they are.
+//! Promises about membership: which connections receive, which are removed, and how many a room
+//! has.
 
 use simulation::{Fault, Kind, Stake};
 

@@ -1,4 +1,5 @@
-//! Whatever one room, one member or one message is up to, others neither wait for it nor pay for it.
+//! The trouble of one room, one member or one message neither delays others nor costs them
+//! anything.
 
 use simulation::{Fault, Kind, Stake, Trouble};
 

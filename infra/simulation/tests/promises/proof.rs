@@ -1,28 +1,28 @@
-//! How a promise is proved: nothing of it is broken in lives in which it is at stake, and it is found broken where a mistake
-//! is made.
+//! Proves a promise: it holds in runs that exercise it, and a check finds it broken in runs with
+//! each of its mistakes.
 
 use simulation::campaign::options;
 use simulation::{Kind, Life, Mistake, Report, Stake, run};
 
-/// Lives that are lived as they are.
+/// The number of runs without a mistake.
 const LIVES: usize = 60;
-/// Lives after which a mistake should have been found.
+/// The number of runs within which a mistake must be found.
 const MISTAKEN_LIVES: usize = 2_000;
 
-/// What a promise is about.
+/// A promise, and how to prove it.
 pub(crate) struct Promise {
-    /// In which lives it is at stake.
+    /// Selects the seeds that exercise it.
     pub(crate) lives: fn(&Life) -> bool,
-    /// What was looked at in them, and how often at least.
+    /// The stakes that must be checked, and how often at least.
     pub(crate) stakes: &'static [(Stake, u64)],
-    /// How it is reported when it is broken.
+    /// The kinds of report that break it.
     pub(crate) kinds: &'static [Kind],
-    /// What breaks it.
+    /// The names of the mistakes that break it.
     pub(crate) mistakes: &'static [&'static str],
 }
 
 impl Promise {
-    /// Proves it.
+    /// Runs the proof, and panics if the promise is broken or a mistake is not found.
     pub(crate) fn holds(&self) {
         let reports: Vec<Report> = self.seeds(LIVES).map(|seed| run(seed, &options(seed, None))).collect();
         for report in &reports {

@@ -1,4 +1,4 @@
-//! What is published: its order, that it arrives, and what is said of it.
+//! Promises about publications: their order, their delivery, and the truth of replies.
 
 use simulation::{Fault, Kind, Stake};
 

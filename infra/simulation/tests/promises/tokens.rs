@@ -1,4 +1,4 @@
-//! What tokens allow, for how long, and from when on.
+//! Promises about tokens: the rooms that they allow, and the time for which they are valid.
 
 use simulation::{Fault, Kind, Stake};
 
