@@ -1,4 +1,4 @@
-//! Chance that falls alike in every run.
+//! Random numbers that are the same in every run of a test.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,13 +8,13 @@ use domain::ports::Chance;
 /// The odd number nearest to 2^64 over the golden ratio: the step of splitmix64.
 const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// splitmix64: one seed, one run of numbers, whoever draws them. Clones draw from the same run.
+/// splitmix64: one seed gives one sequence of numbers. Clones draw from the same sequence.
 /// Source: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
 #[derive(Debug, Clone)]
 pub struct Seeded(Arc<AtomicU64>);
 
 impl Seeded {
-    /// The run of numbers of a seed.
+    /// The sequence of a seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self(Arc::new(AtomicU64::new(seed)))

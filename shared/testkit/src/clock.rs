@@ -10,18 +10,18 @@ use std::time::Duration;
 use domain::Timestamp;
 use domain::ports::Clock;
 
-/// Time that passes only when the test says so, or, [`Turning::ByItself`], only when everybody waits for it. It needs
-/// no runtime; clones are the same clock.
+/// A clock whose time passes only when the test turns it, or, with [`Turning::ByItself`], only when
+/// all tasks wait for it. It needs no runtime; clones are the same clock.
 #[derive(Debug, Clone)]
 pub struct TurnedClock(Arc<Mutex<State>>);
 
-/// Who turns the clock.
+/// The way in which a clock is turned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Turning {
-    /// The test, with [`TurnedClock::advance`].
+    /// The test turns it, with [`TurnedClock::advance`].
     ByHand,
-    /// The shortest sleep, once no other work looks at the clock any more: a sleep takes no real time, and sleeps at the same
-    /// time pass at the same time.
+    /// The shortest sleep turns it, once no other task reads the clock any more. A sleep takes no
+    /// real time, and simultaneous sleeps end at the same time.
     ByItself,
 }
 
@@ -32,7 +32,7 @@ struct State {
     sleepers: BTreeMap<u64, Sleeper>,
     next_sleeper: u64,
     watchers: Vec<Waker>,
-    /// How often the time was read: as long as it is, there is work that does not sleep.
+    /// The number of reads of the time: while it grows, some task works and does not sleep.
     looks: u64,
 }
 
@@ -56,28 +56,29 @@ impl TurnedClock {
         })))
     }
 
-    /// Turns it on: sleeps that end by then end.
+    /// Turns the clock forward and ends the sleeps that are due by then.
     pub fn advance(&self, by: Duration) {
         let mut state = self.lock();
         state.now = state.now.plus(by);
         state.wake_sleepers();
     }
 
-    /// Sets it to any moment, also back: clocks do run backwards.
+    /// Sets the clock to any time, also back: real clocks do run backwards.
     pub fn set(&self, now: Timestamp) {
         let mut state = self.lock();
         state.now = now;
         state.wake_sleepers();
     }
 
-    /// Says who turns it from now on.
+    /// Changes the way in which the clock is turned.
     pub fn turned(&self, turning: Turning) {
         let mut state = self.lock();
         state.turning = turning;
         state.wake_sleepers();
     }
 
-    /// Comes back once at least `count` sleepers wait: from then on the test may turn the clock and miss nobody.
+    /// Returns once at least `count` sleepers wait: the test may turn the clock after that and
+    /// reach all of them.
     pub async fn wait_for_sleepers(&self, count: usize) {
         poll_fn(|context| {
             let mut state = self.lock();
@@ -90,7 +91,7 @@ impl TurnedClock {
         .await;
     }
 
-    /// When the first of those who sleep wants to wake up.
+    /// The end of the sleep that ends first.
     #[must_use]
     pub fn next_wakeup(&self) -> Option<Timestamp> {
         self.lock().sleepers.values().map(|sleeper| sleeper.until).min()
@@ -114,14 +115,14 @@ impl Clock for TurnedClock {
 }
 
 impl State {
-    /// Wakes whoever may have something to do: who has slept enough, or, if they turn the clock, everybody.
+    /// Wakes the sleepers that are due or, if the shortest sleep turns the clock, all sleepers.
     fn wake_sleepers(&self) {
         let by_itself = self.turning == Turning::ByItself;
         let due = self.sleepers.values().filter(|sleeper| by_itself || sleeper.until <= self.now);
         due.for_each(|sleeper| sleeper.waker.wake_by_ref());
     }
 
-    /// Takes note of a sleeper, or of its new waker.
+    /// Stores a sleeper, or its new waker.
     fn note(&mut self, place: Option<u64>, sleeper: Sleeper) -> u64 {
         let place = place.unwrap_or(self.next_sleeper);
         self.next_sleeper = self.next_sleeper.max(place + 1);
@@ -144,9 +145,9 @@ impl State {
 struct Sleep {
     clock: TurnedClock,
     until: Timestamp,
-    /// Among the sleepers, once polled.
+    /// Its place among the sleepers, after the first poll.
     place: Option<u64>,
-    /// How often the time had been read when it was polled last, as the shortest.
+    /// The number of reads of the time at its last poll as the shortest sleep.
     looks: Option<u64>,
 }
 
@@ -169,7 +170,7 @@ impl Future for Sleep {
         }
         let waker = context.waker().clone();
         if by_itself && (place.is_none() || is_shortest) {
-            // All other work runs first: it may sleep shorter.
+            // All other tasks run first: they may begin shorter sleeps.
             self.looks = is_shortest.then_some(state.looks);
             waker.wake_by_ref();
         }

@@ -1,11 +1,12 @@
 //! Contracts, in-memory adapters, faults and a clock that the test turns.
 //!
-//! [`World`] is everything a use case needs of the world, in memory: a test of a service builds one, hands its parts
-//! to the use case as ports, and looks at what became of them. [`contracts`] says once what every adapter of a port
-//! promises; [`contract_tests!`] runs it over any of them. [`faults`] wraps any port and lets calls fail before or
-//! after their effect. [`samples`] spells values of the domain in few words.
+//! [`World`] contains every port of a use case, in memory. A test of a service makes a world,
+//! passes its parts to the use case as ports, and inspects them afterwards. [`contracts`] states
+//! the promises of each port once, and [`contract_tests!`] checks them over any adapter. [`faults`]
+//! wraps any port and makes calls fail before or after their effect. [`samples`] makes values of
+//! the domain with little text.
 //!
-//! For tests only: what is asked of it wrongly panics.
+//! The crate is for tests only: wrong use of it panics.
 
 pub mod chance;
 pub mod clock;

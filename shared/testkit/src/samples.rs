@@ -1,4 +1,4 @@
-//! Values of the domain in few words. A name that is none panics: the test is wrong.
+//! Values of the domain with little text. An invalid name panics, because the test is wrong.
 #![allow(clippy::unwrap_used, reason = "a sample that cannot be built is a mistake in the test")]
 
 use std::time::Duration;
@@ -8,54 +8,54 @@ use domain::{
     Publication, PublicationId, Publisher, Range, RoomId, Sequence, Shard, Shards, Submission, Timestamp, UserId,
 };
 
-/// When tests happen: 2025-11-24T16:00:00Z.
+/// The usual time of tests: 2025-11-24T16:00:00Z.
 pub const NOW: Timestamp = Timestamp::from_ms(1_764_000_000_000);
 /// The management endpoint of every sample.
 pub const ENDPOINT: &str = "http://127.0.0.1:3001/local";
 
-/// A room.
+/// Parses the name of a room.
 #[must_use]
 pub fn room(name: &str) -> RoomId {
     RoomId::parse(name).unwrap()
 }
 
-/// A user.
+/// Parses the id of a user.
 #[must_use]
 pub fn user(name: &str) -> UserId {
     UserId::parse(name).unwrap()
 }
 
-/// A connection's id.
+/// Parses the id of a connection.
 #[must_use]
 pub fn connection_id(id: &str) -> ConnectionId {
     ConnectionId::parse(id).unwrap()
 }
 
-/// A publication's id.
+/// Parses the id of a publication.
 #[must_use]
 pub fn publication_id(id: &str) -> PublicationId {
     PublicationId::parse(id).unwrap()
 }
 
-/// An epoch.
+/// Parses the text of an epoch.
 #[must_use]
 pub fn epoch(text: &str) -> Epoch {
     Epoch::parse(text).unwrap()
 }
 
-/// A payload, from JSON.
+/// Parses data from JSON text.
 #[must_use]
 pub fn data(json: &str) -> Data {
     Data::parse(json).unwrap()
 }
 
-/// The positions after `after` through `through`.
+/// The range after `after`, up to and including `through`.
 #[must_use]
 pub fn range(epoch: &Epoch, after: u64, through: u64) -> Range {
     Range { epoch: epoch.clone(), after: Sequence::new(after), through: Sequence::new(through) }
 }
 
-/// A connection that opened just now and speaks `rooms.v1`.
+/// A connection that opened just now, with the format `rooms.v1`.
 #[must_use]
 pub fn connection(id: &str, user: &str, now: Timestamp) -> Connection {
     Connection {
@@ -70,7 +70,7 @@ pub fn connection(id: &str, user: &str, now: Timestamp) -> Connection {
     }
 }
 
-/// A connection's place in a room, joined when it last said something.
+/// The membership of a connection in a room, joined when the connection was last seen.
 #[must_use]
 pub fn membership(connection: &Connection, room: &RoomId, shard: Shard) -> Membership {
     Membership {
@@ -83,20 +83,20 @@ pub fn membership(connection: &Connection, room: &RoomId, shard: Shard) -> Membe
     }
 }
 
-/// A connection's place in `*`.
+/// The membership of a connection in `*`.
 #[must_use]
 pub fn everyone(connection: &Connection) -> Membership {
     let room = RoomId::everyone();
     membership(connection, &room, Shards::initial(&room).place(&connection.id))
 }
 
-/// A connection's place in the inbox of its user.
+/// The membership of a connection in the inbox of its user.
 #[must_use]
 pub fn inbox(connection: &Connection) -> Membership {
     membership(connection, &RoomId::inbox(&connection.user), Shard::FIRST)
 }
 
-/// What a user asks to publish: one item per id, each of which says its id.
+/// A submission of a user: one item for each id, with the id as its data.
 #[must_use]
 pub fn submission(room: &str, user: &str, ids: &[&str]) -> Submission {
     let user = self::user(user);
@@ -114,7 +114,8 @@ pub fn submission(room: &str, user: &str, ids: &[&str]) -> Submission {
     }
 }
 
-/// The transaction that puts payloads behind a head, each with an id that says its position: `p<sequence>`.
+/// The transaction that appends data to a log; the id of each publication contains its sequence:
+/// `p<sequence>`.
 #[must_use]
 pub fn append(room: &RoomId, head: &Head, data: &[Data], now: Timestamp) -> Append {
     let by = user("ada");

@@ -1,4 +1,4 @@
-//! Everything a use case needs of the world, in memory.
+//! Every port of a use case, in memory.
 
 use domain::ports::{Clock, Connections, Directory, Memberships, Opened, Rooms};
 use domain::{Connection, ConnectionId, Format, Membership, RoomId, Shards};
@@ -7,7 +7,7 @@ use crate::chance::Seeded;
 use crate::clock::{TurnedClock, Turning};
 use crate::{memory, samples};
 
-/// Everything a use case needs of the world, in memory. Every part is a cheap clone of the same state.
+/// Every port of a use case, in memory. A clone of a part shares its state.
 ///
 /// ```
 /// # use domain::ports::Submissions;
@@ -20,28 +20,28 @@ use crate::{memory, samples};
 /// ```
 #[derive(Debug, Clone)]
 pub struct World {
-    /// Connections, memberships, rooms.
+    /// Connections, memberships and rooms.
     pub store: memory::Store,
-    /// Submissions, jobs, and when a message comes back.
+    /// Submissions, jobs, checks, and the return of messages to their queues.
     pub queues: memory::Queues,
-    /// What backends were told.
+    /// The activity that backends receive.
     pub topic: memory::Topic,
-    /// The gateway, with its peers in the hand of the test.
+    /// The gateway; the test controls the peers of its connections.
     pub gateway: memory::Gateway,
-    /// The time; turns by itself unless it is told otherwise.
+    /// The clock, which turns by itself unless the test changes that.
     pub clock: TurnedClock,
-    /// The same chance in every run.
+    /// Random numbers, the same in every run.
     pub chance: Seeded,
 }
 
 impl World {
-    /// A world in which nothing has happened yet, at [`samples::NOW`].
+    /// An empty world at [`samples::NOW`], with the seed 0.
     #[must_use]
     pub fn new() -> Self {
         Self::seeded(0)
     }
 
-    /// The same with another chance.
+    /// An empty world with this seed.
     #[must_use]
     pub fn seeded(seed: u64) -> Self {
         let clock = TurnedClock::new(samples::NOW, Turning::ByItself);
@@ -55,27 +55,27 @@ impl World {
         }
     }
 
-    /// Connects a user in `rooms.v1`, as the connect function does: the gateway has the connection, the store has it
-    /// too, a member of `*` and of the user's inbox.
+    /// Connects a user with the format `rooms.v1`, as the connect function does. The gateway and
+    /// the store have the connection, and it is a member of `*` and of the user's inbox.
     ///
     /// # Panics
-    /// When the id stands already.
+    /// If a connection with this id is stored.
     pub async fn connect(&self, id: &str, user: &str) -> Connection {
         self.connect_as(id, user, Format::RoomsV1).await
     }
 
-    /// The same in another format.
+    /// Connects a user with another format.
     ///
     /// # Panics
-    /// When the id stands already.
+    /// If a connection with this id is stored.
     pub async fn connect_as(&self, id: &str, user: &str, format: Format) -> Connection {
         self.open(Connection { format, ..samples::connection(id, user, self.clock.now()) }).await
     }
 
-    /// The same with whatever connection.
+    /// Opens this connection.
     ///
     /// # Panics
-    /// When the id stands already.
+    /// If a connection with this id is stored.
     pub async fn open(&self, connection: Connection) -> Connection {
         self.gateway.open(&connection.id);
         let first = [samples::everyone(&connection), samples::inbox(&connection)];
@@ -89,7 +89,7 @@ impl World {
     /// Joins a room, as the membership function does in a room that need not grow.
     ///
     /// # Panics
-    /// When the store refuses it.
+    /// If the store refuses the join.
     pub async fn join(&self, connection: &Connection, room: &str) -> Membership {
         let room = samples::room(room);
         let shards = self.shards(&room).await;
@@ -99,7 +99,7 @@ impl World {
         membership
     }
 
-    /// What the peer of a connection has been posted, as text.
+    /// All frames that a connection has received, as text.
     #[must_use]
     pub fn heard(&self, connection: &ConnectionId) -> Vec<String> {
         let text = |frame: bytes::Bytes| String::from_utf8_lossy(&frame).into_owned();

@@ -1,4 +1,4 @@
-//! Every contract over memory: as it is, and at its worst.
+//! Every contract over the memory adapters: as they are, and with the worst indexes.
 
 mod memory {
     use testkit::{World, contract_tests};
@@ -30,7 +30,7 @@ mod memory_that_lags {
     use testkit::memory::Lag;
     use testkit::{World, contract_tests};
 
-    /// Indexes late by more than one look, pages small and half of them empty.
+    /// Indexes lag by more than one read, and pages are small and half of them empty.
     async fn world() -> World {
         let world = World::new();
         world.store.set_lag(Lag::Time(Duration::from_millis(120)));

@@ -1,4 +1,4 @@
-//! Faults happen where they are asked for, before or after the effect.
+//! Faults happen at the chosen calls, before or after their effect.
 
 use domain::ports::{Appended, Chance, Clock, Error, Gateway, Jobs, Memberships, Rooms};
 use domain::{Delivery, Job, Probe, Shard, Shards};

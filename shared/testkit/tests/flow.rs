@@ -1,4 +1,4 @@
-//! A connection that joins while it is forgotten leaves nothing behind, whatever the moment.
+//! A join at any time during the removal of its connection leaves no membership behind.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,7 +10,7 @@ use testkit::faults::{Call, Decide, Fault, Faulty};
 use testkit::memory::Store;
 use testkit::{World, samples};
 
-/// Lets a connection join right before one of the calls.
+/// Joins a room right before the call with this number.
 struct JoinsBefore {
     store: Store,
     membership: Membership,
@@ -32,7 +32,7 @@ impl Decide for JoinsBefore {
     }
 }
 
-/// Whether a membership is left of a connection that joins before the given call, and how many calls there were.
+/// Joins before the given call. Returns whether a membership remains, and the number of calls.
 async fn leaves_a_membership(call: u32, buries_first: bool) -> (bool, u32) {
     let world = World::new();
     let connection = world.connect("c1", "ada").await;

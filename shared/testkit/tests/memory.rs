@@ -1,4 +1,4 @@
-//! What tests can choose in memory: pages, lag, behaviour of peers.
+//! The choices of tests in memory: pages, lag, and the behaviour of connections.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Mistakes of joins that no simulated life is long enough to show: each is found here, by name.
+//! Bugs of joins that no simulated run is long enough to show: each is found here, by name.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use domain::flow::{Joiner, enter};
@@ -9,7 +9,7 @@ use testkit::chance::Seeded;
 use testkit::memory::Bug;
 use testkit::{World, samples};
 
-/// The rooms that a connection is in that was removed while its request to join one was carried out.
+/// The rooms of a connection that was removed during its request to join one.
 async fn rooms_of_a_removed_connection(bug: Option<Bug>) -> Vec<RoomId> {
     let world = World::new();
     let connection = world.connect("c1", "ada").await;

@@ -1,4 +1,4 @@
-//! What a promise must see besides the ports.
+//! The parts of a test world that a promise needs besides the ports.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -11,20 +11,21 @@ use domain::ports::{
 };
 use domain::{Activity, Check, ConnectionId, Endpoint, Generation, Job, Line, RoomId, Submission};
 
-/// The tables. They may be shared with other tests.
+/// The tables. A fixture may share them with other tests.
 pub trait StoreFixture: Sync {
-    /// What is under contract.
+    /// The adapter under contract.
     type Store: Charges + Connections + Memberships + Rooms + Renewals + Expiries;
-    /// The time it lives in.
+    /// The clock of the adapter.
     type Clock: Clock;
 
-    /// What is under contract.
+    /// The adapter under contract.
     fn store(&self) -> &Self::Store;
-    /// The time it lives in: real where it is real.
+    /// The clock of the adapter: the real time for a real service.
     fn clock(&self) -> &Self::Clock;
-    /// The same store, as a deployment of another generation has it.
+    /// The same store, as a deployment of another generation uses it.
     fn in_generation(&self, generation: Generation) -> Self::Store;
-    /// Removes the head of a room and leaves everything else, as a restore of items of different moments may.
+    /// Removes the head of a room and leaves everything else, as a restore with items of different
+    /// times may.
     fn remove_head(&self, room: &RoomId) -> impl Future<Output = ()> + Send;
 }
 
@@ -32,102 +33,104 @@ pub trait StoreFixture: Sync {
 pub trait QueuesFixture: Sync {
     /// What is under contract. Its [`Retries`] are those of all four queues.
     type Queues: Submissions + Jobs + Retries;
-    /// The time they live in.
+    /// The clock of the adapter.
     type Clock: Clock;
 
-    /// What is under contract.
+    /// The adapter under contract.
     fn queues(&self) -> &Self::Queues;
-    /// The time they live in: real where it is real.
+    /// The clock of the adapter: the real time for a real service.
     fn clock(&self) -> &Self::Clock;
-    /// How long a message taken and not finished stays invisible in every one of the queues; at least 20 s, since
-    /// promises take messages and do not hurry.
+    /// The visibility timeout of a message in every one of the queues. It is at least 20 s, since
+    /// promises take messages without haste.
     fn visibility(&self) -> Duration;
-    /// One receive of up to ten messages from the queue of publications. It need not wait for any to arrive.
+    /// Receives up to ten messages from the queue of publications once. It need not wait for
+    /// messages.
     fn take_submissions(&self) -> impl Future<Output = Vec<Taken<Submission>>> + Send;
     /// The same from the queue of held publications.
     fn take_held(&self) -> impl Future<Output = Vec<Taken<Submission>>> + Send;
-    /// One receive of up to ten messages from a delivery queue. It need not wait for any to arrive.
+    /// Receives up to ten messages from a delivery queue once. It need not wait for messages.
     fn take_jobs(&self, line: Line) -> impl Future<Output = Vec<Taken<Job>>> + Send;
     /// Deletes a message that was taken.
     fn finish(&self, receipt: &Receipt) -> impl Future<Output = ()> + Send;
 }
 
-/// A message as a receiver sees it.
+/// A message as a receiver gets it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Taken<T> {
-    /// What finishes it, or lets it come back.
+    /// The receipt, which deletes the message or returns it to its queue.
     pub receipt: Receipt,
-    /// Its line.
+    /// The FIFO group of the message.
     pub group: String,
-    /// What it says.
+    /// The content of the message.
     pub body: T,
 }
 
 /// The queue of checks. It is the fixture's own.
 pub trait ChecksFixture: Sync {
-    /// What is under contract.
+    /// The adapter under contract.
     type Checks: Checks;
-    /// The time it lives in.
+    /// The clock of the adapter.
     type Clock: Clock;
 
-    /// What is under contract.
+    /// The adapter under contract.
     fn checks(&self) -> &Self::Checks;
-    /// The time it lives in: real where it is real.
+    /// The clock of the adapter: the real time for a real service.
     fn clock(&self) -> &Self::Clock;
-    /// Takes checks that are due, for good. It need not wait for any to arrive.
+    /// Takes and deletes checks that are due. It need not wait for messages.
     fn take_checks(&self) -> impl Future<Output = Vec<Check>> + Send;
 }
 
-/// The topic that backends listen to. It is the fixture's own.
+/// The topic on which backends receive activity. It is the fixture's own.
 pub trait TopicFixture: Sync {
-    /// What is under contract.
+    /// The adapter under contract.
     type Topic: Activities;
-    /// The time it lives in.
+    /// The clock of the adapter.
     type Clock: Clock;
 
-    /// What is under contract.
+    /// The adapter under contract.
     fn topic(&self) -> &Self::Topic;
-    /// The time it lives in: real where it is real.
+    /// The clock of the adapter: the real time for a real service.
     fn clock(&self) -> &Self::Clock;
-    /// Takes what has arrived at a subscriber to everything, for good. It need not wait for any to arrive.
+    /// Takes and deletes the messages that have arrived at a subscriber without a filter. It need
+    /// not wait for messages.
     fn take_told(&self) -> impl Future<Output = Vec<Told>> + Send;
 }
 
-/// A message of the topic as a subscriber sees it.
+/// A message of the topic as a subscriber receives it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Told {
-    /// What it says.
+    /// The content of the message.
     pub activity: Activity,
-    /// What subscriptions filter on.
+    /// The attributes on which subscriptions filter.
     pub attributes: BTreeMap<String, String>,
 }
 
-/// The gateway, and real peers.
+/// The gateway, with real clients.
 pub trait GatewayFixture: Sync {
-    /// What is under contract.
+    /// The adapter under contract.
     type Gateway: Gateway;
-    /// The time it lives in.
+    /// The clock of the adapter.
     type Clock: Clock;
 
-    /// What is under contract.
+    /// The adapter under contract.
     fn gateway(&self) -> &Self::Gateway;
-    /// The time it lives in: real where it is real.
+    /// The clock of the adapter: the real time for a real service.
     fn clock(&self) -> &Self::Clock;
-    /// Connects a peer, ready to be posted to.
+    /// Connects a client that is ready to receive posts.
     fn open(&self) -> impl Future<Output = Peer> + Send;
-    /// What the peer has received so far, in order.
+    /// The frames that the client has received so far, in order.
     fn frames(&self, peer: &Peer) -> impl Future<Output = Vec<Bytes>> + Send;
-    /// The peer closes its side.
+    /// Closes the connection from the client's side.
     fn hang_up(&self, peer: &Peer) -> impl Future<Output = ()> + Send;
-    /// Whether the peer has seen its connection closed.
+    /// Reports whether the client's connection has been closed.
     fn is_closed(&self, peer: &Peer) -> impl Future<Output = bool> + Send;
 }
 
 /// The client's end of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
-    /// Where it is posted to.
+    /// The endpoint for posts to it.
     pub endpoint: Endpoint,
-    /// The gateway's id for it.
+    /// The gateway's id of the connection.
     pub connection: ConnectionId,
 }

@@ -1,9 +1,11 @@
-//! What every adapter of a port promises, written once: [`contract_tests!`](crate::contract_tests) makes one test of each promise.
+//! The promises of every adapter of a port, written once:
+//! [`contract_tests!`](crate::contract_tests) makes a test of each promise.
 //!
-//! A promise sees the ports and, through a fixture, what a test must see besides them: the clock, the far end of the
-//! queues, the peers of the gateway. It names rooms and connections of its own, so a fixture may share its tables with
-//! other tests; its queues are its own. It never expects an index to know at once: it looks again until the
-//! fixture's clock has passed [`PATIENCE`].
+//! A promise uses the ports and, through a fixture, the other parts that a test needs: the clock,
+//! the receivers of the queues, the clients of the gateway. It uses rooms and connections of its
+//! own, so a fixture may share its tables with other tests; its queues are its own. It never
+//! expects an index to show a write at once: it reads again until the fixture's clock has passed
+//! [`PATIENCE`].
 
 mod fixtures;
 mod scene;
@@ -15,10 +17,11 @@ pub use scene::PATIENCE;
 
 /// Makes one `#[tokio::test]` of each promise of a suite, in a module of the suite's name.
 ///
-/// The suites are `charges`, `connections`, `memberships`, `entrances`, `renewals`, `rooms`, `holds`, `rosters` and `presences` over a [`StoreFixture`],
-/// `submissions`, `jobs` and `retries` over a [`QueuesFixture`], `checks` over a [`ChecksFixture`], `activities` over a
-/// [`TopicFixture`], `gateway` over a [`GatewayFixture`]. The second argument is an async function (or closure)
-/// that makes the fixture. The crate that uses this needs `tokio` among its dev-dependencies.
+/// The suites are `charges`, `connections`, `memberships`, `entrances`, `renewals`, `rooms`,
+/// `rosters` and `presences` over a [`StoreFixture`], `submissions`, `jobs` and `retries` over a
+/// [`QueuesFixture`], `checks` over a [`ChecksFixture`], `activities` over a [`TopicFixture`],
+/// `gateway` over a [`GatewayFixture`]. The second argument is an async function (or closure) that
+/// makes the fixture. The crate that uses this macro needs `tokio` among its dev-dependencies.
 ///
 /// [`StoreFixture`]: crate::contracts::StoreFixture
 /// [`QueuesFixture`]: crate::contracts::QueuesFixture

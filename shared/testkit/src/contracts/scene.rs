@@ -1,4 +1,4 @@
-//! What the promises have in common: names nobody else uses, patience, and walks over pages.
+//! The common parts of the promises: unique names, repeated reads, and walks over pages.
 #![allow(clippy::unwrap_used, reason = "a scene that cannot be set fails the promise")]
 
 use std::collections::BTreeSet;
@@ -12,29 +12,29 @@ use uuid::Uuid;
 use super::StoreFixture;
 use crate::samples;
 
-/// How long a promise waits for what an adapter says only in time: an index that lags, a message on its way.
+/// A promise waits this long for results that take time: an index that lags, a message on its way.
 pub const PATIENCE: Duration = Duration::from_secs(10);
-/// How long it waits before it looks again.
+/// The pause between two such reads.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
-/// Connections that are opened at the same time.
+/// The number of connections that are opened at the same time.
 const AT_ONCE: usize = 16;
 
-/// A name that nobody else uses: of a room, a user, a connection, an epoch's room.
+/// A name that no other test uses, of a room, a user or a connection.
 pub(super) fn unique(what: &str) -> String {
     format!("{what}-{}", Uuid::new_v4().simple())
 }
 
-/// A room that nobody else uses.
+/// A room that no other test uses.
 pub(super) fn unique_room() -> RoomId {
     samples::room(&unique("room"))
 }
 
-/// A connection that nobody else uses, of a user of its own.
+/// A connection that no other test uses, of a user of its own.
 pub(super) fn unique_connection(now: Timestamp) -> Connection {
     samples::connection(&unique("c"), &unique("user"), now)
 }
 
-/// Looks until there is something to see.
+/// Repeats `look` until it returns something.
 pub(super) async fn eventually<T>(clock: &impl Clock, what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let start = clock.now();
     loop {
@@ -46,12 +46,12 @@ pub(super) async fn eventually<T>(clock: &impl Clock, what: &str, mut look: impl
     }
 }
 
-/// Asks again while the answer is that somebody else wrote at the same moment.
+/// Repeats a call while its result is uncertain because of a simultaneous write.
 pub(super) async fn insist<T>(clock: &impl Clock, mut ask: impl AsyncFnMut() -> Result<T>) -> T {
     eventually(clock, "an answer that is certain", async || certain(ask().await)).await
 }
 
-/// The answer, unless somebody else wrote at the same moment and nothing is certain.
+/// The result of a call; `None` if it is uncertain because of a simultaneous write.
 pub(super) fn certain<T>(answer: Result<T>) -> Option<T> {
     match answer {
         Err(error) if error.is_transient() => None,
@@ -59,20 +59,20 @@ pub(super) fn certain<T>(answer: Result<T>) -> Option<T> {
     }
 }
 
-/// A connection that is open, of `*` and of its inbox.
+/// Opens a new connection as a member of `*` and of its inbox.
 pub(super) async fn opened(fixture: &impl StoreFixture) -> Connection {
     let connection = unique_connection(fixture.clock().now());
     open(fixture, &connection).await;
     connection
 }
 
-/// Opens a connection in `*` and in its inbox.
+/// Opens a connection as a member of `*` and of its inbox.
 pub(super) async fn open(fixture: &impl StoreFixture, connection: &Connection) {
     let first = [samples::everyone(connection), samples::inbox(connection)];
     assert_eq!(fixture.store().open(connection, &first).await.unwrap(), Opened::Stored);
 }
 
-/// Lets a connection join.
+/// Joins a connection to a room.
 pub(super) async fn join(fixture: &impl StoreFixture, connection: &Connection, room: &RoomId, shard: Shard) -> Joined {
     let membership = samples::membership(connection, room, shard);
     put(fixture, &membership).await.unwrap()
@@ -85,7 +85,8 @@ pub(super) async fn put(fixture: &impl StoreFixture, membership: &Membership) ->
     joined.remove(0)
 }
 
-/// Opens so many connections, each in the shard of the room from its start. In the order of their ids.
+/// Opens `count` connections, each with a membership in the shard of the room from its start.
+/// Returns them in the order of their ids.
 pub(super) async fn crowd(fixture: &impl StoreFixture, room: &RoomId, shard: Shard, count: usize) -> Vec<Connection> {
     let now = fixture.clock().now();
     let enter = async |connection: Connection| {
@@ -100,12 +101,13 @@ pub(super) async fn crowd(fixture: &impl StoreFixture, room: &RoomId, shard: Sha
     crowd
 }
 
-/// Every page of a shard, none of whose members comes twice. In the order of their ids.
+/// Reads all pages of a shard and checks that no member comes twice. Returns the members in the
+/// order of their ids.
 pub(super) async fn walk(fixture: &impl StoreFixture, room: &RoomId, shard: Shard) -> Vec<Member> {
     walk_after(fixture, room, shard, None).await
 }
 
-/// The same, after a member.
+/// Reads the pages after a member.
 pub(super) async fn walk_after(
     fixture: &impl StoreFixture,
     room: &RoomId,
@@ -127,7 +129,7 @@ pub(super) async fn walk_after(
     members
 }
 
-/// Walks until exactly these are listed.
+/// Reads all pages until they list exactly these members.
 pub(super) async fn walk_shows(fixture: &impl StoreFixture, room: &RoomId, shard: Shard, expected: &[Connection]) {
     let expected: Vec<Member> = expected.iter().map(Connection::member).collect();
     let what = format!("{} members in shard {shard} of {room}", expected.len());
@@ -135,7 +137,7 @@ pub(super) async fn walk_shows(fixture: &impl StoreFixture, room: &RoomId, shard
     eventually(fixture.clock(), &what, shown).await;
 }
 
-/// Walks until a connection is, or is not, listed.
+/// Reads all pages until they list a connection, or do not list it.
 pub(super) async fn listed(fixture: &impl StoreFixture, room: &RoomId, shard: Shard, id: &ConnectionId, is: bool) {
     let what = format!("{id} {} in shard {shard} of {room}", if is { "listed" } else { "not listed" });
     let look = async || {

@@ -1,4 +1,4 @@
-//! The world in memory under contract.
+//! The world in memory as a fixture of every contract.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! A wrapper over any port that lets calls fail before or after their effect.
+//! A wrapper of any port that makes calls fail before or after their effect.
 
 mod plan;
 mod ports;
@@ -12,8 +12,8 @@ use domain::ports::{Error, Result};
 
 pub use plan::{Plan, Sometimes};
 
-/// A port whose calls fail as `F` decides. It implements every port that `P` implements; time and chance never fail.
-/// Clones share the count of calls.
+/// A port whose calls fail as `F` decides. It implements every port that `P` implements; the clock
+/// and chance never fail. Clones share the count of calls.
 ///
 /// ```
 /// use testkit::faults::{Fault, Faulty, How, Operation, Plan};
@@ -31,44 +31,46 @@ pub struct Faulty<P, F> {
     calls: Arc<Mutex<HashMap<Operation, u32>>>,
 }
 
-/// What happens to a call.
+/// The treatment of one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// Nothing: it goes through.
+    /// The call succeeds or fails as it would without the wrapper.
     Pass,
-    /// It fails and has no effect.
+    /// The call fails and has no effect.
     Before(How),
-    /// It fails, and the first half of a list has taken effect: of the jobs to dispatch, of the rooms to leave, to take
-    /// back or to extend, of what to tell. Other calls are one write, and have no effect.
+    /// The call fails, and the first half of its list has taken effect: jobs to dispatch, rooms to
+    /// leave, to take back or to extend, activities to report. Other calls are one write, and have
+    /// no effect.
     Halfway(How),
-    /// It fails, and has taken effect all the same: what came of it is unknown to the caller.
+    /// The call fails although it has taken effect: its outcome is unknown to the caller.
     After(How),
 }
 
-/// How a call fails.
+/// The error of a failed call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum How {
-    /// With [`Error::Unavailable`]; a post with `Failed`.
+    /// The error [`Error::Unavailable`]; for a post `Failed`.
     Unavailable,
-    /// With [`Error::Throttled`]; a post and a probe with `Throttled`.
+    /// The error [`Error::Throttled`]; for a post and a probe `Throttled`.
     Throttled,
-    /// With [`Error::Refused`]; a post with `Failed`.
+    /// The error [`Error::Refused`]; for a post `Failed`.
     Refused,
-    /// Never: the caller hangs until it is dropped, like a function that is killed at this very point.
+    /// No answer: the caller hangs until it is dropped, like a function that is killed at this
+    /// point.
     NoAnswer,
 }
 
-/// Decides what happens to a call. Every `Fn(Call) -> Fault` does.
+/// Decides how calls fail. Every `Fn(Call) -> Fault` implements it.
 pub trait Decide: Send + Sync {
-    /// What happens to this call.
+    /// The treatment of this call.
     fn decide(&self, call: Call) -> Fault;
 
-    /// What happens before it is made: it may take its time, or never come to be.
+    /// Runs before the call: it may take time, or never return.
     fn before(&self, _: Call) -> impl Future<Output = ()> + Send {
         ready(())
     }
 
-    /// What happens after it took effect, or failed, and before the caller knows.
+    /// Runs after the effect or the failure of the call, before the caller gets the result.
     fn after(&self, _: Call) -> impl Future<Output = ()> + Send {
         ready(())
     }
@@ -77,9 +79,9 @@ pub trait Decide: Send + Sync {
 /// A call that is about to be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Call {
-    /// Of which operation.
+    /// The operation of the call.
     pub operation: Operation,
-    /// How manieth of it, from 1.
+    /// The number of the call among those of its operation, from 1.
     pub number: u32,
 }
 
@@ -101,10 +103,10 @@ macro_rules! operations {
         }
 
         impl Operation {
-            /// Every one of them.
+            /// All operations, in the order of their ports.
             pub const ALL: &[Self] = &[$($(Self::$operation,)+)+];
 
-            /// As errors name it.
+            /// The name of the operation in errors.
             #[must_use]
             pub fn as_str(self) -> &'static str {
                 match self {
@@ -135,23 +137,23 @@ operations! {
 }
 
 impl<P, F: Decide> Faulty<P, F> {
-    /// Wraps a port.
+    /// Wraps a port, whose calls fail as `decide` decides.
     pub fn new(port: P, decide: F) -> Self {
         Self { port, decide: Arc::new(decide), calls: Arc::default() }
     }
 
-    /// The port inside, which never fails.
+    /// The wrapped port, which never fails.
     pub fn port(&self) -> &P {
         &self.port
     }
 
-    /// How often an operation was called, with or without effect.
+    /// The number of calls of an operation, with or without effect.
     #[must_use]
     pub fn calls(&self, operation: Operation) -> u32 {
         self.lock().get(&operation).copied().unwrap_or_default()
     }
 
-    /// Counts a call, and says what happens to it.
+    /// Counts a call and decides its treatment.
     async fn begin(&self, operation: Operation) -> (Call, Fault) {
         let number = {
             let mut calls = self.lock();
@@ -164,7 +166,7 @@ impl<P, F: Decide> Faulty<P, F> {
         (call, self.decide.decide(call))
     }
 
-    /// Makes a call, or half of it, or none, as decided.
+    /// Makes a whole call, half of it, or none, as decided.
     async fn call<T>(
         &self,
         operation: Operation,

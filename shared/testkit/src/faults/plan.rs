@@ -5,33 +5,33 @@ use domain::ports::Chance;
 use super::{Call, Decide, Fault, How, Operation};
 use crate::chance::Seeded;
 
-/// Faults at named places; every other call passes. Of several rules for one call the first holds.
+/// Fails named calls; every other call passes. If several rules apply to a call, the first is used.
 #[derive(Debug, Clone, Default)]
 pub struct Plan(Vec<Rule>);
 
 #[derive(Debug, Clone, Copy)]
 struct Rule {
     operation: Operation,
-    /// How manieth call; `None` for every one.
+    /// The number of the call; `None` for every call.
     number: Option<u32>,
     fault: Fault,
 }
 
 impl Plan {
-    /// Every call passes.
+    /// A plan without faults.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The `number`-th call of an operation, from 1, meets this fault.
+    /// Adds a fault for the `number`-th call of an operation, from 1.
     #[must_use]
     pub fn nth(mut self, operation: Operation, number: u32, fault: Fault) -> Self {
         self.0.push(Rule { operation, number: Some(number), fault });
         self
     }
 
-    /// Every call of an operation meets this fault.
+    /// Adds a fault for every call of an operation.
     #[must_use]
     pub fn always(mut self, operation: Operation, fault: Fault) -> Self {
         self.0.push(Rule { operation, number: None, fault });
@@ -47,8 +47,9 @@ impl Decide for Plan {
     }
 }
 
-/// Faults now and then: each call fails with the same probability, before, halfway or after its effect, throttled or
-/// unavailable. A seed fails the same calls in every run, as long as they come in the same order.
+/// Random faults: each call fails with the same probability, before, halfway or after its effect,
+/// throttled or unavailable. The same seed fails the same calls in every run, if the calls come in
+/// the same order.
 #[derive(Debug, Clone)]
 pub struct Sometimes {
     chance: Seeded,

@@ -1,4 +1,4 @@
-//! Every port through a [`Faulty`].
+//! Implements every port for [`Faulty`].
 
 use std::collections::{HashMap, HashSet};
 use std::future::{Future, pending};
@@ -322,7 +322,7 @@ impl How {
     }
 }
 
-/// The same error once more, for the next of several that failed together.
+/// Copies an error, for several operations that failed together.
 fn again(error: &Error) -> Error {
     match error {
         Error::Throttled { operation } => Error::Throttled { operation },

@@ -1,4 +1,4 @@
-//! The ports of presence through a [`Faulty`].
+//! Implements the ports of presence for [`Faulty`].
 
 use std::collections::HashMap;
 use std::time::Duration;

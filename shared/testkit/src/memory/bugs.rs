@@ -1,21 +1,22 @@
-//! Deliberate bugs, for whoever checks that a checker finds them.
+//! Deliberate bugs, to prove that a check finds each of them.
 
-/// One mistake that a pipeline like this one is easily built with. The memory has none unless it is told to.
+/// A bug that a pipeline of this kind may easily have. The memory adapters have none unless a test
+/// sets one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Bug {
     /// A publication is accepted, and sometimes never queued.
     AcceptBeforeEnqueue,
-    /// Every 410 is taken for the end, however fresh the connection.
+    /// Every 410 counts as gone, even for a connection that has just opened.
     ForgetOnAny410,
     /// Only the first page of a shard is read.
     NoPaging,
-    /// Of a 410 somebody else is forgotten.
+    /// A 410 removes another connection than the one that was posted to.
     WrongConnectionForgotten,
-    /// `sent` moves with the positions, and not after the jobs.
+    /// `sent` moves with the positions, before the jobs are queued.
     SentBeforeJobs,
-    /// What a crash left unsent is not looked for.
+    /// Jobs that a killed sequencer did not queue are never queued.
     JobsNotResent,
-    /// The connection is not read after its memberships are written.
+    /// The connection is not read again after its memberships are written.
     JoinWithoutLook,
     /// Memberships of a connection that is gone, or has another token, are not taken back.
     JoinNotTakenBack,
@@ -23,88 +24,88 @@ pub enum Bug {
     ConnectionReadBeforeJoin,
     /// A call that conflicts with a transaction fails at once.
     ConflictsNotRetried,
-    /// A joiner's head is read before its membership is written.
+    /// The head of a joined room is read before the membership is written.
     HeadBeforeMembership,
-    /// Positions are given whatever the number of shards has become.
+    /// Positions are given without a condition on the number of shards.
     ShardsNotConditioned,
-    /// A publication id is recognised whoever used it.
+    /// A publication id counts as a repeat, even of another publisher.
     DedupeWithoutPublisher,
-    /// A publication id is never recognised.
+    /// A publication id never counts as a repeat.
     NoDedupe,
-    /// Who could not be reached at once is not tried again.
+    /// Late members are not tried again.
     LateSkipped,
-    /// All late jobs of a shard repeat one another, says their deduplication id.
+    /// All late jobs of a shard have the same deduplication id.
     ReusedDeduplicationId,
     /// A job is lost now and then.
     JobsLost,
-    /// Nothing stands where a connection was.
+    /// No tombstone replaces a closed connection.
     NoTombstone,
-    /// Nobody is ever forgotten.
+    /// Closed connections are never removed.
     NothingForgotten,
-    /// Counts follow what the stream says, repeats included.
+    /// Counts add up the changes of the stream, including repeats.
     CountsIncremented,
-    /// Changes of who is there are not told.
+    /// Changes of presence are not announced.
     AnnouncementsLost,
-    /// The reaper believes what is not so.
+    /// The reaper considers every connection silent.
     BlindReaping,
-    /// A replay ends one publication early, and says that it is whole.
+    /// A replay ends one publication early, and claims to be whole.
     ResumePartly,
-    /// A log read that comes back short is believed, without the consistent look.
+    /// A replica's short page of the log is used without a consistent read.
     ShortRunBelieved,
-    /// Who leaves is heard of no more, and hears on.
+    /// A leave has no effect.
     LeaveIgnored,
-    /// What is said in one room is heard in another.
+    /// Publications of one room are delivered to a member of another.
     ForeignRoom,
-    /// Members are told whatever their tokens say.
+    /// Deliveries ignore the expiry of tokens.
     ExpiredTold,
-    /// Nobody looks for connections whose token has expired.
+    /// The reaper does not look for connections with expired tokens.
     ExpiredNotClosed,
-    /// A renewal leaves no room, whatever the new token allows.
+    /// A renewal leaves no room, even if the new token forbids it.
     RenewalKeepsRooms,
-    /// Requests are judged by the token of the handshake for ever.
+    /// Requests are always judged by the token of the handshake.
     RenewalForgotten,
     /// A row of the outbox is published under a new id each time.
     OutboxIdsAnew,
-    /// What is said to those who are there is stored.
+    /// Ephemeral publications are stored.
     EphemeralStored,
-    /// What is said to those who are there takes a position.
+    /// Ephemeral publications take a position.
     EphemeralMoves,
-    /// Everybody hears what they said themselves, whatever they asked.
+    /// Publishers receive an echo even if they asked for none.
     EchoForced,
-    /// What can never be published is forgotten.
+    /// Poison is dropped instead of becoming a dead letter.
     PoisonForgotten,
     /// A job is queued once more under another name.
     JobsQueuedTwice,
-    /// A shard is taken to be further than it is.
+    /// The stored progress of a shard is further than its deliveries.
     DeliveredOverstated,
-    /// How far a shard is is not noted.
+    /// The progress of a shard is not stored.
     DeliveredForgotten,
     /// All jobs wait in one line.
     JobsInOneLine,
-    /// Who could not be reached at once is tried again in the line of everybody else.
+    /// Late members are tried again in the main line of their shard.
     LateOnMainLine,
     /// Jobs of wide rooms wait among those of narrow ones.
     WideThroughNarrow,
-    /// A page of a shard looks at the members of every room.
+    /// A page of a shard reads the members of every room.
     PageScans,
-    /// Publications are let in, however many.
+    /// The rates of connections are not applied.
     RateIgnored,
-    /// Who is too fast is told half the pause.
+    /// A publisher above the rate gets half of the pause that it needs.
     PauseTooShort,
-    /// The members of a shard are read before the log is: a member that joins in between is passed over.
+    /// The members of a shard are read before the log: a member that joins in between is skipped.
     LogAfterMembers,
-    /// Of a range of the log only the first page is delivered.
+    /// Only the first page of a range of the log is delivered.
     FirstPageOnly,
-    /// The deduplication id of a job does not say its epoch.
+    /// The deduplication id of a job does not contain its epoch.
     EpochlessJobId,
-    /// The reaper believes the index, however old that is.
+    /// The reaper trusts the index, however old its state is.
     IndexTrusted,
 }
 
 impl Bug {
-    /// Each that breaks a promise in some simulated life. The three of joins that are not among them
-    /// are found by `testkit/tests/mistakes.rs`; [`Self::IndexTrusted`] is found by `reaper/tests/reap.rs`,
-    /// because no index of a simulation is as late as that takes.
+    /// The bugs that break a promise in some simulated run. `testkit/tests/mistakes.rs` finds the
+    /// three bugs of joins that are not among them. `reaper/tests/reap.rs` finds
+    /// [`Self::IndexTrusted`], because no index of a simulation lags that far.
     pub const ALL: [Self; 44] = [
         Self::AcceptBeforeEnqueue,
         Self::ForgetOnAny410,

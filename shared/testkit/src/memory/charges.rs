@@ -1,4 +1,4 @@
-//! Rates, over the state of the store.
+//! Implements rates over the state of the store.
 
 use domain::ports::{Charged, Charges, Connections, Result, Standing};
 use domain::{ConnectionId, RoomId, Timestamp, limits};

@@ -1,7 +1,8 @@
-//! Conflicts with transactions: a transaction holds its items while it works, and other calls on them have to wait.
+//! Conflicts with transactions: a transaction holds its items while it runs, and other calls on
+//! them have to wait.
 //!
-//! As the adapters over DynamoDB do, calls are tried again after a pause, and fail once they were refused
-//! [`limits::CONFLICT_TRIES`] times.
+//! As in the adapters of DynamoDB, calls are tried again after a pause, and fail after
+//! [`limits::CONFLICT_TRIES`] refusals.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,10 +16,10 @@ use super::store::Store;
 use super::unavailable;
 use crate::chance::Seeded;
 
-/// How long a transaction holds its items by default.
+/// The time for which a transaction holds its items by default.
 pub const TRANSACTION_HOLD: Duration = Duration::from_millis(10);
 
-/// An item that transactions write or check, and others write too.
+/// An item that transactions write or check, and that other calls write too.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Item {
     Connection(ConnectionId),
@@ -34,7 +35,7 @@ pub(super) struct Conflicts {
     chance: Seeded,
 }
 
-/// Items of one transaction, held until this is dropped.
+/// Items of one transaction, held until this value is dropped.
 #[derive(Debug)]
 pub(super) struct Held {
     items: Vec<Item>,
@@ -46,7 +47,8 @@ impl Conflicts {
         Self { hold: TRANSACTION_HOLD, held: Arc::default(), chance: Seeded::new(65) }
     }
 
-    /// The same items, held for another time by transactions of this handle; zero: its calls neither hold nor wait.
+    /// A handle of the same items whose transactions hold them for another time. With zero, its
+    /// calls neither hold items nor wait for them.
     pub(super) fn with_hold(&self, hold: Duration) -> Self {
         Self { hold, ..self.clone() }
     }
@@ -89,7 +91,7 @@ impl Store {
         Err(unavailable(operation, "a transaction is ongoing for the item"))
     }
 
-    /// Begins a transaction on these items: it holds them until what is returned is dropped.
+    /// Begins a transaction on these items, which holds them until the returned value is dropped.
     pub(super) async fn transaction(&self, operation: &'static str, items: &[Item]) -> Result<Option<Held>> {
         if self.conflicts.hold.is_zero() {
             return Ok(None);

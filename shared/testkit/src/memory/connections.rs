@@ -1,4 +1,4 @@
-//! Connections and their tombstones, over the state of the store.
+//! Implements connections and their tombstones over the state of the store.
 
 use domain::ports::{Connections, Known, Opened, Result};
 use domain::{
@@ -94,7 +94,7 @@ impl Connections for Store {
 }
 
 impl Store {
-    /// The connection as it is, or as a mistake lets this handle see it.
+    /// The connection as it is, or as a bug of this handle shows it.
     fn seen(&self, connection: &ConnectionId) -> Option<Connection> {
         let found = self.lock().living(connection).cloned();
         if self.has(Bug::JoinWithoutLook) || self.has(Bug::ConnectionReadBeforeJoin) {
@@ -103,7 +103,7 @@ impl Store {
         found
     }
 
-    /// Reads the connection too soon, if that is the mistake: where it is needed, it is not read again.
+    /// Reads the connection too early, if that is the bug: it is not read again later.
     pub(super) fn read_too_soon(&self, connection: &ConnectionId) {
         if self.has(Bug::ConnectionReadBeforeJoin) {
             self.seen(connection);
@@ -112,7 +112,7 @@ impl Store {
 }
 
 impl State {
-    /// One transaction: the connection, with its index keys, and its first memberships.
+    /// Stores the connection with its index keys and its first memberships, as one transaction.
     fn open(&mut self, connection: &Connection, memberships: &[Membership], now: Timestamp) {
         let mut changes = vec![Change::Seen(suspect(connection)), expiry(connection)];
         let (of_everyone, rows): (Vec<_>, Vec<_>) = memberships.iter().partition(|row| row.room.is_everyone());
@@ -131,7 +131,7 @@ impl State {
         self.index.write(changes, now);
     }
 
-    /// Takes away what stands under a connection's key, and its index keys with it.
+    /// Removes the item under a connection's key, with its index keys.
     pub(super) fn remove_slot(&mut self, id: &ConnectionId, now: Timestamp) {
         let Some(Slot::Open { everyone, connection, .. }) = self.connections.remove(id) else {
             return;
@@ -143,7 +143,7 @@ impl State {
     }
 }
 
-/// The slice of `*` of a connection that was opened without being told one.
+/// The shard of `*` for a connection that was opened without a membership there.
 fn default_shard(connection: &ConnectionId) -> Shard {
     Shards::initial(&RoomId::everyone()).place(connection)
 }

@@ -8,7 +8,8 @@ use domain::ports::Clock;
 
 use crate::clock::TurnedClock;
 
-/// A standard queue in memory, of typed messages: what is taken is gone. Clones are the same queue.
+/// A standard queue in memory, of typed messages: a message that is taken is deleted. Clones are
+/// the same queue.
 #[derive(Debug)]
 pub struct Delayed<T> {
     clock: TurnedClock,
@@ -22,14 +23,14 @@ impl<T: Clone> Delayed<T> {
         Self { clock, waiting: Arc::default() }
     }
 
-    /// Queues a message that can be taken after `delay`, in whole seconds as queues count.
+    /// Queues a message that can be taken after `delay`, rounded up to whole seconds as in SQS.
     pub fn send(&self, body: T, delay: Duration) {
         let delay = Duration::from_secs(u64::try_from(delay.as_millis().div_ceil(1_000)).unwrap_or(u64::MAX));
         let due = self.clock.now().plus(delay);
         self.lock().push((due, body));
     }
 
-    /// Takes every message that is due, the first due first.
+    /// Takes all messages that are due, in the order of their times.
     #[must_use]
     pub fn take(&self) -> Vec<T> {
         let now = self.clock.now();
@@ -40,7 +41,8 @@ impl<T: Clone> Delayed<T> {
         due.into_iter().map(|(_, body)| body).collect()
     }
 
-    /// What waits, and when it can be taken, in the order it was queued.
+    /// The waiting messages, with the times at which they can be taken, in the order in which they
+    /// were queued.
     #[must_use]
     pub fn waiting(&self) -> Vec<(Timestamp, T)> {
         self.lock().clone()

@@ -1,4 +1,4 @@
-//! The connections of each user, over the state of the store.
+//! Implements the directory of each user's connections over the state of the store.
 
 use domain::ports::{Directory, Result};
 use domain::{ConnectionId, Timestamp, UserId, limits};

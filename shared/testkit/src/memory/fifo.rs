@@ -1,4 +1,5 @@
-//! One FIFO queue: groups in order, locked while in flight, repeats dropped.
+//! One FIFO queue: groups keep their order, a group with a message in flight is locked, and repeats
+//! are dropped.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,43 +10,45 @@ use domain::ports::{Clock, Receipt};
 
 use crate::clock::TurnedClock;
 
-/// How long a repeat is recognised.
+/// The time for which a repeat is recognised.
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/FIFO-queues-exactly-once-processing.html>
 pub const DEDUPLICATION: Duration = Duration::from_secs(5 * 60);
-/// Messages that one receive takes at most.
+/// The largest number of messages that one receive takes.
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html>
 pub const MESSAGES_PER_RECEIVE: usize = 10;
-/// Messages at the front of a queue that are searched for groups that can be taken.
+/// The number of messages at the front of a queue that are searched for groups that can be taken.
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/avoid-backlog-with-the-same-message-group-id.html>
 pub(super) const SEARCHED_MESSAGES: usize = 120_000;
-/// How long a message taken and not finished stays invisible: that of our queues.
+/// The visibility timeout of a message that was taken and not finished, as the deployed queues have
+/// it.
 pub const VISIBILITY: Duration = Duration::from_secs(30);
 
-/// A FIFO queue that deduplicates by group, in memory, of typed messages. Clones are the same queue.
+/// A FIFO queue in memory, of typed messages, that deduplicates by group. Clones are the same
+/// queue.
 #[derive(Debug)]
 pub struct Fifo<T> {
     clock: TurnedClock,
     state: Arc<Mutex<State<T>>>,
 }
 
-/// A message as a receiver sees it.
+/// A message as a receiver gets it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message<T> {
-    /// Of the message: the same each time it is taken.
+    /// The id of the message, the same at each receive.
     pub id: String,
-    /// Of this taking.
+    /// The receipt of this receive.
     pub receipt: Receipt,
-    /// Its line.
+    /// The FIFO group of the message.
     pub group: String,
-    /// What makes it a repeat.
+    /// The id by which the queue recognises repeats.
     pub deduplication_id: String,
-    /// What it says.
+    /// The content of the message.
     pub body: T,
-    /// When it was queued.
+    /// When the message was queued.
     pub sent_at: Timestamp,
-    /// When it was taken for the first time.
+    /// When the message was taken for the first time.
     pub first_taken_at: Option<Timestamp>,
-    /// How often it has been taken, this time included.
+    /// The number of receives, including this one.
     pub receive_count: u32,
 }
 
@@ -62,12 +65,12 @@ struct State<T> {
 #[derive(Debug)]
 struct Entry<T> {
     message: Message<T>,
-    /// In flight before.
+    /// The message is in flight before this time.
     visible_at: Timestamp,
 }
 
 impl<T: Clone> Fifo<T> {
-    /// An empty queue; its receipts name it.
+    /// An empty queue; receipts contain its name.
     #[must_use]
     pub fn new(name: &'static str, clock: TurnedClock) -> Self {
         let state =
@@ -75,31 +78,34 @@ impl<T: Clone> Fifo<T> {
         Self { clock, state: Arc::new(Mutex::new(state)) }
     }
 
-    /// Searches no more than so many messages at its front for groups that can be taken.
+    /// Limits the search for groups to this number of messages at the front of the queue.
     pub fn set_searched(&self, messages: usize) {
         self.lock().searched = messages;
     }
 
-    /// Queues a message, unless it repeats one of its group within [`DEDUPLICATION`]. Whether it was queued.
+    /// Queues a message, unless it repeats one of its group within [`DEDUPLICATION`]. Returns
+    /// whether the message was queued.
     pub fn send(&self, group: String, deduplication_id: String, body: T) -> bool {
         let now = self.clock.now();
         self.lock().send(group, deduplication_id, body, now)
     }
 
-    /// Takes up to ten messages, the oldest first: none of a group of which one is in flight, and several of one group
-    /// in order. They are invisible for [`VISIBILITY`].
+    /// Takes up to ten messages, the oldest first. Groups with a message in flight are left out,
+    /// and several messages of one group come in order. The messages are invisible for
+    /// [`VISIBILITY`].
     #[must_use]
     pub fn take(&self) -> Vec<Message<T>> {
         self.take_at_most(MESSAGES_PER_RECEIVE)
     }
 
-    /// The same, but no more than `most`.
+    /// Takes up to `most` messages, and no more than [`Self::take`] does.
     pub fn take_at_most(&self, most: usize) -> Vec<Message<T>> {
         let now = self.clock.now();
         self.lock().take(most.min(MESSAGES_PER_RECEIVE), now)
     }
 
-    /// Finishes a message. Whether the receipt was still good: the last one, and not run out.
+    /// Deletes a message. Returns whether the receipt was valid: from the last receive, and within
+    /// its visibility timeout.
     pub fn finish(&self, receipt: &Receipt) -> bool {
         let now = self.clock.now();
         let mut state = self.lock();
@@ -109,8 +115,8 @@ impl<T: Clone> Fifo<T> {
         state.entries.remove(at).is_some()
     }
 
-    /// Shows a message again after `pause`, counted from now; until then its group stays locked. Whether the receipt
-    /// was still good.
+    /// Makes a message visible again after `pause`; until then its group stays locked. Returns
+    /// whether the receipt was valid.
     pub fn show_after(&self, receipt: &Receipt, pause: Duration) -> bool {
         let now = self.clock.now();
         let mut state = self.lock();
@@ -131,20 +137,20 @@ impl<T: Clone> Fifo<T> {
         state.entries.push_back(Entry { message: again, visible_at: now });
     }
 
-    /// Whether every message is finished.
+    /// Reports whether every message is finished.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.lock().entries.is_empty()
     }
 
-    /// When the next message that is in flight or waits can be taken, if nothing is finished before.
+    /// When the next message that is in flight or waits can be taken, if none is finished before.
     #[must_use]
     pub fn next_visible_at(&self) -> Option<Timestamp> {
         let now = self.clock.now();
         self.lock().entries.iter().map(|entry| entry.visible_at).filter(|at| *at > now).min()
     }
 
-    /// What every message that is not finished says, in flight or not, the oldest first.
+    /// The contents of all messages that are not finished, in flight or not, the oldest first.
     #[must_use]
     pub fn bodies(&self) -> Vec<T> {
         let state = self.lock();

@@ -1,4 +1,4 @@
-//! The gateway's management API, with the peers of its connections in the hand of the test.
+//! The gateway's management API; the test controls the peers of its connections.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,39 +10,39 @@ use domain::{ConnectionId, Delivery, Endpoint, Probe, Timestamp, limits};
 
 use crate::clock::TurnedClock;
 
-/// A gateway in memory: the test opens and hangs up connections and says how each of them behaves. A connection that
-/// was not opened is answered 410, like one that has gone or whose `$connect` has not finished. Clones are the same
-/// gateway.
+/// A gateway in memory: the test opens and closes connections and sets the behaviour of each. A
+/// post to a connection that was never opened gets 410, as after the end of a connection or before
+/// `$connect` has finished. Clones are the same gateway.
 #[derive(Debug, Clone)]
 pub struct Gateway {
     clock: TurnedClock,
     state: Arc<Mutex<State>>,
 }
 
-/// How a connection takes what is posted to it.
+/// The behaviour of a connection when it is posted to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Behaviour {
-    /// It takes it.
+    /// Frames arrive, and the answer is a success.
     #[default]
     Takes,
-    /// Its buffer is full: 429, while a probe says that it is alive.
+    /// The buffer is full: a post gets 429, while a probe reports that the connection is alive.
     BufferFull,
-    /// It never answers, and has not taken it: failed after [`limits::POST_TIMEOUT`].
+    /// Frames do not arrive, and no answer comes: a post fails after [`limits::POST_TIMEOUT`].
     Hangs,
-    /// It takes it, and the answer is lost: failed after [`limits::POST_TIMEOUT`].
+    /// Frames arrive, and the answer is lost: a post fails after [`limits::POST_TIMEOUT`].
     LosesAnswers,
 }
 
-/// One post, and what became of it.
+/// One post, with its outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Post {
-    /// Through which endpoint.
+    /// The endpoint that was used.
     pub endpoint: Endpoint,
-    /// To whom.
+    /// The connection that was posted to.
     pub connection: ConnectionId,
-    /// What became of it.
+    /// The outcome that the caller got.
     pub delivery: Delivery,
-    /// When it was answered.
+    /// When the caller got it.
     pub at: Timestamp,
 }
 
@@ -61,19 +61,19 @@ struct Peer {
     open: bool,
     last_active_at: Timestamp,
     behaviour: Behaviour,
-    /// Answers of the next posts, before any behaviour.
+    /// Outcomes of the next posts, which take precedence over the behaviour.
     scripted: VecDeque<Delivery>,
     frames: Vec<Bytes>,
 }
 
 impl Gateway {
-    /// A gateway without connections, which answers at once.
+    /// A gateway without connections that answers at once.
     #[must_use]
     pub fn new(clock: TurnedClock) -> Self {
         Self { clock, state: Arc::default() }
     }
 
-    /// A peer connects.
+    /// Opens a connection.
     pub fn open(&self, connection: &ConnectionId) {
         let now = self.clock.now();
         self.with_peer(connection, |peer| {
@@ -82,45 +82,47 @@ impl Gateway {
         });
     }
 
-    /// A peer vanishes: posts to it are answered 410.
+    /// Ends a connection from the client's side: posts to it get 410.
     pub fn hang_up(&self, connection: &ConnectionId) {
         self.with_peer(connection, |peer| peer.open = false);
     }
 
-    /// A peer says something: what a probe tells as its last activity.
+    /// Records traffic of the client, which a probe reports as the last activity.
     pub fn hear(&self, connection: &ConnectionId) {
         let now = self.clock.now();
         self.with_peer(connection, |peer| peer.last_active_at = now);
     }
 
-    /// Says how a connection behaves from now on.
+    /// Sets the behaviour of a connection from now on.
     pub fn behave(&self, connection: &ConnectionId, behaviour: Behaviour) {
         self.with_peer(connection, |peer| peer.behaviour = behaviour);
     }
 
-    /// Says what becomes of the next posts to a connection, before any behaviour. Of those only `Delivered` arrives.
+    /// Sets the outcomes of the next posts to a connection, before any behaviour. Of these, only
+    /// `Delivered` lets the frame arrive.
     pub fn answer_next(&self, connection: &ConnectionId, deliveries: impl IntoIterator<Item = Delivery>) {
         self.with_peer(connection, |peer| peer.scripted.extend(deliveries));
     }
 
-    /// Throttles the account: the next `calls`, of whatever kind and to whomever, are answered 429.
+    /// Throttles the account: the next `calls` of any kind get 429, for any connection.
     pub fn throttle_next(&self, calls: usize) {
         self.lock().throttled_calls = calls;
     }
 
-    /// How long an answer takes by the clock; nothing unless set. The caller does not wait for more than
-    /// [`limits::POST_TIMEOUT`]: then a post has arrived and has no answer, and nothing is known of a probe.
+    /// Sets the time that an answer takes by the clock, initially zero. A caller waits no longer
+    /// than [`limits::POST_TIMEOUT`]: a slower post has arrived but fails, and a slower probe
+    /// fails.
     pub fn set_latency(&self, latency: Duration) {
         self.lock().latency = latency;
     }
 
-    /// Whether the connection is open.
+    /// Reports whether the connection is open.
     #[must_use]
     pub fn is_open(&self, connection: &ConnectionId) -> bool {
         self.lock().peers.get(connection).is_some_and(|peer| peer.open)
     }
 
-    /// What a peer has received, in order.
+    /// All frames that a client has received, in order.
     #[must_use]
     pub fn frames(&self, connection: &ConnectionId) -> Vec<Bytes> {
         let state = self.lock();
@@ -134,13 +136,14 @@ impl Gateway {
         self.lock().posts.clone()
     }
 
-    /// How many calls were in flight at the same time at the most. They overlap only if answers take time.
+    /// The largest number of calls in flight at the same time. Calls overlap only if answers take
+    /// time.
     #[must_use]
     pub fn most_in_flight(&self) -> usize {
         self.lock().most_in_flight
     }
 
-    /// One call: it takes its time, then `answer` says what came of it.
+    /// Makes one call: it takes its time, and then `answer` decides its result.
     async fn call<T>(&self, patience: Duration, answer: impl FnOnce(&mut State, Timestamp) -> T) -> T {
         let flight = Flight::begin(self);
         let latency = self.lock().latency.max(patience).min(limits::POST_TIMEOUT);
@@ -203,7 +206,7 @@ impl ports::Gateway for Gateway {
 }
 
 impl State {
-    /// How long a post to this connection hangs.
+    /// The time for which a post to this connection hangs.
     fn patience(&self, connection: &ConnectionId) -> Duration {
         match self.peers.get(connection) {
             Some(peer) if peer.open && peer.scripted.is_empty() => match peer.behaviour {
@@ -214,7 +217,7 @@ impl State {
         }
     }
 
-    /// Whether an answer takes longer than its caller waits.
+    /// Reports whether an answer takes longer than its caller waits.
     fn is_too_slow(&self) -> bool {
         self.latency > limits::POST_TIMEOUT
     }
@@ -245,7 +248,7 @@ impl State {
 }
 
 impl Peer {
-    /// Whether the frame arrives, and what the answer says.
+    /// The outcome of a post, and whether its frame arrives.
     fn outcome(&mut self) -> (bool, Delivery) {
         if let Some(delivery) = self.scripted.pop_front() {
             return (delivery == Delivery::Delivered, delivery);
@@ -260,7 +263,7 @@ impl Peer {
     }
 }
 
-/// A call in flight, also one that is given up.
+/// A call in flight; dropping it ends the count, also for a cancelled call.
 struct Flight<'a>(&'a Gateway);
 
 impl<'a> Flight<'a> {

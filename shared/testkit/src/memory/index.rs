@@ -1,4 +1,4 @@
-//! The three indexes, which learn of a write some time after it.
+//! The three indexes, which show a write some time after it.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
@@ -9,34 +9,35 @@ use domain::{ConnectionId, Member, RoomId, Shard, Suspect, Timestamp, liveness_s
 /// How far an index lags behind the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Lag {
-    /// Not at all.
+    /// The index shows every write at once.
     #[default]
     None,
-    /// It does not know of the last so many writes.
+    /// The index does not show the last writes, of this number.
     Writes(usize),
-    /// It does not know of the writes of the last so long.
+    /// The index does not show the writes of the last time, of this length.
     Time(Duration),
-    /// Each read finds one of two copies: one knows everything, the other does not know of the writes of the last so long. So a
-    /// read may show an older state than the read before it.
+    /// Each read uses one of two copies: one shows everything, and the other does not show the
+    /// writes of the last time, of this length. So a read may show an older state than the read
+    /// before it.
     Wavers(Duration),
 }
 
-/// What one write changes in the indexes.
+/// A change of one write in the indexes.
 #[derive(Debug, Clone)]
 pub(super) enum Change {
-    /// A member has come to a shard, or is noted there anew.
+    /// A member has joined a shard, or its data there has changed.
     Joined(RoomId, Shard, Member),
     /// A member has left a shard.
     Left(RoomId, Shard, ConnectionId),
-    /// A connection was last seen then.
+    /// A connection was last seen at this time.
     Seen(Suspect),
-    /// A connection's token expires then, if it has one.
+    /// The token of a connection expires at this time; `None` without an expiry.
     Expires(ConnectionId, Option<Lapsed>),
-    /// A connection is watched no more.
+    /// A connection leaves the indexes of the reaper.
     Buried(ConnectionId),
 }
 
-/// The indexes in two copies, which differ only where they waver.
+/// The indexes in two copies, which differ only if the indexes waver.
 #[derive(Debug, Default)]
 pub(super) struct Index {
     ahead: Replica,
@@ -45,7 +46,7 @@ pub(super) struct Index {
     reads: u64,
 }
 
-/// `by_room`, `by_liveness` and `by_expiry`, and the writes that they have not learned of yet.
+/// One copy of `by_room`, `by_liveness` and `by_expiry`, with the writes that it does not show yet.
 #[derive(Debug, Default)]
 struct Replica {
     lag: Lag,
@@ -56,7 +57,7 @@ struct Replica {
 }
 
 impl Index {
-    /// Takes note of one write.
+    /// Adds the changes of one write.
     pub(super) fn write(&mut self, changes: Vec<Change>, now: Timestamp) {
         self.behind.write(changes.clone(), now);
         self.ahead.write(changes, now);
@@ -77,7 +78,7 @@ impl Index {
         self.behind.catch_up();
     }
 
-    /// Members of a shard after the one named, in the order of their ids.
+    /// Members of a shard after the given one, in the order of their ids.
     pub(super) fn members(
         &mut self,
         room: &RoomId,
@@ -88,7 +89,7 @@ impl Index {
         self.replica(now).members(room, shard, after)
     }
 
-    /// How many members there are, in whatever room.
+    /// The number of members in all rooms.
     pub(super) fn everybody(&self) -> usize {
         self.ahead.everybody()
     }
@@ -97,25 +98,27 @@ impl Index {
         self.replica(now).count(room, shard)
     }
 
-    /// Connections of a liveness shard not seen since `before`, longest silent first.
+    /// Connections of a liveness shard not seen since `before`, the longest silent first.
     pub(super) fn silent(&mut self, shard: u16, before: Timestamp, now: Timestamp) -> Vec<Suspect> {
         self.replica(now).silent(shard, before)
     }
 
-    /// When a connection was last seen, as far as the index knows.
+    /// When a connection was last seen, according to the index.
     pub(super) fn seen(&mut self, connection: &ConnectionId, now: Timestamp) -> Option<Timestamp> {
         self.replica(now).by_liveness.get(connection).map(|suspect| suspect.last_seen_at)
     }
 
-    /// Connections of a liveness shard whose token has expired by then, longest ago first.
+    /// Connections of a liveness shard whose tokens have expired by then, the earliest expiry
+    /// first.
     pub(super) fn expired(&mut self, shard: u16, by: Timestamp, now: Timestamp) -> Vec<Lapsed> {
         self.replica(now).expired(shard, by)
     }
 
-    /// The copy that the next read finds.
+    /// The copy that the next read uses.
     fn replica(&mut self, now: Timestamp) -> &mut Replica {
         self.reads += 1;
-        // Multiplication spreads the count over the high bits: the copies take turns in no order that a reader could keep to.
+        // Multiplication spreads the count over the high bits: the copies take turns in an order
+        // that no reader can predict.
         let behind = self.wavers && self.reads.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 63 == 1;
         let replica = if behind { &mut self.behind } else { &mut self.ahead };
         replica.learn(now);

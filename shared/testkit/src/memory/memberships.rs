@@ -1,4 +1,4 @@
-//! Memberships, over the state of the store.
+//! Implements memberships over the state of the store.
 
 use std::time::Duration;
 
@@ -13,9 +13,9 @@ use super::meter::Asked;
 use super::store::{State, Store};
 use super::unavailable;
 
-/// Sorts before every other character of an id: ends the cursor of an empty page.
+/// This character sorts before every other character of an id: it ends the cursor of an empty page.
 const FIRST_CHARACTER: char = '!';
-/// The timeout of a function of a queue.
+/// The timeout of a function that a queue triggers.
 const INVOCATION: Duration = Duration::from_secs(5);
 
 impl Memberships for Store {
@@ -146,14 +146,15 @@ impl Store {
         Joined::Already { expires_at: stands.and_then(|stands| stands.member.expires_at) }
     }
 
-    /// Notes who is in a shard now.
+    /// Remembers the present members of a shard.
     pub(super) fn note_members(&self, room: &RoomId, shard: Shard) {
         let now = self.now();
         let members = self.lock().index.members(room, shard, None, now).cloned().collect();
         self.recalled().members.insert((room.clone(), shard), (now, members));
     }
 
-    /// Members as they were noted, once, and only in the invocation that noted them.
+    /// The remembered members of a shard, once, and only within the invocation that remembered
+    /// them.
     fn members_before(&self, room: &RoomId, shard: Shard) -> Option<Vec<Member>> {
         let (noted, members) = self.recalled().members.remove(&(room.clone(), shard))?;
         (self.now().since(noted) < INVOCATION).then_some(members)
@@ -164,7 +165,7 @@ fn item(membership: &Membership) -> Item {
     Item::Membership(membership.member.connection.clone(), membership.room.clone())
 }
 
-/// A connection as its request was judged by: the view of a join without a second look.
+/// The connection by which the request was judged, which a join without a second read still sees.
 fn as_judged(Membership { member, user, joined_at, .. }: &Membership) -> Connection {
     Connection {
         id: member.connection.clone(),
@@ -179,12 +180,12 @@ fn as_judged(Membership { member, user, joined_at, .. }: &Membership) -> Connect
 }
 
 impl State {
-    /// A member of some room or other.
+    /// Any member of any room.
     fn anybody(&self) -> Option<Member> {
         self.all_memberships().next().map(|membership| membership.member.clone())
     }
 
-    /// Whether it was not there before.
+    /// Stores a membership. Returns whether it is new.
     pub(super) fn insert_membership(&mut self, membership: &Membership) -> bool {
         let rooms = self.memberships.entry(membership.member.connection.clone()).or_default();
         if rooms.contains_key(&membership.room) {
@@ -196,7 +197,7 @@ impl State {
         true
     }
 
-    /// A membership that stands already is a backend's from now on, if this one is.
+    /// Marks a stored membership as granted, if this one is granted.
     fn grant(&mut self, membership: &Membership) {
         let rooms = self.memberships.get_mut(&membership.member.connection);
         if let Some(stored) = rooms.and_then(|rooms| rooms.get_mut(&membership.room)) {
@@ -214,7 +215,7 @@ impl State {
         }
     }
 
-    /// The member as its own row says now; in `*`, as the connection says.
+    /// The member as its membership item stores it; in `*`, as the connection stores it.
     fn member(&self, room: &RoomId, id: &ConnectionId) -> Option<Member> {
         if !room.is_everyone() {
             return Some(self.memberships.get(id)?.get(room)?.member.clone());
@@ -223,7 +224,8 @@ impl State {
     }
 }
 
-/// The next cursor of an empty page: nothing lies between it and `after`. None where the page before was empty.
+/// The next cursor of an empty page: no id lies between it and `after`. `None` if the page before
+/// was empty.
 fn cursor_before_the_first_after(after: Option<&ConnectionId>) -> Option<ConnectionId> {
     let after = after.map_or("", AsRef::as_ref);
     if after.ends_with(FIRST_CHARACTER) {

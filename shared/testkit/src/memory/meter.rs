@@ -1,41 +1,41 @@
-//! What calls read: the items that were looked at, and not only those that came back.
+//! Counts the items that calls read, including those that were not returned.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::{ConnectionId, RoomId};
 
-/// What a call asked for.
+/// The request of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Asked {
-    /// Items by their keys, so many.
+    /// Items by their keys, with their number.
     Keys(usize),
-    /// Rows of a log, so many at the most.
+    /// Rows of a log, with their largest number.
     Rows(usize),
     /// Members of a room: of one of its shards, or a page of them.
     Members(RoomId),
     /// The rooms of a connection.
     RoomsOf(ConnectionId),
-    /// Connections that are to be looked after, so many at the most.
+    /// Connections for the reaper, with their largest number.
     Watched(usize),
 }
 
 /// One call that read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Read {
-    /// What it asked for.
+    /// The request of the call.
     pub asked: Asked,
-    /// Items that were looked at to answer it: what DynamoDB charges for.
+    /// The number of items that were read for it, which DynamoDB charges for.
     pub evaluated: usize,
-    /// Their size, of log rows only.
+    /// The size of the read items, for log rows only.
     pub bytes: usize,
 }
 
-/// Counts what somebody reads. Clones are the same meter.
+/// Records all reads of one caller. Clones are the same meter.
 #[derive(Debug, Clone, Default)]
 pub struct Meter(Arc<Mutex<Vec<Read>>>);
 
 impl Meter {
-    /// Every read since this was last asked, in order.
+    /// Takes all reads since the last take, in order.
     #[must_use]
     pub fn take(&self) -> Vec<Read> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))

@@ -1,4 +1,4 @@
-//! Adapters of every port in memory: what a use case does to them can be looked at, and how they answer can be chosen.
+//! In-memory adapters of every port: a test can inspect their state and choose their answers.
 
 mod bugs;
 mod charges;
@@ -32,12 +32,12 @@ pub use topic::Topic;
 
 use domain::ports::Error;
 
-/// What a real service would answer to somebody who may try again.
+/// The error of a real service for a call that may be tried again.
 fn unavailable(operation: &'static str, why: impl Into<String>) -> Error {
     Error::Unavailable { operation, source: why.into().into() }
 }
 
-/// What a real service would refuse, with the sentence that says why.
+/// The refusal of a real service, with its reason.
 fn refused(operation: &'static str, why: impl Into<String>) -> Error {
     Error::Refused { operation, source: why.into().into() }
 }

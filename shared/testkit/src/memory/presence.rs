@@ -1,4 +1,4 @@
-//! Who is in rooms, and what their members were told, over the state of the store.
+//! Implements rosters and presence over the state of the store.
 
 use std::collections::HashMap;
 
@@ -44,7 +44,8 @@ impl Presences for Store {
         }
         let mut next = Presence { version: presence.version + 1, ..presence.clone() };
         if self.has(Bug::CountsIncremented) {
-            // The changes since the last write are counted twice, and a count that is compared keeps one of them.
+            // Counts the changes since the last write twice, and keeps one repeat in a count that
+            // is compared.
             let before = state.presences.get(room).map_or(0, Presence::members);
             let grown = next.members().saturating_sub(before).max(1);
             let occupied = next.census.values_mut().filter(|census| census.members > 0);

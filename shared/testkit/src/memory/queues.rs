@@ -22,26 +22,26 @@ const DELIVERIES_WIDE: &str = "deliveries-wide.fifo";
 /// The queues between the functions, in memory. Clones are the same queues.
 #[derive(Debug, Clone)]
 pub struct Queues {
-    /// What backends say in an order of their own, as they say it.
+    /// Ordered events of backends, as text.
     pub events_ordered: Fifo<String>,
-    /// The way to the sequencer.
+    /// The queue of the sequencer.
     pub publications: Fifo<Submission>,
     /// The way to the sequencer for what is beyond the rate of its room.
     pub publications_held: Fifo<Submission>,
-    /// The way to the fan-out, for rooms of few shards.
+    /// The queue of the fan-out for narrow rooms.
     pub deliveries: Fifo<Job>,
-    /// The way to the fan-out, for rooms of many.
+    /// The queue of the fan-out for wide rooms.
     pub deliveries_wide: Fifo<Job>,
-    /// What no try would have helped.
+    /// The dead letters that functions wrote.
     pub dead: Arc<Mutex<Vec<DeadLetter>>>,
-    /// Looks at rooms that were put off.
+    /// Postponed checks of the presence function.
     pub checks: Delayed<Check>,
     bug: Option<Bug>,
     calls: Arc<AtomicU32>,
 }
 
 impl Queues {
-    /// Empty queues.
+    /// Empty queues, which share this clock.
     #[must_use]
     pub fn new(clock: TurnedClock) -> Self {
         Self {
@@ -57,18 +57,18 @@ impl Queues {
         }
     }
 
-    /// The same queues, used with this mistake.
+    /// The same queues, for a caller with this bug.
     #[must_use]
     pub fn with_bug(self, bug: Option<Bug>) -> Self {
         Self { bug, ..self }
     }
 
-    /// Whether a mistake that happens now and then happens now.
+    /// Reports whether a bug that happens now and then happens now.
     fn errs(&self, bug: Bug) -> bool {
         self.bug == Some(bug) && self.calls.fetch_add(1, Ordering::Relaxed) % 8 == 7
     }
 
-    /// A submission as a mistake makes it.
+    /// Applies a bug to a submission.
     fn mistaken(&self, submission: &Submission) -> Submission {
         let mut submission = submission.clone();
         match self.bug {
@@ -111,7 +111,7 @@ impl Queues {
         }
     }
 
-    /// The group of a job, or the one that a mistake puts it into; and what makes it a repeat there.
+    /// The group and the deduplication id of a job, or those that a bug gives it.
     fn line_of(&self, job: &Job, deduplication_id: String) -> (String, String) {
         let group = job.group();
         match (self.bug, &job.work) {

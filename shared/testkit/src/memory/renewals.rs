@@ -1,4 +1,4 @@
-//! Tokens on live connections, over the state of the store.
+//! Implements the tokens of live connections over the state of the store.
 
 use domain::ports::{Connections, Expiries, Known, Lapsed, Renewals, Result, Standing};
 use domain::{Connection, ConnectionId, Holding, Identity, RoomId, Timestamp};
@@ -95,12 +95,12 @@ impl Expiries for Store {
     }
 }
 
-/// How a connection that is there stands.
+/// The standing of an open connection.
 pub(super) fn standing(renewed: Option<&Identity>) -> Standing {
     renewed.map_or(Standing::AsConnected, |identity| Standing::Renewed(identity.clone()))
 }
 
-/// What `by_expiry` learns of a connection: without a token it is not there.
+/// The entry of a connection in `by_expiry`: none without an expiry.
 pub(super) fn expiry(connection: &Connection) -> Change {
     let lapsed = connection.expires_at.map(|expires_at| Lapsed {
         connection: connection.id.clone(),

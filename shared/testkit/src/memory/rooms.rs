@@ -1,4 +1,4 @@
-//! Heads, logs and dedupe rows, and how far shards are, over the state of the store.
+//! Implements heads, logs, dedupe rows and the progress of shards over the state of the store.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Bound;
@@ -16,17 +16,18 @@ use super::meter::Asked;
 use super::refused;
 use super::store::{State, Store};
 
-/// A replica of the table does not have the rows of the last moments: mostly it has them within a second.
+/// A replica of the table lacks the rows of this last time. In a real table the lag is usually
+/// below one second.
 const REPLICA_LAGS: Duration = Duration::from_millis(500);
-/// Keys, names and numbers of a log row, beside its data.
+/// Bytes of a log row beside its data: its keys, names and numbers.
 const ROW_OVERHEAD_BYTES: usize = 200;
 
-/// One room: where it stands, and what was published in each of its epochs.
+/// One room: its head, and its log in each of its epochs.
 #[derive(Debug, Default)]
 pub(super) struct Room {
-    /// As it is stored: of whichever generation wrote it.
+    /// The stored head, of the generation that wrote it.
     pub(super) head: Option<Head>,
-    /// Of a restore that brought back this room alone.
+    /// The generation of a restore of this room alone.
     generation: Generation,
     log: HashMap<Epoch, BTreeMap<Sequence, Publication>>,
     delivered: HashMap<(Shard, Epoch), Range>,
@@ -227,7 +228,7 @@ impl Store {
         Ok(rows)
     }
 
-    /// Log rows, counted with their bytes.
+    /// Reads log rows, and counts their bytes.
     fn read_rows(&self, limit: usize, read: impl FnOnce(&State) -> Vec<Publication>) -> Result<Vec<Publication>> {
         let rows = read(&self.lock());
         let bytes = rows.iter().map(|row| row.data.as_json().len() + ROW_OVERHEAD_BYTES).sum();
@@ -235,7 +236,7 @@ impl Store {
         Ok(rows)
     }
 
-    /// A head in the deployment's generation.
+    /// The head of a room, as the generation of the deployment sees it.
     fn read_head(&self, state: &State, room: &RoomId) -> Option<Head> {
         let head = state.rooms.get(room)?.head.clone()?;
         let generation = state.generation.max(state.rooms.get(room)?.generation);
@@ -244,7 +245,8 @@ impl Store {
 }
 
 impl Store {
-    /// Whether a read goes on where the last full page of the room ended. Notes where this one ends.
+    /// Reports whether a read continues the last full page of the room. Remembers the end of this
+    /// page.
     fn continues_a_page(&self, room: &RoomId, range: &Range, rows: &[Publication], limit: usize) -> bool {
         let mut recalled = self.recalled();
         let ended = &mut recalled.page_ended;
@@ -287,7 +289,7 @@ impl State {
             return Appended::Occupied;
         }
         let mut after = append.head_after();
-        // How far jobs are queued is not conditioned on; another epoch begins with the head as it was read.
+        // The append has no condition on `sent`; a new epoch begins with the head that was read.
         if let (Origin::Stored, Some(head)) = (&append.head.origin, &room.head) {
             (after.sent, after.shards) = (head.sent, head.shards);
         }
@@ -324,7 +326,7 @@ impl State {
 }
 
 impl Room {
-    /// Whether the head is still as it was read; how far jobs are queued does not matter.
+    /// Reports whether the head is still the one that was read, apart from `sent`.
     fn stands_at(&self, read: &Head, bug: Option<Bug>) -> bool {
         let stored = match &read.origin {
             Origin::Absent => return self.head.is_none(),
@@ -348,7 +350,8 @@ impl Room {
         self.log.get(epoch).is_some_and(|log| log.contains_key(sequence))
     }
 
-    /// Moves the head back by so many positions, or removes it, and leaves everything else as it is, in the same generation.
+    /// Moves the head back by `lost` positions, or removes it, in the same generation. Everything
+    /// else stays as it is.
     pub(super) fn restore_head(&mut self, lost: Option<u64>) {
         match (&mut self.head, lost) {
             (Some(head), Some(lost)) => {

@@ -1,4 +1,5 @@
-//! The two tables in memory: connections, memberships and rooms in one state, so that a transaction is one lock.
+//! The two tables in memory: connections, memberships and rooms in one state, so that a transaction
+//! is one lock.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,13 +19,14 @@ use super::rooms::Room;
 use super::unavailable;
 use crate::clock::TurnedClock;
 
-/// Members in one page of an index unless the test says otherwise.
+/// Members in one page of an index unless the test sets another size.
 const PAGE_SIZE: usize = 1_000;
 
-/// Connections, memberships and rooms in memory, as the tables hold them: keyed reads are consistent, the indexes
-/// (pages, counts, silent connections) lag when told to, transactions happen whole or not at all, tombstones stand
-/// until they expire. A transaction holds its items for [`super::TRANSACTION_HOLD`], and other writes on them wait.
-/// Clones are the same store.
+/// Connections, memberships and rooms in memory, as the tables store them. Reads by key are
+/// consistent. The indexes (pages, counts, silent connections) lag if the test sets a lag.
+/// Transactions happen whole or not at all. Tombstones stay until they expire. A transaction holds
+/// its items for [`super::TRANSACTION_HOLD`], and other writes of them wait. Clones are the same
+/// store.
 #[derive(Debug, Clone)]
 pub struct Store {
     clock: TurnedClock,
@@ -32,19 +34,19 @@ pub struct Store {
     pub(super) conflicts: Conflicts,
     bug: Option<Bug>,
     meter: Option<Meter>,
-    /// What the caller of this handle saw or wrote before, for mistakes that rely on it.
+    /// Earlier reads and writes of this handle's caller, which some bugs use.
     pub(super) recalled: Arc<Mutex<Recalled>>,
 }
 
-/// What the caller of one handle saw or wrote before.
+/// Earlier reads and writes of one handle's caller.
 #[derive(Debug, Default)]
 pub(super) struct Recalled {
     pub(super) heads: BTreeMap<RoomId, Head>,
     pub(super) connections: BTreeMap<ConnectionId, Option<Connection>>,
     pub(super) joined: BTreeSet<(ConnectionId, RoomId)>,
-    /// Members of shards as they were before the log was read.
+    /// Members of shards before the log was read.
     pub(super) members: BTreeMap<(RoomId, Shard), (Timestamp, Vec<Member>)>,
-    /// Where the last full page of each log ended.
+    /// The end of the last full page of each log.
     pub(super) page_ended: BTreeMap<RoomId, Position>,
 }
 
@@ -56,30 +58,30 @@ pub(super) struct State {
     pub(super) dedupe: HashMap<DedupeKey, Remembered>,
     pub(super) presences: HashMap<RoomId, Presence>,
     pub(super) holds: HashMap<RoomId, Hold>,
-    /// The connections of each user, since when.
+    /// The connections of each user, with the times of their entries.
     pub(super) directory: BTreeMap<UserId, BTreeMap<ConnectionId, Timestamp>>,
-    /// What the stream of the connections has not told yet.
+    /// Changes of connections and memberships that the stream has not delivered yet.
     pub(super) changes: Vec<Change>,
     pub(super) index: Index,
     pub(super) page_size: usize,
     pub(super) empty_pages: bool,
     pub(super) conditions_failed: u64,
-    /// Of the deployment.
+    /// The generation of the deployment.
     pub(super) generation: Generation,
-    /// The room of which nothing can be read or written.
+    /// The room for which every read and write fails.
     failing: Option<RoomId>,
 }
 
-/// What stands under a connection's key.
+/// The item under a connection's key.
 #[derive(Debug, Clone)]
 pub(super) enum Slot {
     Open {
         connection: Connection,
-        /// Its slice of `*`, whose index key it carries itself.
+        /// The shard in `*`, whose index key is on the connection itself.
         everyone: Shard,
-        /// Until when what it published takes up its rate.
+        /// The rate of the connection is used up until this time.
         busy_until: Timestamp,
-        /// Who it is by now, if its token was renewed.
+        /// The identity of the renewed token, after a renewal.
         renewed: Option<Box<Identity>>,
     },
     Buried {
@@ -88,7 +90,7 @@ pub(super) enum Slot {
 }
 
 impl Store {
-    /// An empty store. The clock tells how far its indexes lag and what has expired.
+    /// An empty store. The clock decides how far its indexes lag and what has expired.
     #[must_use]
     pub fn new(clock: TurnedClock) -> Self {
         let state = State {
@@ -117,31 +119,32 @@ impl Store {
         }
     }
 
-    /// The same store, used by somebody new, with this mistake.
+    /// The same store, for another caller with this bug.
     #[must_use]
     pub fn with_bug(&self, bug: Option<Bug>) -> Self {
         Self { bug, recalled: Arc::default(), ..self.clone() }
     }
 
-    /// The same store for a caller whose transactions hold their items for so long. With zero, its calls neither hold items
-    /// nor wait for others: a test may look at the store, or change it, at any moment.
+    /// The same store, for a caller whose transactions hold their items for this time. With zero,
+    /// its calls neither hold items nor wait for others: a test may read or change the store at any
+    /// time.
     #[must_use]
     pub fn with_transaction_hold(&self, hold: Duration) -> Self {
         Self { conflicts: self.conflicts.with_hold(hold), ..self.clone() }
     }
 
-    /// The same store, used by somebody whose reads are counted.
+    /// The same store, for a caller whose reads are counted.
     #[must_use]
     pub fn metered(&self, meter: &Meter) -> Self {
         Self { meter: Some(meter.clone()), ..self.clone() }
     }
 
-    /// Lets every call for one room fail from now on, or none.
+    /// Makes every call for one room fail from now on; `None` ends that.
     pub fn set_failing(&self, room: Option<RoomId>) {
         self.lock().failing = room;
     }
 
-    /// Whether a room answers at all.
+    /// Fails if calls for this room must fail.
     pub(super) fn answers(&self, room: &RoomId, operation: &'static str) -> Result<()> {
         match &self.lock().failing {
             Some(failing) if failing == room => Err(unavailable(operation, "the room fails")),
@@ -159,7 +162,7 @@ impl Store {
         }
     }
 
-    /// Items by their keys: as many are looked at as are asked for.
+    /// Counts a read of items by their keys: it evaluates as many items as it asks for.
     pub(super) fn reads_keys(&self, count: usize) {
         self.reads(Asked::Keys(count), count);
     }
@@ -178,13 +181,14 @@ impl Store {
         self.lock().rooms.get(room).map(Room::publications).unwrap_or_default()
     }
 
-    /// The memberships that stand, that of `*` left out, in the order of connections and rooms.
+    /// The stored memberships, except those of `*`, in the order of connections and rooms.
     #[must_use]
     pub fn memberships(&self) -> Vec<Membership> {
         self.lock().all_memberships().cloned().collect()
     }
 
-    /// Restores a room from a backup, in which `lost` publications less have a position, and begins a generation for it.
+    /// Restores a room from a backup that has `lost` fewer publications, and begins a generation
+    /// for it.
     pub fn restore(&self, room: &RoomId, lost: u64) {
         let mut state = self.lock();
         let generation = state.generation;
@@ -193,79 +197,84 @@ impl Store {
         }
     }
 
-    /// Restores the head of a room alone, `lost` publications ago, or not at all: its log stands beyond it.
+    /// Restores only the head of a room, `lost` publications ago, or removes it: the log continues
+    /// beyond the head.
     pub fn restore_head(&self, room: &RoomId, lost: Option<u64>) {
         if let Some(room) = self.lock().rooms.get_mut(room) {
             room.restore_head(lost);
         }
     }
 
-    /// Restores a room without the last rows of its log: their ids are remembered, and the head is beyond them.
+    /// Restores a room without the last rows of its log: their ids are remembered, and the head is
+    /// beyond them.
     pub fn lose_rows(&self, room: &RoomId, lost: u64) {
         if let Some(room) = self.lock().rooms.get_mut(room) {
             room.lose_rows(lost);
         }
     }
 
-    /// The generation of every function from now on: heads of older ones are read in another epoch.
+    /// Sets the generation of every function from now on: heads of older generations are read in
+    /// another epoch.
     pub fn set_generation(&self, generation: Generation) {
         self.lock().generation = generation;
     }
 
-    /// How many conditional writes came too late.
+    /// The number of conditional writes whose condition was not met.
     #[must_use]
     pub fn conditions_failed(&self) -> u64 {
         self.lock().conditions_failed
     }
 
-    /// How many members one page has at most. A full page names a next one even if nothing follows, like a DynamoDB
-    /// query with a limit.
+    /// Sets the largest number of members in a page. A full page has a next cursor even if nothing
+    /// follows, like a DynamoDB query with a limit.
     pub fn set_page_size(&self, members: usize) {
         self.lock().page_size = members.max(1);
     }
 
-    /// Whether every page comes after an empty one that names where to read on.
+    /// Sets whether an empty page with a cursor comes before every page.
     pub fn set_empty_pages(&self, empty: bool) {
         self.lock().empty_pages = empty;
     }
 
-    /// How far the indexes lag behind from now on. What they know already, they do not unlearn.
+    /// Sets how far the indexes lag behind from now on. Writes that they show already stay visible.
     pub fn set_lag(&self, lag: Lag) {
         let now = self.clock.now();
         self.lock().index.set_lag(lag, now);
     }
 
-    /// Lets the indexes learn everything at once, whatever their lag.
+    /// Makes the indexes show every write at once, whatever their lag.
     pub fn catch_up(&self) {
         self.lock().index.catch_up();
     }
 
-    /// Removes what has outlived its time to live, as DynamoDB does some time after.
+    /// Removes items after their TTL, which DynamoDB does some time later.
     pub fn sweep_expired(&self) {
         let now = self.clock.now();
         self.lock().sweep_expired(now);
     }
 
-    /// What happened to connections and memberships since this was last asked, in order: what their table's stream tells.
+    /// Takes the changes of connections and memberships since the last take, in order, as the
+    /// stream of the table delivers them.
     #[must_use]
     pub fn take_changes(&self) -> Vec<Change> {
         std::mem::take(&mut self.lock().changes)
     }
 
-    /// The connections that stand, in the order of their ids.
+    /// The open connections, in the order of their ids.
     #[must_use]
     pub fn connections(&self) -> Vec<Connection> {
         let state = self.lock();
         state.connections.values().filter_map(Slot::open).cloned().collect()
     }
 
-    /// Whether a tombstone stands under this id.
+    /// Reports whether a tombstone is stored under this id.
     #[must_use]
     pub fn is_buried(&self, connection: &ConnectionId) -> bool {
         matches!(self.lock().connections.get(connection), Some(Slot::Buried { .. }))
     }
 
-    /// A membership as it is stored. That of `*` is not: it is on the connection.
+    /// A membership as it is stored. The membership of `*` is not stored: it is part of the
+    /// connection.
     #[must_use]
     pub fn membership(&self, connection: &ConnectionId, room: &RoomId) -> Option<Membership> {
         self.lock().memberships.get(connection)?.get(room).cloned()
@@ -298,7 +307,7 @@ impl Slot {
 }
 
 impl State {
-    /// The connection, unless it has been buried or never was.
+    /// The connection, if it is open.
     pub(super) fn living(&self, connection: &ConnectionId) -> Option<&Connection> {
         self.connections.get(connection).and_then(Slot::open)
     }

@@ -1,22 +1,22 @@
-//! The topic that backends listen to.
+//! The topic on which backends receive activity.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::Activity;
 use domain::ports::{Activities, Result};
 
-/// The `activity` topic in memory: everything that was told, in order. Clones are the same topic.
+/// The topic `activity` in memory, with every message in order. Clones are the same topic.
 #[derive(Debug, Clone, Default)]
 pub struct Topic(Arc<Mutex<Vec<Activity>>>);
 
 impl Topic {
-    /// Everything that was told.
+    /// Every message of the topic, in order.
     #[must_use]
     pub fn told(&self) -> Vec<Activity> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// What was told since this was last asked.
+    /// Takes the messages since the last take.
     #[must_use]
     pub fn take(&self) -> Vec<Activity> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))

@@ -1,4 +1,4 @@
-//! Promises of [`Activities`]: what is told arrives, with what it can be filtered by.
+//! Promises of [`Activities`]: each activity arrives, with the attributes for filters.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,5 @@
-//! Promises of [`Charges`]: the rate of a connection and of a room, exact to the millisecond, whoever else charges.
+//! Promises of [`Charges`]: the rates of a connection and of a room are exact to the millisecond,
+//! with any number of simultaneous charges.
 
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use crate::contracts::StoreFixture;
 use crate::contracts::scene::{insist, opened, unique_connection, unique_room};
 use crate::samples;
 
-/// How many one connection may publish at once.
+/// The number of publications that one connection may publish at once.
 const BURST: u32 = limits::CONNECTION_RATE.burst();
 
 pub async fn a_burst_is_granted_and_what_is_beyond_it_is_told_when(fixture: &impl StoreFixture) {

@@ -1,4 +1,4 @@
-//! Promises of [`Checks`]: a check comes, and not before it is due.
+//! Promises of [`Checks`]: a check arrives, and not before it is due.
 
 use std::time::Duration;
 

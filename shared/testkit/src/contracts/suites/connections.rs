@@ -1,4 +1,5 @@
-//! Promises of [`Connections`]: opened once, buried for good, found when silent.
+//! Promises of [`Connections`]: a connection is opened once, closed for good, and listed when
+//! silent.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -248,15 +249,15 @@ async fn bury_all(fixture: &impl StoreFixture, ids: &[ConnectionId]) {
     }
 }
 
-/// The room of everyone, and the shard a connection has there unless it is given another.
+/// The room `*`, and the default shard of a connection there.
 fn everyone(id: &ConnectionId) -> (RoomId, Shard) {
     let room = RoomId::everyone();
     let shard = Shards::initial(&room).place(id);
     (room, shard)
 }
 
-/// A connection of that slice of the liveness index, opened now and last seen then. Moments in 1970 keep it apart
-/// from whatever else is in the index.
+/// A connection in this shard of the liveness index, opened now and last seen at `last_seen_at`.
+/// Times in 1970 separate it from everything else in the index.
 fn silent(fixture: &impl StoreFixture, shard: u16, last_seen_at: Timestamp) -> Connection {
     loop {
         let connection = unique_connection(fixture.clock().now());
@@ -266,7 +267,7 @@ fn silent(fixture: &impl StoreFixture, shard: u16, last_seen_at: Timestamp) -> C
     }
 }
 
-/// Opens a connection of that slice for each of these moments.
+/// Opens a connection in this shard for each of these times.
 async fn silent_at<const N: usize>(fixture: &impl StoreFixture, shard: u16, ms: [u64; N]) -> [ConnectionId; N] {
     let connections = ms.map(|ms| silent(fixture, shard, Timestamp::from_ms(ms)));
     for connection in &connections {

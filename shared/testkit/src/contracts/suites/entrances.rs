@@ -1,4 +1,5 @@
-//! Promises of [`domain::flow::enter`] over the ports: a connection that is gone, or has another token, enters nothing.
+//! Promises of [`domain::flow::enter`] over the ports: a connection that is gone, or has another
+//! token, enters no room.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -64,7 +65,8 @@ pub async fn who_is_not_connected_enters_nothing(fixture: &impl StoreFixture<Sto
     }
 }
 
-/// Whoever forgets a connection buries it, then lists its rooms and leaves them: afterwards it is in none, whoever was first.
+/// The removal of a connection writes the tombstone, then lists its rooms and leaves them.
+/// Afterwards the connection is in no room, whether the removal or the join was first.
 pub async fn an_entrance_at_the_moment_of_a_burial_leaves_nothing(fixture: &impl StoreFixture<Store: Presences>) {
     for rooms in [1, 1, 1, 3, 3, 12] {
         let connection = opened(fixture).await;
@@ -108,7 +110,7 @@ pub async fn a_membership_that_expires_otherwise_is_extended(fixture: &impl Stor
     put(fixture, &samples::membership(&connection, &room, Shard::FIRST)).await.unwrap();
     let renewed = renew(fixture, &connection).await;
     let judged_anew = Connection { expires_at: renewed.expires_at, ..connection.clone() };
-    // As a request that did not see it yet, and as one that did.
+    // Once as a request that did not see the membership yet, and once as a request that did.
     for held in [HashMap::new(), held(fixture, &connection).await] {
         let (chance, now) = (Seeded::new(1), fixture.clock().now());
         let rooms = std::slice::from_ref(&room);
@@ -158,7 +160,7 @@ fn joiner(connection: &Connection) -> Joiner {
     Joiner { member: connection.member(), user: connection.user.clone(), granted: false }
 }
 
-/// A connection whose token expires in an hour.
+/// Opens a connection whose token expires in an hour.
 async fn expiring(fixture: &impl StoreFixture) -> Connection {
     let now = fixture.clock().now();
     let connection = Connection { expires_at: Some(now.plus(Duration::from_secs(3_600))), ..unique_connection(now) };

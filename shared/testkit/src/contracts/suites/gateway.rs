@@ -1,4 +1,4 @@
-//! Promises of [`Gateway`]: what is posted arrives in order, and who is gone is said to be gone.
+//! Promises of [`Gateway`]: frames arrive in order, and a closed connection is reported as gone.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::contracts::scene::{eventually, unique};
 use crate::contracts::{GatewayFixture, Peer};
 use crate::samples;
 
-/// How far the gateway's clock and ours may differ.
+/// The largest difference between the gateway's clock and that of the test.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(60);
 
 pub async fn a_frame_arrives_byte_for_byte(fixture: &impl GatewayFixture) {
@@ -50,7 +50,7 @@ pub async fn a_post_to_one_that_hung_up_is_gone(fixture: &impl GatewayFixture) {
 
 pub async fn a_post_to_one_that_never_was_is_gone(fixture: &impl GatewayFixture) {
     let peer = fixture.open().await;
-    // Ids have signs that a path must not take for its own.
+    // Ids contain characters that have a meaning in a path.
     for id in [unique("c"), "L0SM9cOFvHcCIhw=".to_owned(), "a/../b?c=d&e%2Ff+g=".to_owned()] {
         let stranger = Peer { connection: samples::connection_id(&id), ..peer.clone() };
         assert_eq!(post(fixture, &stranger, "1").await, Delivery::Gone, "{id}");

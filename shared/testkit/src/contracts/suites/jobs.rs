@@ -1,4 +1,5 @@
-//! Promises of [`Jobs`]: every shard hears of its range once, in order, and nobody waits for the late.
+//! Promises of [`Jobs`]: every shard gets its range once and in order, and late jobs delay no
+//! others.
 
 use domain::ports::Jobs;
 use domain::{Announcement, Job, LateMember, Line, RoomId, Shards, Work, limits};
@@ -68,7 +69,7 @@ pub async fn jobs_of_a_shard_arrive_in_order(fixture: &impl QueuesFixture) {
 pub async fn jobs_sent_again_are_queued_once(fixture: &impl QueuesFixture) {
     let room = unique_room();
     let first = jobs(&room, 16, 0, 3);
-    // After these, in the same groups, no repeat can be on its way any more.
+    // After these jobs, in the same groups, no repeat can be on its way any more.
     let last = jobs(&room, 16, 3, 4);
     for jobs in [&first[..], &first[..7], &first[..], &last[..]] {
         dispatch(fixture, jobs).await;
@@ -96,13 +97,13 @@ pub async fn jobs_of_large_rooms_go_through_the_wide_queue(fixture: &impl Queues
     assert_eq!(sorted(take_in_turn(fixture, Line::Wide, wide.len()).await), sorted(wide));
 }
 
-/// One job per shard.
+/// One job for each shard.
 fn jobs(room: &RoomId, shards: u16, after: u64, through: u64) -> Vec<Job> {
     let range = samples::range(&samples::epoch("k7Qf"), after, through);
     Job::for_shards(room, &range, Shards::new(shards))
 }
 
-/// The first late job of a shard, for so many members.
+/// The first late job of a shard, for this number of members.
 fn late(main: &Job, members: usize) -> Job {
     let member = |n| LateMember::new(samples::connection_id(&format!("L0SM9cOFvHcC{n:04}=")));
     let members = (0..members).map(member).collect();
@@ -115,7 +116,7 @@ async fn dispatch(fixture: &impl QueuesFixture, jobs: &[Job]) {
     fixture.queues().dispatch(jobs).await.unwrap();
 }
 
-/// Takes exactly so many messages, and leaves them in flight.
+/// Takes exactly `count` messages, and leaves them in flight.
 async fn take(fixture: &impl QueuesFixture, line: Line, count: usize) -> Vec<Taken<Job>> {
     let mut taken = Vec::new();
     let look = async || {
@@ -127,7 +128,8 @@ async fn take(fixture: &impl QueuesFixture, line: Line, count: usize) -> Vec<Tak
     taken
 }
 
-/// Takes and finishes receive by receive, until there were exactly so many.
+/// Takes and finishes the messages of one receive after the other, until there were exactly
+/// `count`.
 async fn take_in_turn(fixture: &impl QueuesFixture, line: Line, count: usize) -> Vec<Job> {
     let mut bodies = Vec::new();
     while bodies.len() < count {

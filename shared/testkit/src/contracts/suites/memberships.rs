@@ -1,4 +1,4 @@
-//! Promises of [`Memberships`]: joined once, left for good, listed whole.
+//! Promises of [`Memberships`]: a room is joined once, left for good, and listed completely.
 
 use domain::ports::{Clock, Connections, Joined, Memberships, Renewals};
 use domain::{Connection, ConnectionId, Format, Identity, Member, Membership, Permissions, RoomId, Shard, Shards};
@@ -14,9 +14,10 @@ use crate::samples;
 
 /// More than one `BatchWriteItem` (25) and one `BatchGetItem` (100) take.
 const MANY_ROOMS: usize = 130;
-/// More than one page of 1 MB holds where items are of full size, and twice what a shard should have.
+/// More than one page of 1 MB holds with items of full size, and twice the members that a shard
+/// should have.
 const CROWD: usize = 1_050;
-/// What a guest's membership that stands already answers: it never expires.
+/// The result for a stored membership of a guest: it never expires.
 const ALREADY: Joined = Joined::Already { expires_at: None };
 
 pub async fn a_room_is_joined_once(fixture: &impl StoreFixture) {
@@ -207,7 +208,7 @@ pub async fn a_member_is_listed_as_it_joined(fixture: &impl StoreFixture) {
 
 pub async fn a_shard_of_a_thousand_is_walked_whole_and_without_repeats(fixture: &impl StoreFixture) {
     let room = unique_room();
-    // Names that begin alike: no shard or room may be read as another.
+    // Names with a common beginning: no shard or room may be read as another.
     let neighbour = samples::room(&format!("{room}.1"));
     let shard = Shard::new(1);
     let members = crowd(fixture, &room, shard, CROWD).await;
@@ -281,7 +282,7 @@ async fn bury(fixture: &impl StoreFixture, id: &ConnectionId) {
     fixture.store().bury(id, fixture.clock().now()).await.unwrap();
 }
 
-/// In the order of their ids.
+/// Members in the order of their ids.
 async fn among(fixture: &impl StoreFixture, room: &RoomId, asked: &[ConnectionId]) -> Vec<Member> {
     let mut members = fixture.store().members_among(room, asked).await.unwrap();
     members.sort_by(|one, other| one.connection.cmp(&other.connection));

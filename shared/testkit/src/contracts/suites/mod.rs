@@ -1,5 +1,5 @@
-//! The promises, one function each; the list in [`contract_tests!`](crate::contract_tests) names them all. The compiler says which
-//! of them it forgets: a promise that is not listed is never used.
+//! The promises, one function each; the list in [`contract_tests!`](crate::contract_tests) names
+//! them all. The compiler reports a promise that is missing from the list as an unused function.
 #![allow(missing_docs, reason = "a promise is a sentence: its name")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "promises are tests that every adapter runs")]
 

@@ -1,4 +1,5 @@
-//! Promises of [`Presences`]: read as it was written, and never written over.
+//! Promises of [`Presences`]: a presence is read as it was written, and a stale write never
+//! replaces it.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -94,7 +95,7 @@ pub async fn a_presence_is_no_head(fixture: &impl StoreFixture<Store: Presences>
     assert_eq!(fixture.store().head(&room).await.unwrap(), None);
 }
 
-/// Of three connections of two users, with everything set that can be.
+/// The presence of three connections of two users, with every field set.
 fn small() -> Presence {
     let user = samples::user;
     let told = Announcement { members: 3, users: Some(2), came: vec![user("bob")], went: vec![user("eve")] };

@@ -1,4 +1,5 @@
-//! Promises of [`Renewals`] and [`Expiries`]: who a connection is by now, and until when it hears.
+//! Promises of [`Renewals`] and [`Expiries`]: the present identity of a connection, and the time
+//! until which it receives.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -222,7 +223,7 @@ pub async fn a_buried_connection_is_listed_as_expired_no_more(fixture: &impl Sto
 pub async fn expired_connections_come_longest_expired_first_and_at_most_the_limit(fixture: &impl StoreFixture) {
     let mut opened = Vec::new();
     for minutes in [5, 2, 9] {
-        // One liveness shard, so that they are listed together.
+        // One liveness shard, so that the connections are listed together.
         let connection = loop {
             let candidate = unique_connection(fixture.clock().now());
             if liveness_shard(&candidate.id) == 0 {
@@ -247,7 +248,7 @@ pub async fn expired_connections_come_longest_expired_first_and_at_most_the_limi
     assert_eq!(fixture.store().expired(0, far, 2).await.unwrap(), listed[..2]);
 }
 
-/// Opens a connection whose token expires in so long.
+/// Opens a connection whose token expires after this time.
 async fn expiring(fixture: &impl StoreFixture, after: Duration) -> Connection {
     let now = fixture.clock().now();
     let connection = Connection { expires_at: Some(now.plus(after)), ..unique_connection(now) };
@@ -255,7 +256,7 @@ async fn expiring(fixture: &impl StoreFixture, after: Duration) -> Connection {
     connection
 }
 
-/// Who a connection is with another token, which expires in so long.
+/// The identity of a connection with another token, which expires after this time.
 fn renewed(fixture: &impl StoreFixture, connection: &Connection, after: Duration) -> Identity {
     let permissions = Permissions { join: vec![Pattern::new("team:\"*")], ..Permissions::default() };
     Identity {
@@ -314,7 +315,7 @@ async fn lapsed(fixture: &impl StoreFixture, connection: &ConnectionId, now: Tim
     listing(fixture, connection, now).await.is_some()
 }
 
-/// Looks until a connection is listed as expired by then.
+/// Reads the index until it lists a connection as expired.
 async fn lapses(fixture: &impl StoreFixture, connection: &ConnectionId, now: Timestamp) -> Lapsed {
     eventually(fixture.clock(), "the connection in by_expiry", async || listing(fixture, connection, now).await).await
 }

@@ -1,4 +1,4 @@
-//! Promises of [`Retries`]: a message comes back when it was asked for, and its room waits for it.
+//! Promises of [`Retries`]: a message returns at the requested time, and its room waits for it.
 
 use std::time::Duration;
 
@@ -81,7 +81,7 @@ async fn submitted(fixture: &impl QueuesFixture, room: &str, id: &str) -> Submis
     submission
 }
 
-/// Takes the one message there is, and leaves it in flight.
+/// Takes the only message, and leaves it in flight.
 async fn take(fixture: &impl QueuesFixture) -> Taken<Submission> {
     let look = async || Some(fixture.take_submissions().await).filter(|some| !some.is_empty());
     let mut taken = eventually(fixture.clock(), "a submission", look).await;

@@ -1,4 +1,4 @@
-//! Promises of [`Rosters`]: who is in a room, by name, right now.
+//! Promises of [`Rosters`]: the users in a room, read consistently.
 
 use std::collections::BTreeSet;
 

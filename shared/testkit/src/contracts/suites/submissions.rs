@@ -1,4 +1,4 @@
-//! Promises of [`Submissions`]: what is accepted arrives once, in the order of its room.
+//! Promises of [`Submissions`]: an accepted submission arrives once, in the order of its room.
 
 use domain::ports::{Retries, Submissions};
 use domain::{Data, Held, Item, Submission, limits};
@@ -124,7 +124,7 @@ async fn submit(fixture: &impl QueuesFixture, submission: &Submission) {
     fixture.queues().submit(submission).await.unwrap();
 }
 
-/// Takes exactly so many messages, and leaves them in flight.
+/// Takes exactly `count` messages, and leaves them in flight.
 async fn take(fixture: &impl QueuesFixture, count: usize) -> Vec<Taken<Submission>> {
     let mut taken = Vec::new();
     let what = format!("{count} submissions");
@@ -137,7 +137,8 @@ async fn take(fixture: &impl QueuesFixture, count: usize) -> Vec<Taken<Submissio
     taken
 }
 
-/// Takes and finishes receive by receive, until there were exactly so many.
+/// Takes and finishes the messages of one receive after the other, until there were exactly
+/// `count`.
 async fn take_in_turn(fixture: &impl QueuesFixture, count: usize) -> Vec<Taken<Submission>> {
     let mut taken = Vec::new();
     let what = format!("{count} submissions");

@@ -1,4 +1,4 @@
-//! The sequencer's transaction: whole at the place it read, or not at all.
+//! The transaction of the sequencer: whole at the head that it read, or not at all.
 
 use std::collections::HashSet;
 
@@ -144,7 +144,7 @@ pub async fn a_head_of_an_older_generation_goes_on_in_another_epoch(fixture: &im
     let mut second = append_to(fixture, &room, &read, 2);
     rename(&mut second, "restored");
     assert_eq!(restored.append(&second).await.unwrap(), Appended::Stored);
-    // A function that still has the older generation follows as soon as anything was published.
+    // A function with the older generation follows as soon as something was published.
     for generation in [2, 0] {
         let store = fixture.in_generation(Generation::new(generation));
         assert_eq!(store.head(&room).await.unwrap(), Some(second.head_after()), "generation {generation}");
@@ -179,7 +179,8 @@ pub async fn appends_at_the_same_moment_store_one_of_them(fixture: &impl StoreFi
     let answers = join_all(appends.iter().map(|append| fixture.store().append(append))).await;
     let stored = answers.into_iter().filter_map(certain).filter(|answer| *answer == Appended::Stored).count();
     assert!(stored <= 1, "{stored} appends to the same place were stored");
-    // Whoever has no answer that is certain asks again: by now somebody has won, or this one wins.
+    // Each append without a certain result is repeated: by now another append has won, or this one
+    // wins.
     for append in &appends {
         insist(fixture.clock(), async || fixture.store().append(append).await).await;
     }
@@ -220,7 +221,7 @@ pub async fn hundreds_of_ids_are_asked_for_at_once_even_twice(fixture: &impl Sto
     assert_eq!(known(fixture, &[]).await, HashSet::new());
 }
 
-/// The `n`-th of several appends to the same place, with ids and a payload of its own.
+/// The `n`-th of several appends at the same head, with ids and data of its own.
 fn racer(fixture: &impl StoreFixture, room: &RoomId, head: &Head, n: u32) -> Append {
     let data = vec![samples::data(&n.to_string()); 3];
     let mut append = samples::append(room, head, &data, fixture.clock().now());
@@ -228,7 +229,7 @@ fn racer(fixture: &impl StoreFixture, room: &RoomId, head: &Head, n: u32) -> App
     append
 }
 
-/// Gives the publications ids that nobody else uses in their room.
+/// Gives the publications ids that no other append uses in their room.
 fn rename(append: &mut Append, prefix: &str) {
     for (publication, key) in &mut append.publications {
         publication.id = samples::publication_id(&format!("{prefix}-{}", publication.id));
@@ -236,7 +237,8 @@ fn rename(append: &mut Append, prefix: &str) {
     }
 }
 
-/// The append is stale and leaves no trace behind `before`, the only one that was stored.
+/// Checks that the append is stale and leaves no trace after `before`, the only append that was
+/// stored.
 async fn is_stale(fixture: &impl StoreFixture, append: &Append, before: &Append) {
     assert_eq!(fixture.store().append(append).await.unwrap(), Appended::Stale);
     assert_eq!(known(fixture, &keys(append)).await, HashSet::new());

@@ -1,4 +1,4 @@
-//! How far a shard is: noted, never taken back, and of one shard and one epoch.
+//! The progress of a shard: it is stored, never goes back, and belongs to one shard and one epoch.
 
 use domain::ports::{Clock, Rooms};
 use domain::{Range, RoomId, Shard};

@@ -1,4 +1,4 @@
-//! The head: created once, grown from a known size, how far jobs are queued.
+//! The head: created once, grown from a known number of shards, with the last queued sequence.
 
 use domain::ports::{Clock, Rooms};
 use domain::{Epoch, Generation, Head, RoomId, Sequence, Shards, limits};

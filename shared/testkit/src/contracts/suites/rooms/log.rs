@@ -1,4 +1,4 @@
-//! The log: read in order, alone, and byte for byte.
+//! The log: read in order, for one epoch only, and byte for byte.
 
 use std::time::Duration;
 
@@ -74,7 +74,7 @@ pub async fn the_log_of_another_epoch_is_empty(fixture: &impl StoreFixture) {
     let (room, head) = created(fixture).await;
     append_new(fixture, &room, &head, 3).await;
     let now = fixture.clock().now();
-    // One is the other's beginning: no epoch may be read as another.
+    // One epoch is the beginning of the other: no epoch may be read as another.
     for text in ["k7Qf", "k7QfA1b", "zzzz"] {
         let other = samples::epoch(text);
         assert_ne!(other, head.epoch);
@@ -114,7 +114,7 @@ async fn long_log(fixture: &impl StoreFixture) -> (RoomId, Head) {
     (room, head)
 }
 
-/// Which of the positions after `after` through `through` are read, in the order in which they come.
+/// The sequences after `after`, up to and including `through`, that a read returns, in their order.
 async fn read(fixture: &impl StoreFixture, room: &RoomId, after: u64, through: u64, limit: usize) -> Vec<u64> {
     let range = samples::range(&epoch(), after, through);
     sequences(&fixture.store().log(room, &range, limit, fixture.clock().now()).await.unwrap())

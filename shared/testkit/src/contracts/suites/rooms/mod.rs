@@ -1,4 +1,4 @@
-//! Promises of [`Rooms`]: one head, one order, a log that is whole or says nothing.
+//! Promises of [`Rooms`]: one head, one order, and a log that is complete or returns nothing.
 
 mod append;
 mod delivered;
@@ -43,7 +43,7 @@ async fn append_new(fixture: &impl StoreFixture, room: &RoomId, head: &Head, cou
     append
 }
 
-/// Head and log are what this one append has left.
+/// Checks that head and log are the result of this one append.
 async fn stands(fixture: &impl StoreFixture, append: &Append) {
     assert_eq!(fixture.store().head(&append.room).await.unwrap(), Some(append.head_after()));
     assert_eq!(whole_log(fixture, &append.room).await, publications(std::slice::from_ref(append)));
@@ -66,7 +66,7 @@ fn publications(appends: &[Append]) -> Vec<Publication> {
     appends.iter().flat_map(|append| &append.publications).map(|(publication, _)| publication.clone()).collect()
 }
 
-/// A payload of the most bytes allowed.
+/// Data of the largest allowed size.
 fn largest() -> Data {
     samples::data(&format!("\"{}\"", "x".repeat(limits::DATA_BYTES - 2)))
 }
