@@ -45,7 +45,7 @@ pub enum Grant {
     },
 }
 
-/// Source:
+/// Actions on a table that a grant may name. Source:
 /// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazondynamodb.html>
 const TABLE_ACTIONS: [&str; 10] = [
     "BatchGetItem",
@@ -60,7 +60,8 @@ const TABLE_ACTIONS: [&str; 10] = [
     "UpdateItem",
 ];
 
-/// Source: <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsqs.html>
+/// Actions on a queue that a grant may name. Source:
+/// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsqs.html>
 const QUEUE_ACTIONS: [&str; 11] = [
     "CancelMessageMoveTask",
     "ChangeMessageVisibility",
@@ -75,14 +76,15 @@ const QUEUE_ACTIONS: [&str; 11] = [
     "StartMessageMoveTask",
 ];
 
-/// Source: <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsns.html>
+/// Actions on a topic that a grant may name. Source:
+/// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsns.html>
 const TOPIC_ACTIONS: [&str; 3] = ["GetTopicAttributes", "ListSubscriptionsByTopic", "Publish"];
 
-/// Source:
+/// Actions on a secret that a grant may name. Source:
 /// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssecretsmanager.html>
 const SECRET_ACTIONS: [&str; 1] = ["GetSecretValue"];
 
-/// Source:
+/// Methods on connections that a grant may name. Source:
 /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-control-access-iam.html>
 const WEBSOCKET_ACTIONS: [&str; 3] = ["DELETE", "GET", "POST"];
 

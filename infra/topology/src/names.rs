@@ -59,7 +59,7 @@ pub(crate) const QUEUE: Alphabet = Alphabet {
 /// <https://docs.aws.amazon.com/sns/latest/api/API_CreateTopic.html>
 pub(crate) const TOPIC: Alphabet = Alphabet { kind: "a topic", ..QUEUE };
 
-/// Source:
+/// The names that DynamoDB allows for tables. Source:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html>
 pub(crate) const TABLE: Alphabet = Alphabet {
     kind: "a table",
@@ -73,7 +73,8 @@ pub(crate) const TABLE: Alphabet = Alphabet {
 /// The same characters as for tables.
 pub(crate) const INDEX: Alphabet = Alphabet { kind: "an index", most: 255, ..TABLE };
 
-/// Source: <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>
+/// The names that Lambda allows for environment variables. Source:
+/// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>
 pub(crate) const VARIABLE: Alphabet = Alphabet {
     kind: "an environment variable",
     allowed: |letter| letter.is_ascii_alphanumeric() || letter == '_',

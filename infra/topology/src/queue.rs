@@ -3,7 +3,7 @@
 use crate::at::At;
 use crate::limits;
 
-/// One queue.
+/// A queue with its settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Queue {
     /// Name of the queue, without `.fifo`.

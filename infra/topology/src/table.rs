@@ -5,7 +5,7 @@ use crate::at::{At, Fields};
 use crate::suggest::unknown;
 use crate::{limits, names};
 
-/// One table.
+/// A table with its indexes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
     /// Name of the table.

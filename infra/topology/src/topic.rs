@@ -4,7 +4,7 @@ use crate::at::At;
 use crate::limits;
 use crate::suggest::unknown;
 
-/// One topic.
+/// A topic with its subscriptions.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Topic {
     /// Name of the topic, without `.fifo`.

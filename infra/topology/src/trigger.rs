@@ -21,7 +21,7 @@ pub enum Trigger {
     Queue(QueueTrigger),
     /// Changes of a table.
     Stream(StreamTrigger),
-    /// Regular times.
+    /// A schedule at regular times.
     Schedule(Rate),
 }
 
@@ -47,11 +47,11 @@ pub struct Rate {
 /// The units of a rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RateUnit {
-    /// 60 seconds.
+    /// A minute: 60 seconds.
     Minute,
-    /// 60 minutes.
+    /// An hour: 60 minutes.
     Hour,
-    /// 24 hours.
+    /// A day: 24 hours.
     Day,
 }
 

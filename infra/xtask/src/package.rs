@@ -43,7 +43,7 @@ pub(crate) enum Architecture {
     /// Intel and AMD.
     #[value(name = "x86_64")]
     X86_64,
-    /// Graviton.
+    /// Graviton processors of AWS.
     Arm64,
 }
 

@@ -33,7 +33,7 @@ pub struct Broadcast {
     pub id: PublicationId,
     /// The author that members see.
     pub by: UserId,
-    /// Its content.
+    /// The content of the publication.
     pub data: Data,
 }
 

@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum AnyBlock {
-    /// Stored publications.
+    /// A run of stored publications.
     Run(Block),
-    /// Ephemeral publications.
+    /// Ephemeral publications of a room.
     Ephemeral(EphemeralBlock),
     /// The presence of a room.
     Presence(PresenceBlock),
@@ -55,7 +55,7 @@ pub struct EphemeralMessage {
     /// key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<Key>,
-    /// Its content.
+    /// The content of the publication.
     pub data: Data,
     /// The connection that published it; absent for publications of backends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -110,7 +110,7 @@ pub struct Message {
     pub by: UserId,
     /// The time of acceptance, in milliseconds since 1970.
     pub at: Timestamp,
-    /// Its content.
+    /// The content of the publication.
     pub data: Data,
     /// The connection that published it; absent for publications of backends.
     #[serde(default, skip_serializing_if = "Option::is_none")]

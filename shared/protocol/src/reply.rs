@@ -79,7 +79,7 @@ pub enum Synced {
     Joined(Joined),
     /// The room was refused.
     Refused {
-        /// The reason.
+        /// The reason of the refusal.
         err: Failure,
     },
 }

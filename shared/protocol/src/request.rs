@@ -89,7 +89,7 @@ pub enum Action {
         pid: Option<PublicationId>,
         /// The subject: of one author and key only the latest publication counts.
         key: Option<Key>,
-        /// The content.
+        /// The content of the message.
         data: Data,
         /// True if the publisher's own connection receives it, too.
         echo: bool,
@@ -98,7 +98,7 @@ pub enum Action {
     Classic {
         /// The address of the message.
         to: ClassicAddress,
-        /// The content.
+        /// The content of the message.
         data: Data,
     },
 }
@@ -118,7 +118,7 @@ pub enum ClassicAddress {
 pub struct Refused {
     /// The request's id, if it had a valid one.
     pub id: Option<RequestId>,
-    /// The reason.
+    /// The reason of the refusal.
     pub reject: Reject,
 }
 

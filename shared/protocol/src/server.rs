@@ -59,7 +59,7 @@ pub enum System {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Return {
-    /// At once.
+    /// Connect again at once.
     Now,
     /// After the usual pause.
     Later,

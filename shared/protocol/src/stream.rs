@@ -55,7 +55,7 @@ pub enum Event {
 /// A value. Numbers keep the text in which they are written, and binary is base64.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Attribute {
-    /// A string.
+    /// A string of UTF-8 text.
     S(String),
     /// A number, in decimal.
     N(String),
@@ -76,9 +76,9 @@ pub enum Attribute {
     /// A set of bytes, each in base64.
     #[serde(rename = "BS")]
     Binaries(Vec<String>),
-    /// A list.
+    /// A list of attributes.
     L(Vec<Attribute>),
-    /// A map.
+    /// A map of named attributes.
     M(Image),
 }
 

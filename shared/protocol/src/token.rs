@@ -31,7 +31,7 @@ impl fmt::Debug for Token {
 /// The claims that Roomcast reads.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
-    /// The user.
+    /// The id of the user.
     pub sub: String,
     /// When the token expires, in seconds since 1970.
     pub exp: u64,

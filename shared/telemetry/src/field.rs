@@ -7,7 +7,7 @@ pub struct Field(pub &'static str);
 macro_rules! fields {
     ($($(#[$doc:meta])+ $name:ident = $text:literal;)+) => {
         $($(#[$doc])+ pub const $name: Field = Field($text);)+
-        /// All fields.
+        /// All fields, in this order.
         pub const ALL: &[Field] = &[$($name),+];
     };
 }

@@ -14,7 +14,7 @@ pub struct Metric {
 pub enum Unit {
     /// A number of things.
     Count,
-    /// Milliseconds.
+    /// A time in milliseconds.
     Milliseconds,
 }
 
@@ -32,7 +32,7 @@ impl Unit {
 macro_rules! metrics {
     ($($(#[$doc:meta])+ $name:ident = $text:literal in $unit:ident;)+) => {
         $($(#[$doc])+ pub const $name: Metric = Metric { name: $text, unit: Unit::$unit };)+
-        /// All metrics.
+        /// All metrics, in this order.
         pub const ALL: &[Metric] = &[$($name),+];
     };
 }
@@ -58,7 +58,7 @@ metrics! {
     REQUESTS_SERVED = "requests_served" in Count;
     /// Requests refused with a code.
     REQUESTS_REJECTED = "requests_rejected" in Count;
-    /// Memberships written.
+    /// Memberships written for joins.
     MEMBERS_JOINED = "members_joined" in Count;
     /// Memberships removed on request.
     MEMBERS_LEFT = "members_left" in Count;
@@ -70,7 +70,7 @@ metrics! {
     RESUMES_LOST = "resumes_lost" in Count;
     /// Publications replayed in replies.
     PUBLICATIONS_REPLAYED = "publications_replayed" in Count;
-    /// Publications accepted.
+    /// Publications accepted through any door.
     PUBLICATIONS_ACCEPTED = "publications_accepted" in Count;
     /// Publications of backends that are held because their room is beyond its rate.
     PUBLICATIONS_HELD = "publications_held" in Count;
@@ -82,7 +82,7 @@ metrics! {
     SEQUENCING_TOOK_MS = "sequencing_took_ms" in Milliseconds;
     /// Sequencing transactions that lost a race and were tried again.
     TRANSACTIONS_CONFLICTED = "transactions_conflicted" in Count;
-    /// Jobs queued.
+    /// Jobs queued for the fan-out.
     JOBS_QUEUED = "jobs_queued" in Count;
     /// Jobs done, one per shard and range.
     JOBS_DELIVERED = "jobs_delivered" in Count;

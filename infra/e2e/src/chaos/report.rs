@@ -32,7 +32,7 @@ pub struct Report {
     pub faults: Vec<(Fault, Count)>,
     /// Requested faults that never happened.
     pub not_fired: Vec<&'static str>,
-    /// All violations.
+    /// All violations of promises.
     pub findings: Vec<Finding>,
     /// Duration of the run.
     pub took: Duration,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use local::Stack;
 use serde_json::{Value, json};
 
-/// One broadcast.
+/// The measurements of one broadcast.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Sample {
     /// Time from the publisher's send to the last member's receive.

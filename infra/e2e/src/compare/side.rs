@@ -26,7 +26,7 @@ const WRITES_PER_BATCH: usize = 25;
 /// The way in which a broadcast is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
-    /// Roomcast.
+    /// Roomcast, as the local stack runs it.
     Roomcast,
     /// The recipe: a scan, then one post after the other.
     OneAfterTheOther,

@@ -42,7 +42,7 @@ pub struct Clients {
     /// Polls queues. Also sends the records that a stream's function could not process to the
     /// on-failure queue.
     pub sqs: aws_sdk_sqs::Client,
-    /// Polls streams.
+    /// Reads the shards of streams.
     pub streams: aws_sdk_dynamodbstreams::Client,
 }
 

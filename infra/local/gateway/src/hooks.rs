@@ -105,7 +105,7 @@ pub enum Happening<'a> {
     },
     /// A call of the management API ended.
     Called {
-        /// The call.
+        /// The call that ended.
         call: ManagementCall<'a>,
         /// The result of the call.
         outcome: CallOutcome,

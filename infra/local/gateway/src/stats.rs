@@ -57,7 +57,7 @@ pub struct Stats {
 pub(crate) struct Counter(AtomicU64);
 
 impl Counter {
-    /// Adds one.
+    /// Counts one more event.
     pub(crate) fn add_one(&self) {
         self.add(1);
     }

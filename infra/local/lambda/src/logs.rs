@@ -48,9 +48,9 @@ pub enum Record<'a> {
 /// The two pipes of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Output {
-    /// Standard output.
+    /// The standard output of the process.
     Stdout,
-    /// Standard error.
+    /// The standard error of the process.
     Stderr,
 }
 

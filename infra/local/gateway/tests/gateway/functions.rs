@@ -116,7 +116,7 @@ pub(crate) async fn echo(event: Value) -> Result<Bytes, Error> {
     Ok(answer.to_string().into())
 }
 
-/// Never answers.
+/// A function that never answers.
 pub(crate) async fn never(_event: Value) -> Result<Bytes, Error> {
     std::future::pending().await
 }

@@ -19,7 +19,7 @@ pub(crate) struct Topics {
     topics: RwLock<BTreeMap<String, Arc<Topic>>>,
 }
 
-/// One topic.
+/// A topic, with its subscriptions.
 #[derive(Debug)]
 pub(crate) struct Topic {
     /// Unique number. No other queue or topic ever has it, not even one of the same name.

@@ -161,7 +161,7 @@ fn all_attributes(service: &Service, queue: &Queue) -> BTreeMap<String, String> 
     shown
 }
 
-/// Source:
+/// The attributes that a caller may ask for. Source:
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQueueAttributes.html>
 const KNOWN: [&str; 22] = [
     "All",
