@@ -30,7 +30,7 @@ impl Run {
             core.weigh(Stake::BesideWide);
         }
         if age > within {
-            core.broke(Kind::Delayed, format!("{connection} hears {id} of {room} after {age:?}"));
+            core.broke(Kind::Delayed, format!("{connection} receives {id} of {room} after {age:?}"));
         }
     }
 
@@ -41,7 +41,7 @@ impl Run {
         let within = if core.faults.knows_poison() { TOLD_WITHIN } else { UNDISTURBED };
         let late = done.iter().map(|record| core.now.since(record.at)).find(|age| *age > within);
         if let Some(age) = late.filter(|_| core.faults.is_calm()) {
-            core.broke(Kind::Delayed, format!("who came and went is looked at after {age:?}"));
+            core.broke(Kind::Delayed, format!("a change of presence is processed after {age:?}"));
         }
     }
 }

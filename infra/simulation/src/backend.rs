@@ -146,7 +146,10 @@ impl Run {
         for connection in connections {
             self.shared.lock().weigh(Stake::Obeyed);
             if let Some(how) = self.is_disobeyed(&connection, &what, began) {
-                self.shared.lock().broke(Kind::NotObeyed, format!("{user} was ordered {what:?}: {connection} {how}"));
+                self.shared.lock().broke(
+                    Kind::NotObeyed,
+                    format!("the command {what:?} for {user} had no effect: {connection} {how}"),
+                );
             }
         }
     }

@@ -131,13 +131,13 @@ impl Campaign {
             }
         }
         let stakes = Stake::ALL.iter().filter(|stake| !self.stakes.contains_key(stake));
-        uncovered.extend(stakes.map(|stake| format!("{stake} never was at stake: {}", stake.describe())));
+        uncovered.extend(stakes.map(|stake| format!("{stake} was never checked: {}", stake.describe())));
         for (point, line) in points().zip(lines()) {
             match self.points.get(point) {
                 _ if line.ends_with(SELDOM) => {}
-                None => uncovered.push(format!("nobody came to the point {point}")),
+                None => uncovered.push(format!("no invocation reached the point {point}")),
                 Some((seen, 0)) => {
-                    uncovered.push(format!("{point} was seen {seen} times, and nobody was killed there"));
+                    uncovered.push(format!("{seen} invocations reached {point}, and none was killed there"));
                 }
                 Some(_) => {}
             }

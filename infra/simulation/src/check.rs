@@ -86,7 +86,7 @@ impl Heard {
                 broken(
                     Kind::Lost,
                     format!(
-                        "{room} is said to be missed from {} to {}; heard through {}",
+                        "{room} is reported as missed from {} to {}, and was received through {}",
                         standing(Some(from)),
                         standing(Some(to)),
                         standing(at.as_ref())
@@ -101,7 +101,7 @@ impl Heard {
                 broken(
                     Kind::FalseRecovered,
                     format!(
-                        "{room} is said to be whole at {}, and was heard through {}",
+                        "{room} is reported as whole at {}, but was received through {}",
                         standing(Some(at)),
                         standing(heard)
                     ),
@@ -115,7 +115,7 @@ impl Heard {
             Event::Rejected { room, pid, failure } => {
                 broken(Kind::Refused, format!("{pid} in {room}: {}", failure.message))
             }
-            Event::Ended { because } => broken(Kind::Refused, format!("it is over: {because}")),
+            Event::Ended { because } => broken(Kind::Refused, format!("the client has ended: {because}")),
             Event::Accepted { room, pid } => {
                 self.accepted.insert((room.clone(), pid.clone()));
                 None
@@ -144,18 +144,18 @@ impl Heard {
         let again = !self.ids.insert((room.clone(), by.clone(), pid.clone()));
         self.messages.push(message.clone());
         let Some(heard) = self.rooms.insert(room.clone(), at.clone()) else {
-            return broken(Kind::LateAfterLeave, "was told, and the room is not heard");
+            return broken(Kind::LateAfterLeave, "was received, but the application is not in the room");
         };
         if heard.epoch != at.epoch {
-            return broken(Kind::Misordered, "is of another epoch, and nobody said so");
+            return broken(Kind::Misordered, "is of another epoch, without a notice of a new one");
         }
         if at.sequence <= heard.sequence {
-            return broken(if again { Kind::Duplicated } else { Kind::Misordered }, "was told after a later one");
+            return broken(if again { Kind::Duplicated } else { Kind::Misordered }, "was received after a later one");
         }
         if at.sequence != heard.sequence.next() {
-            return broken(Kind::Lost, &format!("was told right after {}", standing(Some(&heard))));
+            return broken(Kind::Lost, &format!("was received right after {}", standing(Some(&heard))));
         }
-        again.then(|| Broken { kind: Kind::Duplicated, what: format!("{pid} by {by} in {room} was told twice") })
+        again.then(|| Broken { kind: Kind::Duplicated, what: format!("{pid} by {by} in {room} was received twice") })
     }
 }
 
@@ -198,7 +198,10 @@ impl Truth {
         }
         let Message { room, pid, by, .. } = message;
         let stood = stands.map_or_else(|| "nothing".to_owned(), |one| one.id.to_string());
-        let what = format!("{pid} by {by} was told at {} of {room}, where {stood} stands", standing(Some(&message.at)));
+        let what = format!(
+            "{pid} by {by} was received at {} of {room}, where the log has {stood}",
+            standing(Some(&message.at))
+        );
         Some(Broken { kind: Kind::Phantom, what })
     }
 }

@@ -174,7 +174,7 @@ fn coverage(sum: &Campaign) {
         println!("{times:>12}  {cause}");
     }
     println!("{:>12}  of {} seeds have a pair that is excused", sum.runs_excused, sum.seeds);
-    println!("point                                    came by      killed");
+    println!("point                                    reached      killed");
     for point in points() {
         let (seen, killed) = sum.points.get(point).copied().unwrap_or_default();
         println!("{point:<36} {seen:>12} {killed:>11}");

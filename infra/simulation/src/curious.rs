@@ -51,7 +51,7 @@ impl Run {
             })
         };
         for present in who.users.iter().flatten().filter(|present| !was_there(&present.user)) {
-            let what = format!("{} is said to be in {}, and is not", present.user, who.room);
+            let what = format!("{} is listed in {} but is not a member", present.user, who.room);
             self.shared.lock().broke(Kind::Phantom, what);
         }
     }

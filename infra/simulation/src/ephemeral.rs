@@ -59,7 +59,7 @@ impl Run {
     pub(crate) fn check_echo(&self, connection: &ConnectionId, from: Option<&ConnectionId>, id: &str) {
         let silent = self.quiet.contains(&(connection.clone(), id.to_owned())) && !self.loud.contains(id);
         if silent && from == Some(connection) {
-            self.shared.lock().broke(Kind::Echoed, format!("{connection} hears {id}, and asked not to"));
+            self.shared.lock().broke(Kind::Echoed, format!("{connection} receives {id} although it asked for no echo"));
         }
     }
 
@@ -82,7 +82,7 @@ impl Run {
         for room in PLACES.map(testkit::samples::room) {
             for publication in self.pipeline.store.publications(&room) {
                 if self.said.contains_key(publication.data.as_json()) {
-                    let what = format!("{:?} in {room} was for those who are there", publication.data);
+                    let what = format!("{:?} in {room} is ephemeral but stored", publication.data);
                     self.shared.lock().broke(Kind::Stored, what);
                 }
             }

@@ -40,31 +40,31 @@ macro_rules! faults {
 
 faults! {
     Killed = 1, 0.02, "A function is killed at an await point.";
-    TimedOut = 2, 0.02, "A function hangs until its deadline and is killed, whatever is in flight.";
+    TimedOut = 2, 0.02, "A function hangs until its deadline and is killed, with its calls in flight.";
     Aborted = 3, 0.02, "A function is killed in the middle of the posts of a chunk.";
-    SameChunk = 5, 0.05, "A second worker is given messages that a first one still works on.";
+    SameChunk = 5, 0.05, "A second worker receives messages that a first one still processes.";
     ColdStorm = 6, 0.3, "Invocations start up to 3 s late.";
     NotInvoked = 7, 0.05, "An invocation is throttled and never starts.";
-    DeliveredAgain = 8, 0.1, "A message that was done is delivered again.";
+    DeliveredAgain = 8, 0.1, "A finished message is delivered again.";
     Reordered = 9, 0.3, "A standard queue delivers in another order.";
     Delayed = 10, 0.02, "A queue delivers nothing for up to 30 s.";
-    ResponseLost = 11, 0.05, "A batch is worked off and its response is lost: all of it comes again.";
-    Poison = 12, 1.0, "A message cannot be read.";
-    Redriven = 13, 1.0, "Whatever dead letters there are by then are redriven twice.";
+    ResponseLost = 11, 0.05, "A batch is processed, but its response is lost: all of it returns.";
+    Poison = 12, 1.0, "A message cannot be parsed.";
+    Redriven = 13, 1.0, "All dead letters are redriven twice when the faults end.";
     ToldTwice = 15, 0.3, "A topic delivers a message to a queue twice.";
     SendHalfFailed = 16, 0.05, "A batch of sends fails in part.";
     TableThrottled = 17, 0.05, "A table is throttled.";
-    ConditionFailed = 18, 1.0, "A conditional write finds that somebody else was faster.";
+    ConditionFailed = 18, 1.0, "The condition of a write is not met, because another write was faster.";
     IndexThrottled = 17, 0.05, "An index is throttled, and its table is not.";
     IndexLags = 19, 1.0, "The indexes lag up to 4 s behind.";
     SmallPages = 20, 1.0, "A query comes in pages of two, after empty ones.";
     Unprocessed = 21, 0.1, "A batch of writes stays unprocessed in part.";
     UnknownOutcome = 22, 0.03, "A write is done, and its answer is lost.";
     ServerError = 24, 0.03, "A call fails.";
-    Replayed = 25, 0.1, "A batch of stream records is worked off, and comes again.";
-    Bisected = 26, 0.1, "A batch of stream records comes again in halves.";
-    PoisonRecord = 27, 1.0, "A stream record cannot be read.";
-    ShardsOvertake = 28, 0.3, "Records of different items come in another order.";
+    Replayed = 25, 0.1, "A batch of stream records is processed and delivered again.";
+    Bisected = 26, 0.1, "A batch of stream records is delivered again in halves.";
+    PoisonRecord = 27, 1.0, "A stream record cannot be parsed.";
+    ShardsOvertake = 28, 0.3, "Records of different items are delivered in another order.";
     Gone = 31, 1.0, "A connection is gone, and answered 410.";
     NotReady = 32, 0.5, "A connection is answered 410 right after it opened.";
     AccountThrottled = 33, 0.05, "The account's posts are throttled.";
@@ -75,20 +75,20 @@ faults! {
     PostSlow = 39, 0.03, "A post is delivered and answered after 5 s.";
     PostAnswerLost = 40, 0.05, "A frame is delivered, and the answer is lost.";
     NotConnected = 41, 0.05, "The management API cannot be reached.";
-    NeverDisconnected = 43, 0.5, "Nobody is told that a connection closed.";
+    NeverDisconnected = 43, 0.5, "`$disconnect` is not invoked for a closed connection.";
     DisconnectFirst = 44, 0.3, "A connection closes before it was stored.";
-    DisconnectLate = 45, 0.5, "That a connection closed is told twice, and up to a minute late.";
+    DisconnectLate = 45, 0.5, "`$disconnect` is invoked twice for a closed connection, up to a minute late.";
     ReaperRaces = 46, 0.5, "The reaper runs while its connections come, join and go.";
     ReapersOverlap = 47, 0.5, "Two reapers run at the same time, or one is killed.";
-    Cut = 48, 1.0, "The gateway cuts connections.";
+    Cut = 48, 1.0, "The gateway closes connections.";
     ClocksDiffer = 49, 1.0, "Functions' clocks differ by up to 25 s (half a second where indexes lag), and run backwards.";
-    Storm = 50, 1.0, "Everybody is cut off and returns in the same second.";
+    Storm = 50, 1.0, "All connections are reset and return in the same second.";
     TokenExpires = 62, 0.3, "Tokens last for a minute or two, and for a while there is no other.";
     Conflict = 65, 0.05, "A transaction conflicts with another one.";
     JobLost = 66, 0.02, "A job is lost for ever.";
     Restored = 67, 1.0, "A room is restored from a backup.";
-    Refused = 69, 0.01, "A call is refused: a grant is missing, or an item cannot be read.";
-    BlackHole = 68, 1.0, "A socket takes everything and delivers nothing.";
+    Refused = 69, 0.01, "A call is refused: a grant is missing, or an item cannot be parsed.";
+    BlackHole = 68, 1.0, "A socket takes all messages and delivers none.";
 }
 
 impl fmt::Display for Fault {

@@ -93,8 +93,8 @@ impl Run {
         let most = u64::from(CONNECTION_RATE.burst()) + CONNECTION_RATE.count_per_second() * elapsed_ms / 1_000;
         if self.flood.let_in > most && !core.faults.could(Fault::ClocksDiffer) {
             let what =
-                format!("{} publications of one connection were let in after {elapsed_ms} ms", self.flood.let_in);
-            core.broke(Kind::TooFast, format!("{what}; {most} may be"));
+                format!("{} publications of one connection were accepted within {elapsed_ms} ms", self.flood.let_in);
+            core.broke(Kind::TooFast, format!("{what}; the rate allows {most}"));
         }
     }
 
@@ -111,11 +111,14 @@ impl Run {
         if pause.is_zero() || pause > most {
             core.broke(
                 Kind::TooFast,
-                format!("{ITEMS} publications may be repeated after {pause:?}, at most {most:?}"),
+                format!("the pause for {ITEMS} publications is {pause:?}, and may be at most {most:?}"),
             );
         }
         if repeats && core.faults.is_calm() {
-            core.broke(Kind::TooFast, format!("what was repeated at the moment named is refused for {pause:?} more"));
+            core.broke(
+                Kind::TooFast,
+                format!("a request that was repeated after its pause is refused for {pause:?} more"),
+            );
         }
         self.flood.refused = Some((said, pause));
     }
@@ -141,7 +144,7 @@ impl Run {
         let mut core = self.shared.lock();
         let open = core.sockets.get(connection).is_some_and(|socket| socket.open && socket.held);
         if core.faults.is_calm() && !open {
-            core.broke(Kind::TooFast, format!("{connection} was too fast, and has lost its connection"));
+            core.broke(Kind::TooFast, format!("{connection} published too fast and was closed"));
         }
     }
 }

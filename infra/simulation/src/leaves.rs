@@ -75,7 +75,10 @@ impl Run {
         let ago = core.now.since(*left);
         let brought = user.is_some_and(|user| self.backend.ordered(&user, &What::Join(room.clone())));
         if !brought && ago > lingers {
-            core.broke(Kind::LateAfterLeave, format!("{connection} was told {ago:?} ago that it has left: {text}"));
+            core.broke(
+                Kind::LateAfterLeave,
+                format!("{connection} received the confirmation of its leave {ago:?} ago: {text}"),
+            );
         }
     }
 }

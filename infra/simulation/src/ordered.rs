@@ -65,7 +65,7 @@ impl Run {
             if position.sequence < stood.sequence {
                 core.broke(
                     Kind::Overtaken,
-                    format!("{id} has its place in {room} before {before}, which was said first"),
+                    format!("{id} has a position in {room} before {before}, which was published first"),
                 );
             }
         }

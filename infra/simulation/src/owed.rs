@@ -100,8 +100,8 @@ impl Run {
                     self.shared.lock().weigh(if inbox { Stake::Inbox } else { Stake::Owed });
                 }
                 if heard.is_none() || heard != head.as_ref() {
-                    let what = format!("member {at} ({}) has heard {room} through {}", member.user, standing(heard));
-                    self.broke(Kind::Lost, format!("{what}, it stands at {}", standing(head.as_ref())));
+                    let what = format!("member {at} ({}) has received {room} through {}", member.user, standing(heard));
+                    self.broke(Kind::Lost, format!("{what}, the head is at {}", standing(head.as_ref())));
                 }
             }
         }
@@ -167,13 +167,16 @@ impl Run {
     fn check_told_ends(&self) {
         let stored = self.pipeline.store.connections();
         for ghost in stored.iter().filter(|one| self.said_gone.contains(&one.id)) {
-            self.broke(Kind::GhostLeft, format!("{} is stored, and its end was told", ghost.id));
+            self.broke(
+                Kind::GhostLeft,
+                format!("{} is still stored although `$disconnect` reported its end", ghost.id),
+            );
         }
         let calm = self.shared.lock().faults.is_calm();
         let is_in = |member: &&Member| member.is_up() && !member.wanted().is_empty();
         let told = self.members.iter().flat_map(Member::lives).any(|heard| heard.was_told_who_is_there());
         if calm && !told && self.members.iter().any(|member| is_in(&member)) {
-            self.broke(Kind::WrongCount, "nobody was ever told who is there".to_owned());
+            self.broke(Kind::WrongCount, "no member ever received the presence of a room".to_owned());
         }
     }
 
@@ -204,19 +207,19 @@ impl Run {
                 }
             }
             if member.stranger.is_some_and(|_| !member.turned_away) {
-                self.broke(Kind::Unanswered, format!("{name} was never turned away: {:?}", member.stranger));
+                self.broke(Kind::Unanswered, format!("{name} was never refused: {:?}", member.stranger));
             }
             if !member.is_up() {
                 continue;
             }
             for ticket in member.asked.iter().filter(|_| end) {
-                self.broke(Kind::Unanswered, format!("{name} has no answer to question {}", ticket.0));
+                self.broke(Kind::Unanswered, format!("{name} has no reply to request {}", ticket.0));
             }
             for (room, pid) in member.unanswered() {
                 if !end && self.excuses(at, room).is_some() {
                     continue;
                 }
-                self.broke(Kind::Unanswered, format!("{name} has no answer for {pid} in {room}"));
+                self.broke(Kind::Unanswered, format!("{name} has no reply for {pid} in {room}"));
             }
         }
         for (room, id) in &self.backend.published {
@@ -263,13 +266,16 @@ impl Run {
         };
         stored.intersection(&open).for_each(|_| self.weigh(Stake::Kept));
         for ghost in stored.difference(&open) {
-            self.broke(Kind::GhostLeft, format!("{ghost} is gone, and still stored"));
+            self.broke(Kind::GhostLeft, format!("{ghost} is closed but still stored"));
         }
         let memberships = store.memberships();
         for membership in &memberships {
             let connection = &membership.member.connection;
             if !open.contains(connection) {
-                self.broke(Kind::GhostLeft, format!("{connection} is gone, and still a member of {}", membership.room));
+                self.broke(
+                    Kind::GhostLeft,
+                    format!("{connection} is closed but still a member of {}", membership.room),
+                );
             }
         }
         self.check_counts();
@@ -299,7 +305,10 @@ impl Run {
             for (at, member) in self.members.iter().enumerate().filter(|(_, member)| calm && member.is_up()) {
                 let told = member.heard().counts.get(&room);
                 if slow != Some(at) && member.wanted().contains(&room) && told.is_some_and(|told| *told != there) {
-                    self.broke(Kind::WrongCount, format!("member {at} was told {told:?} of {room}, there are {there}"));
+                    self.broke(
+                        Kind::WrongCount,
+                        format!("member {at} received the count {told:?} of {room}, which has {there} members"),
+                    );
                 }
             }
         }

@@ -39,7 +39,7 @@ impl Run {
         let mut core = self.shared.lock();
         core.weigh(Stake::Read);
         if *evaluated > most {
-            core.broke(Kind::Scanned, format!("{evaluated} items were read for {asked:?}, where there are {most}"));
+            core.broke(Kind::Scanned, format!("{evaluated} items were read for {asked:?}, and {most} are allowed"));
         }
     }
 
@@ -56,7 +56,7 @@ impl Run {
         let most: usize = messages.iter().map(|message| most(&message.body)).sum();
         if evaluated > most {
             let what = format!("{} jobs of the fan-out read {evaluated} items", messages.len());
-            self.shared.lock().broke(Kind::Scanned, format!("{what}, where their rooms have {most}"));
+            self.shared.lock().broke(Kind::Scanned, format!("{what}, and {most} are allowed"));
         }
     }
 

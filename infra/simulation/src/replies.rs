@@ -37,7 +37,7 @@ impl Run {
             (Ok(ServerFrame::Answer(Reply { outcome: Err(failure), .. })), _)
                 if failure.code == Code::TokenExpired && socket.rights.is_good_for(began, now.plus(slack)) =>
             {
-                core.broke(Kind::Refused, format!("{connection} has renewed its token: {body}"));
+                core.broke(Kind::Refused, format!("{connection} has renewed its token, but was refused: {body}"));
             }
             _ => {}
         }
@@ -89,14 +89,18 @@ impl Run {
             let mut next = None;
             for block in &one.b {
                 if next.is_some_and(|next| next != block.seq.get()) {
-                    let what = format!("{connection} is told that {} is whole, and has a gap: {body}", one.room);
+                    let what =
+                        format!("the reply to {connection} claims that {} is whole, but has a gap: {body}", one.room);
                     self.shared.lock().broke(Kind::FalseRecovered, what);
                 }
                 next = Some(block.seq.get() + block.m.len() as u64);
             }
             let end = one.next.map_or(one.seq.get(), |after| after.get());
             if next.is_some_and(|next| next != end + 1) {
-                let what = format!("{connection} is told that {} is whole through {end}: {body}", one.room);
+                let what = format!(
+                    "the reply to {connection} claims that {} is whole through {end}, but ends elsewhere: {body}",
+                    one.room
+                );
                 self.shared.lock().broke(Kind::FalseRecovered, what);
             }
         }

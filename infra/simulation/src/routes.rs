@@ -180,7 +180,7 @@ impl Run {
             .map(|(id, _)| id.clone())
             .collect();
         for connection in over {
-            core.tell(|| format!("the gateway cuts {connection}: it was idle, or two hours old"));
+            core.tell(|| format!("the gateway closes {connection}: it was idle, or two hours old"));
             core.close(&connection);
         }
     }

@@ -141,7 +141,7 @@ pub(crate) fn event(
 pub(crate) fn describe(change: &Change) -> String {
     match change {
         Change::Opened { connection, .. } => format!("{connection} is stored"),
-        Change::Closed { connection, .. } => format!("{connection} is forgotten"),
+        Change::Closed { connection, .. } => format!("{connection} is removed"),
         Change::Joined { room, connection, .. } => format!("{connection} is a member of {room}"),
         Change::Left { room, connection, .. } => format!("{connection} is no member of {room} any more"),
     }

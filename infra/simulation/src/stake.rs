@@ -25,33 +25,33 @@ macro_rules! stakes {
 }
 
 stakes! {
-    Heard = "Publications that applications were told, compared with the log.";
-    Owed = "Members whose position in a room was compared with its head in the end.";
-    Served = "Pairs of a publication and a member that was there throughout, of which a post was looked for.";
+    Heard = "Publications that applications received, compared with the log.";
+    Owed = "Members whose position in a room was compared with its head at the end.";
+    Served = "Pairs of a publication and a member that was in the room throughout, checked for a post.";
     History = "Pages of history that were compared with the log.";
-    Who = "Answers to who is there that were compared with who is.";
+    Who = "Member lists that were compared with the members.";
     Positioned = "Accepted publications whose positions were counted.";
-    Replayed = "Replays that were said to be whole, and had something in them.";
-    Behind = "Pongs that named rooms that had moved on.";
-    Left = "Connections that were told that they have left a room.";
+    Replayed = "Replays with publications that claimed to be whole.";
+    Behind = "Pongs that listed rooms whose heads had moved.";
+    Left = "Connections that received the confirmation of a leave.";
     Lapsed = "Connections that were closed because their token had expired.";
-    Forgotten = "Connections that were forgotten.";
-    Kept = "Connections that were there in the end.";
-    Timely = "Publications of which each post had to be in time.";
-    BesideWide = "Those of them that were posted while jobs of a wide room waited.";
+    Forgotten = "Connections that were removed.";
+    Kept = "Connections that were stored at the end.";
+    Timely = "Deliveries that had to be in time.";
+    BesideWide = "Such deliveries while jobs of a wide room waited.";
     Read = "Calls whose reads were counted.";
-    Counted = "Rooms with members whose count was compared in the end.";
+    Counted = "Rooms with members whose count was compared at the end.";
     FromBackend = "Events and rows whose positions were counted.";
     InOrder = "Pairs of events of an ordered group in one room.";
-    Buried = "Things that can never be published, and were looked for among the dead letters.";
-    Inbox = "Devices whose position in an inbox was compared with its head in the end.";
-    Obeyed = "Connections at which an order of a backend was looked for.";
-    Said = "Ephemeral publications that applications were told.";
-    Silent = "Publications that their author asked not to hear.";
-    TooFast = "Refusals of what came too fast.";
-    LetIn = "Repeats at the very moment that a refusal had named.";
-    Beside = "Requests that were answered where nothing goes wrong, while others were carried out.";
-    Renewed = "Tokens that came to count and allowed less than the one before.";
+    Buried = "Events and rows that can never be published, checked for their dead letters.";
+    Inbox = "Devices whose position in an inbox was compared with its head at the end.";
+    Obeyed = "Connections that were checked for the effect of a command of a backend.";
+    Said = "Ephemeral publications that applications received.";
+    Silent = "Publications with a request for no echo.";
+    TooFast = "Refusals of publications above the rate.";
+    LetIn = "Requests that were repeated exactly after the pause of their refusal.";
+    Beside = "Requests in runs without faults, processed beside others.";
+    Renewed = "Tokens that became valid and allowed less than the one before.";
 }
 
 impl fmt::Display for Stake {

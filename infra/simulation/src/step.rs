@@ -125,7 +125,7 @@ impl fmt::Display for Step {
             Self::Deny(at) => write!(f, "gets a token that changes whether {} is allowed", room(at)),
             Self::Restart(ms) => write!(f, "ends its application and begins again after {ms} ms"),
             Self::Cut => f.write_str("has its connection cut by the gateway"),
-            Self::Storm => f.write_str("loses its connection, like everybody else"),
+            Self::Storm => f.write_str("loses its connection, like all members"),
             Self::Grow(at) => write!(f, "looks on: {} grows", room(at)),
             Self::Restore(at, lost) => write!(f, "looks on: {} is restored without its last {lost}", room(at)),
             Self::Poison(at, what) => write!(f, "looks on: {what} of {} cannot be read", room(at)),

@@ -263,7 +263,7 @@ impl Run {
             let bound = core.wire.bound(connection, place, &shards);
             if arrived > bound {
                 let place = written(place);
-                broken = Some(format!("{connection} got {place} {arrived} times; there is cause for {bound}"));
+                broken = Some(format!("{connection} got {place} {arrived} times, and has causes for {bound}"));
             }
             let interrupted = core.wire.interrupted.get(&place.0).copied().unwrap_or_default();
             for shard in shards {

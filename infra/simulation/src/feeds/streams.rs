@@ -71,7 +71,7 @@ impl Run {
         core.weigh(Stake::Forgotten);
         let Some(socket) = core.sockets.get(connection) else { return };
         if socket.open && socket.held && !socket.black_hole && !socket.closed_by_us {
-            core.broke(crate::kind::Kind::LiveReaped, format!("{connection} is open, and was forgotten"));
+            core.broke(crate::kind::Kind::LiveReaped, format!("{connection} is open but was removed"));
         }
     }
 

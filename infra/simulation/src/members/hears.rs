@@ -69,7 +69,7 @@ impl Run {
                 true
             }
             Event::Online if member.stranger.is_some() => {
-                self.shared.lock().broke(Kind::Admitted, format!("member {at} was let in: {:?}", member.stranger));
+                self.shared.lock().broke(Kind::Admitted, format!("member {at} was admitted: {:?}", member.stranger));
                 true
             }
             Event::Ended { because: Loss::Told { code } } if code == "kicked" => {
@@ -134,12 +134,12 @@ impl Run {
         if let Some(owner) = room.inbox_owner() {
             let context = core.sockets.get(connection).and_then(|socket| socket.context.as_ref());
             if context.is_none_or(|context| context.identity.user.as_ref() != owner) {
-                core.broke(Kind::CrossRoom, format!("{connection} is not {owner}'s: {text}"));
+                core.broke(Kind::CrossRoom, format!("{connection} does not belong to {owner}: {text}"));
             }
             return;
         }
         match self.belonged.get(&(connection.clone(), room.clone())).map(|one| one.left) {
-            None => core.broke(Kind::CrossRoom, format!("{connection} never was in {room}: {text}")),
+            None => core.broke(Kind::CrossRoom, format!("{connection} was never a member of {room}: {text}")),
             Some(Some(left)) if now.since(left) > HEARD_AFTER_LEAVE + core.index_lags().max(PRESENCE_SETTLES) => {
                 let ago = now.since(left);
                 core.broke(Kind::LateAfterLeave, format!("{connection} left {room} {ago:?} ago: {text}"));
@@ -165,7 +165,10 @@ impl Run {
             core.broke(Kind::HeardExpired, format!("the token of {connection} expired {expired:?} ago: {text}"));
         }
         if let Some(barred) = barred.filter(|barred| *barred > slack) {
-            core.broke(Kind::NotAllowed, format!("{connection} may not hear {room} since {barred:?}: {text}"));
+            core.broke(
+                Kind::NotAllowed,
+                format!("the token of {connection} does not allow {room} since {barred:?}: {text}"),
+            );
         }
     }
 

@@ -181,7 +181,10 @@ impl Run {
         let repairs = self.repairs(at, &text);
         let mut core = self.shared.lock();
         if repairs && core.faults.is_calm() {
-            core.broke(Kind::Repaired, format!("member {at} asks for what it should have been told: {text}"));
+            core.broke(
+                Kind::Repaired,
+                format!("member {at} requests publications that it should have received: {text}"),
+            );
         }
         core.tell(|| format!("{connection} -> {}", shortened(&text)));
         let latency_ms = core.dice.within(1, 30);

@@ -30,13 +30,13 @@ impl Promise {
         }
         for (stake, at_least) in self.stakes {
             let times: u64 = reports.iter().filter_map(|report| report.stakes.get(stake)).sum();
-            assert!(times >= *at_least, "{stake} was looked at {times} times: {}", stake.describe());
+            assert!(times >= *at_least, "{stake} was checked {times} times: {}", stake.describe());
         }
         for name in self.mistakes {
             let mistake = Mistake::all().into_iter().find(|mistake| mistake.name() == *name);
             assert!(mistake.is_some(), "there is no mistake {name}");
             let found = self.seeds(MISTAKEN_LIVES).find(|seed| self.is_broken(&run(*seed, &options(*seed, mistake))));
-            assert!(found.is_some(), "{name} is not found in {MISTAKEN_LIVES} lives");
+            assert!(found.is_some(), "{name} is not found in {MISTAKEN_LIVES} runs");
         }
     }
 
