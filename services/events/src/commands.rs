@@ -1,4 +1,4 @@
-//! What backends do to members. All of it may be done twice: a command that was interrupted is carried out again.
+//! Commands of backends. Each may be carried out twice: an interrupted command is delivered again.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ use telemetry::field;
 
 use crate::Events;
 
-/// Connections of a user that are worked on at the same time.
+/// The number of connections of a user that are handled at the same time.
 const AT_ONCE: usize = 8;
 
 impl<T, Q, G, C, R> Events<T, Q, G, C, R>
@@ -31,7 +31,7 @@ where
     }
 
     async fn join_one(&self, member: Member, user: &UserId, room: &RoomId) -> Result<(), Error> {
-        // Its membership of the inbox may be behind a renewal of its token.
+        // The membership of the inbox may still have the expiry of an earlier token.
         let Some(connection) = self.tables.find(&member.connection).await? else { return Ok(()) };
         let joiner = Joiner { member: connection.member(), user: user.clone(), granted: true };
         let (tables, rooms, now) = (&self.tables, std::slice::from_ref(room), self.clock.now());
@@ -45,7 +45,7 @@ where
                 self.tell(&member, &System::Joined { room: room.clone(), at: entered.head.position() }).await
             }
             Some(Err(NotEntered::Failed(error))) => Err(error),
-            // A backend lets in more than a room takes.
+            // A backend may join more connections than a room takes.
             Some(Err(NotEntered::Full)) | None => Ok(()),
         }
     }
@@ -72,20 +72,22 @@ where
         }
     }
 
-    /// First the word, then the end: what is posted after a DELETE is never heard.
+    /// Sends the `bye` first and closes then: a post after the DELETE never arrives.
     async fn close(&self, member: Member) -> Result<(), Error> {
         self.tell(&member, &System::Bye { code: "kicked".to_owned(), retry: Return::Never }).await?;
         self.gateway.close(&member.endpoint, &member.connection).await?;
         forget(&self.tables, &member.connection, self.clock.now()).await
     }
 
-    /// Every connection of a user that is stored: by keys and not by an index, which would not show the youngest ones.
+    /// Every stored connection of a user. They are read by keys, because an index would not show
+    /// the youngest ones.
     async fn connections(&self, user: &UserId) -> Result<Vec<Member>, Error> {
         let entered = self.tables.connections_of(user, self.clock.now()).await?;
         self.tables.members_among(&RoomId::inbox(user), &entered).await
     }
 
-    /// A word to a client that understands it. Whoever does not get it finds out at its next request.
+    /// Sends a system frame to a client that understands it. A client that does not receive it
+    /// detects the change with its next request.
     async fn tell(&self, member: &Member, word: &System) -> Result<(), Error> {
         if member.format != Format::RoomsV1 {
             return Ok(());

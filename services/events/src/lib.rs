@@ -34,7 +34,7 @@ pub use config::Config;
 /// Messages, or groups of them, that are worked on at the same time.
 const AT_ONCE: usize = 10;
 
-/// Hears backends.
+/// Handles the events and commands of backends.
 #[derive(Debug)]
 pub struct Events<T, Q, G, C, R> {
     pub(crate) tables: T,
@@ -54,7 +54,7 @@ enum Outcome {
     Obeyed,
     /// It is in the dead-letter queue.
     Buried,
-    /// Not now.
+    /// It failed for now and returns to its queue.
     Later(Failed),
 }
 

@@ -1,4 +1,5 @@
-//! What backends say is published once, poison is put aside with its reason, commands are carried out.
+//! Events are published once, poison becomes a dead letter with its reason, and commands are
+//! carried out.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::collections::BTreeMap;

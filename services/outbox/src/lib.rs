@@ -33,7 +33,7 @@ const RESERVE: std::time::Duration = std::time::Duration::from_millis(2_500);
 /// The sort key of a row of the outbox; the rooms table holds other items too.
 const SORT_KEY: &str = "OUTBOX";
 
-/// Publishes rows.
+/// Publishes the rows of the outbox.
 #[derive(Debug)]
 pub struct Outbox<T, Q, C> {
     tables: T,

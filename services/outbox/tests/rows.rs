@@ -1,4 +1,5 @@
-//! A row becomes a publication, whatever repeats; one that is poison is put aside and the stream goes on.
+//! A row becomes one publication, whatever is repeated. A row that is poison becomes a dead letter,
+//! and the stream goes on.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::time::Duration;

@@ -80,7 +80,7 @@ struct Tally {
 }
 
 impl Tally {
-    /// Both together.
+    /// The sum of both tallies.
     fn and(self, other: Self) -> Self {
         Self {
             sequenced: self.sequenced + other.sequenced,
