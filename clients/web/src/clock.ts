@@ -4,8 +4,8 @@
 const JUMP_MS = 1_000;
 
 /**
- * `performance.now()` stands still while most machines sleep, and `Date.now()` may be set back. So the time is the former,
- * plus every jump ahead of the latter.
+ * `performance.now()` stands still while most machines sleep, and `Date.now()` may be set back. So
+ * the time is `performance.now()` plus every jump ahead of `Date.now()`.
  */
 export function createClock(): () => number {
   const steady = (): number => (typeof performance === "object" ? performance.now() : Date.now());

@@ -1,4 +1,7 @@
-/** Drives the rules: reports what happens on sockets, timers and the page, and carries out the outputs. */
+/**
+ * Drives the rules: reports what happens on sockets, timers and the page, and carries out the
+ * outputs.
+ */
 
 import { createClock } from "./clock.js";
 import { lossOfToken } from "./error.js";
@@ -22,13 +25,17 @@ const REST_MS = 60_000;
 export type Token = string | null | undefined;
 
 export interface Options {
-  /** A token, or a function that gets one; nothing for guests. It is never called twice at once. Throw `Denied` to end. */
+  /**
+   * A token, or a function that gets one; nothing for guests. It is never called twice at once.
+   * Throw `Denied` to end.
+   */
   token?: Token | (() => Token | Promise<Token>);
-  /** Which of the user's devices this is, with a token. */
+  /** The name of this device of the user; used with a token only. */
   device?: string;
   /**
-   * The secret of a guest: 22 to 128 of A-Z a-z 0-9 - _, at least 128 random bits. Whoever has it is this guest. Without it a
-   * page draws one and keeps it in `localStorage`; elsewhere each client is another guest.
+   * The secret of a guest: 22 to 128 of A-Z a-z 0-9 - _, at least 128 random bits. Any client with
+   * the secret is this guest. Without it, a page draws one and keeps it in `localStorage`;
+   * elsewhere each client is another guest.
    */
   guest?: string;
   /** Rest while the page is hidden for longer than 60 s, or than this many milliseconds. */
@@ -47,7 +54,7 @@ export interface Driver {
   stop(): void;
 }
 
-/** How long a JWT lasts from now, if it says so. */
+/** How long a JWT lasts from now, in milliseconds; `undefined` if that is unknown. */
 function lastsMs(token: string): number | undefined {
   try {
     const claims = JSON.parse(atob(token.split(".")[1]!.replace(/-/g, "+").replace(/_/g, "/")));

@@ -8,7 +8,7 @@ export interface Emitter<Events> {
     options?: { signal?: AbortSignal | undefined },
   ): () => void;
   emit<Type extends keyof Events>(type: Type, event: Events[Type]): void;
-  /** Whether there is a handler of this type. */
+  /** Returns whether there is a handler of this type. */
   has(type: keyof Events): boolean;
   /** Removes every handler. */
   clear(): void;

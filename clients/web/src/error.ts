@@ -22,9 +22,9 @@ export class RoomcastError extends Error {
     /** Stable, for programs. */
     readonly code: string,
     message: string,
-    /** Whether the same call may succeed later. */
+    /** True if the same call may succeed later. */
     readonly retry: boolean = false,
-    /** What to do about it. */
+    /** The action that helps, in words. */
     readonly remediation: string = REMEDIATIONS[code] ?? "",
   ) {
     super(message);
@@ -39,7 +39,10 @@ export class Denied extends RoomcastError {
   }
 }
 
-/** What a failed call of the option `token`, or a failed handshake, means. `Denied` may come from another copy of this package. */
+/**
+ * The loss that a failed call of the option `token`, or a failed handshake, leads to. `Denied` may
+ * come from another copy of this package.
+ */
 export function lossOfToken(error: unknown): Loss {
   const isDenied = (error as Error | undefined)?.name === "Denied";
   return isDenied ? { code: "denied", status: 403 } : { code: "connection_failed", detail: error };

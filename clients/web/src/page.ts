@@ -1,4 +1,4 @@
-/** What the life of a page means for its connection. */
+/** Reports the events of a page that matter for its connection. */
 
 export interface PageHandler {
   /** Close, and keep everything. */
@@ -9,9 +9,9 @@ export interface PageHandler {
 }
 
 /**
- * Watches the page, and returns a function that stops it. Without a page (Node, workers, React Native) it watches what
- * there is. A page in the back/forward cache and a frozen page run no code, and the server notices nothing: so both close
- * first.
+ * Watches the page, and returns a function that stops it. Without a page (Node, workers, React
+ * Native) it watches the events that exist. A page in the back/forward cache and a frozen page run
+ * no code, and the server does not notice: so both close their connections first.
  */
 export function watchPage(handler: PageHandler, restAfterMs: number | undefined): () => void {
   const page = typeof document === "object" ? document : undefined;

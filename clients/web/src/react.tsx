@@ -1,4 +1,7 @@
-/** React hooks. Nothing happens before an effect, so a render on a server opens no socket and sets no timer. */
+/**
+ * React hooks. Nothing happens before an effect, so a render on a server opens no socket and sets
+ * no timer.
+ */
 
 import { createContext, createElement, type ReactElement, type ReactNode, useContext, useMemo, useSyncExternalStore } from "react";
 import type { Client, Message, Presence, Room, RoomcastError, RoomEvents, State } from "./index.js";
@@ -99,7 +102,7 @@ export function useRoom<Data = unknown>(name: string, { keep = 200 }: { keep?: n
   };
 }
 
-/** Joins a room and keeps who is there; nothing until that is known. */
+/** Joins a room and keeps the list of its users; nothing until it is known. */
 export function usePresence(name: string): Partial<Presence> {
   return useStore<unknown, Partial<Presence>>(name, {}, (room, change) => void room.on("presence", change), "").snapshot;
 }

@@ -1,4 +1,7 @@
-/** A room as the application holds it. Each `join` gives a handle of its own; all handles share one membership. */
+/**
+ * A room as the application holds it. Each `join` gives a handle of its own; all handles share one
+ * membership.
+ */
 
 import { createEmitter, type Emitter } from "./emitter.js";
 import { RoomcastError } from "./error.js";
@@ -20,7 +23,10 @@ export interface RoomEvents<Data> {
   message: Message<Data>;
   ephemeral: Ephemeral;
   presence: Presence;
-  /** Publications after `from`, up to and with `to`, are not delivered: too many, too old, or the history began again. */
+  /**
+   * Publications after `from`, up to and with `to`, are not delivered: too many, too old, or the
+   * history began again.
+   */
   missed: { readonly from: Position; readonly to: Position };
   /** After an absence: everything published meanwhile was delivered. */
   resumed: { readonly position: Position; readonly replayed: number };
@@ -45,11 +51,17 @@ export interface Room<Data = unknown> {
   /** Resolves when the room is joined, and rejects when it may not be. It needs no handler. */
   readonly joined: Promise<void>;
   on: Emitter<RoomEvents<Data>>["on"];
-  /** Publishes, and resolves when the publication is durable. While offline it waits in a bounded queue. */
+  /**
+   * Publishes, and resolves when the publication is durable. While offline it waits in a bounded
+   * queue.
+   */
   publish(data: Data, options?: { pid?: string }): Promise<{ pid: string; repeated: boolean }>;
   /** Sends to the members that are there now; best effort. */
   send(data: unknown, options?: { key?: string }): void;
-  /** The publications from now on, pulled. A slow reader gets from the log what did not fit into its buffer. */
+  /**
+   * The publications from now on, pulled. A slow reader gets those that did not fit into its buffer
+   * from the log.
+   */
   messages(options?: { signal?: AbortSignal }): AsyncGenerator<Message<Data>, void, undefined>;
   /** Pages of older publications, each in order, the latest page first. */
   history(options?: { before?: number; limit?: number }): AsyncGenerator<Message<Data>[], void, undefined>;
@@ -63,7 +75,7 @@ export interface Room<Data = unknown> {
 /** Messages that a reader of `messages()` may be behind before the log is read. */
 const BUFFER = 1_000;
 
-/** What a handle needs of its client. */
+/** The functions of the client that a handle needs. */
 export interface Host {
   position(room: string): Position | undefined;
   publish(room: string, data: unknown, pid: string | undefined): Promise<{ pid: string; repeated: boolean }>;
@@ -96,7 +108,7 @@ export function createHandle(
     return { ep, older: older ?? undefined, rows };
   }
 
-  /** Reads a range of the log, in order. What the log does not keep any more is left out. */
+  /** Reads a range of the log, in order. Publications that have expired are left out. */
   async function* readRange(ep: string, from: number, to: number) {
     for (let first = from; first <= to; first += PAGE) {
       const rows: Message<any>[] = [];

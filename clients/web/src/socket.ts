@@ -6,7 +6,10 @@ import type { Loss } from "./rules/types.js";
 /** A handshake has this long, its token included. */
 const HANDSHAKE_MS = 15_000;
 
-/** The part of a WebSocket that the client uses; that of browsers, Node, Deno and the package `ws` fit. */
+/**
+ * The part of a WebSocket that the client uses; that of browsers, Node, Deno and the package `ws`
+ * fit.
+ */
 export interface SocketLike {
   onopen: ((event: any) => void) | null;
   onmessage: ((event: any) => void) | null;
@@ -18,11 +21,11 @@ export interface SocketLike {
 
 export type SocketClass = new (url: string, protocols: string[]) => SocketLike;
 
-/** What a handshake needs. */
+/** The parameters of a handshake. */
 export interface Handshake {
   url: string;
   protocols: string[];
-  /** How long the token lasts, if it says so. */
+  /** How long the token lasts, in milliseconds, if that is known. */
   lastsMs: number | undefined;
   /** The class to open a socket with. */
   WebSocket: SocketClass | undefined;
@@ -63,7 +66,7 @@ export const openSocket: Transport = (dial, events) => {
     try {
       socket?.close(1000);
     } catch {
-      // It is closed already.
+      // The socket is closed already.
     }
   };
 
@@ -98,7 +101,8 @@ export const openSocket: Transport = (dial, events) => {
       try {
         socket?.send(text);
       } catch {
-        // It is closing: `onclose` follows, and the rules send again what has no answer.
+        // The socket is closing: `onclose` follows, and the rules repeat requests without an
+        // answer.
       }
     },
     close,

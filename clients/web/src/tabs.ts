@@ -1,9 +1,11 @@
 /**
- * One connection for all tabs of an origin. Each tab runs its own rules over a link; the leader's tab carries the links over
- * one socket. Each tab has its own positions, so a new leader costs each tab one `sync`.
+ * One connection for all tabs of an origin. Each tab runs its own rules over a link; the leader's
+ * tab carries the links over one socket. Each tab has its own positions, so a new leader costs each
+ * tab one `sync`.
  *
- * The leader holds a Web Lock. A page that is hidden in the back/forward cache, or frozen, gives the lock up. A tab that is
- * visible probes the leader, and steals the lock from a leader that does not answer.
+ * The leader holds a Web Lock. A page that is hidden in the back/forward cache, or frozen, gives
+ * the lock up. A tab that is visible probes the leader, and steals the lock from a leader that does
+ * not answer.
  */
 
 import type { Handshake, Socket, SocketEvents, Transport } from "./socket.js";
@@ -16,14 +18,20 @@ const PROBE_MS = 1_000;
 const UNANSWERED = 3;
 /** A tab without a link for this long takes no part any more. */
 const IDLE_MS = 5_000;
-/** The leader drops a link without a frame for this long: its tab has crashed. A link pings every 4 min. */
+/**
+ * The leader drops a link without a frame for this long: its tab has crashed. A link pings every 4
+ * min.
+ */
 const STALE_MS = 12 * 60_000;
-/** New links get a new socket when the newest one is this old: links are replaced 105 to 115 min after their start. */
+/**
+ * New links get a new socket when the newest one is this old: links are replaced 105 to 115 min
+ * after their start.
+ */
 const OLD_MS = 100 * 60_000;
 
 const LOST: Loss = { code: "connection_lost", detail: "another tab leads" };
 
-/** What tabs send each other. `link` names a link of one tab. */
+/** The messages between tabs. `link` names a link of one tab. */
 type Note =
   | { type: "open" | "close"; link: string }
   | { type: "send"; link: string; text: string }
@@ -281,12 +289,12 @@ export function tabs({ name = "roomcast" }: { name?: string } = {}): Transport {
       .finally(() => {
         if (waiting !== stop) return;
         stepDown();
-        // Another tab has stolen the lock: this one stands again behind it.
+        // Another tab has stolen the lock: this tab waits for it again.
         if (channel) stand(false);
       });
   }
 
-  /** Stops leading: the links of other tabs end when the next leader says so. */
+  /** Stops leading: the next leader ends the links of other tabs. */
   function stepDown(): void {
     resign?.();
     resign = undefined;

@@ -1,4 +1,7 @@
-/** Reads what the server sends. A frame, block or word of an unknown kind is passed over; a broken one never throws. */
+/**
+ * Parses the frames of the server. A frame or block of an unknown kind is ignored; a malformed one
+ * never throws.
+ */
 
 import type { Block, Failure, Joined, Position } from "./types.js";
 
@@ -28,7 +31,10 @@ export interface Frame {
   behind: unknown;
 }
 
-/** The shape of JSON: a type's name, the shape of all items of a list, or the shapes of an object's fields. */
+/**
+ * The shape of JSON: a type's name, the shape of all items of a list, or the shapes of an object's
+ * fields.
+ */
 export type Shape = string | [Shape] | { readonly [field: string]: Shape };
 
 const POSITION: Shape = { ep: "string", seq: "number" };

@@ -21,8 +21,8 @@ function sizeBytes(message: WireMessage | undefined): number {
 }
 
 /**
- * Holds a block. A block of another epoch replaces all that is held. One message too many empties the buffer: the log
- * has them all.
+ * Holds a block. A block of another epoch replaces all held messages. One message too many empties
+ * the buffer: the log has all of them.
  */
 export function hold(held: Held, block: Block): void {
   if (held.ep !== block.ep) {
@@ -38,7 +38,10 @@ export function hold(held: Held, block: Block): void {
   }
 }
 
-/** The place before the first message that is held of the epoch of `head`; `head` itself if there is none up to it. */
+/**
+ * The position before the first held message of the epoch of `head`; `head` itself if no held
+ * message is at or below it.
+ */
 export function beginsAfter(held: Held, head: Position): Position {
   const first = held.ep === head.ep ? Math.min(...held.messages.keys()) : Infinity;
   return first <= head.seq ? { ep: head.ep, seq: first - 1 } : head;
@@ -52,7 +55,7 @@ export function removeHeld(held: Held, seq: number): WireMessage | undefined {
   return message;
 }
 
-/** Drops what is at or below a position. */
+/** Drops the messages at or below a position. */
 export function dropThrough(held: Held, at: Position): void {
   if (held.ep === at.ep) {
     for (const seq of held.messages.keys()) if (seq <= at.seq) removeHeld(held, seq);

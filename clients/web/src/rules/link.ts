@@ -14,11 +14,11 @@ import {
 import type { Shape } from "./frames.js";
 import type { Chance, Failure } from "./types.js";
 
-/** What follows a request. */
+/** A request on its way, with the reactions to its answer. */
 export interface Asked {
   /** Shape of its answer. */
   readonly shape: Shape;
-  /** The request succeeded. Returns false if the answer is not what was asked for. */
+  /** The request succeeded. Returns false if the answer does not fit the request. */
   done(ok: any): unknown;
   /** The request was refused, and making it again would not help. */
   refused(failure: Failure): void;
@@ -28,7 +28,7 @@ export interface Asked {
 
 interface Deadline {
   at: number;
-  /** Whether the deadline was extended because it was noticed late. */
+  /** True if the deadline was extended because it was noticed late. */
   extended?: boolean;
 }
 
@@ -40,7 +40,7 @@ export interface Link {
   closeAt?: number | undefined;
   /** When to get another token. */
   renewAt?: number | undefined;
-  /** Whether a renewal has an unknown outcome: the server may have left rooms without a word. */
+  /** True if a renewal has an unknown outcome: the server may have left rooms without a notice. */
   renewalInDoubt: boolean;
   /** Rooms of the first sync that are not whole. */
   unsettled: Set<string>;

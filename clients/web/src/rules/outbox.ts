@@ -1,8 +1,9 @@
 /**
  * Publications on their way: one request in flight per room, the others wait in order.
  *
- * API Gateway may run two messages of one client at the same time, so order needs the answer. An unanswered request is
- * sent again with the same ids, on the same connection or the next one; the server drops the repeat.
+ * API Gateway may run two messages of one client at the same time, so order needs the answer. An
+ * unanswered request is sent again with the same ids, on the same connection or the next one; the
+ * server drops the repeat.
  */
 
 import { SENT, type Tried } from "./tried.js";
@@ -73,7 +74,7 @@ export function refuse(outbox: Outbox, room: string, oneOfThem: boolean, now: nu
   return [];
 }
 
-/** As many items as one request and one frame carry, and no id twice. */
+/** The number of items that one request and one frame carry, without an id twice. */
 function nextBatch({ items, alone }: Line): number {
   if (alone) return 1;
   let bytes = ROOM_NAME_BYTES;

@@ -1,8 +1,10 @@
 /**
- * One room, as the application reads it: each publication at most once, in order, and no gap that is not reported.
+ * One room, as the application reads it: each publication at most once, in order, and no gap that
+ * is not reported.
  *
- * Live blocks, replays and held blocks follow one rule. A message at or below the position is dropped. The message after
- * the position is delivered. A message beyond is held until the gap is filled, by a late block or by the log.
+ * Live blocks, replays and held blocks follow one rule. A message at or below the position is
+ * dropped. The message after the position is delivered. A message beyond is held until the gap is
+ * filled, by a late block or by the log.
  */
 
 import { beginsAfter, clearHeld, dropThrough, emptyHeld, hold, removeHeld, type Held } from "./held.js";
@@ -17,13 +19,16 @@ export function toMessage(room: string, position: Position, { id, by, at, data, 
 /** A room; it asks to join or to catch up while it is wanted, and to leave otherwise. */
 export interface Room extends Tried {
   readonly name: string;
-  /** Whether the application wants the room; if not, the room is being left. */
+  /** True if the application wants the room; otherwise the room is being left. */
   wanted: boolean;
   /** Everything through this position was delivered. */
   at: Position | undefined;
   /** How far the room is known to go in the epoch of its position. */
   known: number;
-  /** The furthest position seen in another epoch since the last question: the room's history may have begun anew. */
+  /**
+   * The furthest position seen in another epoch since the last question: the room's history may
+   * have begun anew.
+   */
   otherHead?: Position | undefined;
   /** Epochs that the room has left, the last one at the end. Their blocks are late. */
   pastEpochs: string[];
@@ -107,7 +112,8 @@ export function readReply(
   if (recovered) {
     for (const block of reply.b ?? []) take(room, block, emit);
   } else if (!since && sameEpoch) {
-    // Asked before there was a position, answered after another question: the rest is asked for from here.
+    // The request was sent before there was a position, and another one was answered first: the
+    // next request asks for the rest.
   } else if (!hasAll(room, since, head)) {
     rebase(room, head, emit);
   }
@@ -123,7 +129,7 @@ export function readReply(
   return "whole";
 }
 
-/** A pong stated that the room goes on. */
+/** Handles the head of a room in a pong. */
 export function readHead(room: Room, head: Position, now: number): void {
   if (room.pastEpochs.includes(head.ep)) return;
   note(room, head);
@@ -132,7 +138,9 @@ export function readHead(room: Room, head: Position, now: number): void {
   }
 }
 
-/** Whether a reply without a replay leaves nothing out: everything arrived live meanwhile. */
+/**
+ * Returns whether a reply without a replay leaves nothing out: everything arrived live meanwhile.
+ */
 function hasAll({ at }: Room, since: Position | undefined, head: Position): boolean {
   return (
     !!at && !!since && at.ep === head.ep && since.ep === head.ep && since.seq <= head.seq && head.seq <= at.seq
@@ -140,8 +148,8 @@ function hasAll({ at }: Room, since: Position | undefined, head: Position): bool
 }
 
 /**
- * Begins again where the room stands. In another epoch, before the first message of it that arrived live and is held: what
- * lies between is on its way, or is asked for from there.
+ * Continues at the head of the room. In another epoch it continues before the first held message of
+ * that epoch: the messages in between are on their way, or are requested from there.
  */
 function rebase(room: Room, head: Position, emit: Emit): void {
   const from = room.at;
@@ -165,7 +173,7 @@ function take(room: Room, block: Block, emit: Emit): void {
   const { at } = room;
   if (!at || at.ep !== block.ep || block.seq > at.seq + 1) return hold(room.held, block);
   const end = block.m.length + (block.skip ?? 0);
-  // Messages at or below the position are skipped without a look.
+  // Messages at or below the position are skipped.
   for (let n = Math.max(0, at.seq + 1 - block.seq); n < end; n++) deliver(room, block.seq + n, block.m[n], emit);
   drain(room, emit);
 }
@@ -174,7 +182,7 @@ function take(room: Room, block: Block, emit: Emit): void {
 function deliver(room: Room, seq: number, message: WireMessage | undefined, emit: Emit): void {
   if (!room.at) return;
   const at = (room.at = { ep: room.at.ep, seq });
-  // The room moves: what is still missing gets its full time.
+  // The room moves: messages that are still missing get their full time.
   room.syncAt = undefined;
   if (message) emit(toMessage(room.name, at, message));
 }
@@ -188,7 +196,10 @@ function drain(room: Room, emit: Emit): void {
   if (room.at) dropThrough(held, room.at);
 }
 
-/** The room stands at `at` or further. A late block of the position's epoch does not hide that another epoch was seen. */
+/**
+ * Records that the head of the room is at `at` or further. A late block of the position's epoch
+ * does not hide another epoch.
+ */
 function note(room: Room, at: Position): void {
   if (room.at?.ep === at.ep) room.known = Math.max(room.known, at.seq);
   else if (room.otherHead?.ep !== at.ep || room.otherHead.seq < at.seq) room.otherHead = at;

@@ -1,9 +1,11 @@
 /**
- * The client rules of rooms.v1 (PROTOCOL.md), without I/O, clock or randomness: time and chance come from the caller.
+ * The client rules of rooms.v1 (PROTOCOL.md), without I/O, clock or randomness: time and chance
+ * come from the caller.
  *
- * The driver reports what happens (a connection opened, a frame came, the application joins a room), then carries out
- * the `outputs` in order, and calls `tick` at `dueAt`. The rules are those of `clients/rust/src/rules`, and replay the same
- * vectors and traces. For every room, whatever is lost, repeated, late or out of order:
+ * The driver reports what happens (a connection opened, a frame came, the application joins a
+ * room), then carries out the `outputs` in order, and calls `tick` at `dueAt`. The rules are those
+ * of `clients/rust/src/rules`, and replay the same vectors and traces. For every room, even if
+ * frames are lost, repeated, late or out of order:
  * - the application gets each publication at most once, in order;
  * - a gap is filled from the log, or reported as `missed`;
  * - a publication that was taken is sent until it is accepted or refused, under the same id.
@@ -92,9 +94,9 @@ export function createRules(chance: Chance, renews: boolean, now: number) {
   let tokensRefused = 0;
   let online = false;
   let ended = false;
-  /** Whether the application rests: no connection is wanted. */
+  /** True while the application rests: no connection is wanted. */
   let resting = false;
-  /** Whether the host has a network. */
+  /** True while the host has a network. */
   let network = true;
   let nextLink = 1;
   let nextRequest = 1;
@@ -190,7 +192,10 @@ export function createRules(chance: Chance, renews: boolean, now: number) {
     emit({ type: "send", link: primary.id, text: toText({ action: "ping", id }, "at", jsonObject(at)) });
   }
 
-  /** Rooms with publications to be sent. Those to a room that is being joined wait until it is joined. */
+  /**
+   * Rooms with publications to be sent. Those to a room that is being joined wait until it is
+   * joined.
+   */
   function publishing(): string[] {
     return sortedKeys(outbox).filter((name) => {
       const room = rooms.get(name);
@@ -200,7 +205,7 @@ export function createRules(chance: Chance, renews: boolean, now: number) {
 
   const isDue = ({ ask }: Tried): boolean => ask > NO && ask <= now;
 
-  /** Sends what is due; nothing without a connection. */
+  /** Sends the requests that are due; none without a connection. */
   function pump(): void {
     if (!primary) return;
     const due = inOrder().filter((room) => isDue(room) || syncDueAt(room) <= now);
@@ -216,7 +221,7 @@ export function createRules(chance: Chance, renews: boolean, now: number) {
     return (afterMs ?? 0) + backoff(chance, tries);
   }
 
-  /** Asks rooms again that were asked together: together. */
+  /** Schedules the next request of several rooms for the same time. */
   function askAgain(names: string[], afterMs: number | null | undefined): void {
     const known = names.flatMap((name) => rooms.get(name) ?? []);
     const dueAt = now + pause(Math.max(0, ...known.map((room) => room.tries)), afterMs);
@@ -256,7 +261,7 @@ export function createRules(chance: Chance, renews: boolean, now: number) {
   /** The server has answered a leave. */
   function roomLeft(name: string): void {
     const room = rooms.get(name);
-    // It was joined again while it was being left.
+    // The application joined the room again while it was being left.
     if (room?.wanted) room.ask = now;
     else forget(name);
   }
@@ -270,13 +275,18 @@ export function createRules(chance: Chance, renews: boolean, now: number) {
     emit({ type: "connect", link: opening });
   }
 
-  /** Sends again at once what had no answer, and forgets the rooms that were being left: they are, without a connection. */
+  /**
+   * Repeats requests without an answer at once, and removes the rooms that were being left: without
+   * a connection they are left.
+   */
   function sendAgain(): void {
     for (const tried of [...outbox.values(), ...questions.values()]) if (tried.ask === SENT) tried.ask = now;
     for (const room of inOrder()) if (!room.wanted) forget(room.name);
   }
 
-  /** Asks all rooms on a new connection, and sends what had no answer on the one before. */
+  /**
+   * Syncs all rooms on a new connection, and repeats requests that had no answer on the one before.
+   */
   function sayHello(): void {
     sendAgain();
     if (primary) primary.unsettled = new Set(rooms.keys());
@@ -290,7 +300,10 @@ export function createRules(chance: Chance, renews: boolean, now: number) {
     if (primary && !primary.unsettled.size && retiring) retiring.closeAt ??= now + OVERLAP_MS;
   }
 
-  /** The connection is lost: the one before takes over if it is still there, otherwise another one is opened. */
+  /**
+   * The connection is lost: the one before takes over if it is still there, otherwise another one
+   * is opened.
+   */
   function lose(because: Loss, leastMs: number): void {
     primary = undefined;
     if (retiring) {
@@ -370,7 +383,7 @@ export function createRules(chance: Chance, renews: boolean, now: number) {
     for (const room of left) dropRoom(room, { type: "removed", room, code: "forbidden" });
     if (primary?.renewalInDoubt) {
       primary.renewalInDoubt = false;
-      // A renewal with an unknown outcome may have left rooms. Asking for all of them names those.
+      // A renewal with an unknown outcome may have left rooms. A sync of all rooms finds them.
       for (const room of rooms.values()) if (room.wanted && room.ask !== SENT) room.ask = now;
     }
   }
@@ -383,7 +396,7 @@ export function createRules(chance: Chance, renews: boolean, now: number) {
       const room = rooms.get(block?.room);
       if (!room?.wanted) continue;
       if (fits(block, BLOCK)) readBlock(room, block, now, chance, emit);
-      // The connection before gets the same.
+      // The connection before gets the same message.
       else if (!isPrimary || !room.at) continue;
       else if (fits(block, EPHEMERAL)) {
         for (const { by, key, from, data } of block.e) emit({ type: "ephemeral", room: room.name, by, key, from, data });
@@ -425,7 +438,7 @@ export function createRules(chance: Chance, renews: boolean, now: number) {
         const room = rooms.get(name);
         if (!room) continue;
         if (!room.wanted) {
-          // It was left while it was asked for: now the server can be asked to leave.
+          // The application left the room during its join: now the server can be asked to leave.
           room.ask = now;
           continue;
         }
@@ -472,7 +485,7 @@ export function createRules(chance: Chance, renews: boolean, now: number) {
   function read(frame: Frame, isPrimary: boolean): void {
     const { ok, err, sys, b, room: name, code } = frame;
     if (ok != null || err != null) {
-      // On the connection before: its successor has asked again.
+      // The answer is from the connection before: its successor has repeated the request.
       if (isPrimary && (ok != null || isFailure(err))) readAnswer(frame);
     } else if (sys === "pong") {
       if (!isPrimary) return;
@@ -491,7 +504,8 @@ export function createRules(chance: Chance, renews: boolean, now: number) {
       const { ep, seq } = frame as unknown as Position;
       const room = roomJoined(name, { ep, seq }, now);
       if (!isPrimary) {
-        // The membership is that of the connection before: its successor asks at once, and the former stays until then.
+        // The connection before has the membership: its successor joins at once, and the former
+        // stays open until then.
         room.ask = now;
         primary?.unsettled.add(name);
         if (retiring) retiring.closeAt = undefined;
@@ -501,7 +515,7 @@ export function createRules(chance: Chance, renews: boolean, now: number) {
     } else if (Array.isArray(b)) readBlocks(b, isPrimary);
   }
 
-  /** Does what the connection needs. */
+  /** Handles the timers of the connection. */
   function tend(): void {
     if (!primary) return;
     const given = giveUp(primary, now);
@@ -520,7 +534,9 @@ export function createRules(chance: Chance, renews: boolean, now: number) {
   }
 
   return {
-    /** What to do next, in order. The driver removes what it carries out. */
+    /**
+     * The outputs to carry out next, in order. The driver removes those that it has carried out.
+     */
     outputs,
 
     /** Sets the time; every call before the next one happens then. Time never runs backwards. */
@@ -550,7 +566,7 @@ export function createRules(chance: Chance, renews: boolean, now: number) {
       return due === Infinity ? undefined : due;
     },
 
-    /** Does what is due. */
+    /** Handles all timers that are due. */
     tick(): void {
       if (ended) return;
       if (network && connectAt !== undefined && connectAt <= now) open();
@@ -559,14 +575,18 @@ export function createRules(chance: Chance, renews: boolean, now: number) {
       pump();
     },
 
-    /** Joins a room: from now on, or from a remembered position. A room that is joined already stays as it is. */
+    /**
+     * Joins a room: from now on, or from a remembered position. A room that is joined already stays
+     * as it is.
+     */
     join(name: string, since: Position | undefined): NotTaken | undefined {
       if (ended) return "closed";
       const known = rooms.get(name);
       if (known?.wanted) return undefined;
       if (!known && rooms.size >= ROOMS_PER_CONNECTION) return "too_many_rooms";
       const room = newRoom(name, since, now);
-      // Two requests may overtake each other: the room is asked for when the one in flight is answered.
+      // Two requests may overtake each other: the room is asked for when the one in flight is
+      // answered.
       if (known?.ask === SENT) room.ask = SENT;
       forget(name);
       rooms.set(name, room);
@@ -574,7 +594,9 @@ export function createRules(chance: Chance, renews: boolean, now: number) {
       return undefined;
     },
 
-    /** Leaves a room. Nothing of it is reported from now on; `left` follows when the server agrees. */
+    /**
+     * Leaves a room. Nothing of it is reported from now on; `left` follows when the server agrees.
+     */
     leave(name: string): void {
       const room = rooms.get(name);
       if (!room?.wanted) return;
@@ -584,7 +606,9 @@ export function createRules(chance: Chance, renews: boolean, now: number) {
       pump();
     },
 
-    /** Publishes JSON. `accepted` or `rejected` follows; publications of one room keep their order. */
+    /**
+     * Publishes JSON. `accepted` or `rejected` follows; publications of one room keep their order.
+     */
     publish(room: string, pid: string, json: string): NotTaken | undefined {
       if (ended) return "closed";
       if (!push(outbox, room, pid, json, now)) return "queue_full";
@@ -592,7 +616,9 @@ export function createRules(chance: Chance, renews: boolean, now: number) {
       return undefined;
     },
 
-    /** Sends JSON to the members that are there now; best effort. Without a connection it is lost. */
+    /**
+     * Sends JSON to the members that are there now; best effort. Without a connection it is lost.
+     */
     send(room: string, key: string | undefined, json: string): NotTaken | undefined {
       if (ended) return "closed";
       const fields = { action: "publish", room, ephemeral: true, echo: false, key };
@@ -689,7 +715,10 @@ export function createRules(chance: Chance, renews: boolean, now: number) {
       emit({ type: "resting" });
     },
 
-    /** Wakes up: connects at once, or pings the connection with a short deadline. An old handshake is given up. */
+    /**
+     * Wakes up: connects at once, or pings the connection with a short deadline. An old handshake
+     * is given up.
+     */
     wake(): void {
       if (ended) return;
       if (primary) {
@@ -715,7 +744,10 @@ export function createRules(chance: Chance, renews: boolean, now: number) {
   };
 }
 
-/** Whether a refusal is about the connection, not the request: a new connection, with a new token, helps. */
+/**
+ * Returns whether a refusal is about the connection, not the request: a new connection, with a new
+ * token, helps.
+ */
 function isAboutConnection({ code }: Failure): boolean {
   return code === "not_connected" || code === "token_expired";
 }

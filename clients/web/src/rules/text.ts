@@ -17,7 +17,10 @@ export function toText(fields: object, name?: string, json?: string): string {
   return name ? `${text.slice(0, -1)},"${name}":${json}}` : text;
 }
 
-/** A JSON object with these keys, in this order: object literals would reorder `7` and lose `__proto__`. */
+/**
+ * A JSON object with these keys, in this order: object literals would reorder `7` and lose
+ * `__proto__`.
+ */
 export function jsonObject(entries: (readonly [string, unknown])[]): string {
   return `{${entries.map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value ?? null)}`).join()}}`;
 }

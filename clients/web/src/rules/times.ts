@@ -1,10 +1,22 @@
-/** Times and bounds of the client rules, with the same names and reasons as in `clients/rust/src/rules/times.rs`. */
+/**
+ * Times and bounds of the client rules, with the same names and reasons as in
+ * `clients/rust/src/rules/times.rs`.
+ */
 
-/** Blocks above a gap are held this long before the gap is asked for: the missing one is usually just slower. */
+/**
+ * Blocks above a gap are held this long before the gap is asked for: the missing one is usually
+ * just slower.
+ */
 export const HOLD_MS = 2_000;
-/** Asking for a gap waits up to this much longer, so that the members of a room do not all ask at once. */
+/**
+ * Asking for a gap waits up to this much longer, so that the members of a room do not all ask at
+ * once.
+ */
 export const HOLD_JITTER_MS = 1_000;
-/** After a join, the position is checked at these times: a member that a stale index read missed finds out. */
+/**
+ * After a join, the position is checked at these times: a member that a stale index read missed
+ * finds out.
+ */
 export const SETTLE_MS = [2_000, 10_000];
 /** Two settling pings that are closer together than this are one ping. */
 export const SETTLE_APART_MS = 500;
@@ -19,7 +31,9 @@ export const REQUEST_TIMEOUT_MS = 10_000;
 export const PONG_TIMEOUT_MS = 10_000;
 /** The same after a wake-up: the connection is often dead, and the user waits. */
 export const WAKE_TIMEOUT_MS = 3_000;
-/** A deadline that was noticed late is extended once by this, so that queued frames are read first. */
+/**
+ * A deadline that was noticed late is extended once by this, so that queued frames are read first.
+ */
 export const GRACE_MS = 1_000;
 /** Longest first pause; it doubles with each failed try (full jitter). */
 export const BACKOFF_BASE_MS = 500;
@@ -38,7 +52,10 @@ export const RENEW_BEFORE_MS = 60_000;
 export const RENEW_APART_MS = 1_000;
 /** A client that can get tokens ends after this many refused tokens in a row. */
 export const REFUSED_TOKENS = 3;
-/** The replaced connection is read this long after its successor is whole: until the first settling pong. */
+/**
+ * The replaced connection is read this long after its successor is whole: until the first settling
+ * pong.
+ */
 export const OVERLAP_MS = 3_000;
 /** A refused ping or renewal is repeated after a pause as if this many tries had failed. */
 export const LATE_TRIES = 4;

@@ -1,4 +1,4 @@
-/** What is asked of the server until it has an answer: rooms, questions, publications. */
+/** Requests that are repeated until they have an answer: for rooms, questions, publications. */
 
 /** No question to the server is due. Times are at least 0. */
 export const NO = -1;

@@ -1,4 +1,4 @@
-/** Words of the rules: frames as they arrive, and outputs as the driver carries them out. */
+/** Types of the rules: frames as they arrive, and outputs as the driver carries them out. */
 
 /** A place in a room's log: epoch and sequence. */
 export interface Position {
@@ -17,7 +17,10 @@ export interface Failure {
 
 /** How a connection was lost, or why it did not open. */
 export interface Loss {
-  /** `denied`, `refused`, `connection_failed`, `connection_lost`, `no_answer`, or the code of a `bye` or a refusal. */
+  /**
+   * `denied`, `refused`, `connection_failed`, `connection_lost`, `no_answer`, or the code of a
+   * `bye` or a refusal.
+   */
   readonly code: string;
   /** HTTP status of the handshake. */
   readonly status?: number;
@@ -87,9 +90,9 @@ export interface Answer<T> {
 export interface Question {
   readonly action: "history" | "who";
   readonly room: string;
-  /** History only: sequences before this one. */
+  /** For `history` only: sequences before this one. */
   readonly before?: number | undefined;
-  /** Who only: users after this name. */
+  /** For `who` only: users after this name. */
   readonly after?: string | undefined;
   readonly limit: number;
 }
@@ -121,7 +124,7 @@ export interface Ephemeral {
   readonly from: string | undefined;
 }
 
-/** What the rules report to the application. */
+/** The events that the rules report to the application. */
 export type Event =
   | { type: "online" }
   | { type: "offline"; because: Loss; retryInMs: number }
@@ -141,7 +144,7 @@ export type Event =
   | { type: "history"; ticket: number; answer: Answer<HistoryReply> }
   | { type: "who"; ticket: number; answer: Answer<WhoReply> };
 
-/** What the driver carries out, in order. */
+/** The outputs that the driver carries out, in order. */
 export type Output =
   | { type: "connect"; link: number }
   | { type: "send"; link: number; text: string }
