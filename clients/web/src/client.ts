@@ -11,7 +11,7 @@ import { DATA_BYTES, DATA_LEVELS, EPHEMERAL_DATA_BYTES, PAGE } from "./rules/tim
 import type { Answer, NotTaken, Position, Present, Question, WhoReply } from "./rules/types.js";
 
 declare global {
-  // As in TypeScript's library `esnext.disposable`, which an application may not have.
+  // Copied from TypeScript's library `esnext.disposable`, which an application may not have.
   interface SymbolConstructor {
     readonly dispose: unique symbol;
   }
@@ -32,14 +32,20 @@ export interface ClientEvents {
 export interface Client {
   readonly state: State;
   on: Emitter<ClientEvents>["on"];
-  /** Joins a room, from now on or from a remembered position. Throws for a bad name, and beyond 100 rooms. */
+  /**
+   * Joins a room, from now on or from a remembered position. Throws for a bad name, and beyond 100
+   * rooms.
+   */
   join<Data = unknown>(room: string, options?: { since?: Position | undefined }): Room<Data>;
   /** Ends the client. */
   close(): void;
   [Symbol.dispose](): void;
 }
 
-/** A membership lasts this much longer than its last handle: StrictMode and route changes join again at once. */
+/**
+ * A membership lasts this much longer than its last handle: StrictMode and route changes join again
+ * at once.
+ */
 const LEAVE_MS = 2_000;
 /** Pages of `who`: it lists rooms of up to 1,000 members. */
 const WHO_PAGES = 10;
@@ -77,7 +83,10 @@ function checkId(id: string): void {
   if (!/^[!-"$-~]{1,64}$/.test(id)) throw new RoomcastError("invalid_id", "no valid id: " + id);
 }
 
-/** Creates a client. It connects with the first `join`, so it may be created anywhere, on a server too. */
+/**
+ * Creates a client. It connects with the first `join`, so it may be created anywhere, on a server
+ * too.
+ */
 export function connect(url: string | URL, options: Options = {}): Client {
   const events = createEmitter<ClientEvents>();
   const memberships = new Map<string, Membership>();

@@ -1,4 +1,7 @@
-/** Who is in a room: `who` once, then the changes that presence blocks name (PROTOCOL.md, client rule 13). */
+/**
+ * The users of a room: one `who`, then the changes in presence blocks (PROTOCOL.md, client rule
+ * 13).
+ */
 
 import type { Presence, Who } from "./room.js";
 
@@ -41,7 +44,8 @@ export function createRoster(ask: () => Promise<Who>, emit: (presence: Presence)
           changes?.forEach(apply);
           report();
         },
-        // The token may not allow it, or there is no connection: the counts of the blocks are reported.
+        // The token may not allow it, or there is no connection: the counts of the blocks are
+        // reported.
         () => {},
       )
       .finally(() => {

@@ -119,8 +119,8 @@ impl Campaign {
         }
     }
 
-    /// The gaps in what these seeds covered. A campaign covers every fault at least `at_least` times,
-    /// every stake, and a kill at every point.
+    /// The gaps in the coverage of these seeds. A campaign covers every fault at least `at_least`
+    /// times, every stake, and a kill at every point.
     #[must_use]
     pub fn uncovered(&self, at_least: u64) -> Vec<String> {
         let mut uncovered = Vec::new();

@@ -28,7 +28,7 @@ pub(crate) struct Point {
     pub(crate) function: &'static str,
     /// The operation that it calls; `None` when it computes or returns its answer.
     pub(crate) operation: Option<Operation>,
-    /// Whether the call has taken effect.
+    /// True if the call has taken effect.
     pub(crate) after: bool,
 }
 
@@ -86,7 +86,7 @@ pub(crate) struct Core {
     pub(crate) wire: Wire,
     /// How far an index may lag behind, in runs where indexes lag.
     pub(crate) lag: Duration,
-    /// Whether publications may have got positions since the last check.
+    /// True if publications may have got positions since the last check.
     pub(crate) appended: bool,
     /// The promises that the run has broken so far.
     pub(crate) broken: Vec<Broken>,

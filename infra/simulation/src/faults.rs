@@ -104,7 +104,7 @@ pub struct Faults {
     dice: Dice,
     fired: BTreeMap<Fault, u64>,
     healed: bool,
-    /// Whether functions are never killed in this run.
+    /// True if functions are never killed in this run.
     spared: bool,
     calm: bool,
 }

@@ -11,7 +11,7 @@ use crate::trouble::Trouble;
 pub struct Life {
     /// The number that decides everything in the run.
     pub seed: u64,
-    /// Whether the run has no faults, apart from poison and the trouble of one room or one member.
+    /// True if the run has no faults, apart from poison and the trouble of one room or one member.
     pub calm: bool,
     /// The faults that may happen in the run.
     pub faults: BTreeSet<Fault>,

@@ -15,7 +15,7 @@ pub struct Options {
     pub without: BTreeSet<Fault>,
     /// Numbers of the script's steps that are left out.
     pub skipped: BTreeSet<usize>,
-    /// Whether the run records its story.
+    /// True if the run records its story.
     pub told: bool,
     /// The mistake that the run makes on purpose.
     pub mistake: Option<Mistake>,

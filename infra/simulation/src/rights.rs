@@ -19,7 +19,7 @@ pub(crate) struct Rights {
     shown: u64,
     /// The number of tokens that a function is verifying.
     in_flight: u64,
-    /// Whether two tokens were verified at the same time: either of them may be the valid one.
+    /// True if two tokens were verified at the same time: either of them may be the valid one.
     doubtful: bool,
     /// When the client last received the confirmation of a token, and the expiry of that token.
     renewed: Option<(Timestamp, Timestamp)>,

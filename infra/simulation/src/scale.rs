@@ -20,15 +20,15 @@ pub struct Scale {
     pub crowd: usize,
     /// How far indexes lag behind, in runs where they lag.
     pub lag: Duration,
-    /// Whether a read of an index may show an older state than the read before it.
+    /// True if a read of an index may show an older state than the read before it.
     pub wavers: bool,
     /// Bytes of the largest publication; 0 where publications have their usual size.
     pub largest_bytes: usize,
-    /// Whether one process serves several invocations, one after the other.
+    /// True if one process serves several invocations, one after the other.
     pub warm: bool,
-    /// Whether members ask for history and member lists during the whole run.
+    /// True if members ask for history and member lists during the whole run.
     pub curious: bool,
-    /// Whether the run lasts longer than the log keeps its rows.
+    /// True if the run lasts longer than the log keeps its rows.
     pub day: bool,
 }
 

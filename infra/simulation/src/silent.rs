@@ -17,7 +17,7 @@ pub enum Cause {
     /// replaced it.
     Vanished,
     /// A token of the member expired before every function saw the next token, and the last
-    /// publication may be as old as that.
+    /// publication was made before that.
     TokenLapsed,
     /// The index did not show the member yet when the last publication got its position.
     NotIndexed,

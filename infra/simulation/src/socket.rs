@@ -13,15 +13,15 @@ pub(crate) struct Socket {
     pub(crate) member: usize,
     /// When the handshake arrived at the gateway.
     pub(crate) connected_at: Timestamp,
-    /// Whether the connection is open for the gateway.
+    /// True if the connection is open for the gateway.
     pub(crate) open: bool,
-    /// Whether the handshake still waits for its response.
+    /// True if the handshake still waits for its response.
     pub(crate) opening: bool,
-    /// Whether the connection is open for the client.
+    /// True if the connection is open for the client.
     pub(crate) held: bool,
-    /// Whether the client knows that the handshake succeeded.
+    /// True if the client knows that the handshake succeeded.
     pub(crate) answered: bool,
-    /// Whether the socket takes all messages and delivers none.
+    /// True if the socket takes all messages and delivers none.
     pub(crate) black_hole: bool,
     /// When a message last passed, in either direction.
     pub(crate) active_at: Timestamp,
@@ -30,7 +30,7 @@ pub(crate) struct Socket {
     /// The earliest arrival of the next message: messages arrive in the order in which they were
     /// sent.
     pub(crate) arrives_at: Timestamp,
-    /// Whether the gateway or the network closed the connection.
+    /// True if the gateway or the network closed the connection.
     pub(crate) closed_by_us: bool,
     /// The handshake that the client sent.
     pub(crate) handshake: Handshake,

@@ -20,7 +20,7 @@ const KEYS: &str = r#"{"dev":"c2lnbnMgdGhlIHRva2VucyBvZiBhIHNpbXVsYXRpb24sIG9ubH
 const FOREIGN_KEYS: &str = r#"{"dev":"c2lnbnMgdG9rZW5zIHRoYXQgbm9ib2R5IHNob3VsZCB0YWtlIQ"}"#;
 /// The only origin that may connect.
 const ORIGIN: &str = "https://chat.example.com";
-/// The lifetime of a token that must not expire during a run, in seconds.
+/// The lifetime of a token that outlasts its connection, in seconds.
 const LONG_S: u64 = 12 * 60 * 60;
 /// The lifetimes of tokens that expire, in seconds: longer than 25 s, by which clocks may differ,
 /// and the time of a handshake.

@@ -7,7 +7,7 @@
 //!   delivered the job again, or if an interrupted sequencer queued it again. It has one more while
 //!   its room passes from the narrow line to the wide one.
 //! - A pass that came back, because its worker died or could not go on. Its job covers the
-//!   position, or stands before it and went on to it.
+//!   position, or ends before it and the pass went on to it.
 //! - A pass of which a call was refused: its jobs are then delivered one by one.
 //! - A pass that could not store its progress.
 //! - A post whose outcome was unknown.

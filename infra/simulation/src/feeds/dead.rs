@@ -14,7 +14,7 @@ use crate::run::Run;
 pub(crate) const REDRIVEN: &str = "redriven.";
 
 impl Run {
-    /// Queues a message for a room that cannot be parsed.
+    /// Queues a message that cannot be parsed, in the group of a room.
     pub(crate) fn poison(&mut self, room: &RoomId) {
         let id = self.poison_id();
         let submission = testkit::samples::submission(room.as_str(), "mallory", &[&id]);
@@ -23,7 +23,7 @@ impl Run {
         self.pipeline.queues.publications.send(submission.group(), deduplication_id, submission);
     }
 
-    /// Queues a job for the first shard of a room that cannot be parsed.
+    /// Queues a job that cannot be parsed, for the first shard of a room.
     pub(crate) fn poison_job(&mut self, room: &RoomId) {
         let id = self.poison_id();
         let (after, through) = (Sequence::new(0), Sequence::new(0));
@@ -45,7 +45,7 @@ impl Run {
         format!("poison{}", self.published)
     }
 
-    /// Queues every dead letter that can be parsed again, this many times.
+    /// Queues every dead letter again, this many times, except those that cannot be parsed.
     pub(crate) fn redrive(&mut self, times: u32) {
         let queues = self.pipeline.queues.clone();
         let (ordered, publications, jobs, loose) = (

@@ -132,7 +132,7 @@ impl Feeds {
         self.loose.push(Loose { id: format!("{}-{}", message.queue, self.messages), visible_at: now, ..message });
     }
 
-    /// Adds a record to the stream that cannot be parsed.
+    /// Adds a record that cannot be parsed to the stream.
     pub(crate) fn poison_stream(&mut self, now: Timestamp) {
         self.records += 1;
         self.lanes[0].waiting.push_back(sources::poison_record(self.records, now));

@@ -19,7 +19,7 @@ pub(crate) struct Member {
     pub(crate) user: &'static str,
     /// The reason for which its connection must be refused, if there is one.
     pub(crate) stranger: Option<Stranger>,
-    /// Whether its connection was refused.
+    /// True if its connection was refused.
     pub(crate) turned_away: bool,
     /// Plain rooms that its next token will not allow.
     pub(crate) denied: BTreeSet<RoomId>,
@@ -37,7 +37,7 @@ pub(crate) struct Member {
     pub(super) unanswered: BTreeSet<(RoomId, PublicationId)>,
     /// Rooms whose replay has more pages that the client may request.
     pub(crate) replayed_in_part: BTreeSet<RoomId>,
-    /// Whether one of its sockets ever took all messages and delivered none.
+    /// True if one of its sockets ever took all messages and delivered none.
     pub(crate) vanished: bool,
     /// Requests for history and member lists without a reply.
     pub(crate) asked: BTreeSet<Ticket>,
