@@ -111,6 +111,7 @@ export function connect(url: string | URL, options: Options = {}): Client {
     const membership = memberships.get(room);
     memberships.delete(room);
     clearTimeout(membership?.leaving);
+    membership?.roster.stop();
     membership?.handles.forEach((handle) => handle.close(error));
   }
 
@@ -128,9 +129,10 @@ export function connect(url: string | URL, options: Options = {}): Client {
     receipts.delete(key);
   }
 
-  function refreshRoster(room: string): void {
+  /** The roster of a room whose presence has a handler. */
+  function rosterOf(room: string): Roster | undefined {
     const membership = memberships.get(room);
-    if (membership && [...membership.handles].some((handle) => handle.has("presence"))) membership.roster.refresh();
+    return membership && [...membership.handles].some((handle) => handle.has("presence")) ? membership.roster : undefined;
   }
 
   function handle(event: DriverEvent): void {
@@ -149,7 +151,7 @@ export function connect(url: string | URL, options: Options = {}): Client {
         return endAll(error);
       }
       case "presence":
-        return memberships.get(event.room)?.roster.change(event.members, event.users, event.came, event.went);
+        return rosterOf(event.room)?.change(event.members, event.users, event.came, event.went);
       case "left":
         return;
       case "removed":
@@ -181,7 +183,7 @@ export function connect(url: string | URL, options: Options = {}): Client {
           if (event.type === "joined") handle.markJoined();
           handle.emit(event.type, event);
         });
-        if (event.type === "joined" || event.type === "resumed") refreshRoster(event.room);
+        if (event.type === "joined" || event.type === "resumed") rosterOf(event.room)?.refresh();
     }
   }
 
@@ -266,7 +268,7 @@ export function connect(url: string | URL, options: Options = {}): Client {
     const membership = memberships.get(room);
     if (!membership?.handles.delete(handle) || membership.handles.size) return;
     membership.leaving = setTimeout(() => {
-      memberships.delete(room);
+      endRoom(room);
       driver.call((rules) => rules.leave(room));
     }, LEAVE_MS);
   }

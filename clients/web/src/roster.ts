@@ -12,14 +12,19 @@ export interface Roster {
   /** Asks who is in the room. */
   refresh(): void;
   change(members: number, users: number | undefined, came: string[], went: string[]): void;
+  /** Asks no more. */
+  stop(): void;
 }
 
 export function createRoster(ask: () => Promise<Who>, emit: (presence: Presence) => void): Roster {
   let names: Set<string> | undefined;
   let members = 0;
+  /** The number of users that the last block since the last question has. */
+  let count: number | undefined;
   /** Changes since `who` was asked. */
   let changes: [string[], string[]][] | undefined;
-  let askedAt = -Infinity;
+  /** Runs for `APART_MS` from each question. */
+  let timer: ReturnType<typeof setTimeout> | undefined;
   let again = false;
 
   const apply = ([came, went]: [string[], string[]]): void => {
@@ -27,6 +32,9 @@ export function createRoster(ask: () => Promise<Who>, emit: (presence: Presence)
     for (const name of went) names?.delete(name);
   };
   const report = (): void => emit({ members, users: names && [...names].sort() });
+  const compare = (): void => {
+    if (!timer && !changes && count !== undefined && names?.size !== count) refresh();
+  };
 
   const refresh = (): void => {
     if (changes) {
@@ -35,7 +43,12 @@ export function createRoster(ask: () => Promise<Who>, emit: (presence: Presence)
     }
     again = false;
     changes = [];
-    askedAt = Date.now();
+    count = undefined;
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      timer = undefined;
+      compare();
+    }, APART_MS);
     ask()
       .then(
         (who) => {
@@ -51,19 +64,25 @@ export function createRoster(ask: () => Promise<Who>, emit: (presence: Presence)
       .finally(() => {
         changes = undefined;
         if (again) refresh();
+        else compare();
       });
   };
 
   return {
     refresh,
-    change(count, users, came, went) {
-      members = count;
+    change(total, users, came, went) {
+      members = total;
+      count = users;
       if (users === undefined) names = undefined;
       changes?.push([came, went]);
       apply([came, went]);
       report();
-      const differs = users !== undefined && names?.size !== users;
-      if (differs && !changes && Date.now() - askedAt > APART_MS) refresh();
+      compare();
+    },
+    stop() {
+      clearTimeout(timer);
+      again = false;
+      count = undefined;
     },
   };
 }

@@ -354,6 +354,76 @@ test("presence asks who once, and applies changes", async () => {
   assert.equal(server.actions().filter((action) => action === "who").length, 1);
 });
 
+test("names that differ from the count are asked for again, 5 s after the last question", async () => {
+  const room = start().join("lobby");
+  const seen: string[] = [];
+  room.on("presence", ({ members, users }) => seen.push(`${members} ${users}`));
+  await pass(100);
+  const asked = () => server.actions().filter((action) => action === "who").length;
+  const block = (users: number, ...names: string[]) =>
+    server.sockets[0]!.deliver({ b: [{ room: "lobby", p: { members: users, users, in: names } }] });
+  // The block that names eve is lost.
+  block(4, "mia");
+  await pass(4_800);
+  assert.equal(asked(), 1);
+  await pass(200);
+  assert.equal(asked(), 2);
+  // The answer stands until a block differs from it.
+  await pass(10_000);
+  assert.deepEqual([asked(), seen.at(-1)], [2, "2 ada,bob"]);
+  block(3);
+  await pass(50);
+  assert.equal(asked(), 3);
+  // A later block that agrees ends the wait.
+  block(4);
+  await pass(1_000);
+  block(2);
+  await pass(10_000);
+  assert.equal(asked(), 3);
+});
+
+test("names are asked for again when a block came before an answer that is late", async () => {
+  const room = start().join("lobby");
+  room.on("presence", () => {});
+  await pass(22);
+  server.silent = true;
+  await pass(100);
+  const { action, id } = server.requests.at(-1);
+  assert.equal(action, "who");
+  server.sockets[0]!.deliver({ b: [{ room: "lobby", p: { members: 3, users: 3 } }] });
+  await pass(5_500);
+  server.sockets[0]!.deliver({ id, ok: { room: "lobby", members: 1, users: [{ user: "ada", since: 1, connections: 1 }] } });
+  await pass(50);
+  assert.equal(server.actions().filter((action) => action === "who").length, 2);
+});
+
+for (const end of ["leave", "close"] as const) {
+  test(`nothing asks for names after ${end}`, async () => {
+    const room = start().join("lobby");
+    client.join("other");
+    room.on("presence", () => {});
+    await pass(100);
+    server.sockets[0]!.deliver({ b: [{ room: "lobby", p: { members: 3, users: 3 } }] });
+    await pass(50);
+    const timers = mock.method(globalThis, "setTimeout");
+    if (end === "leave") room.leave();
+    else client.close();
+    await pass(2_100);
+    const before = timers.mock.callCount();
+    await pass(5_000);
+    assert.equal(server.actions().filter((action) => action === "who").length, 1);
+    if (end === "close") assert.equal(timers.mock.callCount(), before);
+  });
+}
+
+test("a room without a handler of presence is not asked who", async () => {
+  start().join("lobby");
+  await pass(50);
+  server.sockets[0]!.deliver({ b: [{ room: "lobby", p: { members: 2, users: 2, in: ["eve"] } }] });
+  await pass(6_000);
+  assert.ok(!server.actions().includes("who"));
+});
+
 test("more questions than the rules take at once all get their answer", async () => {
   const room = start().join("lobby");
   const answers = Promise.all(Array.from({ length: 50 }, () => room.who()));
