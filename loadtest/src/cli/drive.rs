@@ -8,7 +8,7 @@ use super::interrupts::Interrupts;
 use super::{Error, Load, names, outputs};
 use crate::cost::{self, Cost, Prices, dollars};
 use crate::counters::{Usage, cloudwatch, local};
-use crate::member::Patience;
+use crate::member::{Patience, npm};
 use crate::report::{Report, collect};
 use crate::run::world::{World, read};
 use crate::run::{descriptors, progress};
@@ -58,6 +58,9 @@ fn check(load: &Load) -> Result<Checked, Error> {
         scenario.thresholds = Thresholds::default();
     }
     let scenario = load.overrides().apply(scenario).map_err(|error| usage(&error))?;
+    if scenario.npm_members() > 0 {
+        npm::check().map_err(|error| usage(&error))?;
+    }
     let prices = load.prices.as_deref().map_or_else(|| Ok(Prices::default()), cost::read);
     let prices = prices.map_err(|error| usage(&error))?;
     let publishers: usize = scenario.rooms.iter().map(|rooms| rooms.count * rooms.client_publishers()).sum();

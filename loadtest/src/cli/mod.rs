@@ -82,6 +82,9 @@ struct Load {
     /// Members of all rooms together, instead of the scenario's
     #[arg(long)]
     members: Option<usize>,
+    /// Members of each room that are the npm client in Node, out of all its members; needs clients/web built
+    #[arg(long, value_name = "MEMBERS")]
+    npm_members: Option<usize>,
     /// Publications a second into each room, instead of the scenario's; 0 publishes nothing
     #[arg(long)]
     rate: Option<f64>,
@@ -221,6 +224,7 @@ impl Load {
     fn overrides(&self) -> Overrides {
         Overrides {
             members: self.members,
+            npm_members: self.npm_members,
             rate: self.rate,
             publications: self.publications,
             seconds: self.seconds,

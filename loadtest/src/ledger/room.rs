@@ -58,6 +58,7 @@ impl Room {
         Self { stall, ..self }
     }
 
+    /// The name with which clients join the room.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -168,6 +169,7 @@ impl Room {
         &self.publications
     }
 
+    /// The members, by their numbers in the room.
     #[must_use]
     pub fn members(&self) -> &[Member] {
         &self.members

@@ -26,6 +26,7 @@ impl Default for Clock {
 }
 
 impl Clock {
+    /// The time since the run began.
     #[must_use]
     pub fn now(&self) -> Micros {
         micros(self.began.elapsed()) + self.step.load(Ordering::Relaxed)

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, sleep_until};
 
 use crate::ledger::{Micros, SECOND};
+use crate::member::npm;
 use crate::member::task::{Seat, live};
 use crate::publish::{self, Publishers};
 use crate::scenario::Scenario;
@@ -77,12 +78,20 @@ pub async fn run(world: &Arc<World>) -> Result<Ended, publish::Error> {
 }
 
 fn seat_all(world: &Arc<World>, members: &mut JoinSet<()>) {
-    let mut of_all = 0;
+    let (mut of_all, mut npm_seats) = (0, Vec::new());
     for (room, rooms) in world.scenario.each_room().enumerate() {
         for member in 0..rooms.members {
-            members.spawn(live(Arc::clone(world), Seat { room, member, of_all }, rooms.clone()));
+            let seat = Seat { room, member, of_all };
+            if member < rooms.members - rooms.npm_members {
+                members.spawn(live(Arc::clone(world), seat, rooms.clone()));
+            } else {
+                npm_seats.push(seat);
+            }
             of_all += 1;
         }
+    }
+    if !npm_seats.is_empty() {
+        members.spawn(npm::live(Arc::clone(world), npm_seats));
     }
 }
 

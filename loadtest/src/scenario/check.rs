@@ -65,6 +65,8 @@ fn check_rooms(rooms: &Rooms, n: usize) -> Result<(), Wrong> {
     some(&rooms.doors, &at("doors"))?;
     number(at("count"), rooms.count as f64, 1.0..=100_000.0, "")?;
     number(at("members"), rooms.members as f64, 1.0..=100_000.0, ", the members of a room")?;
+    let most = rooms.members as f64;
+    number(at("npm_members"), rooms.npm_members as f64, 0.0..=most, ", which are some of the members")?;
     number(at("rate"), rooms.rate, 0.0..=100.0, ", which is what a room carries")?;
     number(at("payload_bytes"), rooms.payload_bytes as f64, 0.0..=24_576.0, ", the data of a publication")?;
     number(at("ephemeral_rate"), rooms.ephemeral_rate, 0.0..=100.0, "")?;

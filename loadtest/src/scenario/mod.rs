@@ -53,6 +53,9 @@ pub struct Rooms {
     pub count: usize,
     /// Members of each room.
     pub members: usize,
+    /// Members of each room that are the npm client in Node, out of `members`.
+    #[serde(default)]
+    pub npm_members: usize,
     /// Publications a second into each room.
     pub rate: f64,
     /// Bytes of `data` of each publication.
@@ -136,6 +139,12 @@ impl Scenario {
     #[must_use]
     pub fn members(&self) -> usize {
         self.rooms.iter().map(|rooms| rooms.count * rooms.members).sum()
+    }
+
+    /// Members of all rooms that are the npm client in Node.
+    #[must_use]
+    pub fn npm_members(&self) -> usize {
+        self.rooms.iter().map(|rooms| rooms.count * rooms.npm_members).sum()
     }
 
     /// The number of rooms.

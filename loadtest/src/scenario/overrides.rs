@@ -8,6 +8,8 @@ use super::{Door, Phase, Scenario};
 pub struct Overrides {
     /// Members of all rooms together.
     pub members: Option<usize>,
+    /// Members of each room that are the npm client in Node.
+    pub npm_members: Option<usize>,
     /// Publications a second into each room.
     pub rate: Option<f64>,
     /// All publications into each room, in one phase of the necessary length.
@@ -33,6 +35,7 @@ impl Overrides {
             if let Some(members) = self.members {
                 rooms.members = (rooms.members * members).div_ceil(of_all).max(1);
             }
+            rooms.npm_members = self.npm_members.unwrap_or(rooms.npm_members);
             rooms.rate = self.rate.unwrap_or(rooms.rate);
             if !self.doors.is_empty() {
                 rooms.doors.clone_from(&self.doors);

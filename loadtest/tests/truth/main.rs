@@ -4,6 +4,7 @@
 mod clean;
 mod faults;
 mod generator;
+mod npm;
 mod process;
 mod scale;
 mod server;

@@ -148,6 +148,11 @@ impl Server {
         let name = request["room"].as_str().unwrap_or_default().to_owned();
         let reply = match request["action"].as_str().unwrap() {
             "join" => state.join(id, &name, &request["since"], self.fault),
+            "sync" => {
+                let rooms = request["rooms"].as_object().unwrap();
+                let join = |(name, since): (&String, &Value)| (name.clone(), state.join(id, name, since, self.fault));
+                json!({ "rooms": rooms.iter().map(join).collect::<serde_json::Map<_, _>>() })
+            }
             "leave" => {
                 if self.fault != Fault::ForgetsLeaves {
                     state.room(&name).members.retain(|member| *member != id);

@@ -168,6 +168,14 @@ test("1,000 joins and leaves leave the heap flat", async () => {
   await hasAll(page);
 });
 
+test("the load test's ledger finds every publication at members of the npm client in Node", async () => {
+  const { code, log } = await stack.load("--members", "20", "--npm-members", "5", "--publications", "30", "--rate", "10");
+  // 5: the times of the run are invalid, because the machine is busy. A lost publication has its own code.
+  assert.ok(code === 0 || code === 5, `${code}: ${log}`);
+  assert.match(log, /20 x 30, 600 pairs expected/);
+  assert.match(log, /delivered +600\n/);
+});
+
 test("StrictMode: one socket and one join for two components", async () => {
   const page = await (await pages.browser.newContext()).newPage();
   await page.goto(pages.origin);

@@ -79,6 +79,16 @@ export class Stack {
     await ended;
   }
 
+  /** Runs the load test against the stack. */
+  async load(...options: string[]): Promise<{ code: number | null; log: string }> {
+    const args = [...options, "--url", `ws://127.0.0.1:${this.port}/local`, "--drain", "20"];
+    const child = spawn(join(folder(), "roomcast-load"), args, { cwd: repository, stdio: ["ignore", "pipe", "pipe"] });
+    let log = "";
+    for (const output of [child.stdout, child.stderr]) output.on("data", (text) => (log += text));
+    const code = await new Promise<number | null>((resolve) => child.once("close", resolve));
+    return { code, log };
+  }
+
   /** Kills the processes of a function: the runner starts another one. */
   killFunction(name: string): number {
     const processes = readdirSync("/proc").filter((pid) => /^\d+$/.test(pid)).map(Number);
