@@ -157,12 +157,12 @@ function createPane(side: number, container: HTMLElement): { name(): string } {
       client = joined;
       joined.on("state", ({ name, retryInMs, error }) => {
         state.className = `dot ${name}`;
-        state.textContent = name === "offline" ? `offline, ${((retryInMs ?? 0) / 1000).toFixed(0)} s` : name;
+        state.textContent = name === "offline" ? `offline, retry in ${((retryInMs ?? 0) / 1000).toFixed(0)} s` : name;
         state.title = error?.message ?? "";
         if (name === "ended" && error && error.code !== "closed") say(`${error.message}. ${error.remediation}`);
       });
       const current = (room = joined.join<Chat>(roomName.value.trim()));
-      if (signed) token.textContent = `token of ${name}, good for ${TOKEN_S / 60} min, renewed by itself`;
+      if (signed) token.textContent = `token for ${TOKEN_S / 60} min, renewed by itself`;
       current.on("joined", () => {
         showEmpty(`You are in ${current.name}. Write the first line, or join it on the other side.`);
         send.disabled = input.disabled = false;
@@ -190,7 +190,7 @@ function createPane(side: number, container: HTMLElement): { name(): string } {
     } catch (error) {
       state.className = "dot offline";
       state.textContent = "not joined";
-      say(error instanceof RoomcastError ? `${error.message}. ${error.remediation}` : error instanceof TypeError ? "The stack cannot be reached." : String(error));
+      say(error instanceof RoomcastError ? `${error.message}. ${error.remediation}` : error instanceof TypeError ? "The stack cannot be reached. Start it with `cargo dev`, then join again." : String(error));
     }
   }
 
