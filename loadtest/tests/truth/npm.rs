@@ -52,8 +52,7 @@ async fn a_delivery_that_an_npm_member_never_gets_is_found() {
     if !is_ready() {
         return;
     }
-    let scenario = calm().replace("npm_members = 4", "npm_members = 10").replace("drain_s = 15.0", "drain_s = 2.0");
-    let report = run(Fault::Silences, &scenario).await;
+    let report = run(Fault::Silences, &calm().replace("npm_members = 4", "npm_members = 10")).await;
     assert_eq!(report.traffic.joined, 10, "{:#?}", report.complaints);
     assert!(violations(&report).contains(&"silent member"), "{:?}", report.judgement);
 }
