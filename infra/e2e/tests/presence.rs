@@ -21,8 +21,9 @@ async fn a_user_with_two_tabs_comes_once_and_goes_once() {
     told(&mut ada, |p| p["members"] == 1).await;
     let mut tab = Member::with_claims(&url, json!({ "sub": "bob" })).await;
     tab.join("lobby").await;
-    let came = told(&mut ada, |p| p["in"] == json!(["bob"])).await;
-    assert_eq!(came["members"], 2);
+    // The block repeats the name of ada if bob joined right after her.
+    let came = told(&mut ada, |p| p["members"] == 2).await;
+    assert!(came["in"].as_array().is_some_and(|names| names.contains(&json!("bob"))), "{came}");
     let mut other = Member::with_claims(&url, json!({ "sub": "bob" })).await;
     other.join("lobby").await;
     let counted = told(&mut ada, |p| p["members"] == 3).await;

@@ -101,7 +101,10 @@ impl Core {
         let queue =
             matches!(operation, O::Submit | O::Dispatch | O::CheckAfter | O::RetryAfter | O::Tell | O::BuryLetter);
         let posts = matches!(operation, O::Post | O::Probe | O::Close);
-        if !posts && self.fires(Fault::Refused, where_) {
+        // Behind a queue or a stream a refusal is final: tests of the functions cover what it
+        // leaves.
+        let serves_clients = matches!(function, "connect" | "ingest" | "membership");
+        if serves_clients && !posts && self.fires(Fault::Refused, where_) {
             return Failure::Before(How::Refused);
         }
         if operation == O::Dispatch && self.fires(Fault::SendHalfFailed, where_) {

@@ -13,6 +13,7 @@
 //! - A post whose outcome was unknown.
 //! - A late job for a member that failed at one of several frames of a range: the member gets the
 //!   frames before it again.
+//! - A further pass that made the member late for a range that overlaps an earlier late range.
 //! - A dead letter that is redriven.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -139,13 +140,13 @@ impl Wire {
         let ours: BTreeMap<&String, &Handed> =
             self.jobs.iter().filter(|(_, handed)| handed.is_for(connection, place, shards)).collect();
         let tasks: BTreeSet<TaskId> = attempts.iter().map(|(task, _)| *task).collect();
-        let made_late: BTreeMap<TaskId, Sequence> = self.made_late(connection, place).collect();
+        let made_late: BTreeSet<TaskId> = self.made_late(connection, place).map(|(task, _)| task).collect();
         let reaches = |id: &&String| {
             ours.contains_key(id) || self.jobs.get(*id).is_some_and(|handed| handed.reaches(place, shards))
         };
         let back = |task| self.came_back.get(task).into_iter().flatten().filter(reaches).count();
         // A pass that made the member late for the position may not have reached the position.
-        let passes: BTreeSet<TaskId> = tasks.iter().chain(made_late.keys()).copied().collect();
+        let passes: BTreeSet<TaskId> = tasks.iter().chain(&made_late).copied().collect();
         let passes_back = passes.iter().map(back).sum::<usize>() as u64;
         let not_noted: u64 = passes.iter().filter_map(|task| self.not_noted.get(task)).sum();
         let one_by_one = tasks.intersection(&self.refused).count() as u64;
@@ -159,10 +160,12 @@ impl Wire {
         // progress of the other.
         let has = |line: Line| self.jobs.values().any(|handed| handed.job.line == line && handed.is_of(place, shards));
         let crossed = u64::from(has(Line::Narrow) && has(Line::Wide));
-        let partly = tasks.iter().filter(|task| {
-            made_late.get(*task).is_some_and(|through| self.stopped_before(*through, **task, connection, place))
-        });
-        let partly = partly.count() as u64;
+        // One invocation may queue several late jobs that cover the position.
+        let partly = self
+            .made_late(connection, place)
+            .filter(|(task, through)| tasks.contains(task) && self.stopped_before(*through, *task, connection, place));
+        let overlaps = made_late.len().saturating_sub(1);
+        let partly = partly.count().max(overlaps) as u64;
         let redriven = late.iter().filter(|id| id.starts_with(REDRIVEN)).count() as u64;
         main.max(1)
             + late_repeats

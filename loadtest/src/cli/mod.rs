@@ -82,7 +82,7 @@ struct Load {
     /// Members of all rooms together, instead of the scenario's
     #[arg(long)]
     members: Option<usize>,
-    /// Members of each room that are the npm client in Node, out of all its members; needs clients/web built
+    /// Members of each room that are the npm client in Node; needs clients/web built
     #[arg(long, value_name = "MEMBERS")]
     npm_members: Option<usize>,
     /// Publications a second into each room, instead of the scenario's; 0 publishes nothing

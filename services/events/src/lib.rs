@@ -67,9 +67,9 @@ struct Line {
 
 /// Messages of a line that are handled together.
 enum Task {
-    /// Events.
+    /// Events that are queued together.
     Publish(Vec<(Message, Broadcast)>),
-    /// A command.
+    /// A command of a backend.
     Obey(Message, Command),
     /// What can never be handled.
     Bury(Message, Reason),

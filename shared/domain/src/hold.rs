@@ -57,7 +57,7 @@ pub enum Door {
 /// When held publications of a room are worked off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Turn {
-    /// Now.
+    /// They may be sequenced now.
     Now,
     /// After a pause.
     After(Duration),

@@ -132,9 +132,10 @@ pub const LONGEST_RETRY_PAUSE: Duration = Duration::from_secs(60);
 pub const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(30);
 /// A 410 within this time after `connectedAt` means that `$connect` has not finished.
 pub const NOT_READY: Duration = Duration::from_secs(30);
-/// Posts of one process of the fan-out, unless the deployment gives it another share. Times the function's concurrency, this stays under 80% of
-/// the account's 10,000 a second (a test compares this with `infra/topology.yaml`). The burst is
-/// half of the account's 5,000, because quick batches of one publication run in few processes.
+/// Posts of one process of the fan-out, unless the deployment gives it another share. Times the
+/// function's concurrency, this stays under 80% of the account's 10,000 a second (a test compares
+/// this with `infra/topology.yaml`). The burst is half of the account's 5,000, because quick
+/// batches of one publication run in few processes.
 /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html>
 pub const POST_RATE: PostRate = PostRate::new(1_000, 2_500);
 /// The lowest rate of posts that a deployment may give to a process: enough for the members of a

@@ -9,7 +9,8 @@ use crate::timestamp::Timestamp;
 
 /// A rate of posts a second of one process, and a burst after a pause.
 ///
-/// Unlike [`Rate`](crate::Rate) it is never stored, so one post may take a fraction of a millisecond.
+/// Unlike [`Rate`](crate::Rate) it is never stored, so one post may take a fraction of a
+/// millisecond.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PostRate {
     per_second: u32,

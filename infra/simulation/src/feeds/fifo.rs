@@ -63,6 +63,7 @@ impl Run {
             let mut messages: Vec<_> = alive.iter().map(|message| sources::message(message, text(message))).collect();
             if self.mistake == Some(Mistake::GroupForgotten) && name == "events-ordered" {
                 messages.iter_mut().for_each(|message| message.group.clear());
+                messages.reverse();
             }
             let task = self.executor.reserve();
             self.feeds.begins(task, work(alive));

@@ -16,7 +16,7 @@ fn a_route_is_served_once_and_answers_somebody() {
         "routes: [say, $default]",
         "routes: [say, $default, $connect]",
         &[
-            "functions.worker.triggers[0].websocket: `$connect` has nobody to answer: name it in a trigger of its own with \
+            "functions.worker.triggers[0].websocket: `$connect` has no client to answer: name it in a separate trigger with \
          `response: false`",
             "functions.guard.triggers[1].websocket.routes[0]: the route `$connect` is served by the function `worker` \
          already: keep one of the two",
