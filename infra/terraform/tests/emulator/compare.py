@@ -12,6 +12,8 @@ import boto3
 endpoint, topology_file = sys.argv[1:3]
 topology = json.load(open(topology_file))
 name = topology["name"]
+# The account of the emulator.
+ACCOUNT = "123456789012"
 differences = []
 
 
@@ -34,7 +36,7 @@ def compare_queues():
     for queue, settings in topology["queues"].items():
         if settings["dead_letter"]:
             sources.setdefault(settings["dead_letter"]["queue"], []).append(queue)
-    arn = lambda queue: f"arn:aws:sqs:us-east-1:123456789012:{physical[queue]}"
+    arn = lambda queue: f"arn:aws:sqs:us-east-1:{ACCOUNT}:{physical[queue]}"
     for queue, settings in topology["queues"].items():
         found = sqs.get_queue_attributes(QueueUrl=urls[physical[queue]], AttributeNames=["All"])["Attributes"]
         of = f"queue {queue}"
@@ -118,6 +120,7 @@ def compare_functions():
     aws_lambda, iam = client("lambda"), client("iam")
     found = {it["FunctionName"]: it for it in aws_lambda.list_functions(MaxItems=1000)["Functions"]}
     same("functions", sorted(found), sorted(f"{name}-{it}" for it in topology["functions"]))
+    arns = Arns()
     for function, settings in topology["functions"].items():
         its, of = found[f"{name}-{function}"], f"function {function}"
         same(f"{of} runtime", its["Runtime"], "provided.al2023")
@@ -134,8 +137,16 @@ def compare_functions():
                 same(f"{of} {variable}", variables[variable], f"{name}/{value['secret']}")
         same(f"{of} role", its["Role"].rsplit("/", 1)[1], f"{name}-{function}")
         document = iam.get_role_policy(RoleName=f"{name}-{function}", PolicyName="grants")["PolicyDocument"]
-        granted = {action for statement in document["Statement"] for action in statement["Action"] if not action.startswith("logs:")}
-        same(f"{of} actions", sorted(granted), sorted(set(actions_of(settings))))
+        granted = {
+            (action, resource)
+            for statement in document["Statement"]
+            for action in statement["Action"]
+            for resource in statement["Resource"]
+        }
+        logs = f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:/aws/lambda/{name}-{function}:*"
+        expected = {("logs:CreateLogStream", logs), ("logs:PutLogEvents", logs), *permissions(settings, arns)}
+        same(f"{of} permissions beyond the topology", sorted(granted - expected), [])
+        same(f"{of} permissions missing", sorted(expected - granted), [])
     mappings = {}
     for mapping in aws_lambda.list_event_source_mappings(MaxItems=1000)["EventSourceMappings"]:
         function = mapping["FunctionArn"].rsplit(":", 1)[1]
@@ -170,19 +181,51 @@ def compare_mapping(of, found, trigger):
     same(f"{of} failures", destination.rsplit(":", 1)[-1] or None, queue and f"{name}-{queue}")
 
 
-def actions_of(function):
-    prefixes = {"table": "dynamodb", "queue": "sqs", "topic": "sns", "secret": "secretsmanager"}
-    for kind, prefix in prefixes.items():
-        for grant in function["grants"][kind]:
-            yield from (f"{prefix}:{action}" for action in grant["actions"])
-    if function["grants"]["websocket"]:
-        yield "execute-api:ManageConnections"
-    if function["triggers"]["queue"]:
-        yield from ("sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage")
+class Arns:
+    """ARNs of what the topology names. Those with a part that AWS chooses are looked up."""
+
+    def __init__(self):
+        of = f"us-east-1:{ACCOUNT}"
+        found = {it["Name"]: it["ARN"] for it in client("secretsmanager").list_secrets()["SecretList"]}
+        self.secrets = {it: found[f"{name}/{it}"] for it in topology["secrets"]}
+        tables = {it: client("dynamodb").describe_table(TableName=f"{name}-{it}")["Table"] for it in topology["tables"]}
+        self.tables = {it: table["TableArn"] for it, table in tables.items()}
+        self.streams = {it: table.get("LatestStreamArn") for it, table in tables.items()}
+        fifo = lambda its: ".fifo" if its["fifo"] else ""
+        self.queues = {it: f"arn:aws:sqs:{of}:{name}-{it}{fifo(its)}" for it, its in topology["queues"].items()}
+        self.topics = {it: f"arn:aws:sns:{of}:{name}-{it}{fifo(its)}" for it, its in topology["topics"].items()}
+        (api,) = client("apigatewayv2").get_apis()["Items"]
+        (stage,) = client("apigatewayv2").get_stages(ApiId=api["ApiId"])["Items"]
+        self.stage = f"arn:aws:execute-api:{of}:{api['ApiId']}/{stage['StageName']}"
+
+
+def permissions(function, arns):
+    """Each action on each resource that the topology grants, and that its triggers need."""
+    grants = function["grants"]
+    for grant in grants["table"]:
+        table = arns.tables[grant["table"]]
+        for action in grant["actions"]:
+            yield f"dynamodb:{action}", table
+            if action in ("Query", "Scan"):
+                yield from ((f"dynamodb:{action}", f"{table}/index/{index}") for index in grant["indexes"])
+    for kind, prefix, of in (
+        ("queue", "sqs", arns.queues),
+        ("topic", "sns", arns.topics),
+        ("secret", "secretsmanager", arns.secrets),
+    ):
+        for grant in grants[kind]:
+            yield from ((f"{prefix}:{action}", of[grant[kind]]) for action in grant["actions"])
+    for grant in grants["websocket"]:
+        for method in grant["actions"]:
+            yield "execute-api:ManageConnections", f"{arns.stage}/{method}/@connections/*"
+    for trigger in function["triggers"]["queue"]:
+        for action in ("DeleteMessage", "GetQueueAttributes", "ReceiveMessage"):
+            yield f"sqs:{action}", arns.queues[trigger["queue"]]
     for trigger in function["triggers"]["stream"]:
-        yield from ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams")
+        for action in ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"):
+            yield f"dynamodb:{action}", arns.streams[trigger["table"]]
         if trigger["on_failure"]:
-            yield "sqs:SendMessage"
+            yield "sqs:SendMessage", arns.queues[trigger["on_failure"]["queue"]]
 
 
 def compare_api():

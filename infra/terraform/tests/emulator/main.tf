@@ -34,6 +34,12 @@ variable "packages" {
   type        = string
 }
 
+variable "mistakes" {
+  description = "Variables with wrong values: the plan has to refuse them."
+  type        = any
+  default     = {}
+}
+
 provider "aws" {
   region                      = "us-east-1"
   access_key                  = "emulated"
@@ -63,12 +69,19 @@ module "roomcast" {
   source = "../.."
 
   topology_file        = var.topology_file
-  packages             = var.packages
+  packages             = try(var.mistakes.packages, var.packages)
   secrets              = { token_keys = "{\"one\":\"c2VjcmV0IHRoYXQgc3RhbmRzIGluIG5vIHN0YXRlIGF0IGFsbA\"}" }
   secret_recovery_days = 0
   deletion_protection  = false
   access_logs          = true
-  parameters           = { command_topics = "events" }
+  parameters           = try(var.mistakes.parameters, { command_topics = "events" })
+
+  architecture           = try(var.mistakes.architecture, "x86_64")
+  memory_mb              = try(var.mistakes.memory_mb, {})
+  reserved_concurrency   = try(var.mistakes.reserved_concurrency, {})
+  topic_publishers       = try(var.mistakes.topic_publishers, {})
+  post_budget_per_second = try(var.mistakes.post_budget_per_second, 8000)
+  throttling_rate_limit  = try(var.mistakes.throttling_rate_limit, 2000)
 
   tags = { Project = "roomcast" }
 }

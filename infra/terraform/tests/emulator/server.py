@@ -68,10 +68,14 @@ LambdaFunction.get_configuration = configuration_with_logging
 
 
 def account_quota(response):
-    return json.dumps({"Quota": {"QuotaCode": json.loads(response.body)["QuotaCode"], "Value": 1000.0}})
+    service, code = (json.loads(response.body)[it] for it in ("ServiceCode", "QuotaCode"))
+    arn = f"arn:aws:servicequotas:{response.region}:{response.current_account}:{service}/{code}"
+    # Without an ARN the provider takes the quota for absent.
+    return json.dumps({"Quota": {"QuotaArn": arn, "ServiceCode": service, "QuotaCode": code, "Value": 1000.0}})
 
 
 ServiceQuotasResponse.get_service_quota = account_quota
+ServiceQuotasResponse.get_aws_default_service_quota = account_quota
 
 # WebSocket APIs: moto has no deployments, and forgets which one a stage serves.
 
