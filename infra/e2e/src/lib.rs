@@ -7,6 +7,7 @@
 
 pub mod chaos;
 pub mod compare;
+pub mod conformance;
 mod member;
 pub mod restore;
 mod stack;

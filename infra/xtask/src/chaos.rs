@@ -1,4 +1,4 @@
-//! `cargo xtask chaos` and `cargo xtask restore-drill`: binaries of `infra/e2e`, built with the
+//! `cargo xtask chaos`, `restore-drill` and `conformance`: binaries of `infra/e2e`, built with the
 //! features of the whole workspace.
 
 use std::ffi::OsString;

@@ -49,6 +49,8 @@ enum Command {
     Chaos(chaos::Arguments),
     /// Restores the rooms table while members are connected, and checks what each member received.
     RestoreDrill(chaos::Arguments),
+    /// Asks a deployment, or the local stack, what FIDELITY.md assumes about API Gateway, and prints the differences.
+    Conformance(chaos::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -74,6 +76,9 @@ fn main() -> ExitCode {
         }
         Command::RestoreDrill(arguments) => {
             chaos::run("roomcast-restore-drill", &arguments, no_color).map(status).map_err(|error| error.to_string())
+        }
+        Command::Conformance(arguments) => {
+            chaos::run("roomcast-conformance", &arguments, no_color).map(status).map_err(|error| error.to_string())
         }
     };
     result.unwrap_or_else(|error| {

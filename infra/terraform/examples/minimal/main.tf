@@ -46,6 +46,11 @@ output "websocket_url" {
   value       = module.roomcast.websocket_url
 }
 
+output "management_endpoint" {
+  description = "Endpoint of the management API, for `cargo xtask conformance`."
+  value       = module.roomcast.management_endpoint
+}
+
 output "wscat" {
   description = "Command that opens a connection from a terminal."
   value       = module.roomcast.wscat
