@@ -155,7 +155,7 @@ async fn tend(database: Database, period: Duration, stop: CancellationToken) {
         match database.tend().await {
             Ok(tended) => tracing::debug!(?tended, "deleted expired items and trimmed streams"),
             Err(error) => {
-                tracing::warn!(%error, "cannot delete expired items or trim streams: retried at the next interval")
+                tracing::warn!(%error, "cannot delete expired items or trim streams: retried at the next interval");
             }
         }
     }

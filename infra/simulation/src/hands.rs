@@ -52,9 +52,11 @@ impl Process {
     }
 }
 
+type Processes = BTreeMap<&'static str, Vec<Arc<Process>>>;
+
 /// Processes that serve no invocation now, by function.
 #[derive(Clone, Default)]
-pub(crate) struct Idle(Arc<Mutex<BTreeMap<&'static str, Vec<Arc<Process>>>>>);
+pub(crate) struct Idle(Arc<Mutex<Processes>>);
 
 impl Idle {
     fn take(&self, function: &'static str) -> Option<Arc<Process>> {

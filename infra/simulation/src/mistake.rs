@@ -21,7 +21,7 @@ pub enum Mistake {
     PostedTwice,
     /// One failed message in a batch fails the whole batch.
     WholeBatchFails,
-    /// Messages arrive at the events function without their group.
+    /// Messages arrive at the events function without their group, in the reverse order.
     GroupForgotten,
     /// Pongs list no rooms whose heads have moved.
     PongsSilent,
@@ -29,8 +29,6 @@ pub enum Mistake {
     ReplayCut,
     /// Members whose posts did not fit before the deadline are dropped instead of becoming late.
     DeadlineDrops,
-    /// A dead letter omits members that received the first part of its range.
-    DeadLetterOmits,
     /// A batch reports only the last one of its failed messages.
     LastFailureOnly,
 }
@@ -51,7 +49,6 @@ impl Mistake {
             Self::PongsSilent,
             Self::ReplayCut,
             Self::DeadlineDrops,
-            Self::DeadLetterOmits,
             Self::LastFailureOnly,
         ];
         Bug::ALL.into_iter().map(Self::Memory).chain(others).collect()

@@ -40,21 +40,6 @@ impl Mistaken {
         let core = self.shared.lock();
         positions(range).any(|at| core.wire.was_tried(task, connection, room, &at))
     }
-
-    /// Removes the members that received the first position of the range from a dead letter.
-    fn letter(&self, letter: &DeadLetter) -> Option<DeadLetter> {
-        let Ok(job) = protocol::queue::decode::<Job>(&letter.body) else { return Some(letter.clone()) };
-        let Work::Late { range, attempt, not_before, members } = &job.work else { return Some(letter.clone()) };
-        let first = Range { through: range.after.next(), ..range.clone() };
-        let lacks = |member: &domain::LateMember| !self.was_posted(&member.connection, &job.room, &first);
-        let members: Vec<_> = members.iter().filter(|member| lacks(member)).cloned().collect();
-        if members.is_empty() {
-            return None;
-        }
-        let work = Work::Late { range: range.clone(), attempt: *attempt, not_before: *not_before, members };
-        let body = protocol::queue::encode(&Job { work, ..job.clone() }).unwrap_or_default();
-        Some(DeadLetter { body, ..letter.clone() })
-    }
 }
 
 fn positions(range: &Range) -> impl Iterator<Item = Position> {
@@ -101,12 +86,7 @@ impl Jobs for Mistaken {
 
 impl DeadLetters for Mistaken {
     async fn bury_letter(&self, letter: &DeadLetter) -> Result<()> {
-        let letter =
-            if self.mistake == Some(Mistake::DeadLetterOmits) { self.letter(letter) } else { Some(letter.clone()) };
-        match letter {
-            Some(letter) => self.queues.bury_letter(&letter).await,
-            None => Ok(()),
-        }
+        self.queues.bury_letter(letter).await
     }
 }
 

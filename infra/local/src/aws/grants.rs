@@ -191,7 +191,7 @@ tables:
         let get = Action::new("dynamodb:GetItem", table_arn("things"));
         assert_eq!(grants.first_denied(&reader, &[get, scan.clone()]), Some(&scan));
         for _ in 0..2 {
-            assert_eq!(grants.first_denied(&reader, &[query.clone()]), None);
+            assert_eq!(grants.first_denied(&reader, std::slice::from_ref(&query)), None);
         }
         assert_eq!(grants.first_denied(&Caller::Developer, &[scan]), None);
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "reader: dynamodb:Query on index by_kind of things\n");
