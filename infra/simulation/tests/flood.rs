@@ -106,7 +106,7 @@ impl Flood {
                 _ => self.event(HOT, format!("h{n}")),
             }
         }
-        if floods && tick % TICKS_PER_SECOND == 0 {
+        if floods && tick.is_multiple_of(TICKS_PER_SECOND) {
             self.others_publish(tick).await;
             self.a_member_publishes(tick).await;
         }
