@@ -18,7 +18,8 @@ pub(crate) fn run(binary: &str, arguments: &Arguments, no_color: bool) -> std::i
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let workspace = concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml");
     let mut run = Command::new(cargo);
-    run.args(["run", "--quiet", "--manifest-path", workspace, "--bin", binary, "--"]);
+    // The launcher removes the variables of this package, which would make build scripts run again.
+    run.args(["run", "--quiet", "--manifest-path", workspace, "--package", "launch", "--", "--quiet", binary]);
     // clap does not see it behind the command.
     let (plain, options): (Vec<_>, Vec<_>) = arguments.options.iter().partition(|option| *option == "--no-color");
     if no_color || !plain.is_empty() {
