@@ -49,8 +49,8 @@ enum Command {
     Chaos(chaos::Arguments),
     /// Restores the rooms table while members are connected, and checks what each member received.
     RestoreDrill(chaos::Arguments),
-    /// Asks a deployment, or the local stack, what FIDELITY.md assumes about API Gateway, and prints
-    /// the differences.
+    /// Asks a deployment, or the local stack, what FIDELITY.md assumes about API Gateway, and
+    /// prints the differences.
     Conformance(chaos::Arguments),
 }
 
