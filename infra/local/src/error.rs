@@ -1,9 +1,9 @@
 //! The reasons why the stack does not start. Each is one sentence for the user.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
-use crate::{aws, compile, provision, settings};
+use crate::aws::DatabaseError;
+use crate::{compile, place, provision, settings};
 
 /// The reason why the stack does not run.
 #[derive(Debug, thiserror::Error)]
@@ -38,13 +38,8 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A requested file cannot be written.
-    #[error("cannot write {}: {source}", file.display())]
-    Unwritable {
-        /// Path of the file.
-        file: PathBuf,
-        /// The error of the operating system.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Unwritable(#[from] place::Unwritable),
     /// The data folder or the database in it cannot be used.
     #[error("cannot use the data folder {folder}: {reason}")]
     Data {
@@ -55,7 +50,7 @@ pub enum Error {
     },
     /// The database in memory cannot be used.
     #[error(transparent)]
-    Database(#[from] aws::DatabaseError),
+    Database(#[from] DatabaseError),
     /// A resource of the topology could not be created.
     #[error(transparent)]
     Provision(#[from] provision::Error),

@@ -1,9 +1,7 @@
 //! The identity of the local stack: one account in one Region, with one API and one stage.
 
 use std::fs::OpenOptions;
-use std::path::Path;
-
-use crate::Error;
+use std::path::{Path, PathBuf};
 
 /// The Region of every ARN and of every credential scope.
 pub const REGION: &str = "us-east-1";
@@ -14,15 +12,25 @@ pub const STAGE: &str = "local";
 /// The id of the WebSocket API.
 pub const API_ID: &str = "local";
 
+/// A file that cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write {}: {source}", file.display())]
+pub struct Unwritable {
+    /// Path of the file.
+    pub file: PathBuf,
+    /// The error of the operating system.
+    pub source: std::io::Error,
+}
+
 /// Checks that a file can be written, because it is needed only when the stack is ready. The file's
 /// content stays unchanged.
 ///
 /// # Errors
-/// [`Error::Unwritable`].
-pub fn check_writable(file: &Path) -> Result<(), Error> {
+/// [`Unwritable`].
+pub fn check_writable(file: &Path) -> Result<(), Unwritable> {
     let existed = file.exists();
     let opened = OpenOptions::new().create(true).append(true).open(file);
-    opened.map_err(|source| Error::Unwritable { file: file.to_owned(), source })?;
+    opened.map_err(|source| Unwritable { file: file.to_owned(), source })?;
     if !existed {
         // The check created the file.
         drop(std::fs::remove_file(file));

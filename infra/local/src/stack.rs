@@ -22,6 +22,7 @@ use crate::front::Front;
 use crate::hooks::Granted;
 use crate::inspector::{Inspected, Inspector, Pages};
 use crate::options::Options;
+use crate::place::Unwritable;
 use crate::ports::Ports;
 use crate::provision::{Resources, provision};
 use crate::settings::Settings;
@@ -226,7 +227,7 @@ impl Stack {
 
 fn recorded(grants: Grants, file: Option<&Path>) -> Result<Grants, Error> {
     let Some(file) = file else { return Ok(grants) };
-    grants.recorded_in(file).map_err(|source| Error::Unwritable { file: file.to_owned(), source })
+    grants.recorded_in(file).map_err(|source| Unwritable { file: file.to_owned(), source }.into())
 }
 
 impl Addresses {

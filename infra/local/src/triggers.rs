@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use local_event_sources::{
     Checkpoints, Clients as Polled, Config, EventSources, Expression, Faults, FileCheckpoints, MemoryCheckpoints, Pace,
-    QueueSource, Schedule, SourceStats, StartingPosition, StreamSource,
+    QueueSource, Schedule, Settings, SourceStats, StartingPosition, StreamSource,
 };
 use topology::{Function, QueueTrigger, StreamTrigger, Topology, Trigger};
 
@@ -37,14 +37,16 @@ impl Triggers {
         faults: &Faults,
     ) -> Result<Self, Error> {
         let mut config = Config {
-            region: REGION.to_owned(),
-            account: ACCOUNT.to_owned(),
+            settings: Settings {
+                region: REGION.to_owned(),
+                account: ACCOUNT.to_owned(),
+                checkpoints: checkpoints(options.data.as_deref())?,
+                pace: pace(options.speed),
+                faults: faults.clone(),
+            },
             queues: Vec::new(),
             streams: Vec::new(),
             schedules: Vec::new(),
-            checkpoints: checkpoints(options.data.as_deref())?,
-            pace: pace(options.speed),
-            faults: faults.clone(),
         };
         for (function, trigger) in topology.triggers() {
             match trigger {

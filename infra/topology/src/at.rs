@@ -267,3 +267,29 @@ impl<'a> Fields<'a> {
             .collect()
     }
 }
+
+impl Alphabet {
+    /// Records a mistake if the name is not valid.
+    pub(crate) fn check(&self, name: &str, at: &At<'_>) {
+        let Self { kind, describe, least, most, .. } = self;
+        if let Some(stem) = name.strip_suffix(".fifo")
+            && matches!(*kind, "a queue" | "a topic")
+        {
+            at.mistake(format!("write `{stem}` with `fifo: true`: the suffix `.fifo` is added to the name by itself"));
+            return;
+        }
+        let well_formed = name.chars().all(self.allowed) && name.starts_with(self.first);
+        if !well_formed || name.len() < *least || name.len() > *most {
+            at.mistake(format!(
+                "`{name}` cannot be the name of {kind}: it takes {least} to {most} characters of {describe}"
+            ));
+        }
+    }
+
+    /// Reads a text that must be such a name.
+    pub(crate) fn read(&self, at: &At<'_>) -> Option<String> {
+        let name = at.text()?;
+        self.check(name, at);
+        Some(name.to_owned())
+    }
+}

@@ -1,15 +1,13 @@
 //! The allowed characters and lengths of names, by the kind of the item.
 
-use crate::at::At;
-
 /// The allowed characters and the allowed length of one kind of names.
 pub(crate) struct Alphabet {
-    kind: &'static str,
-    allowed: fn(char) -> bool,
-    first: fn(char) -> bool,
-    describe: &'static str,
-    least: usize,
-    most: usize,
+    pub(crate) kind: &'static str,
+    pub(crate) allowed: fn(char) -> bool,
+    pub(crate) first: fn(char) -> bool,
+    pub(crate) describe: &'static str,
+    pub(crate) least: usize,
+    pub(crate) most: usize,
 }
 
 /// Name of a stack. It is the prefix of every deployed name, so it is short and in lower case.
@@ -86,30 +84,4 @@ pub(crate) const VARIABLE: Alphabet = Alphabet {
 
 fn word(letter: char) -> bool {
     letter.is_ascii_alphanumeric() || letter == '-' || letter == '_'
-}
-
-impl Alphabet {
-    /// Records a mistake if the name is not valid.
-    pub(crate) fn check(&self, name: &str, at: &At<'_>) {
-        let Self { kind, describe, least, most, .. } = self;
-        if let Some(stem) = name.strip_suffix(".fifo")
-            && matches!(*kind, "a queue" | "a topic")
-        {
-            at.mistake(format!("write `{stem}` with `fifo: true`: the suffix `.fifo` is added to the name by itself"));
-            return;
-        }
-        let well_formed = name.chars().all(self.allowed) && name.starts_with(self.first);
-        if !well_formed || name.len() < *least || name.len() > *most {
-            at.mistake(format!(
-                "`{name}` cannot be the name of {kind}: it takes {least} to {most} characters of {describe}"
-            ));
-        }
-    }
-
-    /// Reads a text that must be such a name.
-    pub(crate) fn read(&self, at: &At<'_>) -> Option<String> {
-        let name = at.text()?;
-        self.check(name, at);
-        Some(name.to_owned())
-    }
 }

@@ -80,7 +80,7 @@ fn announce(checked: &Checked, load: &Load) {
         scenario.room_count(),
         work.publications,
         work.deliveries,
-        crate::run::expected_length(scenario) / crate::ledger::SECOND,
+        crate::scenario::schedule::expected_length(scenario) / crate::ledger::SECOND,
         load.url.split('?').next().unwrap_or_default(),
         dollars(*predicted_usd),
     );

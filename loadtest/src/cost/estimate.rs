@@ -61,7 +61,7 @@ const ENVELOPE_BYTES: f64 = 300.0;
 #[must_use]
 pub fn planned(scenario: &Scenario) -> Work {
     let mut work = Work { units: 1.0, ..Work::default() };
-    let seconds = crate::run::expected_length(scenario) as f64 / 1e6 + scenario.drain_s;
+    let seconds = crate::scenario::schedule::expected_length(scenario) as f64 / 1e6 + scenario.drain_s;
     let phases_s = length(&scenario.phases) as f64 / 1e6;
     let returns: f64 = scenario.churn.iter().map(|churn| churn.share * phases_s / churn.every_s).sum();
     for rooms in &scenario.rooms {

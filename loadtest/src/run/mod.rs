@@ -16,7 +16,6 @@ use crate::ledger::{Micros, SECOND};
 use crate::member::npm;
 use crate::member::task::{Seat, live};
 use crate::publish::{self, Publishers};
-use crate::scenario::Scenario;
 use crate::scenario::schedule::{connects_at, length};
 use census::Census;
 use world::{Stage, World, read};
@@ -40,13 +39,6 @@ pub struct Ended {
     pub interrupted: bool,
     /// The server's count of members, compared with the actual number.
     pub census: Census,
-}
-
-/// The approximate length of a run.
-#[must_use]
-pub fn expected_length(scenario: &Scenario) -> Micros {
-    let ramp = connects_at(&scenario.ramp, scenario.members().saturating_sub(1));
-    ramp + length(&scenario.phases) + 10 * SECOND
 }
 
 /// Runs a world to its end.

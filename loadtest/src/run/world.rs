@@ -11,6 +11,7 @@ use crate::ledger::{Micros, Room};
 use crate::measure::{Clock, Generator, Recorder};
 use crate::member::Patience;
 use crate::scenario::Scenario;
+use crate::scenario::schedule::expected_length;
 use crate::wire::pid::Pids;
 use crate::wire::target::Target;
 
@@ -85,7 +86,7 @@ impl World {
             generator: Generator::default(),
             stop: CancellationToken::new(),
             freeze: None,
-            recorder: Mutex::new(Recorder::new(super::expected_length(&scenario))),
+            recorder: Mutex::new(Recorder::new(expected_length(&scenario))),
             stage: watch::Sender::new(Stage::Ramp),
             complaints: Mutex::default(),
             stopped_by: Mutex::default(),

@@ -1,7 +1,7 @@
 //! The schedule: intended times of all actions. It is an open model, so no action waits for
 //! another.
 
-use super::{Churn, Going, Phase, Ramp, Shape};
+use super::{Churn, Going, Phase, Ramp, Scenario, Shape};
 use crate::ledger::{Micros, SECOND};
 
 /// The intended time of a connection, since the ramp began.
@@ -89,6 +89,13 @@ fn spread(member: usize) -> f64 {
 
 fn micros(seconds: f64) -> Micros {
     (seconds * SECOND as f64).round() as Micros
+}
+
+/// The approximate length of a run.
+#[must_use]
+pub fn expected_length(scenario: &Scenario) -> Micros {
+    let ramp = connects_at(&scenario.ramp, scenario.members().saturating_sub(1));
+    ramp + length(&scenario.phases) + 10 * SECOND
 }
 
 #[cfg(test)]

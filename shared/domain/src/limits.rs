@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::pacing::PostRate;
+use crate::post_rate::PostRate;
 use crate::rate::Rate;
 
 const KIB: usize = 1024;

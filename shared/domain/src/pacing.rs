@@ -5,48 +5,13 @@ use std::time::Duration;
 
 use crate::delivery::Delivery;
 use crate::limits;
+use crate::post_rate::PostRate;
 use crate::timestamp::Timestamp;
-
-/// A rate of posts a second of one process, and a burst after a pause.
-///
-/// Unlike [`Rate`](crate::Rate) it is never stored, so one post may take a fraction of a
-/// millisecond.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PostRate {
-    per_second: u32,
-    burst: u32,
-}
 
 /// The text is no rate of posts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("it is not a whole number of at least {}", limits::POSTS_PER_SECOND_AT_LEAST)]
 pub struct NotAPostRate;
-
-impl PostRate {
-    /// `per_second` posts a second, and `burst` at once.
-    #[must_use]
-    pub const fn new(per_second: u32, burst: u32) -> Self {
-        assert!(per_second > 0 && burst > 0);
-        Self { per_second, burst }
-    }
-
-    /// The posts a second.
-    #[must_use]
-    pub const fn count_per_second(self) -> u64 {
-        self.per_second as u64
-    }
-
-    /// The posts that may begin at once after a pause.
-    #[must_use]
-    pub const fn burst(self) -> u32 {
-        self.burst
-    }
-
-    /// The time that this many posts use up.
-    fn takes(self, count: u32) -> Duration {
-        Duration::from_secs(count.into()) / self.per_second
-    }
-}
 
 impl FromStr for PostRate {
     type Err = NotAPostRate;
@@ -58,7 +23,7 @@ impl FromStr for PostRate {
             return Err(NotAPostRate);
         }
         let usual = limits::POST_RATE;
-        let burst = u64::from(per_second) * u64::from(usual.burst) / u64::from(usual.per_second);
+        let burst = u64::from(per_second) * u64::from(usual.burst()) / usual.count_per_second();
         Ok(Self::new(per_second, u32::try_from(burst).unwrap_or(u32::MAX)))
     }
 }
@@ -116,7 +81,7 @@ impl Pacer {
     /// The time that the next post must wait, in whole milliseconds. Does not take its turn.
     #[must_use]
     pub fn wait(&self, now: Timestamp) -> Duration {
-        let latest = since_epoch(now) + self.rate.takes(self.rate.burst - 1);
+        let latest = since_epoch(now) + self.rate.takes(self.rate.burst() - 1);
         let for_rate = self.busy_until(now).saturating_sub(latest);
         let whole = Duration::from_millis(for_rate.as_nanos().div_ceil(1_000_000) as u64);
         whole.max(self.pause(now))
@@ -125,7 +90,7 @@ impl Pacer {
     /// The time until which the rate is used up. It is bounded, so that a clock that was set back
     /// does not stop all posts.
     fn busy_until(&self, now: Timestamp) -> Duration {
-        self.busy_until.min(since_epoch(now) + self.rate.takes(self.rate.burst.saturating_add(self.most as u32)))
+        self.busy_until.min(since_epoch(now) + self.rate.takes(self.rate.burst().saturating_add(self.most as u32)))
     }
 
     fn pause(&self, now: Timestamp) -> Duration {

@@ -7,9 +7,11 @@ use local_invoke::Invoke;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Clients, Config, ConfigError};
+use crate::config::Config;
 use crate::queue;
+use crate::refusal::ConfigError;
 use crate::schedule::Rule;
+use crate::settings::Clients;
 use crate::stats::{Counters, SourceStats};
 use crate::stream;
 
@@ -39,18 +41,18 @@ impl EventSources {
         invoker: &Arc<I>,
         clients_of: impl Fn(&str) -> Clients,
     ) -> Result<Self, ConfigError> {
-        let stop = CancellationToken::new();
+        let (settings, stop) = (&config.settings, CancellationToken::new());
         let (mut queues, mut streams, mut rules) = (Vec::new(), Vec::new(), Vec::new());
         for source in config.queues.iter().cloned() {
             let sqs = clients_of(&source.function).sqs;
-            queues.push(Arc::new(queue::Mapping::new(source, config, sqs, Arc::clone(invoker), stop.clone())?));
+            queues.push(Arc::new(queue::Mapping::new(source, settings, sqs, Arc::clone(invoker), stop.clone())?));
         }
         for source in config.streams.iter().cloned() {
             let clients = clients_of(&source.function);
-            streams.push(Arc::new(stream::Mapping::new(source, config, clients, Arc::clone(invoker), stop.clone())?));
+            streams.push(Arc::new(stream::Mapping::new(source, settings, clients, Arc::clone(invoker), stop.clone())?));
         }
         for schedule in config.schedules.iter().cloned() {
-            rules.push(Arc::new(Rule::new(schedule, config, Arc::clone(invoker), stop.clone())?));
+            rules.push(Arc::new(Rule::new(schedule, settings, Arc::clone(invoker), stop.clone())?));
         }
         let counters = queues.iter().map(|mapping| Arc::clone(&mapping.counters));
         let counters = counters.chain(streams.iter().map(|mapping| Arc::clone(&mapping.counters)));

@@ -7,7 +7,8 @@
 //!
 //! | file | content |
 //! | --- | --- |
-//! | `config`, `queue`, `stream`, `schedule` | the settings of mappings, and their tasks |
+//! | `config`, `settings`, `refusal` | all mappings, what they share, and what AWS would refuse |
+//! | `queue`, `stream`, `schedule` | the settings of one mapping, and its tasks |
 //! | `partial` | parses an answer with `batchItemFailures`: pure |
 //! | `filter` | selects the records that match an event pattern: pure |
 //! | `cut`, `queue/scale` | the size of an event, the number of pollers: pure |
@@ -25,18 +26,22 @@ mod event_sources;
 mod filter;
 mod partial;
 mod queue;
+mod refusal;
 mod schedule;
+mod settings;
 mod stats;
 mod stream;
 
 pub use backoff::Backoff;
 pub use checkpoints::{Checkpoints, FileCheckpoints, MemoryCheckpoints, OpenError};
-pub use config::{Clients, Config, ConfigError, Pace};
+pub use config::Config;
 pub use event_sources::{Drained, EventSources};
 pub use filter::{Filters, InvalidFilter};
 pub use local_faults::Faults;
 pub use local_invoke::{Error, Invoke};
 pub use queue::QueueSource;
+pub use refusal::ConfigError;
 pub use schedule::{Expression, InvalidExpression, Schedule};
+pub use settings::{Clients, Pace, Settings};
 pub use stats::SourceStats;
 pub use stream::{StartingPosition, StreamSource};

@@ -19,9 +19,10 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, ConfigError, Limits, Pace};
 use crate::endpoint::chain;
 use crate::filter::Filters;
+use crate::refusal::{ConfigError, Limits};
+use crate::settings::{Pace, Settings};
 use crate::stats::Counters;
 
 mod deletion;
@@ -120,15 +121,15 @@ pub(crate) struct Mapping<I> {
 impl<I: Invoke> Mapping<I> {
     pub(crate) fn new(
         source: QueueSource,
-        config: &Config,
+        settings: &Settings,
         client: aws_sdk_sqs::Client,
         invoker: Arc<I>,
         stop: CancellationToken,
     ) -> Result<Self, ConfigError> {
         let filters = source.check()?;
         let counters = Arc::new(Counters::of(&source.queue_arn, &source.function));
-        let (region, pace, unavailable) = (config.region.clone(), config.pace, AtomicU32::new(0));
-        let faults = config.faults.clone();
+        let (region, pace, unavailable) = (settings.region.clone(), settings.pace, AtomicU32::new(0));
+        let faults = settings.faults.clone();
         Ok(Self { source, filters, region, pace, faults, client, invoker, stop, counters, unavailable })
     }
 

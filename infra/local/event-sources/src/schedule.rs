@@ -15,7 +15,8 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, ConfigError, Pace};
+use crate::refusal::ConfigError;
+use crate::settings::{Pace, Settings};
 use crate::stats::Counters;
 
 mod cron;
@@ -54,7 +55,7 @@ const THROTTLED_FOR: Duration = Duration::from_secs(6 * 60 * 60);
 impl<I: Invoke> Rule<I> {
     pub(crate) fn new(
         schedule: Schedule,
-        config: &Config,
+        settings: &Settings,
         invoker: Arc<I>,
         stop: CancellationToken,
     ) -> Result<Self, ConfigError> {
@@ -63,8 +64,8 @@ impl<I: Invoke> Rule<I> {
                 .map_err(|_| ConfigError::Input(schedule.name.clone()))?;
         }
         let counters = Arc::new(Counters::of(&schedule.name, &schedule.function));
-        let (region, account) = (config.region.clone(), config.account.clone());
-        Ok(Self { schedule, region, account, pace: config.pace, invoker, stop, counters })
+        let (region, account) = (settings.region.clone(), settings.account.clone());
+        Ok(Self { schedule, region, account, pace: settings.pace, invoker, stop, counters })
     }
 
     /// Invokes the function at each scheduled time until the rule is stopped. Returns when the last

@@ -13,9 +13,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::checkpoints::Checkpoints;
-use crate::config::{Clients, Config, ConfigError, Limits, Pace};
 use crate::endpoint::chain;
 use crate::filter::Filters;
+use crate::refusal::{ConfigError, Limits};
+use crate::settings::{Clients, Pace, Settings};
 use crate::stats::Counters;
 
 mod event;
@@ -127,16 +128,16 @@ pub(crate) struct Mapping<I> {
 impl<I: Invoke> Mapping<I> {
     pub(crate) fn new(
         source: StreamSource,
-        config: &Config,
+        settings: &Settings,
         clients: Clients,
         invoker: Arc<I>,
         stop: CancellationToken,
     ) -> Result<Self, ConfigError> {
         let filters = source.check()?;
         let counters = Arc::new(Counters::of(&source.event_source_arn, &source.function));
-        let (region, account) = (config.region.clone(), &config.account);
+        let (region, account) = (settings.region.clone(), &settings.account);
         let function_arn = format!("arn:aws:lambda:{region}:{account}:function:{}", source.function);
-        let (pace, faults, checkpoints) = (config.pace, config.faults.clone(), Arc::clone(&config.checkpoints));
+        let (pace, faults, checkpoints) = (settings.pace, settings.faults.clone(), Arc::clone(&settings.checkpoints));
         Ok(Self { source, filters, region, function_arn, pace, faults, clients, checkpoints, invoker, stop, counters })
     }
 

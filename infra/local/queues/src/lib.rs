@@ -34,51 +34,34 @@
 //! - Envelopes are not signed, and filter policies apply at once. Only queues can subscribe to
 //!   topics.
 //!
-//! | file | content |
-//! | --- | --- |
-//! | `service`, `provision` | all queues and topics, and their lookup |
-//! | `queue` | one queue: a lock, and a notification for waiting receivers |
-//! | `core` | the behaviour of a queue; callers pass the time |
-//! | `order`, `fifo`, `standard` | selects the next message |
-//! | `timers`, `dedupe`, `receipt` | times of hidden messages, ids of messages, receipt handles |
-//! | `draft`, `message`, `md5` | a message before and after it is accepted, and its checksums |
-//! | `attributes`, `limits`, `config` | attributes of queues, quotas, the account and its address |
-//! | `sqs`, `sns` | the two protocols, one file per family of calls |
-//! | `observer`, `peek` | events of messages and the content of queues, for observers |
-//! | `change`, `kept` | changes of queues, and their storage in a folder |
-//! | `stats`, `error`, `clock` | counters, errors, time |
+//! A module uses its own folder and those below it in this table, and no other.
+//!
+//! | folder | file | content |
+//! | --- | --- | --- |
+//! | `api` | `sqs`, `sns` | the two protocols, one file per family of calls |
+//! | | `provision` | creates topics and subscriptions from within the process |
+//! | `store` | `service` | all queues and topics, and their lookup |
+//! | | `queue`, `topic` | one queue or topic: a lock, its journal, a notification for receivers |
+//! | | `journal`, `record`, `kept` | the storage of changes in a folder |
+//! | `model` | `core` | the behaviour of a queue; callers pass the time |
+//! | | `order`, `fifo`, `standard` | selects the next message |
+//! | | `timers`, `dedupe`, `receipt` | times of hidden messages, ids of messages, receipt handles |
+//! | | `draft`, `message`, `md5` | a message before and after it is accepted, and its checksums |
+//! | | `subscription`, `filter`, `matching` | subscriptions of topics, and their filter policies |
+//! | | `attributes`, `limits`, `config` | attributes of queues, quotas, the account and its address |
+//! | | `observer`, `peek` | events of messages and the content of queues, for observers |
+//! | | `change`, `stats`, `error`, `clock` | changes of queues, counters, errors, time |
 
-mod attributes;
-mod change;
-mod clock;
-mod config;
-mod core;
-mod dedupe;
-mod draft;
-mod error;
-mod fifo;
-mod kept;
-pub mod limits;
-mod md5;
-mod message;
-mod observer;
-mod order;
-mod peek;
-mod provision;
-mod queue;
-mod receipt;
-mod service;
-mod sns;
-mod sqs;
-mod standard;
-mod stats;
-mod timers;
+mod api;
+mod model;
+mod store;
 
-pub use crate::config::Config;
-pub use crate::error::Error;
-pub use crate::kept::{KeepError, Keeper};
-pub use crate::observer::{Happening, Label, Observer};
-pub use crate::peek::{Peeked, Place};
-pub use crate::provision::{sns_resource, sqs_resource};
-pub use crate::service::Service;
-pub use crate::stats::{QueueCounters, QueueStats, Stats, TopicStats};
+pub use crate::api::{sns_resource, sqs_resource};
+pub use crate::model::config::Config;
+pub use crate::model::error::Error;
+pub use crate::model::limits;
+pub use crate::model::observer::{Happening, Label, Observer};
+pub use crate::model::peek::{Peeked, Place};
+pub use crate::model::stats::{QueueCounters, QueueStats, Stats, TopicStats};
+pub use crate::store::kept::{KeepError, Keeper};
+pub use crate::store::service::Service;

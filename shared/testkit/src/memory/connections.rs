@@ -1,6 +1,6 @@
 //! Implements connections and their tombstones over the state of the store.
 
-use domain::ports::{Connections, Known, Opened, Result};
+use domain::ports::{Connections, Known, Lapsed, Opened, Result};
 use domain::{
     Change as Happened, Connection, ConnectionId, Membership, RoomId, Shard, Shards, Suspect, Timestamp, limits,
 };
@@ -9,7 +9,6 @@ use super::bugs::Bug;
 use super::conflicts::Item;
 use super::index::Change;
 use super::meter::Asked;
-use super::renewals::expiry;
 use super::store::{Slot, State, Store};
 
 impl Connections for Store {
@@ -150,6 +149,17 @@ fn default_shard(connection: &ConnectionId) -> Shard {
 
 pub(super) fn membership_change(membership: &Membership) -> Change {
     Change::Joined(membership.room.clone(), membership.shard, membership.member.clone())
+}
+
+/// The entry of a connection in `by_expiry`: none without an expiry.
+pub(super) fn expiry(connection: &Connection) -> Change {
+    let lapsed = connection.expires_at.map(|expires_at| Lapsed {
+        connection: connection.id.clone(),
+        endpoint: connection.endpoint.clone(),
+        format: connection.format,
+        expires_at,
+    });
+    Change::Expires(connection.id.clone(), lapsed)
 }
 
 fn suspect(connection: &Connection) -> Suspect {

@@ -1,11 +1,11 @@
 //! Implements the tokens of live connections over the state of the store.
 
 use domain::ports::{Connections, Expiries, Known, Lapsed, Renewals, Result, Standing};
-use domain::{Connection, ConnectionId, Holding, Identity, RoomId, Timestamp};
+use domain::{ConnectionId, Holding, Identity, RoomId, Timestamp};
 
 use super::bugs::Bug;
 use super::conflicts::Item;
-use super::connections::membership_change;
+use super::connections::{expiry, membership_change};
 use super::index::Change;
 use super::meter::Asked;
 use super::store::{Slot, Store};
@@ -98,15 +98,4 @@ impl Expiries for Store {
 /// The standing of an open connection.
 pub(super) fn standing(renewed: Option<&Identity>) -> Standing {
     renewed.map_or(Standing::AsConnected, |identity| Standing::Renewed(identity.clone()))
-}
-
-/// The entry of a connection in `by_expiry`: none without an expiry.
-pub(super) fn expiry(connection: &Connection) -> Change {
-    let lapsed = connection.expires_at.map(|expires_at| Lapsed {
-        connection: connection.id.clone(),
-        endpoint: connection.endpoint.clone(),
-        format: connection.format,
-        expires_at,
-    });
-    Change::Expires(connection.id.clone(), lapsed)
 }

@@ -4,7 +4,7 @@
 //! are no messages. It backs off when invocations fail, unless the function reports the records
 //! that failed.
 
-use crate::config::Pace;
+use crate::settings::Pace;
 
 /// The result of one turn of a poller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,9 +8,10 @@ use crate::script::Script;
 use crate::streams::{Table, values};
 
 /// Returns `config` with faults that happen each time, until the test sets other faults.
-fn under(spec: &str, config: Config) -> (Config, Faults) {
+fn under(spec: &str, mut config: Config) -> (Config, Faults) {
     let faults = Faults::new(&spec.parse().unwrap(), 7);
-    (Config { faults: faults.clone(), ..config }, faults)
+    config.settings.faults = faults.clone();
+    (config, faults)
 }
 
 fn heal(faults: &Faults) {

@@ -308,7 +308,7 @@ async fn a_window_gathers_more_than_one_receive() {
         source.maximum_concurrency = Some(2);
     });
     let mut config = config;
-    config.pace.queue_pollers_at_start = 1;
+    config.settings.pace.queue_pollers_at_start = 1;
     let _sources = queue.stack.run(&config, &script);
     let calls = script.until_called(1).await;
     assert_eq!(records(&calls[0]).len(), 25);

@@ -17,7 +17,7 @@ fn every_minute(input: Option<&str>) -> Config {
     let schedule = Schedule { name: "tick".into(), expression, function: "f".into(), input: input.map(str::to_owned) };
     let mut config = config();
     config.schedules.push(schedule);
-    config.pace.schedule_speed = SPEED;
+    config.settings.pace.schedule_speed = SPEED;
     config
 }
 
@@ -43,7 +43,8 @@ async fn a_rule_may_send_an_input_of_its_own() {
 async fn a_run_that_failed_is_tried_twice_more() {
     let (stack, script) = (Stack::start().await, Script::says(|_, _| failed()));
     let mut config = every_minute(None);
-    config.pace = Pace { schedule_speed: 60.0, asynchronous_retries: [Duration::from_millis(1); 2], ..config.pace };
+    let pace = config.settings.pace;
+    config.settings.pace = Pace { schedule_speed: 60.0, asynchronous_retries: [Duration::from_millis(1); 2], ..pace };
     let sources = stack.run(&config, &script);
     let calls = script.until_called(4).await;
     assert_eq!((&calls[1]["id"], &calls[2]["id"]), (&calls[0]["id"], &calls[0]["id"]));

@@ -14,7 +14,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use local_event_sources::{Clients, Config, EventSources, MemoryCheckpoints, Pace};
+use local_event_sources::{Clients, Config, EventSources, MemoryCheckpoints, Pace, Settings};
 use local_queues::Service;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -81,14 +81,16 @@ impl Stack {
 /// Returns a configuration without mappings and without pauses.
 pub(crate) fn config() -> Config {
     Config {
-        region: REGION.to_owned(),
-        account: ACCOUNT.to_owned(),
+        settings: Settings {
+            region: REGION.to_owned(),
+            account: ACCOUNT.to_owned(),
+            checkpoints: Arc::new(MemoryCheckpoints::default()),
+            pace: Pace { queue_wait: std::time::Duration::from_secs(1), ..Pace::fast() },
+            faults: local_event_sources::Faults::default(),
+        },
         queues: vec![],
         streams: vec![],
         schedules: vec![],
-        checkpoints: Arc::new(MemoryCheckpoints::default()),
-        pace: Pace { queue_wait: std::time::Duration::from_secs(1), ..Pace::fast() },
-        faults: local_event_sources::Faults::default(),
     }
 }
 

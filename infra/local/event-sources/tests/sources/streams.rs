@@ -190,7 +190,7 @@ async fn a_file_of_checkpoints_survives_a_restart_and_nothing_is_missed_or_repea
     for round in [0..3, 3..6, 6..9] {
         table.put_all(round.clone()).await;
         let mut config = table.config(|_| {});
-        config.checkpoints = Arc::new(FileCheckpoints::open(&path).unwrap());
+        config.settings.checkpoints = Arc::new(FileCheckpoints::open(&path).unwrap());
         let script = Script::content();
         let sources = table.stack.run(&config, &script);
         let seen = script.until_given(3).await;
