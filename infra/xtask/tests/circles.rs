@@ -115,7 +115,7 @@ fn read(file: &Path, folder: &Path, module: &Module, modules: &mut Crate) {
     collector.visit_file(&syn::parse_file(&std::fs::read_to_string(file).unwrap()).unwrap());
     for child in collector.children {
         let (flat, nested) = (folder.join(format!("{child}.rs")), folder.join(&child).join("mod.rs"));
-        let path = [module.as_slice(), &[child.clone()]].concat();
+        let path = [module.as_slice(), std::slice::from_ref(&child)].concat();
         match [flat, nested].iter().find(|file| file.exists()) {
             Some(file) => read(file, &folder.join(&child), &path, modules),
             None => panic!("{}: the file of `mod {child}` was not found", file.display()),
