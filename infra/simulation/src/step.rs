@@ -26,6 +26,15 @@ pub(crate) enum Poison {
     Row,
 }
 
+/// The requests of a flood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Torrent {
+    /// Publications.
+    Publications,
+    /// Every other action.
+    Others,
+}
+
 /// A step of one member, or of a backend or the gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Step {
@@ -77,7 +86,7 @@ pub(crate) enum Step {
     /// The stream contains a record that cannot be parsed.
     PoisonRecord,
     /// The member publishes to a room as fast as it can.
-    Flood(usize),
+    Flood(usize, Torrent),
     /// The member asks for the list of a room's members.
     AskWho(usize),
     /// The member asks for the latest publications of a room's history.
@@ -131,7 +140,8 @@ impl fmt::Display for Step {
             Self::Poison(at, what) => write!(f, "looks on: {what} of {} cannot be read", room(at)),
             Self::PoisonInOrder(group) => write!(f, "looks on: an event of the ordered group {group} cannot be read"),
             Self::PoisonRecord => f.write_str("looks on: a stream record cannot be read"),
-            Self::Flood(at) => write!(f, "publishes to {} as fast as it can", room(at)),
+            Self::Flood(at, Torrent::Publications) => write!(f, "publishes to {} as fast as it can", room(at)),
+            Self::Flood(at, Torrent::Others) => write!(f, "sends requests for {} as fast as it can", room(at)),
             Self::AskWho(at) => write!(f, "asks who is in {}", room(at)),
             Self::AskHistory(at) => write!(f, "asks for the history of {}", room(at)),
             Self::Fail => write!(f, "looks on: every call for {} fails", ROOMS[PLAZA]),

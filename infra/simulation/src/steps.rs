@@ -28,7 +28,7 @@ impl Run {
             Step::Row(at) => self.row_of_a_backend(room(at)),
             Step::Ordered(group, at) => self.event_in_order(*group, room(at)),
             Step::PoisonInOrder(group) => self.poison_in_order(*group),
-            Step::Flood(at) => self.flood(member, &room(at)),
+            Step::Flood(at, torrent) => self.flood(member, &room(at), *torrent),
             Step::Fail => self.set_failing(true),
             Step::Mend => self.set_failing(false),
             Step::AskWho(at) => self.ask_who(member, room(at)),

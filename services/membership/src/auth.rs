@@ -5,7 +5,7 @@
 //! memberships follow. A crash between the two leaves some memberships unchanged: they expire with
 //! the old token, or a repeat of the request updates them.
 
-use domain::ports::{Clock, Known};
+use domain::ports::{Clock, Exchanged};
 use domain::{Code, Identity, Reject, Renewal, RoomId, Timestamp, limits, may_renew, renewal, told_apart};
 use lambda_kit::websocket::Call;
 use protocol::context::Context;
@@ -29,8 +29,14 @@ impl<P: Ports, C: Clock, R, K: CheckTokens> Membership<P, C, R, K> {
         let renewed = self.verify(call, current, token, now, summary).await?;
         may_renew(current, &renewed)?;
         let renewed = told_apart(current, renewed);
-        if let Known::No = self.ports.renew(&call.connection, &renewed).await.map_err(unavailable)? {
-            return Err(not_connected());
+        match self.ports.renew(&call.connection, &renewed, now).await.map_err(unavailable)? {
+            Exchanged::Stored => {}
+            Exchanged::TooSoon(pause) => {
+                let pause_s = limits::RENEWAL_PAUSE.as_secs();
+                let message = format!("a connection may renew its token every {pause_s} s");
+                return Err(Reject::new(Code::RateLimited, message).of("token").after(pause));
+            }
+            Exchanged::NotConnected => return Err(not_connected()),
         }
         let left = self.follow(call, &renewed).await?;
         summary.add(metric::TOKENS_RENEWED, 1);

@@ -36,7 +36,7 @@ async fn connect(world: &World, id: &str, format: Format) -> Connection {
 async fn renew(world: &World, connection: &Connection, expires_at: Option<Timestamp>) {
     let (user, permissions) = (connection.user.clone(), Permissions::all());
     let renewed = Identity { user, device: None, guest: false, admin: false, expires_at, permissions };
-    world.store.renew(&connection.id, &renewed).await.unwrap();
+    world.store.renew(&connection.id, &renewed, world.clock.now()).await.unwrap();
 }
 
 #[tokio::test]

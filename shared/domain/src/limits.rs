@@ -34,6 +34,36 @@ pub const ITEMS_PER_PUBLISH: usize = 10;
 /// Publications of one connection: enough for fast typing or a cursor, and a burst of four full
 /// requests.
 pub const CONNECTION_RATE: Rate = Rate::per_second(20, 40);
+/// Units of all requests of one connection, publications included (each takes 50). A unit stands
+/// for about one read of a row. The burst lets a client that returns join 100 rooms and list their
+/// members one by one.
+pub const REQUEST_RATE: Rate = Rate::per_second(1_000, 10_000);
+/// Units of a sync, besides [`SYNC_ROOM_UNITS`].
+pub const SYNC_UNITS: u32 = 10;
+/// Units of each room of a sync: its membership, its head, its count, and its share of the replay.
+pub const SYNC_ROOM_UNITS: u32 = 3;
+/// Units of a join: about eight calls, and a replay of its own.
+pub const JOIN_UNITS: u32 = 25;
+/// Units of a leave: two writes, and a count of the room afterwards.
+pub const LEAVE_UNITS: u32 = 10;
+/// Units of a page of history, besides one for each [`ROWS_PER_UNIT`] publications.
+pub const HISTORY_UNITS: u32 = 15;
+/// Rows that a unit stands for: two eventually consistent reads cost as much as one consistent
+/// read.
+pub const ROWS_PER_UNIT: u32 = 2;
+/// Units of a list of users that reads at most [`WHO_READS_INCLUDED`].
+pub const WHO_UNITS: u32 = 25;
+/// Reads of members, and twice of shards, that [`WHO_UNITS`] covers. Rooms in which presence names
+/// users stay below.
+pub const WHO_READS_INCLUDED: u32 = 110;
+/// Units of a ping, besides [`PING_ROOM_UNITS`].
+pub const PING_UNITS: u32 = 20;
+/// Units of each room of a ping: its head.
+pub const PING_ROOM_UNITS: u32 = 1;
+/// Units of a renewal of the token: the check of a signature.
+pub const AUTH_UNITS: u32 = 50;
+/// Pause between two renewals of the token of a connection. Each extends all of its memberships.
+pub const RENEWAL_PAUSE: Duration = Duration::from_secs(5);
 /// Publications to one room: half of the rate that its line carries (one FIFO group, one
 /// partition), so that a burst is worked off. Members are refused beyond it, and backends are held.
 pub const ROOM_RATE: Rate = Rate::per_second(50, 100);
@@ -155,7 +185,8 @@ pub const LOG_PAGE_ROWS: usize = 256;
 /// size they are one page of a query.
 pub const LOG_ROWS_ALONG: u64 = 32;
 /// Maximum log rows that a replay or a page of history reads at a time.
-pub const REPLAY_PAGE_ROWS: usize = 64;
+/// Each may be of the largest size although the rows before were small: 100 read units then.
+pub const REPLAY_PAGE_ROWS: usize = 32;
 /// Time before its deadline that the fan-out reserves to hand over the members that it did not
 /// reach: one post, one queue call (500 ms), and the report.
 pub const HAND_OVER: Duration = Duration::from_millis(1_100);
@@ -343,6 +374,24 @@ const _: () = assert!(ITEMS_PER_PUBLISH <= PUBLICATIONS_PER_TRANSACTION);
 const _: () = assert!(
     ITEMS_PER_PUBLISH as u32 <= CONNECTION_RATE.burst() && CONNECTION_RATE.burst() <= ROOM_RATE.burst(),
     "a full request must fit the rate of a connection, and one connection must not use up the rate of a room"
+);
+const _: () = assert!(
+    REQUEST_RATE.takes(REQUEST_RATE.burst()).as_millis() > CONNECTION_RATE.takes(CONNECTION_RATE.burst()).as_millis(),
+    "a connection that publishes at its full rate must still be able to send other requests"
+);
+const _: () = assert!(
+    ROOMS_PER_CONNECTION as u32 * (JOIN_UNITS + WHO_UNITS + PING_ROOM_UNITS) + PING_UNITS <= REQUEST_RATE.burst(),
+    "a client must be able to join all its rooms and list their members at once"
+);
+const _: () = assert!(
+    SYNC_UNITS + SYNC_ROOM_UNITS * ROOMS_PER_CONNECTION as u32 + PING_UNITS + PING_ROOM_UNITS * 100
+        <= REQUEST_RATE.count_per_second() as u32,
+    "after a sync of all its rooms a client must be able to publish at once"
+);
+const _: () = assert!(PRESENCE_NAMED_MEMBERS as u32 + 2 * ROWS_PER_UNIT <= WHO_READS_INCLUDED);
+const _: () = assert!(
+    RENEWAL_PAUSE.as_secs() < 10,
+    "a renewal that is sent again because it had no answer (after 10 s) must not be refused"
 );
 const _: () = assert!(
     POSTS_IN_FLIGHT as u64 * 1_000 / 200 >= POST_RATE.count_per_second(),

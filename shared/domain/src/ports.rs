@@ -29,7 +29,7 @@ pub use charges::{Charged, Charges};
 pub use directory::Directory;
 pub use holds::Holds;
 pub use presence::{Activities, Checks, Occupant, Presences, Rosters, Written};
-pub use renewals::{Expiries, Lapsed, Renewals, Standing};
+pub use renewals::{Exchanged, Expiries, Lapsed, Renewals, Standing};
 pub use secrets::Secrets;
 
 /// The reason why a port failed. The operation may still have been carried out.
@@ -252,8 +252,8 @@ pub trait Rooms: Send + Sync {
         limit: usize,
         now: Timestamp,
     ) -> impl Future<Output = Result<Vec<Publication>>> + Send;
-    /// Reads the log rows of an epoch at or before `through`, latest first, consistently, at most
-    /// `limit`.
+    /// Reads the log rows of an epoch at the `limit` positions that end with `through`, latest
+    /// first, consistently.
     fn log_backwards(
         &self,
         room: &RoomId,

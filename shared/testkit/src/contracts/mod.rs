@@ -64,6 +64,10 @@ macro_rules! contract_tests {
             one_connections_charges_are_no_others
             nobody_is_charged_who_is_not_connected_and_none_is_revived
             who_is_charged_is_alive_and_otherwise_as_before
+            a_keep_alive_records_traffic_whenever_it_comes
+            publications_and_other_requests_share_one_allowance
+            a_further_charge_is_written_whatever_the_rate_and_later_requests_wait_for_it
+            no_further_charge_revives_a_connection
             what_is_appended_takes_up_the_rate_of_its_room
             what_is_not_stored_takes_up_the_rate_of_a_room_and_never_gives_it_back
         ] $(, $make)? }
@@ -137,7 +141,7 @@ macro_rules! contract_tests {
             a_connection_is_as_it_connected_until_it_is_renewed
             a_renewal_moves_the_end_and_the_device_of_a_connection
             a_buried_connection_is_unknown_and_cannot_be_renewed
-            asking_for_the_standing_is_a_touch
+            a_connection_renews_its_token_every_5_s_at_the_most
             a_renewal_leaves_what_was_last_seen
             holdings_are_told_with_who_gave_them_and_until_when
             a_membership_that_a_backend_gives_again_is_its_gift

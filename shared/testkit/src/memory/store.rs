@@ -83,6 +83,8 @@ pub(super) enum Slot {
         busy_until: Timestamp,
         /// The identity of the renewed token, after a renewal.
         renewed: Option<Box<Identity>>,
+        /// The time of the last renewal.
+        renewed_at: Option<Timestamp>,
     },
     Buried {
         at: Timestamp,
