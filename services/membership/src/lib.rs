@@ -15,7 +15,8 @@ mod who;
 
 use domain::flow::Joiner;
 use domain::ports::{
-    self, Chance, Charged, Charges, Clock, Connections, Memberships, Presences, Renewals, Rooms, Rosters, Standing,
+    self, Bans, Chance, Charged, Charges, Clock, Connections, Memberships, Presences, Renewals, Rooms, Rosters,
+    Standing,
 };
 use domain::{Charge, Code, Endpoint, Identity, Limits, Member, Reject, RoomId, Timestamp, limits};
 use lambda_kit::start::Routes;
@@ -32,9 +33,9 @@ pub use config::Config;
 const RETRY_MS: u64 = 500;
 
 /// The tables that this function needs.
-pub trait Ports: Charges + Connections + Memberships + Rooms + Rosters + Presences + Renewals {}
+pub trait Ports: Bans + Charges + Connections + Memberships + Rooms + Rosters + Presences + Renewals {}
 
-impl<P: Charges + Connections + Memberships + Rooms + Rosters + Presences + Renewals> Ports for P {}
+impl<P: Bans + Charges + Connections + Memberships + Rooms + Rosters + Presences + Renewals> Ports for P {}
 
 /// Answers the requests of members.
 #[derive(Debug)]

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use domain::ports::{Charged, Charges, Clock, Connections, Memberships, Renewals, Standing};
-use domain::{Charge, Connection, ConnectionId, Endpoint, Format, Identity, Pattern, Permissions, Timestamp};
+use domain::ports::{Bans, Charged, Charges, Clock, Connections, Memberships, Renewals, Standing};
+use domain::{Ban, Charge, Connection, ConnectionId, Endpoint, Format, Identity, Pattern, Permissions, Timestamp};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use lambda_kit::start::Routes;
 use lambda_kit::websocket::Call;
@@ -349,4 +349,15 @@ async fn permissions_that_were_added_count_at_once() {
     assert_eq!(refused(&ask_over(&world, world.store.clone(), came_as.clone(), join).await.0), "forbidden");
     renewed(auth(&world, &token(&world, "ada", 10, json!({}))).await);
     assert!(done(&ask_over(&world, world.store.clone(), came_as, join).await.0));
+}
+
+#[tokio::test]
+async fn a_banned_user_renews_no_token_until_the_ban_ends() {
+    let world = World::new();
+    connected(&world).await;
+    let ban = Ban { user: samples::user("ada"), device: None, until: world.clock.now().plus(MINUTE / 2) };
+    world.store.ban(&ban, world.clock.now()).await.unwrap();
+    assert_eq!(refused(&auth(&world, &token(&world, "ada", 10, json!({}))).await), "forbidden");
+    world.clock.advance(MINUTE / 2);
+    renewed(auth(&world, &token(&world, "ada", 10, json!({}))).await);
 }

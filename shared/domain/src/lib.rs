@@ -7,6 +7,7 @@
 //! change of cloud. Time and random bits are arguments.
 
 mod activity;
+mod ban;
 mod change;
 mod charge;
 mod conflict;
@@ -40,6 +41,7 @@ mod stale;
 mod timestamp;
 
 pub use activity::{Activity, Kind, Kinds, UnknownKind};
+pub use ban::Ban;
 pub use change::Change;
 pub use charge::Charge;
 pub use conflict::conflict_pause;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::pacing::PostRate;
 use crate::rate::Rate;
+use crate::timestamp::Timestamp;
 
 const KIB: usize = 1024;
 
@@ -204,6 +205,17 @@ pub const ROW_IS_VISIBLE: Duration = Duration::from_secs(60);
 pub const HEAD_LIFE: Duration = Duration::from_secs(8 * 24 * 60 * 60);
 /// Retention of a publication id: longer than the maximum retention of a queue (14 days).
 pub const DEDUPE: Duration = Duration::from_secs(15 * 24 * 60 * 60);
+/// Connections of one user that a command closes, or a run of the reaper for a ban, at a time:
+/// those of a user are closed in two rounds, each of at most two posts' time.
+pub const CLOSED_AT_ONCE: usize = 25;
+/// How long a ban is in the list of recent bans: several runs of the reaper close what connected or
+/// renewed at the moment of the ban.
+pub const BAN_LISTED: Duration = Duration::from_secs(10 * 60);
+/// The age of the recent bans that a run of the reaper enforces again: it covers three runs, and
+/// the life of an invocation that read the bans before.
+pub const BAN_ENFORCED: Duration = Duration::from_secs(3 * 60);
+/// The end of a ban whose command names none: the end of the year 9999, as for tokens.
+pub const BAN_WITHOUT_END: Timestamp = Timestamp::from_ms(253_402_300_799_000);
 /// Life of a tombstone. It prevents a late connect or join from reviving a connection.
 pub const TOMBSTONE: Duration = Duration::from_secs(3 * 60 * 60);
 /// Age at which a connection cannot be alive: API Gateway has cut it, and the margin covers clock
@@ -389,6 +401,7 @@ const _: () = assert!(
     "after a sync of all its rooms a client must be able to publish at once"
 );
 const _: () = assert!(PRESENCE_NAMED_MEMBERS as u32 + 2 * ROWS_PER_UNIT <= WHO_READS_INCLUDED);
+const _: () = assert!(BAN_ENFORCED.as_secs() < BAN_LISTED.as_secs());
 const _: () = assert!(
     RENEWAL_PAUSE.as_secs() < 10,
     "a renewal that is sent again because it had no answer (after 10 s) must not be refused"

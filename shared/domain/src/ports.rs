@@ -3,6 +3,7 @@
 //! Every port returns within a fixed time, or returns [`Error::Unavailable`]. A normal result (a
 //! connection that is gone, a condition that did not hold) is an outcome and not an error.
 
+mod bans;
 mod charges;
 mod directory;
 mod holds;
@@ -25,6 +26,7 @@ use crate::stale::Suspect;
 use crate::timestamp::Timestamp;
 use crate::{Endpoint, Job, Range};
 
+pub use bans::Bans;
 pub use charges::{Charged, Charges};
 pub use directory::Directory;
 pub use holds::Holds;

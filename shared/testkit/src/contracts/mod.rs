@@ -197,6 +197,13 @@ macro_rules! contract_tests {
             what_has_expired_is_not_read
         ] $(, $make)? }
     };
+    (bans $(, $make:expr)?) => {
+        $crate::contract_tests! { @list bans, [
+            a_user_has_the_bans_that_were_stored_until_they_end
+            a_ban_replaces_the_one_before_it_and_ends_it_if_it_lies_in_the_past
+            bans_are_listed_from_the_moment_of_their_write_on
+        ] $(, $make)? }
+    };
     (holds $(, $make:expr)?) => {
         $crate::contract_tests! { @list holds, [
             a_room_that_was_never_held_has_no_hold
@@ -303,6 +310,7 @@ contract_tests!(memberships);
 contract_tests!(entrances);
 contract_tests!(renewals);
 contract_tests!(rooms);
+contract_tests!(bans);
 contract_tests!(holds);
 contract_tests!(submissions);
 contract_tests!(jobs);

@@ -117,6 +117,7 @@ macro_rules! operations {
     };
 }
 operations! {
+    Bans { Ban BansOf BansSince }
     Charges { Charge ChargeAnyway RoomBusyUntil NoteRoomBusy }
     Connections { Open Find Touch Bury Silent }
     Directory { Enlist ConnectionsOf }

@@ -6,17 +6,31 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use domain::ports::{
-    Appended, Chance, Charged, Charges, Clock, Connections, DeadLetter, DeadLetters, Directory, Error, Exchanged,
+    Appended, Bans, Chance, Charged, Charges, Clock, Connections, DeadLetter, DeadLetters, Directory, Error, Exchanged,
     Expiries, Gateway, Holds, Jobs, Joined, Known, Lapsed, Memberships, Opened, Page, Receipt, Renewals, Result,
     Retries, Rooms, Submissions,
 };
 use domain::{
-    Append, Charge, Connection, ConnectionId, DedupeKey, Delivery, Endpoint, Epoch, Head, Holding, Identity, Intake,
-    Job, Member, Membership, Position, Probe, Publication, Range, Remembered, RoomId, Sequence, Shard, Shards,
+    Append, Ban, Charge, Connection, ConnectionId, DedupeKey, Delivery, Endpoint, Epoch, Head, Holding, Identity,
+    Intake, Job, Member, Membership, Position, Probe, Publication, Range, Remembered, RoomId, Sequence, Shard, Shards,
     Submission, Suspect, Timestamp, UserId,
 };
 
 use super::{Decide, Fault, Faulty, How, Operation};
+
+impl<P: Bans, F: Decide> Bans for Faulty<P, F> {
+    async fn ban(&self, ban: &Ban, now: Timestamp) -> Result<()> {
+        self.call_at_once(Operation::Ban, self.port.ban(ban, now)).await
+    }
+
+    async fn bans_of(&self, user: &UserId, now: Timestamp) -> Result<Vec<Ban>> {
+        self.call_at_once(Operation::BansOf, self.port.bans_of(user, now)).await
+    }
+
+    async fn bans_since(&self, since: Timestamp) -> Result<Vec<Ban>> {
+        self.call_at_once(Operation::BansSince, self.port.bans_since(since)).await
+    }
+}
 
 impl<P: Charges, F: Decide> Charges for Faulty<P, F> {
     async fn charge(&self, connection: &ConnectionId, charge: Charge, now: Timestamp) -> Result<Charged> {
