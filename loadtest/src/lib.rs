@@ -7,6 +7,7 @@
 pub mod cli;
 pub mod cost;
 pub mod counters;
+pub mod hostile;
 pub mod ledger;
 pub mod measure;
 pub mod member;

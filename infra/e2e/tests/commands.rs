@@ -3,9 +3,20 @@
 
 use std::time::{Duration, Instant};
 
-use e2e::{Member, aws, everything, start};
+use e2e::{Member, aws, everything, start, token};
 use local::Stack;
 use serde_json::{Value, json};
+use tokio_tungstenite::connect_async;
+use tokio_tungstenite::tungstenite::Error;
+
+/// Returns the status of a handshake with a token of this user.
+async fn handshake(url: &str, user: &str) -> u16 {
+    match connect_async(format!("{url}?token={}", token(json!({ "sub": user })))).await {
+        Ok(_) => 101,
+        Err(Error::Http(response)) => response.status().as_u16(),
+        Err(other) => panic!("{other}"),
+    }
+}
 
 async fn command(stack: &Stack, command: Value) {
     let topic = &stack.variables()["ROOMCAST_EVENTS_TOPIC_ARN"];
@@ -48,5 +59,24 @@ async fn a_kicked_user_is_told_and_closed_on_every_device_within_2_s() {
         assert_eq!((&bye["code"], &bye["retry"]), (&json!("kicked"), &json!("never")));
     }
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    stack.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_banned_user_with_fifty_connections_is_out_within_2_s_and_stays_out() {
+    let (stack, url) = start(everything()).await;
+    let mut members = Vec::new();
+    for _ in 0..50 {
+        members.push(Member::with_claims(&url, json!({ "sub": "bob" })).await);
+    }
+    let began = Instant::now();
+    command(&stack, json!({ "command": "ban", "user": "bob" })).await;
+    for member in &mut members {
+        assert_eq!(member.until_closed().await, 1000);
+    }
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    assert_eq!((handshake(&url, "bob").await, handshake(&url, "ada").await), (403, 101));
+    command(&stack, json!({ "command": "unban", "user": "bob" })).await;
+    while handshake(&url, "bob").await != 101 {}
     stack.shutdown().await;
 }

@@ -36,6 +36,7 @@ pub(crate) struct Backend {
 pub(crate) struct Order {
     user: UserId,
     what: What,
+    at: Timestamp,
 }
 
 /// The kind of a command.
@@ -47,6 +48,8 @@ pub(crate) enum What {
     Remove(RoomId),
     /// Closes all connections of the user.
     Close,
+    /// Closes all connections of the user, and keeps it out until this moment.
+    Ban(Timestamp),
 }
 
 impl Backend {
@@ -56,6 +59,23 @@ impl Backend {
         self.orders.iter().any(|order| order.user == *user && order.what == *what)
     }
 
+    /// Reports whether a backend ever closed the connections of a user.
+    #[must_use]
+    pub(crate) fn closed(&self, user: &UserId) -> bool {
+        let closes = |what: &What| matches!(what, What::Close | What::Ban(_));
+        self.orders.iter().any(|order| order.user == *user && closes(&order.what))
+    }
+
+    /// Returns the end of the latest ban of a user.
+    #[must_use]
+    pub(crate) fn banned_until(&self, user: &UserId) -> Option<Timestamp> {
+        let until = |order: &Order| match order.what {
+            What::Ban(until) if order.user == *user => Some(until),
+            _ => None,
+        };
+        self.orders.iter().filter_map(until).max()
+    }
+
     /// Reports whether a backend ever joined a user to a room, removed it from the room, or closed
     /// its connections. A client that missed the notice detects the change with its next request,
     /// and the publications of the meantime with a keep-alive.
@@ -63,7 +83,7 @@ impl Backend {
     pub(crate) fn ordered_in(&self, user: &UserId, room: &RoomId) -> bool {
         let concerns = |what: &What| match what {
             What::Join(ordered) | What::Remove(ordered) => ordered == room,
-            What::Close => true,
+            What::Close | What::Ban(_) => true,
         };
         self.orders.iter().any(|order| order.user == *user && concerns(&order.what))
     }
@@ -109,8 +129,9 @@ impl Run {
             What::Join(room) => format!(r#"{{"command":"join","user":"{user}","room":"{room}"}}"#),
             What::Remove(room) => format!(r#"{{"command":"remove","user":"{user}","room":"{room}"}}"#),
             What::Close => format!(r#"{{"command":"close","user":"{user}"}}"#),
+            What::Ban(until) => format!(r#"{{"command":"ban","user":"{user}","until":{}}}"#, until.as_ms()),
         };
-        self.backend.orders.push(Order { user, what });
+        self.backend.orders.push(Order { user, what, at: self.shared.lock().now });
         let message = serde_json::json!({
             "Type": "Notification",
             "MessageId": format!("order{number}"),
@@ -125,6 +146,23 @@ impl Run {
         }
     }
 
+    /// Checks that a connection is not accepted while its user is banned. Without faults a ban
+    /// counts when its command has been carried out.
+    pub(crate) fn check_not_banned(&self, user: &UserId, began: Timestamp) {
+        let mut core = self.shared.lock();
+        if !core.faults.is_calm() {
+            return;
+        }
+        let counts = |order: &&Order| match order.what {
+            What::Ban(until) => order.user == *user && order.at.plus(OBEYED_WITHIN) < began && core.now < until,
+            _ => false,
+        };
+        let banned = self.backend.orders.iter().any(|order| counts(&order));
+        if banned {
+            core.broke(Kind::Admitted, format!("a connection of {user} was accepted while {user} was banned"));
+        }
+    }
+
     fn tell_queue(&mut self, body: String, order: Option<usize>) {
         let twice = self.shared.lock().fires(Fault::ToldTwice, || "a topic".to_owned());
         for _ in 0..1 + u64::from(twice) {
@@ -135,7 +173,7 @@ impl Run {
     /// A command that was sent before `began` has been carried out on every connection that was
     /// stored by then.
     pub(crate) fn check_obeyed(&self, number: usize, began: Timestamp) {
-        let Order { user, what } = self.backend.orders[number].clone();
+        let Order { user, what, .. } = self.backend.orders[number].clone();
         let inbox = RoomId::inbox(&user);
         let known = self.belonged.iter().filter(|((_, room), belonging)| {
             // A closed connection has left its inbox by then.
@@ -167,7 +205,7 @@ impl Run {
                 let joined_since = belonging(room).is_some_and(|one| one.since >= began);
                 (store.membership(connection, room).is_some() && !joined_since).then_some("still is a member")
             }
-            What::Close => {
+            What::Close | What::Ban(_) => {
                 let open = self.shared.lock().sockets.get(connection).is_some_and(|socket| socket.open);
                 open.then_some("is open")
             }

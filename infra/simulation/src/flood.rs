@@ -1,22 +1,26 @@
-//! A member that publishes as fast as it can, and checks of the replies that it gets.
+//! A member that sends requests as fast as it can, and checks of the replies that it gets.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use domain::limits::CONNECTION_RATE;
-use domain::{Code, ConnectionId, RoomId, Timestamp};
+use domain::limits::{CONNECTION_RATE, REQUEST_RATE};
+use domain::{Charge, Code, ConnectionId, Rate, RoomId, Timestamp};
 use protocol::reply::{Answer, Failure};
 use protocol::server::ServerFrame;
+use serde_json::{Value, json};
 
 use crate::due::Due;
 use crate::faults::Fault;
 use crate::kind::Kind;
 use crate::run::Run;
 use crate::stake::Stake;
+use crate::step::Torrent;
 
-/// Requests sent together, and publications in each: more than a burst of the rate.
-const REQUESTS: u64 = 6;
-const ITEMS: u32 = 10;
+/// Publish requests sent together, and publications in each: more than a burst of the rate.
+const PUBLISHES: u64 = 6;
+const ITEMS: usize = 10;
+/// Other requests sent together, in rounds of one of each action: more than a burst of the rate.
+const ROUNDS: u64 = 60;
 /// Ids of its requests are above all ids that a client uses.
 const FIRST_ID: u64 = 1_000_000_000;
 /// Requests that are judged at the same time may have begun this far apart.
@@ -24,23 +28,46 @@ const AT_THE_SAME_TIME: Duration = Duration::from_millis(250);
 /// The check that the connection is still open runs this long after the flood began.
 const LOOKS_AFTER_MS: u64 = 2_500;
 
+/// A request of a flood.
+#[derive(Debug, Clone)]
+struct Sent {
+    text: String,
+    charge: Charge,
+    turn: Turn,
+}
+
+/// The number of times that a request of a flood was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// Once, with all others.
+    First,
+    /// Once more, alone: the pause that it gets now does not depend on requests under way.
+    Alone,
+    /// Again, exactly when that pause ended.
+    OnTime,
+}
+
 /// The state of the member that floods.
 #[derive(Debug, Default)]
 pub(crate) struct Flood {
     connection: Option<ConnectionId>,
     requests: u64,
-    /// Requests without a reply: the text, and whether the request repeats a refused one.
-    asked: BTreeMap<u64, (String, bool)>,
+    /// Requests without a reply.
+    asked: BTreeMap<u64, Sent>,
     began: Timestamp,
-    let_in: u64,
+    /// What the accepted requests take of the allowance.
+    let_in: Duration,
     /// The last refused request, and the pause after which it may be repeated.
-    refused: Option<(String, Duration)>,
+    refused: Option<(Sent, Duration)>,
+    /// True if the client itself has sent requests since the flood began: pauses depend on them
+    /// too.
+    is_disturbed: bool,
 }
 
 impl Run {
-    /// Sends more publications at once than the rate of a connection allows, bypassing the rules of
-    /// the client.
-    pub(crate) fn flood(&mut self, at: usize, room: &RoomId) {
+    /// Sends more requests at once than the rate of a connection allows, bypassing the rules of the
+    /// client.
+    pub(crate) fn flood(&mut self, at: usize, room: &RoomId, torrent: Torrent) {
         let Some(connection) = self.members[at].links.values().next_back().cloned() else { return };
         let mut core = self.shared.lock();
         if !core.sockets.get(&connection).is_some_and(|socket| socket.open && socket.answered) {
@@ -48,13 +75,16 @@ impl Run {
         }
         let requests = self.flood.requests;
         self.flood = Flood { connection: Some(connection.clone()), requests, began: core.now, ..Flood::default() };
-        for _ in 0..REQUESTS {
+        let bodies: Vec<(Value, Charge)> = match torrent {
+            Torrent::Publications => (0..PUBLISHES).map(|n| publish(room, requests + n)).collect(),
+            Torrent::Others => (0..ROUNDS).flat_map(|_| one_of_each(room)).collect(),
+        };
+        for (mut body, charge) in bodies {
             self.flood.requests += 1;
             let id = FIRST_ID + self.flood.requests;
-            let item = |n| serde_json::json!({ "pid": format!("flood{}-{n}", self.flood.requests), "data": n });
-            let items: Vec<_> = (0..ITEMS).map(item).collect();
-            let text = serde_json::json!({ "action": "publish", "id": id, "room": room, "items": items }).to_string();
-            self.flood.asked.insert(id, (text.clone(), false));
+            body["id"] = json!(id);
+            let text = body.to_string();
+            self.flood.asked.insert(id, Sent { text: text.clone(), charge, turn: Turn::First });
             let latency_ms = core.dice.within(1, 30);
             core.after_ms(latency_ms, Due::FromClient(connection.clone(), text));
         }
@@ -64,87 +94,134 @@ impl Run {
     /// Handles a reply to the flood; returns whether the text is one. The client itself did not
     /// send the request.
     pub(crate) fn floods_hears(&mut self, connection: &ConnectionId, text: &str) -> bool {
-        if self.flood.connection.as_ref() != Some(connection) {
+        if !self.floods(connection) {
             return false;
         }
         let Ok(ServerFrame::Answer(Answer { id: Some(id), outcome })) = ServerFrame::parse(text) else { return false };
-        let Some((said, repeats)) = self.flood.asked.remove(&id) else { return id > FIRST_ID };
+        let Some(sent) = self.flood.asked.remove(&id) else { return id > FIRST_ID };
+        let is_on_time = sent.turn == Turn::OnTime;
         match outcome {
-            Ok(_) => self.flood_let_in(&said),
-            Err(failure) if failure.code == Code::RateLimited => self.flood_refused(said, repeats, &failure),
-            Err(_) => {}
+            Err(failure) if failure.code == Code::RateLimited => self.flood_refused(sent, &failure),
+            Err(failure) if failure.code == Code::Unavailable => {}
+            Err(_) => self.flood_let_in(&sent),
+            Ok(_) => {
+                self.note_flooded(&sent);
+                self.flood_let_in(&sent);
+            }
         }
-        if repeats {
+        if is_on_time {
             self.shared.lock().weigh(Stake::LetIn);
         }
         self.repeat_what_was_refused(connection);
         true
     }
 
-    /// Checks that no more publications are let in than the rate and one burst allow.
-    fn flood_let_in(&mut self, said: &str) {
-        let said = serde_json::from_str::<serde_json::Value>(said).unwrap_or_default();
+    /// Returns true if this is the connection of the member that floods.
+    pub(crate) fn floods(&self, connection: &ConnectionId) -> bool {
+        self.flood.connection.as_ref() == Some(connection)
+    }
+
+    /// Records accepted publications.
+    fn note_flooded(&mut self, sent: &Sent) {
+        let said = serde_json::from_str::<Value>(&sent.text).unwrap_or_default();
         let Some(Ok(room)) = said["room"].as_str().map(|room| RoomId::parse(room.to_owned())) else { return };
         let ids = said["items"].as_array().into_iter().flatten().filter_map(|item| item["pid"].as_str());
         self.backend.published.extend(ids.map(|id| (room.clone(), id.to_owned())));
-        self.flood.let_in += u64::from(ITEMS);
+    }
+
+    /// Checks that no more requests are let in than the rate and one burst allow.
+    fn flood_let_in(&mut self, sent: &Sent) {
+        self.flood.let_in += sent.charge.takes();
         let mut core = self.shared.lock();
-        let elapsed_ms = u64::try_from(core.now.since(self.flood.began).as_millis()).unwrap_or(u64::MAX);
-        let most = u64::from(CONNECTION_RATE.burst()) + CONNECTION_RATE.count_per_second() * elapsed_ms / 1_000;
+        let elapsed = core.now.since(self.flood.began);
+        let most = burst(sent) + elapsed;
         if self.flood.let_in > most && !core.faults.could(Fault::ClocksDiffer) {
-            let what =
-                format!("{} publications of one connection were accepted within {elapsed_ms} ms", self.flood.let_in);
-            core.broke(Kind::TooFast, format!("{what}; the rate allows {most}"));
+            let let_in = self.flood.let_in;
+            let what = format!("requests of one connection that take {let_in:?} were accepted within {elapsed:?}");
+            core.broke(Kind::TooFast, format!("{what}; the rate allows {most:?}"));
         }
     }
 
-    /// Checks the pause in a refusal: it is longer than zero, and no longer than the rate takes
+    /// Checks the pause in a refusal: it is longer than zero, and no longer than the request takes
     /// after a whole burst.
-    fn flood_refused(&mut self, said: String, repeats: bool, failure: &Failure) {
+    fn flood_refused(&mut self, sent: Sent, failure: &Failure) {
         let mut core = self.shared.lock();
-        if core.faults.could(Fault::ClocksDiffer) || failure.field.is_some() {
+        if core.faults.could(Fault::ClocksDiffer) || failure.field.is_some() || self.flood.is_disturbed {
             return;
         }
         core.weigh(Stake::TooFast);
-        let most = CONNECTION_RATE.takes(ITEMS) + AT_THE_SAME_TIME;
+        let most = sent.charge.takes() + AT_THE_SAME_TIME;
         let pause = Duration::from_millis(failure.after_ms.unwrap_or_default());
         if pause.is_zero() || pause > most {
-            core.broke(
-                Kind::TooFast,
-                format!("the pause for {ITEMS} publications is {pause:?}, and may be at most {most:?}"),
-            );
+            let what = format!("the pause is {pause:?}, and may be at most {most:?}: {}", sent.text);
+            core.broke(Kind::TooFast, what);
         }
-        if repeats && core.faults.is_calm() {
-            core.broke(
-                Kind::TooFast,
-                format!("a request that was repeated after its pause is refused for {pause:?} more"),
-            );
+        if sent.turn == Turn::OnTime && core.faults.is_calm() {
+            let what = "a request that was repeated after its pause is refused";
+            core.broke(Kind::TooFast, format!("{what} for {pause:?} more: {}", sent.text));
         }
-        self.flood.refused = Some((said, pause));
+        self.flood.refused = Some((sent, pause));
     }
 
-    /// After every request has its reply, repeats the last refused request exactly when its pause
-    /// ends.
+    /// After every request has its reply, repeats the last refused request: at once, and exactly
+    /// when the pause ends that it gets then. A pong names no request, so pings are not waited for.
     fn repeat_what_was_refused(&mut self, connection: &ConnectionId) {
-        if !self.flood.asked.is_empty() {
+        let is_ping = |sent: &Sent| sent.charge == Charge::ping(0);
+        if self.flood.asked.values().any(|sent| !is_ping(sent)) {
             return;
         }
-        let Some((said, pause)) = self.flood.refused.take() else { return };
-        let Some(id) = serde_json::from_str::<serde_json::Value>(&said).unwrap_or_default()["id"].as_u64() else {
-            return;
+        let Some((sent, pause)) = self.flood.refused.take().filter(|(sent, _)| !is_ping(sent)) else { return };
+        let (turn, pause) = match sent.turn {
+            Turn::First => (Turn::Alone, Duration::ZERO),
+            Turn::Alone | Turn::OnTime => (Turn::OnTime, pause),
         };
-        self.flood.asked.insert(id, (said.clone(), true));
+        let text = sent.text.clone();
+        let Some(id) = serde_json::from_str::<Value>(&text).unwrap_or_default()["id"].as_u64() else { return };
+        self.flood.asked.insert(id, Sent { turn, ..sent });
         let mut core = self.shared.lock();
         let then = core.now.plus(pause);
-        core.at(then, Due::FromClient(connection.clone(), said));
+        core.at(then, Due::FromClient(connection.clone(), text));
     }
 
-    /// Checks that a fast publisher keeps its connection.
+    /// Records that the client itself sends a request on this connection.
+    pub(crate) fn disturbs_flood(&mut self, connection: &ConnectionId) {
+        if self.floods(connection) {
+            self.flood.is_disturbed = true;
+        }
+    }
+
+    /// Checks that a connection with too many requests is kept.
     pub(crate) fn check_flooder_stays(&self, connection: &ConnectionId) {
         let mut core = self.shared.lock();
         let open = core.sockets.get(connection).is_some_and(|socket| socket.open && socket.held);
         if core.faults.is_calm() && !open {
-            core.broke(Kind::TooFast, format!("{connection} published too fast and was closed"));
+            core.broke(Kind::TooFast, format!("{connection} sent requests too fast and was closed"));
         }
     }
+}
+
+/// The part of the allowance that requests of this kind may use at once.
+fn burst(sent: &Sent) -> Duration {
+    let whole = |rate: Rate| rate.takes(rate.burst());
+    if sent.charge == Charge::publications(ITEMS) { whole(CONNECTION_RATE) } else { whole(REQUEST_RATE) }
+}
+
+fn publish(room: &RoomId, number: u64) -> (Value, Charge) {
+    let item = |n| json!({ "pid": format!("flood{number}-{n}"), "data": n });
+    let items: Vec<Value> = (0..ITEMS).map(item).collect();
+    (json!({ "action": "publish", "room": room, "items": items }), Charge::publications(ITEMS))
+}
+
+/// A request of each other action, without an effect on the memberships and the token of the
+/// connection.
+fn one_of_each(room: &RoomId) -> [(Value, Charge); 7] {
+    [
+        (json!({ "action": "history", "room": room }), Charge::history(100)),
+        (json!({ "action": "who", "room": room }), Charge::who()),
+        (json!({ "action": "ping" }), Charge::ping(0)),
+        (json!({ "action": "sync", "rooms": {} }), Charge::sync(0)),
+        (json!({ "action": "join", "room": "@somebody" }), Charge::join()),
+        (json!({ "action": "leave", "room": "*" }), Charge::leave()),
+        (json!({ "action": "auth", "token": "a.b.c" }), Charge::auth()),
+    ]
 }

@@ -92,12 +92,16 @@ impl Core {
         let index = matches!(operation, O::Page | O::Count | O::Silent | O::Expired);
         let transaction = matches!(operation, O::Append | O::Join | O::Open | O::Extend);
         let write = transaction
-            || matches!(operation, O::Bury | O::Touch | O::Standing | O::Charge | O::Create | O::Grow | O::MarkSent)
+            || matches!(
+                operation,
+                O::Bury | O::Touch | O::Charge | O::ChargeAnyway | O::Create | O::Grow | O::MarkSent
+            )
             || matches!(operation, O::WritePresence | O::Renew | O::NoteRoomBusy | O::MarkDelivered | O::TakeBack)
-            || matches!(operation, O::Hold | O::PassGate | O::Release);
+            || matches!(operation, O::Hold | O::PassGate | O::Release | O::Ban);
         let read = matches!(operation, O::Find | O::RoomsOf | O::MembersAmong | O::Holdings | O::Head | O::Heads)
             || matches!(operation, O::Known | O::Log | O::LogBackwards | O::Occupants | O::Devices | O::Presence)
-            || matches!(operation, O::MembersCounted | O::RoomBusyUntil | O::Delivered | O::Intakes);
+            || matches!(operation, O::MembersCounted | O::RoomBusyUntil | O::Delivered | O::Intakes)
+            || matches!(operation, O::BansOf | O::BansSince);
         let queue =
             matches!(operation, O::Submit | O::Dispatch | O::CheckAfter | O::RetryAfter | O::Tell | O::BuryLetter);
         let posts = matches!(operation, O::Post | O::Probe | O::Close);

@@ -38,7 +38,7 @@ pub enum Kind {
     Scanned,
     /// An event of an ordered group has a position before an earlier event of the group.
     Overtaken,
-    /// A connection published faster than the rate allows, or a refusal named a wrong pause.
+    /// A connection sent requests faster than the rate allows, or a refusal named a wrong pause.
     TooFast,
     /// An ephemeral publication is in a log.
     Stored,
@@ -59,7 +59,7 @@ pub enum Kind {
     Repaired,
     /// A request never got a reply.
     Unanswered,
-    /// A permitted request was refused.
+    /// A permitted request was refused, or a client that follows the rules exceeded its rate.
     Refused,
     /// Without any fault, a request failed because another one was processed at the same time.
     Conflicted,

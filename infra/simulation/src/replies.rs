@@ -63,6 +63,11 @@ impl Run {
         if failures.iter().any(conflicted) {
             core.broke(Kind::Conflicted, format!("a request of {connection} failed: {body}"));
         }
+        let is_refused = |failure: &Failure| failure.code == Code::RateLimited && failure.field.is_none();
+        if !self.floods(connection) && failures.iter().any(is_refused) && !body.contains("may publish") {
+            let what = format!("a client that follows the rules sent too many requests on {connection}: {body}");
+            core.broke(Kind::Refused, what);
+        }
     }
 
     /// Records the rooms whose replay has more pages.

@@ -144,6 +144,9 @@ impl Run {
         body: Option<String>,
     ) {
         if function == "connect" {
+            if status == 200 {
+                self.check_admitted(connection);
+            }
             let mut core = self.shared.lock();
             let latency_ms = core.dice.within(1, 30);
             let Some(socket) = core.sockets.get_mut(connection).filter(|socket| socket.opening) else { return };
@@ -164,6 +167,18 @@ impl Run {
             self.check_reply(connection, &body);
             self.notes_answer(connection, &body);
             self.shared.lock().send(connection, body);
+        }
+    }
+
+    /// Checks that no banned user is admitted.
+    fn check_admitted(&self, connection: &ConnectionId) {
+        let user = {
+            let core = self.shared.lock();
+            let context = core.sockets.get(connection).and_then(|socket| socket.context.as_ref());
+            context.map(|context| (context.identity.user.clone(), core.sockets[connection].connected_at))
+        };
+        if let Some((user, began)) = user {
+            self.check_not_banned(&user, began);
         }
     }
 

@@ -48,7 +48,7 @@ stakes! {
     Obeyed = "Connections that were checked for the effect of a command of a backend.";
     Said = "Ephemeral publications that applications received.";
     Silent = "Publications with a request for no echo.";
-    TooFast = "Refusals of publications above the rate.";
+    TooFast = "Refusals of requests above the rate.";
     LetIn = "Requests that were repeated exactly after the pause of their refusal.";
     Beside = "Requests in runs without faults, processed beside others.";
     Renewed = "Tokens that became valid and allowed less than the one before.";

@@ -26,6 +26,15 @@ pub(crate) enum Poison {
     Row,
 }
 
+/// The requests of a flood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Torrent {
+    /// Publications.
+    Publications,
+    /// Every other action.
+    Others,
+}
+
 /// A step of one member, or of a backend or the gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Step {
@@ -77,7 +86,7 @@ pub(crate) enum Step {
     /// The stream contains a record that cannot be parsed.
     PoisonRecord,
     /// The member publishes to a room as fast as it can.
-    Flood(usize),
+    Flood(usize, Torrent),
     /// The member asks for the list of a room's members.
     AskWho(usize),
     /// The member asks for the latest publications of a room's history.
@@ -119,7 +128,7 @@ impl fmt::Display for Step {
             Self::PublishQuietly(at) => write!(f, "publishes to {} and wants no echo", room(at)),
             Self::Bring(at) => write!(f, "is made a member of {} by a backend", room(at)),
             Self::Remove(at) => write!(f, "is taken out of {} by a backend", room(at)),
-            Self::Kick => f.write_str("is closed by a backend on every device"),
+            Self::Kick => f.write_str("is closed, or banned for a while, by a backend on every device"),
             Self::Reset => f.write_str("loses its connection"),
             Self::Vanish => f.write_str("has a socket from now on that takes everything and delivers nothing"),
             Self::Deny(at) => write!(f, "gets a token that changes whether {} is allowed", room(at)),
@@ -131,7 +140,8 @@ impl fmt::Display for Step {
             Self::Poison(at, what) => write!(f, "looks on: {what} of {} cannot be read", room(at)),
             Self::PoisonInOrder(group) => write!(f, "looks on: an event of the ordered group {group} cannot be read"),
             Self::PoisonRecord => f.write_str("looks on: a stream record cannot be read"),
-            Self::Flood(at) => write!(f, "publishes to {} as fast as it can", room(at)),
+            Self::Flood(at, Torrent::Publications) => write!(f, "publishes to {} as fast as it can", room(at)),
+            Self::Flood(at, Torrent::Others) => write!(f, "sends requests for {} as fast as it can", room(at)),
             Self::AskWho(at) => write!(f, "asks who is in {}", room(at)),
             Self::AskHistory(at) => write!(f, "asks for the history of {}", room(at)),
             Self::Fail => write!(f, "looks on: every call for {} fails", ROOMS[PLAZA]),

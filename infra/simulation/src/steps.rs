@@ -1,6 +1,8 @@
 //! The steps of a run that are not requests of members: backends, growth, restores, the end of all
 //! faults, the reaper.
 
+use std::time::Duration;
+
 use domain::{RoomId, Timestamp};
 use testkit::memory::Lag;
 use testkit::samples;
@@ -15,6 +17,9 @@ use crate::run::{REAPER_EVERY_MS, Run};
 use crate::socket::Socket;
 use crate::step::{PLACES, Poison, Step};
 
+/// A ban lasts this long: longer than a user that was closed stays away.
+const BANNED_FOR: Duration = Duration::from_secs(6);
+
 impl Run {
     pub(crate) fn step(&mut self, member: usize, step: &Step) {
         self.shared.lock().tell(|| format!("{}/{member} {step}", self.members[member].user));
@@ -28,7 +33,7 @@ impl Run {
             Step::Row(at) => self.row_of_a_backend(room(at)),
             Step::Ordered(group, at) => self.event_in_order(*group, room(at)),
             Step::PoisonInOrder(group) => self.poison_in_order(*group),
-            Step::Flood(at) => self.flood(member, &room(at)),
+            Step::Flood(at, torrent) => self.flood(member, &room(at), *torrent),
             Step::Fail => self.set_failing(true),
             Step::Mend => self.set_failing(false),
             Step::AskWho(at) => self.ask_who(member, room(at)),
@@ -37,7 +42,11 @@ impl Run {
             Step::PublishQuietly(at) => self.publish_quietly(member, room(at)),
             Step::Bring(at) => self.order(self.members[member].user_id(), What::Join(room(at))),
             Step::Remove(at) => self.order(self.members[member].user_id(), What::Remove(room(at))),
-            Step::Kick => self.order(self.members[member].user_id(), What::Close),
+            Step::Kick => {
+                let is_ban = self.backend.orders.len() % 2 == 1;
+                let what = if is_ban { What::Ban(self.now().plus(BANNED_FOR)) } else { What::Close };
+                self.order(self.members[member].user_id(), what);
+            }
             Step::Reset => self.reset(member),
             Step::Vanish => self.vanish(member),
             Step::Deny(at) => self.deny(member, room(at)),

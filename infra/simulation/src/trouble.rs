@@ -7,7 +7,7 @@ use testkit::samples;
 use crate::chance::Dice;
 use crate::faults::Faults;
 use crate::run::Run;
-use crate::step::{PLAZA, ROOMS, Step};
+use crate::step::{PLAZA, ROOMS, Step, Torrent};
 
 /// The trouble of one room or one member, beside the ordinary steps of the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -100,7 +100,8 @@ impl Trouble {
             Self::Slow => steps.push((dice.below(3_000), members, Step::Join(0))),
             Self::Flood => {
                 steps.push((dice.below(3_000), members, Step::Join(0)));
-                steps.extend((0..3).map(|n| (begins + n * 3_000, members, Step::Flood(0))));
+                steps.extend((0..3).map(|n| (begins + n * 3_000, members, Step::Flood(0, Torrent::Publications))));
+                steps.push((begins + 9_000, members, Step::Flood(0, Torrent::Others)));
             }
         }
         if self.user().is_none() {

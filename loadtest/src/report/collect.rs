@@ -1,12 +1,14 @@
 //! Builds the report of a finished run.
 
 use super::judge::judge;
-use super::{AllTimes, LastMember, Report, Run, SCHEMA, Traffic};
+use super::{AllTimes, LastMember, PhaseTimes, Report, Run, SCHEMA, Traffic};
 use crate::cost::Cost;
 use crate::counters::Usage;
-use crate::ledger::{Account, Answer, Publication, SECOND};
+use crate::ledger::{Account, Answer, Micros, Publication, SECOND};
+use crate::measure::Times;
 use crate::run::Ended;
 use crate::run::world::{Counts, World, read};
+use crate::scenario::schedule::spans;
 
 /// Maximum points of the chart of last members.
 const LAST_MEMBERS: usize = 1_200;
@@ -35,6 +37,7 @@ pub fn collect(world: &World, ended: &Ended, usage: Usage, cost: Cost) -> Report
         account,
         census: ended.census.clone(),
         times,
+        phases: of_phases(world, ended.phases.0),
         over_time: recorder.over_time(),
         last_members,
         traffic: of_traffic(&world.counts),
@@ -75,6 +78,29 @@ fn of_publications(world: &World) -> (crate::measure::Times, crate::measure::Tim
     (first, last, thin(chart))
 }
 
+/// Times of each phase, in a scenario with a hostile connection.
+fn of_phases(world: &World, begin: Micros) -> Vec<PhaseTimes> {
+    let phases = &world.scenario.phases;
+    if phases.iter().all(|phase| phase.hostile.is_none()) {
+        return Vec::new();
+    }
+    let mut times: Vec<_> = spans(phases)
+        .map(|(phase, from, until)| {
+            let (name, measured, hostile) = (phase.name.clone(), phase.measured, phase.hostile.is_some());
+            (begin + from..begin + until, PhaseTimes { name, measured, hostile, last: Times::default() })
+        })
+        .collect();
+    for room in 0..world.room_count() {
+        for publication in world.room(room).publications() {
+            let Some(last) = publication.last else { continue };
+            if let Some((_, phase)) = times.iter_mut().find(|(span, _)| span.contains(&publication.intended)) {
+                phase.last.record(last - publication.intended);
+            }
+        }
+    }
+    times.into_iter().map(|(_, phase)| phase).collect()
+}
+
 fn note(
     publication: &Publication,
     first: &mut crate::measure::Times,
@@ -108,6 +134,8 @@ fn of_traffic(counts: &Counts) -> Traffic {
         requests: read(&counts.requests),
         handshakes_failed: read(&counts.handshakes_failed),
         throttled: read(&counts.throttled),
+        attacks: read(&counts.attacks),
+        attacks_refused: read(&counts.attacks_refused),
         connections_lost: read(&counts.lost),
         resumed: read(&counts.resumed),
         ephemeral_sent: read(&counts.ephemeral_sent),

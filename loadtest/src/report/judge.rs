@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Report;
+use super::{PhaseTimes, Report};
 use crate::measure::generator::{CLOCK_STEP_MS, LAG_P99_MS};
 use crate::scenario::Thresholds;
 
@@ -173,6 +173,7 @@ fn thresholds(report: &Report) -> Vec<Threshold> {
         last_p99_ms,
         join_p99_ms,
         resume_p99_ms,
+        hostile_p99_ratio,
         posts_per_delivery,
         stalled_members,
         connections_lost,
@@ -189,6 +190,7 @@ fn thresholds(report: &Report) -> Vec<Threshold> {
         ("last_p99_ms", last_p99_ms, times.last.at(0.99)),
         ("join_p99_ms", join_p99_ms, times.join.at(0.99)),
         ("resume_p99_ms", resume_p99_ms, times.resume.at(0.99)),
+        ("hostile_p99_ratio", hostile_p99_ratio, hostile_ratio(&report.phases)),
         ("posts_per_delivery", posts_per_delivery, report.usage.posts_per(report.account.tally.delivered)),
         ("stalled_members", count(stalled_members), Some(report.account.stalled_members as f64)),
         ("connections_lost", count(connections_lost), Some(report.traffic.connections_lost as f64)),
@@ -197,4 +199,12 @@ fn thresholds(report: &Report) -> Vec<Threshold> {
         at_most.map(|at_most| Threshold { name: name.to_owned(), at_most, was })
     };
     all.into_iter().filter_map(named).collect()
+}
+
+/// The largest ratio of the times in a phase with a hostile connection to those of the control.
+fn hostile_ratio(phases: &[PhaseTimes]) -> Option<f64> {
+    let p99 = |phase: &PhaseTimes| phase.last.resolved(0.99);
+    let control = phases.iter().find(|phase| phase.measured && !phase.hostile).and_then(p99)?;
+    let hostile = phases.iter().filter(|phase| phase.hostile);
+    hostile.map(|phase| p99(phase).map(|ms| ms / control)).reduce(|one, other| Some(one?.max(other?))).flatten()
 }

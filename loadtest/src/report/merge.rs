@@ -55,6 +55,12 @@ fn add(sum: &mut Report, report: Report) {
     ] {
         ours.add(theirs);
     }
+    for theirs in report.phases {
+        match sum.phases.iter_mut().find(|ours| ours.name == theirs.name) {
+            Some(ours) => ours.last.add(&theirs.last),
+            None => sum.phases.push(theirs),
+        }
+    }
     for (n, theirs) in report.over_time.into_iter().enumerate() {
         match sum.over_time.get_mut(n) {
             Some(ours) => ours.add(&theirs),

@@ -45,6 +45,9 @@ pub struct Report {
     pub census: Census,
     /// All measured times.
     pub times: AllTimes,
+    /// Time to the last member, in each phase of a scenario with a hostile connection.
+    #[serde(default)]
+    pub phases: Vec<PhaseTimes>,
     /// The charts over time.
     pub over_time: Vec<Bucket>,
     /// Time to the last member, for each publication.
@@ -99,6 +102,20 @@ pub struct AllTimes {
     pub resume: Times,
 }
 
+/// Times of one phase.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PhaseTimes {
+    /// The name of the phase.
+    pub name: String,
+    /// True if the times of the phase count.
+    pub measured: bool,
+    /// True if a hostile connection was at work.
+    pub hostile: bool,
+    /// The time to the last member.
+    pub last: Times,
+}
+
 /// Time to the last member of one publication.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -125,6 +142,12 @@ pub struct Traffic {
     pub handshakes_failed: u64,
     /// Requests that the server refused for the moment.
     pub throttled: u64,
+    /// Requests of the hostile connection.
+    #[serde(default)]
+    pub attacks: u64,
+    /// Those of them that were refused.
+    #[serde(default)]
+    pub attacks_refused: u64,
     /// Connections that were lost unintentionally.
     pub connections_lost: u64,
     /// Connections that were opened again, on purpose or not.
@@ -144,6 +167,8 @@ impl Traffic {
         self.requests += other.requests;
         self.handshakes_failed += other.handshakes_failed;
         self.throttled += other.throttled;
+        self.attacks += other.attacks;
+        self.attacks_refused += other.attacks_refused;
         self.connections_lost += other.connections_lost;
         self.resumed += other.resumed;
         self.ephemeral_sent += other.ephemeral_sent;

@@ -88,6 +88,7 @@ fn write(report: &Report, text: &mut String) -> std::fmt::Result {
     )?;
     writeln!(text, "  stalled members         {}", account.stalled_members)?;
     times(report, text)?;
+    phases(report, text)?;
     calls(report, text)?;
     let generator = &report.generator;
     let number =
@@ -120,6 +121,19 @@ fn times(report: &Report, text: &mut String) -> std::fmt::Result {
             ms(0.999),
             ms(1.0)
         )?;
+    }
+    Ok(())
+}
+
+fn phases(report: &Report, text: &mut String) -> std::fmt::Result {
+    if report.phases.is_empty() {
+        return Ok(());
+    }
+    let traffic = &report.traffic;
+    writeln!(text, "  hostile requests        {}, of which {} were refused", traffic.attacks, traffic.attacks_refused)?;
+    for phase in &report.phases {
+        let ms = |quantile| phase.last.resolved(quantile).map_or_else(|| "-".to_owned(), |ms| format!("{ms:.0}"));
+        writeln!(text, "    to last, {:<14} p50 {} ms  p99 {}", phase.name, ms(0.5), ms(0.99))?;
     }
     Ok(())
 }

@@ -23,6 +23,10 @@ pub struct Counts {
     pub handshakes_failed: AtomicU64,
     /// Requests that the server refused for the moment.
     pub throttled: AtomicU64,
+    /// Requests of the hostile connection.
+    pub attacks: AtomicU64,
+    /// Those of them that were refused.
+    pub attacks_refused: AtomicU64,
     /// Connections that were lost unintentionally.
     pub lost: AtomicU64,
     /// Connections that were opened again.

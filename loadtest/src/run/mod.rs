@@ -12,11 +12,12 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, sleep_until};
 
+use crate::hostile;
 use crate::ledger::{Micros, SECOND};
 use crate::member::npm;
 use crate::member::task::{Seat, live};
 use crate::publish::{self, Publishers};
-use crate::scenario::schedule::{connects_at, length};
+use crate::scenario::schedule::{attacks, connects_at, length};
 use census::Census;
 use world::{Stage, World, read};
 
@@ -53,6 +54,9 @@ pub async fn run(world: &Arc<World>) -> Result<Ended, publish::Error> {
     let watching = Arc::clone(world);
     let watch = tokio::spawn(async move { watching.generator.watch(&watching.clock).await });
     seat_all(world, &mut members);
+    if attacks(&world.scenario.phases).next().is_some() {
+        members.spawn(hostile::attack(Arc::clone(world)));
+    }
     ramp(world).await;
     let begin = world.clock.now() + SECOND / 5;
     world.enter(Stage::Phases(begin));

@@ -132,6 +132,31 @@ pub struct Phase {
     /// True if its times count.
     #[serde(default = "yes")]
     pub measured: bool,
+    /// The request that a hostile connection repeats as fast as it can meanwhile.
+    #[serde(default)]
+    pub hostile: Option<Attack>,
+}
+
+/// A request that a hostile connection repeats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Attack {
+    /// A sync of 100 rooms.
+    Sync,
+    /// A join of a room, from a position.
+    Join,
+    /// A leave.
+    Leave,
+    /// The latest 100 publications of a room with publications of the largest size.
+    History,
+    /// The users of a room.
+    Who,
+    /// A ping with 100 positions.
+    Ping,
+    /// A renewal with a bad token.
+    Auth,
+    /// A publication.
+    Publish,
 }
 
 impl Scenario {

@@ -44,7 +44,8 @@ impl Overrides {
         if let Some(publications) = self.publications {
             let rate = scenario.rooms.first().map_or(1.0, |rooms| rooms.rate).max(0.001);
             let seconds = publications as f64 / rate;
-            scenario.phases = vec![Phase { name: "steady".to_owned(), seconds, rate: 1.0, measured: true }];
+            scenario.phases =
+                vec![Phase { name: "steady".to_owned(), seconds, rate: 1.0, measured: true, hostile: None }];
         }
         if let Some(seconds) = self.seconds {
             hurry(&mut scenario, seconds);

@@ -1,7 +1,7 @@
 //! The schedule: intended times of all actions. It is an open model, so no action waits for
 //! another.
 
-use super::{Churn, Going, Phase, Ramp, Scenario, Shape};
+use super::{Attack, Churn, Going, Phase, Ramp, Scenario, Shape};
 use crate::ledger::{Micros, SECOND};
 
 /// The intended time of a connection, since the ramp began.
@@ -40,6 +40,21 @@ pub fn due(phases: &[Phase], rate: f64, offset: f64) -> impl Iterator<Item = Due
 #[must_use]
 pub fn length(phases: &[Phase]) -> Micros {
     phases.iter().map(|phase| micros(phase.seconds)).sum()
+}
+
+/// The start and the end of each phase, since the phases began.
+pub fn spans(phases: &[Phase]) -> impl Iterator<Item = (&Phase, Micros, Micros)> {
+    let mut begins = 0.0;
+    phases.iter().map(move |phase| {
+        let start = begins;
+        begins += phase.seconds;
+        (phase, micros(start), micros(begins))
+    })
+}
+
+/// The attacks of the hostile connection, each with its start and end since the phases began.
+pub fn attacks(phases: &[Phase]) -> impl Iterator<Item = (Attack, Micros, Micros)> {
+    spans(phases).filter_map(|(phase, from, until)| Some((phase.hostile?, from, until)))
 }
 
 /// The next departure of a member.
@@ -103,7 +118,7 @@ mod tests {
     use super::*;
 
     fn phase(seconds: f64, rate: f64) -> Phase {
-        Phase { name: "x".to_owned(), seconds, rate, measured: rate >= 1.0 }
+        Phase { name: "x".to_owned(), seconds, rate, measured: rate >= 1.0, hostile: None }
     }
 
     #[test]

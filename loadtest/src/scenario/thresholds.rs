@@ -24,6 +24,9 @@ pub struct Thresholds {
     pub join_p99_ms: Option<f64>,
     /// The 99th percentile of the time of resumes.
     pub resume_p99_ms: Option<f64>,
+    /// Maximum ratio of the 99th percentile of the time to the last member: in a phase with a
+    /// hostile connection, to the measured phases without one.
+    pub hostile_p99_ratio: Option<f64>,
     /// Maximum posts for each delivery.
     pub posts_per_delivery: Option<f64>,
     /// Maximum members that wait 5 s or more for a publication.

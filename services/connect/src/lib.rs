@@ -4,8 +4,8 @@
 
 mod config;
 
-use domain::flow::{NotEntered, Place, place};
-use domain::ports::{Clock, Connections, Directory, Error, Memberships, Opened, Presences, Rooms};
+use domain::flow::{NotEntered, Place, forget, place};
+use domain::ports::{Bans, Clock, Connections, Directory, Error, Memberships, Opened, Presences, Rooms};
 use domain::{Connection, Endpoint, Format, Membership, RoomId, Timestamp, limits};
 use lambda_kit::start::Routes;
 use lambda_kit::websocket::{Answer, Call};
@@ -29,7 +29,7 @@ type Refused = (u16, String);
 
 impl<P, C> Connect<P, C>
 where
-    P: Connections + Directory + Memberships + Rooms + Presences,
+    P: Bans + Connections + Directory + Memberships + Rooms + Presences,
     C: Clock,
 {
     /// Creates the function over these ports. Connections are posted to at `endpoint`; without it,
@@ -55,9 +55,20 @@ where
         let room = first_room(call, context)?;
         let connection = self.connection(call, context, now);
         match self.store(&connection, room, now, summary).await? {
-            Opened::Stored => Ok(()),
+            Opened::Stored => self.check_bans(&connection, now).await,
             Opened::Refused => Err((410, "the connection id is stored already, or was removed".to_owned())),
         }
+    }
+
+    /// Refuses a connection whose user or device is banned. The bans are read after the connection
+    /// is stored. A ban that is stored later closes the connection, because it finds it.
+    async fn check_bans(&self, connection: &Connection, now: Timestamp) -> Result<(), Refused> {
+        let bans = self.ports.bans_of(&connection.user, now).await.map_err(unavailable)?;
+        if !bans.iter().any(|ban| ban.keeps_out(connection.device.as_ref(), now)) {
+            return Ok(());
+        }
+        forget(&self.ports, &connection.id, now).await.map_err(unavailable)?;
+        Err((403, format!("user {} is banned", connection.user)))
     }
 
     fn connection(&self, call: &Call, context: &Context, now: Timestamp) -> Connection {
@@ -107,7 +118,7 @@ where
 
 impl<P, C> Routes for Connect<P, C>
 where
-    P: Connections + Directory + Memberships + Rooms + Presences,
+    P: Bans + Connections + Directory + Memberships + Rooms + Presences,
     C: Clock,
 {
     async fn handle(&self, call: Call, summary: &mut Summary) -> Answer {

@@ -4,12 +4,13 @@
 use std::time::Duration;
 
 use connect::Connect;
-use domain::ports::{Connections, Memberships, Rooms};
-use domain::{Endpoint, Format, Identity, Permissions};
+use domain::ports::{Bans, Connections, Memberships, Rooms};
+use domain::{Ban, Device, Endpoint, Format, Identity, Permissions};
 use lambda_kit::start::Routes;
 use lambda_kit::websocket::{Answer, Call};
 use protocol::context::Context;
 use telemetry::Summary;
+use testkit::faults::{Call as Made, Fault, Faulty, Operation};
 use testkit::{World, samples};
 
 fn call(format: Format, query: &[(&str, &str)]) -> Call {
@@ -122,6 +123,60 @@ async fn a_room_that_is_full_refuses_the_handshake_for_now() {
     let answer = function.handle(call(Format::RoomsV1, &[("room", "den")]), &mut Summary::new("connect")).await;
     assert_eq!((answer.status, answer.body.as_deref()), (503, Some("room den is full: it takes 1 connections")));
     assert!(world.store.find(&samples::connection_id("c1")).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_banned_user_or_device_is_refused_until_the_ban_ends_and_nothing_is_stored() {
+    let hour = Duration::from_secs(3_600);
+    let device = |name: &str| Some(Device::parse(name).unwrap());
+    for (banned, connecting, status) in [
+        (None, None, 403),
+        (None, device("phone"), 403),
+        (device("phone"), device("phone"), 403),
+        (device("phone"), device("tablet"), 200),
+        (device("phone"), None, 200),
+    ] {
+        let world = World::new();
+        let ban = Ban { user: samples::user("ada"), device: banned, until: samples::NOW.plus(hour) };
+        world.store.ban(&ban, samples::NOW).await.unwrap();
+        let mut call = call(Format::Classic, &[]);
+        call.context.as_mut().unwrap().identity.device = connecting;
+        let answer = connect(&world, call.clone()).await;
+        assert_eq!(answer.status, status, "{ban:?}: {:?}", answer.body);
+        let stored = world.store.find(&samples::connection_id("c1")).await.unwrap();
+        assert_eq!((stored.is_some(), rooms(&world).await.is_empty()), (status == 200, status == 403));
+        world.clock.advance(hour);
+        let again = Call { connection: samples::connection_id("c2"), ..call };
+        assert_eq!(connect(&world, again).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_ban_that_is_stored_while_a_user_connects_is_not_missed() {
+    let world = World::new();
+    let store = world.store.clone();
+    let until = samples::NOW.plus(Duration::from_secs(3_600));
+    let ban = Ban { user: samples::user("ada"), device: None, until };
+    // The ban is stored after each write of the handshake in turn.
+    for operation in [Operation::Enlist, Operation::Open, Operation::BansOf] {
+        let (store, ban) = (store.clone(), ban.clone());
+        let ports = Faulty::new(world.store.clone(), move |made: Made| {
+            if made.operation == operation {
+                futures::executor::block_on(store.ban(&ban, samples::NOW)).unwrap();
+            }
+            Fault::Pass
+        });
+        let id = samples::connection_id(&format!("{operation:?}"));
+        let function = Connect::new(ports, world.clock.clone(), None);
+        let call = Call { connection: id, ..call(Format::RoomsV1, &[]) };
+        assert_eq!(function.handle(call, &mut Summary::new("connect")).await.status, 403);
+        store_unban(&world).await;
+    }
+}
+
+async fn store_unban(world: &World) {
+    let over = Ban { user: samples::user("ada"), device: None, until: samples::NOW };
+    world.store.ban(&over, samples::NOW).await.unwrap();
 }
 
 #[tokio::test]

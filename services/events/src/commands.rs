@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use domain::flow::{Entrance, Joiner, NotEntered, enter, forget};
+use domain::flow::{Entrance, Joiner, NotEntered, connections_kept_out, enter, forget};
 use domain::ports::{
-    Chance, Clock, Connections, DeadLetters, Directory, Error, Gateway, Holds, Memberships, Presences, Renewals, Rooms,
-    Submissions,
+    Bans, Chance, Clock, Connections, DeadLetters, Directory, Error, Gateway, Holds, Memberships, Presences, Renewals,
+    Rooms, Submissions,
 };
-use domain::{ConnectionId, Delivery, Format, Member, RoomId, UserId};
+use domain::{Ban, ConnectionId, Delivery, Device, Format, Member, RoomId, Timestamp, UserId, limits};
 use futures::{StreamExt, TryStreamExt, stream};
 use protocol::server::{Return, System, system_text};
 use telemetry::field;
@@ -15,11 +15,11 @@ use telemetry::field;
 use crate::Events;
 
 /// The number of connections of a user that are handled at the same time.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = limits::CLOSED_AT_ONCE;
 
 impl<T, Q, G, C, R> Events<T, Q, G, C, R>
 where
-    T: Connections + Directory + Holds + Memberships + Rooms + Presences + Renewals,
+    T: Bans + Connections + Directory + Holds + Memberships + Rooms + Presences + Renewals,
     Q: Submissions + DeadLetters,
     G: Gateway,
     C: Clock,
@@ -63,6 +63,29 @@ where
     pub(crate) async fn close_user(&self, user: &UserId) -> Result<(), Error> {
         let closings = stream::iter(self.connections(user).await?).map(|member| self.close(member));
         closings.buffer_unordered(AT_ONCE).try_collect().await
+    }
+
+    /// Stores the ban, then closes the connections that it keeps out. A connection that is stored
+    /// after that finds the ban, and the reaper closes what renewed its token at the same moment.
+    pub(crate) async fn ban(
+        &self,
+        user: &UserId,
+        device: Option<&Device>,
+        until: Option<Timestamp>,
+    ) -> Result<(), Error> {
+        let now = self.clock.now();
+        let until = until.unwrap_or(limits::BAN_WITHOUT_END);
+        let ban = Ban { user: user.clone(), device: device.cloned(), until };
+        self.tables.ban(&ban, now).await?;
+        let connections = connections_kept_out(&self.tables, &ban, now).await?;
+        let closings = stream::iter(connections).map(|connection| self.close(connection.member()));
+        closings.buffer_unordered(AT_ONCE).try_collect().await
+    }
+
+    /// Stores a ban that is over.
+    pub(crate) async fn unban(&self, user: &UserId, device: Option<&Device>) -> Result<(), Error> {
+        let now = self.clock.now();
+        self.tables.ban(&Ban { user: user.clone(), device: device.cloned(), until: now }, now).await
     }
 
     pub(crate) async fn close_connection(&self, connection: &ConnectionId) -> Result<(), Error> {

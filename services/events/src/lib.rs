@@ -18,8 +18,8 @@ use std::sync::Arc;
 use domain::Publisher;
 use domain::flow::{Admitted, admit};
 use domain::ports::{
-    Chance, Clock, Connections, DeadLetters, Directory, Error, Gateway, Holds, Memberships, Presences, Renewals, Rooms,
-    Submissions,
+    Bans, Chance, Clock, Connections, DeadLetters, Directory, Error, Gateway, Holds, Memberships, Presences, Renewals,
+    Rooms, Submissions,
 };
 use futures::future::join_all;
 use futures::{StreamExt, stream};
@@ -77,7 +77,7 @@ enum Task {
 
 impl<T, Q, G, C, R> Events<T, Q, G, C, R>
 where
-    T: Connections + Directory + Holds + Memberships + Rooms + Presences + Renewals,
+    T: Bans + Connections + Directory + Holds + Memberships + Rooms + Presences + Renewals,
     Q: Submissions + DeadLetters,
     G: Gateway,
     C: Clock,
@@ -201,6 +201,8 @@ where
         match command {
             Command::Join { user, room } => self.join(user, room).await,
             Command::Remove { user, room } => self.remove(user, room).await,
+            Command::Ban { user, device, until } => self.ban(user, device.as_ref(), *until).await,
+            Command::Unban { user, device } => self.unban(user, device.as_ref()).await,
             Command::CloseUser(user) => self.close_user(user).await,
             Command::CloseConnection(connection) => self.close_connection(connection).await,
         }
@@ -209,7 +211,7 @@ where
 
 impl<T, Q, G, C, R> Batches for Events<T, Q, G, C, R>
 where
-    T: Connections + Directory + Holds + Memberships + Rooms + Presences + Renewals,
+    T: Bans + Connections + Directory + Holds + Memberships + Rooms + Presences + Renewals,
     Q: Submissions + DeadLetters,
     G: Gateway,
     C: Clock,

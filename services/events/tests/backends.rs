@@ -220,6 +220,32 @@ async fn a_backend_closes_a_users_connections_or_one_connection_and_they_are_for
 }
 
 #[tokio::test]
+async fn a_ban_closes_the_connections_that_it_keeps_out_and_holds_until_it_is_lifted() {
+    let world = World::new();
+    let on = async |id: &str, device: &str| {
+        let connection = samples::connection(id, "ada", world.clock.now());
+        world.open(Connection { device: Some(Device::parse(device).unwrap()), ..connection }).await
+    };
+    let (phone, laptop, bob) = (on("c1", "phone").await, on("c2", "laptop").await, world.connect("c3", "bob").await);
+    let stored = async |connection: &Connection| world.store.find(&connection.id).await.unwrap().is_some();
+    let until = world.clock.now().plus(std::time::Duration::from_secs(60)).as_ms();
+    let ban = command(json!({ "command": "ban", "user": "ada", "device": "phone", "until": until }));
+    for _ in 0..2 {
+        hear(&world, &ban).await;
+        assert_eq!(world.heard(&phone.id), [r#"{"sys":"bye","code":"kicked","retry":"never"}"#]);
+        assert_eq!((stored(&phone).await, stored(&laptop).await, stored(&bob).await), (false, true, true));
+    }
+    hear(&world, &command(json!({ "command": "ban", "user": "ada" }))).await;
+    assert_eq!((stored(&laptop).await, stored(&bob).await), (false, true));
+    let user = samples::user("ada");
+    assert_eq!(world.store.bans_of(&user, world.clock.now()).await.unwrap().len(), 2);
+    hear(&world, &command(json!({ "command": "unban", "user": "ada" }))).await;
+    hear(&world, &command(json!({ "command": "unban", "user": "ada", "device": "phone" }))).await;
+    assert_eq!(world.store.bans_of(&user, world.clock.now()).await.unwrap(), []);
+    assert!(reasons(&world).is_empty());
+}
+
+#[tokio::test]
 async fn commands_come_from_allowed_topics_only() {
     let world = World::new();
     let ada = world.connect("c1", "ada").await;

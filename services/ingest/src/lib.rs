@@ -16,7 +16,7 @@ mod config;
 use domain::limits::{CONNECTION_RATE, ROOM_RATE};
 use domain::ports::{self, Charged, Charges, Clock, Gateway, Rooms, Submissions};
 use domain::{
-    Code, DedupeKey, Delivery, Endpoint, Ephemeral, Identity, Item, PublicationId, Publisher, Reject, RoomId,
+    Charge, Code, DedupeKey, Delivery, Endpoint, Ephemeral, Identity, Item, PublicationId, Publisher, Reject, RoomId,
     Submission, Timestamp,
 };
 use futures::future::join;
@@ -112,8 +112,7 @@ impl<T: Charges + Rooms, Q: Submissions, G: Gateway, C: Clock> Ingest<T, Q, G, C
     /// Charges the connection for so many publications, and returns its current identity. The
     /// request is refused if the rate of the connection or of the room does not allow them.
     async fn charge(&self, call: &Call, room: &RoomId, items: usize, now: Timestamp) -> Result<Identity, Reject> {
-        let count = u32::try_from(items).unwrap_or(u32::MAX);
-        let charge = self.tables.charge(&call.connection, count, now);
+        let charge = self.tables.charge(&call.connection, Charge::publications(items), now);
         let (charged, busy_until) = join(charge, self.tables.room_busy_until(room)).await;
         let standing = match charged.map_err(unavailable)? {
             Charged::Granted(standing) => standing,
@@ -124,6 +123,7 @@ impl<T: Charges + Rooms, Q: Submissions, G: Gateway, C: Clock> Ingest<T, Q, G, C
             }
         };
         let identity = call.caller(standing)?;
+        let count = u32::try_from(items).unwrap_or(u32::MAX);
         if let Err(pause) = ROOM_RATE.charge(busy_until.map_err(unavailable)?, count, now) {
             let (rate, burst) = (ROOM_RATE.count_per_second(), ROOM_RATE.burst());
             let message = format!("room {room} takes {rate} publications a second, {burst} at once");

@@ -121,7 +121,7 @@ async fn a_renewed_token_is_what_counts_whatever_the_connection_came_with() {
     let later = world.clock.now().plus(Duration::from_secs(60));
     let permissions = Permissions { publish: vec![Pattern::new("lobby")], ..Permissions::default() };
     let renewed = Identity { expires_at: Some(later), permissions, ..ada() };
-    world.store.renew(&connection.id, &renewed).await.unwrap();
+    world.store.renew(&connection.id, &renewed, world.clock.now()).await.unwrap();
     let expired = Identity { expires_at: Some(world.clock.now()), ..ada() };
     let accepted = ask(&world, Plan::new(), call(expired.clone(), PUBLISH)).await.body.unwrap();
     assert_eq!(accepted, r#"{"id":3,"ok":{"accepted":["p1"]}}"#);

@@ -5,7 +5,7 @@
 //! memberships follow. A crash between the two leaves some memberships unchanged: they expire with
 //! the old token, or a repeat of the request updates them.
 
-use domain::ports::{Clock, Known};
+use domain::ports::{Clock, Exchanged};
 use domain::{Code, Identity, Reject, Renewal, RoomId, Timestamp, limits, may_renew, renewal, told_apart};
 use lambda_kit::websocket::Call;
 use protocol::context::Context;
@@ -28,14 +28,31 @@ impl<P: Ports, C: Clock, R, K: CheckTokens> Membership<P, C, R, K> {
     ) -> Result<Renewed, Reject> {
         let renewed = self.verify(call, current, token, now, summary).await?;
         may_renew(current, &renewed)?;
+        self.check_bans(&renewed, now).await?;
         let renewed = told_apart(current, renewed);
-        if let Known::No = self.ports.renew(&call.connection, &renewed).await.map_err(unavailable)? {
-            return Err(not_connected());
+        match self.ports.renew(&call.connection, &renewed, now).await.map_err(unavailable)? {
+            Exchanged::Stored => {}
+            Exchanged::TooSoon(pause) => {
+                let pause_s = limits::RENEWAL_PAUSE.as_secs();
+                let message = format!("a connection may renew its token every {pause_s} s");
+                return Err(Reject::new(Code::RateLimited, message).of("token").after(pause));
+            }
+            Exchanged::NotConnected => return Err(not_connected()),
         }
         let left = self.follow(call, &renewed).await?;
         summary.add(metric::TOKENS_RENEWED, 1);
         summary.add(metric::MEMBERS_LEFT, left.len() as u64);
         Ok(Renewed { expires_at: renewed.expires_at.unwrap_or(now), left })
+    }
+
+    /// Refuses a renewal while the user or the device of the new token is banned. A ban that is
+    /// stored at the same moment may not see the new device: the reaper closes the connection then.
+    async fn check_bans(&self, renewed: &Identity, now: Timestamp) -> Result<(), Reject> {
+        let bans = self.ports.bans_of(&renewed.user, now).await.map_err(unavailable)?;
+        if bans.iter().any(|ban| ban.keeps_out(renewed.device.as_ref(), now)) {
+            return Err(Reject::new(Code::Forbidden, "this user or device is banned").of("token"));
+        }
+        Ok(())
     }
 
     /// Returns the identity that the token gives. The log names the reason for a bad token; the

@@ -1,8 +1,9 @@
 //! The membership function (routes `join`, `leave`, `sync`, `history`, `who`, `ping`, `auth`)
 //! manages memberships, replays missed publications and renews tokens.
 //!
-//! Every request is answered by route response, so a reply costs no post. Every request also counts
-//! as a sign of life for the reaper.
+//! Every request is answered by route response, so a reply costs no post. One write charges the
+//! connection for the request, records the traffic for the reaper, and shows the identity that
+//! counts now.
 
 mod auth;
 mod config;
@@ -13,8 +14,11 @@ mod replay;
 mod who;
 
 use domain::flow::Joiner;
-use domain::ports::{self, Chance, Clock, Connections, Memberships, Presences, Renewals, Rooms, Rosters, Standing};
-use domain::{Code, Endpoint, Identity, Limits, Member, Reject, RoomId, Timestamp, limits};
+use domain::ports::{
+    self, Bans, Chance, Charged, Charges, Clock, Connections, Memberships, Presences, Renewals, Rooms, Rosters,
+    Standing,
+};
+use domain::{Charge, Code, Endpoint, Identity, Limits, Member, Reject, RoomId, Timestamp, limits};
 use lambda_kit::start::Routes;
 use lambda_kit::websocket::{Answer, Call};
 use protocol::reply::{Done, Reply};
@@ -29,9 +33,9 @@ pub use config::Config;
 const RETRY_MS: u64 = 500;
 
 /// The tables that this function needs.
-pub trait Ports: Connections + Memberships + Rooms + Rosters + Presences + Renewals {}
+pub trait Ports: Bans + Charges + Connections + Memberships + Rooms + Rosters + Presences + Renewals {}
 
-impl<P: Connections + Memberships + Rooms + Rosters + Presences + Renewals> Ports for P {}
+impl<P: Bans + Charges + Connections + Memberships + Rooms + Rosters + Presences + Renewals> Ports for P {}
 
 /// Answers the requests of members.
 #[derive(Debug)]
@@ -83,7 +87,14 @@ impl<P: Ports, C: Clock, R: Chance, K: CheckTokens> Membership<P, C, R, K> {
 
     async fn serve(&self, call: &Call, action: Action, summary: &mut Summary) -> Result<Outcome, Reject> {
         let now = self.clock.now();
-        let standing = self.ports.standing(&call.connection, now).await.map_err(unavailable)?;
+        let charge = charge(&action)?;
+        let standing = match self.ports.charge(&call.connection, charge, now).await.map_err(unavailable)? {
+            Charged::Granted(standing) => standing,
+            Charged::TooSoon(pause) => {
+                let message = "this connection sends more requests than it may; PROTOCOL.md has their weights";
+                return Err(Reject::new(Code::RateLimited, message).after(pause));
+            }
+        };
         if standing == Standing::Unknown {
             // The connection was removed although it still sends requests. Only a new connection
             // can be a member again.
@@ -110,8 +121,7 @@ impl<P: Ports, C: Clock, R: Chance, K: CheckTokens> Membership<P, C, R, K> {
             }
             Action::Ping { at } => return self.ping(&asked, at).await.map(Outcome::System),
             Action::Auth { .. } | Action::Publish { .. } | Action::Whisper { .. } | Action::Classic { .. } => {
-                let message = "this route takes sync, join, leave, history, who, ping and auth";
-                return Err(Reject::new(Code::UnknownAction, message).of("action"));
+                return Err(not_of_this_route());
             }
         };
         Ok(Outcome::Done(done))
@@ -157,6 +167,24 @@ impl<P: Ports, C: Clock, R: Chance, K: CheckTokens> Routes for Membership<P, C, 
             }
         }
     }
+}
+
+/// Returns what a request takes from the allowance of its connection.
+fn charge(action: &Action) -> Result<Charge, Reject> {
+    Ok(match action {
+        Action::Sync { rooms } => Charge::sync(rooms.len()),
+        Action::Join { .. } => Charge::join(),
+        Action::Leave { .. } => Charge::leave(),
+        Action::History { limit, .. } => Charge::history(*limit),
+        Action::Who { .. } => Charge::who(),
+        Action::Ping { at } => Charge::ping(at.len()),
+        Action::Auth { .. } => Charge::auth(),
+        Action::Publish { .. } | Action::Whisper { .. } | Action::Classic { .. } => return Err(not_of_this_route()),
+    })
+}
+
+fn not_of_this_route() -> Reject {
+    Reject::new(Code::UnknownAction, "this route takes sync, join, leave, history, who, ping and auth").of("action")
 }
 
 fn not_connected() -> Reject {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use domain::ports::{self, Chance, Clock, Occupant};
-use domain::{Code, ConnectionId, Device, Head, Reject, RoomId, Shard, UserId, limits};
+use domain::{Charge, Code, ConnectionId, Device, Head, Reject, RoomId, Shard, UserId, limits};
+use futures::future::try_join;
 use futures::{StreamExt, TryStreamExt, stream};
 use protocol::reply::{Present, Who};
 use tokens::CheckTokens;
@@ -18,8 +19,8 @@ const SHARDS_LISTED: u64 = limits::WHO_MEMBERS / limits::MEMBERS_PER_SHARD;
 
 /// The members of a room, listed or counted.
 enum Listed {
-    /// All connections that the index shows.
-    All(Vec<ConnectionId>),
+    /// All connections that the index shows, and the number of shards that were read for them.
+    All(Vec<ConnectionId>, usize),
     /// The number of members, where they are too many to list.
     Counted(u64),
 }
@@ -40,11 +41,13 @@ impl<P: Ports, C: Clock, R: Chance, K: CheckTokens> Membership<P, C, R, K> {
             let message = format!("the users in room {room} may not be listed with this token");
             return Err(Reject::new(Code::Forbidden, message).of("room"));
         }
-        let connections = match self.listed(&room).await.map_err(unavailable)? {
-            Listed::All(connections) => connections,
+        let (connections, shards) = match self.listed(&room).await.map_err(unavailable)? {
+            Listed::All(connections, shards) => (connections, shards),
             Listed::Counted(members) => return Ok(Who { room, members, users: None, next: None }),
         };
-        let occupants = self.ports.occupants(&room, &connections).await.map_err(unavailable)?;
+        let reading = self.ports.occupants(&room, &connections);
+        let charging = self.charge_for_reads(asked, connections.len(), shards);
+        let (occupants, ()) = try_join(reading, charging).await.map_err(unavailable)?;
         let members = occupants.len() as u64;
         let (users, next) = self.page_of_users(occupants, after, limit).await.map_err(unavailable)?;
         Ok(Who { room, members, users: Some(users), next })
@@ -63,13 +66,22 @@ impl<P: Ports, C: Clock, R: Chance, K: CheckTokens> Membership<P, C, R, K> {
             // Shards without members are not queried: a room may have been large once.
             known.census.keys().chain(known.dirty.keys()).copied().collect()
         };
+        let shards_read = shards.len();
         let listing = stream::iter(shards).map(|shard| self.connections_of(room, shard));
         let listed: Vec<_> = listing.buffered(SHARDS_AT_ONCE).try_collect().await?;
         let mut connections = listed.concat();
         connections.sort();
         connections.dedup();
         let members = connections.len() as u64;
-        Ok(if members > limits::WHO_MEMBERS { Listed::Counted(members) } else { Listed::All(connections) })
+        Ok(if members > limits::WHO_MEMBERS { Listed::Counted(members) } else { Listed::All(connections, shards_read) })
+    }
+
+    /// Charges the connection for reads of members and shards beyond those of a small room.
+    async fn charge_for_reads(&self, asked: &Asked<'_>, members: usize, shards: usize) -> ports::Result<()> {
+        match Charge::who_beyond(members, shards) {
+            Some(charge) => self.ports.charge_anyway(&asked.joiner.member.connection, charge).await,
+            None => Ok(()),
+        }
     }
 
     async fn connections_of(&self, room: &RoomId, shard: Shard) -> ports::Result<Vec<ConnectionId>> {

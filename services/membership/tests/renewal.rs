@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use domain::ports::{Clock, Connections, Memberships, Renewals, Standing};
-use domain::{Connection, ConnectionId, Endpoint, Format, Identity, Pattern, Permissions, Timestamp};
+use domain::ports::{Bans, Charged, Charges, Clock, Connections, Memberships, Renewals, Standing};
+use domain::{Ban, Charge, Connection, ConnectionId, Endpoint, Format, Identity, Pattern, Permissions, Timestamp};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use lambda_kit::start::Routes;
 use lambda_kit::websocket::Call;
@@ -213,7 +213,8 @@ async fn nobody_becomes_somebody_else_and_no_guest_a_user() {
     let guest = Identity { guest: true, expires_at: None, ..ada() };
     let body = request(&token(&world, "ada", 9, json!({})));
     assert_eq!(refused(&ask_over(&world, world.store.clone(), guest, &body).await.0), "forbidden");
-    assert_eq!(world.store.standing(&connection.id, world.clock.now()).await.unwrap(), Standing::AsConnected);
+    let charged = world.store.charge(&connection.id, Charge::ping(0), world.clock.now()).await.unwrap();
+    assert_eq!(charged, Charged::Granted(Standing::AsConnected));
 }
 
 #[tokio::test]
@@ -310,7 +311,7 @@ async fn a_join_that_was_judged_by_the_token_before_is_to_be_asked_again() {
     // written.
     let ports = Faulty::new(store.clone(), move |call: PortCall| {
         if call.operation == Operation::Join {
-            futures::executor::block_on(store.renew(&samples::connection_id("c1"), &renewed)).unwrap();
+            futures::executor::block_on(store.renew(&samples::connection_id("c1"), &renewed, samples::NOW)).unwrap();
         }
         Fault::Pass
     });
@@ -331,11 +332,11 @@ async fn a_renewal_is_counted_and_what_it_costs_is_one_read_and_a_write_for_each
     let (_, summary) = ask_over(&world, ports.clone(), ada(), &body).await;
     assert_eq!(summary.counted(metric::TOKENS_RENEWED), 1);
     let calls = |operation| ports.calls(operation);
-    assert_eq!((calls(Operation::Standing), calls(Operation::Renew), calls(Operation::Holdings)), (1, 1, 1));
+    assert_eq!((calls(Operation::Charge), calls(Operation::Renew), calls(Operation::Holdings)), (1, 1, 1));
     assert_eq!((calls(Operation::Extend), calls(Operation::Leave), calls(Operation::Touch)), (1, 0, 0));
     let ping = ask_over(&world, ports.clone(), ada(), r#"{"action":"ping"}"#).await.0;
     assert!(done(&ping));
-    assert_eq!((ports.calls(Operation::Standing), ports.calls(Operation::Find)), (2, 0), "one call, as before");
+    assert_eq!((ports.calls(Operation::Charge), ports.calls(Operation::Find)), (2, 0), "one call, as before");
 }
 
 #[tokio::test]
@@ -348,4 +349,15 @@ async fn permissions_that_were_added_count_at_once() {
     assert_eq!(refused(&ask_over(&world, world.store.clone(), came_as.clone(), join).await.0), "forbidden");
     renewed(auth(&world, &token(&world, "ada", 10, json!({}))).await);
     assert!(done(&ask_over(&world, world.store.clone(), came_as, join).await.0));
+}
+
+#[tokio::test]
+async fn a_banned_user_renews_no_token_until_the_ban_ends() {
+    let world = World::new();
+    connected(&world).await;
+    let ban = Ban { user: samples::user("ada"), device: None, until: world.clock.now().plus(MINUTE / 2) };
+    world.store.ban(&ban, world.clock.now()).await.unwrap();
+    assert_eq!(refused(&auth(&world, &token(&world, "ada", 10, json!({}))).await), "forbidden");
+    world.clock.advance(MINUTE / 2);
+    renewed(auth(&world, &token(&world, "ada", 10, json!({}))).await);
 }

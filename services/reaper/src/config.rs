@@ -10,6 +10,8 @@ use lambda_kit::env;
 pub struct Config {
     /// `CONNECTIONS_TABLE`: the name of the connections table.
     pub connections_table: String,
+    /// `ROOMS_TABLE`: the name of the rooms table.
+    pub rooms_table: String,
     /// `STALE_AFTER_S`: seconds of silence after which a connection is stale; [`limits::STALE`] if
     /// not set.
     pub stale_after: Duration,
@@ -24,6 +26,7 @@ impl Config {
         let stale_after_s = env::parsed("STALE_AFTER_S", "a whole number of seconds")?;
         Ok(Self {
             connections_table: env::required("CONNECTIONS_TABLE", "the name of the connections table")?,
+            rooms_table: env::required("ROOMS_TABLE", "the name of the rooms table")?,
             stale_after: stale_after_s.map_or(limits::STALE, Duration::from_secs),
         })
     }

@@ -2,8 +2,10 @@
 //! and is closed.
 
 use domain::flow::forget;
-use domain::ports::{Clock, Connections, Expiries, Gateway, Lapsed, Memberships, Result as PortResult};
-use domain::{Format, limits};
+use domain::ports::{
+    Bans, Clock, Connections, Directory, Expiries, Gateway, Lapsed, Memberships, Result as PortResult,
+};
+use domain::{ConnectionId, Endpoint, Format, limits};
 use futures::{StreamExt, stream};
 use lambda_kit::Deadline;
 use protocol::server::{Return, System, system_text};
@@ -16,7 +18,7 @@ const CLOSED_AT_ONCE: usize = 16;
 
 impl<T, G, C> Reaper<T, G, C>
 where
-    T: Connections + Memberships + Expiries,
+    T: Bans + Connections + Directory + Memberships + Expiries,
     G: Gateway,
     C: Clock,
 {
@@ -45,28 +47,38 @@ where
         if deadline.left(self.clock.now(), RESERVE).is_zero() {
             return false;
         }
-        self.close(&lapsed).await.unwrap_or_else(|error| {
+        self.close_expired_one(&lapsed).await.unwrap_or_else(|error| {
             tracing::warn!({ field::CONNECTION_ID.0 } = %lapsed.connection, { field::ERROR.0 } = %error, "could not close a connection whose token has expired; the next run closes it");
             false
         })
     }
 
     /// Closes a connection, unless it was removed or renewed meanwhile: the index may be behind.
-    /// The connection receives `bye`, then it is closed, and only then it is removed. So the next
-    /// run finds a connection for which one of these steps failed.
-    async fn close(&self, lapsed: &Lapsed) -> PortResult<bool> {
+    async fn close_expired_one(&self, lapsed: &Lapsed) -> PortResult<bool> {
         let now = self.clock.now();
         let stored = self.tables.find(&lapsed.connection).await?;
         if stored.and_then(|stored| stored.expires_at).is_none_or(|expires_at| expires_at > now) {
             return Ok(false);
         }
-        if lapsed.format == Format::RoomsV1 {
-            let word = System::Bye { code: "expired".to_owned(), retry: Return::Never };
-            // The result of this post does not matter: the close informs the client as well.
-            self.gateway.post(&lapsed.endpoint, &lapsed.connection, system_text(&word).into()).await;
-        }
-        self.gateway.close(&lapsed.endpoint, &lapsed.connection).await?;
-        forget(&self.tables, &lapsed.connection, now).await?;
+        self.close(&lapsed.connection, &lapsed.endpoint, lapsed.format, "expired").await?;
         Ok(true)
+    }
+
+    /// Closes a connection: it receives `bye` with this code, then it is closed, and only then it
+    /// is removed. So the next run finds a connection for which one of these steps failed.
+    pub(crate) async fn close(
+        &self,
+        connection: &ConnectionId,
+        endpoint: &Endpoint,
+        format: Format,
+        code: &str,
+    ) -> PortResult<()> {
+        if format == Format::RoomsV1 {
+            let word = System::Bye { code: code.to_owned(), retry: Return::Never };
+            // The result of this post does not matter: the close informs the client as well.
+            self.gateway.post(endpoint, connection, system_text(&word).into()).await;
+        }
+        self.gateway.close(endpoint, connection).await?;
+        forget(&self.tables, connection, self.clock.now()).await
     }
 }

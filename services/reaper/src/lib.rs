@@ -1,11 +1,13 @@
 //! The reaper function (each minute) finds silent connections by an index, proves that they are
-//! gone, and removes them. It also closes connections whose token has expired.
+//! gone, and removes them. It also closes connections whose token has expired, and those that a
+//! recent ban keeps out.
 //!
 //! A run continues until nothing is left or its time is nearly up. A connection that it has
 //! examined leaves the front of the index, because it was removed or proved alive. So the next run
 //! continues where this one ended, however it ended, and two runs at the same time do the same work
 //! twice.
 
+mod bans;
 mod config;
 mod expiry;
 
@@ -14,9 +16,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use domain::flow::forget;
-use domain::ports::{Clock, Connections, Expiries, Gateway, Memberships, Result as PortResult};
+use domain::ports::{Bans, Clock, Connections, Directory, Expiries, Gateway, Memberships, Result as PortResult};
 use domain::{LIVENESS_SHARDS, Pacer, Probe, Stale, Suspect, Timestamp, judge, limits};
-use futures::future::join;
+use futures::future::join3;
 use futures::{StreamExt, stream};
 use lambda_kit::Deadline;
 use lambda_runtime::LambdaEvent;
@@ -73,7 +75,7 @@ impl Tally {
 
 impl<T, G, C> Reaper<T, G, C>
 where
-    T: Connections + Memberships + Expiries,
+    T: Bans + Connections + Directory + Memberships + Expiries,
     G: Gateway,
     C: Clock,
 {
@@ -83,17 +85,19 @@ where
         Self { tables, gateway, clock, stale_after }
     }
 
-    /// Does one run, as far as the deadline allows: examines all silent connections, and closes at
-    /// most [`limits::EXPIRED_PER_RUN`] connections whose token has expired.
+    /// Does one run, as far as the deadline allows: examines all silent connections, closes at most
+    /// [`limits::EXPIRED_PER_RUN`] connections whose token has expired, and enforces recent bans.
     ///
     /// # Errors
     /// When an index cannot be read; the next run finds the connections that this one did not.
     pub async fn run(&self, deadline: Deadline, summary: &mut Summary) -> PortResult<()> {
-        let ((closed, expired), (tally, silent)) = join(self.close_expired(deadline), self.reap_silent(deadline)).await;
+        let ((closed, expired), (tally, silent), (banned, bans)) =
+            join3(self.close_expired(deadline), self.reap_silent(deadline), self.close_banned(deadline)).await;
+        summary.add(metric::CONNECTIONS_BANNED, banned);
         summary.add(metric::CONNECTIONS_EXPIRED, closed);
         summary.add(metric::CONNECTIONS_REAPED, tally.reaped);
         summary.add(metric::CONNECTIONS_PROBED, tally.alive);
-        silent.and(expired)
+        silent.and(expired).and(bans)
     }
 
     /// Works through all shards of the index side by side. A shard that cannot be read does not
@@ -224,7 +228,7 @@ pub async fn handle<T, G, C>(
     summary: &mut Summary,
 ) -> Result<(), lambda_runtime::Error>
 where
-    T: Connections + Memberships + Expiries,
+    T: Bans + Connections + Directory + Memberships + Expiries,
     G: Gateway,
     C: Clock,
 {

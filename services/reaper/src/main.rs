@@ -11,7 +11,7 @@ async fn main() -> ExitCode {
     let wire = async || {
         let config = Config::from_environment().map_err(|error| error.to_string())?;
         let account = Account::from_environment(env::optional).map_err(|error| error.to_string())?;
-        let tables = Tables::new(&account, config.connections_table, "");
+        let tables = Tables::new(&account, config.connections_table, config.rooms_table);
         Ok(Reaper::new(tables, Management::new(&account), SystemClock, config.stale_after))
     };
     start::run("reaper", wire, async |reaper, event, summary| reaper::handle(reaper, &event, summary).await).await

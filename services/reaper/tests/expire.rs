@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use domain::ports::{Clock, Memberships, Renewals};
-use domain::{Connection, Format, Identity, Permissions, Timestamp, limits};
+use domain::ports::{Bans, Clock, Memberships, Renewals};
+use domain::{Ban, Connection, Format, Identity, Permissions, Timestamp, limits};
 use lambda_kit::Deadline;
 use reaper::Reaper;
 use telemetry::{Summary, metric};
@@ -36,7 +36,7 @@ async fn connect(world: &World, id: &str, format: Format) -> Connection {
 async fn renew(world: &World, connection: &Connection, expires_at: Option<Timestamp>) {
     let (user, permissions) = (connection.user.clone(), Permissions::all());
     let renewed = Identity { user, device: None, guest: false, admin: false, expires_at, permissions };
-    world.store.renew(&connection.id, &renewed).await.unwrap();
+    world.store.renew(&connection.id, &renewed, world.clock.now()).await.unwrap();
 }
 
 #[tokio::test]
@@ -60,6 +60,24 @@ async fn a_connection_with_an_expired_token_is_told_closed_and_forgotten_and_no_
     for stays in [&endless, &later] {
         assert!(!world.store.is_buried(&stays.id) && world.gateway.is_open(&stays.id));
     }
+}
+
+#[tokio::test]
+async fn what_a_recent_ban_keeps_out_is_closed_and_forgotten_and_no_other() {
+    let world = World::new();
+    let banned = world.connect("banned", "ada").await;
+    let other = world.connect("other", "bob").await;
+    let until = world.clock.now().plus(10 * MINUTE);
+    let ban = Ban { user: banned.user.clone(), device: None, until };
+    world.store.ban(&ban, world.clock.now()).await.unwrap();
+    let lifted = Ban { user: other.user.clone(), ..ban.clone() };
+    world.store.ban(&lifted, world.clock.now()).await.unwrap();
+    world.store.ban(&Ban { until: world.clock.now(), ..lifted }, world.clock.now()).await.unwrap();
+    let closed = run_with(&world, Plan::new(), Duration::from_secs(50)).await.counted(metric::CONNECTIONS_BANNED);
+    assert_eq!(closed, 1);
+    assert!(world.store.is_buried(&banned.id) && !world.gateway.is_open(&banned.id));
+    assert_eq!(world.gateway.frames(&banned.id), [r#"{"sys":"bye","code":"kicked","retry":"never"}"#]);
+    assert!(!world.store.is_buried(&other.id) && world.gateway.is_open(&other.id));
 }
 
 #[tokio::test]

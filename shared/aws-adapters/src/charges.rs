@@ -1,11 +1,10 @@
 //! Rates: that of a connection is on its item, that of a room on its head.
 
-use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
-use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
-use domain::limits::{CONNECTION_RATE, TOUCH};
-use domain::ports::{Charged, Charges, Connections, Known, Result, Standing};
-use domain::{ConnectionId, RoomId, Timestamp};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use domain::limits::TOUCH;
+use domain::ports::{Charged, Charges, Result, Standing};
+use domain::{Charge, ConnectionId, RoomId, Timestamp};
 
 use crate::attributes::{Item, Read, Unreadable, n};
 use crate::conflicts::retry_conflicts;
@@ -15,6 +14,9 @@ use crate::keys;
 use crate::tables::Tables;
 
 const CHARGE: &str = "DynamoDB UpdateItem (charge)";
+/// Writes of one charge. Each but the first follows the state that the one before found, so the
+/// third fails only if other requests changed the state twice in between.
+const CHARGE_TRIES: u32 = 5;
 
 /// The result of an update under a condition.
 enum Update {
@@ -24,31 +26,56 @@ enum Update {
     Not(Item),
 }
 
+/// A write of a charge. An expression cannot compute the later of two times, so the write depends
+/// on the state of the item.
+#[derive(Debug, Clone, Copy)]
+struct Attempt {
+    /// True if earlier charges still use up the allowance.
+    is_busy: bool,
+    /// True if traffic has to be recorded. `last_seen_at` is a key of an index, so it is not moved
+    /// with every charge.
+    records_traffic: bool,
+}
+
 impl Charges for Tables {
-    /// Makes one write for a connection whose rate is free, and two inside a burst: an expression
-    /// cannot compute the later of two times.
-    async fn charge(&self, connection: &ConnectionId, count: u32, now: Timestamp) -> Result<Charged> {
+    /// Makes one write where the allowance is free and the traffic of the connection is recorded
+    /// already (of a keep-alive: is not). Otherwise the first write shows the state of the item,
+    /// and a second one suits it. Concurrent charges may need more.
+    async fn charge(&self, connection: &ConnectionId, charge: Charge, now: Timestamp) -> Result<Charged> {
         let unreadable = |error: Unreadable| unreadable(CHARGE, error);
-        let item = match self.charge_quiet(connection, count, now).await? {
-            Update::Done(item) => return self.granted(connection, &item, now).await,
-            Update::Not(item) => item,
-        };
-        if item.is_empty() || tombstone::is(&item) {
-            return Ok(Charged::Granted(Standing::Unknown));
-        }
-        let busy_until = connection_item::busy_until(&item).map_err(unreadable)?;
-        if let Err(pause) = CONNECTION_RATE.charge(busy_until, count, now) {
-            return Ok(Charged::TooSoon(pause));
-        }
-        match self.charge_busy(connection, count, now).await? {
-            Update::Done(item) => self.granted(connection, &item, now).await,
-            Update::Not(item) if item.is_empty() || tombstone::is(&item) => Ok(Charged::Granted(Standing::Unknown)),
-            // Other requests were charged in between.
-            Update::Not(item) => {
-                let busy_until = connection_item::busy_until(&item).map_err(unreadable)?;
-                let charged = CONNECTION_RATE.charge(busy_until, count, now);
-                charged.map_or_else(|pause| Ok(Charged::TooSoon(pause)), |_| Err(undone(CHARGE, "its rate changed")))
+        let mut attempt = Attempt { is_busy: false, records_traffic: charge.is_keep_alive() };
+        for _ in 0..CHARGE_TRIES {
+            let item = match self.attempt(connection, charge, attempt, now).await? {
+                Update::Done(item) => {
+                    let renewed = connection_item::identity(&item).map_err(unreadable)?;
+                    return Ok(Charged::Granted(renewed.map_or(Standing::AsConnected, Standing::Renewed)));
+                }
+                Update::Not(item) => item,
+            };
+            if item.is_empty() || tombstone::is(&item) {
+                return Ok(Charged::Granted(Standing::Unknown));
             }
+            let busy_until = connection_item::busy_until(&item).map_err(unreadable)?;
+            if let Err(pause) = charge.apply(busy_until, now) {
+                return Ok(Charged::TooSoon(pause));
+            }
+            let seen_at = item.moment(keys::LAST_SEEN_AT).map_err(unreadable)?;
+            attempt = Attempt { is_busy: busy_until > now, records_traffic: now.since(seen_at) > TOUCH };
+        }
+        Err(undone(CHARGE, "other charges changed the rate of the connection with each try"))
+    }
+
+    async fn charge_anyway(&self, connection: &ConnectionId, charge: Charge) -> Result<()> {
+        let call = self
+            .client
+            .update_item()
+            .table_name(&self.connections)
+            .set_key(Some(keys::connection(connection)))
+            .update_expression("SET busy_until = busy_until + :takes")
+            .condition_expression("attribute_exists(liveness_shard) AND attribute_exists(busy_until)")
+            .expression_attribute_values(":takes", milliseconds(charge));
+        match outcome(retry_conflicts(|| call.clone().send()).await)? {
+            Update::Done(_) | Update::Not(_) => Ok(()),
         }
     }
 
@@ -83,55 +110,45 @@ impl Charges for Tables {
 }
 
 impl Tables {
-    /// Charges a connection whose rate is free.
-    async fn charge_quiet(&self, connection: &ConnectionId, count: u32, now: Timestamp) -> Result<Update> {
-        let until = now.plus(CONNECTION_RATE.takes(count));
+    /// Writes a charge, if the item is as the attempt supposes.
+    async fn attempt(
+        &self,
+        connection: &ConnectionId,
+        charge: Charge,
+        attempt: Attempt,
+        now: Timestamp,
+    ) -> Result<Update> {
+        const FREE: &str = "(attribute_not_exists(busy_until) OR busy_until <= :now)";
+        const BUSY: &str = "busy_until > :now AND busy_until <= :latest";
+        let Attempt { is_busy, records_traffic } = attempt;
         let call = self
-            .charging(connection)
-            .update_expression("SET busy_until = :until")
-            .condition_expression(
-                "attribute_exists(liveness_shard) AND (attribute_not_exists(busy_until) OR busy_until <= :now)",
-            )
-            .expression_attribute_values(":now", n(now.as_ms()))
-            .expression_attribute_values(":until", n(until.as_ms()));
-        outcome(retry_conflicts(|| call.clone().send()).await)
-    }
-
-    /// Charges a connection in the middle of a burst.
-    async fn charge_busy(&self, connection: &ConnectionId, count: u32, now: Timestamp) -> Result<Update> {
-        let takes_ms = u64::try_from(CONNECTION_RATE.takes(count).as_millis()).unwrap_or(u64::MAX);
-        let call = self
-            .charging(connection)
-            .update_expression("SET busy_until = busy_until + :takes")
-            .condition_expression("attribute_exists(liveness_shard) AND busy_until > :now AND busy_until <= :latest")
-            .expression_attribute_values(":takes", n(takes_ms))
-            .expression_attribute_values(":now", n(now.as_ms()))
-            .expression_attribute_values(":latest", n(CONNECTION_RATE.latest(count, now).as_ms()));
-        outcome(retry_conflicts(|| call.clone().send()).await)
-    }
-
-    fn charging(&self, connection: &ConnectionId) -> UpdateItemFluentBuilder {
-        self.client
+            .client
             .update_item()
             .table_name(&self.connections)
             .set_key(Some(keys::connection(connection)))
             .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .expression_attribute_values(":now", n(now.as_ms()))
+            .expression_attribute_values(":old", n(now.minus(TOUCH).as_ms()));
+        let (charges, state, call) = if is_busy {
+            let call = call
+                .expression_attribute_values(":takes", milliseconds(charge))
+                .expression_attribute_values(":latest", n(charge.latest(now).as_ms()));
+            ("busy_until = busy_until + :takes", BUSY, call)
+        } else {
+            let call = call.expression_attribute_values(":until", n(now.plus(charge.takes()).as_ms()));
+            ("busy_until = :until", FREE, call)
+        };
+        let (records, seen) = if records_traffic { (", last_seen_at = :now", "<") } else { ("", ">=") };
+        let call = call
+            .update_expression(format!("SET {charges}{records}"))
+            .condition_expression(format!("attribute_exists(liveness_shard) AND {state} AND last_seen_at {seen} :old"));
+        outcome(retry_conflicts(|| call.clone().send()).await)
     }
+}
 
-    /// Returns the identity of a connection that is alive and may publish. `last_seen_at` is a key
-    /// of an index, so it is not moved with every publication.
-    async fn granted(&self, connection: &ConnectionId, item: &Item, now: Timestamp) -> Result<Charged> {
-        let unreadable = |error: Unreadable| unreadable(CHARGE, error);
-        let seen_at = item.moment(keys::LAST_SEEN_AT).map_err(unreadable)?;
-        if now.since(seen_at) > TOUCH
-            && let Known::No = self.touch(connection, now).await?
-        {
-            return Ok(Charged::Granted(Standing::Unknown));
-        }
-        let renewed = connection_item::identity(item).map_err(unreadable)?;
-        Ok(Charged::Granted(renewed.map_or(Standing::AsConnected, Standing::Renewed)))
-    }
+fn milliseconds(charge: Charge) -> AttributeValue {
+    n(u64::try_from(charge.takes().as_millis()).unwrap_or(u64::MAX))
 }
 
 fn outcome(

@@ -27,10 +27,11 @@ impl Directory for Tables {
                 .client
                 .query()
                 .table_name(&self.rooms)
-                .key_condition_expression("pk = :user")
+                .key_condition_expression("pk = :user AND begins_with(sk, :connections)")
                 .filter_expression("#ttl > :now")
                 .expression_attribute_names("#ttl", keys::TTL)
                 .expression_attribute_values(":user", s(keys::directory_pk(user)))
+                .expression_attribute_values(":connections", s(keys::CONNECTIONS))
                 .expression_attribute_values(":now", n(now.as_s()))
                 .consistent_read(true)
                 .set_exclusive_start_key(start);

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use domain::{ConnectionId, DedupeKey, Epoch, Position, RoomId, Sequence, Shard, UserId};
+use domain::{Ban, ConnectionId, DedupeKey, Epoch, Position, RoomId, Sequence, Shard, Timestamp, UserId};
 
 use crate::attributes::{Item, ItemBuilder, Read, Unreadable, s};
 
@@ -174,6 +174,33 @@ pub(crate) fn directory_pk(user: &UserId) -> String {
 /// Returns the key of the entry of a user's connection.
 pub(crate) fn directory(user: &UserId, connection: &ConnectionId) -> Item {
     key(directory_pk(user), connection_pk(connection))
+}
+
+/// Prefix of the sort keys of the entries of a user's connections.
+pub(crate) const CONNECTIONS: &str = "CONN#";
+/// Prefix of the sort keys of a user's bans.
+pub(crate) const BAN: &str = "BAN#";
+/// The partition of recent bans.
+pub(crate) const BANS: &str = "BANS";
+
+/// Returns the key of a ban, in the partition of its user's connections.
+pub(crate) fn ban(ban: &Ban) -> Item {
+    key(directory_pk(&ban.user), format!("{BAN}{}", device_text(ban)))
+}
+
+/// Returns the key of a ban among the recent ones.
+pub(crate) fn recent_ban(ban: &Ban, at: Timestamp) -> Item {
+    key(BANS, format!("{}#{}#{}", recent_bans_since(at), ban.user, device_text(ban)))
+}
+
+/// Returns the first sort key of the bans that were stored since a moment: its milliseconds in 15
+/// digits, so that the order of the text is that of time.
+pub(crate) fn recent_bans_since(since: Timestamp) -> String {
+    format!("{:015}", since.as_ms())
+}
+
+fn device_text(ban: &Ban) -> &str {
+    ban.device.as_ref().map_or("", |device| device.as_ref())
 }
 
 /// Returns the key from which a query of `by_room` continues after this connection.

@@ -8,6 +8,7 @@
 
 mod account;
 mod attributes;
+mod bans;
 mod changes;
 mod charges;
 mod conflicts;

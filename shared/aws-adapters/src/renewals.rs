@@ -1,8 +1,9 @@
 //! Renewed and expired tokens of live connections, in the connections table.
 
-use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
-use domain::ports::{Expiries, Known, Lapsed, Renewals, Result, Standing};
-use domain::{ConnectionId, Holding, Identity, RoomId, Timestamp};
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update};
+use domain::ports::{Exchanged, Expiries, Lapsed, Renewals, Result};
+use domain::{ConnectionId, Holding, Identity, RoomId, Timestamp, limits, renewal_pause};
 use protocol::context::identity_text;
 
 use crate::attributes::{Item, n, s};
@@ -19,23 +20,20 @@ use crate::tables::Tables;
 const EXTENDED_AT_ONCE: usize = 99;
 
 impl Renewals for Tables {
-    async fn standing(&self, connection: &ConnectionId, now: Timestamp) -> Result<Standing> {
-        const OPERATION: &str = "DynamoDB UpdateItem (standing)";
-        let Some(item) = self.touched(OPERATION, connection, now).await? else {
-            return Ok(Standing::Unknown);
-        };
-        let renewed = connection_item::identity(&item).map_err(|error| unreadable(OPERATION, error))?;
-        Ok(renewed.map_or(Standing::AsConnected, Standing::Renewed))
-    }
-
-    async fn renew(&self, connection: &ConnectionId, identity: &Identity) -> Result<Known> {
+    async fn renew(&self, connection: &ConnectionId, identity: &Identity, now: Timestamp) -> Result<Exchanged> {
         const OPERATION: &str = "DynamoDB UpdateItem (renew)";
         let call = self
             .client
             .update_item()
             .table_name(&self.connections)
             .set_key(Some(keys::connection(connection)))
-            .condition_expression("attribute_exists(liveness_shard)")
+            .condition_expression(
+                "attribute_exists(liveness_shard) \
+                 AND (attribute_not_exists(renewed_at) OR renewed_at <= :before OR renewed_at > :now)",
+            )
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .expression_attribute_values(":before", n(now.minus(limits::RENEWAL_PAUSE).as_ms()))
+            .expression_attribute_values(":now", n(now.as_ms()))
             .expression_attribute_names("#identity", connection_item::IDENTITY)
             .expression_attribute_values(":identity", s(identity_text(identity)));
         let (device, call) = match &identity.device {
@@ -45,20 +43,20 @@ impl Renewals for Tables {
             }
             None => ("", call),
         };
-        let set = format!("SET #identity = :identity{device}");
+        let set = format!("SET #identity = :identity, renewed_at = :now{device}");
         let call = match identity.expires_at {
             Some(at) => call
                 .update_expression(format!("{set}, expires_at = :expires_at"))
                 .expression_attribute_values(":expires_at", n(at.as_ms())),
             None => call.update_expression(format!("{set} REMOVE expires_at")),
         };
-        match retry_conflicts(|| call.clone().send()).await {
-            Ok(_) => Ok(Known::Yes),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
-                Ok(Known::No)
-            }
-            Err(error) => Err(translate(OPERATION, &error)),
-        }
+        let Err(error) = retry_conflicts(|| call.clone().send()).await else { return Ok(Exchanged::Stored) };
+        let Some(UpdateItemError::ConditionalCheckFailedException(failed)) = error.as_service_error() else {
+            return Err(translate(OPERATION, &error));
+        };
+        let item = failed.item().cloned().unwrap_or_default();
+        let renewed_at = connection_item::renewed_at(&item).map_err(|error| unreadable(OPERATION, error))?;
+        Ok(renewal_pause(renewed_at, now).map_or(Exchanged::NotConnected, Exchanged::TooSoon))
     }
 
     async fn holdings(&self, connection: &ConnectionId) -> Result<Vec<Holding>> {

@@ -204,7 +204,7 @@ impl Rooms for Tables {
         limit: usize,
         now: Timestamp,
     ) -> Result<Vec<Publication>> {
-        self.log_rows(&LogQuery { limit, ..LogQuery::backwards(room, epoch, through) }, now).await
+        self.log_rows(&LogQuery::backwards(room, epoch, through, limit), now).await
     }
 
     async fn replica_log_backwards(
@@ -215,7 +215,7 @@ impl Rooms for Tables {
         limit: usize,
         now: Timestamp,
     ) -> Result<Vec<Publication>> {
-        let query = LogQuery { limit, is_consistent: false, ..LogQuery::backwards(room, epoch, through) };
+        let query = LogQuery { is_consistent: false, ..LogQuery::backwards(room, epoch, through, limit) };
         self.log_rows(&query, now).await
     }
 }
@@ -239,9 +239,11 @@ impl<'a> LogQuery<'a> {
         Self { room, epoch, first, last, is_forward: true, is_consistent: true, limit: usize::MAX }
     }
 
-    fn backwards(room: &'a RoomId, epoch: &'a Epoch, last: Sequence) -> Self {
-        let first = Sequence::ZERO;
-        Self { room, epoch, first, last, is_forward: false, is_consistent: true, limit: usize::MAX }
+    /// Reads the `limit` positions that end with `last`, and no row before them: rows that have
+    /// expired may be there for days.
+    fn backwards(room: &'a RoomId, epoch: &'a Epoch, last: Sequence, limit: usize) -> Self {
+        let first = Sequence::new(last.get().saturating_sub(limit as u64).saturating_add(1));
+        Self { room, epoch, first, last, is_forward: false, is_consistent: true, limit }
     }
 }
 

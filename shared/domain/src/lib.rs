@@ -7,7 +7,9 @@
 //! change of cloud. Time and random bits are arguments.
 
 mod activity;
+mod ban;
 mod change;
+mod charge;
 mod conflict;
 mod connection;
 mod data;
@@ -40,7 +42,9 @@ mod stale;
 mod timestamp;
 
 pub use activity::{Activity, Kind, Kinds, UnknownKind};
+pub use ban::Ban;
 pub use change::Change;
+pub use charge::Charge;
 pub use conflict::conflict_pause;
 pub use connection::{Connection, Endpoint, Format, Member};
 pub use data::Data;
@@ -62,7 +66,7 @@ pub use publication::{Ephemeral, Held, Item, Publication, Publisher, Submission}
 pub use range::{Range, coalesce};
 pub use rate::Rate;
 pub use reject::{Code, Reject};
-pub use renewal::{Holding, Renewal, may_renew, renewal, told_apart};
+pub use renewal::{Holding, Renewal, may_renew, renewal, renewal_pause, told_apart};
 pub use resume::{Budget, Resume, resume};
 pub use retry::{Retry, retry_pause};
 pub use sequencing::{Append, DedupeKey, Head, Origin, Remembered, plan};

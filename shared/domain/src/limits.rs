@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::post_rate::PostRate;
 use crate::rate::Rate;
+use crate::timestamp::Timestamp;
 
 const KIB: usize = 1024;
 
@@ -34,6 +35,36 @@ pub const ITEMS_PER_PUBLISH: usize = 10;
 /// Publications of one connection: enough for fast typing or a cursor, and a burst of four full
 /// requests.
 pub const CONNECTION_RATE: Rate = Rate::per_second(20, 40);
+/// Units of all requests of one connection, publications included (each takes 50). A unit stands
+/// for about one read of a row. The burst lets a client that returns join 100 rooms and list their
+/// members one by one.
+pub const REQUEST_RATE: Rate = Rate::per_second(1_000, 10_000);
+/// Units of a sync, besides [`SYNC_ROOM_UNITS`].
+pub const SYNC_UNITS: u32 = 10;
+/// Units of each room of a sync: its membership, its head, its count, and its share of the replay.
+pub const SYNC_ROOM_UNITS: u32 = 3;
+/// Units of a join: about eight calls, and a replay of its own.
+pub const JOIN_UNITS: u32 = 25;
+/// Units of a leave: two writes, and a count of the room afterwards.
+pub const LEAVE_UNITS: u32 = 10;
+/// Units of a page of history, besides one for each [`ROWS_PER_UNIT`] publications.
+pub const HISTORY_UNITS: u32 = 15;
+/// Rows that a unit stands for: two eventually consistent reads cost as much as one consistent
+/// read.
+pub const ROWS_PER_UNIT: u32 = 2;
+/// Units of a list of users that reads at most [`WHO_READS_INCLUDED`].
+pub const WHO_UNITS: u32 = 25;
+/// Reads of members, and twice of shards, that [`WHO_UNITS`] covers. Rooms in which presence names
+/// users stay below.
+pub const WHO_READS_INCLUDED: u32 = 110;
+/// Units of a ping, besides [`PING_ROOM_UNITS`].
+pub const PING_UNITS: u32 = 20;
+/// Units of each room of a ping: its head.
+pub const PING_ROOM_UNITS: u32 = 1;
+/// Units of a renewal of the token: the check of a signature.
+pub const AUTH_UNITS: u32 = 50;
+/// Pause between two renewals of the token of a connection. Each extends all of its memberships.
+pub const RENEWAL_PAUSE: Duration = Duration::from_secs(5);
 /// Publications to one room: half of the rate that its line carries (one FIFO group, one
 /// partition), so that a burst is worked off. Members are refused beyond it, and backends are held.
 pub const ROOM_RATE: Rate = Rate::per_second(50, 100);
@@ -155,7 +186,8 @@ pub const LOG_PAGE_ROWS: usize = 256;
 /// size they are one page of a query.
 pub const LOG_ROWS_ALONG: u64 = 32;
 /// Maximum log rows that a replay or a page of history reads at a time.
-pub const REPLAY_PAGE_ROWS: usize = 64;
+/// Each may be of the largest size although the rows before were small: 100 read units then.
+pub const REPLAY_PAGE_ROWS: usize = 32;
 /// Time before its deadline that the fan-out reserves to hand over the members that it did not
 /// reach: one post, one queue call (500 ms), and the report.
 pub const HAND_OVER: Duration = Duration::from_millis(1_100);
@@ -173,6 +205,17 @@ pub const ROW_IS_VISIBLE: Duration = Duration::from_secs(60);
 pub const HEAD_LIFE: Duration = Duration::from_secs(8 * 24 * 60 * 60);
 /// Retention of a publication id: longer than the maximum retention of a queue (14 days).
 pub const DEDUPE: Duration = Duration::from_secs(15 * 24 * 60 * 60);
+/// Connections of one user that a command closes, or a run of the reaper for a ban, at a time:
+/// those of a user are closed in two rounds, each of at most two posts' time.
+pub const CLOSED_AT_ONCE: usize = 25;
+/// How long a ban is in the list of recent bans: several runs of the reaper close what connected or
+/// renewed at the moment of the ban.
+pub const BAN_LISTED: Duration = Duration::from_secs(10 * 60);
+/// The age of the recent bans that a run of the reaper enforces again: it covers three runs, and
+/// the life of an invocation that read the bans before.
+pub const BAN_ENFORCED: Duration = Duration::from_secs(3 * 60);
+/// The end of a ban whose command names none: the end of the year 9999, as for tokens.
+pub const BAN_WITHOUT_END: Timestamp = Timestamp::from_ms(253_402_300_799_000);
 /// Life of a tombstone. It prevents a late connect or join from reviving a connection.
 pub const TOMBSTONE: Duration = Duration::from_secs(3 * 60 * 60);
 /// Age at which a connection cannot be alive: API Gateway has cut it, and the margin covers clock
@@ -343,6 +386,25 @@ const _: () = assert!(ITEMS_PER_PUBLISH <= PUBLICATIONS_PER_TRANSACTION);
 const _: () = assert!(
     ITEMS_PER_PUBLISH as u32 <= CONNECTION_RATE.burst() && CONNECTION_RATE.burst() <= ROOM_RATE.burst(),
     "a full request must fit the rate of a connection, and one connection must not use up the rate of a room"
+);
+const _: () = assert!(
+    REQUEST_RATE.takes(REQUEST_RATE.burst()).as_millis() > CONNECTION_RATE.takes(CONNECTION_RATE.burst()).as_millis(),
+    "a connection that publishes at its full rate must still be able to send other requests"
+);
+const _: () = assert!(
+    ROOMS_PER_CONNECTION as u32 * (JOIN_UNITS + WHO_UNITS + PING_ROOM_UNITS) + PING_UNITS <= REQUEST_RATE.burst(),
+    "a client must be able to join all its rooms and list their members at once"
+);
+const _: () = assert!(
+    SYNC_UNITS + SYNC_ROOM_UNITS * ROOMS_PER_CONNECTION as u32 + PING_UNITS + PING_ROOM_UNITS * 100
+        <= REQUEST_RATE.count_per_second() as u32,
+    "after a sync of all its rooms a client must be able to publish at once"
+);
+const _: () = assert!(PRESENCE_NAMED_MEMBERS as u32 + 2 * ROWS_PER_UNIT <= WHO_READS_INCLUDED);
+const _: () = assert!(BAN_ENFORCED.as_secs() < BAN_LISTED.as_secs());
+const _: () = assert!(
+    RENEWAL_PAUSE.as_secs() < 10,
+    "a renewal that is sent again because it had no answer (after 10 s) must not be refused"
 );
 const _: () = assert!(
     POSTS_IN_FLIGHT as u64 * 1_000 / 200 >= POST_RATE.count_per_second(),

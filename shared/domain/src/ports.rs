@@ -3,6 +3,7 @@
 //! Every port returns within a fixed time, or returns [`Error::Unavailable`]. A normal result (a
 //! connection that is gone, a condition that did not hold) is an outcome and not an error.
 
+mod bans;
 mod charges;
 mod directory;
 mod error;
@@ -26,12 +27,13 @@ use crate::stale::Suspect;
 use crate::timestamp::Timestamp;
 use crate::{Endpoint, Job, Range};
 
+pub use bans::Bans;
 pub use charges::{Charged, Charges};
 pub use directory::Directory;
 pub use error::Error;
 pub use holds::Holds;
 pub use presence::{Activities, Checks, Occupant, Presences, Rosters, Written};
-pub use renewals::{Expiries, Lapsed, Renewals, Standing};
+pub use renewals::{Exchanged, Expiries, Lapsed, Renewals, Standing};
 pub use secrets::Secrets;
 
 /// The result of a port.
@@ -199,8 +201,8 @@ pub trait Rooms: Send + Sync {
         limit: usize,
         now: Timestamp,
     ) -> impl Future<Output = Result<Vec<Publication>>> + Send;
-    /// Reads the log rows of an epoch at or before `through`, latest first, consistently, at most
-    /// `limit`.
+    /// Reads the log rows of an epoch at the `limit` positions that end with `through`, latest
+    /// first, consistently.
     fn log_backwards(
         &self,
         room: &RoomId,

@@ -1,6 +1,9 @@
 //! Renewal of a token on a live connection: the permission to renew, and the effect on memberships.
 
+use std::time::Duration;
+
 use crate::identity::Identity;
+use crate::limits;
 use crate::name::RoomId;
 use crate::reject::{Code, Reject};
 use crate::timestamp::Timestamp;
@@ -43,6 +46,15 @@ pub fn may_renew(current: &Identity, renewed: &Identity) -> Result<(), Reject> {
         return forbidden("the token is another user's (sub); renew with one of the same sub, or connect again");
     }
     Ok(())
+}
+
+/// Returns the pause before a connection may renew its token at `now`, if there is one, by the time
+/// of the last renewal. A time in the future comes from another clock, and causes no pause.
+#[must_use]
+pub fn renewal_pause(last: Option<Timestamp>, now: Timestamp) -> Option<Duration> {
+    let last = last.filter(|last| *last <= now)?;
+    let left = limits::RENEWAL_PAUSE.saturating_sub(now.since(last));
+    (!left.is_zero()).then_some(left)
 }
 
 /// Makes the renewed identity expire at another time than the identities before it. A concurrent

@@ -7,7 +7,9 @@ mod row;
 
 use serde::de::IgnoredAny;
 
-use domain::{ConnectionId, Data, Item, PublicationId, Publisher, RoomId, Submission, Timestamp, UserId, limits};
+use domain::{
+    ConnectionId, Data, Device, Item, PublicationId, Publisher, RoomId, Submission, Timestamp, UserId, limits,
+};
 
 pub use event::Letter;
 pub use row::read as read_row;
@@ -53,6 +55,23 @@ pub enum Command {
         user: UserId,
         /// The room: neither an inbox nor `*`.
         room: RoomId,
+    },
+    /// The user, or one of its devices, is kept out until a moment: its connections are closed, and
+    /// it can neither connect nor renew a token.
+    Ban {
+        /// The user.
+        user: UserId,
+        /// The device; `None` for every device.
+        device: Option<Device>,
+        /// The end of the ban; `None` for a ban without end.
+        until: Option<Timestamp>,
+    },
+    /// The ban of the user, or of one of its devices, ends.
+    Unban {
+        /// The user.
+        user: UserId,
+        /// The device of the ban; `None` for the ban of the whole user.
+        device: Option<Device>,
     },
     /// Every connection of the user is closed.
     CloseUser(UserId),

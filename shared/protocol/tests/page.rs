@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use domain::{Activity, Check, Code, Job, Kind, Rate, Submission, limits};
+use domain::{Activity, Charge, Check, Code, Job, Kind, Rate, Submission, limits};
 use protocol::classic::ClassicFrame;
 use protocol::queue;
 use protocol::reply::{Accepted, Answer, History, Joined, Renewed, Reply, SyncedRooms, Who};
@@ -182,6 +182,7 @@ fn every_limit_on_the_page_is_what_its_constant_says() {
         ("EPHEMERAL_DATA_BYTES", kib(limits::EPHEMERAL_DATA_BYTES)),
         ("ITEMS_PER_PUBLISH", limits::ITEMS_PER_PUBLISH.to_string()),
         ("ROOMS_PER_CONNECTION", limits::ROOMS_PER_CONNECTION.to_string()),
+        ("REQUEST_RATE", rate(limits::REQUEST_RATE)),
         ("CONNECTION_RATE", rate(limits::CONNECTION_RATE)),
         ("ROOM_RATE", rate(limits::ROOM_RATE)),
         ("FRAME_BYTES", kib(limits::FRAME_BYTES)),
@@ -194,6 +195,7 @@ fn every_limit_on_the_page_is_what_its_constant_says() {
         ("WHO_USERS", limits::WHO_USERS.to_string()),
         ("RETENTION", format!("{} h", limits::RETENTION.as_secs() / 3_600)),
         ("DEDUPE", format!("{} days", limits::DEDUPE.as_secs() / 86_400)),
+        ("RENEWAL_PAUSE", format!("{} s", limits::RENEWAL_PAUSE.as_secs())),
         ("KEEP_ALIVE", minutes(limits::KEEP_ALIVE)),
         ("STALE", minutes(limits::STALE)),
     ];
@@ -202,4 +204,43 @@ fn every_limit_on_the_page_is_what_its_constant_says() {
     let listed = rows(section("## Limits")).into_iter().skip(2);
     let listed = listed.map(|row| (row[2].trim_matches('`').to_owned(), row[1].to_owned()));
     assert_eq!(listed.collect::<BTreeSet<_>>(), expected);
+}
+
+#[test]
+fn every_weight_on_the_page_is_what_a_request_is_charged() {
+    let units = |charge: Charge| charge.takes().as_millis() / limits::REQUEST_RATE.takes(1).as_millis();
+    let more = |some: Charge, more: Charge| units(more) - units(some);
+    let beyond = (0..).find(|members| Charge::who_beyond(members + 1, 1).is_some()).unwrap_or_default();
+    let each_room = more(Charge::sync(0), Charge::sync(1));
+    let expected = [
+        ("`sync`", format!("{}, and {each_room} for each room", units(Charge::sync(0)))),
+        ("`join`", units(Charge::join()).to_string()),
+        ("`leave`", units(Charge::leave()).to_string()),
+        (
+            "`publish`, `sendMessage`, `broadcastAll`",
+            format!("{} for each publication", units(Charge::publications(1))),
+        ),
+        (
+            "`history`",
+            format!(
+                "{}, and 1 for each {} publications of its `limit`",
+                units(Charge::history(0)),
+                limits::ROWS_PER_UNIT
+            ),
+        ),
+        (
+            "`who`",
+            format!(
+                "{}, and 1 for each {} members of the room above {}",
+                units(Charge::who()),
+                limits::ROWS_PER_UNIT,
+                beyond - 1
+            ),
+        ),
+        ("`ping`", format!("{}, and {} for each room", units(Charge::ping(0)), more(Charge::ping(0), Charge::ping(1)))),
+        ("`auth`", units(Charge::auth()).to_string()),
+    ];
+    let listed = rows(section("### Rates")).into_iter().skip(2);
+    let listed: BTreeSet<(String, String)> = listed.map(|row| (row[0].to_owned(), row[1].to_owned())).collect();
+    assert_eq!(listed, BTreeSet::from(expected.map(|(name, units)| (name.to_owned(), units))));
 }

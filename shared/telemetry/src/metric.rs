@@ -50,6 +50,8 @@ metrics! {
     CONNECTIONS_REAPED = "connections_reaped" in Count;
     /// Connections closed because their token had expired.
     CONNECTIONS_EXPIRED = "connections_expired" in Count;
+    /// Connections closed by the reaper because their user or device was banned.
+    CONNECTIONS_BANNED = "connections_banned" in Count;
     /// Stale connections that turned out to be alive.
     CONNECTIONS_PROBED = "connections_probed" in Count;
     /// Connections closed because they were too slow, so that they return and sync.

@@ -13,6 +13,7 @@ mod memory {
     contract_tests!(entrances, world);
     contract_tests!(renewals, world);
     contract_tests!(rooms, world);
+    contract_tests!(bans, world);
     contract_tests!(holds, world);
     contract_tests!(submissions, world);
     contract_tests!(jobs, world);

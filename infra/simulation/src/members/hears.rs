@@ -20,6 +20,10 @@ use crate::story::{described, shortened};
 /// a job that has read it runs for 5 s, and a slow post takes 5 s.
 const HEARD_AFTER_LEAVE: Duration = Duration::from_secs(11);
 
+/// A client may learn this long after the end of a ban that its handshake was refused: an
+/// invocation takes 5 s, and clocks differ.
+const HEARD_AFTER_BAN: Duration = Duration::from_secs(35);
+
 impl Run {
     pub(crate) fn hears(&mut self, connection: &ConnectionId, text: &str) {
         self.check_the_wire(connection, text);
@@ -61,6 +65,7 @@ impl Run {
     /// Reports whether an event is the expected result of a member's token, of its lack of one, or
     /// of a backend's command.
     fn was_foreseen(&mut self, at: usize, event: &Event) -> bool {
+        let now = self.now();
         let member = &mut self.members[at];
         match event {
             Event::Ended { because: Loss::Refused { status: 401 | 403 } } if member.stranger.is_some() => {
@@ -68,12 +73,20 @@ impl Run {
                 member.client = None;
                 true
             }
+            Event::Ended { because: Loss::Refused { status: 403 } } => {
+                let banned_until = self.backend.banned_until(&member.user_id());
+                let foreseen = banned_until.is_some_and(|until| now.since(until) < HEARD_AFTER_BAN);
+                if foreseen {
+                    self.restart(at, 3_000);
+                }
+                foreseen
+            }
             Event::Online if member.stranger.is_some() => {
                 self.shared.lock().broke(Kind::Admitted, format!("member {at} was admitted: {:?}", member.stranger));
                 true
             }
             Event::Ended { because: Loss::Told { code } } if code == "kicked" => {
-                let foreseen = self.backend.ordered(&member.user_id(), &What::Close);
+                let foreseen = self.backend.closed(&member.user_id());
                 if foreseen {
                     self.restart(at, 3_000);
                 }

@@ -179,6 +179,7 @@ impl Run {
         }
         let text = self.without_echo(&connection, text);
         let repairs = self.repairs(at, &text);
+        self.disturbs_flood(&connection);
         let mut core = self.shared.lock();
         if repairs && core.faults.is_calm() {
             core.broke(

@@ -54,8 +54,8 @@ fn a_user_who_was_removed_is_out_within_2_s_and_one_who_was_joined_is_in() {
     Promise {
         lives: |_| true,
         stakes: &[(Stake::Obeyed, 10)],
-        kinds: &[Kind::NotObeyed],
-        mistakes: &["LeaveIgnored", "CloseIgnored"],
+        kinds: &[Kind::NotObeyed, Kind::Admitted],
+        mistakes: &["LeaveIgnored", "CloseIgnored", "BanForgotten"],
     }
     .holds();
 }

@@ -50,8 +50,8 @@ fn a_wide_room_is_served_while_small_rooms_chat_undisturbed() {
 fn who_publishes_too_fast_is_told_when_to_try_again_and_keeps_the_connection() {
     Promise {
         lives: |life| life.calm && life.trouble == Some(Trouble::Flood),
-        stakes: &[(Stake::TooFast, 50), (Stake::LetIn, 30), (Stake::Timely, 2_000)],
-        kinds: &[Kind::TooFast, Kind::Delayed],
+        stakes: &[(Stake::TooFast, 500), (Stake::LetIn, 60), (Stake::Timely, 2_000)],
+        kinds: &[Kind::TooFast, Kind::Refused, Kind::Delayed],
         mistakes: &["RateIgnored", "PauseTooShort"],
     }
     .holds();

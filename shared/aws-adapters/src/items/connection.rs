@@ -14,8 +14,10 @@ pub(crate) const DEVICE: &str = "device";
 /// The current identity, if the token was renewed: JSON of the identity's part of an authorizer's
 /// context.
 pub(crate) const IDENTITY: &str = "identity";
-/// The time until which its publications take up its rate, in milliseconds.
+/// The time until which its requests use up its rate, in milliseconds.
 const BUSY_UNTIL: &str = "busy_until";
+/// The time of the last renewal of its token, in milliseconds.
+const RENEWED_AT: &str = "renewed_at";
 
 /// Builds the item. `everyone` is the connection's shard of `*`.
 pub(crate) fn to_item(connection: &Connection, everyone: Shard) -> Item {
@@ -55,10 +57,15 @@ pub(crate) fn device(item: &Item) -> Result<Option<Device>, Unreadable> {
     item.maybe_text(DEVICE).map(|_| item.parsed(DEVICE, Device::parse)).transpose()
 }
 
-/// Reads the time until which the rate is taken up. For a connection that never published it is the
+/// Reads the time until which the rate is used up. For a connection that sent no request it is the
 /// beginning of 1970.
 pub(crate) fn busy_until(item: &Item) -> Result<Timestamp, Unreadable> {
     item.maybe_moment(BUSY_UNTIL).map(Option::unwrap_or_default)
+}
+
+/// Reads the time of the last renewal of the token, if there was one.
+pub(crate) fn renewed_at(item: &Item) -> Result<Option<Timestamp>, Unreadable> {
+    item.maybe_moment(RENEWED_AT)
 }
 
 /// Reads the current identity, if the token was renewed.

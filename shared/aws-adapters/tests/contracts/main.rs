@@ -13,6 +13,7 @@ contract_tests!(memberships, stack::start);
 contract_tests!(entrances, stack::start);
 contract_tests!(renewals, stack::start);
 contract_tests!(rooms, stack::start);
+contract_tests!(bans, stack::start);
 contract_tests!(holds, stack::start);
 contract_tests!(submissions, stack::start);
 contract_tests!(jobs, stack::start);

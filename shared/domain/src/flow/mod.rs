@@ -3,10 +3,12 @@
 
 mod admit;
 mod enter;
+mod evict;
 mod forget;
 mod read_log;
 
 pub use admit::{Admitted, admit};
 pub use enter::{Entered, Entrance, Joiner, NotEntered, Place, enter, place};
+pub use evict::connections_kept_out;
 pub use forget::{forget, leave_all};
 pub use read_log::{read_run, read_run_backwards};

@@ -28,6 +28,10 @@ pub async fn read_run(
     if wanted == 0 {
         return Ok(Vec::new());
     }
+    // Rows beyond these positions cannot belong to the run. They are not read even if the rows of
+    // these positions have expired.
+    let through = range.after.plus(wanted as u64);
+    let range = &Range { through, ..range.clone() };
     let mut run = ports.replica_log(room, range, wanted, now).await?;
     truncate_at_hole(&mut run, range.after.next(), Sequence::next);
     if run.len() < wanted {

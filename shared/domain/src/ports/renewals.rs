@@ -1,8 +1,9 @@
 //! Ports of tokens on live connections: renewed and expired ones.
 
 use std::future::Future;
+use std::time::Duration;
 
-use super::{Known, Result};
+use super::Result;
 use crate::connection::{Endpoint, Format};
 use crate::identity::Identity;
 use crate::name::{ConnectionId, RoomId};
@@ -20,14 +21,28 @@ pub enum Standing {
     Renewed(Identity),
 }
 
+/// The outcome of storing the identity of a new token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exchanged {
+    /// The new identity is stored.
+    Stored,
+    /// The last renewal was less than [`crate::limits::RENEWAL_PAUSE`] ago. Nothing was written.
+    /// The pause is over after this time.
+    TooSoon(Duration),
+    /// The connection has a tombstone, or was never stored.
+    NotConnected,
+}
+
 /// Tokens that were renewed on live connections.
 pub trait Renewals: Send + Sync {
-    /// Records traffic of the connection, as [`super::Connections::touch`] does, and reads its
-    /// current identity, in one call.
-    fn standing(&self, connection: &ConnectionId, now: Timestamp) -> impl Future<Output = Result<Standing>> + Send;
     /// Stores the new identity of a connection, with its expiry and, if the identity has one, its
     /// device. The connection's membership of `*` gets the same expiry. A tombstone is not revived.
-    fn renew(&self, connection: &ConnectionId, identity: &Identity) -> impl Future<Output = Result<Known>> + Send;
+    fn renew(
+        &self,
+        connection: &ConnectionId,
+        identity: &Identity,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Exchanged>> + Send;
     /// Lists the memberships of a connection, except `*`, read consistently, in any order.
     fn holdings(&self, connection: &ConnectionId) -> impl Future<Output = Result<Vec<Holding>>> + Send;
     /// Sets the expiry of memberships of a connection to that of its token, if the token still

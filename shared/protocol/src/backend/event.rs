@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::{ConnectionId, UserId};
+use domain::{ConnectionId, Device, Timestamp, UserId, limits};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -128,6 +128,8 @@ struct Fields<'a> {
     by: Option<String>,
     user: Option<String>,
     connection: Option<String>,
+    device: Option<String>,
+    until: Option<u64>,
     #[serde(borrow, default, deserialize_with = "crate::request::present")]
     data: Option<&'a RawValue>,
 }
@@ -144,13 +146,29 @@ impl Fields<'_> {
                 (Some(_), None) => self.user().map(Command::CloseUser),
                 _ => Err(Reason::new("close takes either user or connection")),
             },
-            _ => Err(Reason::new(format!("there is no command {name:?}; there are join, remove and close"))),
+            "ban" => {
+                let until = self.until.map(Timestamp::from_ms);
+                if until.is_some_and(|until| until > limits::BAN_WITHOUT_END) {
+                    return Err(Reason::new("until is in milliseconds since 1970, at most the end of the year 9999"));
+                }
+                Ok(Command::Ban { user: self.user()?, device: self.device()?, until })
+            }
+            "unban" => Ok(Command::Unban { user: self.user()?, device: self.device()? }),
+            _ => {
+                let known = "join, remove, close, ban and unban";
+                Err(Reason::new(format!("there is no command {name:?}; there are {known}")))
+            }
         }
     }
 
     fn user(&self) -> Result<UserId, Reason> {
         let name = self.user.clone().ok_or_else(|| Reason::new("user is missing: name the user"))?;
         UserId::parse(name).map_err(|reject| Reason::new(reject.message))
+    }
+
+    fn device(&self) -> Result<Option<Device>, Reason> {
+        let device = self.device.clone().map(Device::parse).transpose();
+        device.map_err(|reject| Reason::new(reject.message))
     }
 
     /// Returns the room, unless it is an inbox or `*`: those are joined at connect, and for as long

@@ -64,6 +64,10 @@ macro_rules! contract_tests {
             one_connections_charges_are_no_others
             nobody_is_charged_who_is_not_connected_and_none_is_revived
             who_is_charged_is_alive_and_otherwise_as_before
+            a_keep_alive_records_traffic_whenever_it_comes
+            publications_and_other_requests_share_one_allowance
+            a_further_charge_is_written_whatever_the_rate_and_later_requests_wait_for_it
+            no_further_charge_revives_a_connection
             what_is_appended_takes_up_the_rate_of_its_room
             what_is_not_stored_takes_up_the_rate_of_a_room_and_never_gives_it_back
         ] $(, $make)? }
@@ -137,7 +141,7 @@ macro_rules! contract_tests {
             a_connection_is_as_it_connected_until_it_is_renewed
             a_renewal_moves_the_end_and_the_device_of_a_connection
             a_buried_connection_is_unknown_and_cannot_be_renewed
-            asking_for_the_standing_is_a_touch
+            a_connection_renews_its_token_every_5_s_at_the_most
             a_renewal_leaves_what_was_last_seen
             holdings_are_told_with_who_gave_them_and_until_when
             a_membership_that_a_backend_gives_again_is_its_gift
@@ -191,6 +195,13 @@ macro_rules! contract_tests {
             how_far_a_shard_is_is_noted_and_never_taken_back
             how_far_a_shard_is_says_nothing_of_another_shard_or_epoch
             what_has_expired_is_not_read
+        ] $(, $make)? }
+    };
+    (bans $(, $make:expr)?) => {
+        $crate::contract_tests! { @list bans, [
+            a_user_has_the_bans_that_were_stored_until_they_end
+            a_ban_replaces_the_one_before_it_and_ends_it_if_it_lies_in_the_past
+            bans_are_listed_from_the_moment_of_their_write_on
         ] $(, $make)? }
     };
     (holds $(, $make:expr)?) => {
@@ -299,6 +310,7 @@ contract_tests!(memberships);
 contract_tests!(entrances);
 contract_tests!(renewals);
 contract_tests!(rooms);
+contract_tests!(bans);
 contract_tests!(holds);
 contract_tests!(submissions);
 contract_tests!(jobs);

@@ -117,12 +117,13 @@ macro_rules! operations {
     };
 }
 operations! {
-    Charges { Charge RoomBusyUntil NoteRoomBusy }
+    Bans { Ban BansOf BansSince }
+    Charges { Charge ChargeAnyway RoomBusyUntil NoteRoomBusy }
     Connections { Open Find Touch Bury Silent }
     Directory { Enlist ConnectionsOf }
     Holds { Intakes Hold PassGate Release }
     Memberships { Join TakeBack Leave RoomsOf Page Count MembersAmong }
-    Renewals { Standing Renew Holdings Extend }
+    Renewals { Renew Holdings Extend }
     Expiries { Expired }
     Rooms { Head Heads Create Keep Grow Known Logged ForgetIds Append MarkSent Delivered MarkDelivered Log LogBackwards }
     Submissions { Submit }

@@ -6,21 +6,39 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use domain::ports::{
-    Appended, Chance, Charged, Charges, Clock, Connections, DeadLetter, DeadLetters, Directory, Error, Expiries,
-    Gateway, Holds, Jobs, Joined, Known, Lapsed, Memberships, Opened, Page, Receipt, Renewals, Result, Retries, Rooms,
-    Standing, Submissions,
+    Appended, Bans, Chance, Charged, Charges, Clock, Connections, DeadLetter, DeadLetters, Directory, Error, Exchanged,
+    Expiries, Gateway, Holds, Jobs, Joined, Known, Lapsed, Memberships, Opened, Page, Receipt, Renewals, Result,
+    Retries, Rooms, Submissions,
 };
 use domain::{
-    Append, Connection, ConnectionId, DedupeKey, Delivery, Endpoint, Epoch, Head, Holding, Identity, Intake, Job,
-    Member, Membership, Position, Probe, Publication, Range, Remembered, RoomId, Sequence, Shard, Shards, Submission,
-    Suspect, Timestamp, UserId,
+    Append, Ban, Charge, Connection, ConnectionId, DedupeKey, Delivery, Endpoint, Epoch, Head, Holding, Identity,
+    Intake, Job, Member, Membership, Position, Probe, Publication, Range, Remembered, RoomId, Sequence, Shard, Shards,
+    Submission, Suspect, Timestamp, UserId,
 };
 
 use super::{Decide, Fault, Faulty, How, Operation};
 
+impl<P: Bans, F: Decide> Bans for Faulty<P, F> {
+    async fn ban(&self, ban: &Ban, now: Timestamp) -> Result<()> {
+        self.call_at_once(Operation::Ban, self.port.ban(ban, now)).await
+    }
+
+    async fn bans_of(&self, user: &UserId, now: Timestamp) -> Result<Vec<Ban>> {
+        self.call_at_once(Operation::BansOf, self.port.bans_of(user, now)).await
+    }
+
+    async fn bans_since(&self, since: Timestamp) -> Result<Vec<Ban>> {
+        self.call_at_once(Operation::BansSince, self.port.bans_since(since)).await
+    }
+}
+
 impl<P: Charges, F: Decide> Charges for Faulty<P, F> {
-    async fn charge(&self, connection: &ConnectionId, count: u32, now: Timestamp) -> Result<Charged> {
-        self.call_at_once(Operation::Charge, self.port.charge(connection, count, now)).await
+    async fn charge(&self, connection: &ConnectionId, charge: Charge, now: Timestamp) -> Result<Charged> {
+        self.call_at_once(Operation::Charge, self.port.charge(connection, charge, now)).await
+    }
+
+    async fn charge_anyway(&self, connection: &ConnectionId, charge: Charge) -> Result<()> {
+        self.call_at_once(Operation::ChargeAnyway, self.port.charge_anyway(connection, charge)).await
     }
 
     async fn room_busy_until(&self, room: &RoomId) -> Result<Timestamp> {
@@ -119,12 +137,8 @@ impl<P: Memberships, F: Decide> Memberships for Faulty<P, F> {
 }
 
 impl<P: Renewals, F: Decide> Renewals for Faulty<P, F> {
-    async fn standing(&self, connection: &ConnectionId, now: Timestamp) -> Result<Standing> {
-        self.call_at_once(Operation::Standing, self.port.standing(connection, now)).await
-    }
-
-    async fn renew(&self, connection: &ConnectionId, identity: &Identity) -> Result<Known> {
-        self.call_at_once(Operation::Renew, self.port.renew(connection, identity)).await
+    async fn renew(&self, connection: &ConnectionId, identity: &Identity, now: Timestamp) -> Result<Exchanged> {
+        self.call_at_once(Operation::Renew, self.port.renew(connection, identity, now)).await
     }
 
     async fn holdings(&self, connection: &ConnectionId) -> Result<Vec<Holding>> {

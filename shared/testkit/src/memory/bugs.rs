@@ -88,6 +88,8 @@ pub enum Bug {
     WideThroughNarrow,
     /// A page of a shard reads the members of every room.
     PageScans,
+    /// Bans are not stored.
+    BanForgotten,
     /// The rates of connections are not applied.
     RateIgnored,
     /// A publisher above the rate gets half of the pause that it needs.
@@ -106,7 +108,7 @@ impl Bug {
     /// The bugs that break a promise in some simulated run. `testkit/tests/mistakes.rs` finds the
     /// three bugs of joins that are not among them. `reaper/tests/reap.rs` finds
     /// [`Self::IndexTrusted`], because no index of a simulation lags that far.
-    pub const ALL: [Self; 44] = [
+    pub const ALL: [Self; 45] = [
         Self::AcceptBeforeEnqueue,
         Self::ForgetOnAny410,
         Self::NoPaging,
@@ -146,6 +148,7 @@ impl Bug {
         Self::LateOnMainLine,
         Self::WideThroughNarrow,
         Self::PageScans,
+        Self::BanForgotten,
         Self::RateIgnored,
         Self::PauseTooShort,
         Self::LogAfterMembers,

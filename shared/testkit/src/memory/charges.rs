@@ -1,17 +1,16 @@
 //! Implements rates over the state of the store.
 
 use domain::ports::{Charged, Charges, Connections, Result, Standing};
-use domain::{ConnectionId, RoomId, Timestamp, limits};
+use domain::{Charge, ConnectionId, RoomId, Timestamp};
 
 use super::bugs::Bug;
 use super::conflicts::Item;
-use super::renewals::standing;
 use super::store::{Slot, Store};
 
 impl Charges for Store {
-    async fn charge(&self, connection: &ConnectionId, count: u32, now: Timestamp) -> Result<Charged> {
+    async fn charge(&self, connection: &ConnectionId, charge: Charge, now: Timestamp) -> Result<Charged> {
         self.wait_for("UpdateItem (charge)", &[Item::Connection(connection.clone())]).await?;
-        let mut charged = self.charge_slot(connection, count, now);
+        let mut charged = self.charge_slot(connection, charge, now);
         if self.has(Bug::PauseTooShort)
             && let Charged::TooSoon(pause) = &mut charged
         {
@@ -21,6 +20,14 @@ impl Charges for Store {
             self.touch(connection, now).await?;
         }
         Ok(charged)
+    }
+
+    async fn charge_anyway(&self, connection: &ConnectionId, charge: Charge) -> Result<()> {
+        self.wait_for("UpdateItem (charge)", &[Item::Connection(connection.clone())]).await?;
+        if let Some(Slot::Open { busy_until, .. }) = self.lock().connections.get_mut(connection) {
+            *busy_until = busy_until.plus(charge.takes());
+        }
+        Ok(())
     }
 
     async fn room_busy_until(&self, room: &RoomId) -> Result<Timestamp> {
@@ -41,18 +48,20 @@ impl Charges for Store {
 }
 
 impl Store {
-    fn charge_slot(&self, connection: &ConnectionId, count: u32, now: Timestamp) -> Charged {
-        match self.lock().connections.get_mut(connection) {
-            Some(Slot::Open { busy_until, renewed, .. }) => {
-                match limits::CONNECTION_RATE.charge(*busy_until, count, now) {
-                    Err(pause) if !self.has(Bug::RateIgnored) => Charged::TooSoon(pause),
-                    until => {
-                        *busy_until = until.unwrap_or(*busy_until);
-                        Charged::Granted(standing(renewed.as_deref()))
-                    }
-                }
+    fn charge_slot(&self, connection: &ConnectionId, charge: Charge, now: Timestamp) -> Charged {
+        let mut state = self.lock();
+        let Some(Slot::Open { busy_until, renewed, .. }) = state.connections.get_mut(connection) else {
+            return Charged::Granted(Standing::Unknown);
+        };
+        match charge.apply(*busy_until, now) {
+            Err(pause) if !self.has(Bug::RateIgnored) => return Charged::TooSoon(pause),
+            until => *busy_until = until.unwrap_or(*busy_until),
+        }
+        match renewed {
+            Some(identity) if !self.has(Bug::RenewalForgotten) => {
+                Charged::Granted(Standing::Renewed((**identity).clone()))
             }
-            _ => Charged::Granted(Standing::Unknown),
+            _ => Charged::Granted(Standing::AsConnected),
         }
     }
 }

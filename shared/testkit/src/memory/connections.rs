@@ -125,7 +125,8 @@ impl State {
         self.changes.push(Happened::Opened { connection: id, user, device });
         let connection = connection.clone();
         let id = connection.id.clone();
-        let slot = Slot::Open { connection, everyone, busy_until: Timestamp::default(), renewed: None };
+        let busy_until = Timestamp::default();
+        let slot = Slot::Open { connection, everyone, busy_until, renewed: None, renewed_at: None };
         self.connections.insert(id, slot);
         self.index.write(changes, now);
     }

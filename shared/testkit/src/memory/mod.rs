@@ -1,5 +1,6 @@
 //! In-memory adapters of every port: a test can inspect their state and choose their answers.
 
+mod bans;
 mod bugs;
 mod charges;
 mod conflicts;

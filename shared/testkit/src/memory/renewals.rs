@@ -1,7 +1,7 @@
 //! Implements the tokens of live connections over the state of the store.
 
-use domain::ports::{Connections, Expiries, Known, Lapsed, Renewals, Result, Standing};
-use domain::{ConnectionId, Holding, Identity, RoomId, Timestamp};
+use domain::ports::{Exchanged, Expiries, Lapsed, Renewals, Result};
+use domain::{ConnectionId, Holding, Identity, RoomId, Timestamp, renewal_pause};
 
 use super::bugs::Bug;
 use super::conflicts::Item;
@@ -11,32 +11,26 @@ use super::meter::Asked;
 use super::store::{Slot, Store};
 
 impl Renewals for Store {
-    async fn standing(&self, connection: &ConnectionId, now: Timestamp) -> Result<Standing> {
-        if let Known::No = self.touch(connection, now).await? {
-            return Ok(Standing::Unknown);
-        }
-        Ok(match self.lock().connections.get(connection) {
-            Some(Slot::Open { .. }) if self.has(Bug::RenewalForgotten) => Standing::AsConnected,
-            Some(Slot::Open { renewed, .. }) => standing(renewed.as_deref()),
-            Some(Slot::Buried { .. }) | None => Standing::Unknown,
-        })
-    }
-
-    async fn renew(&self, connection: &ConnectionId, identity: &Identity) -> Result<Known> {
+    async fn renew(&self, connection: &ConnectionId, identity: &Identity, now: Timestamp) -> Result<Exchanged> {
         self.wait_for("UpdateItem (renew)", &[Item::Connection(connection.clone())]).await?;
-        let now = self.now();
+        let written_at = self.now();
         let mut state = self.lock();
-        let Some(Slot::Open { connection: stored, everyone, renewed, .. }) = state.connections.get_mut(connection)
+        let Some(Slot::Open { connection: stored, everyone, renewed, renewed_at, .. }) =
+            state.connections.get_mut(connection)
         else {
-            return Ok(Known::No);
+            return Ok(Exchanged::NotConnected);
         };
+        if let Some(pause) = renewal_pause(*renewed_at, now) {
+            return Ok(Exchanged::TooSoon(pause));
+        }
         *renewed = Some(Box::new(identity.clone()));
+        *renewed_at = Some(now);
         stored.expires_at = identity.expires_at;
         stored.device = identity.device.clone().or(stored.device.take());
         let anew = Change::Joined(RoomId::everyone(), *everyone, stored.member());
         let changes = vec![expiry(stored), anew];
-        state.index.write(changes, now);
-        Ok(Known::Yes)
+        state.index.write(changes, written_at);
+        Ok(Exchanged::Stored)
     }
 
     async fn holdings(&self, connection: &ConnectionId) -> Result<Vec<Holding>> {
@@ -93,9 +87,4 @@ impl Expiries for Store {
         self.reads(Asked::Watched(limit), lapsed.len());
         Ok(lapsed)
     }
-}
-
-/// The standing of an open connection.
-pub(super) fn standing(renewed: Option<&Identity>) -> Standing {
-    renewed.map_or(Standing::AsConnected, |identity| Standing::Renewed(identity.clone()))
 }

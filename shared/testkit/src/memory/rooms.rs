@@ -178,8 +178,7 @@ impl Rooms for Store {
     ) -> Result<Vec<Publication>> {
         let rows = |state: &State| {
             let rows = state.log(room, epoch).rev();
-            let rows = rows.filter(|row| row.position.sequence <= through && lives(row, now));
-            rows.take(limit).cloned().collect()
+            rows.filter(|row| is_among(row, through, limit) && lives(row, now)).cloned().collect()
         };
         self.read_rows(limit, rows)
     }
@@ -195,11 +194,16 @@ impl Rooms for Store {
         let seen_until = now.minus(REPLICA_LAGS);
         let rows = |state: &State| {
             let rows = state.log(room, epoch).rev().filter(|row| row.sequenced_at <= seen_until);
-            let rows = rows.filter(|row| row.position.sequence <= through && lives(row, now));
-            rows.take(limit).cloned().collect()
+            rows.filter(|row| is_among(row, through, limit) && lives(row, now)).cloned().collect()
         };
         self.read_rows(limit, rows)
     }
+}
+
+/// Returns true for a row at one of the `limit` positions that end with `through`.
+fn is_among(row: &Publication, through: Sequence, limit: usize) -> bool {
+    let sequence = row.position.sequence;
+    sequence <= through && usize::try_from(through.beyond(sequence)).is_ok_and(|distance| distance < limit)
 }
 
 impl Store {

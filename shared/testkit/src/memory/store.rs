@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use domain::ports::{Clock, Result};
 use domain::{
-    Change, Connection, ConnectionId, DedupeKey, Generation, Head, Hold, Identity, Member, Membership, Position,
+    Ban, Change, Connection, ConnectionId, DedupeKey, Generation, Head, Hold, Identity, Member, Membership, Position,
     Presence, Publication, Remembered, RoomId, Shard, Timestamp, UserId, limits,
 };
 
@@ -58,6 +58,8 @@ pub(super) struct State {
     pub(super) dedupe: HashMap<DedupeKey, Remembered>,
     pub(super) presences: HashMap<RoomId, Presence>,
     pub(super) holds: HashMap<RoomId, Hold>,
+    /// Bans, with the times of their writes, in the order of the writes.
+    pub(super) bans: Vec<(Timestamp, Ban)>,
     /// The connections of each user, with the times of their entries.
     pub(super) directory: BTreeMap<UserId, BTreeMap<ConnectionId, Timestamp>>,
     /// Changes of connections and memberships that the stream has not delivered yet.
@@ -83,6 +85,8 @@ pub(super) enum Slot {
         busy_until: Timestamp,
         /// The identity of the renewed token, after a renewal.
         renewed: Option<Box<Identity>>,
+        /// The time of the last renewal.
+        renewed_at: Option<Timestamp>,
     },
     Buried {
         at: Timestamp,
@@ -100,6 +104,7 @@ impl Store {
             dedupe: HashMap::new(),
             presences: HashMap::new(),
             holds: HashMap::new(),
+            bans: Vec::new(),
             directory: BTreeMap::new(),
             changes: Vec::new(),
             index: Index::default(),

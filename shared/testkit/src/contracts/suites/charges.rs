@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use domain::ports::{Charged, Charges, Clock, Connections, Rooms, Standing};
-use domain::{Connection, Head, Timestamp, limits};
+use domain::{Charge, Connection, Head, Timestamp, limits};
 use futures::future::join_all;
 
 use crate::contracts::StoreFixture;
@@ -12,7 +12,7 @@ use crate::contracts::scene::{insist, opened, unique_connection, unique_room};
 use crate::samples;
 
 /// The number of publications that one connection may publish at once.
-const BURST: u32 = limits::CONNECTION_RATE.burst();
+const BURST: usize = limits::CONNECTION_RATE.burst() as usize;
 
 pub async fn a_burst_is_granted_and_what_is_beyond_it_is_told_when(fixture: &impl StoreFixture) {
     let (connection, now) = (opened(fixture).await, fixture.clock().now());
@@ -44,7 +44,10 @@ pub async fn who_was_quiet_has_a_whole_burst_again_and_no_more(fixture: &impl St
 
 pub async fn charges_at_the_same_moment_all_count(fixture: &impl StoreFixture) {
     let (connection, now) = (opened(fixture).await, fixture.clock().now());
-    let one = async || insist(fixture.clock(), async || fixture.store().charge(&connection.id, 10, now).await).await;
+    let one = async || {
+        insist(fixture.clock(), async || fixture.store().charge(&connection.id, Charge::publications(10), now).await)
+            .await
+    };
     let charged = join_all((0..8).map(|_| one())).await;
     let granted = charged.iter().filter(|charged| matches!(charged, Charged::Granted(_))).count();
     assert_eq!(granted, 4, "{charged:?}");
@@ -76,6 +79,55 @@ pub async fn who_is_charged_is_alive_and_otherwise_as_before(fixture: &impl Stor
     assert_eq!(fixture.store().find(&connection.id).await.unwrap(), Some(seen));
 }
 
+pub async fn publications_and_other_requests_share_one_allowance(fixture: &impl StoreFixture) {
+    let (connection, now) = (opened(fixture).await, fixture.clock().now());
+    let granted = Charged::Granted(Standing::AsConnected);
+    charge(fixture, &connection, BURST, now).await;
+    for request in [Charge::ping(3), Charge::join(), Charge::sync(100)] {
+        assert_eq!(fixture.store().charge(&connection.id, request, now).await.unwrap(), granted);
+    }
+    let over = Charge::ping(3).takes() + Charge::join().takes() + Charge::sync(100).takes();
+    let after = Charged::TooSoon(Charge::publications(1).takes() + over);
+    assert_eq!(charge(fixture, &connection, 1, now).await, after);
+}
+
+pub async fn a_further_charge_is_written_whatever_the_rate_and_later_requests_wait_for_it(fixture: &impl StoreFixture) {
+    let (connection, now) = (opened(fixture).await, fixture.clock().now());
+    let (store, more) = (fixture.store(), Charge::sync(3_000));
+    store.charge(&connection.id, Charge::who(), now).await.unwrap();
+    store.charge_anyway(&connection.id, more).await.unwrap();
+    let pause = Charge::who().takes() * 2 + more.takes() - limits::REQUEST_RATE.takes(limits::REQUEST_RATE.burst());
+    assert_eq!(store.charge(&connection.id, Charge::who(), now).await.unwrap(), Charged::TooSoon(pause));
+    let granted = Charged::Granted(Standing::AsConnected);
+    assert_eq!(store.charge(&connection.id, Charge::who(), now.plus(pause)).await.unwrap(), granted);
+}
+
+pub async fn no_further_charge_revives_a_connection(fixture: &impl StoreFixture) {
+    let (buried, now) = (opened(fixture).await, fixture.clock().now());
+    fixture.store().bury(&buried.id, now).await.unwrap();
+    for nobody in [buried, unique_connection(now)] {
+        fixture.store().charge_anyway(&nobody.id, Charge::who()).await.unwrap();
+        assert_eq!(charge(fixture, &nobody, 1, now).await, Charged::Granted(Standing::Unknown));
+        assert_eq!(fixture.store().find(&nobody.id).await.unwrap(), None);
+    }
+}
+
+pub async fn a_keep_alive_records_traffic_whenever_it_comes(fixture: &impl StoreFixture) {
+    let (connection, now) = (opened(fixture).await, fixture.clock().now());
+    let store = fixture.store();
+    let seen = async || store.find(&connection.id).await.unwrap().unwrap().last_seen_at;
+    for (after, charge, recorded) in [
+        (Duration::from_secs(2), Charge::ping(1), false),
+        (limits::KEEP_ALIVE, Charge::ping(1), true),
+        (limits::KEEP_ALIVE, Charge::join(), false),
+        (2 * limits::KEEP_ALIVE, Charge::join(), true),
+    ] {
+        let (at, before) = (now.plus(after), seen().await);
+        store.charge(&connection.id, charge, at).await.unwrap();
+        assert_eq!(seen().await, if recorded { at } else { before }, "{charge:?} after {after:?}");
+    }
+}
+
 pub async fn what_is_appended_takes_up_the_rate_of_its_room(fixture: &impl StoreFixture) {
     let (room, now) = (unique_room(), fixture.clock().now());
     assert_eq!(fixture.store().room_busy_until(&room).await.unwrap(), Timestamp::default());
@@ -99,6 +151,7 @@ pub async fn what_is_not_stored_takes_up_the_rate_of_a_room_and_never_gives_it_b
     }
 }
 
-async fn charge(fixture: &impl StoreFixture, connection: &Connection, count: u32, now: Timestamp) -> Charged {
-    fixture.store().charge(&connection.id, count, now).await.unwrap()
+/// Charges a connection for so many publications.
+async fn charge(fixture: &impl StoreFixture, connection: &Connection, count: usize, now: Timestamp) -> Charged {
+    fixture.store().charge(&connection.id, Charge::publications(count), now).await.unwrap()
 }

@@ -178,6 +178,6 @@ async fn renew(fixture: &impl StoreFixture, connection: &Connection) -> Identity
         expires_at: connection.expires_at.map(|at| at.plus(Duration::from_secs(3_600))),
         permissions: Permissions::all(),
     };
-    fixture.store().renew(&connection.id, &renewed).await.unwrap();
+    fixture.store().renew(&connection.id, &renewed, fixture.clock().now()).await.unwrap();
     renewed
 }

@@ -103,7 +103,7 @@ pub async fn what_was_joined_is_taken_back_but_not_what_was_extended_or_given_si
         expires_at: expires(120),
         permissions: Permissions::all(),
     };
-    fixture.store().renew(&connection.id, &renewed).await.unwrap();
+    fixture.store().renew(&connection.id, &renewed, fixture.clock().now()).await.unwrap();
     fixture.store().extend(&connection.id, std::slice::from_ref(&extended), renewed.expires_at).await.unwrap();
     for _ in 0..2 {
         fixture.store().take_back(&memberships).await.unwrap();

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "promises are tests that every adapter runs")]
 
 pub(super) mod activities;
+pub(super) mod bans;
 pub(super) mod charges;
 pub(super) mod checks;
 pub(super) mod connections;

@@ -4,10 +4,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use domain::ports::{Charges, Clock, Connections, Expiries, Joined, Known, Lapsed, Memberships, Renewals, Standing};
+use domain::ports::{
+    Charged, Charges, Clock, Connections, Exchanged, Expiries, Joined, Lapsed, Memberships, Renewals, Standing,
+};
 use domain::{
-    Connection, ConnectionId, Device, Holding, Identity, Pattern, Permissions, RoomId, Shard, Shards, Timestamp,
-    limits, liveness_shard,
+    Charge, Connection, ConnectionId, Device, Holding, Identity, Pattern, Permissions, RoomId, Shard, Shards,
+    Timestamp, limits, liveness_shard,
 };
 use futures::future::{join_all, join5};
 
@@ -24,7 +26,7 @@ pub async fn a_connection_is_as_it_connected_until_it_is_renewed(fixture: &impl 
     assert_eq!(standing(fixture, &connection.id).await, Standing::AsConnected);
     let (first, second) = (renewed(fixture, &connection, HOUR), renewed(fixture, &connection, 2 * HOUR));
     for identity in [first, second] {
-        assert_eq!(fixture.store().renew(&connection.id, &identity).await.unwrap(), Known::Yes);
+        assert_eq!(renew(fixture, &connection.id, &identity).await, Exchanged::Stored);
         assert_eq!(standing(fixture, &connection.id).await, Standing::Renewed(identity));
     }
 }
@@ -32,12 +34,12 @@ pub async fn a_connection_is_as_it_connected_until_it_is_renewed(fixture: &impl 
 pub async fn a_renewal_moves_the_end_and_the_device_of_a_connection(fixture: &impl StoreFixture) {
     let connection = expiring(fixture, HOUR).await;
     let identity = renewed(fixture, &connection, 2 * HOUR);
-    fixture.store().renew(&connection.id, &identity).await.unwrap();
+    renew(fixture, &connection.id, &identity).await;
     let stored = fixture.store().find(&connection.id).await.unwrap().unwrap();
     let expected = Connection { expires_at: identity.expires_at, device: identity.device, ..connection.clone() };
     assert_eq!(stored, expected);
     let nameless = Identity { device: None, expires_at: None, ..renewed(fixture, &connection, HOUR) };
-    fixture.store().renew(&connection.id, &nameless).await.unwrap();
+    renew(fixture, &connection.id, &nameless).await;
     let stored = fixture.store().find(&connection.id).await.unwrap().unwrap();
     assert_eq!((stored.device, stored.expires_at), (expected.device, None), "a token without a device leaves it");
 }
@@ -45,30 +47,33 @@ pub async fn a_renewal_moves_the_end_and_the_device_of_a_connection(fixture: &im
 pub async fn a_buried_connection_is_unknown_and_cannot_be_renewed(fixture: &impl StoreFixture) {
     let connection = opened(fixture).await;
     let identity = renewed(fixture, &connection, HOUR);
-    fixture.store().renew(&connection.id, &identity).await.unwrap();
+    renew(fixture, &connection.id, &identity).await;
     fixture.store().bury(&connection.id, fixture.clock().now()).await.unwrap();
-    assert_eq!(fixture.store().renew(&connection.id, &identity).await.unwrap(), Known::No);
+    assert_eq!(renew(fixture, &connection.id, &identity).await, Exchanged::NotConnected);
     assert_eq!(standing(fixture, &connection.id).await, Standing::Unknown);
     assert_eq!(fixture.store().find(&connection.id).await.unwrap(), None);
     let nobody = unique_connection(fixture.clock().now());
-    assert_eq!(fixture.store().renew(&nobody.id, &identity).await.unwrap(), Known::No);
+    assert_eq!(renew(fixture, &nobody.id, &identity).await, Exchanged::NotConnected);
     assert_eq!(standing(fixture, &nobody.id).await, Standing::Unknown);
 }
 
-pub async fn asking_for_the_standing_is_a_touch(fixture: &impl StoreFixture) {
-    let connection = opened(fixture).await;
-    let seen = async || fixture.store().find(&connection.id).await.unwrap().unwrap().last_seen_at;
-    let soon = connection.last_seen_at.plus(limits::TOUCH);
-    fixture.store().standing(&connection.id, soon).await.unwrap();
-    assert_eq!(seen().await, connection.last_seen_at);
-    let later = soon.plus(Duration::from_millis(1));
-    assert_eq!(fixture.store().standing(&connection.id, later).await.unwrap(), Standing::AsConnected);
-    assert_eq!(seen().await, later);
+pub async fn a_connection_renews_its_token_every_5_s_at_the_most(fixture: &impl StoreFixture) {
+    let (connection, now) = (opened(fixture).await, fixture.clock().now());
+    let identity = renewed(fixture, &connection, HOUR);
+    let at = async |ms: u64| {
+        fixture.store().renew(&connection.id, &identity, now.plus(Duration::from_millis(ms))).await.unwrap()
+    };
+    let pause_ms = u64::try_from(limits::RENEWAL_PAUSE.as_millis()).unwrap();
+    assert_eq!(at(0).await, Exchanged::Stored);
+    assert_eq!(at(0).await, Exchanged::TooSoon(limits::RENEWAL_PAUSE));
+    assert_eq!(at(pause_ms - 1).await, Exchanged::TooSoon(Duration::from_millis(1)));
+    assert_eq!(at(pause_ms).await, Exchanged::Stored);
+    assert_eq!(at(0).await, Exchanged::Stored, "the last renewal was made by a clock that is ahead");
 }
 
 pub async fn a_renewal_leaves_what_was_last_seen(fixture: &impl StoreFixture) {
     let connection = opened(fixture).await;
-    fixture.store().renew(&connection.id, &renewed(fixture, &connection, HOUR)).await.unwrap();
+    renew(fixture, &connection.id, &renewed(fixture, &connection, HOUR)).await;
     let stored = fixture.store().find(&connection.id).await.unwrap().unwrap();
     assert_eq!(stored.last_seen_at, connection.last_seen_at);
 }
@@ -106,7 +111,7 @@ pub async fn memberships_are_extended_and_none_is_made(fixture: &impl StoreFixtu
     let inbox = Holding { room: RoomId::inbox(&connection.user), granted: false, expires_at: connection.expires_at };
     for after in [2 * HOUR, 3 * HOUR] {
         let identity = renewed(fixture, &connection, after);
-        fixture.store().renew(&connection.id, &identity).await.unwrap();
+        renew(fixture, &connection.id, &identity).await;
         let missing = fixture.store().extend(&connection.id, &rooms, identity.expires_at).await.unwrap();
         assert_eq!(missing, std::slice::from_ref(&elsewhere));
         let extended = Holding { room: here.clone(), expires_at: identity.expires_at, ..inbox.clone() };
@@ -114,7 +119,7 @@ pub async fn memberships_are_extended_and_none_is_made(fixture: &impl StoreFixtu
     }
     assert_eq!(fixture.store().members_among(&elsewhere, std::slice::from_ref(&connection.id)).await.unwrap(), []);
     let endless = Identity { expires_at: None, ..renewed(fixture, &connection, HOUR) };
-    fixture.store().renew(&connection.id, &endless).await.unwrap();
+    renew(fixture, &connection.id, &endless).await;
     fixture.store().extend(&connection.id, std::slice::from_ref(&here), None).await.unwrap();
     same(fixture, &connection.id, &[inbox.clone(), Holding { room: here, expires_at: None, ..inbox }]).await;
 }
@@ -124,7 +129,7 @@ pub async fn a_token_that_was_replaced_extends_nothing(fixture: &impl StoreFixtu
     let here = unique_room();
     join(fixture, &connection, &here, Shard::FIRST).await;
     let newest = renewed(fixture, &connection, 3 * HOUR);
-    fixture.store().renew(&connection.id, &newest).await.unwrap();
+    renew(fixture, &connection.id, &newest).await;
     let before = fixture.store().holdings(&connection.id).await.unwrap();
     let replaced = renewed(fixture, &connection, 2 * HOUR);
     let extended = fixture.store().extend(&connection.id, std::slice::from_ref(&here), replaced.expires_at).await;
@@ -149,7 +154,7 @@ pub async fn a_hundred_memberships_are_extended(fixture: &impl StoreFixture) {
         join(fixture, &connection, room, Shard::FIRST).await;
     }
     let identity = renewed(fixture, &connection, 2 * HOUR);
-    fixture.store().renew(&connection.id, &identity).await.unwrap();
+    renew(fixture, &connection.id, &identity).await;
     let none_of_them = unique_room();
     let asked: Vec<RoomId> = std::iter::once(none_of_them).chain(rooms).collect();
     fixture.store().extend(&connection.id, &asked, identity.expires_at).await.unwrap();
@@ -162,7 +167,7 @@ pub async fn deliveries_learn_until_when_a_renewed_member_hears(fixture: &impl S
     let room = unique_room();
     join(fixture, &connection, &room, Shard::FIRST).await;
     let identity = renewed(fixture, &connection, 2 * HOUR);
-    fixture.store().renew(&connection.id, &identity).await.unwrap();
+    renew(fixture, &connection.id, &identity).await;
     fixture.store().extend(&connection.id, std::slice::from_ref(&room), identity.expires_at).await.unwrap();
     let everyone = RoomId::everyone();
     let place = Shards::initial(&everyone).place(&connection.id);
@@ -205,7 +210,7 @@ pub async fn a_renewed_connection_is_not_listed_before_its_new_end(fixture: &imp
     let at = connection.expires_at.unwrap();
     lapses(fixture, &connection.id, at).await;
     let identity = renewed(fixture, &connection, 2 * HOUR);
-    fixture.store().renew(&connection.id, &identity).await.unwrap();
+    renew(fixture, &connection.id, &identity).await;
     let gone = async || (!lapsed(fixture, &connection.id, at).await).then_some(());
     eventually(fixture.clock(), "the renewed connection gone from by_expiry", gone).await;
     lapses(fixture, &connection.id, identity.expires_at.unwrap()).await;
@@ -281,21 +286,33 @@ pub async fn what_is_written_beside_transactions_is_written_all_the_same(fixture
     let later = now.plus(2 * limits::TOUCH);
     for _ in 0..4 {
         let extend = || store.extend(id, &rooms, connection.expires_at);
-        let (extended, _, charged, standing, touched) = join5(
+        let (extended, _, charged, pinged, touched) = join5(
             join_all([extend(), extend()]),
             store.leave(id, std::slice::from_ref(&rooms[0])),
-            store.charge(id, 1, now),
-            store.standing(id, later),
+            store.charge(id, Charge::publications(1), now),
+            store.charge(id, Charge::ping(3), later),
             store.touch(id, later),
         )
         .await;
         assert!(extended.iter().all(std::result::Result::is_ok), "{extended:?}");
-        assert!(charged.is_ok() && standing.is_ok() && touched.is_ok(), "{charged:?} {standing:?} {touched:?}");
+        assert!(charged.is_ok() && pinged.is_ok() && touched.is_ok(), "{charged:?} {pinged:?} {touched:?}");
     }
 }
 
 async fn standing(fixture: &impl StoreFixture, connection: &ConnectionId) -> Standing {
-    fixture.store().standing(connection, fixture.clock().now()).await.unwrap()
+    match fixture.store().charge(connection, Charge::ping(0), fixture.clock().now()).await.unwrap() {
+        Charged::Granted(standing) => standing,
+        refused @ Charged::TooSoon(_) => panic!("{refused:?}"),
+    }
+}
+
+/// Renews the token of a connection. The last renewal counts as one of long ago.
+async fn renew(fixture: &impl StoreFixture, connection: &ConnectionId, identity: &Identity) -> Exchanged {
+    let now = fixture.clock().now();
+    match fixture.store().renew(connection, identity, now).await.unwrap() {
+        Exchanged::TooSoon(pause) => fixture.store().renew(connection, identity, now.plus(pause)).await.unwrap(),
+        done => done,
+    }
 }
 
 async fn same(fixture: &impl StoreFixture, connection: &ConnectionId, expected: &[Holding]) {
