@@ -3,6 +3,9 @@
 //! In a deployment, a backend that authenticates users issues the tokens. This module is not for
 //! that.
 
+#[cfg(feature = "token-arguments")]
+mod token;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +15,9 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use protocol::token::Claims;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
+
+#[cfg(feature = "token-arguments")]
+pub use token::TokenArguments;
 
 /// The file with the keys, relative to the root of the repository.
 pub const SETTINGS: &str = "infra/local.yaml";

@@ -4,12 +4,13 @@ mod chaos;
 mod cold_start;
 mod env;
 mod package;
-mod token;
 mod topology;
 
 use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
+use roomcast_client::development::TokenArguments;
 
 #[derive(Debug, Parser)]
 #[command(name = "xtask", bin_name = "cargo xtask", about = "Chores of the workspace", disable_help_subcommand = true)]
@@ -34,7 +35,7 @@ impl Arguments {
 enum Command {
     /// Prints a token that the local stack accepts, signed with the development key of
     /// infra/local.yaml.
-    Token(token::Arguments),
+    Token(TokenArguments),
     /// Prints variables that point aws and every AWS SDK at the local stack: eval "$(cargo xtask
     /// env)".
     Env(env::Arguments),
@@ -58,7 +59,7 @@ fn main() -> ExitCode {
     let Arguments { command, no_color } = Arguments::from_process();
     let result = match command {
         Command::Token(arguments) => {
-            token::print(&arguments).map(|()| ExitCode::SUCCESS).map_err(|error| error.to_string())
+            print_token(&arguments).map(|()| ExitCode::SUCCESS).map_err(|error| error.to_string())
         }
         Command::Env(arguments) => {
             env::print(&arguments).map(|()| ExitCode::SUCCESS).map_err(|error| error.to_string())
@@ -86,6 +87,12 @@ fn main() -> ExitCode {
         eprintln!("{error}");
         ExitCode::FAILURE
     })
+}
+
+fn print_token(arguments: &TokenArguments) -> Result<(), Box<dyn std::error::Error>> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
+    println!("{}", arguments.mint(now)?);
+    Ok(())
 }
 
 /// The exit code of the program. A program that a signal ended counts as failed.

@@ -40,6 +40,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("loadtest", &["domain", "protocol", "roomcast-client"]),
     ("baseline", &[]),
     ("launch", &[]),
+    ("cli", &["aws-adapters", "domain", "protocol", "roomcast-client", "tokens", "topology"]),
     ("xtask", &["domain", "protocol", "roomcast-client", "topology"]),
     (
         "simulation",

@@ -20,6 +20,8 @@ mod holds;
 mod items;
 mod keys;
 mod memberships;
+#[cfg(feature = "operator")]
+mod operator;
 mod presences;
 mod queues;
 mod renewals;
@@ -31,6 +33,10 @@ mod topics;
 pub use account::{Account, CONNECT_TIMEOUT, Incomplete};
 pub use changes::{UnreadableRecord, change_of};
 pub use gateway::{Management, PROBE_TIMEOUT};
+#[cfg(feature = "operator")]
+pub use operator::{
+    MessageCopy, OperatorQueues, QueueState, ShardProgress, StoredMessage, StreamRecords, TableSettings,
+};
 pub use queues::{QUEUE_TIMEOUT, Queues};
 pub use secrets::{READ_TIMEOUT, SecretStore};
 pub use tables::{TABLE_TIMEOUT, Tables};

@@ -39,6 +39,16 @@ impl Topics {
         Self { client: Client::from_conf(config), activity: activity.into() }
     }
 
+    /// Publishes a text to a standard topic, as a backend does.
+    ///
+    /// # Errors
+    /// Errors of SNS. After a timeout the text may have been published.
+    #[cfg(feature = "operator")]
+    pub async fn publish_text(&self, topic_arn: &str, text: &str) -> Result<()> {
+        let call = self.client.publish().topic_arn(topic_arn).message(text);
+        call.send().await.map(drop).map_err(|error| translate("SNS Publish", &error))
+    }
+
     /// Publishes until every entry was taken. A call that succeeds may contain entries that failed.
     async fn publish(&self, mut entries: Vec<PublishBatchRequestEntry>) -> Result<()> {
         const OPERATION: &str = "SNS PublishBatch (activity)";

@@ -1,12 +1,12 @@
-//! `cargo xtask token`: a development token.
+//! The arguments of `cargo xtask token` and `roomcast token`: the claims of a development token.
 
-use std::error::Error;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use clap::Args;
 use domain::{Device, Pattern, Permissions, UserId};
 use protocol::token::Claims;
-use roomcast_client::development::Keys;
+
+use super::{Error, Keys};
 
 /// The claims of the token.
 #[derive(Debug, Args)]
@@ -14,7 +14,7 @@ use roomcast_client::development::Keys;
     after_help = "Without any of --join, --publish, --history and --presence the token may do everything in plain rooms; \
     with one of them, what is listed and nothing else. `*` in a pattern stands for any run of characters."
 )]
-pub(crate) struct Arguments {
+pub struct TokenArguments {
     /// Who it is for (claim `sub`).
     #[arg(long, value_name = "NAME", value_parser = user)]
     user: UserId,
@@ -44,15 +44,15 @@ pub(crate) struct Arguments {
     key_id: Option<String>,
 }
 
-/// Prints the token.
-pub(crate) fn print(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
-    let token = Keys::find()?.mint(&arguments.claims(now), arguments.key_id.as_deref())?;
-    println!("{token}");
-    Ok(())
-}
+impl TokenArguments {
+    /// Mints the token at `now`, the time since 1970, with a key of the repository.
+    ///
+    /// # Errors
+    /// [`Error`] when the keys cannot be read, or the named one does not exist.
+    pub fn mint(&self, now: Duration) -> Result<String, Error> {
+        Keys::find()?.mint(&self.claims(now), self.key_id.as_deref())
+    }
 
-impl Arguments {
     fn claims(&self, now: Duration) -> Claims {
         let patterns = |texts: &[String]| texts.iter().map(Pattern::new).collect();
         let listed = [&self.join, &self.publish, &self.history, &self.presence];
@@ -115,7 +115,7 @@ mod tests {
     #[derive(Debug, Parser)]
     struct Line {
         #[command(flatten)]
-        arguments: Arguments,
+        arguments: TokenArguments,
     }
 
     fn claims(line: &[&str]) -> serde_json::Value {

@@ -1,0 +1,93 @@
+//! The command line.
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::global::Global;
+use crate::{codes, doctor, explain, letters, rooms, shell, steer, token};
+
+const HELP: &str = "\
+Without options the commands are for the local stack: start `cargo dev` in another terminal.
+For a deployment on AWS: terraform output -json > live.json, then roomcast --outputs live.json room lobby.
+Keys come from the environment, or from a profile of the AWS CLI.
+
+Examples:
+  roomcast doctor                                  is all well?
+  roomcast room lobby                              where does a room stand?
+  roomcast explain lobby order-7 --member @bob     did bob get it?
+  roomcast dead-letters list                       what could not be done?
+  roomcast tail lobby --since 1h                   what is published?
+
+With --json each line of standard output is a JSON object. Remarks go to standard error.";
+
+/// The command line of `roomcast`.
+#[derive(Debug, Parser)]
+#[command(name = "roomcast", version, about = "Shows, explains and steers a deployment of Roomcast", after_help = HELP)]
+#[command(disable_help_subcommand = true)]
+pub struct Arguments {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Checks the deployment: exit status 0 if all is well, 1 for warnings, 2 for failures
+    Doctor(doctor::Arguments),
+    /// Explains the way of one publication, and what to do next
+    Explain(explain::Arguments),
+    /// Shows where a room stands: position, jobs queued, members, progress of each shard
+    Room(rooms::room::Arguments),
+    /// Prints a page of a room's log
+    History(rooms::history::Arguments),
+    /// Prints publications of a room as they are sequenced
+    Tail(rooms::tail::Arguments),
+    /// Lists the members of a room, or the connections of a user
+    Who(rooms::who::Arguments),
+    /// Lists, shows and redrives dead letters
+    DeadLetters(letters::Arguments),
+    /// Publishes to a room, as a backend does
+    Publish(steer::PublishArguments),
+    /// Closes the connections of a user, or one connection
+    Kick(steer::KickArguments),
+    /// Explains the code of a refusal or of a `bye`, or lists all codes
+    Code(codes::Arguments),
+    /// Prints a development token, or checks one
+    Token(token::Arguments),
+    /// Prints the completions of a shell
+    Completions(shell::Arguments),
+    /// Prints the man page
+    Man,
+}
+
+impl Arguments {
+    /// Parses the arguments of the process, or ends it with a message.
+    #[must_use]
+    pub fn from_process() -> Self {
+        Self::from_arg_matches(&Self::command().get_matches()).unwrap_or_else(|error| error.exit())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_that_takes_arguments_has_examples() {
+        for command in Arguments::command().get_subcommands() {
+            let help = command.clone().render_help().to_string();
+            let nested: Vec<_> =
+                command.get_subcommands().map(|command| command.clone().render_help().to_string()).collect();
+            let is_shown = |help: &String| help.contains("roomcast ");
+            assert!(
+                command.get_name() == "man" || is_shown(&help) || (!nested.is_empty() && nested.iter().all(is_shown)),
+                "{help}"
+            );
+        }
+    }
+}
