@@ -121,3 +121,32 @@ module "websocket_api" {
   permissions_boundary   = var.permissions_boundary
   tags                   = var.tags
 }
+
+module "observability" {
+  source = "./modules/observability"
+
+  name                 = local.name
+  partition            = local.partition
+  account_id           = local.account_id
+  region               = local.region
+  alarms               = var.alarms
+  dashboard            = var.dashboard
+  pages                = var.pages
+  tickets              = var.tickets
+  thresholds           = var.alarm_thresholds
+  cost_budget_per_hour = var.cost_budget_per_hour
+  prices               = var.prices
+  runbook_url          = var.runbook_url
+  functions            = local.topology.functions
+  queues               = local.topology.queues
+  tables               = local.topology.tables
+  function_names       = { for name, function in module.functions.functions : name => function.name }
+  log_groups           = { for name, function in module.functions.functions : name => function.log_group }
+  queue_names          = { for name, queue in module.messaging.queues : name => queue.name }
+  queue_urls           = { for name, queue in module.messaging.queues : name => queue.url }
+  table_names          = { for name, table in module.tables.tables : name => table.name }
+  api_id               = module.websocket_api.api_id
+  stage                = var.stage
+  topic_kms_key_id     = var.topic_kms_key_id
+  tags                 = var.tags
+}

@@ -47,3 +47,18 @@ output "statements" {
   description = "What the role of each function allows."
   value       = module.functions.statements
 }
+
+output "alarm_names" {
+  description = "Names of the alarms that raise tickets, by what they watch."
+  value       = { for key, alarm in module.observability.alarms : key => alarm.name }
+}
+
+output "page_alarm_name" {
+  description = "Name of the alarm that pages; null without alarms."
+  value       = try(module.observability.page.name, null)
+}
+
+output "dashboard_name" {
+  description = "Name of the dashboard in CloudWatch; null without it."
+  value       = try(module.observability.dashboard.name, null)
+}

@@ -223,6 +223,81 @@ variable "detailed_metrics" {
   default     = false
 }
 
+variable "alarms" {
+  description = "Whether CloudWatch watches the deployment: one alarm that pages, and one for each queue, stream and function that raises a ticket. See docs/operations/runbook.md."
+  type        = bool
+  default     = true
+}
+
+variable "pages" {
+  description = "Email addresses and ARNs of SNS topics that are notified, day and night, when members are not getting messages. AWS asks each address once to confirm."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for receiver in var.pages : can(regex("^(arn:aws[a-z-]*:sns:.+|[^@\\s]+@[^@\\s]+)$", receiver))])
+    error_message = "A receiver is an email address or the ARN of an SNS topic, such as arn:aws:sns:eu-west-1:111122223333:pages."
+  }
+}
+
+variable "tickets" {
+  description = "Email addresses and ARNs of SNS topics that are notified of every other alarm."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for receiver in var.tickets : can(regex("^(arn:aws[a-z-]*:sns:.+|[^@\\s]+@[^@\\s]+)$", receiver))])
+    error_message = "A receiver is an email address or the ARN of an SNS topic, such as arn:aws:sns:eu-west-1:111122223333:tickets."
+  }
+}
+
+variable "alarm_thresholds" {
+  description = "Values above which alarms are raised: seconds by queue, 60 for others than publications and deliveries (30), publications-held (600) and presence (360); seconds behind a stream; percent of posts; milliseconds of the slowest delivery in 100; resumes in 5 min; percent of invocations; percent of handshakes."
+  type = object({
+    oldest_message_s           = optional(map(number), {})
+    iterator_age_s             = optional(number, 60)
+    posts_throttled_percent    = optional(number, 1)
+    delivery_p99_ms            = optional(number, 5000)
+    resumes_lost               = optional(number, 10)
+    function_errors_percent    = optional(number, 1)
+    handshakes_refused_percent = optional(number, 5)
+  })
+  default = {}
+}
+
+variable "cost_budget_per_hour" {
+  description = "US dollars an hour above which an alarm is raised; no such alarm if null. A room of 1,000 members with one message a second costs about 4."
+  type        = number
+  default     = 10
+
+  validation {
+    condition     = var.cost_budget_per_hour == null || try(var.cost_budget_per_hour > 0, false)
+    error_message = "The budget is more than 0 US dollars an hour, or null for no alarm."
+  }
+}
+
+variable "prices" {
+  description = "Prices of the Region that the cost of an hour is estimated with: US dollars for a million messages of API Gateway, write units and read units of DynamoDB."
+  type = object({
+    messages    = optional(number, 1.00)
+    write_units = optional(number, 0.625)
+    read_units  = optional(number, 0.125)
+  })
+  default = {}
+}
+
+variable "dashboard" {
+  description = "Whether CloudWatch has a dashboard and saved log queries of the deployment."
+  type        = bool
+  default     = true
+}
+
+variable "runbook_url" {
+  description = "Address of the runbook, to which each alarm adds its section."
+  type        = string
+  default     = "docs/operations/runbook.md"
+}
+
 variable "kms_key_arn" {
   description = "Key that encrypts tables, secrets, environments and logs; AWS's own keys if null. Its policy must let CloudWatch Logs use it."
   type        = string
@@ -235,7 +310,7 @@ variable "kms_key_arn" {
 }
 
 variable "topic_kms_key_id" {
-  description = "Key that encrypts messages in topics; none if null. Every publisher needs kms:GenerateDataKey and kms:Decrypt on it."
+  description = "Key that encrypts messages in topics; none if null. Every publisher needs kms:GenerateDataKey and kms:Decrypt on it; for the topics of `pages` and `tickets` that is CloudWatch."
   type        = string
   default     = null
 }

@@ -60,6 +60,14 @@ mock_provider "aws" {
     defaults = { arn = "arn:aws:logs:eu-west-1:123456789012:log-group:mocked" }
   }
 
+  mock_resource "aws_cloudwatch_metric_alarm" {
+    defaults = { arn = "arn:aws:cloudwatch:eu-west-1:123456789012:alarm:mocked" }
+  }
+
+  mock_resource "aws_cloudwatch_composite_alarm" {
+    defaults = { arn = "arn:aws:cloudwatch:eu-west-1:123456789012:alarm:mocked" }
+  }
+
   mock_resource "aws_cloudwatch_event_rule" {
     defaults = { arn = "arn:aws:events:eu-west-1:123456789012:rule/mocked" }
   }
@@ -95,6 +103,11 @@ run "everything_in_the_topology_is_planned" {
   assert {
     condition     = output.management_endpoint == "https://mocked.execute-api.eu-west-1.amazonaws.com/live"
     error_message = "Functions post to the default endpoint of the API, with the stage."
+  }
+
+  assert {
+    condition     = output.page_alarm_name == "roomcast-members-are-not-getting-messages" && output.alarm_names["reaper-silent"] == "roomcast-reaper-silent"
+    error_message = "The deployment is watched unless `alarms` is false."
   }
 
   assert {
@@ -258,6 +271,9 @@ run "bad_names_and_numbers_are_refused" {
     reserved_concurrency = { fanout = 0 }
     kms_key_arn          = "alias/mine"
     topic_publishers     = { events = ["somebody"] }
+    pages                = ["the operator"]
+    tickets              = ["arn:aws:sqs:eu-west-1:123456789012:tickets"]
+    cost_budget_per_hour = 0
     domain               = { name = "chat.example.com", certificate_arn = "mine" }
   }
 
@@ -272,6 +288,9 @@ run "bad_names_and_numbers_are_refused" {
     var.reserved_concurrency,
     var.kms_key_arn,
     var.topic_publishers,
+    var.pages,
+    var.tickets,
+    var.cost_budget_per_hour,
     var.domain,
   ]
 }

@@ -72,6 +72,18 @@ variable "event_publishers" {
   default     = []
 }
 
+variable "pages" {
+  description = "Email addresses and ARNs of SNS topics that are notified, day and night, when members are not getting messages."
+  type        = list(string)
+  default     = []
+}
+
+variable "tickets" {
+  description = "Email addresses and ARNs of SNS topics that are notified of every other alarm."
+  type        = list(string)
+  default     = []
+}
+
 module "roomcast" {
   source = "../.."
 
@@ -86,6 +98,9 @@ module "roomcast" {
   }
 
   topic_publishers = { events = var.event_publishers }
+
+  pages   = var.pages
+  tickets = var.tickets
 
   # Places of their own on an account that runs other functions, so that a storm of connects takes none of them.
   reserved_concurrency = {

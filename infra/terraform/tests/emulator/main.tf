@@ -52,6 +52,7 @@ provider "aws" {
   endpoints {
     apigateway     = var.endpoint
     apigatewayv2   = var.endpoint
+    cloudwatch     = var.endpoint
     cloudwatchlogs = var.endpoint
     dynamodb       = var.endpoint
     events         = var.endpoint

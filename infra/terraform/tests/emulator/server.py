@@ -7,6 +7,7 @@ import json
 import sys
 import uuid
 
+import watching  # noqa: F401
 from moto.apigatewayv2 import urls
 from moto.apigatewayv2.models import Stage
 from moto.awslambda.models import LambdaFunction
