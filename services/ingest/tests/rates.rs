@@ -124,6 +124,21 @@ async fn a_room_that_is_full_refuses_everybody_until_it_has_worked_it_off() {
 }
 
 #[tokio::test]
+async fn a_room_that_may_not_be_published_to_does_not_show_that_it_is_busy() {
+    let world = connected().await;
+    let room = samples::room("lobby");
+    world.store.create(&room, &samples::epoch("k7Qf"), samples::NOW).await.unwrap();
+    let silent = Identity { permissions: Permissions { publish: Vec::new(), ..Permissions::all() }, ..identity("ada") };
+    for busy_s in [0, 60] {
+        let busy_until = world.clock.now().plus(Duration::from_secs(busy_s));
+        world.store.note_room_busy(&room, busy_until).await.unwrap();
+        let answer = ask_as(&world, Plan::new(), "c1", silent.clone(), &one(0)).await;
+        assert_eq!(refused(&answer), ("forbidden", None, Some("room")));
+    }
+    assert_eq!(refused(&ask(&world, Plan::new(), "c1", &one(0)).await).0, "rate_limited");
+}
+
+#[tokio::test]
 async fn what_cannot_be_charged_is_not_accepted_and_may_be_sent_again() {
     for operation in [Operation::Charge, Operation::RoomBusyUntil] {
         let world = connected().await;
