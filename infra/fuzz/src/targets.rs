@@ -128,7 +128,7 @@ fn names(input: &[u8]) {
             let inner = room.inbox_owner().unwrap_or(room.as_str());
             assert!(inner == "*" || inner.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#'), "{room}");
             assert_eq!(RoomId::parse(room.as_str()).as_ref(), Ok(&room));
-            Pattern::new(pattern).matches(&room);
+            let _: bool = Pattern::new(pattern).matches(&room);
         }
         let is_plain =
             |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
@@ -189,7 +189,7 @@ fn handshake(input: &[u8]) {
     let Ok(event) = serde_json::from_slice::<ApiGatewayCustomAuthorizerRequestTypeRequest>(input) else { return };
     let handshake = Handshake::from_event(&event);
     assert!(handshake.misplaced.is_none() || (handshake.token.is_none() && handshake.guest.is_none()));
-    handshake.format();
+    let _format = handshake.format();
 }
 
 /// The input is a list of origins, a line feed, and the origin of a page.
@@ -231,7 +231,7 @@ fn decode_all(body: &str) {
         let text = queue::encode(&submission).unwrap_or_default();
         assert_eq!(queue::decode::<Submission>(&text).ok(), Some(submission));
     }
-    drop((queue::decode::<Job>(body).is_ok(), queue::decode::<Check>(body).is_ok()));
+    let _: (bool, bool) = (queue::decode::<Job>(body).is_ok(), queue::decode::<Check>(body).is_ok());
 }
 
 fn envelope(input: &[u8]) {

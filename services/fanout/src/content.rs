@@ -122,7 +122,8 @@ impl Waiting {
         let silent = silent
             .map(|reader| {
                 let heard = said.iter().filter(|said| said.echo || said.from.as_ref() != Some(&reader));
-                (reader, ephemeral_frames(room, heard, frame_bytes))
+                let frames = ephemeral_frames(room, heard, frame_bytes);
+                (reader, frames)
             })
             .collect();
         let frame = |told: Announcement| presence_frame(&PresenceBlock { room: room.clone(), p: told });

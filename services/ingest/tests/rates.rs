@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use domain::ports::{Clock, Rooms};
+use domain::ports::{Charges, Clock, Rooms};
 use domain::{Endpoint, Format, Identity, Permissions, limits};
 use ingest::Ingest;
 use lambda_kit::start::Routes;

@@ -141,14 +141,16 @@ mod tests {
 
     #[test]
     fn another_epoch_the_future_and_the_distant_past_are_lost() {
-        let resume = |since, head: &Head| resume(since, head, Reach::Whole);
-        assert_eq!(resume(None, &head(7)), Resume::Fresh);
-        assert_eq!(resume(Some(&at("e", 5)), &head(7)), Resume::After(Sequence::new(5)));
-        assert_eq!(resume(Some(&at("e", 7)), &head(7)), Resume::After(Sequence::new(7)));
-        assert_eq!(resume(Some(&at("e", 8)), &head(7)), Resume::Lost);
-        assert_eq!(resume(Some(&at("f", 5)), &head(7)), Resume::Lost);
-        assert_eq!(resume(Some(&at("e", 0)), &head(1_000)), Resume::After(Sequence::ZERO));
-        assert_eq!(resume(Some(&at("e", 0)), &head(1_001)), Resume::Lost);
+        fn whole(since: Option<&Position>, head: &Head) -> Resume {
+            resume(since, head, Reach::Whole)
+        }
+        assert_eq!(whole(None, &head(7)), Resume::Fresh);
+        assert_eq!(whole(Some(&at("e", 5)), &head(7)), Resume::After(Sequence::new(5)));
+        assert_eq!(whole(Some(&at("e", 7)), &head(7)), Resume::After(Sequence::new(7)));
+        assert_eq!(whole(Some(&at("e", 8)), &head(7)), Resume::Lost);
+        assert_eq!(whole(Some(&at("f", 5)), &head(7)), Resume::Lost);
+        assert_eq!(whole(Some(&at("e", 0)), &head(1_000)), Resume::After(Sequence::ZERO));
+        assert_eq!(whole(Some(&at("e", 0)), &head(1_001)), Resume::Lost);
     }
 
     /// Fills a reply from rows of these sizes. Returns the number of rows read and the number

@@ -46,11 +46,11 @@ async fn serve_connection(endpoint: Arc<Endpoint>, stream: TcpStream, stop: Canc
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set a socket option: the connection continues without it");
     }
+    let head_within = endpoint.time_limits.head_within;
     let service = service_fn(move |request| {
         let endpoint = Arc::clone(&endpoint);
         async move { Ok::<_, Infallible>(endpoint.handle(request).await) }
     });
-    let head_within = endpoint.time_limits.head_within;
     let builder = http1::Builder::new().timer(TokioTimer::new()).header_read_timeout(head_within).clone();
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let ended = tokio::select! {
