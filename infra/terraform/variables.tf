@@ -63,7 +63,7 @@ variable "secret_recovery_days" {
 }
 
 variable "parameters" {
-  description = "Values of the topology's parameters, such as guests, allowed_origins and command_topics; defaults for the others."
+  description = "Values of the topology's parameters, such as guests and allowed_origins; defaults for the others."
   type        = map(string)
   default     = {}
 }

@@ -1,4 +1,5 @@
 //! Development tokens, signed with the key that `infra/local.yaml` gives to the local authorizer.
+//! Each checkout has a key of its own, in a file that is made at its first use.
 //!
 //! In a deployment, a backend that authenticates users issues the tokens. This module is not for
 //! that.
@@ -13,13 +14,14 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use protocol::token::Claims;
+use secret_file::Secret;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
 #[cfg(feature = "token-arguments")]
 pub use token::TokenArguments;
 
-/// The file with the keys, relative to the root of the repository.
+/// The file that names the keys, relative to the root of the repository.
 pub const SETTINGS: &str = "infra/local.yaml";
 /// The secret's name in that file.
 const PARAMETER: &str = "token_keys";
@@ -58,6 +60,9 @@ pub enum Error {
         /// The mistake, with line and column.
         problem: String,
     },
+    /// The file of the keys cannot be read or made.
+    #[error("cannot read or make the file of the keys: {0}")]
+    KeyFile(std::io::Error),
     /// The keys are missing or malformed.
     #[error("the parameter {PARAMETER} of {SETTINGS} {0}; expected {{\"key id\":\"base64url of at least 32 bytes\"}}")]
     Keys(String),
@@ -97,7 +102,7 @@ impl Keys {
         }
         #[derive(Deserialize, Default)]
         struct Secrets {
-            token_keys: Option<String>,
+            token_keys: Option<Secret>,
         }
         let text =
             std::fs::read_to_string(file).map_err(|source| Error::Unreadable { file: file.to_owned(), source })?;
@@ -106,7 +111,8 @@ impl Keys {
             problem: error.without_snippet().to_string(),
         })?;
         let keys = settings.secrets.token_keys.ok_or_else(|| Error::Keys("is missing".to_owned()))?;
-        Self::parse(&keys)
+        let folder = file.parent().unwrap_or_else(|| Path::new(""));
+        Self::parse(&keys.read(folder).map_err(Error::KeyFile)?)
     }
 
     /// Parses a JSON object from key id to base64url secret.
@@ -238,6 +244,10 @@ mod tests {
         )
         .unwrap();
         assert!(Keys::read(&file).unwrap().mint(&claims(), Some("dev")).is_ok());
+        let made = "secrets:\n  token_keys: { file: own/keys, made_of: '{\"own\":\"{random}\"}' }\n";
+        std::fs::write(&file, made).unwrap();
+        let tokens = [0, 1].map(|_| Keys::read(&file).unwrap().mint(&claims(), Some("own")).unwrap());
+        assert_eq!(tokens[0], tokens[1], "the key is made once");
         std::fs::write(&file, "banner: []\n").unwrap();
         assert!(Keys::read(&file).unwrap_err().to_string().contains("token_keys of infra/local.yaml is missing"));
         assert!(matches!(Keys::read(&folder.path().join("none.yaml")), Err(Error::Unreadable { .. })));

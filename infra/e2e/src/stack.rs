@@ -46,7 +46,11 @@ pub fn topology_with(changes: &[(&str, &str)]) -> TempDir {
         text = text.replace(from, to);
     }
     std::fs::write(folder.path().join("topology.yaml"), text).unwrap();
-    std::fs::copy(root().join("infra/local.yaml"), folder.path().join("local.yaml")).unwrap();
+    let settings = std::fs::read_to_string(root().join("infra/local.yaml")).unwrap();
+    // The development key is that of this checkout, with which `token` signs.
+    let keys = root().join("infra/.development");
+    let settings = settings.replace("file: .development", &format!("file: {}", keys.display()));
+    std::fs::write(folder.path().join("local.yaml"), settings).unwrap();
     folder
 }
 

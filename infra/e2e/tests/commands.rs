@@ -1,4 +1,4 @@
-//! Tests commands of backends to members through the events topic.
+//! Tests commands of backends to members through the topic `commands`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ async fn handshake(url: &str, user: &str) -> u16 {
 }
 
 async fn command(stack: &Stack, command: Value) {
-    let topic = &stack.variables()["ROOMCAST_EVENTS_TOPIC_ARN"];
+    let topic = &stack.variables()["ROOMCAST_COMMANDS_TOPIC_ARN"];
     aws(stack).sns.publish().topic_arn(topic).message(command.to_string()).send().await.unwrap();
 }
 

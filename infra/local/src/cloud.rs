@@ -73,6 +73,7 @@ impl Cloud {
             calls: Arc::clone(&calls),
             trouble: Trouble::new(faults.clone()),
             hosts,
+            time_limits: options.time_limits,
             inspector: inspector.clone(),
         });
         let mut tasks = vec![tokio::spawn(tend(database, options.speed.tending_period(), stop.clone()))];

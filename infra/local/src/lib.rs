@@ -28,7 +28,7 @@ mod triggers;
 
 pub use error::Error;
 pub use local_faults as faults;
-pub use options::Options;
+pub use options::{Options, TimeLimits};
 pub use stack::{Addresses, STOPS_WITHIN, Stack, Websocket};
 
 /// The hidden subcommand with which the runner starts a process that must not outlive it.

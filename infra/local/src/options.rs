@@ -25,6 +25,8 @@ pub struct Options {
     pub hosts: Vec<String>,
     /// Folder in which data survives restarts. `None` keeps data in memory.
     pub data: Option<PathBuf>,
+    /// How long requests to the AWS endpoint may take to arrive.
+    pub time_limits: TimeLimits,
     /// An external endpoint for DynamoDB, SQS and SNS instead of the embedded one. Grants are not
     /// enforced there.
     pub aws_endpoint: Option<String>,
@@ -54,6 +56,22 @@ pub struct Options {
     pub used_permissions: Option<PathBuf>,
     /// Receives every line of every function as it was written, independent of `logs`.
     pub listener: Option<UnboundedSender<Line>>,
+}
+
+/// How long requests to the AWS endpoint may take to arrive. A client that stops in the middle must
+/// not hold a connection and memory for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimeLimits {
+    /// For the head. A kept-alive connection may be idle as long.
+    pub head_within: Duration,
+    /// For the body. Loopback is fast.
+    pub body_within: Duration,
+}
+
+impl Default for TimeLimits {
+    fn default() -> Self {
+        Self { head_within: Duration::from_secs(60), body_within: Duration::from_secs(30) }
+    }
 }
 
 /// A line that a function wrote.
@@ -114,6 +132,7 @@ impl Options {
             aws_port: AWS_PORT,
             hosts: Vec::new(),
             data: None,
+            time_limits: TimeLimits::default(),
             aws_endpoint: None,
             speed: Speed::default(),
             fresh_process_per_invocation: false,

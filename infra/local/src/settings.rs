@@ -4,30 +4,36 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use secret_file::Secret;
 use serde::{Deserialize, Serialize};
 use topology::Topology;
 
+/// The settings as the file has them.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct File {
+    parameters: BTreeMap<String, String>,
+    secrets: BTreeMap<String, Secret>,
+    banner: Vec<String>,
+    pages: BTreeMap<String, PathBuf>,
+    page_config: BTreeMap<String, PageValue>,
+}
+
 /// Values for the topology's parameters and secrets, lines of the banner, and pages.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settings {
     /// Values by name of the parameter.
-    #[serde(default)]
     pub parameters: BTreeMap<String, String>,
     /// Values by name of the secret.
-    #[serde(default)]
     pub secrets: BTreeMap<String, String>,
     /// Lines for the banner, such as a development token. `{ws_url}` is replaced by the URL of the
     /// WebSocket API, and `{aws_endpoint}` by the URL of the AWS endpoint.
-    #[serde(default)]
     pub banner: Vec<String>,
     /// Folders of static pages by the first segment of their URL: `app: ../pages` is
     /// `http://127.0.0.1:4566/app/`. Paths are relative to the file.
-    #[serde(default)]
     pub pages: BTreeMap<String, PathBuf>,
     /// Values that pages read from `GET /_local/config`, by name. `{parameter: NAME}` is the value
     /// of a parameter, `{secret: NAME}` the value of a secret.
-    #[serde(default)]
     pub page_config: BTreeMap<String, PageValue>,
 }
 
@@ -68,6 +74,14 @@ pub enum Error {
         file: PathBuf,
         /// The mistake with its line.
         message: String,
+    },
+    /// The file of a secret cannot be read or made.
+    #[error("{} names a secret in a file that cannot be read or made: {source}", file.display())]
+    SecretFile {
+        /// Path of the settings.
+        file: PathBuf,
+        /// The error of the operating system, with the path of the file.
+        source: std::io::Error,
     },
     /// The file has a value for a parameter or a secret that the topology does not have.
     #[error("{} gives a value to the {kind} `{name}`, which the topology does not have: remove it", file.display())]
@@ -154,8 +168,16 @@ impl Settings {
         if text.trim().is_empty() {
             return Ok(Self::default());
         }
-        serde_saphyr::from_str(text)
-            .map_err(|error| Error::Malformed { file: file.to_owned(), message: error.without_snippet().to_string() })
+        let parsed: File = serde_saphyr::from_str(text).map_err(|error| Error::Malformed {
+            file: file.to_owned(),
+            message: error.without_snippet().to_string(),
+        })?;
+        let folder = file.parent().unwrap_or_else(|| Path::new(""));
+        let refused = |source| Error::SecretFile { file: file.to_owned(), source };
+        let secrets =
+            parsed.secrets.into_iter().map(|(name, secret)| Ok((name, secret.read(folder).map_err(refused)?)));
+        let File { parameters, banner, pages, page_config, .. } = parsed;
+        Ok(Self { parameters, secrets: secrets.collect::<Result<_, Error>>()?, banner, pages, page_config })
     }
 
     fn complete(&mut self, topology: &Topology, file: &Path) -> Result<(), Error> {
@@ -249,6 +271,22 @@ functions:
         assert_eq!(settings.parameters["keys"], "{}");
         assert_eq!(settings.parameters["guests"], "none");
         assert_eq!(settings.banner, ["hello"]);
+    }
+
+    #[test]
+    fn a_secret_may_be_a_file_beside_the_settings_that_is_made_at_its_first_use() {
+        let folder = tempfile::tempdir().unwrap();
+        let topology = Topology::parse(TOPOLOGY).unwrap();
+        let settings = "parameters: { keys: a }\nsecrets: { codes: { file: own/codes, made_of: \"<{random}>\" } }";
+        std::fs::write(folder.path().join("local.yaml"), settings).unwrap();
+        let read = || Settings::read(None, &folder.path().join("topology.yaml"), &topology).unwrap();
+        let codes = read().secrets["codes"].clone();
+        assert_eq!((codes.len(), &read().secrets["codes"]), (45, &codes));
+        assert_eq!(std::fs::read_to_string(folder.path().join("own/codes")).unwrap(), codes);
+        std::fs::remove_file(folder.path().join("own/codes")).unwrap();
+        std::fs::create_dir(folder.path().join("own/codes")).unwrap();
+        let error = Settings::read(None, &folder.path().join("topology.yaml"), &topology).unwrap_err().to_string();
+        assert!(error.contains("own/codes: "), "{error}");
     }
 
     #[test]

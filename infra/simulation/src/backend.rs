@@ -132,13 +132,7 @@ impl Run {
             What::Ban(until) => format!(r#"{{"command":"ban","user":"{user}","until":{}}}"#, until.as_ms()),
         };
         self.backend.orders.push(Order { user, what, at: self.shared.lock().now });
-        let message = serde_json::json!({
-            "Type": "Notification",
-            "MessageId": format!("order{number}"),
-            "TopicArn": format!("arn:aws:sns:eu-central-1:123456789012:{COMMANDS}"),
-            "Message": said,
-        });
-        self.tell_queue(message.to_string(), Some(number));
+        self.tell_queue(said, Some(number));
         let mut core = self.shared.lock();
         if core.faults.is_calm() {
             let began = core.now;
@@ -166,7 +160,11 @@ impl Run {
     fn tell_queue(&mut self, body: String, order: Option<usize>) {
         let twice = self.shared.lock().fires(Fault::ToldTwice, || "a topic".to_owned());
         for _ in 0..1 + u64::from(twice) {
-            self.feeds.loose(Loose::event(body.clone()).that_orders(order), self.now());
+            let message = match order {
+                Some(order) => Loose::command(body.clone(), order),
+                None => Loose::event(body.clone()),
+            };
+            self.feeds.loose(message, self.now());
         }
     }
 

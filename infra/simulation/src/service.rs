@@ -4,7 +4,7 @@ use authorizer::{Authorizer, Handshake, Refusal};
 use connect::Connect;
 use disconnect::Disconnect;
 use domain::{Endpoint, Kinds, Limits, limits};
-use events::Events;
+use events::{Events, Source};
 use fanout::Fanout;
 use ingest::Ingest;
 use lambda_kit::Deadline;
@@ -14,6 +14,7 @@ use lambda_kit::websocket::{Answer, Call};
 use membership::Membership;
 use outbox::Outbox;
 use presence::Keeper;
+use protocol::backend::Wrapping;
 use protocol::context::Context;
 use protocol::stream::Record;
 use reaper::Reaper;
@@ -66,8 +67,8 @@ impl Service {
             "sequencer" => Self::Sequencer(Sequencer::new(tables, queues, clock, chance).with_limits(limits)),
             "fanout" => Self::Fanout(Fanout::new(tables, queues, gateway, clock, chance).with_limits(limits)),
             "events" => {
-                let commands = vec![COMMANDS.to_owned()];
-                Self::Events(Events::new(tables, queues, gateway, clock, chance, commands))
+                let source = Source::of_queue(COMMANDS, Wrapping::Raw);
+                Self::Events(Events::new(tables, queues, gateway, clock, chance, source))
             }
             "presence" => {
                 let keeper = Keeper::new(tables, queues, topic, clock, chance, sources::read);

@@ -69,7 +69,7 @@ pub(crate) fn record(change: &Change, number: u64, at: Timestamp) -> Record {
 #[must_use]
 pub(crate) fn row(id: &str, room: Option<&RoomId>, number: u64) -> Record {
     let text = |text: &str| Attribute::S(text.to_owned());
-    let keys = Image::from([("pk".to_owned(), text(&format!("OUTBOX#{id}"))), ("sk".to_owned(), text("OUTBOX"))]);
+    let keys = Image::from([("id".to_owned(), text(id))]);
     let mut row = keys.clone();
     row.insert("data".to_owned(), Attribute::N(number.to_string()));
     row.extend(room.map(|room| ("room".to_owned(), text(room.as_str()))));

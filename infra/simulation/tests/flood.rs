@@ -12,12 +12,13 @@ use std::time::Duration;
 
 use domain::ports::{Charges, Clock, Receipt, Rooms, Submissions};
 use domain::{Epoch, Job, RoomId, Sequence, Shard, Submission, Timestamp, limits};
-use events::Events;
+use events::{Events, Source};
 use fanout::Fanout;
 use lambda_kit::batch::{Failed, Message};
 use lambda_kit::deadline::Deadline;
 use lambda_kit::start::{Batches, Records};
 use outbox::Outbox;
+use protocol::backend::Wrapping;
 use protocol::stream::StreamEvent;
 use sequencer::Sequencer;
 use serde::Serialize;
@@ -86,8 +87,9 @@ impl Flood {
 
     fn row(&mut self, room: &str, id: &str) {
         let number = (self.rows.len() + 1).to_string();
-        let keys = json!({ "pk": { "S": format!("OUTBOX#{id}") }, "sk": { "S": "OUTBOX" } });
-        let image = json!({ "pk": keys["pk"], "sk": keys["sk"], "room": { "S": room }, "by": { "S": format!("by-{id}") }, "data": { "N": "1" } });
+        let keys = json!({ "id": { "S": id } });
+        let image =
+            json!({ "id": keys["id"], "room": { "S": room }, "by": { "S": format!("by-{id}") }, "data": { "N": "1" } });
         self.rows.push_back(json!({
             "eventID": number, "eventName": "INSERT", "eventSource": "aws:dynamodb",
             "dynamodb": { "SequenceNumber": number, "Keys": keys, "NewImage": image, "ApproximateCreationDateTime": 1_764_000_000 },
@@ -149,7 +151,8 @@ impl Flood {
 
     async fn hear(&mut self) {
         let World { store, queues, gateway, clock, chance, .. } = self.world.clone();
-        let events = Events::new(store.clone(), queues.clone(), gateway, clock.clone(), chance, Vec::new());
+        let source = Source::of_queue("commands", Wrapping::Raw);
+        let events = Events::new(store.clone(), queues.clone(), gateway, clock.clone(), chance, source);
         let (most, batch) = at_once("events");
         for _ in 0..most {
             let taken = self.events.len().min(batch);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use domain::ports::Rooms;
 use domain::{Connection, Data, Endpoint, Format, Identity, Permissions, Position, RoomId, Sequence, limits};
+use futures::executor::block_on;
 use lambda_kit::start::Routes;
 use lambda_kit::websocket::Call;
 use membership::Membership;
@@ -112,48 +113,54 @@ fn start() -> Position {
     Position { epoch: samples::epoch("k7Qf"), sequence: Sequence::ZERO }
 }
 
-#[tokio::test]
-async fn a_client_that_returns_to_a_hundred_rooms_is_never_refused() {
-    let mut bench = Bench::new().await;
-    for n in 0..limits::ROOMS_PER_CONNECTION {
-        let room = room(&bench.world, &format!("r{n}"), MISSED).await;
-        bench.client.join(room.clone(), Some(start()), 0).unwrap();
-        bench.client.who(Ticket(n as u64), room, None, 50, 0).unwrap();
-    }
-    // The replays, the lists of members, two pings that settle, and keep-alives.
-    bench.pass(Duration::from_secs(20 * 60)).await;
-    assert_eq!(bench.refused, Vec::<String>::new());
-    assert_eq!(bench.messages(), limits::ROOMS_PER_CONNECTION * MISSED);
-    let listed = bench.events.iter().filter(|event| matches!(event, Event::Who { page: Ok(_), .. })).count();
-    assert_eq!(listed, limits::ROOMS_PER_CONNECTION);
-    assert!(bench.sent > limits::ROOMS_PER_CONNECTION + 20, "{} requests", bench.sent);
+#[test]
+fn a_client_that_returns_to_a_hundred_rooms_is_never_refused() {
+    block_on(async {
+        let mut bench = Bench::new().await;
+        for n in 0..limits::ROOMS_PER_CONNECTION {
+            let room = room(&bench.world, &format!("r{n}"), MISSED).await;
+            bench.client.join(room.clone(), Some(start()), 0).unwrap();
+            bench.client.who(Ticket(n as u64), room, None, 50, 0).unwrap();
+        }
+        // The replays, the lists of members, two pings that settle, and keep-alives.
+        bench.pass(Duration::from_secs(20 * 60)).await;
+        assert_eq!(bench.refused, Vec::<String>::new());
+        assert_eq!(bench.messages(), limits::ROOMS_PER_CONNECTION * MISSED);
+        let listed = bench.events.iter().filter(|event| matches!(event, Event::Who { page: Ok(_), .. })).count();
+        assert_eq!(listed, limits::ROOMS_PER_CONNECTION);
+        assert!(bench.sent > limits::ROOMS_PER_CONNECTION + 20, "{} requests", bench.sent);
+    });
 }
 
-#[tokio::test]
-async fn a_client_that_joins_a_hundred_rooms_one_after_the_other_is_never_refused() {
-    let mut bench = Bench::new().await;
-    bench.pass(Duration::from_secs(1)).await;
-    for n in 0..limits::ROOMS_PER_CONNECTION {
-        let room = room(&bench.world, &format!("r{n}"), 1).await;
-        bench.client.join(room, None, bench.now_ms).unwrap();
-        bench.pass(Duration::from_millis(10)).await;
-    }
-    bench.pass(Duration::from_secs(60)).await;
-    assert_eq!(bench.refused, Vec::<String>::new());
-    let joined = bench.events.iter().filter(|event| matches!(event, Event::Joined { .. })).count();
-    assert_eq!(joined, limits::ROOMS_PER_CONNECTION);
+#[test]
+fn a_client_that_joins_a_hundred_rooms_one_after_the_other_is_never_refused() {
+    block_on(async {
+        let mut bench = Bench::new().await;
+        bench.pass(Duration::from_secs(1)).await;
+        for n in 0..limits::ROOMS_PER_CONNECTION {
+            let room = room(&bench.world, &format!("r{n}"), 1).await;
+            bench.client.join(room, None, bench.now_ms).unwrap();
+            bench.pass(Duration::from_millis(10)).await;
+        }
+        bench.pass(Duration::from_secs(60)).await;
+        assert_eq!(bench.refused, Vec::<String>::new());
+        let joined = bench.events.iter().filter(|event| matches!(event, Event::Joined { .. })).count();
+        assert_eq!(joined, limits::ROOMS_PER_CONNECTION);
+    });
 }
 
-#[tokio::test]
-async fn a_client_that_pages_through_a_history_is_never_refused() {
-    let mut bench = Bench::new().await;
-    let lobby = room(&bench.world, "lobby", 49).await;
-    bench.pass(Duration::from_secs(1)).await;
-    // A user scrolls through 500 pages, as fast as they come.
-    for page in 0..500 {
-        bench.client.history(Ticket(page), lobby.clone(), Some(Sequence::new(50)), 100, bench.now_ms).unwrap();
-        bench.pass(Duration::from_millis(ROUND_TRIP_MS + 40)).await;
-    }
-    let pages = bench.events.iter().filter(|event| matches!(event, Event::History { page: Ok(_), .. })).count();
-    assert_eq!((bench.refused.len(), pages), (0, 500), "{:?}", bench.refused.first());
+#[test]
+fn a_client_that_pages_through_a_history_is_never_refused() {
+    block_on(async {
+        let mut bench = Bench::new().await;
+        let lobby = room(&bench.world, "lobby", 49).await;
+        bench.pass(Duration::from_secs(1)).await;
+        // A user scrolls through 500 pages, as fast as they come.
+        for page in 0..500 {
+            bench.client.history(Ticket(page), lobby.clone(), Some(Sequence::new(50)), 100, bench.now_ms).unwrap();
+            bench.pass(Duration::from_millis(ROUND_TRIP_MS + 40)).await;
+        }
+        let pages = bench.events.iter().filter(|event| matches!(event, Event::History { page: Ok(_), .. })).count();
+        assert_eq!((bench.refused.len(), pages), (0, 500), "{:?}", bench.refused.first());
+    });
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use domain::limits::{POST_RATE, SHARDS_OF_A_NARROW_ROOM};
-use topology::{Topology, Trigger};
+use topology::{EnvironmentValue, Grant, Topology, Trigger};
 
 /// The account's posts a second; shared with everything on API Gateway.
 /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html>
@@ -48,6 +48,52 @@ fn fan_out_stays_under_80_percent_of_the_accounts_posts() {
     let posts_per_s = concurrency * POST_RATE.count_per_second();
     assert!(posts_per_s * 100 <= ACCOUNT_POSTS_PER_S * 80, "{posts_per_s} posts a second");
     assert!(2 * u64::from(POST_RATE.burst()) <= ACCOUNT_POSTS_AT_ONCE);
+}
+
+#[test]
+fn subscriptions_deliver_as_the_events_function_is_told() {
+    let topology = topology();
+    let events = topology.functions.iter().find(|function| function.name == "events").unwrap();
+    let delivery = events.environment.iter().find(|(name, _)| name == "EVENTS_DELIVERY").map(|(_, value)| value);
+    let is_raw = match delivery {
+        Some(EnvironmentValue::Text(text)) if text == "envelope" => false,
+        Some(EnvironmentValue::Text(text)) if text == "raw" => true,
+        other => panic!("EVENTS_DELIVERY of events is {other:?}"),
+    };
+    let own: BTreeSet<&str> = queues_of(events).collect();
+    assert_eq!(own, BTreeSet::from(["commands", "events", "events-ordered"]));
+    let subscriptions = topology.topics.iter().flat_map(|topic| &topic.subscriptions);
+    let of_events: Vec<_> = subscriptions.filter(|subscription| own.contains(subscription.queue.as_str())).collect();
+    assert!(of_events.len() == own.len() && of_events.iter().all(|subscription| subscription.raw == is_raw));
+}
+
+#[test]
+fn only_the_topic_of_commands_sends_to_the_queue_of_commands() {
+    let topology = topology();
+    let sends = |grant: &Grant| matches!(grant, Grant::Queue { queue, actions } if queue == "commands" && actions.contains("SendMessage"));
+    assert!(!topology.functions.iter().flat_map(|function| &function.grants).any(sends));
+    let delivers = |topic: &&topology::Topic| topic.subscriptions.iter().any(|one| one.queue == "commands");
+    let topics: Vec<&str> = topology.topics.iter().filter(delivers).map(|topic| topic.name.as_str()).collect();
+    assert_eq!(topics, ["commands"]);
+}
+
+#[test]
+fn no_function_may_write_outbox_rows() {
+    let topology = topology();
+    let names_it = |grant: &Grant| matches!(grant, Grant::Table { table, .. } if table == "outbox");
+    assert!(!topology.functions.iter().flat_map(|function| &function.grants).any(names_it));
+    let reads = topology.triggers().filter_map(|(function, trigger)| match trigger {
+        Trigger::Stream(stream) if stream.table == "outbox" => Some(function.name.as_str()),
+        _ => None,
+    });
+    assert_eq!(reads.collect::<Vec<_>>(), ["outbox"]);
+}
+
+fn queues_of(function: &topology::Function) -> impl Iterator<Item = &str> {
+    function.triggers.iter().filter_map(|trigger| match trigger {
+        Trigger::Queue(queue) => Some(queue.queue.as_str()),
+        _ => None,
+    })
 }
 
 #[test]

@@ -68,7 +68,7 @@ impl Backend {
                     .http_client(http());
                 config.set_endpoint_url(std::env::var("AWS_ENDPOINT_URL").ok());
                 let dynamodb = aws_sdk_dynamodb::Client::from_conf(config.build());
-                Ok(Some(Self::Outbox { dynamodb, table: variable("ROOMCAST_ROOMS_TABLE")? }))
+                Ok(Some(Self::Outbox { dynamodb, table: variable("ROOMCAST_OUTBOX_TABLE")? }))
             }
         }
     }
@@ -88,8 +88,7 @@ impl Backend {
                 let put = dynamodb
                     .put_item()
                     .table_name(table)
-                    .item("pk", text(&format!("OUTBOX#{id}")))
-                    .item("sk", text("OUTBOX"))
+                    .item("id", text(id))
                     .item("room", text(room))
                     .item("data", AttributeValue::M(fields.into_iter().collect()))
                     .item("ttl", AttributeValue::N((since_1970() + ROW_LIFE).as_secs().to_string()));

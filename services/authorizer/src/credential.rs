@@ -68,14 +68,19 @@ const HEADER_NAMES: &[&str] = &[
 pub(crate) type Misplaced = String;
 
 /// Reads the token of a handshake from the subprotocol `token.<jwt>`, `Authorization: Bearer <jwt>`
-/// or `?token=<jwt>`, in that order. `subprotocols` are those that the client offers.
+/// or `?token=<jwt>`. A client may use one of these places (RFC 6750, 2). `subprotocols` are those
+/// that the client offers.
 pub(crate) fn token(event: &Event, subprotocols: &[String]) -> Result<Option<String>, Misplaced> {
     let offered = offered_token(subprotocols)?;
     let bearer = bearer_token(&header_values(event, "authorization")?)?;
     let asked = one_of(&query_values(event, TOKEN_PARAMETER), "?token=")?;
     check_query(event)?;
     check_headers(event)?;
-    Ok(offered.or(bearer).or(asked))
+    let mut places = [offered, bearer, asked].into_iter().flatten();
+    match (places.next(), places.next()) {
+        (token, None) => Ok(token),
+        (_, Some(_)) => Err("a token is in more than one of the three places; it is read from one".to_owned()),
+    }
 }
 
 /// Reads the secret that identifies a guest: `?guest=`.
@@ -155,7 +160,8 @@ fn check_headers(event: &Event) -> Result<(), Misplaced> {
     }
 }
 
-fn header_values<'e>(event: &'e Event, name: &str) -> Result<Vec<&'e str>, Misplaced> {
+/// Returns all values of a header.
+pub(crate) fn header_values<'e>(event: &'e Event, name: &str) -> Result<Vec<&'e str>, Misplaced> {
     let all: Vec<_> = event.multi_value_headers.get_all(name).iter().collect();
     let all = if all.is_empty() { event.headers.get_all(name).iter().collect() } else { all };
     let texts: Result<Vec<&str>, _> = all.into_iter().map(|value| value.to_str()).collect();

@@ -1,12 +1,13 @@
 //! The data that a client sends in its handshake.
 
 use aws_lambda_events::apigw::ApiGatewayCustomAuthorizerRequestTypeRequest;
-use domain::Format;
+use domain::{Format, GUEST};
 use lambda_kit::websocket::split_subprotocols;
 use protocol::{SUBPROTOCOL, TOKEN_SUBPROTOCOL};
 use sha2::{Digest, Sha256};
 
-use crate::credential::{guest_secret, token};
+use crate::credential::{guest_secret, header_values, token};
+use crate::origin::Origin;
 
 /// Bytes of the hash in a guest's name: enough that no second secret with the same name can be
 /// found.
@@ -17,9 +18,8 @@ const GUEST_NAME_BYTES: usize = 16;
 pub struct Handshake {
     /// The `Origin` header: the page that opens the connection. Programs other than browsers send
     /// none.
-    pub origin: Option<String>,
-    /// The token, from the subprotocol `token.<jwt>`, `Authorization: Bearer` or `?token=`, in that
-    /// order.
+    pub origin: Origin,
+    /// The token, from the subprotocol `token.<jwt>`, `Authorization: Bearer` or `?token=`.
     pub token: Option<String>,
     /// The secret that identifies a guest, from `?guest=`. Other users never see it.
     pub guest: Option<String>,
@@ -41,11 +41,20 @@ impl Handshake {
     /// Reads the gateway's event of a handshake.
     #[must_use]
     pub fn from_event(event: &ApiGatewayCustomAuthorizerRequestTypeRequest) -> Self {
-        let header = |name: &str| event.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let origin = match header_values(event, "origin").as_deref() {
+            Ok([]) => Origin::Absent,
+            Ok([page]) => Origin::Page((*page).to_owned()),
+            Ok(_) | Err(_) => Origin::Unclear,
+        };
         let query = |name: &str| event.query_string_parameters.first(name).map(str::to_owned);
-        let offered = split_subprotocols(&texts(event, "sec-websocket-protocol"));
+        let offered = header_values(event, "sec-websocket-protocol")
+            .map(|values| split_subprotocols(&values.into_iter().map(str::to_owned).collect::<Vec<_>>()));
+        let (offered, unreadable) = match offered {
+            Ok(offered) => (offered, Ok(())),
+            Err(misplaced) => (Vec::new(), Err(misplaced)),
+        };
         // A client with a token is not a guest, even if it sends a guest's secret too.
-        let credentials = token(event, &offered).and_then(|token| match token {
+        let credentials = unreadable.and_then(|()| token(event, &offered)).and_then(|token| match token {
             Some(token) => Ok((Some(token), None)),
             None => guest_secret(event).map(|secret| (None, secret)),
         });
@@ -55,7 +64,7 @@ impl Handshake {
         };
         let subprotocols = offered.into_iter().filter(|name| !name.starts_with(TOKEN_SUBPROTOCOL)).collect();
         Self {
-            origin: header("origin"),
+            origin,
             token,
             guest,
             misplaced,
@@ -75,13 +84,6 @@ impl Handshake {
     }
 }
 
-/// Returns the values of a header, without those that are not text.
-fn texts(event: &ApiGatewayCustomAuthorizerRequestTypeRequest, name: &str) -> Vec<String> {
-    let all: Vec<_> = event.multi_value_headers.get_all(name).iter().collect();
-    let all = if all.is_empty() { event.headers.get_all(name).iter().collect() } else { all };
-    all.into_iter().filter_map(|value| value.to_str().ok()).map(str::to_owned).collect()
-}
-
 impl Handshake {
     /// Returns the name of the guest of this handshake. The same secret always gives the same name.
     /// Without a secret the name belongs to this handshake alone. A secret cannot be computed from
@@ -93,6 +95,6 @@ impl Handshake {
         };
         let digest = Sha256::digest(format!("roomcast guest by {kind}: {text}"));
         let digits: String = digest.iter().take(GUEST_NAME_BYTES).map(|byte| format!("{byte:02x}")).collect();
-        format!("guest:{digits}")
+        format!("{GUEST}{digits}")
     }
 }

@@ -22,7 +22,7 @@ use tokens::{CheckTokens, Verifier};
 
 pub use config::{Config, Guests};
 pub use handshake::Handshake;
-pub use origin::{NotAnOrigin, Origins};
+pub use origin::{Entry, NotAnOrigin, Origin, Origins};
 
 /// Accepts or refuses handshakes.
 #[derive(Debug)]
@@ -87,8 +87,12 @@ impl<C: Clock, K: CheckTokens> Authorizer<C, K> {
     /// # Errors
     /// [`Refusal`] with a sentence for the log.
     pub async fn decide(&self, handshake: &Handshake) -> Result<Context, Refusal> {
-        if !self.config.origins.allow(handshake.origin.as_deref()) {
-            return Err(Refusal::Forbidden("the page's Origin is not among ALLOWED_ORIGINS".to_owned()));
+        if !self.config.origins.allow(&handshake.origin) {
+            let reason = match handshake.origin {
+                Origin::Unclear => "the header Origin has several values, or one that is not visible ASCII",
+                Origin::Absent | Origin::Page(_) => "the page's Origin is not among ALLOWED_ORIGINS",
+            };
+            return Err(Refusal::Forbidden(reason.to_owned()));
         }
         if let Some(misplaced) = &handshake.misplaced {
             return Err(Refusal::Unauthorized(misplaced.clone()));

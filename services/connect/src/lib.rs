@@ -6,7 +6,7 @@ mod config;
 
 use domain::flow::{NotEntered, Place, forget, place};
 use domain::ports::{Bans, Clock, Connections, Directory, Error, Memberships, Opened, Presences, Rooms};
-use domain::{Connection, Endpoint, Format, Membership, RoomId, Timestamp, limits};
+use domain::{Connection, Endpoint, Format, Identity, Member, Membership, RoomId, Timestamp, limits};
 use lambda_kit::start::Routes;
 use lambda_kit::websocket::{Answer, Call};
 use protocol::context::Context;
@@ -54,7 +54,7 @@ where
         context.identity.check_expiry(now).map_err(|reject| (401, reject.message))?;
         let room = first_room(call, context)?;
         let connection = self.connection(call, context, now);
-        match self.store(&connection, room, now, summary).await? {
+        match self.store(&connection, &context.identity, room, now, summary).await? {
             Opened::Stored => self.check_bans(&connection, now).await,
             Opened::Refused => Err((410, "the connection id is stored already, or was removed".to_owned())),
         }
@@ -81,12 +81,14 @@ where
             last_seen_at: now,
             expires_at: context.identity.expires_at,
             format: context.format,
+            sees_members: context.identity.sees_all_members(),
         }
     }
 
     async fn store(
         &self,
         connection: &Connection,
+        identity: &Identity,
         room: Option<RoomId>,
         now: Timestamp,
         summary: &mut Summary,
@@ -97,10 +99,11 @@ where
         let places = place(&self.ports, &member, &rooms, Some(self.room_members), now).await.map_err(unavailable)?;
         let mut memberships = Vec::new();
         for (room, place) in places {
-            let Place { shard, grown, .. } = place.map_err(|error| self.not_entered(&room, error))?;
+            let Place { shard, grown, head: began_at, .. } = place.map_err(|error| self.not_entered(&room, error))?;
             summary.add(metric::ROOMS_GROWN, u64::from(grown));
-            let (member, user) = (member.clone(), connection.user.clone());
-            memberships.push(Membership { room, shard, member, user, joined_at: now, granted: false });
+            let member = Member { sees_members: identity.receives_names(&room), ..member.clone() };
+            let user = connection.user.clone();
+            memberships.push(Membership { room, shard, member, user, joined_at: now, began_at, granted: false });
         }
         // The directory entry is written first, so that a backend that closes the user's
         // connections finds every stored connection.
@@ -111,6 +114,7 @@ where
     fn not_entered(&self, room: &RoomId, error: NotEntered) -> Refused {
         match error {
             NotEntered::Full => (503, format!("room {room} is full: it takes {} connections", self.room_members)),
+            NotEntered::Overtaken => (503, error.to_string()),
             NotEntered::Failed(error) => unavailable(error),
         }
     }

@@ -33,7 +33,7 @@ where
     async fn join_one(&self, member: Member, user: &UserId, room: &RoomId) -> Result<(), Error> {
         // The membership of the inbox may still have the expiry of an earlier token.
         let Some(connection) = self.tables.find(&member.connection).await? else { return Ok(()) };
-        let joiner = Joiner { member: connection.member(), user: user.clone(), granted: true };
+        let joiner = Joiner { member: connection.member(), user: user.clone(), identity: None };
         let (tables, rooms, now) = (&self.tables, std::slice::from_ref(room), self.clock.now());
         let Entrance::Rooms(mut entered) =
             enter(tables, &self.chance, &joiner, rooms, &HashMap::new(), None, now).await?
@@ -45,8 +45,9 @@ where
                 self.tell(&member, &System::Joined { room: room.clone(), at: entered.head.position() }).await
             }
             Some(Err(NotEntered::Failed(error))) => Err(error),
-            // A backend may join more connections than a room takes.
-            Some(Err(NotEntered::Full)) | None => Ok(()),
+            // The client left the room at the same moment. A backend may join more connections than a
+            // room takes.
+            Some(Err(NotEntered::Overtaken | NotEntered::Full)) | None => Ok(()),
         }
     }
 

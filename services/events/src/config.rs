@@ -1,9 +1,10 @@
-//! What the events function is told by its environment.
+//! Configuration of the events function.
 
 use domain::Generation;
 use lambda_kit::env;
+use protocol::backend::Wrapping;
 
-/// What the events function is told by its environment.
+/// Settings of the events function, read from environment variables.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// `CONNECTIONS_TABLE`.
@@ -21,19 +22,29 @@ pub struct Config {
     /// `EVENTS_ORDERED_QUEUE_URL`.
     pub events_ordered_queue: String,
     /// `EVENTS_DEAD_QUEUE_URL`.
-    pub dead_queue: String,
-    /// `COMMAND_TOPICS`: names of topics, separated by commas; none if empty.
-    pub command_topics: Vec<String>,
+    pub events_dead_queue: String,
+    /// `COMMANDS_QUEUE_URL`.
+    pub commands_queue: String,
+    /// `COMMANDS_DEAD_QUEUE_URL`.
+    pub commands_dead_queue: String,
+    /// `EVENTS_DELIVERY`: `envelope` or `raw`, as the subscriptions of all queues deliver;
+    /// `envelope` if not set.
+    pub wrapping: Wrapping,
 }
 
 impl Config {
-    /// Reads it.
+    /// Reads the environment variables.
     ///
     /// # Errors
-    /// [`env::Error`] that names the variable.
-    pub fn from_environment() -> Result<Self, env::Error> {
-        let topics = env::optional("COMMAND_TOPICS").unwrap_or_default();
-        let names = topics.split(',').map(str::trim).filter(|name| !name.is_empty());
+    /// A sentence that names the variable, its mistake, and the values that it takes.
+    pub fn from_environment() -> Result<Self, String> {
+        let delivery = env::optional("EVENTS_DELIVERY").unwrap_or_else(|| "envelope".to_owned());
+        let wrapping = Wrapping::from_name(&delivery)
+            .ok_or_else(|| format!("environment variable EVENTS_DELIVERY is {delivery:?}; it takes envelope or raw"))?;
+        Self::of(wrapping).map_err(|error| error.to_string())
+    }
+
+    fn of(wrapping: Wrapping) -> Result<Self, env::Error> {
         Ok(Self {
             connections_table: env::required("CONNECTIONS_TABLE", "the name of the connections table")?,
             rooms_table: env::required("ROOMS_TABLE", "the name of the rooms table")?,
@@ -45,8 +56,10 @@ impl Config {
             )?,
             events_queue: env::required("EVENTS_QUEUE_URL", "the URL of the events queue")?,
             events_ordered_queue: env::required("EVENTS_ORDERED_QUEUE_URL", "the URL of the events-ordered queue")?,
-            dead_queue: env::required("EVENTS_DEAD_QUEUE_URL", "the URL of the events-dead queue")?,
-            command_topics: names.map(str::to_owned).collect(),
+            events_dead_queue: env::required("EVENTS_DEAD_QUEUE_URL", "the URL of the events-dead queue")?,
+            commands_queue: env::required("COMMANDS_QUEUE_URL", "the URL of the commands queue")?,
+            commands_dead_queue: env::required("COMMANDS_DEAD_QUEUE_URL", "the URL of the commands-dead queue")?,
+            wrapping,
         })
     }
 }

@@ -1,19 +1,20 @@
-//! The events function (queues `events` and `events-ordered`, fed by the SNS topics of the same
-//! names): what backends say becomes publications in the same queue as everybody's, and commands
-//! are carried out.
+//! The events function (queues `events`, `events-ordered` and `commands`, fed by the SNS topics of
+//! the same names) publishes the events of backends, and carries out their commands.
 //!
-//! What no try will help goes to the dead-letter queue by this function itself, with the reason,
-//! and counts as done: nothing waits behind it. In an ordered group what cannot be done now holds
-//! back what comes after it, and nothing else.
+//! The queue of a message decides whether it may be a command. Only the topic `commands` may send
+//! to the queue `commands`. The message itself proves nothing: a backend that may publish could
+//! write a text that looks like an envelope of another topic.
 //!
-//! What is beyond the rate of its room is held, and no room holds more than a limit
-//! (`domain::flow::admit`). Events of a batch that follow each other are admitted together, so a
-//! batch costs one read of its rooms.
+//! The function moves a message that no retry can help to the dead-letter queue, with the reason.
+//! Nothing waits behind it. In an ordered group a message that fails for now holds back the messages
+//! behind it, and no others.
+//!
+//! A publication beyond the rate of its room is held, and no room holds more than a limit
+//! (`domain::flow::admit`). Successive events of a batch are admitted together, so a batch costs
+//! one read of its rooms.
 
 mod commands;
 mod config;
-
-use std::sync::Arc;
 
 use domain::Publisher;
 use domain::flow::{Admitted, admit};
@@ -26,7 +27,7 @@ use futures::{StreamExt, stream};
 use lambda_kit::batch::{Failed, Message};
 use lambda_kit::deadline::Deadline;
 use lambda_kit::start::Batches;
-use protocol::backend::{Broadcast, Command, Letter, Reason, Said};
+use protocol::backend::{Broadcast, Command, Letter, Reason, Wrapping};
 use telemetry::{Summary, field, metric};
 
 pub use config::Config;
@@ -42,8 +43,25 @@ pub struct Events<T, Q, G, C, R> {
     pub(crate) gateway: G,
     pub(crate) clock: C,
     pub(crate) chance: R,
-    /// Names of the topics whose messages may carry commands.
-    command_topics: Arc<[String]>,
+    source: Source,
+}
+
+/// The origin of messages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// The name of the queue whose messages are commands. Messages of all other queues are events.
+    commands: String,
+    /// The form in which the subscriptions of all queues deliver.
+    wrapping: Wrapping,
+}
+
+impl Source {
+    /// Takes the URL or the name of the queue of commands.
+    #[must_use]
+    pub fn of_queue(commands: &str, wrapping: Wrapping) -> Self {
+        let name = commands.rsplit('/').next().unwrap_or_default();
+        Self { commands: name.to_owned(), wrapping }
+    }
 }
 
 /// What became of a message.
@@ -83,11 +101,10 @@ where
     C: Clock,
     R: Chance,
 {
-    /// Over these ports. `command_topics` are the names of the topics whose messages may carry
-    /// commands.
+    /// Creates the function over these ports.
     #[must_use]
-    pub fn new(tables: T, queues: Q, gateway: G, clock: C, chance: R, command_topics: Vec<String>) -> Self {
-        Self { tables, queues, gateway, clock, chance, command_topics: command_topics.into() }
+    pub fn new(tables: T, queues: Q, gateway: G, clock: C, chance: R, source: Source) -> Self {
+        Self { tables, queues, gateway, clock, chance, source }
     }
 
     /// One after the other; once one has to wait, so do those after it.
@@ -112,13 +129,18 @@ where
         line
     }
 
-    /// What a message asks for.
+    /// Parses a message.
     fn read(&self, message: Message) -> Task {
-        let letter = Letter::open(&message.body, &message.attributes, &message.id);
-        match letter.read().and_then(|said| self.allowed(&letter, said)) {
+        let letter = Letter::open(self.source.wrapping, &message.body, &message.attributes, &message.id);
+        if message.receipt.queue == self.source.commands {
+            return match letter.and_then(|letter| letter.read_command()) {
+                Ok(command) => Task::Obey(message, command),
+                Err(reason) => Task::Bury(message, reason),
+            };
+        }
+        match letter.and_then(|letter| letter.read_event()) {
+            Ok(event) => Task::Publish(vec![(message, event)]),
             Err(reason) => Task::Bury(message, reason),
-            Ok(Said::Command(command)) => Task::Obey(message, command),
-            Ok(Said::Publish(broadcast)) => Task::Publish(vec![(message, broadcast)]),
         }
     }
 
@@ -174,19 +196,6 @@ where
             }
         });
         line.outcomes.extend(join_all(outcomes).await);
-    }
-
-    /// Commands come from allowed topics only. A raw delivery cannot prove its topic.
-    fn allowed(&self, letter: &Letter, said: Said) -> Result<Said, Reason> {
-        let Said::Command(_) = &said else { return Ok(said) };
-        let Some(arn) = &letter.topic_arn else {
-            return Err(Reason::other("a command needs SNS's envelope, which says its topic; turn raw delivery off"));
-        };
-        let topic = arn.rsplit(':').next().unwrap_or_default();
-        if self.command_topics.iter().any(|allowed| allowed == topic) {
-            return Ok(said);
-        }
-        Err(Reason::other(format!("topic {topic} may not carry commands; COMMAND_TOPICS names those that may")))
     }
 
     async fn bury(&self, message: Message, reason: &Reason) -> Outcome {

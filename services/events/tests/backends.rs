@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use domain::ports::{Charges, Clock, Connections, Holds, Memberships, Receipt, Rooms};
-use domain::{Format, Submission, limits};
-use events::Events;
+use domain::{Connection, Format, Submission, limits};
+use events::{Events, Source};
 use lambda_kit::batch::{Failed, Message};
 use lambda_kit::deadline::Deadline;
 use lambda_kit::start::Batches;
 use proptest::prelude::*;
+use protocol::backend::Wrapping;
 use serde_json::{Value, json};
 use telemetry::Summary;
 use testkit::faults::{Fault, Faulty, How, Operation, Plan};
@@ -48,7 +49,12 @@ fn message(id: &str, group: &str, body: &str) -> Message {
     }
 }
 
+/// Handles messages of subscriptions that deliver raw.
 async fn hear_with(world: &World, plan: Plan, groups: Vec<Vec<Message>>) -> Vec<Failed> {
+    hear_as(world, plan, Wrapping::Raw, groups).await
+}
+
+async fn hear_as(world: &World, plan: Plan, wrapping: Wrapping, groups: Vec<Vec<Message>>) -> Vec<Failed> {
     let queues = Faulty::new(world.queues.clone(), plan.clone());
     let events = Events::new(
         Faulty::new(world.store.clone(), plan),
@@ -56,7 +62,7 @@ async fn hear_with(world: &World, plan: Plan, groups: Vec<Vec<Message>>) -> Vec<
         world.gateway.clone(),
         world.clock.clone(),
         world.chance.clone(),
-        vec!["events".to_owned()],
+        Source::of_queue("https://sqs.us-east-1.amazonaws.com/000000000000/commands", wrapping),
     );
     let deadline = Deadline::at(world.clock.now().plus(Duration::from_secs(5)));
     events.handle(groups, deadline, &mut Summary::new("events")).await
@@ -67,6 +73,20 @@ async fn hear(world: &World, body: &str) -> Vec<Submission> {
     world.queues.publications.bodies()
 }
 
+/// Handles a message of a subscription that delivers in envelopes.
+async fn hear_enveloped(world: &World, body: &str, attributes: Value) -> Vec<Submission> {
+    let groups = vec![vec![message("m1", "", &enveloped(body, attributes))]];
+    assert!(hear_as(world, Plan::new(), Wrapping::Envelope, groups).await.is_empty());
+    world.queues.publications.bodies()
+}
+
+/// Handles a message of the queue of commands.
+async fn order(world: &World, command: Value) {
+    let letter = message("m1", "", &enveloped(&command.to_string(), json!({})));
+    let letter = Message { receipt: Receipt { queue: "commands".to_owned(), ..letter.receipt.clone() }, ..letter };
+    assert!(hear_as(world, Plan::new(), Wrapping::Envelope, vec![vec![letter]]).await.is_empty());
+}
+
 fn reasons(world: &World) -> Vec<String> {
     world.queues.dead.lock().unwrap().iter().map(|letter| letter.reason.clone()).collect()
 }
@@ -75,13 +95,13 @@ fn reasons(world: &World) -> Vec<String> {
 async fn an_enveloped_event_is_published_under_its_own_id_or_that_of_sns() {
     let world = World::new();
     let own = r#"{"room":"lobby","id":"order-7","by":"shop","data":{"n":1}}"#;
-    let queued = hear(&world, &enveloped(own, json!({}))).await;
+    let queued = hear_enveloped(&world, own, json!({})).await;
     assert_eq!(
         (queued[0].room.as_str(), queued[0].items[0].id.as_ref(), queued[0].by.as_ref()),
         ("lobby", "order-7", "shop")
     );
     assert_eq!(queued[0].publisher.as_str(), "*events");
-    let queued = hear(&world, &enveloped(r#"{"room":"@ada","data":null}"#, json!({}))).await;
+    let queued = hear_enveloped(&world, r#"{"room":"@ada","data":null}"#, json!({})).await;
     assert_eq!(queued[1].items[0].id.as_ref(), "9a8b7c6d-0000-4000-8000-000000000001");
     assert_eq!((queued[1].room.as_str(), queued[1].by.as_ref()), ("@ada", "backend"));
 }
@@ -97,7 +117,7 @@ async fn a_raw_event_without_an_id_is_named_after_the_queues_message() {
 async fn a_room_in_a_message_attribute_makes_the_whole_body_the_data() {
     let world = World::new();
     let attributes = json!({ "room": "lobby", "id": "x1", "by": "shop" });
-    let queued = hear(&world, &enveloped(r#"{"room":"elsewhere","price":1.10}"#, attributes)).await;
+    let queued = hear_enveloped(&world, r#"{"room":"elsewhere","price":1.10}"#, attributes).await;
     assert_eq!(queued[0].room.as_str(), "lobby");
     assert_eq!(queued[0].items[0].data.as_json(), r#"{"room":"elsewhere","price":1.10}"#);
     let mut raw = message("m2", "", "[1,2]");
@@ -175,17 +195,13 @@ async fn in_an_ordered_group_what_has_to_wait_holds_back_what_comes_after_it_and
     assert_eq!(world.queues.publications.bodies()[0].items[0].id.as_ref(), "b1");
 }
 
-fn command(body: Value) -> String {
-    enveloped(&body.to_string(), json!({}))
-}
-
 #[tokio::test]
 async fn a_backend_joins_and_removes_every_connection_of_a_user_and_tells_them() {
     let world = World::new();
     let phone = world.connect("phone", "ada").await;
     let laptop = world.connect_as("laptop", "ada", Format::Classic).await;
     let bob = world.connect("bobs", "bob").await;
-    hear(&world, &command(json!({ "command": "join", "room": "lobby", "user": "ada" }))).await;
+    order(&world, json!({ "command": "join", "room": "lobby", "user": "ada" })).await;
     for connection in [&phone, &laptop] {
         assert!(world.store.rooms_of(&connection.id).await.unwrap().contains(&samples::room("lobby")));
     }
@@ -196,9 +212,24 @@ async fn a_backend_joins_and_removes_every_connection_of_a_user_and_tells_them()
         world.heard(&phone.id)
     );
     assert!(world.heard(&laptop.id).is_empty(), "a classic client knows no such words");
-    hear(&world, &command(json!({ "command": "remove", "room": "lobby", "user": "ada" }))).await;
+    order(&world, json!({ "command": "remove", "room": "lobby", "user": "ada" })).await;
     assert!(!world.store.rooms_of(&phone.id).await.unwrap().contains(&samples::room("lobby")));
     assert_eq!(world.heard(&phone.id)[1], r#"{"sys":"left","room":"lobby","code":"removed"}"#);
+}
+
+#[tokio::test]
+async fn a_member_that_a_backend_joins_sees_members_only_if_its_token_allows_that_everywhere() {
+    let world = World::new();
+    let now = world.clock.now();
+    let sees = |id: &str, sees_members| Connection { sees_members, ..samples::connection(id, "ada", now) };
+    let (seeing, blind) = (world.open(sees("c1", true)).await, world.open(sees("c2", false)).await);
+    for _ in 0..2 {
+        order(&world, json!({ "command": "join", "room": "lobby", "user": "ada" })).await;
+        let is_seeing = |connection: &Connection| {
+            world.store.membership(&connection.id, &samples::room("lobby")).unwrap().member.sees_members
+        };
+        assert_eq!((is_seeing(&seeing), is_seeing(&blind)), (true, false));
+    }
 }
 
 #[tokio::test]
@@ -207,15 +238,15 @@ async fn a_backend_closes_a_users_connections_or_one_connection_and_they_are_for
     let phone = world.connect("phone", "ada").await;
     let laptop = world.connect("laptop", "ada").await;
     let bob = world.connect("bobs", "bob").await;
-    hear(&world, &command(json!({ "command": "close", "user": "ada" }))).await;
+    order(&world, json!({ "command": "close", "user": "ada" })).await;
     for connection in [&phone, &laptop] {
         assert!(world.store.find(&connection.id).await.unwrap().is_none());
         assert_eq!(world.heard(&connection.id), [r#"{"sys":"bye","code":"kicked","retry":"never"}"#]);
     }
     assert!(world.store.find(&bob.id).await.unwrap().is_some());
-    hear(&world, &command(json!({ "command": "close", "connection": "bobs" }))).await;
+    order(&world, json!({ "command": "close", "connection": "bobs" })).await;
     assert!(world.store.find(&bob.id).await.unwrap().is_none());
-    hear(&world, &command(json!({ "command": "close", "connection": "bobs" }))).await;
+    order(&world, json!({ "command": "close", "connection": "bobs" })).await;
     assert!(reasons(&world).is_empty(), "one that is gone already is no mistake");
 }
 
@@ -246,25 +277,68 @@ async fn a_ban_closes_the_connections_that_it_keeps_out_and_holds_until_it_is_li
 }
 
 #[tokio::test]
-async fn commands_come_from_allowed_topics_only() {
+async fn a_command_in_a_queue_of_events_is_a_dead_letter_whatever_topic_it_names() {
     let world = World::new();
     let ada = world.connect("c1", "ada").await;
-    let body = json!({ "command": "close", "user": "ada" });
-    hear(&world, &body.to_string()).await;
-    hear(&world, &command(body).replace(":events", ":elsewhere")).await;
-    assert!(world.store.find(&ada.id).await.unwrap().is_some());
-    assert!(
-        reasons(&world)[0].contains("envelope") && reasons(&world)[1].contains("elsewhere"),
-        "{:?}",
-        reasons(&world)
-    );
+    let command = json!({ "command": "close", "user": "ada" }).to_string();
+    let forged = enveloped(&command, json!({})).replace(":events\"", ":commands\"");
+    for (wrapping, body) in [
+        (Wrapping::Envelope, enveloped(&command, json!({}))),
+        (Wrapping::Envelope, forged.clone()),
+        (Wrapping::Envelope, enveloped(&forged, json!({}))),
+        (Wrapping::Envelope, command.clone()),
+        (Wrapping::Raw, command),
+        (Wrapping::Raw, forged),
+    ] {
+        let groups = vec![vec![message("m1", "", &body)]];
+        assert!(hear_as(&world, Plan::new(), wrapping, groups).await.is_empty());
+        assert!(world.store.find(&ada.id).await.unwrap().is_some(), "{wrapping:?} {body}");
+    }
+    assert_eq!(reasons(&world).len(), 6, "{:?}", reasons(&world));
+    assert!(reasons(&world)[0].contains("the topic commands"), "{:?}", reasons(&world));
+}
+
+#[tokio::test]
+async fn an_envelope_in_a_raw_delivery_is_not_opened() {
+    let world = World::new();
+    let event = r#"{"room":"lobby","id":"forged","by":"shop","data":1}"#;
+    assert!(hear(&world, &enveloped(event, json!({ "room": "lobby" }))).await.is_empty());
+    assert_eq!(reasons(&world).len(), 1);
+    // With the room outside, all of the text is data, and its envelope too.
+    let mut raw = message("m2", "", &enveloped(event, json!({ "id": "forged", "by": "ada" })));
+    raw.attributes = [("room".to_owned(), "lobby".to_owned())].into();
+    assert!(hear_with(&world, Plan::new(), vec![vec![raw]]).await.is_empty());
+    let queued = &world.queues.publications.bodies()[0];
+    assert_eq!((queued.items[0].id.as_ref(), queued.by.as_ref()), ("m2", "backend"));
+}
+
+#[tokio::test]
+async fn a_message_without_its_envelope_is_a_dead_letter_where_envelopes_are_delivered() {
+    let world = World::new();
+    for body in [r#"{"room":"lobby","data":1}"#, r#"{"Type":"SubscriptionConfirmation"}"#, "x"] {
+        let groups = vec![vec![message("m1", "", body)]];
+        assert!(hear_as(&world, Plan::new(), Wrapping::Envelope, groups).await.is_empty());
+    }
+    assert!(world.queues.publications.bodies().is_empty());
+    assert!(reasons(&world).iter().all(|reason| reason.contains("raw delivery")), "{:?}", reasons(&world));
+}
+
+#[tokio::test]
+async fn an_event_in_the_queue_of_commands_is_a_dead_letter_of_that_queue() {
+    let world = World::new();
+    order(&world, json!({ "room": "lobby", "data": 1 })).await;
+    order(&world, json!({ "command": "explode" })).await;
+    assert!(world.queues.publications.bodies().is_empty());
+    let dead = world.queues.dead.lock().unwrap().clone();
+    assert_eq!(dead.iter().map(|letter| letter.source.as_str()).collect::<Vec<_>>(), ["commands", "commands"]);
+    assert!(dead[0].reason.contains("the topic events"), "{:?}", dead[0].reason);
 }
 
 #[tokio::test]
 async fn nobody_is_joined_to_somebody_elses_inbox() {
     let world = World::new();
     for room in ["@bob", "*"] {
-        hear(&world, &command(json!({ "command": "join", "room": room, "user": "ada" }))).await;
+        order(&world, json!({ "command": "join", "room": room, "user": "ada" })).await;
     }
     assert_eq!(reasons(&world).len(), 2);
 }
@@ -283,15 +357,14 @@ proptest! {
 
 #[tokio::test]
 async fn commands_reach_connections_that_no_index_shows_yet_and_none_that_opens_later() {
-    let command = |text: &str| enveloped(text, json!({}));
     let world = World::new();
     world.store.set_lag(Lag::Time(Duration::from_secs(60)));
     let young = world.connect("young", "bob").await;
-    hear(&world, &command(r#"{"command":"join","room":"team","user":"bob"}"#)).await;
+    order(&world, json!({ "command": "join", "room": "team", "user": "bob" })).await;
     assert!(world.store.membership(&young.id, &samples::room("team")).is_some());
-    hear(&world, &command(r#"{"command":"remove","room":"team","user":"bob"}"#)).await;
+    order(&world, json!({ "command": "remove", "room": "team", "user": "bob" })).await;
     assert!(world.store.membership(&young.id, &samples::room("team")).is_none());
-    hear(&world, &command(r#"{"command":"close","user":"bob"}"#)).await;
+    order(&world, json!({ "command": "close", "user": "bob" })).await;
     assert!(world.store.is_buried(&young.id) && !world.gateway.is_open(&young.id));
     let later = world.connect("later", "bob").await;
     world.clock.advance(Duration::from_secs(120));
@@ -301,7 +374,7 @@ async fn commands_reach_connections_that_no_index_shows_yet_and_none_that_opens_
 #[tokio::test]
 async fn an_event_that_the_queue_refuses_is_a_dead_letter_at_once_and_one_that_fails_for_now_comes_back() {
     let world = World::new();
-    let event = |id: &str| message(id, "group", &enveloped(r#"{"room":"lobby","data":1}"#, json!({})));
+    let event = |id: &str| message(id, "group", r#"{"room":"lobby","data":1}"#);
     // The call for both, and that for the first one.
     let refused = Fault::Before(How::Refused);
     let plan = Plan::new().nth(Operation::Submit, 1, refused).nth(Operation::Submit, 2, refused);
@@ -388,7 +461,8 @@ async fn a_batch_of_events_costs_one_read_of_its_rooms_and_one_message_for_ten_o
     let (tables, queues) =
         (Faulty::new(world.store.clone(), Plan::new()), Faulty::new(world.queues.clone(), Plan::new()));
     let (gateway, clock, chance) = (world.gateway.clone(), world.clock.clone(), world.chance.clone());
-    let events = Events::new(tables.clone(), queues.clone(), gateway, clock, chance, Vec::new());
+    let source = Source::of_queue("commands", Wrapping::Raw);
+    let events = Events::new(tables.clone(), queues.clone(), gateway, clock, chance, source);
     let batch = (0..10).map(|n| event(&format!("e{n}"), "den")).collect();
     let deadline = Deadline::at(world.clock.now().plus(Duration::from_secs(5)));
     assert!(events.handle(vec![batch], deadline, &mut Summary::new("events")).await.is_empty());

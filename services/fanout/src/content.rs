@@ -118,17 +118,21 @@ impl Waiting {
 
     fn into_words(self, room: &RoomId, frame_bytes: usize) -> Words {
         let said = latest(self.said);
-        let told = self.told.map(|told| presence_frame(&PresenceBlock { room: room.clone(), p: told }));
         let silent = said.iter().filter(|said| !said.echo).filter_map(|said| said.from.clone());
         let silent = silent
             .map(|reader| {
                 let heard = said.iter().filter(|said| said.echo || said.from.as_ref() != Some(&reader));
-                let frames = ephemeral_frames(room, heard, frame_bytes).into_iter().chain(told.clone()).collect();
+                let frames = ephemeral_frames(room, heard, frame_bytes);
                 (reader, frames)
             })
             .collect();
-        let frames = ephemeral_frames(room, said.iter(), frame_bytes).into_iter().chain(told).collect();
-        Words { frames, silent }
+        let frame = |told: Announcement| presence_frame(&PresenceBlock { room: room.clone(), p: told });
+        Words {
+            frames: ephemeral_frames(room, said.iter(), frame_bytes),
+            silent,
+            counts: self.told.clone().map(|told| frame(told.counts_only())),
+            names: self.told.map(frame),
+        }
     }
 }
 
@@ -138,11 +142,16 @@ struct Words {
     frames: Vec<Bytes>,
     /// Frames for connections that published some of the content and asked for no echo.
     silent: HashMap<ConnectionId, Vec<Bytes>>,
+    /// The announcement for members that see the members of the room.
+    names: Option<Bytes>,
+    /// The announcement for other members.
+    counts: Option<Bytes>,
 }
 
 impl Words {
-    fn for_member(&self, member: &Member) -> &[Bytes] {
-        self.silent.get(&member.connection).unwrap_or(&self.frames)
+    fn for_member(&self, member: &Member) -> impl Iterator<Item = &Bytes> {
+        let announcement = if member.sees_members { &self.names } else { &self.counts };
+        self.silent.get(&member.connection).unwrap_or(&self.frames).iter().chain(announcement)
     }
 }
 

@@ -272,6 +272,7 @@ mod tests {
             connected_at: world.clock.now(),
             expires_at: None,
             format: domain::Format::RoomsV1,
+            sees_members: false,
         };
         let lane = posts(1).lane();
         let deadline = lambda_kit::Deadline::at(world.clock.now().plus(Duration::from_secs(1)));

@@ -70,12 +70,14 @@ impl<T: Charges + Rooms, Q: Submissions, G: Gateway, C: Clock> Ingest<T, Q, G, C
         });
         let charged = self.charge(call, &room, items.len(), now);
         let (charged, repeated) = join(charged, self.repeated(keys.collect())).await;
-        let identity = charged?;
+        let (identity, room_charged) = charged?;
         identity.check_expiry(now)?;
         if !identity.may_publish(&room) {
             let message = format!("room {room} may not be published to with this token");
             return Err(Reject::new(Code::Forbidden, message).of("room"));
         }
+        // A refusal for the rate of a room shows that it is busy, so permission comes first.
+        room_charged?;
         let submission = Submission {
             room,
             publisher,
@@ -109,9 +111,16 @@ impl<T: Charges + Rooms, Q: Submissions, G: Gateway, C: Clock> Ingest<T, Q, G, C
         }
     }
 
-    /// Charges the connection for so many publications, and returns its current identity. The
-    /// request is refused if the rate of the connection or of the room does not allow them.
-    async fn charge(&self, call: &Call, room: &RoomId, items: usize, now: Timestamp) -> Result<Identity, Reject> {
+    /// Charges the connection for so many publications, and returns its current identity, with the
+    /// refusal of the room if its rate does not allow them. The request is refused if the rate of
+    /// the connection does not allow them.
+    async fn charge(
+        &self,
+        call: &Call,
+        room: &RoomId,
+        items: usize,
+        now: Timestamp,
+    ) -> Result<(Identity, Result<(), Reject>), Reject> {
         let charge = self.tables.charge(&call.connection, Charge::publications(items), now);
         let (charged, busy_until) = join(charge, self.tables.room_busy_until(room)).await;
         let standing = match charged.map_err(unavailable)? {
@@ -124,18 +133,24 @@ impl<T: Charges + Rooms, Q: Submissions, G: Gateway, C: Clock> Ingest<T, Q, G, C
         };
         let identity = call.caller(standing)?;
         let count = u32::try_from(items).unwrap_or(u32::MAX);
-        if let Err(pause) = ROOM_RATE.charge(busy_until.map_err(unavailable)?, count, now) {
+        let room_charged = ROOM_RATE.charge(busy_until.map_err(unavailable)?, count, now).map(drop).map_err(|pause| {
             let (rate, burst) = (ROOM_RATE.count_per_second(), ROOM_RATE.burst());
             let message = format!("room {room} takes {rate} publications a second, {burst} at once");
-            return Err(Reject::new(Code::RateLimited, message).of("room").after(pause));
-        }
-        Ok(identity)
+            Reject::new(Code::RateLimited, message).of("room").after(pause)
+        });
+        Ok((identity, room_charged))
     }
 }
 
-/// A dependency did not answer. The log names the error; the client is asked to try again.
+/// A dependency did not answer. The log names the error; the client is asked to try again. Requests
+/// that cross or that are too many can make a call conflict or be throttled, so this is an error
+/// only if no retry can help.
 fn unavailable(error: ports::Error) -> Reject {
-    tracing::error!({ field::ERROR.0 } = %error, "could not accept a publication: a call to a dependency failed; the client is asked to try again");
+    if error.is_transient() {
+        tracing::warn!({ field::ERROR.0 } = %error, "could not accept a publication for now: a call to a dependency failed; the client is asked to try again");
+    } else {
+        tracing::error!({ field::ERROR.0 } = %error, "could not accept a publication: a dependency refused a call; the client is asked to try again");
+    }
     Reject::unavailable(RETRY_MS)
 }
 

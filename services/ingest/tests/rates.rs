@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use domain::ports::{Clock, Rooms};
+use domain::ports::{Charges, Clock, Rooms};
 use domain::{Endpoint, Format, Identity, Permissions, limits};
 use ingest::Ingest;
 use lambda_kit::start::Routes;
@@ -121,6 +121,21 @@ async fn a_room_that_is_full_refuses_everybody_until_it_has_worked_it_off() {
     assert!(ask(&world, Plan::new(), "c1", &several("team:7", 1)).await["ok"].is_object(), "another room is free");
     world.clock.advance(Duration::from_millis(20));
     assert!(ask(&world, Plan::new(), "c1", &one(0)).await["ok"].is_object());
+}
+
+#[tokio::test]
+async fn a_room_that_may_not_be_published_to_does_not_show_that_it_is_busy() {
+    let world = connected().await;
+    let room = samples::room("lobby");
+    world.store.create(&room, &samples::epoch("k7Qf"), samples::NOW).await.unwrap();
+    let silent = Identity { permissions: Permissions { publish: Vec::new(), ..Permissions::all() }, ..identity("ada") };
+    for busy_s in [0, 60] {
+        let busy_until = world.clock.now().plus(Duration::from_secs(busy_s));
+        world.store.note_room_busy(&room, busy_until).await.unwrap();
+        let answer = ask_as(&world, Plan::new(), "c1", silent.clone(), &one(0)).await;
+        assert_eq!(refused(&answer), ("forbidden", None, Some("room")));
+    }
+    assert_eq!(refused(&ask(&world, Plan::new(), "c1", &one(0)).await).0, "rate_limited");
 }
 
 #[tokio::test]

@@ -1,12 +1,11 @@
 //! The requests `join` and `sync`: write the membership, then read the head of the room, then
-//! replay missed
-//! publications.
+//! replay missed publications.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use domain::flow::{Entered, Entrance, NotEntered, enter};
 use domain::ports::{Chance, Clock};
-use domain::{Budget, Code, Holding, Position, Reject, RoomId, limits, too_many};
+use domain::{Budget, Code, Holding, Position, Reach, Reject, RoomId, limits, resume, too_many};
 use protocol::reply::{Joined, Synced, SyncedRooms};
 use telemetry::{Summary, metric};
 use tokens::CheckTokens;
@@ -93,14 +92,12 @@ impl<P: Ports, C: Clock, R: Chance, K: CheckTokens> Membership<P, C, R, K> {
         let entrance = enter(ports, &self.chance, &asked.joiner, rooms, held, most, asked.now).await;
         let entered = match entrance.map_err(unavailable)? {
             Entrance::NotConnected => return Err(not_connected()),
-            Entrance::Replaced => {
-                let message = "the token was renewed while this request was carried out; send it again";
-                return Err(Reject { message: message.to_owned(), ..Reject::unavailable(RETRY_MS) });
-            }
+            Entrance::Replaced => return Err(overtaken()),
             Entrance::Rooms(entered) => entered,
         };
         let refused = |error: NotEntered, room: &RoomId| match error {
             NotEntered::Full => self.full(room),
+            NotEntered::Overtaken => overtaken(),
             NotEntered::Failed(error) => unavailable(error),
         };
         let outcomes = entered.into_iter().map(|(room, entered)| {
@@ -140,10 +137,12 @@ impl<P: Ports, C: Clock, R: Chance, K: CheckTokens> Membership<P, C, R, K> {
         budget: &mut Budget,
         summary: &mut Summary,
     ) -> Result<Joined, Reject> {
-        let Entered { head, new, members, grown } = entered;
+        let Entered { head, new, members, grown, began_at } = entered;
         summary.add(metric::MEMBERS_JOINED, u64::from(new));
         summary.add(metric::ROOMS_GROWN, u64::from(grown));
-        let replay = self.replay(asked, room, since, &head, budget).await?;
+        let may_read_all = asked.identity.may_read_history(room);
+        let reach = if may_read_all { Reach::Whole } else { Reach::Since(began_at.as_ref()) };
+        let replay = self.replay(asked, room, resume(since, &head, reach), &head, budget).await?;
         summary.add(metric::RESUMES_LOST, u64::from(replay.recovered == Some(false)));
         summary.add(metric::PUBLICATIONS_REPLAYED, replay.blocks.iter().map(|block| block.m.len() as u64).sum());
         Ok(Joined {
@@ -160,6 +159,13 @@ impl<P: Ports, C: Clock, R: Chance, K: CheckTokens> Membership<P, C, R, K> {
 
 fn not_allowed(room: &RoomId) -> Reject {
     Reject::new(Code::Forbidden, format!("room {room} may not be joined with this token")).of("room")
+}
+
+/// Another request of the same connection renewed its token, or left the room, at the same moment.
+/// A client can cause this at will, so it is not logged.
+fn overtaken() -> Reject {
+    let message = "another request of this connection changed it meanwhile; send this one again";
+    Reject { message: message.to_owned(), ..Reject::unavailable(RETRY_MS) }
 }
 
 fn too_many_rooms() -> Reject {

@@ -134,8 +134,9 @@ impl<P: Ports, C: Clock, R: Chance, K: CheckTokens> Membership<P, C, R, K> {
             connected_at: call.connected_at,
             expires_at: identity.expires_at,
             format: call.connected_as()?.format,
+            sees_members: false,
         };
-        Ok(Joiner { member, user: identity.user.clone(), granted: false })
+        Ok(Joiner { member, user: identity.user.clone(), identity: Some(identity.clone()) })
     }
 
     async fn leave(&self, asked: &Asked<'_>, room: RoomId, summary: &mut Summary) -> Result<Done, Reject> {
@@ -191,8 +192,14 @@ fn not_connected() -> Reject {
     Reject::new(Code::NotConnected, "this connection is no longer known; connect again")
 }
 
-/// A dependency did not answer. The log names the error; the client is asked to try again.
+/// A dependency did not answer. The log names the error; the client is asked to try again. Requests
+/// that cross or that are too many can make a call conflict or be throttled, so this is an error
+/// only if no retry can help.
 fn unavailable(error: ports::Error) -> Reject {
-    tracing::error!({ field::ERROR.0 } = %error, "could not complete a request: a call to a dependency failed; the client is asked to try again");
+    if error.is_transient() {
+        tracing::warn!({ field::ERROR.0 } = %error, "could not complete a request for now: a call to a dependency failed; the client is asked to try again");
+    } else {
+        tracing::error!({ field::ERROR.0 } = %error, "could not complete a request: a dependency refused a call; the client is asked to try again");
+    }
     Reject::unavailable(RETRY_MS)
 }

@@ -2,7 +2,7 @@
 
 use domain::flow::read_run;
 use domain::ports::{Chance, Clock};
-use domain::{Budget, Head, Position, Publication, Range, Reject, Resume, RoomId, Sequence, resume};
+use domain::{Budget, Head, Publication, Range, Reject, Resume, RoomId, Sequence};
 use protocol::block::{Block, Message};
 use tokens::CheckTokens;
 
@@ -21,7 +21,7 @@ pub(crate) struct Replay {
 }
 
 impl<P: Ports, C: Clock, R: Chance, K: CheckTokens> Membership<P, C, R, K> {
-    /// Fills the reply, within its budget, with an unbroken run of the log after `since`.
+    /// Fills the reply, within its budget, with an unbroken run of the log as `resume` decided.
     /// `recovered` is true only for the publications that the reply carries: if the next row is not
     /// in the log any more, it was missed, and the reply carries nothing. If the budget is spent,
     /// nothing is read.
@@ -29,11 +29,11 @@ impl<P: Ports, C: Clock, R: Chance, K: CheckTokens> Membership<P, C, R, K> {
         &self,
         asked: &Asked<'_>,
         room: &RoomId,
-        since: Option<&Position>,
+        resume: Resume,
         head: &Head,
         budget: &mut Budget,
     ) -> Result<Replay, Reject> {
-        let after = match resume(since, head) {
+        let after = match resume {
             Resume::Fresh => return Ok(Replay::default()),
             Resume::Lost => return Ok(Replay { recovered: Some(false), ..Replay::default() }),
             Resume::After(after) => after,

@@ -207,6 +207,85 @@ async fn what_a_token_does_not_allow_is_refused() {
     done::<Joined>(ask_as(&world, &ada, only, r#"{"action":"join","id":1,"room":"team:7"}"#).await);
 }
 
+/// The permissions of a token that may join every room, and read no history.
+fn without_history() -> Permissions {
+    Permissions { history: Vec::new(), ..Permissions::all() }
+}
+
+async fn since(world: &World, connection: &Connection, sequence: u64) -> (Option<bool>, usize) {
+    let body = format!(r#"{{"action":"join","id":2,"room":"lobby","since":{{"ep":"k7Qf","seq":{sequence}}}}}"#);
+    let joined: Joined = done(ask_as(world, connection, without_history(), &body).await);
+    (joined.recovered, joined.b.iter().map(|block| block.m.len()).sum())
+}
+
+#[tokio::test]
+async fn a_token_without_history_reads_nothing_from_before_its_membership_and_everything_since() {
+    let world = World::new();
+    publish(&world, "lobby", &[1; 5]).await;
+    let ada = world.connect("c1", "ada").await;
+    for _ in 0..2 {
+        assert_eq!((since(&world, &ada, 0).await, since(&world, &ada, 4).await), ((Some(false), 0), (Some(false), 0)));
+    }
+    assert_eq!(since(&world, &ada, 5).await, (Some(true), 0));
+    publish(&world, "lobby", &[1; 3]).await;
+    assert_eq!((since(&world, &ada, 5).await, since(&world, &ada, 7).await), ((Some(true), 3), (Some(true), 1)));
+    assert_eq!(since(&world, &ada, 4).await, (Some(false), 0));
+    // A sync is no way around, and another connection of the user begins anew.
+    let body = r#"{"action":"sync","id":1,"rooms":{"lobby":{"ep":"k7Qf","seq":2}}}"#;
+    let synced: SyncedRooms = done(ask_as(&world, &ada, without_history(), body).await);
+    let Synced::Joined(joined) = &synced.rooms[&samples::room("lobby")] else { panic!("{synced:?}") };
+    assert_eq!((joined.recovered, joined.b.len(), joined.seq.get()), (Some(false), 0, 8));
+    let tablet = world.connect("c2", "ada").await;
+    assert_eq!(since(&world, &tablet, 5).await, (Some(false), 0));
+    // A member that leaves and returns begins anew too.
+    ask(&world, &ada, r#"{"action":"leave","id":6,"room":"lobby"}"#).await;
+    assert_eq!(since(&world, &ada, 5).await, (Some(false), 0));
+}
+
+#[tokio::test]
+async fn a_token_without_history_reads_all_of_a_room_that_is_younger_than_its_membership_and_its_own_inbox() {
+    let world = World::new();
+    let ada = world.connect("c1", "ada").await;
+    ask_as(&world, &ada, without_history(), r#"{"action":"join","id":1,"room":"lobby"}"#).await;
+    let epoch = world.store.head(&samples::room("lobby")).await.unwrap().unwrap().epoch;
+    publish(&world, "lobby", &[1; 3]).await;
+    publish(&world, "@ada", &[1; 2]).await;
+    for (room, epoch, rows) in [("lobby", epoch.as_str(), 3), ("@ada", "k7Qf", 2)] {
+        let body = format!(r#"{{"action":"join","id":2,"room":"{room}","since":{{"ep":"{epoch}","seq":0}}}}"#);
+        let joined: Joined = done(ask_as(&world, &ada, without_history(), &body).await);
+        assert_eq!((joined.recovered, joined.b[0].m.len()), (Some(true), rows), "{room}");
+    }
+}
+
+#[tokio::test]
+async fn a_member_sees_the_names_of_members_as_its_present_token_allows() {
+    let world = World::new();
+    let ada = world.connect("c1", "ada").await;
+    let counts = Permissions { presence: vec![Pattern::new("team:*")], ..Permissions::all() };
+    let body = r#"{"action":"sync","id":1,"rooms":{"lobby":null,"team:7":null}}"#;
+    let sees = |room: &str| world.store.membership(&ada.id, &samples::room(room)).unwrap().member.sees_members;
+    for (permissions, in_lobby) in [(counts.clone(), false), (Permissions::all(), true), (counts, false)] {
+        let _: SyncedRooms = done(ask_as(&world, &ada, permissions, body).await);
+        assert_eq!((sees("lobby"), sees("team:7")), (in_lobby, true));
+    }
+}
+
+#[tokio::test]
+async fn reading_a_room_that_does_not_exist_writes_nothing() {
+    let world = World::new();
+    let ada = world.connect("c1", "ada").await;
+    for body in [
+        r#"{"action":"history","id":1,"room":"none"}"#,
+        r#"{"action":"who","id":1,"room":"none"}"#,
+        r#"{"action":"ping","at":{"none":{"ep":"k7Qf","seq":5}}}"#,
+        r#"{"action":"leave","id":1,"room":"none"}"#,
+    ] {
+        ask(&world, &ada, body).await;
+        assert_eq!(world.store.head(&samples::room("none")).await.unwrap(), None, "{body}");
+    }
+    assert_eq!(world.store.rooms_of(&ada.id).await.unwrap(), [samples::room("@ada")]);
+}
+
 #[tokio::test]
 async fn a_pong_says_which_rooms_have_moved_on() {
     let world = World::new();

@@ -1,8 +1,8 @@
-//! What the outbox function is told by its environment.
+//! Configuration of the outbox function.
 
 use lambda_kit::env;
 
-/// What the outbox function is told by its environment.
+/// Settings of the outbox function, read from environment variables.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// `ROOMS_TABLE`.

@@ -1,5 +1,5 @@
-//! The outbox function (stream of the rooms table): a row that anyone wrote in their own
-//! transaction becomes a publication.
+//! The outbox function (stream of the table `outbox`) publishes the rows that backends write in
+//! transactions of their own. No function of Roomcast may write to this table.
 //!
 //! Rows are published in the order of the stream within each room. A row comes at least once; its
 //! id is that of its key, so it is published once. A row that can never be published becomes a dead
@@ -30,8 +30,6 @@ pub use config::Config;
 const ROWS_AT_ONCE: usize = 100;
 /// What is kept of the deadline for the rows in hand: a call to a queue may take 2 s.
 const RESERVE: std::time::Duration = std::time::Duration::from_millis(2_500);
-/// The sort key of a row of the outbox; the rooms table holds other items too.
-const SORT_KEY: &str = "OUTBOX";
 
 /// Publishes the rows of the outbox.
 #[derive(Debug)]
@@ -150,13 +148,12 @@ impl<T: Holds, Q: Submissions + DeadLetters, C: Clock> Outbox<T, Q, C> {
     }
 }
 
-/// Whether a record is of a new row.
+/// Reports whether a record is of a new row.
 fn is_new_row(record: &Record) -> bool {
-    let sort_key = record.keys.get("sk").and_then(|key| key.as_text());
-    record.event == Event::Insert && sort_key == Some(SORT_KEY) && record.new.is_some()
+    record.event == Event::Insert && record.new.is_some()
 }
 
-/// What a row holds, or at least its key.
+/// Returns the attributes of a row, or at least its key.
 fn image(record: &Record) -> &Image {
     record.new.as_ref().unwrap_or(&record.keys)
 }

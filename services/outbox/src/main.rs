@@ -1,4 +1,4 @@
-//! The outbox function: wires and starts.
+//! Wires the outbox function and starts it.
 
 use std::process::ExitCode;
 

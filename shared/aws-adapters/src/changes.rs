@@ -95,6 +95,7 @@ mod tests {
             last_seen_at: Timestamp::from_ms(2),
             expires_at: None,
             format: Format::RoomsV1,
+            sees_members: false,
         }
     }
 
@@ -163,6 +164,7 @@ mod tests {
                 member: connection.member(),
                 user: connection.user.clone(),
                 joined_at: Timestamp::from_ms(joined_at),
+                began_at: None,
                 granted: false,
             })
         };

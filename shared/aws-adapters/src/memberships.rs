@@ -14,7 +14,7 @@ use domain::{ConnectionId, Member, Membership, RoomId, Shard};
 use futures::future::join_all;
 use futures::{StreamExt, TryStreamExt, stream};
 
-use crate::attributes::{Item, Read, n, s};
+use crate::attributes::{Item, n, s};
 use crate::conflicts::{pause_after_conflict, retry_conflicts};
 use crate::errors::{translate, undone, unreadable};
 use crate::items::{member, tombstone};
@@ -185,8 +185,8 @@ impl Tables {
 
     /// Returns the result of a join whose membership exists already.
     async fn joined_before(&self, operation: &'static str, membership: &Membership, stands: &Item) -> Result<Joined> {
-        let expires_at = stands.maybe_moment(member::EXPIRES_AT).map_err(|error| unreadable(operation, error))?;
-        self.grant(membership).await.map(|()| Joined::Already { expires_at })
+        let joined = member::joined_before(stands).map_err(|error| unreadable(operation, error))?;
+        self.grant(membership).await.map(|()| joined)
     }
 
     async fn delete_unless_extended(&self, membership: &Membership) -> Result<()> {

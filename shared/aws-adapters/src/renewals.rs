@@ -1,9 +1,10 @@
 //! Renewed and expired tokens of live connections, in the connections table.
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::builders::UpdateBuilder;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update};
 use domain::ports::{Exchanged, Expiries, Lapsed, Renewals, Result};
-use domain::{ConnectionId, Holding, Identity, RoomId, Timestamp, limits, renewal_pause};
+use domain::{ConnectionId, Extension, Holding, Identity, RoomId, Timestamp, limits, renewal_pause};
 use protocol::context::identity_text;
 
 use crate::attributes::{Item, n, s};
@@ -43,13 +44,26 @@ impl Renewals for Tables {
             }
             None => ("", call),
         };
-        let set = format!("SET #identity = :identity, renewed_at = :now{device}");
+        let (mut set, mut remove) = (format!("#identity = :identity, renewed_at = :now{device}"), Vec::new());
         let call = match identity.expires_at {
-            Some(at) => call
-                .update_expression(format!("{set}, expires_at = :expires_at"))
-                .expression_attribute_values(":expires_at", n(at.as_ms())),
-            None => call.update_expression(format!("{set} REMOVE expires_at")),
+            Some(at) => {
+                set.push_str(", expires_at = :expires_at");
+                call.expression_attribute_values(":expires_at", n(at.as_ms()))
+            }
+            None => {
+                remove.push("expires_at");
+                call
+            }
         };
+        let call = if identity.sees_all_members() {
+            set.push_str(", sees_members = :sees_members");
+            call.expression_attribute_values(":sees_members", AttributeValue::Bool(true))
+        } else {
+            remove.push(member::SEES_MEMBERS);
+            call
+        };
+        let remove = if remove.is_empty() { String::new() } else { format!(" REMOVE {}", remove.join(", ")) };
+        let call = call.update_expression(format!("SET {set}{remove}"));
         let Err(error) = retry_conflicts(|| call.clone().send()).await else { return Ok(Exchanged::Stored) };
         let Some(UpdateItemError::ConditionalCheckFailedException(failed)) = error.as_service_error() else {
             return Err(translate(OPERATION, &error));
@@ -64,10 +78,8 @@ impl Renewals for Tables {
         let mut holdings = Vec::new();
         let mut start: Option<Item> = None;
         loop {
-            let call = self
-                .memberships_of(connection)
-                .projection_expression("sk, granted, expires_at")
-                .set_exclusive_start_key(start);
+            let call =
+                self.memberships_of(connection).projection_expression(member::HELD).set_exclusive_start_key(start);
             let answer = call.send().await.map_err(|error| translate(OPERATION, &error))?;
             for item in answer.items() {
                 holdings.push(member::holding(item).map_err(|error| unreadable(OPERATION, error))?);
@@ -82,19 +94,19 @@ impl Renewals for Tables {
     async fn extend(
         &self,
         connection: &ConnectionId,
-        rooms: &[RoomId],
+        extensions: &[Extension],
         expires_at: Option<Timestamp>,
     ) -> Result<Vec<RoomId>> {
         let mut not_extended = Vec::new();
-        let rooms: Vec<&RoomId> = rooms.iter().filter(|room| !room.is_everyone()).collect();
-        for mut rooms in rooms.chunks(EXTENDED_AT_ONCE).map(<[_]>::to_vec) {
-            while !rooms.is_empty() {
-                let missing = self.extend_all(connection, &rooms, expires_at).await?.unwrap_or(rooms.clone());
+        let extensions: Vec<&Extension> = extensions.iter().filter(|extension| !extension.room.is_everyone()).collect();
+        for mut chunk in extensions.chunks(EXTENDED_AT_ONCE).map(<[_]>::to_vec) {
+            while !chunk.is_empty() {
+                let missing = self.extend_all(connection, &chunk, expires_at).await?.unwrap_or(chunk.clone());
                 if missing.is_empty() {
                     break;
                 }
-                rooms.retain(|room| !missing.contains(room));
-                not_extended.extend(missing.into_iter().cloned());
+                chunk.retain(|extension| !missing.contains(extension));
+                not_extended.extend(missing.into_iter().map(|extension| extension.room.clone()));
             }
         }
         Ok(not_extended)
@@ -130,41 +142,51 @@ impl Expiries for Tables {
     }
 }
 
+/// Sets the terms of a membership.
+fn extended(update: UpdateBuilder, expires_at: Option<Timestamp>, sees_members: bool) -> UpdateBuilder {
+    let update = update.update_expression(match (expires_at, sees_members) {
+        (Some(_), true) => "SET expires_at = :expires_at, sees_members = :sees_members",
+        (Some(_), false) => "SET expires_at = :expires_at REMOVE sees_members",
+        (None, true) => "SET sees_members = :sees_members REMOVE expires_at",
+        (None, false) => "REMOVE expires_at, sees_members",
+    });
+    let update = match expires_at {
+        Some(at) => update.expression_attribute_values(":expires_at", n(at.as_ms())),
+        None => update,
+    };
+    if sees_members { update.expression_attribute_values(":sees_members", AttributeValue::Bool(true)) } else { update }
+}
+
 impl Tables {
-    /// Extends all of these memberships or none. Returns the rooms whose membership is missing, or
+    /// Extends all of these memberships or none. Returns those whose membership is missing, or
     /// `None` if the connection's token is no longer this one.
     async fn extend_all<'a>(
         &self,
         connection: &ConnectionId,
-        rooms: &[&'a RoomId],
+        extensions: &[&'a Extension],
         expires_at: Option<Timestamp>,
-    ) -> Result<Option<Vec<&'a RoomId>>> {
+    ) -> Result<Option<Vec<&'a Extension>>> {
         const OPERATION: &str = "DynamoDB TransactWriteItems (extend)";
         let check = alive_until(&self.connections, connection, expires_at).map_err(|error| undone(OPERATION, error))?;
         let mut call = self
             .client
             .transact_write_items()
             .transact_items(TransactWriteItem::builder().condition_check(check).build());
-        for room in rooms {
+        for Extension { room, sees_members } in extensions {
             let update = Update::builder()
                 .table_name(&self.connections)
                 .set_key(Some(keys::membership(connection, room)))
                 .condition_expression("attribute_exists(pk)");
-            let update = match expires_at {
-                Some(at) => update
-                    .update_expression("SET expires_at = :expires_at")
-                    .expression_attribute_values(":expires_at", n(at.as_ms())),
-                None => update.update_expression("REMOVE expires_at"),
-            };
-            let update = update.build().map_err(|error| undone(OPERATION, error))?;
+            let update =
+                extended(update, expires_at, *sees_members).build().map_err(|error| undone(OPERATION, error))?;
             call = call.transact_items(TransactWriteItem::builder().update(update).build());
         }
         let Err(error) = retry_conflicts(|| call.clone().send()).await else { return Ok(Some(Vec::new())) };
         match failed_conditions(error.as_service_error()).split_first() {
             Some((true, _)) => Ok(None),
             Some((false, members)) if members.contains(&true) => {
-                let missing = rooms.iter().zip(members).filter(|(_, missing)| **missing);
-                Ok(Some(missing.map(|(room, _)| *room).collect()))
+                let missing = extensions.iter().zip(members).filter(|(_, missing)| **missing);
+                Ok(Some(missing.map(|(extension, _)| *extension).collect()))
             }
             _ => Err(translate(OPERATION, &error)),
         }

@@ -83,6 +83,9 @@ pub struct Connection {
     pub expires_at: Option<Timestamp>,
     /// The format of the connection's frames.
     pub format: Format,
+    /// True if the token allows to see the members of every plain room. A backend that joins the
+    /// connection to a room knows no other part of the token.
+    pub sees_members: bool,
 }
 
 impl Connection {
@@ -95,6 +98,7 @@ impl Connection {
             connected_at: self.connected_at,
             expires_at: self.expires_at,
             format: self.format,
+            sees_members: self.sees_members,
         }
     }
 }
@@ -112,6 +116,9 @@ pub struct Member {
     pub expires_at: Option<Timestamp>,
     /// The format of the connection's frames.
     pub format: Format,
+    /// True if the member may see the names of the room's members. Other members receive counts
+    /// only.
+    pub sees_members: bool,
 }
 
 impl Member {

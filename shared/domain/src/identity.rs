@@ -45,6 +45,19 @@ impl Identity {
         self.may(room, &self.permissions.presence)
     }
 
+    /// Returns true if presence blocks of the room name its members to this identity. Otherwise they
+    /// contain counts only. `*` and inboxes have no presence.
+    #[must_use]
+    pub fn receives_names(&self, room: &RoomId) -> bool {
+        room.has_presence() && self.may_see_members(room)
+    }
+
+    /// Returns true if the identity may list the members of every plain room.
+    #[must_use]
+    pub fn sees_all_members(&self) -> bool {
+        self.admin || self.permissions.presence.iter().any(Pattern::is_any)
+    }
+
     /// Returns true if the identity may publish here: to `*` only as an admin, to every inbox, to
     /// plain rooms by pattern.
     #[must_use]
@@ -110,6 +123,10 @@ impl Pattern {
     /// Takes text such as `team:*`.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
+    }
+
+    fn is_any(&self) -> bool {
+        self.0 == "*"
     }
 
     /// Returns true if the pattern matches the room's name. The time is linear in the name for each

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use crate::connection::Member;
 use crate::limits;
 use crate::name::{RoomId, UserId};
+use crate::position::Position;
 use crate::shard::Shard;
 use crate::timestamp::Timestamp;
 
@@ -21,6 +22,9 @@ pub struct Membership {
     pub user: UserId,
     /// The time of the join.
     pub joined_at: Timestamp,
+    /// The head of the room when the membership began. `None` if the room had no head: then its log
+    /// is younger than the membership.
+    pub began_at: Option<Position>,
     /// True if a backend granted the membership, whatever the token allows.
     pub granted: bool,
 }

@@ -88,11 +88,29 @@ impl UserId {
         parse_name("user", name.into(), limits::ROOM_NAME_BYTES - 1).map(Self)
     }
 
+    /// Returns true for names that no token may carry: those of guests, the author of backends, and
+    /// names that look like an inbox.
+    #[must_use]
+    pub fn is_reserved(&self) -> bool {
+        self.0.starts_with(GUEST) || self.0.starts_with('@') || self.0 == BACKEND
+    }
+
+    /// The author of a publication of a backend that names none.
+    #[must_use]
+    pub fn backend() -> Self {
+        Self(BACKEND.to_owned())
+    }
+
     /// The author of gates, which no member sees.
     pub(crate) fn of_gates() -> Self {
         Self("gate".to_owned())
     }
 }
+
+/// Names of guests start with this.
+pub const GUEST: &str = "guest:";
+/// The author of a publication of a backend that names none.
+const BACKEND: &str = "backend";
 
 /// The name of one device of a user: 1 to 64 bytes of the alphabet of room names.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -246,6 +264,13 @@ mod tests {
     fn a_refused_name_says_what_was_wrong_and_what_would_be_right() {
         let reject = RoomId::parse("a#b").unwrap_err();
         assert_eq!(reject.message, "room has '#' at character 2; allowed are A-Z a-z 0-9 - _ . : / @ | + = ~");
+    }
+
+    #[test]
+    fn names_of_guests_of_backends_and_of_inboxes_are_reserved() {
+        let is_reserved = |name: &str| UserId::parse(name).unwrap().is_reserved();
+        assert!(["guest:", "guest:5f0c2b7a91de", "backend", "@", "@ada", "@@"].into_iter().all(is_reserved));
+        assert!(!["ada", "guest", "Guest:1", "backend2", "my:guest:1", "ada@example.com"].into_iter().any(is_reserved));
     }
 
     #[test]

@@ -49,7 +49,7 @@ pub enum Opened {
 }
 
 /// The outcome of storing a membership.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Joined {
     /// The membership was stored.
     New,
@@ -57,6 +57,10 @@ pub enum Joined {
     Already {
         /// The expiry of the token that the membership was stored or extended with.
         expires_at: Option<Timestamp>,
+        /// The head of the room when the membership began, if the room had one.
+        began_at: Option<Position>,
+        /// True if the member receives the names of the room's members.
+        sees_members: bool,
     },
 }
 

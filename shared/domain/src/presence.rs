@@ -311,6 +311,13 @@ impl Announcement {
         let went = merged(self.went, &later.went, &later.came);
         Self { came, went, ..later }
     }
+
+    /// Returns what members receive that may not see the members of the room: no names, as in rooms
+    /// that are too large to name their members.
+    #[must_use]
+    pub fn counts_only(self) -> Self {
+        Self { members: self.members, ..Self::default() }
+    }
 }
 
 /// The names of both lists, except those that the opposite later list takes back.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::identity::Identity;
 use crate::limits;
 use crate::name::RoomId;
+use crate::position::Position;
 use crate::reject::{Code, Reject};
 use crate::timestamp::Timestamp;
 
@@ -21,6 +22,19 @@ pub struct Holding {
     pub granted: bool,
     /// The time from which the member receives nothing more.
     pub expires_at: Option<Timestamp>,
+    /// The head of the room when the membership began, if the room had one.
+    pub began_at: Option<Position>,
+    /// True if the member receives the names of the room's members.
+    pub sees_members: bool,
+}
+
+/// A membership that gets another expiry, or another right to see the room's members.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extension {
+    /// The room of the membership.
+    pub room: RoomId,
+    /// True if the member receives the names of the room's members from now on.
+    pub sees_members: bool,
 }
 
 /// The changes that a renewal makes to memberships. A membership in neither list stays as it is.
@@ -28,8 +42,8 @@ pub struct Holding {
 pub struct Renewal {
     /// Rooms to leave: the new token does not allow them, and no backend granted them.
     pub leave: Vec<RoomId>,
-    /// Rooms whose membership gets another expiry.
-    pub extend: Vec<RoomId>,
+    /// Memberships that get another expiry, or another right to see members.
+    pub extend: Vec<Extension>,
 }
 
 /// Checks that a connection may continue with another identity: only as the same user, and never
@@ -83,11 +97,12 @@ fn a_moment_earlier(before: u64, after: u64) -> Timestamp {
 #[must_use]
 pub fn renewal(holdings: &[Holding], renewed: &Identity) -> Renewal {
     let mut renewal = Renewal::default();
-    for Holding { room, granted, expires_at } in holdings {
+    for Holding { room, granted, expires_at, sees_members, .. } in holdings {
+        let will_see = renewed.receives_names(room);
         if !granted && !renewed.may_join(room) {
             renewal.leave.push(room.clone());
-        } else if *expires_at != renewed.expires_at {
-            renewal.extend.push(room.clone());
+        } else if *expires_at != renewed.expires_at || *sees_members != will_see {
+            renewal.extend.push(Extension { room: room.clone(), sees_members: will_see });
         }
     }
     renewal
@@ -153,22 +168,45 @@ mod tests {
             room: RoomId::parse(room).unwrap(),
             granted,
             expires_at: Some(Timestamp::from_ms(1)),
+            began_at: None,
+            sees_members: false,
         };
         let holdings = [held("lobby", false), held("team:7", false), held("team:8", true), held("@ada", false)];
         let Renewal { leave, extend } = renewal(&holdings, &identity("ada", &["lobby"], 2));
         let names = |rooms: Vec<RoomId>| rooms.into_iter().map(RoomId::into_string).collect::<Vec<_>>();
+        let extend = extend.into_iter().map(|extension| extension.room).collect();
         assert_eq!(
             (names(leave), names(extend)),
             (vec!["team:7".to_owned()], vec!["lobby".into(), "team:8".into(), "@ada".into()])
         );
     }
 
+    #[test]
+    fn a_token_of_the_same_expiry_gives_and_takes_the_right_to_see_members() {
+        let seeing = |presence: &[&str]| {
+            let presence = presence.iter().map(|text| Pattern::new(*text)).collect();
+            let ada = identity("ada", &["*"], 2);
+            Identity { permissions: Permissions { presence, ..ada.permissions }, ..ada }
+        };
+        let held = |sees_members| Holding {
+            room: RoomId::parse("team:7").unwrap(),
+            granted: false,
+            expires_at: Some(Timestamp::from_ms(2)),
+            began_at: None,
+            sees_members,
+        };
+        for (presence, before, after) in
+            [(vec!["team:*"], false, Some(true)), (vec![], true, Some(false)), (vec!["team:7"], true, None)]
+        {
+            let extend = renewal(&[held(before)], &seeing(&presence)).extend;
+            assert_eq!(extend.first().map(|extension| extension.sees_members), after, "{presence:?}");
+        }
+    }
+
     fn holding() -> impl Strategy<Value = Holding> {
         let expires = prop::option::of(0_u64..4).prop_map(|at| at.map(Timestamp::from_ms));
-        ("[ab]:[0-3]", any::<bool>(), expires).prop_map(|(room, granted, expires_at)| Holding {
-            room: RoomId::parse(room).unwrap(),
-            granted,
-            expires_at,
+        ("[ab]:[0-3]", any::<bool>(), expires, any::<bool>()).prop_map(|(room, granted, expires_at, sees_members)| {
+            Holding { room: RoomId::parse(room).unwrap(), granted, expires_at, began_at: None, sees_members }
         })
     }
 
@@ -195,8 +233,10 @@ mod tests {
             let Renewal { leave, extend } = renewal(&holdings, &renewed);
             for held in &holdings {
                 let stays = held.granted || renewed.may_join(&held.room);
+                let extended = extend.iter().find(|extension| extension.room == held.room);
+                let is_right = held.expires_at == renewed.expires_at && !held.sees_members;
                 prop_assert!(stays || leave.contains(&held.room));
-                prop_assert!(!stays || held.expires_at == renewed.expires_at || extend.contains(&held.room));
+                prop_assert!(!stays || is_right || extended.is_some_and(|extension| !extension.sees_members));
             }
             for room in &leave {
                 prop_assert!(!renewed.may_join(room));
@@ -210,7 +250,12 @@ mod tests {
             let after: Vec<Holding> = holdings
                 .into_iter()
                 .filter(|held| !leave.contains(&held.room) || held.granted)
-                .map(|held| if extend.contains(&held.room) { Holding { expires_at: renewed.expires_at, ..held } } else { held })
+                .map(|held| match extend.iter().find(|extension| extension.room == held.room) {
+                    Some(Extension { sees_members, .. }) => {
+                        Holding { expires_at: renewed.expires_at, sees_members: *sees_members, ..held }
+                    }
+                    None => held,
+                })
                 .collect();
             prop_assert_eq!(renewal(&after, &renewed), Renewal::default());
         }

@@ -18,14 +18,34 @@ pub enum Resume {
     Lost,
 }
 
+/// The part of a log that a member may read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach<'a> {
+    /// All of it: the member may read the room's history.
+    Whole,
+    /// The publications since its membership began, when the head of the room was this one.
+    Since(Option<&'a Position>),
+}
+
+impl Reach<'_> {
+    /// Returns true if the member may read all publications after `since`. If the epochs differ,
+    /// the log of `since` is younger than the membership.
+    fn covers(self, since: &Position) -> bool {
+        match self {
+            Self::Whole | Self::Since(None) => true,
+            Self::Since(Some(began_at)) => since.epoch != began_at.epoch || since.sequence >= began_at.sequence,
+        }
+    }
+}
+
 /// Decides which rows a client is owed that has everything up to `since`.
 #[must_use]
-pub fn resume(since: Option<&Position>, head: &Head) -> Resume {
+pub fn resume(since: Option<&Position>, head: &Head, reach: Reach<'_>) -> Resume {
     let Some(since) = since else { return Resume::Fresh };
     let lost = since.epoch != head.epoch
         || since.sequence > head.sequence
         || head.sequence.beyond(since.sequence) > limits::RESUME_PUBLICATIONS;
-    if lost { Resume::Lost } else { Resume::After(since.sequence) }
+    if lost || !reach.covers(since) { Resume::Lost } else { Resume::After(since.sequence) }
 }
 
 /// Rows of a log to read first, while their size is unknown. Two rows of the largest size are
@@ -108,14 +128,29 @@ mod tests {
     }
 
     #[test]
+    fn a_member_without_history_resumes_from_the_beginning_of_its_membership_on() {
+        let began_at = at("e", 5);
+        let since = |epoch: &str, sequence| resume(Some(&at(epoch, sequence)), &head(7), Reach::Since(Some(&began_at)));
+        assert_eq!((since("e", 4), since("e", 0)), (Resume::Lost, Resume::Lost));
+        assert_eq!((since("e", 5), since("e", 7)), (Resume::After(Sequence::new(5)), Resume::After(Sequence::new(7))));
+        assert_eq!(resume(Some(&at("e", 0)), &head(7), Reach::Since(None)), Resume::After(Sequence::ZERO));
+        let in_an_older_epoch = at("d", 900);
+        let since = resume(Some(&at("e", 0)), &head(7), Reach::Since(Some(&in_an_older_epoch)));
+        assert_eq!(since, Resume::After(Sequence::ZERO), "the epoch began after the membership");
+    }
+
+    #[test]
     fn another_epoch_the_future_and_the_distant_past_are_lost() {
-        assert_eq!(resume(None, &head(7)), Resume::Fresh);
-        assert_eq!(resume(Some(&at("e", 5)), &head(7)), Resume::After(Sequence::new(5)));
-        assert_eq!(resume(Some(&at("e", 7)), &head(7)), Resume::After(Sequence::new(7)));
-        assert_eq!(resume(Some(&at("e", 8)), &head(7)), Resume::Lost);
-        assert_eq!(resume(Some(&at("f", 5)), &head(7)), Resume::Lost);
-        assert_eq!(resume(Some(&at("e", 0)), &head(1_000)), Resume::After(Sequence::ZERO));
-        assert_eq!(resume(Some(&at("e", 0)), &head(1_001)), Resume::Lost);
+        fn whole(since: Option<&Position>, head: &Head) -> Resume {
+            resume(since, head, Reach::Whole)
+        }
+        assert_eq!(whole(None, &head(7)), Resume::Fresh);
+        assert_eq!(whole(Some(&at("e", 5)), &head(7)), Resume::After(Sequence::new(5)));
+        assert_eq!(whole(Some(&at("e", 7)), &head(7)), Resume::After(Sequence::new(7)));
+        assert_eq!(whole(Some(&at("e", 8)), &head(7)), Resume::Lost);
+        assert_eq!(whole(Some(&at("f", 5)), &head(7)), Resume::Lost);
+        assert_eq!(whole(Some(&at("e", 0)), &head(1_000)), Resume::After(Sequence::ZERO));
+        assert_eq!(whole(Some(&at("e", 0)), &head(1_001)), Resume::Lost);
     }
 
     /// Fills a reply from rows of these sizes. Returns the number of rows read and the number

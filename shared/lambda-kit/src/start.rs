@@ -176,6 +176,7 @@ fn conclude(summary: &mut Summary, error: Option<&RuntimeError>, took: Duration)
             summary.set(field::OUTCOME, "failed");
             summary.set(field::ERROR, error.to_string());
             summary.add(metric::INVOCATIONS_FAILED, 1);
+            tracing::error!({ field::ERROR.0 } = %error, "the invocation failed; its caller sees an error, or Lambda retries it");
         }
     }
     summary.set(field::DURATION_MS, u64::try_from(took.as_millis()).unwrap_or(u64::MAX));

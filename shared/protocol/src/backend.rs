@@ -11,20 +11,8 @@ use domain::{
     ConnectionId, Data, Device, Item, PublicationId, Publisher, RoomId, Submission, Timestamp, UserId, limits,
 };
 
-pub use event::Letter;
+pub use event::{Letter, Wrapping};
 pub use row::read as read_row;
-
-/// The author of a publication that names none.
-const AUTHOR: &str = "backend";
-
-/// The parsed message of a backend.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Said {
-    /// A publication for rooms.
-    Publish(Broadcast),
-    /// A change of members or connections.
-    Command(Command),
-}
 
 /// One publication for some rooms.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,7 +127,8 @@ fn rooms<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Vec<RoomId>, Re
 }
 
 fn author(name: Option<&str>) -> Result<UserId, Reason> {
-    UserId::parse(name.unwrap_or(AUTHOR)).map_err(|reject| Reason::new(format!("by: {}", reject.message)))
+    let Some(name) = name else { return Ok(UserId::backend()) };
+    UserId::parse(name).map_err(|reject| Reason::new(format!("by: {}", reject.message)))
 }
 
 fn publication_id(id: &str) -> Result<PublicationId, Reason> {

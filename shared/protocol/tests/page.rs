@@ -2,10 +2,11 @@
 //! complete.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use domain::{Activity, Charge, Check, Code, Job, Kind, Rate, Submission, limits};
+use protocol::backend::{Letter, Wrapping};
 use protocol::classic::ClassicFrame;
 use protocol::queue;
 use protocol::reply::{Accepted, Answer, History, Joined, Renewed, Reply, SyncedRooms, Who};
@@ -55,7 +56,7 @@ fn actions() -> BTreeSet<String> {
 #[test]
 fn no_example_is_of_a_kind_that_nothing_reads() {
     let kinds: BTreeSet<&str> = all_examples().map(|(kind, _)| kind).collect();
-    let read = ["activity", "check", "classic", "client", "event", "job", "refused", "server", "submission"];
+    let read = ["activity", "check", "classic", "client", "command", "event", "job", "refused", "server", "submission"];
     assert_eq!(kinds, BTreeSet::from(read));
 }
 
@@ -91,9 +92,12 @@ fn a_refused_request_gets_the_answer_that_follows_it() {
 
 #[test]
 fn every_event_on_the_page_is_understood() {
+    let letter = |text| Letter::open(Wrapping::Raw, text, &BTreeMap::new(), "m1").unwrap();
     for text in examples("event") {
-        let letter = protocol::backend::Letter::open(text, &std::collections::BTreeMap::new(), "m1");
-        letter.read().unwrap_or_else(|reason| panic!("{text}: {reason}"));
+        letter(text).read_event().unwrap_or_else(|reason| panic!("{text}: {reason}"));
+    }
+    for text in examples("command") {
+        letter(text).read_command().unwrap_or_else(|reason| panic!("{text}: {reason}"));
     }
 }
 

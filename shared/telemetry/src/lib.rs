@@ -8,18 +8,44 @@
 
 pub mod field;
 pub mod metric;
+mod printable;
 mod summary;
 
 pub use field::Field;
 pub use metric::{Metric, Unit};
+pub use printable::printable;
 pub use summary::{LISTED, Summary};
 
+use std::panic::PanicHookInfo;
+
+use crate::printable::Printable;
+
 /// Writes the events of `tracing` to standard output as JSON lines, where Lambda collects them.
-/// `RUST_LOG` filters them. A second call changes nothing.
+/// `RUST_LOG` filters them. A panic becomes such a line too. A second call changes nothing.
+///
+/// The texts of all lines are printable ASCII ([`printable`]). The runtime's own line for a failed
+/// invocation is left out: it is an ERROR line that a client could cause at will with a handshake
+/// that is refused. Functions write their own line for a failure.
 pub fn init() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let filter = match REPEATED_BY_RUNTIME.parse() {
+        Ok(directive) => filter.add_directive(directive),
+        Err(_) => filter,
+    };
     let lines = tracing_subscriber::fmt().json().flatten_event(true).with_current_span(false).with_span_list(false);
+    let lines = lines.with_writer(|| Printable(std::io::stdout())).with_target(false);
     // This fails only if a subscriber was set before: then that one stays.
-    drop(lines.with_env_filter(filter).with_target(false).try_init());
+    if lines.with_env_filter(filter).try_init().is_ok() {
+        std::panic::set_hook(Box::new(log_panic));
+    }
+}
+
+/// The lines of the runtime about errors that a function returned.
+const REPEATED_BY_RUNTIME: &str = "lambda_runtime::layers::panic=off";
+
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    let reason = panic.payload_as_str().unwrap_or_default();
+    tracing::error!({ field::ERROR.0 } = reason, place, "the function panicked; the invocation fails");
 }

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::field::{self, Field};
 use crate::metric::{Metric, Unit};
+use crate::printable::printable;
 
 /// The namespace of Roomcast's metrics in CloudWatch.
 const NAMESPACE: &str = "Roomcast";
@@ -71,7 +72,7 @@ impl Summary {
         self.fields.get(field.0).and_then(Value::as_str)
     }
 
-    /// Writes the line as JSON. `now_ms` is the time of its metrics, in milliseconds since 1970.
+    /// Writes the line as JSON. Its texts are printable ASCII. `now_ms` is the time of its metrics, in milliseconds since 1970.
     #[must_use]
     pub fn to_line(&self, now_ms: u64) -> String {
         let mut line = Map::new();
@@ -85,7 +86,7 @@ impl Summary {
             let directive = json!([{ "Namespace": NAMESPACE, "Dimensions": [["function"]], "Metrics": metrics }]);
             line.insert("_aws".to_owned(), json!({ "Timestamp": now_ms, "CloudWatchMetrics": directive }));
         }
-        Value::Object(line).to_string()
+        printable(&Value::Object(line).to_string()).into_owned()
     }
 
     /// Writes the line to standard output.
@@ -109,6 +110,7 @@ mod tests {
         let line = summary.to_line(7);
         assert!(!line.contains('\n') && !line.contains('\u{1b}'), "no name can forge a line: {line}");
         let value: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(value["room.id"], r"evil\nroom\u{1b}[31m");
         assert_eq!(value["posts_sent"], 5);
         assert_eq!(value["_aws"]["CloudWatchMetrics"][0]["Metrics"][0]["Name"], "posts_sent");
         assert_eq!(value["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([["function"]]));

@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use domain::{
-    Append, Connection, ConnectionId, Data, DedupeKey, Endpoint, Epoch, Format, Head, Item, Membership, Position,
-    Publication, PublicationId, Publisher, Range, RoomId, Sequence, Shard, Shards, Submission, Timestamp, UserId,
+    Append, Connection, ConnectionId, Data, DedupeKey, Endpoint, Epoch, Format, Head, Identity, Item, Membership,
+    Permissions, Position, Publication, PublicationId, Publisher, Range, RoomId, Sequence, Shard, Shards, Submission,
+    Timestamp, UserId,
 };
 
 /// The usual time of tests: 2025-11-24T16:00:00Z.
@@ -67,6 +68,20 @@ pub fn connection(id: &str, user: &str, now: Timestamp) -> Connection {
         last_seen_at: now,
         expires_at: None,
         format: Format::RoomsV1,
+        sees_members: false,
+    }
+}
+
+/// The identity of a connection's user, with every permission in plain rooms.
+#[must_use]
+pub fn identity(connection: &Connection) -> Identity {
+    Identity {
+        user: connection.user.clone(),
+        device: connection.device.clone(),
+        guest: false,
+        admin: false,
+        expires_at: connection.expires_at,
+        permissions: Permissions::all(),
     }
 }
 
@@ -79,6 +94,7 @@ pub fn membership(connection: &Connection, room: &RoomId, shard: Shard) -> Membe
         member: connection.member(),
         user: connection.user.clone(),
         joined_at: connection.last_seen_at,
+        began_at: None,
         granted: false,
     }
 }

@@ -93,7 +93,8 @@ impl World {
     pub async fn join(&self, connection: &Connection, room: &str) -> Membership {
         let room = samples::room(room);
         let shards = self.shards(&room).await;
-        let membership = samples::membership(connection, &room, shards.place(&connection.id));
+        let mut membership = samples::membership(connection, &room, shards.place(&connection.id));
+        membership.member.sees_members = room.has_presence();
         let mut joined = self.store.join(std::slice::from_ref(&membership)).await;
         assert!(matches!(joined.pop(), Some(Ok(_))), "{} could not join", connection.id);
         membership

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use domain::ports::{Clock, Gateway, Joined, Memberships, Opened, Retries, Submissions};
 use domain::ports::{Connections, Error};
-use domain::{Delivery, Probe, Shard, limits};
+use domain::{Delivery, Member, Probe, Shard, limits};
 use futures::future::join_all;
 use testkit::memory::{Behaviour, Lag, VISIBILITY};
 use testkit::{World, samples};
@@ -173,7 +173,8 @@ async fn a_world_connects_and_joins_like_the_functions() {
     let connection = world.connect("c1", "ada").await;
     let membership = world.join(&connection, "lobby").await;
     let again = world.store.join(std::slice::from_ref(&membership)).await.remove(0).unwrap();
-    assert_eq!(again, Joined::Already { expires_at: membership.member.expires_at });
+    let Member { expires_at, sees_members, .. } = membership.member;
+    assert_eq!(again, Joined::Already { expires_at, began_at: None, sees_members });
     let rooms = world.store.rooms_of(&connection.id).await.unwrap();
     assert_eq!(rooms, [samples::room("@ada"), samples::room("lobby")]);
     assert!(world.gateway.is_open(&connection.id));

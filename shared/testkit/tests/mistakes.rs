@@ -19,7 +19,8 @@ async fn rooms_of_a_removed_connection(bug: Option<Bug>) -> Vec<RoomId> {
     world.store.bury(&connection.id, world.clock.now()).await.unwrap();
     let inbox = world.store.rooms_of(&connection.id).await.unwrap();
     world.store.leave(&connection.id, &inbox).await.unwrap();
-    let joiner = Joiner { member: connection.member(), user: connection.user.clone(), granted: false };
+    let identity = Some(samples::identity(&connection));
+    let joiner = Joiner { member: connection.member(), user: connection.user.clone(), identity };
     let rooms = [samples::room("lobby")];
     enter(&store, &Seeded::new(7), &joiner, &rooms, &held, None, world.clock.now()).await.unwrap();
     world.store.rooms_of(&connection.id).await.unwrap()

@@ -49,6 +49,9 @@ pub enum BadToken {
         /// The mistake, and the right form.
         message: String,
     },
+    /// The name belongs to guests, to backends, or to an inbox.
+    #[error("the token's claim sub is reserved: no user's name is backend or begins with guest: or @")]
+    Reserved,
     /// The issuer is not the one that this deployment trusts.
     #[error("the token's claim iss is not TOKEN_ISSUER")]
     WrongIssuer,

@@ -54,7 +54,8 @@ impl Claims {
     /// Returns the user of the token.
     pub(crate) fn user(&self) -> Result<UserId, BadToken> {
         let name = string("sub", required("sub", self.sub.as_deref())?)?;
-        UserId::parse(name).map_err(|reject| BadToken::Name { name: "sub", message: reject.message })
+        let user = UserId::parse(name).map_err(|reject| BadToken::Name { name: "sub", message: reject.message })?;
+        if user.is_reserved() { Err(BadToken::Reserved) } else { Ok(user) }
     }
 
     /// Returns the device of the user, if the token names one.
@@ -81,19 +82,31 @@ impl Claims {
         self.rooms.as_deref().map_or_else(|| Ok(Permissions::all()), parse)
     }
 
-    /// Reports whether the token comes from this issuer.
-    pub(crate) fn is_from(&self, issuer: &str) -> Result<bool, BadToken> {
-        string("iss", required("iss", self.iss.as_deref())?).map(|named| named == issuer)
+    /// Checks the issuer that the token names. Its shape is checked even if any issuer will do.
+    pub(crate) fn check_issuer(&self, wanted: Option<&str>) -> Result<(), BadToken> {
+        let named = self.iss.as_deref().map(|raw| string("iss", raw)).transpose()?;
+        match (wanted, named) {
+            (None, _) => Ok(()),
+            (Some(_), None) => Err(BadToken::Missing("iss")),
+            (Some(wanted), Some(named)) if named == wanted => Ok(()),
+            (Some(_), Some(_)) => Err(BadToken::WrongIssuer),
+        }
     }
 
-    /// Reports whether the token is for this audience.
-    pub(crate) fn is_for(&self, audience: &str) -> Result<bool, BadToken> {
-        let wrong = BadToken::Claim { name: "aud", right: "a string or a list of strings" };
-        let named = serde_json::from_str(required("aud", self.aud.as_deref())?.get()).map_err(|_| wrong)?;
-        Ok(match named {
-            Audience::One(named) => named == audience,
-            Audience::Several(named) => named.iter().any(|named| named == audience),
-        })
+    /// Checks the audience that the token names. Its shape is checked even if any audience will do.
+    pub(crate) fn check_audience(&self, wanted: Option<&str>) -> Result<(), BadToken> {
+        let wrong = |_| BadToken::Claim { name: "aud", right: "a string or a list of strings" };
+        let named = self.aud.as_deref().map(|raw| serde_json::from_str(raw.get()).map_err(wrong)).transpose()?;
+        let names = |wanted: &str, named: &Audience| match named {
+            Audience::One(named) => named == wanted,
+            Audience::Several(named) => named.iter().any(|named| named == wanted),
+        };
+        match (wanted, named) {
+            (None, _) => Ok(()),
+            (Some(_), None) => Err(BadToken::Missing("aud")),
+            (Some(wanted), Some(named)) if names(wanted, &named) => Ok(()),
+            (Some(_), Some(_)) => Err(BadToken::WrongAudience),
+        }
     }
 }
 

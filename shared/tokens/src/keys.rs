@@ -4,11 +4,14 @@ use std::collections::HashMap;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, PublicKeyUse};
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, KeyOperations, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey};
 
 /// HS256 keys are at least as long as the hash (RFC 7518, 3.2).
 const SECRET_BYTES: usize = 32;
+
+/// RSA keys have at least so many bits (RFC 7518, 3.3).
+const RSA_BITS: usize = 2_048;
 
 /// A key and the algorithm it is for.
 pub(crate) type Key = (Algorithm, DecodingKey);
@@ -33,6 +36,9 @@ pub enum BadKeys {
     /// A public key is of a kind that is not supported, or has no id.
     #[error("key {0:?} of token_jwks has no kid, or is not for RS256, ES256 or EdDSA")]
     Public(String),
+    /// An RSA key is too short.
+    #[error("key {0:?} of token_jwks is RSA with fewer than {RSA_BITS} bits; take a longer key")]
+    Weak(String),
     /// Two keys have one id, so a token that names the id would be ambiguous.
     #[error("key {0:?} is defined twice; each key of token_keys and token_jwks needs an id of its own")]
     Twice(String),
@@ -68,8 +74,15 @@ fn secrets(json: &str) -> Result<Vec<(String, Key)>, BadKeys> {
 /// them.
 fn public_keys(json: &str) -> Result<Vec<(String, Key)>, BadKeys> {
     let set: JwkSet = serde_json::from_str(json).map_err(|error| malformed("token_jwks", &error))?;
-    let signs = |key: &&Jwk| key.common.public_key_use != Some(PublicKeyUse::Encryption);
-    set.keys.iter().filter(signs).map(public_key).collect()
+    set.keys.iter().filter(|key| !is_for_encryption(key)).map(public_key).collect()
+}
+
+fn is_for_encryption(key: &Jwk) -> bool {
+    let encrypts = [KeyAlgorithm::RSA1_5, KeyAlgorithm::RSA_OAEP, KeyAlgorithm::RSA_OAEP_256];
+    let verifies = |operations: &Vec<KeyOperations>| operations.contains(&KeyOperations::Verify);
+    key.common.public_key_use == Some(PublicKeyUse::Encryption)
+        || key.common.key_algorithm.is_some_and(|algorithm| encrypts.contains(&algorithm))
+        || key.common.key_operations.as_ref().is_some_and(|operations| !verifies(operations))
 }
 
 fn public_key(jwk: &Jwk) -> Result<(String, Key), BadKeys> {
@@ -80,11 +93,27 @@ fn public_key(jwk: &Jwk) -> Result<(String, Key), BadKeys> {
         AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => Some(Algorithm::EdDSA),
         _ => None,
     };
+    // A key that names another algorithm is not for this one (RFC 7517, 4.4).
+    let names = |algorithm| jwk.common.key_algorithm.is_none_or(|named| named == KeyAlgorithm::from(algorithm));
+    let algorithm = algorithm.filter(|algorithm| names(*algorithm));
+    if let AlgorithmParameters::RSA(parameters) = &jwk.algorithm
+        && bits(&parameters.n).is_some_and(|bits| bits < RSA_BITS)
+    {
+        return Err(BadKeys::Weak(id));
+    }
     let key = DecodingKey::from_jwk(jwk).ok();
     match (algorithm, key) {
         (Some(algorithm), Some(key)) if !id.is_empty() => Ok((id, (algorithm, key))),
         _ => Err(BadKeys::Public(id)),
     }
+}
+
+/// Returns the bits of a number in base64url.
+fn bits(number: &str) -> Option<usize> {
+    let bytes = URL_SAFE_NO_PAD.decode(number).ok()?;
+    let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+    let first = bytes.get(zeros).copied().unwrap_or_default();
+    Some((bytes.len() - zeros) * 8 - if first == 0 { 0 } else { first.leading_zeros() as usize })
 }
 
 /// Names the place of the mistake and not the text there, which may be a key.

@@ -101,15 +101,8 @@ impl Verifier {
     }
 
     fn check_parties(&self, claims: &Claims) -> Result<(), BadToken> {
-        if let Some(issuer) = &self.issuer
-            && !claims.is_from(issuer)?
-        {
-            return Err(BadToken::WrongIssuer);
-        }
-        match &self.audience {
-            Some(audience) if !claims.is_for(audience)? => Err(BadToken::WrongAudience),
-            _ => Ok(()),
-        }
+        claims.check_issuer(self.issuer.as_deref())?;
+        claims.check_audience(self.audience.as_deref())
     }
 }
 

@@ -76,7 +76,12 @@ impl TokenArguments {
 }
 
 fn user(text: &str) -> Result<UserId, String> {
-    UserId::parse(text).map_err(|reject| reject.message)
+    let user = UserId::parse(text).map_err(|reject| reject.message)?;
+    if user.is_reserved() {
+        Err("backend, and names that begin with guest: or @, are reserved".to_owned())
+    } else {
+        Ok(user)
+    }
 }
 
 fn device(text: &str) -> Result<Device, String> {
@@ -155,5 +160,7 @@ mod tests {
     fn a_name_that_could_not_connect_is_refused_at_once() {
         let error = Line::try_parse_from(["token", "--user", "a#b"]).unwrap_err().to_string();
         assert!(error.contains("user has '#' at character 2"), "{error}");
+        let error = Line::try_parse_from(["token", "--user", "guest:1"]).unwrap_err().to_string();
+        assert!(error.contains("are reserved"), "{error}");
     }
 }

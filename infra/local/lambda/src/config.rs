@@ -73,6 +73,9 @@ pub struct Config {
     /// The supervisor of all processes. Without one, processes outlive a runner that is killed by
     /// SIGKILL.
     pub supervisor: Option<Supervisor>,
+    /// True if every process of the machine may use the Runtime API of a process. Only for tests
+    /// that make the calls of a function themselves.
+    pub any_caller: bool,
     /// Receives the lines and the reports of the functions.
     pub sink: Arc<dyn Sink>,
 }
@@ -99,6 +102,7 @@ impl Config {
             log_format: None,
             log_level: None,
             supervisor: None,
+            any_caller: false,
             sink,
         }
     }

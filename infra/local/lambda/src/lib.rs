@@ -15,7 +15,7 @@
 //! | `environment` | the environment of a process |
 //! | `host` | one function: pool, sessions and invocations under one lock |
 //! | `process`, `spawner`, `supervise` | one operating system process from start to end |
-//! | `runtime_api` | the HTTP calls |
+//! | `runtime_api`, `peer` | the HTTP calls, and the process that makes them |
 //! | `logs`, `lines` | the output that is passed to the runner |
 //! | `failure` | the errors that an invoker receives instead of an answer |
 
@@ -26,6 +26,7 @@ mod host;
 mod lambda;
 mod lines;
 mod logs;
+mod peer;
 mod pool;
 mod process;
 mod runtime_api;

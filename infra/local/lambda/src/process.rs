@@ -3,7 +3,8 @@
 //!
 //! Each process has its own listener, which identifies the process. A path in
 //! `AWS_LAMBDA_RUNTIME_API` could not do that: the variable contains a host and a port
-//! (`http://$AWS_LAMBDA_RUNTIME_API/2018-06-01/…`), and not every runtime accepts a path in it.
+//! (`http://$AWS_LAMBDA_RUNTIME_API/2018-06-01/…`), and not every runtime accepts a path in it. The
+//! listener serves only this process and those that it started ([`crate::peer`]).
 
 use std::collections::VecDeque;
 use std::io;
@@ -111,7 +112,7 @@ impl Running {
             tokio::select! {
                 status = self.child.wait() => return status.map_or(End::Exit(None), End::of),
                 accepted = self.listener.accept() => if let Ok((stream, _)) = accepted {
-                    self.connections.spawn(runtime_api::serve(Arc::clone(host), id, stream));
+                    self.connections.spawn(runtime_api::serve(Arc::clone(host), id, self.group, stream));
                 },
                 Ok(()) = orders.changed() => {}
                 () = at(kill_at) => {

@@ -16,31 +16,48 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use nix::unistd::Pid;
 use serde_json::json;
 use tokio::net::TcpStream;
 
 use crate::failure::FunctionError;
 use crate::host::{Answer, Host, Task};
+use crate::peer::{self, Owner};
 use crate::pool::ProcessId;
 use crate::session::{MAX_PAYLOAD, Refusal};
 
 const VERSION: &str = "/2018-06-01";
 const ERROR_TYPE: &str = "lambda-runtime-function-error-type";
 
-/// Serves one connection of process `id` until it is closed.
-pub(crate) async fn serve(host: Arc<Host>, id: ProcessId, stream: TcpStream) {
+/// Serves one connection of process `id`, whose process group is `group`, until it is closed.
+pub(crate) async fn serve(host: Arc<Host>, id: ProcessId, group: Pid, stream: TcpStream) {
     // Small requests follow each other, so none may be delayed.
     let _unsupported = stream.set_nodelay(true);
-    let Ok(address) = stream.local_addr() else { return };
+    let (Ok(address), Ok(peer)) = (stream.local_addr(), stream.peer_addr()) else { return };
+    let is_own = host.config.any_caller || is_of_group(peer, address, group).await;
+    if !is_own {
+        let function = &host.function.name;
+        tracing::warn!(function, "another process called the Runtime API of a function; its requests are refused");
+    }
     let service = service_fn(|request| {
         let host = Arc::clone(&host);
-        async move { Ok::<_, Infallible>(answer(&host, id, address, request).await) }
+        async move {
+            let caller = if is_own { Some(id) } else { None };
+            Ok::<_, Infallible>(answer(&host, caller, address, request).await)
+        }
     });
     // A process sends nothing while it works, so there is no read timeout.
     let connection = http1::Builder::new().header_read_timeout(None).serve_connection(TokioIo::new(stream), service);
     if let Err(error) = connection.await {
         tracing::debug!(function = host.function.name, process = id.0, %error, "a connection to the Runtime API ended with an error");
     }
+}
+
+/// Reports whether the other end is a process of the group. Where the system does not show it, the
+/// other checks must do.
+async fn is_of_group(peer: SocketAddr, address: SocketAddr, group: Pid) -> bool {
+    let owner = tokio::task::spawn_blocking(move || peer::owner(peer, address, group)).await;
+    matches!(owner, Ok(Owner::Group | Owner::Unknown))
 }
 
 /// A call of the Runtime API.
@@ -74,14 +91,14 @@ impl<'a> Call<'a> {
 
 async fn answer(
     host: &Arc<Host>,
-    id: ProcessId,
+    caller: Option<ProcessId>,
     address: SocketAddr,
     request: Request<Incoming>,
 ) -> Response<Full<Bytes>> {
     let (parts, body) = request.into_parts();
-    if is_foreign(&parts.headers, address) {
+    let Some(id) = caller.filter(|_| !is_foreign(&parts.headers, address)) else {
         return error(StatusCode::FORBIDDEN, "Forbidden", "the Runtime API answers to the function's process alone");
-    }
+    };
     let answered = match Call::of(&parts.method, parts.uri.path()) {
         Call::Next => return next(host, id).await,
         Call::Response(request_id) => respond(host, id, request_id, body).await,

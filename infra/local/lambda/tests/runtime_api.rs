@@ -22,7 +22,7 @@ impl Puppet {
     async fn start() -> Self {
         let mut function = at_start("puppet");
         function.timeout = Duration::from_secs(20);
-        let fixture = Fixture::of(function);
+        let fixture = Fixture::new(vec![function], |config| config.any_caller = true);
         let lambda = fixture.lambda.clone();
         tokio::spawn(async move { lambda.warm_up("f").await });
         let api = fixture.until(|heard| match heard {
@@ -70,6 +70,29 @@ async fn next_carries_the_event_and_the_headers_of_aws() {
     assert!(next.header("Lambda-Runtime-Trace-Id").unwrap().starts_with("Root=1-"));
     let deadline: u64 = next.header("Lambda-Runtime-Deadline-Ms").unwrap().parse().unwrap();
     assert!((before + 20_000..=epoch_ms() + 20_000).contains(&deadline), "{deadline}");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn another_process_gets_no_invocation_and_answers_none() {
+    let fixture = Fixture::of(at_start("puppet"));
+    let lambda = fixture.lambda.clone();
+    let _invoker = tokio::spawn(async move { lambda.invoke("f", Bytes::from_static(b"{\"secret\":1}")).await });
+    let line = |heard: &Heard| match heard {
+        Heard::Line(_, text) => Some(text.clone()),
+        _ => None,
+    };
+    let api = fixture.until(line).await;
+    for (method, path) in [
+        ("GET", NEXT),
+        ("POST", "/runtime/invocation/8476a536-e9f4-11e8-9739-2dfe598c3fcd/response"),
+        ("POST", "/runtime/init/error"),
+    ] {
+        let answer = call(&api, method, path, "", b"{}").await;
+        let (status, body) = refusal(&answer);
+        assert_eq!((status, &body["errorType"]), (403, &json!("Forbidden")), "{path}");
+    }
+    assert_eq!(fixture.lambda.stats()[0].cold_starts, 0);
 }
 
 #[tokio::test]

@@ -2,7 +2,6 @@
 //! request to its service.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -24,13 +23,10 @@ use super::protocol::Call;
 use super::secrets::Secrets;
 use super::trouble::Trouble;
 use crate::inspector::{self, Inspector};
+use crate::options::TimeLimits;
 
 /// Largest body in bytes. DynamoDB accepts 16 MB, the other services less.
 const LARGEST_BODY: usize = 16 * 1024 * 1024 + 64 * 1024;
-
-/// How long a body may take to arrive. Loopback is fast, and a caller that stops in the middle must
-/// not hold memory.
-const BODY_WITHIN: Duration = Duration::from_secs(30);
 
 /// The AWS endpoint of one stack.
 pub(crate) struct Endpoint {
@@ -45,6 +41,7 @@ pub(crate) struct Endpoint {
     pub(crate) trouble: Trouble,
     /// Requests to other hosts, and requests of web pages of other origins, are refused.
     pub(crate) hosts: Hosts,
+    pub(crate) time_limits: TimeLimits,
     pub(crate) inspector: Inspector,
 }
 
@@ -55,10 +52,11 @@ impl Endpoint {
         if let Err(foreign) = self.hosts.check(&head.headers) {
             return plain(StatusCode::FORBIDDEN, &foreign.to_string()).map(Either::Left);
         }
-        let body = match timeout(BODY_WITHIN, Limited::new(body, LARGEST_BODY).collect()).await {
+        let within = self.time_limits.body_within;
+        let body = match timeout(within, Limited::new(body, LARGEST_BODY).collect()).await {
             Ok(Ok(body)) => body.to_bytes(),
             Err(_) => {
-                let sentence = format!("the body did not arrive within {} s", BODY_WITHIN.as_secs());
+                let sentence = format!("the body did not arrive within {} ms", within.as_millis());
                 return plain(StatusCode::REQUEST_TIMEOUT, &sentence).map(Either::Left);
             }
             Ok(Err(error)) => {

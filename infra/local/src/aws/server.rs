@@ -19,10 +19,6 @@ use super::endpoint::Endpoint;
 /// other connections close.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
-/// How long a request head may take to arrive, and how long a kept-alive connection may be idle. A
-/// client that connects and sends nothing must not hold a connection for ever.
-const HEAD_WITHIN: Duration = Duration::from_secs(60);
-
 /// Serves until `stop` is cancelled. Returns when every connection has ended.
 pub(crate) async fn serve(endpoint: Arc<Endpoint>, listener: TcpListener, stop: CancellationToken) {
     let connections = TaskTracker::new();
@@ -50,11 +46,12 @@ async fn serve_connection(endpoint: Arc<Endpoint>, stream: TcpStream, stop: Canc
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set a socket option: the connection continues without it");
     }
+    let head_within = endpoint.time_limits.head_within;
     let service = service_fn(move |request| {
         let endpoint = Arc::clone(&endpoint);
         async move { Ok::<_, Infallible>(endpoint.handle(request).await) }
     });
-    let builder = http1::Builder::new().timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).clone();
+    let builder = http1::Builder::new().timer(TokioTimer::new()).header_read_timeout(head_within).clone();
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

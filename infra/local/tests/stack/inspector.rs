@@ -1,7 +1,8 @@
 //! Tests the inspector over HTTP: the stream of events, its views, and the refused requests.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use local::TimeLimits;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::TcpStream;
@@ -260,6 +261,29 @@ async fn no_web_page_drives_the_stack() {
     let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
     let with = |sign| [&handshake[..], &[key, sign]].concat();
     assert_eq!(request(&gateway, "GET", "/local", &with("Host: evil.example")).await.0, 403);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_stops_in_the_middle_of_a_request_holds_no_connection() {
+    let second = Duration::from_secs(1);
+    let limits = TimeLimits { head_within: second, body_within: second };
+    let running = start_with(WITNESSED, |options| options.time_limits = limits).await.unwrap();
+    let address = address(&running);
+    let head = format!("POST / HTTP/1.1\r\nHost: {address}\r\nX-Amz-Target: AmazonSQS.ListQueues\r\n");
+    for (sent, answer) in [
+        (String::new(), ""),
+        (head.clone(), ""),
+        (format!("{head}Content-Length: 10\r\n\r\n{{}}"), "HTTP/1.1 408 Request Timeout"),
+        (format!("{head}Transfer-Encoding: chunked\r\n\r\n2\r\n{{}}\r\n"), "HTTP/1.1 408 Request Timeout"),
+    ] {
+        let mut stream = TcpStream::connect(&address).await.unwrap();
+        stream.write_all(sent.as_bytes()).await.unwrap();
+        let mut received = Vec::new();
+        // Ends when the server closes the connection.
+        stream.read_to_end(&mut received).await.unwrap();
+        assert!(String::from_utf8_lossy(&received).starts_with(answer), "{sent:?}: {received:?}");
+    }
     running.stop().await;
 }
 

@@ -6,6 +6,7 @@ use domain::{Check, Timestamp};
 use lambda_kit::batch::Failed;
 
 use super::Work;
+use crate::backend::COMMANDS;
 use crate::executor::TaskId;
 use crate::faults::Fault;
 use crate::run::Run;
@@ -30,10 +31,10 @@ impl Loose {
         Self { queue: "events", id: String::new(), body, visible_at: Timestamp::default(), receives: 0, order: None }
     }
 
-    /// Marks the message as the backend's command with this index.
+    /// A backend's command with this index, as SNS delivers it with raw message delivery.
     #[must_use]
-    pub(crate) fn that_orders(self, order: Option<usize>) -> Self {
-        Self { order, ..self }
+    pub(crate) fn command(body: String, order: usize) -> Self {
+        Self { queue: COMMANDS, order: Some(order), ..Self::event(body) }
     }
 
     /// A check that cannot be parsed.

@@ -17,6 +17,7 @@ use testkit::memory::{Fifo, Message};
 pub(crate) use self::dead::REDRIVEN;
 pub(crate) use self::loose::Loose;
 use self::streams::Lane;
+use crate::backend::COMMANDS;
 use crate::executor::TaskId;
 use crate::faults::Fault;
 use crate::owed::Checked;
@@ -27,7 +28,8 @@ use crate::tokens::Token;
 
 /// For each queue: its name, the number of batches in progress at the same time, and the number of
 /// messages in a batch, as the topology declares them.
-pub const AT_ONCE: [(&str, usize, usize); 7] = [
+pub const AT_ONCE: [(&str, usize, usize); 8] = [
+    (COMMANDS, 10, 10),
     ("events", 10, 10),
     ("events-ordered", 10, 10),
     ("publications", 20, 10),
@@ -205,7 +207,7 @@ impl Run {
             let now = self.now();
             self.feeds.loose(Loose::check(&check), now);
         }
-        fed |= self.feed_loose("presence") | self.feed_loose("events");
+        fed |= self.feed_loose("presence") | self.feed_loose("events") | self.feed_loose(COMMANDS);
         (0..self.feeds.lanes.len()).for_each(|line| fed |= self.feed_records(line));
         fed
     }

@@ -1,6 +1,6 @@
 //! The network of members: their connections open, carry messages, and close.
 
-use authorizer::Handshake;
+use authorizer::{Handshake, Origin};
 use domain::{ConnectionId, RoomId};
 use roomcast_client::rules::{Client, LinkId, Loss, Output};
 
@@ -151,7 +151,7 @@ impl Run {
         let lacks_token = token.is_err();
         let handshake = Handshake {
             token: token.unwrap_or_default(),
-            origin: stranger.and_then(Stranger::origin).map(str::to_owned),
+            origin: stranger.and_then(Stranger::origin).map_or(Origin::Absent, |page| Origin::Page(page.to_owned())),
             subprotocols: vec![protocol::SUBPROTOCOL.to_owned()],
             request_id: format!("h{}", self.connections),
             ..Handshake::default()

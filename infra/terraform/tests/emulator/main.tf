@@ -75,7 +75,7 @@ module "roomcast" {
   secret_recovery_days = 0
   deletion_protection  = false
   access_logs          = true
-  parameters           = try(var.mistakes.parameters, { command_topics = "events" })
+  parameters           = try(var.mistakes.parameters, { activity = "room_occupied" })
 
   architecture           = try(var.mistakes.architecture, "x86_64")
   memory_mb              = try(var.mistakes.memory_mb, {})

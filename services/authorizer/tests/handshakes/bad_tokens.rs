@@ -56,6 +56,46 @@ fn a_token_at_the_wrong_time_is_refused() {
 }
 
 #[test]
+fn a_token_of_a_name_that_is_guests_backends_or_an_inboxs_is_refused() {
+    let name = |sub: &str| one(json!({ "sub": sub }));
+    refused(vec![
+        ("a guest", name("guest:0123456789abcdef0123456789abcdef"), "claim sub is reserved"),
+        ("the prefix of guests", name("guest:"), "claim sub is reserved"),
+        ("the author of backends", name("backend"), "claim sub is reserved"),
+        ("an inbox", name("@ada"), "claim sub is reserved"),
+        ("everyone", name("*"), "claim sub"),
+    ]);
+}
+
+#[test]
+fn an_issuer_or_audience_of_another_shape_is_refused_where_none_is_configured_too() {
+    let secrets = json!({ "dev": URL_SAFE_NO_PAD.encode(SECRET) }).to_string();
+    let verifier = ::tokens::Verifier::new(Some(&secrets), None, None, None).unwrap();
+    let identify = |change: Value| verifier.identify(&one(change), None, samples::NOW).map(|_| ());
+    // A claim of null is present. `with` would remove it.
+    let text = |claims: &str| {
+        let payload = format!(r#"{{"sub":"ada","exp":{},{claims}}}"#, samples::NOW.as_s() + 60);
+        verifier.identify(&sign_text(&payload), None, samples::NOW).map(|_| ())
+    };
+    for (name, bad) in [
+        ("iss", "null"),
+        ("iss", "5"),
+        ("iss", r#"["https://id.example.com"]"#),
+        ("aud", "null"),
+        ("aud", "5"),
+        ("aud", "{}"),
+        ("aud", "[null]"),
+        ("aud", r#"["roomcast",5]"#),
+    ] {
+        let refused = text(&format!(r#""{name}":{bad}"#)).unwrap_err().to_string();
+        assert!(refused.contains(&format!("claim {name} is not")), "{name} {bad}: {refused}");
+    }
+    assert_eq!(identify(json!({})), Ok(()));
+    assert_eq!(identify(json!({ "iss": null, "aud": null })), Ok(()), "absent claims are not needed");
+    assert_eq!(identify(json!({ "iss": "https://other.example.com", "aud": ["x", "y"] })), Ok(()));
+}
+
+#[test]
 fn a_token_of_an_exp_with_a_fraction_and_of_a_clock_that_is_ahead_is_good() {
     let now = samples::NOW.as_s();
     for good in [json!({ "exp": now as f64 + 0.5 }), json!({ "nbf": now + 10 }), json!({ "exp": 253_402_300_799_u64 })]

@@ -1,11 +1,9 @@
 //! Credentials, and guests: clients that present no credential.
 
 use authorizer::{Guests, Handshake};
-use aws_lambda_events::apigw::ApiGatewayCustomAuthorizerRequestTypeRequest;
-use lambda_runtime::{Context, LambdaEvent};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::desk::{Seen, authorizer, claims, decide, event, header, present, sign};
+use crate::desk::{Seen, authorizer, claims, decide, event, header, present, several, sign};
 
 /// Headers, or parameters of the query.
 type Pairs<'a> = &'a [(&'a str, &'a str)];
@@ -19,24 +17,6 @@ fn good_token() -> String {
 /// Presents a handshake to an authorizer that admits guests.
 fn seen(headers: Pairs<'_>, query: Pairs<'_>) -> Seen {
     present(&authorizer(Guests::Allow, "*"), &event(headers, query))
-}
-
-/// An event with several values of a header and of a parameter, as the gateway sends them.
-fn several(headers: Value, query: Value) -> LambdaEvent<ApiGatewayCustomAuthorizerRequestTypeRequest> {
-    let last = |all: &Value| -> Value {
-        let pairs = all.as_object().unwrap().iter();
-        pairs
-            .map(|(name, values)| (name.clone(), values.as_array().unwrap().last().unwrap().clone()))
-            .collect::<serde_json::Map<_, _>>()
-            .into()
-    };
-    let event = json!({
-        "type": "REQUEST", "methodArn": "arn:aws:execute-api:eu-central-1:123456789012:abc/local/$connect",
-        "headers": last(&headers), "multiValueHeaders": headers,
-        "queryStringParameters": last(&query), "multiValueQueryStringParameters": query,
-        "requestContext": { "requestId": "r", "routeKey": "$connect" },
-    });
-    LambdaEvent::new(serde_json::from_value(event).unwrap(), Context::default())
 }
 
 #[test]
@@ -113,6 +93,11 @@ fn a_credential_that_is_there_twice_is_not_read() {
         assert_eq!(seen.status, 401, "{headers} {query}: {}", seen.said);
         assert!(seen.reason.contains("is given 2 times"), "{}", seen.reason);
     }
+    // Names of headers have no case.
+    let cased = several(json!({ "Authorization": [bearer], "AUTHORIZATION": ["Bearer x.y.z"] }), json!({}));
+    assert_eq!(present(&open, &cased).status, 401);
+    let unreadable = several(json!({ "Sec-WebSocket-Protocol": ["rooms.v1", "t\u{f6}ken"] }), json!({}));
+    assert_eq!(present(&open, &unreadable).status, 401);
     let once = several(json!({ "Authorization": [bearer], "Host": ["h"] }), json!({ "room": ["lobby"] }));
     assert_eq!(present(&open, &once).status, 101);
 }

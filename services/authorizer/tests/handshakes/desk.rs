@@ -84,6 +84,24 @@ pub(crate) fn event(headers: &[(&str, &str)], query: &[(&str, &str)]) -> Event {
     LambdaEvent::new(serde_json::from_value(event).unwrap(), Context::default())
 }
 
+/// An event with several values of a header and of a parameter, as the gateway sends them.
+pub(crate) fn several(headers: Value, query: Value) -> Event {
+    let last = |all: &Value| -> Value {
+        let pairs = all.as_object().unwrap().iter();
+        pairs
+            .map(|(name, values)| (name.clone(), values.as_array().unwrap().last().unwrap().clone()))
+            .collect::<serde_json::Map<_, _>>()
+            .into()
+    };
+    let event = json!({
+        "type": "REQUEST", "methodArn": "arn:aws:execute-api:eu-central-1:123456789012:abc/local/$connect",
+        "headers": last(&headers), "multiValueHeaders": headers,
+        "queryStringParameters": last(&query), "multiValueQueryStringParameters": query,
+        "requestContext": { "requestId": "r", "routeKey": "$connect" },
+    });
+    LambdaEvent::new(serde_json::from_value(event).unwrap(), Context::default())
+}
+
 type Event = LambdaEvent<ApiGatewayCustomAuthorizerRequestTypeRequest>;
 
 /// The answer to a handshake.

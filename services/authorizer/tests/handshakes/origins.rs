@@ -2,8 +2,9 @@
 //! an Origin is accepted.
 
 use authorizer::Guests;
+use serde_json::json;
 
-use crate::desk::{authorizer, claims, event, header, present, sign};
+use crate::desk::{authorizer, claims, event, header, present, several, sign};
 
 const LISTED: &str = "https://chat.example.com,http://localhost:8080";
 
@@ -61,6 +62,25 @@ fn any_other_origin_is_forbidden_even_with_a_good_token() {
     ] {
         assert_eq!(status(Some(bad), LISTED), 403, "{bad:?}");
     }
+}
+
+#[test]
+fn an_origin_that_cannot_be_read_or_is_there_twice_is_forbidden_whatever_the_deployment_lists() {
+    let bearer = format!("Bearer {}", sign(&header("dev"), &claims()));
+    let good = "https://chat.example.com";
+    for values in
+        [vec!["https://ch\u{e4}t.example.com"], vec![good, good], vec![good, "https://evil.org"], vec!["\u{ff}"]]
+    {
+        for listed in ["", "*", LISTED, "https://ch\u{e4}t.example.com"] {
+            let headers = json!({ "Origin": values, "Authorization": [bearer] });
+            let seen = present(&authorizer(Guests::Allow, listed), &several(headers, json!({})));
+            assert_eq!(seen.status, 403, "{values:?} {listed}");
+            assert!(seen.reason.contains("the header Origin"), "{}", seen.reason);
+            assert!(seen.said.is_ascii(), "{}", seen.said);
+        }
+    }
+    let headers = json!({ "Origin": [good], "Authorization": [bearer] });
+    assert_eq!(present(&authorizer(Guests::Deny, LISTED), &several(headers, json!({}))).status, 101);
 }
 
 #[test]

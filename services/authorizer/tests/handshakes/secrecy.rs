@@ -45,12 +45,19 @@ fn a_bad_token_is_refused_in_every_place_and_shown_in_none() {
 }
 
 #[test]
-fn of_several_places_the_subprotocol_counts_then_the_header() {
-    let (good, bad) = (sign(&header("dev"), &claims()), "no.good.token");
+fn tokens_in_several_places_are_refused_even_if_they_are_the_same_one() {
+    let good = sign(&header("dev"), &claims());
     let (offered, bearer) = (format!("token.{good}"), format!("Bearer {good}"));
-    let worse = format!("Bearer {bad}");
-    let all = event(&[("sec-websocket-protocol", &offered), ("authorization", &worse)], &[("token", bad)]);
-    assert_eq!(present(&authorizer(Guests::Deny, "*"), &all).status, 101);
-    let two = event(&[("authorization", &bearer)], &[("token", bad)]);
-    assert_eq!(present(&authorizer(Guests::Deny, "*"), &two).status, 101);
+    let (offered, bearer) = (("sec-websocket-protocol", offered.as_str()), ("authorization", bearer.as_str()));
+    let places: [(Pairs<'_>, Pairs<'_>); 4] = [
+        (&[offered, bearer], &[]),
+        (&[offered], &[("token", &good)]),
+        (&[bearer], &[("token", &good)]),
+        (&[offered, bearer], &[("token", &good)]),
+    ];
+    for (headers, query) in places {
+        let seen = present(&authorizer(Guests::Allow, "*"), &event(headers, query));
+        assert_eq!(seen.status, 401, "{headers:?} {query:?}");
+        assert!(seen.reason.contains("more than one of the three places"), "{}", seen.reason);
+    }
 }

@@ -1,7 +1,9 @@
 //! The identity that a good token gives, clients without a token, and the format of frames.
 
 use ::tokens::Verifier;
-use authorizer::{Guests, Handshake, Refusal};
+use authorizer::{Guests, Handshake, Origin, Refusal};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::Format;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::json;
@@ -58,7 +60,7 @@ fn guests_are_admitted_by_policy() {
 #[test]
 fn a_page_that_may_not_connect_is_forbidden_even_with_a_good_token() {
     let mut handshake = handshake(sign(&header("dev"), &claims()));
-    handshake.origin = Some("https://evil.example.com".to_owned());
+    handshake.origin = Origin::Page("https://evil.example.com".to_owned());
     let refusal = decide(&authorizer(Guests::Allow, "https://example.com"), &handshake);
     assert!(matches!(refusal, Err(Refusal::Forbidden(_))));
 }
@@ -83,4 +85,39 @@ fn keys_that_cannot_be_used_are_named_and_never_shown() {
     let same = r#"{"rsa":"YSBkZXZlbG9wbWVudCBrZXkgb2YgMzIgYnl0ZXMgb3IgbW9yZQ"}"#;
     let twice = Verifier::new(Some(same), Some(keys::JWKS), None, None).unwrap_err().to_string();
     assert!(twice.starts_with("key \"rsa\" is defined twice"), "{twice}");
+}
+
+/// A set with one RSA key whose modulus has these bytes.
+fn rsa_set(modulus: &[u8], more: serde_json::Value) -> String {
+    let mut key = json!({ "kty": "RSA", "kid": "k", "n": URL_SAFE_NO_PAD.encode(modulus), "e": "AQAB" });
+    key.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    json!({ "keys": [key] }).to_string()
+}
+
+#[test]
+fn rsa_keys_of_fewer_than_2048_bits_are_refused_by_name() {
+    let error = |modulus: &[u8]| Verifier::new(None, Some(&rsa_set(modulus, json!({}))), None, None).err();
+    assert_eq!(error(&[0xff; 256]), None);
+    let padded = [vec![0; 128], vec![0xff; 128]].concat();
+    for weak in [vec![0xff; 128], vec![0xff; 255], padded, [vec![0x7f], vec![0xff; 255]].concat(), vec![0; 256]] {
+        let error = error(&weak).unwrap().to_string();
+        assert_eq!(error, "key \"k\" of token_jwks is RSA with fewer than 2048 bits; take a longer key", "{weak:?}");
+    }
+}
+
+#[test]
+fn a_public_key_is_for_the_algorithm_that_it_names_and_for_no_other() {
+    let error = |more: serde_json::Value| Verifier::new(None, Some(&rsa_set(&[0xff; 256], more)), None, None).err();
+    assert_eq!(error(json!({ "alg": "RS256", "use": "sig", "key_ops": ["verify"] })), None);
+    for other in ["RS384", "RS512", "PS256", "ES256", "EdDSA", "HS256", "none", "x"] {
+        let error = error(json!({ "alg": other })).unwrap().to_string();
+        assert!(error.starts_with("key \"k\" of token_jwks has no kid, or is not for RS256"), "{other}: {error}");
+    }
+    // Keys for encryption stand beside keys for signatures and are ignored.
+    for beside in [json!({ "alg": "RSA-OAEP" }), json!({ "use": "enc" }), json!({ "key_ops": ["encrypt", "wrapKey"] })]
+    {
+        assert_eq!(error(beside.clone()), None, "{beside}");
+        let verifier = Verifier::new(None, Some(&rsa_set(&[0xff; 256], beside)), None, None).unwrap();
+        assert_eq!(format!("{verifier:?}"), "Verifier { keys: [], .. }");
+    }
 }

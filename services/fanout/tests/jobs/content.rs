@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::ports::{Clock, Jobs};
+use domain::ports::{Clock, Jobs, Memberships};
 use domain::{Announcement, Connection, Format, Job, Said, Shards, Work, limits};
 use lambda_kit::batch::Failed;
 use telemetry::{Summary, metric};
@@ -39,6 +39,21 @@ async fn members_that_read_blocks_are_told_who_came_and_classic_ones_are_not() {
         assert_eq!(world.heard(&member.id), [r#"{"b":[{"room":"lobby","p":{"members":4,"users":4,"in":["eve"]}}]}"#]);
     }
     assert!(world.heard(&classic.id).is_empty());
+}
+
+#[tokio::test]
+async fn a_member_that_may_not_see_members_receives_counts_only() {
+    let world = World::new();
+    let members = members(&world, 1).await;
+    let eve = world.connect("c9", "eve").await;
+    let blind = samples::membership(&eve, &samples::room("lobby"), domain::Shard::FIRST);
+    world.store.join(&[blind]).await.remove(0).unwrap();
+    announce(&world, 1, told(2, &["ada"], &["bob"])).await;
+    say(&world, "1", vec![said(&eve, None, "1", false)]).await;
+    run(&world).await;
+    let named = r#"{"b":[{"room":"lobby","p":{"members":2,"users":2,"in":["ada"],"out":["bob"]}}]}"#;
+    assert_eq!(world.heard(&members[0].id)[1], named);
+    assert_eq!(world.heard(&eve.id), [r#"{"b":[{"room":"lobby","p":{"members":2}}]}"#]);
 }
 
 #[tokio::test]

@@ -44,6 +44,7 @@ pub(crate) fn from_item(item: &Item) -> Result<Connection, Unreadable> {
         last_seen_at: item.moment(keys::LAST_SEEN_AT)?,
         expires_at: member.expires_at,
         format: member.format,
+        sees_members: member.sees_members,
     })
 }
 
@@ -104,7 +105,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_connection_survives_its_item(id in "[A-Za-z0-9+/=_-]{1,16}", at in 0_u64..1 << 53, seen in 0_u64..1 << 53, device in prop::option::of("[a-z]{1,9}"), expires in prop::option::of(0_u64..1 << 53)) {
+        fn a_connection_survives_its_item(id in "[A-Za-z0-9+/=_-]{1,16}", at in 0_u64..1 << 53, seen in 0_u64..1 << 53, device in prop::option::of("[a-z]{1,9}"), expires in prop::option::of(0_u64..1 << 53), sees_members in any::<bool>()) {
             let connection = Connection {
                 id: ConnectionId::parse(id).unwrap(),
                 user: UserId::parse("ada").unwrap(),
@@ -114,6 +115,7 @@ mod tests {
                 last_seen_at: Timestamp::from_ms(seen),
                 expires_at: expires.map(Timestamp::from_ms),
                 format: Format::RoomsV1,
+                sees_members,
             };
             let item = to_item(&connection, Shard::new(3));
             prop_assert_eq!(&from_item(&item).unwrap(), &connection);

@@ -17,12 +17,13 @@ use std::collections::{BTreeMap, HashMap};
 use futures::future::{join, join_all, try_join_all};
 
 use crate::connection::{Connection, Member};
+use crate::identity::Identity;
 use crate::limits::ROOMS_COUNTED_PER_SYNC;
 use crate::membership::Membership;
 use crate::name::{RoomId, UserId};
 use crate::ports::{Chance, Connections, Error, Joined, Memberships, Presences, Renewals, Result, Rooms};
-use crate::position::Epoch;
-use crate::renewal::Holding;
+use crate::position::{Epoch, Position};
+use crate::renewal::{Extension, Holding};
 use crate::sequencing::Head;
 use crate::shard::{Growth, Shard, Shards, growth, growth_among_many};
 use crate::timestamp::Timestamp;
@@ -34,12 +35,26 @@ pub struct Joiner {
     pub member: Member,
     /// The user that the connection belongs to.
     pub user: UserId,
-    /// True if a backend grants the memberships, whatever the token allows.
-    pub granted: bool,
+    /// The identity that the request was judged by. `None` for a backend: it grants the
+    /// memberships, whatever the token allows.
+    pub identity: Option<Identity>,
+}
+
+impl Joiner {
+    fn is_backend(&self) -> bool {
+        self.identity.is_none()
+    }
+
+    fn sees_members(&self, room: &RoomId) -> bool {
+        match &self.identity {
+            Some(identity) => identity.receives_names(room),
+            None => self.member.sees_members && room.has_presence(),
+        }
+    }
 }
 
 /// The place of a new member in a room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// The new member's shard.
     pub shard: Shard,
@@ -47,6 +62,9 @@ pub struct Place {
     pub members: Option<u64>,
     /// True if the room grew for this member.
     pub grown: bool,
+    /// The head of the room, read before the membership is written. `None` for an inbox, and for a
+    /// room without a head.
+    pub head: Option<Position>,
 }
 
 /// A room that the connection entered.
@@ -60,6 +78,8 @@ pub struct Entered {
     pub members: Option<u64>,
     /// True if the room grew for this member.
     pub grown: bool,
+    /// The head of the room when the membership began, if the room had one.
+    pub began_at: Option<Position>,
 }
 
 /// The reason why the connection did not enter a room.
@@ -68,6 +88,10 @@ pub enum NotEntered {
     /// The room has as many members as a room may have.
     #[error("the room is full")]
     Full,
+    /// Another request of the connection left the room, or replaced the token, at the same moment.
+    /// A repeat is safe.
+    #[error("the membership was removed, or the token replaced, at the same moment")]
+    Overtaken,
     /// A port failed for this room alone. A repeat is safe.
     #[error(transparent)]
     Failed(#[from] Error),
@@ -102,7 +126,7 @@ pub async fn place<P>(
 where
     P: Memberships + Rooms + Presences,
 {
-    let sizes = sizes(ports, rooms, now).await?;
+    let Known { sizes, heads } = known_of(ports, rooms, now).await?;
     let sites = rooms.iter().map(|room| Site::of(room, &sizes, joiner, rooms.len() <= ROOMS_COUNTED_PER_SYNC));
     let sites: Vec<Site<'_>> = sites.collect();
     let unknown = sites.iter().filter(|site| room_members.is_some() && site.is_counted_by_presence());
@@ -115,7 +139,7 @@ where
     let grown = sites.iter().zip(&growing).filter(|(_, grown)| is_grown(grown));
     let grown: Vec<RoomId> = grown.map(|(site, _)| site.room.clone()).collect();
     // Another joiner may have changed a size meanwhile, so the sizes are read again.
-    let sizes = if grown.is_empty() { sizes } else { self::sizes(ports, &grown, now).await? };
+    let sizes = if grown.is_empty() { sizes } else { known_of(ports, &grown, now).await?.sizes };
     let places = sites.iter().zip(growing).map(|(site, counted)| {
         let place = counted.map_err(NotEntered::Failed).and_then(|Counted { members, grown }| {
             let members = members.or_else(|| known.get(site.room).copied());
@@ -123,7 +147,8 @@ where
                 return Err(NotEntered::Full);
             }
             let shards = sizes.get(site.room).copied().unwrap_or(site.shards);
-            Ok(Place { shard: shards.place_new(site.room, &joiner.connection), members, grown })
+            let (shard, head) = (shards.place_new(site.room, &joiner.connection), heads.get(site.room).cloned());
+            Ok(Place { shard, members, grown, head })
         });
         (site.room.clone(), place)
     });
@@ -170,22 +195,25 @@ where
 
     let mut entries: BTreeMap<RoomId, std::result::Result<Entry, NotEntered>> = BTreeMap::new();
     for room in known {
-        let (expires_at, members) = (held.get(&room).map(|held| held.expires_at), counts.get(&room).copied());
-        entries.insert(room, Ok(Entry { new: false, members, grown: false, expires_at }));
+        let (membership, members) = (held.get(&room).map(Terms::of), counts.get(&room).copied());
+        entries.insert(room, Ok(Entry { new: false, members, grown: false, membership }));
     }
     for (membership, joined) in memberships.into_iter().zip(joined) {
         if let Some(Ok(place)) = places.remove(&membership.room) {
-            let entry = joined.map(|joined| Entry::of(place, joined, membership.member.expires_at));
+            let entry = joined.map(|joined| Entry::of(place, joined, &membership));
             entries.insert(membership.room, entry.map_err(NotEntered::Failed));
         }
     }
     entries.extend(places.into_iter().filter_map(|(room, place)| Some((room, Err(place.err()?)))));
-    catch_up(ports, &joiner.member, expires_at, &mut entries).await?;
+    catch_up(ports, joiner, expires_at, &mut entries).await?;
     let mut heads = heads?;
     create_missing(ports, chance, now, &mut heads, &mut entries).await;
     let entered = entries.into_iter().filter_map(|(room, entry)| {
         let entered = match entry {
-            Ok(Entry { new, members, grown, .. }) => Ok(Entered { head: heads.remove(&room)?, new, members, grown }),
+            Ok(Entry { new, members, grown, membership }) => {
+                let began_at = membership.and_then(|membership| membership.began_at);
+                Ok(Entered { head: heads.remove(&room)?, new, members, grown, began_at })
+            }
             Err(error) => Err(error),
         };
         Some((room, entered))
@@ -255,19 +283,37 @@ struct Entry {
     new: bool,
     members: Option<u64>,
     grown: bool,
-    /// The time at which the membership expires. The outer `None` stands for `*`, which has no
-    /// membership item.
-    expires_at: Option<Option<Timestamp>>,
+    /// The stored membership. `None` for `*`, which has no membership item.
+    membership: Option<Terms>,
+}
+
+/// The terms of a stored membership.
+struct Terms {
+    /// The time at which it expires.
+    expires_at: Option<Timestamp>,
+    began_at: Option<Position>,
+    sees_members: bool,
+}
+
+impl Terms {
+    fn of(held: &Holding) -> Self {
+        Self { expires_at: held.expires_at, began_at: held.began_at.clone(), sees_members: held.sees_members }
+    }
 }
 
 impl Entry {
-    fn of(Place { members, grown, .. }: Place, joined: Joined, stored: Option<Timestamp>) -> Self {
-        let (new, expires_at) = match joined {
-            Joined::New => (true, stored),
-            Joined::Already { expires_at } => (false, expires_at),
+    fn of(Place { members, grown, .. }: Place, joined: Joined, stored: &Membership) -> Self {
+        let (new, membership) = match joined {
+            Joined::New => {
+                let Member { expires_at, sees_members, .. } = stored.member;
+                (true, Terms { expires_at, began_at: stored.began_at.clone(), sees_members })
+            }
+            Joined::Already { expires_at, began_at, sees_members } => {
+                (false, Terms { expires_at, began_at, sees_members })
+            }
         };
         let members = members.map(|others| others + u64::from(new));
-        Self { new, members, grown, expires_at: Some(expires_at) }
+        Self { new, members, grown, membership: Some(membership) }
     }
 }
 
@@ -290,7 +336,7 @@ where
     };
     // A backend grants the membership whatever the token is, so a replaced token does not prevent
     // it.
-    if expires_at == joiner.member.expires_at || joiner.granted {
+    if expires_at == joiner.member.expires_at || joiner.is_backend() {
         return Ok(Look::Good { expires_at });
     }
     // A write that failed may have been carried out.
@@ -301,24 +347,28 @@ where
     Ok(Look::Replaced)
 }
 
-/// Sets the expiry of memberships that differ from the connection's token. They differ if a renewal
-/// was interrupted before it reached them, or if they were written while a renewal was carried out.
+/// Sets the expiry, and the right to see members, of memberships that differ from the connection's
+/// token. They differ if a renewal was interrupted before it reached them, if they were written
+/// while a renewal was carried out, or if a backend granted them.
 async fn catch_up(
     ports: &impl Renewals,
-    member: &Member,
+    joiner: &Joiner,
     expires_at: Option<Timestamp>,
     entries: &mut BTreeMap<RoomId, std::result::Result<Entry, NotEntered>>,
 ) -> Result<()> {
-    let is_behind = |entry: &Entry| entry.expires_at.is_some_and(|expires| expires != expires_at);
-    let behind = entries.iter().filter(|(_, entry)| entry.as_ref().is_ok_and(is_behind));
-    let behind: Vec<RoomId> = behind.map(|(room, _)| room.clone()).collect();
+    let extension = |room: &RoomId, stands: &Terms| {
+        // A backend knows only a part of the token: the right to see members stays as it is.
+        let sees_members = if joiner.is_backend() { stands.sees_members } else { joiner.sees_members(room) };
+        let is_behind = stands.expires_at != expires_at || stands.sees_members != sees_members;
+        is_behind.then(|| Extension { room: room.clone(), sees_members })
+    };
+    let stored = entries.iter().filter_map(|(room, entry)| Some((room, entry.as_ref().ok()?.membership.as_ref()?)));
+    let behind: Vec<Extension> = stored.filter_map(|(room, stands)| extension(room, stands)).collect();
     if behind.is_empty() {
         return Ok(());
     }
-    for room in ports.extend(&member.connection, &behind, expires_at).await? {
-        let source = "the membership was removed, or the token replaced, at the same moment".into();
-        let error = Error::Unavailable { operation: "extension of a membership", source };
-        entries.insert(room, Err(NotEntered::Failed(error)));
+    for room in ports.extend(&joiner.member.connection, &behind, expires_at).await? {
+        entries.insert(room, Err(NotEntered::Overtaken));
     }
     Ok(())
 }
@@ -348,16 +398,23 @@ fn membership(joiner: &Joiner, room: &RoomId, place: &Place, now: Timestamp) -> 
     Membership {
         room: room.clone(),
         shard: place.shard,
-        member: joiner.member.clone(),
+        member: Member { sees_members: joiner.sees_members(room), ..joiner.member.clone() },
         user: joiner.user.clone(),
         joined_at: now,
-        granted: joiner.granted,
+        began_at: place.head.clone(),
+        granted: joiner.is_backend(),
     }
 }
 
-/// Reads the number of shards of each room. Leaves out inboxes and rooms without a head. Extends
-/// each head that would not outlive a member that joins now.
-async fn sizes(ports: &impl Rooms, rooms: &[RoomId], now: Timestamp) -> Result<HashMap<RoomId, Shards>> {
+/// The stored state of rooms before a connection joins them.
+struct Known {
+    sizes: HashMap<RoomId, Shards>,
+    heads: HashMap<RoomId, Position>,
+}
+
+/// Reads the number of shards and the head of each room. Leaves out inboxes and rooms without a
+/// head. Extends each head that would not outlive a member that joins now.
+async fn known_of(ports: &impl Rooms, rooms: &[RoomId], now: Timestamp) -> Result<Known> {
     let rooms: Vec<RoomId> = rooms.iter().filter(|room| room.inbox_owner().is_none()).cloned().collect();
     let mut heads = heads_of(ports, &rooms).await?;
     let soon = heads.iter().filter(|(_, head)| head.expires_soon(now));
@@ -366,7 +423,8 @@ async fn sizes(ports: &impl Rooms, rooms: &[RoomId], now: Timestamp) -> Result<H
     soon.iter().for_each(|room| drop(heads.remove(room)));
     // A head may have been removed before its life was extended.
     heads.extend(heads_of(ports, &soon).await?);
-    Ok(heads.into_iter().map(|(room, head)| (room, head.shards)).collect())
+    let sizes = heads.iter().map(|(room, head)| (room.clone(), head.shards)).collect();
+    Ok(Known { sizes, heads: heads.into_iter().map(|(room, head)| (room, head.position())).collect() })
 }
 
 async fn heads_of(ports: &impl Rooms, rooms: &[RoomId]) -> Result<HashMap<RoomId, Head>> {

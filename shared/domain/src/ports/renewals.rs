@@ -7,7 +7,7 @@ use super::Result;
 use crate::connection::{Endpoint, Format};
 use crate::identity::Identity;
 use crate::name::{ConnectionId, RoomId};
-use crate::renewal::Holding;
+use crate::renewal::{Extension, Holding};
 use crate::timestamp::Timestamp;
 
 /// The state of the connection that a request comes from.
@@ -45,13 +45,13 @@ pub trait Renewals: Send + Sync {
     ) -> impl Future<Output = Result<Exchanged>> + Send;
     /// Lists the memberships of a connection, except `*`, read consistently, in any order.
     fn holdings(&self, connection: &ConnectionId) -> impl Future<Output = Result<Vec<Holding>>> + Send;
-    /// Sets the expiry of memberships of a connection to that of its token, if the token still
-    /// expires at `expires_at`: a replaced token extends nothing. Creates no membership. Returns
-    /// the rooms that were not extended.
+    /// Sets the expiry of memberships of a connection to that of its token, and the right to see
+    /// members, if the token still expires at `expires_at`: a replaced token extends nothing.
+    /// Creates no membership. Returns the rooms that were not extended.
     fn extend(
         &self,
         connection: &ConnectionId,
-        rooms: &[RoomId],
+        extensions: &[Extension],
         expires_at: Option<Timestamp>,
     ) -> impl Future<Output = Result<Vec<RoomId>>> + Send;
 }

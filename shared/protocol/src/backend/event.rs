@@ -1,4 +1,4 @@
-//! A message of the `events` queues, as SNS delivers it: in its envelope, or raw.
+//! A message of the queues `events` and `commands`, as SNS delivers it: in its envelope, or raw.
 //!
 //! Source: <https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html#http-notification-json>,
 //! <https://docs.aws.amazon.com/sns/latest/dg/sns-large-payload-raw-message-delivery.html>
@@ -9,7 +9,30 @@ use domain::{ConnectionId, Device, Timestamp, UserId, limits};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Broadcast, Command, Reason, Said, author, data, kind, publication_id, room, rooms};
+use super::{Broadcast, Command, Reason, author, data, kind, publication_id, room, rooms};
+
+/// The form in which subscriptions deliver messages. The deployment decides it, and a message
+/// cannot: a backend can write a text that looks like an envelope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Wrapping {
+    /// Every message is in SNS's envelope.
+    #[default]
+    Envelope,
+    /// Every message is what the backend wrote (raw message delivery).
+    Raw,
+}
+
+impl Wrapping {
+    /// Finds the form with this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "envelope" => Some(Self::Envelope),
+            "raw" => Some(Self::Raw),
+            _ => None,
+        }
+    }
+}
 
 /// A message without its envelope.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,9 +43,10 @@ pub struct Letter {
     pub attributes: BTreeMap<String, String>,
     /// The id that SNS gave the message; for a raw message, the id that the queue gave it.
     pub id: String,
-    /// The topic that the message came through. A raw message does not name it.
-    pub topic_arn: Option<String>,
 }
+
+/// Characters of an unknown command that a reason shows.
+const COMMAND_CHARACTERS: usize = 32;
 
 /// The fields of SNS's notification that are read.
 #[derive(Deserialize)]
@@ -30,7 +54,6 @@ pub struct Letter {
 struct Envelope {
     r#type: String,
     message_id: String,
-    topic_arn: String,
     message: String,
     #[serde(default)]
     message_attributes: BTreeMap<String, Attribute>,
@@ -43,33 +66,57 @@ struct Attribute {
 }
 
 impl Letter {
-    /// Opens SNS's envelope, if there is one.
-    #[must_use]
-    pub fn open(body: &str, attributes: &BTreeMap<String, String>, queue_message_id: &str) -> Self {
+    /// Takes a message out of its wrapping. `attributes` and `queue_message_id` are those of the
+    /// queue's message.
+    ///
+    /// # Errors
+    /// The [`Reason`], if an envelope is expected and the message is not in one.
+    pub fn open(
+        wrapping: Wrapping,
+        body: &str,
+        attributes: &BTreeMap<String, String>,
+        queue_message_id: &str,
+    ) -> Result<Self, Reason> {
+        if wrapping == Wrapping::Raw {
+            let (attributes, id) = (attributes.clone(), queue_message_id.to_owned());
+            return Ok(Self { body: body.to_owned(), attributes, id });
+        }
         match serde_json::from_str::<Envelope>(body) {
-            Ok(envelope) if envelope.r#type == "Notification" => Self {
+            Ok(envelope) if envelope.r#type == "Notification" => Ok(Self {
                 body: envelope.message,
                 attributes: envelope.message_attributes.into_iter().map(|(name, value)| (name, value.value)).collect(),
                 id: envelope.message_id,
-                topic_arn: Some(envelope.topic_arn),
-            },
-            _ => Self {
-                body: body.to_owned(),
-                attributes: attributes.clone(),
-                id: queue_message_id.to_owned(),
-                topic_arn: None,
-            },
+            }),
+            _ => Err(Reason::new(
+                "the message is not in SNS's envelope; turn raw delivery off, or set EVENTS_DELIVERY to raw",
+            )),
         }
     }
 
-    /// Parses the message.
+    /// Parses a publication.
     ///
     /// # Errors
     /// The [`Reason`] names the mistake, and the right form.
-    pub fn read(&self) -> Result<Said, Reason> {
-        match self.attributes.get("room") {
-            Some(name) => self.addressed_outside(name).map(Said::Publish),
-            None => self.addressed_inside(),
+    pub fn read_event(&self) -> Result<Broadcast, Reason> {
+        if let Some(name) = self.attributes.get("room") {
+            return self.addressed_outside(name);
+        }
+        let fields = self.fields()?;
+        match fields.command {
+            Some(_) => Err(Reason::new("commands go through the topic commands; this topic takes publications")),
+            None => self.broadcast(&fields),
+        }
+    }
+
+    /// Parses a command.
+    ///
+    /// # Errors
+    /// The [`Reason`] names the mistake, and the right form.
+    pub fn read_command(&self) -> Result<Command, Reason> {
+        let fields = self.fields()?;
+        match &fields.command {
+            Some(name) => fields.command(name),
+            None => Err(Reason::new("command is missing; publications go through the topic events")),
         }
     }
 
@@ -91,14 +138,10 @@ impl Letter {
         }
     }
 
-    fn addressed_inside(&self) -> Result<Said, Reason> {
-        let fields: Fields<'_> = match self.body.trim_ascii_start().as_bytes().first() {
-            Some(b'{') => serde_json::from_str(&self.body).map_err(|error| self.malformed(&error))?,
-            _ => return Err(shape(kind::name_of(&self.body).unwrap_or("it is not a JSON object"))),
-        };
-        match &fields.command {
-            Some(name) => fields.command(name).map(Said::Command),
-            None => self.broadcast(&fields).map(Said::Publish),
+    fn fields(&self) -> Result<Fields<'_>, Reason> {
+        match self.body.trim_ascii_start().as_bytes().first() {
+            Some(b'{') => serde_json::from_str(&self.body).map_err(|error| self.malformed(&error)),
+            _ => Err(shape(kind::name_of(&self.body).unwrap_or("it is not a JSON object"))),
         }
     }
 
@@ -155,8 +198,9 @@ impl Fields<'_> {
             }
             "unban" => Ok(Command::Unban { user: self.user()?, device: self.device()? }),
             _ => {
+                let shown: String = name.chars().take(COMMAND_CHARACTERS).collect();
                 let known = "join, remove, close, ban and unban";
-                Err(Reason::new(format!("there is no command {name:?}; there are {known}")))
+                Err(Reason::new(format!("there is no command {shown:?}; there are {known}")))
             }
         }
     }

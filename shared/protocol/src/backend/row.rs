@@ -2,11 +2,10 @@
 //!
 //! | attribute | type | |
 //! | --- | --- | --- |
-//! | `pk` | S | `OUTBOX#<id>` |
-//! | `sk` | S | `OUTBOX` |
+//! | `id` | S | the key of the row in the table `outbox` |
 //! | `room` | S | the room to publish to; or `rooms`, L of S or SS, up to 100 |
 //! | `data` | any but binary | the content, turned into JSON; or `json`, S, JSON text as it is |
-//! | `publication` | S | the publication id; the `<id>` of the key without it |
+//! | `publication` | S | the publication id; the `id` of the row without it |
 //! | `by` | S | the author that members see |
 //! | `ttl` | N | when DynamoDB may remove it, seconds since 1970; recommended |
 
@@ -16,18 +15,12 @@ use serde_json::Value;
 use super::{Broadcast, Reason, author, data, publication_id, room, rooms};
 use crate::stream::{Attribute, Image};
 
-/// Prefix of the id in the partition key of a row.
-const PREFIX: &str = "OUTBOX#";
-
 /// Parses a row.
 ///
 /// # Errors
 /// The [`Reason`] names the mistake, and the right form.
 pub fn read(row: &Image) -> Result<Broadcast, Reason> {
-    let key = text(row, "pk")?.unwrap_or_default();
-    let Some(id) = key.strip_prefix(PREFIX) else {
-        return Err(Reason::new(format!("pk is {key:?}; a row of the outbox has {PREFIX}<id>")));
-    };
+    let id = text(row, "id")?.ok_or_else(|| Reason::new("id is missing: the key of the row"))?;
     let json = match (row.get("data"), text(row, "json")?) {
         (Some(_), Some(_)) => return Err(Reason::new("data and json are both there; write one of them")),
         (None, None) => return Err(Reason::new("data is missing: what to publish, of any type but binary")),

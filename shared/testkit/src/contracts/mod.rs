@@ -146,6 +146,7 @@ macro_rules! contract_tests {
             holdings_are_told_with_who_gave_them_and_until_when
             a_membership_that_a_backend_gives_again_is_its_gift
             memberships_are_extended_and_none_is_made
+            a_membership_keeps_where_it_began_and_is_extended_by_the_right_to_see_members
             a_token_that_was_replaced_extends_nothing
             nothing_of_a_buried_connection_is_extended
             a_hundred_memberships_are_extended

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use domain::ports::{Clock, Connections, Joined, Memberships, Opened, Result};
-use domain::{Connection, ConnectionId, Member, Membership, RoomId, Shard, Timestamp};
+use domain::{Connection, ConnectionId, Extension, Member, Membership, RoomId, Shard, Timestamp};
 use futures::{StreamExt, stream};
 use uuid::Uuid;
 
@@ -76,6 +76,11 @@ pub(super) async fn open(fixture: &impl StoreFixture, connection: &Connection) {
 pub(super) async fn join(fixture: &impl StoreFixture, connection: &Connection, room: &RoomId, shard: Shard) -> Joined {
     let membership = samples::membership(connection, room, shard);
     put(fixture, &membership).await.unwrap()
+}
+
+/// Extensions of memberships without the right to see members.
+pub(super) fn extensions(rooms: &[RoomId]) -> Vec<Extension> {
+    rooms.iter().map(|room| Extension { room: room.clone(), sees_members: false }).collect()
 }
 
 /// Stores one membership.

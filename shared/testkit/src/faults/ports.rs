@@ -11,9 +11,9 @@ use domain::ports::{
     Retries, Rooms, Submissions,
 };
 use domain::{
-    Append, Ban, Charge, Connection, ConnectionId, DedupeKey, Delivery, Endpoint, Epoch, Head, Holding, Identity,
-    Intake, Job, Member, Membership, Position, Probe, Publication, Range, Remembered, RoomId, Sequence, Shard, Shards,
-    Submission, Suspect, Timestamp, UserId,
+    Append, Ban, Charge, Connection, ConnectionId, DedupeKey, Delivery, Endpoint, Epoch, Extension, Head, Holding,
+    Identity, Intake, Job, Member, Membership, Position, Probe, Publication, Range, Remembered, RoomId, Sequence,
+    Shard, Shards, Submission, Suspect, Timestamp, UserId,
 };
 
 use super::{Decide, Fault, Faulty, How, Operation};
@@ -148,11 +148,11 @@ impl<P: Renewals, F: Decide> Renewals for Faulty<P, F> {
     async fn extend(
         &self,
         connection: &ConnectionId,
-        rooms: &[RoomId],
+        extensions: &[Extension],
         expires_at: Option<Timestamp>,
     ) -> Result<Vec<RoomId>> {
-        let half = self.port.extend(connection, first_half(rooms), expires_at);
-        self.call(Operation::Extend, self.port.extend(connection, rooms, expires_at), half).await
+        let half = self.port.extend(connection, first_half(extensions), expires_at);
+        self.call(Operation::Extend, self.port.extend(connection, extensions, expires_at), half).await
     }
 }
 

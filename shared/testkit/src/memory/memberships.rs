@@ -143,7 +143,11 @@ impl Store {
         state.conditions_failed += 1;
         state.grant(membership);
         let stands = state.memberships.get(connection).and_then(|rooms| rooms.get(&membership.room));
-        Joined::Already { expires_at: stands.and_then(|stands| stands.member.expires_at) }
+        Joined::Already {
+            expires_at: stands.and_then(|stands| stands.member.expires_at),
+            began_at: stands.and_then(|stands| stands.began_at.clone()),
+            sees_members: stands.is_some_and(|stands| stands.member.sees_members),
+        }
     }
 
     /// Remembers the present members of a shard.
@@ -176,6 +180,7 @@ fn as_judged(Membership { member, user, joined_at, .. }: &Membership) -> Connect
         last_seen_at: *joined_at,
         expires_at: member.expires_at,
         format: member.format,
+        sees_members: member.sees_members,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Implements the tokens of live connections over the state of the store.
 
 use domain::ports::{Exchanged, Expiries, Lapsed, Renewals, Result};
-use domain::{ConnectionId, Holding, Identity, RoomId, Timestamp, renewal_pause};
+use domain::{ConnectionId, Extension, Holding, Identity, RoomId, Timestamp, renewal_pause};
 
 use super::bugs::Bug;
 use super::conflicts::Item;
@@ -26,6 +26,7 @@ impl Renewals for Store {
         *renewed = Some(Box::new(identity.clone()));
         *renewed_at = Some(now);
         stored.expires_at = identity.expires_at;
+        stored.sees_members = identity.sees_all_members();
         stored.device = identity.device.clone().or(stored.device.take());
         let anew = Change::Joined(RoomId::everyone(), *everyone, stored.member());
         let changes = vec![expiry(stored), anew];
@@ -41,6 +42,8 @@ impl Renewals for Store {
             room: room.clone(),
             granted: membership.granted || self.has(Bug::RenewalKeepsRooms),
             expires_at: membership.member.expires_at,
+            began_at: membership.began_at.clone(),
+            sees_members: membership.member.sees_members,
         };
         let held: Vec<Holding> = held.map(holding).collect();
         self.reads(Asked::RoomsOf(connection.clone()), held.len());
@@ -50,25 +53,26 @@ impl Renewals for Store {
     async fn extend(
         &self,
         connection: &ConnectionId,
-        rooms: &[RoomId],
+        extensions: &[Extension],
         expires_at: Option<Timestamp>,
     ) -> Result<Vec<RoomId>> {
-        let rooms: Vec<&RoomId> = rooms.iter().filter(|room| !room.is_everyone()).collect();
-        let rows = rooms.iter().map(|room| Item::Membership(connection.clone(), (*room).clone()));
+        let extensions: Vec<&Extension> = extensions.iter().filter(|one| !one.room.is_everyone()).collect();
+        let rows = extensions.iter().map(|one| Item::Membership(connection.clone(), one.room.clone()));
         let items: Vec<Item> = std::iter::once(Item::Connection(connection.clone())).chain(rows).collect();
         let _held = self.transaction("TransactWriteItems (extend)", &items).await?;
         let now = self.now();
         let mut state = self.lock();
         if state.living(connection).is_none_or(|connection| connection.expires_at != expires_at) {
-            return Ok(rooms.into_iter().cloned().collect());
+            return Ok(extensions.into_iter().map(|one| one.room.clone()).collect());
         }
         let mut missing = Vec::new();
-        for room in rooms {
+        for Extension { room, sees_members } in extensions {
             let Some(membership) = state.memberships.get_mut(connection).and_then(|rooms| rooms.get_mut(room)) else {
                 missing.push(room.clone());
                 continue;
             };
             membership.member.expires_at = expires_at;
+            membership.member.sees_members = *sees_members;
             let change = membership_change(membership);
             state.index.write(vec![change], now);
         }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::contracts::StoreFixture;
 use crate::contracts::scene::{
-    certain, crowd, eventually, insist, join, listed, open, opened, put, unique, unique_connection, unique_room, walk,
-    walk_after, walk_shows,
+    certain, crowd, eventually, extensions, insist, join, listed, open, opened, put, unique, unique_connection,
+    unique_room, walk, walk_after, walk_shows,
 };
 use crate::samples;
 
@@ -18,7 +18,7 @@ const MANY_ROOMS: usize = 130;
 /// should have.
 const CROWD: usize = 1_050;
 /// The result for a stored membership of a guest: it never expires.
-const ALREADY: Joined = Joined::Already { expires_at: None };
+const ALREADY: Joined = Joined::Already { expires_at: None, began_at: None, sees_members: false };
 
 pub async fn a_room_is_joined_once(fixture: &impl StoreFixture) {
     let (connection, room) = (opened(fixture).await, unique_room());
@@ -104,7 +104,8 @@ pub async fn what_was_joined_is_taken_back_but_not_what_was_extended_or_given_si
         permissions: Permissions::all(),
     };
     fixture.store().renew(&connection.id, &renewed, fixture.clock().now()).await.unwrap();
-    fixture.store().extend(&connection.id, std::slice::from_ref(&extended), renewed.expires_at).await.unwrap();
+    let extensions = extensions(std::slice::from_ref(&extended));
+    fixture.store().extend(&connection.id, &extensions, renewed.expires_at).await.unwrap();
     for _ in 0..2 {
         fixture.store().take_back(&memberships).await.unwrap();
     }

@@ -8,15 +8,16 @@ use domain::ports::{
     Charged, Charges, Clock, Connections, Exchanged, Expiries, Joined, Lapsed, Memberships, Renewals, Standing,
 };
 use domain::{
-    Charge, Connection, ConnectionId, Device, Holding, Identity, Pattern, Permissions, RoomId, Shard, Shards,
-    Timestamp, limits, liveness_shard,
+    Charge, Connection, ConnectionId, Device, Extension, Holding, Identity, Membership, Pattern, Permissions, Position,
+    RoomId, Sequence, Shard, Shards, Timestamp, limits, liveness_shard,
 };
 use futures::future::{join_all, join5};
 
 use crate::contracts::StoreFixture;
-use crate::contracts::scene::{eventually, join, open, opened, put, unique_connection, unique_room, walk};
+use crate::contracts::scene::{eventually, extensions, join, open, opened, put, unique_connection, unique_room, walk};
 use crate::samples;
 
+const ALREADY: Joined = Joined::Already { expires_at: None, began_at: None, sees_members: false };
 /// More connections than any test lets expire in one shard.
 const MANY: usize = 10_000;
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -36,12 +37,20 @@ pub async fn a_renewal_moves_the_end_and_the_device_of_a_connection(fixture: &im
     let identity = renewed(fixture, &connection, 2 * HOUR);
     renew(fixture, &connection.id, &identity).await;
     let stored = fixture.store().find(&connection.id).await.unwrap().unwrap();
-    let expected = Connection { expires_at: identity.expires_at, device: identity.device, ..connection.clone() };
+    let expected = Connection {
+        expires_at: identity.expires_at,
+        device: identity.device,
+        sees_members: true,
+        ..connection.clone()
+    };
     assert_eq!(stored, expected);
     let nameless = Identity { device: None, expires_at: None, ..renewed(fixture, &connection, HOUR) };
     renew(fixture, &connection.id, &nameless).await;
     let stored = fixture.store().find(&connection.id).await.unwrap().unwrap();
     assert_eq!((stored.device, stored.expires_at), (expected.device, None), "a token without a device leaves it");
+    let blind = Identity { admin: false, ..renewed(fixture, &connection, HOUR) };
+    renew(fixture, &connection.id, &blind).await;
+    assert!(!fixture.store().find(&connection.id).await.unwrap().unwrap().sees_members);
 }
 
 pub async fn a_buried_connection_is_unknown_and_cannot_be_renewed(fixture: &impl StoreFixture) {
@@ -84,7 +93,13 @@ pub async fn holdings_are_told_with_who_gave_them_and_until_when(fixture: &impl 
     join(fixture, &connection, &own, Shard::FIRST).await;
     let membership = domain::Membership { granted: true, ..samples::membership(&connection, &given, Shard::FIRST) };
     assert_eq!(put(fixture, &membership).await.unwrap(), Joined::New);
-    let held = |room: &RoomId, granted| Holding { room: room.clone(), granted, expires_at: connection.expires_at };
+    let held = |room: &RoomId, granted| Holding {
+        room: room.clone(),
+        granted,
+        expires_at: connection.expires_at,
+        began_at: None,
+        sees_members: false,
+    };
     let expected = [held(&RoomId::inbox(&connection.user), false), held(&own, false), held(&given, true)];
     same(fixture, &connection.id, &expected).await;
 }
@@ -94,12 +109,18 @@ pub async fn a_membership_that_a_backend_gives_again_is_its_gift(fixture: &impl 
     let room = unique_room();
     join(fixture, &connection, &room, Shard::FIRST).await;
     let given = domain::Membership { granted: true, ..samples::membership(&connection, &room, Shard::new(3)) };
-    assert_eq!(put(fixture, &given).await.unwrap(), Joined::Already { expires_at: None });
+    assert_eq!(put(fixture, &given).await.unwrap(), ALREADY);
     let inbox = RoomId::inbox(&connection.user);
     let expected = [(inbox, false), (room.clone(), true)];
-    let held = expected.map(|(room, granted)| Holding { room, granted, expires_at: None });
+    let held = expected.map(|(room, granted)| Holding {
+        room,
+        granted,
+        expires_at: None,
+        began_at: None,
+        sees_members: false,
+    });
     same(fixture, &connection.id, &held).await;
-    assert_eq!(join(fixture, &connection, &room, Shard::FIRST).await, Joined::Already { expires_at: None });
+    assert_eq!(join(fixture, &connection, &room, Shard::FIRST).await, ALREADY);
     same(fixture, &connection.id, &held).await;
 }
 
@@ -108,11 +129,17 @@ pub async fn memberships_are_extended_and_none_is_made(fixture: &impl StoreFixtu
     let (here, elsewhere) = (unique_room(), unique_room());
     join(fixture, &connection, &here, Shard::FIRST).await;
     let rooms = [elsewhere.clone(), here.clone(), RoomId::everyone()];
-    let inbox = Holding { room: RoomId::inbox(&connection.user), granted: false, expires_at: connection.expires_at };
+    let inbox = Holding {
+        room: RoomId::inbox(&connection.user),
+        granted: false,
+        expires_at: connection.expires_at,
+        began_at: None,
+        sees_members: false,
+    };
     for after in [2 * HOUR, 3 * HOUR] {
         let identity = renewed(fixture, &connection, after);
         renew(fixture, &connection.id, &identity).await;
-        let missing = fixture.store().extend(&connection.id, &rooms, identity.expires_at).await.unwrap();
+        let missing = fixture.store().extend(&connection.id, &extensions(&rooms), identity.expires_at).await.unwrap();
         assert_eq!(missing, std::slice::from_ref(&elsewhere));
         let extended = Holding { room: here.clone(), expires_at: identity.expires_at, ..inbox.clone() };
         same(fixture, &connection.id, &[inbox.clone(), extended]).await;
@@ -120,8 +147,37 @@ pub async fn memberships_are_extended_and_none_is_made(fixture: &impl StoreFixtu
     assert_eq!(fixture.store().members_among(&elsewhere, std::slice::from_ref(&connection.id)).await.unwrap(), []);
     let endless = Identity { expires_at: None, ..renewed(fixture, &connection, HOUR) };
     renew(fixture, &connection.id, &endless).await;
-    fixture.store().extend(&connection.id, std::slice::from_ref(&here), None).await.unwrap();
+    fixture.store().extend(&connection.id, &extensions(std::slice::from_ref(&here)), None).await.unwrap();
     same(fixture, &connection.id, &[inbox.clone(), Holding { room: here, expires_at: None, ..inbox }]).await;
+}
+
+pub async fn a_membership_keeps_where_it_began_and_is_extended_by_the_right_to_see_members(
+    fixture: &impl StoreFixture,
+) {
+    let connection = expiring(fixture, HOUR).await;
+    let room = unique_room();
+    let began_at = Position { epoch: samples::epoch("k7Qf"), sequence: Sequence::new(7) };
+    let mut membership =
+        Membership { began_at: Some(began_at.clone()), ..samples::membership(&connection, &room, Shard::FIRST) };
+    membership.member.sees_members = true;
+    assert_eq!(put(fixture, &membership).await.unwrap(), Joined::New);
+    let again = put(fixture, &samples::membership(&connection, &room, Shard::FIRST)).await.unwrap();
+    let (expires_at, began_at) = (connection.expires_at, Some(began_at));
+    assert_eq!(again, Joined::Already { expires_at, began_at: began_at.clone(), sees_members: true });
+    for sees_members in [true, false, true] {
+        let extension = Extension { room: room.clone(), sees_members };
+        assert_eq!(fixture.store().extend(&connection.id, &[extension], expires_at).await.unwrap(), []);
+        let holdings = fixture.store().holdings(&connection.id).await.unwrap();
+        let held = holdings.into_iter().find(|held| held.room == room).unwrap();
+        assert_eq!((held.began_at, held.sees_members), (began_at.clone(), sees_members));
+        let among = fixture.store().members_among(&room, std::slice::from_ref(&connection.id)).await.unwrap();
+        assert_eq!(among[0].sees_members, sees_members);
+        let shown = async || {
+            let members = walk(fixture, &room, Shard::FIRST).await;
+            members.iter().all(|member| member.sees_members == sees_members).then_some(())
+        };
+        eventually(fixture.clock(), "the right to see members in by_room", shown).await;
+    }
 }
 
 pub async fn a_token_that_was_replaced_extends_nothing(fixture: &impl StoreFixture) {
@@ -132,7 +188,8 @@ pub async fn a_token_that_was_replaced_extends_nothing(fixture: &impl StoreFixtu
     renew(fixture, &connection.id, &newest).await;
     let before = fixture.store().holdings(&connection.id).await.unwrap();
     let replaced = renewed(fixture, &connection, 2 * HOUR);
-    let extended = fixture.store().extend(&connection.id, std::slice::from_ref(&here), replaced.expires_at).await;
+    let extended =
+        fixture.store().extend(&connection.id, &extensions(std::slice::from_ref(&here)), replaced.expires_at).await;
     assert_eq!(extended.unwrap(), [here]);
     same(fixture, &connection.id, &before).await;
 }
@@ -143,7 +200,7 @@ pub async fn nothing_of_a_buried_connection_is_extended(fixture: &impl StoreFixt
     join(fixture, &connection, &room, Shard::FIRST).await;
     let before = fixture.store().holdings(&connection.id).await.unwrap();
     fixture.store().bury(&connection.id, fixture.clock().now()).await.unwrap();
-    fixture.store().extend(&connection.id, &[room], connection.expires_at).await.unwrap();
+    fixture.store().extend(&connection.id, &extensions(&[room]), connection.expires_at).await.unwrap();
     same(fixture, &connection.id, &before).await;
 }
 
@@ -157,7 +214,7 @@ pub async fn a_hundred_memberships_are_extended(fixture: &impl StoreFixture) {
     renew(fixture, &connection.id, &identity).await;
     let none_of_them = unique_room();
     let asked: Vec<RoomId> = std::iter::once(none_of_them).chain(rooms).collect();
-    fixture.store().extend(&connection.id, &asked, identity.expires_at).await.unwrap();
+    fixture.store().extend(&connection.id, &extensions(&asked), identity.expires_at).await.unwrap();
     let holdings = fixture.store().holdings(&connection.id).await.unwrap();
     assert_eq!(holdings.iter().filter(|held| held.expires_at == identity.expires_at).count(), 100);
 }
@@ -168,7 +225,11 @@ pub async fn deliveries_learn_until_when_a_renewed_member_hears(fixture: &impl S
     join(fixture, &connection, &room, Shard::FIRST).await;
     let identity = renewed(fixture, &connection, 2 * HOUR);
     renew(fixture, &connection.id, &identity).await;
-    fixture.store().extend(&connection.id, std::slice::from_ref(&room), identity.expires_at).await.unwrap();
+    fixture
+        .store()
+        .extend(&connection.id, &extensions(std::slice::from_ref(&room)), identity.expires_at)
+        .await
+        .unwrap();
     let everyone = RoomId::everyone();
     let place = Shards::initial(&everyone).place(&connection.id);
     for (room, shard) in [(&room, Shard::FIRST), (&everyone, place)] {
@@ -285,7 +346,8 @@ pub async fn what_is_written_beside_transactions_is_written_all_the_same(fixture
     let store = fixture.store();
     let later = now.plus(2 * limits::TOUCH);
     for _ in 0..4 {
-        let extend = || store.extend(id, &rooms, connection.expires_at);
+        let extended = extensions(&rooms);
+        let extend = || store.extend(id, &extended, connection.expires_at);
         let (extended, _, charged, pinged, touched) = join5(
             join_all([extend(), extend()]),
             store.leave(id, std::slice::from_ref(&rooms[0])),
