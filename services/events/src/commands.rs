@@ -8,7 +8,7 @@ use domain::ports::{
     Submissions,
 };
 use domain::{ConnectionId, Delivery, Format, Member, RoomId, UserId};
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, stream};
 use protocol::server::{Return, System, system_text};
 use telemetry::field;
 
@@ -27,7 +27,7 @@ where
 {
     pub(crate) async fn join(&self, user: &UserId, room: &RoomId) -> Result<(), Error> {
         let joins = stream::iter(self.connections(user).await?).map(|member| self.join_one(member, user, room));
-        joins.buffer_unordered(AT_ONCE).try_collect().await
+        combine(joins.buffer_unordered(AT_ONCE).collect().await)
     }
 
     async fn join_one(&self, member: Member, user: &UserId, room: &RoomId) -> Result<(), Error> {
@@ -52,7 +52,7 @@ where
 
     pub(crate) async fn remove(&self, user: &UserId, room: &RoomId) -> Result<(), Error> {
         let removals = stream::iter(self.connections(user).await?).map(|member| self.remove_one(member, room));
-        removals.buffer_unordered(AT_ONCE).try_collect().await
+        combine(removals.buffer_unordered(AT_ONCE).collect().await)
     }
 
     async fn remove_one(&self, member: Member, room: &RoomId) -> Result<(), Error> {
@@ -62,7 +62,7 @@ where
 
     pub(crate) async fn close_user(&self, user: &UserId) -> Result<(), Error> {
         let closings = stream::iter(self.connections(user).await?).map(|member| self.close(member));
-        closings.buffer_unordered(AT_ONCE).try_collect().await
+        combine(closings.buffer_unordered(AT_ONCE).collect().await)
     }
 
     pub(crate) async fn close_connection(&self, connection: &ConnectionId) -> Result<(), Error> {
@@ -103,4 +103,12 @@ where
             }
         }
     }
+}
+
+/// The error of a command whose connections were all tried: an error that a retry may help, if
+/// there is one.
+fn combine(results: Vec<Result<(), Error>>) -> Result<(), Error> {
+    let errors = results.into_iter().filter_map(Result::err);
+    let (transient, refused): (Vec<Error>, Vec<Error>) = errors.partition(Error::is_transient);
+    transient.into_iter().chain(refused).next().map_or(Ok(()), Err)
 }

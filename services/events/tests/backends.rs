@@ -220,6 +220,40 @@ async fn a_backend_closes_a_users_connections_or_one_connection_and_they_are_for
 }
 
 #[tokio::test]
+async fn a_command_that_is_refused_is_soon_a_dead_letter_with_its_reason_and_its_group_goes_on() {
+    let world = World::new();
+    world.connect("phone", "ada").await;
+    let refused = || Plan::new().always(Operation::Leave, Fault::Before(How::Refused));
+    let remove = command(json!({ "command": "remove", "room": "lobby", "user": "ada" }));
+    let group = |receives| {
+        let command = Message { receives, ..message("k1", "g", &remove) };
+        vec![vec![command, message("e1", "g", r#"{"room":"lobby","id":"e1","data":1}"#)]]
+    };
+    for receives in 1..limits::RECEIVES_IF_REFUSED {
+        assert_eq!(hear_with(&world, refused(), group(receives)).await.len(), 2);
+    }
+    assert!(hear_with(&world, refused(), group(limits::RECEIVES_IF_REFUSED)).await.is_empty());
+    let dead = world.queues.dead.lock().unwrap().clone();
+    assert!(dead[0].body.contains("remove") && dead[0].reason.starts_with("tried 3 times; at last: "), "{dead:?}");
+    assert_eq!((dead.len(), world.queues.publications.bodies().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_command_that_is_refused_for_one_connection_is_carried_out_on_the_others() {
+    let world = World::new();
+    for id in ["phone", "laptop", "tablet"] {
+        let connection = world.connect(id, "ada").await;
+        world.join(&connection, "lobby").await;
+    }
+    let plan = Plan::new().nth(Operation::Leave, 1, Fault::Before(How::Refused));
+    let remove = command(json!({ "command": "remove", "room": "lobby", "user": "ada" }));
+    assert_eq!(hear_with(&world, plan, vec![vec![message("k1", "", &remove)]]).await.len(), 1);
+    let lobby = samples::room("lobby");
+    let left = world.store.memberships().into_iter().filter(|membership| membership.room == lobby).count();
+    assert_eq!(left, 1, "the command is tried again for this one");
+}
+
+#[tokio::test]
 async fn commands_come_from_allowed_topics_only() {
     let world = World::new();
     let ada = world.connect("c1", "ada").await;
@@ -337,13 +371,25 @@ async fn what_a_room_may_not_hold_any_more_is_a_dead_letter_that_names_the_cause
 }
 
 #[tokio::test]
-async fn events_wait_while_it_cannot_be_known_whether_their_room_is_held_and_are_published_if_it_never_can() {
+async fn events_wait_while_it_cannot_be_known_whether_their_room_is_held_and_are_held_if_it_never_can() {
     let world = World::new();
     let plan = |how| Plan::new().nth(Operation::Intakes, 1, Fault::Before(how));
     let failed = hear_with(&world, plan(How::Throttled), vec![vec![event("e1", "den")]]).await;
     assert_eq!(failed.len(), 1);
     assert!(hear_with(&world, plan(How::Refused), vec![vec![event("e1", "den")]]).await.is_empty());
-    assert_eq!(world.queues.publications.bodies().len(), 1);
+    assert_eq!(held(&world), [(1, vec!["e1".to_owned()])], "it overtakes none that waits");
+    assert!(world.queues.publications.bodies().is_empty());
+}
+
+#[tokio::test]
+async fn events_are_published_if_their_hold_can_be_neither_read_nor_written() {
+    let world = World::new();
+    let plan = Plan::new().always(Operation::Intakes, Fault::Before(How::Refused));
+    let unavailable = plan.clone().always(Operation::Hold, Fault::Before(How::Unavailable));
+    assert_eq!(hear_with(&world, unavailable, vec![vec![event("e1", "den")]]).await.len(), 1);
+    let refused = plan.always(Operation::Hold, Fault::Before(How::Refused));
+    assert!(hear_with(&world, refused, vec![vec![event("e1", "den")]]).await.is_empty());
+    assert_eq!((world.queues.publications.bodies().len(), held(&world).len()), (1, 0));
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@
 
 mod activity;
 mod change;
+mod check;
 mod conflict;
 mod connection;
 mod data;
@@ -41,6 +42,7 @@ mod timestamp;
 
 pub use activity::{Activity, Kind, Kinds, UnknownKind};
 pub use change::Change;
+pub use check::Check;
 pub use conflict::conflict_pause;
 pub use connection::{Connection, Endpoint, Format, Member};
 pub use data::Data;
@@ -57,7 +59,7 @@ pub use pacing::{NotAPostRate, Pacer};
 pub use portable::{is_portable, portable_json};
 pub use position::{Epoch, Generation, Position, Sequence};
 pub use post_rate::PostRate;
-pub use presence::{Announcement, Census, Check, Owed, Presence, Step};
+pub use presence::{Announcement, Census, Owed, Presence, Step};
 pub use publication::{Ephemeral, Held, Item, Publication, Publisher, Submission};
 pub use range::{Range, coalesce};
 pub use rate::Rate;

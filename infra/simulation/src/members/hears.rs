@@ -61,6 +61,7 @@ impl Run {
     /// Reports whether an event is the expected result of a member's token, of its lack of one, or
     /// of a backend's command.
     fn was_foreseen(&mut self, at: usize, event: &Event) -> bool {
+        let now = self.now();
         let member = &mut self.members[at];
         match event {
             Event::Ended { because: Loss::Refused { status: 401 | 403 } } if member.stranger.is_some() => {
@@ -90,6 +91,7 @@ impl Run {
             Event::Joined { room, .. } if !member.wanted.contains(room) => {
                 if self.backend.ordered(&member.user_id(), &What::Join(room.clone())) {
                     member.wanted.insert(room.clone());
+                    member.brought.insert(room.clone(), now);
                 } else {
                     self.shared.lock().broke(Kind::Phantom, format!("member {at} did not want to be in {room}"));
                 }
