@@ -78,6 +78,10 @@ pub(crate) struct Core {
     /// Points at which an invocation must be killed, and at which of the invocations that reach the
     /// point.
     pub(crate) targets: BTreeMap<String, u64>,
+    /// The refused calls of each invocation.
+    pub(crate) refused: BTreeMap<TaskId, Vec<Operation>>,
+    /// Until when the calls of an operation by a function are refused.
+    pub(crate) no_grant_until: BTreeMap<(&'static str, Operation), Timestamp>,
     /// All posts of the account are throttled until this time.
     pub(crate) throttled_until: Timestamp,
     /// All posts of the account are refused until this time.
@@ -118,6 +122,8 @@ impl Shared {
             kills: Vec::new(),
             hanging: BTreeSet::new(),
             disturbed: BTreeSet::new(),
+            refused: BTreeMap::new(),
+            no_grant_until: BTreeMap::new(),
             points: BTreeMap::new(),
             targets: BTreeMap::new(),
             throttled_until: began,

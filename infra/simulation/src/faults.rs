@@ -87,7 +87,7 @@ faults! {
     Conflict = 65, 0.05, "A transaction conflicts with another one.";
     JobLost = 66, 0.02, "A job is lost for ever.";
     Restored = 67, 1.0, "A room is restored from a backup.";
-    Refused = 69, 0.01, "A call of a client's request is refused: a grant is missing, or an item cannot be parsed.";
+    Refused = 69, 0.01, "A call is refused, or all calls of its kind for some seconds: a grant is missing, or an item cannot be parsed.";
     BlackHole = 68, 1.0, "A socket takes all messages and delivers none.";
 }
 

@@ -31,6 +31,10 @@ const LATENCY_MS: u64 = 8;
 /// The share of slow calls; they take up to `SLOW_MS` before the effect, and again after it.
 const SLOW: f64 = 0.03;
 const SLOW_MS: u64 = 80;
+/// The share of refused calls after which all calls of their kind are refused, for up to
+/// `NO_GRANT_MS`. A message is given up at the third receive, after 1.5 s.
+const GRANT_IS_MISSING: f64 = 0.3;
+const NO_GRANT_MS: u64 = 6_000;
 
 impl Hand {
     /// Passes the point at which a function that makes no port calls returns its answer.
@@ -85,8 +89,27 @@ impl Core {
         killed || hangs
     }
 
+    /// Draws whether a call is refused. Behind a queue or a stream the same call may then be
+    /// refused for some seconds, so that messages become dead letters. A client that is refused
+    /// for so long gives up.
+    fn refuses(&mut self, function: &'static str, operation: Operation) -> bool {
+        let (now, grant) = (self.now, (function, operation));
+        if !self.faults.is_healed() && self.no_grant_until.get(&grant).is_some_and(|until| *until > now) {
+            self.faults.note(Fault::Refused);
+            return true;
+        }
+        let refuses = self.fires(Fault::Refused, || format!("{function} {operation:?}"));
+        let serves_clients = matches!(function, "connect" | "ingest" | "membership");
+        if refuses && !serves_clients && self.dice.happens(GRANT_IS_MISSING) {
+            let until = now.plus(Duration::from_millis(self.dice.within(1, NO_GRANT_MS)));
+            self.tell(|| format!("{function} {operation:?} is refused from now on for a while"));
+            self.no_grant_until.insert(grant, until);
+        }
+        refuses
+    }
+
     /// Draws how a port call fails, if it fails.
-    fn failure(&mut self, function: &str, operation: Operation) -> Failure {
+    fn failure(&mut self, function: &'static str, operation: Operation) -> Failure {
         use Operation as O;
         let where_ = || format!("{function} {operation:?}");
         let index = matches!(operation, O::Page | O::Count | O::Silent | O::Expired);
@@ -104,11 +127,8 @@ impl Core {
             || matches!(operation, O::BansOf | O::BansSince);
         let queue =
             matches!(operation, O::Submit | O::Dispatch | O::CheckAfter | O::RetryAfter | O::Tell | O::BuryLetter);
-        let posts = matches!(operation, O::Post | O::Probe | O::Close);
-        // Behind a queue or a stream a refusal is final: tests of the functions cover what it
-        // leaves.
-        let serves_clients = matches!(function, "connect" | "ingest" | "membership");
-        if serves_clients && !posts && self.fires(Fault::Refused, where_) {
+        // A refused post has no outcome of its own: it is F36.
+        if operation != O::Post && self.refuses(function, operation) {
             return Failure::Before(How::Refused);
         }
         if operation == O::Dispatch && self.fires(Fault::SendHalfFailed, where_) {
@@ -144,6 +164,7 @@ impl Decide for Hand {
             core.disturbed.insert(self.task.get());
             if failure == Failure::Before(How::Refused) {
                 core.wire.refused(self.task.get());
+                core.refused.entry(self.task.get()).or_default().push(call.operation);
             }
             // If the progress of a shard cannot be read, the whole job is posted.
             let unknown = call.operation == Operation::Delivered && failure == Failure::Before(How::Refused);

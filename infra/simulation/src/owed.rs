@@ -116,7 +116,7 @@ impl Run {
             (self.lost_a_job(member, room), Cause::JobLost),
             (self.silent.is_restored(room), Cause::Restored),
             (self.has_vanished(member), Cause::Vanished),
-            (self.backend.ordered_in(&member.user_id(), room), Cause::Ordered),
+            (self.was_moved(at, room), Cause::Ordered),
             (self.has_lapsed(member, room), Cause::TokenLapsed),
             (!indexed, Cause::NotIndexed),
         ];
@@ -131,6 +131,25 @@ impl Run {
         let stood = member.links.values().map(|connection| (connection.clone(), self.shards_of(connection, room)));
         let stood: Vec<_> = stood.collect();
         head.is_some_and(|head| self.silent.lost_job(room, &head.position(), &stood))
+    }
+
+    /// Reports whether a backend moved a member after the last publication of a room: a command
+    /// removed its connection or joined it again, or its client learned of the room from the
+    /// notice of a command. Earlier moves show as a gap.
+    fn was_moved(&self, at: usize, room: &RoomId) -> bool {
+        let member = &self.members[at];
+        if !self.backend.ordered_in(&member.user_id(), room) {
+            return false;
+        }
+        let Some(published) = self.served.last_at(room) else { return false };
+        let stays = |connection: &ConnectionId| {
+            let membership = self.pipeline.store.membership(connection, room);
+            let belonging = self.belonged.get(&(connection.clone(), room.clone()));
+            let is_new = belonging.is_none_or(|one| one.since > published);
+            membership.is_some_and(|membership| !(membership.granted && is_new))
+        };
+        let noticed = member.brought.get(room).is_some_and(|at| *at >= published);
+        noticed || !(room.is_everyone() || member.links.values().all(stays))
     }
 
     /// Reports whether the socket of a member delivers nothing, or has just been replaced.
@@ -228,7 +247,7 @@ impl Run {
             let positions = publications.iter().filter(|one| one.id.as_ref() == id).count() as u64;
             // A publication that was refused on its way is a dead letter, for an operator to
             // inspect.
-            if positions == 0 && self.is_dead(id) {
+            if positions == 0 && (self.is_dead(id) || self.feeds.was_passed_over(id)) {
                 continue;
             }
             self.check_positions(positions, &format!("event {id} in {room}"));

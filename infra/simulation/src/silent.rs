@@ -21,8 +21,8 @@ pub enum Cause {
     TokenLapsed,
     /// The index did not show the member yet when the last publication got its position.
     NotIndexed,
-    /// A backend joined the user of the member to the room, removed it from the room, or closed its
-    /// connections.
+    /// A backend joined the user of the member to the room, or removed it from the room, after the
+    /// last publication of the room.
     Ordered,
 }
 

@@ -13,7 +13,6 @@
 //! - A post whose outcome was unknown.
 //! - A late job for a member that failed at one of several frames of a range: the member gets the
 //!   frames before it again.
-//! - A further pass that made the member late for a range that overlaps an earlier late range.
 //! - A dead letter that is redriven.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -164,8 +163,7 @@ impl Wire {
         let partly = self
             .made_late(connection, place)
             .filter(|(task, through)| tasks.contains(task) && self.stopped_before(*through, *task, connection, place));
-        let overlaps = made_late.len().saturating_sub(1);
-        let partly = partly.count().max(overlaps) as u64;
+        let partly = partly.count() as u64;
         let redriven = late.iter().filter(|id| id.starts_with(REDRIVEN)).count() as u64;
         main.max(1)
             + late_repeats
@@ -188,15 +186,17 @@ impl Wire {
         })
     }
 
-    /// Reports whether an invocation posted a position to a member but not every later one of a
-    /// range: the range is several frames, and a late job begins with the first.
+    /// Reports whether an invocation posted a position to a member more often than some later one of
+    /// a range: the range is several frames, and a late job begins with the first. The invocation
+    /// may have posted the range for several late jobs, and have stopped in one of them.
     fn stopped_before(&self, through: Sequence, task: TaskId, connection: &ConnectionId, place: &Place) -> bool {
         let arrived = |sequence: u64| {
             let place = (place.0.clone(), place.1.clone(), Sequence::new(sequence));
             let attempts = self.posts.get(&(connection.clone(), place)).into_iter().flatten();
-            attempts.into_iter().any(|(by, posted)| *by == task && *posted == Posted::Known)
+            attempts.filter(|(by, posted)| *by == task && *posted == Posted::Known).count()
         };
-        arrived(place.2.get()) && (place.2.get() + 1..=through.get()).any(|later| !arrived(later))
+        let times = arrived(place.2.get());
+        (place.2.get() + 1..=through.get()).any(|later| arrived(later) < times)
     }
 
     /// The number of jobs of a shard, beyond the first, that cover the same position under

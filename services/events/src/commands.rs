@@ -8,7 +8,7 @@ use domain::ports::{
     Rooms, Submissions,
 };
 use domain::{Ban, ConnectionId, Delivery, Device, Format, Member, RoomId, Timestamp, UserId, limits};
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, stream};
 use protocol::server::{Return, System, system_text};
 use telemetry::field;
 
@@ -27,7 +27,7 @@ where
 {
     pub(crate) async fn join(&self, user: &UserId, room: &RoomId) -> Result<(), Error> {
         let joins = stream::iter(self.connections(user).await?).map(|member| self.join_one(member, user, room));
-        joins.buffer_unordered(AT_ONCE).try_collect().await
+        combine(joins.buffer_unordered(AT_ONCE).collect().await)
     }
 
     async fn join_one(&self, member: Member, user: &UserId, room: &RoomId) -> Result<(), Error> {
@@ -53,7 +53,7 @@ where
 
     pub(crate) async fn remove(&self, user: &UserId, room: &RoomId) -> Result<(), Error> {
         let removals = stream::iter(self.connections(user).await?).map(|member| self.remove_one(member, room));
-        removals.buffer_unordered(AT_ONCE).try_collect().await
+        combine(removals.buffer_unordered(AT_ONCE).collect().await)
     }
 
     async fn remove_one(&self, member: Member, room: &RoomId) -> Result<(), Error> {
@@ -63,7 +63,7 @@ where
 
     pub(crate) async fn close_user(&self, user: &UserId) -> Result<(), Error> {
         let closings = stream::iter(self.connections(user).await?).map(|member| self.close(member));
-        closings.buffer_unordered(AT_ONCE).try_collect().await
+        combine(closings.buffer_unordered(AT_ONCE).collect().await)
     }
 
     /// Stores the ban, then closes the connections that it keeps out. A connection that is stored
@@ -80,7 +80,7 @@ where
         self.tables.ban(&ban, now).await?;
         let connections = connections_kept_out(&self.tables, &ban, now).await?;
         let closings = stream::iter(connections).map(|connection| self.close(connection.member()));
-        closings.buffer_unordered(AT_ONCE).try_collect().await
+        combine(closings.buffer_unordered(AT_ONCE).collect().await)
     }
 
     /// Stores a ban that is over.
@@ -127,4 +127,12 @@ where
             }
         }
     }
+}
+
+/// The error of a command whose connections were all tried: an error that a retry may help, if
+/// there is one.
+fn combine(results: Vec<Result<(), Error>>) -> Result<(), Error> {
+    let errors = results.into_iter().filter_map(Result::err);
+    let (transient, refused): (Vec<Error>, Vec<Error>) = errors.partition(Error::is_transient);
+    transient.into_iter().chain(refused).next().map_or(Ok(()), Err)
 }

@@ -16,12 +16,12 @@
 mod commands;
 mod config;
 
-use domain::Publisher;
 use domain::flow::{Admitted, admit};
 use domain::ports::{
     Bans, Chance, Clock, Connections, DeadLetters, Directory, Error, Gateway, Holds, Memberships, Presences, Renewals,
     Rooms, Submissions,
 };
+use domain::{Publisher, Retry};
 use futures::future::join_all;
 use futures::{StreamExt, stream};
 use lambda_kit::batch::{Failed, Message};
@@ -119,8 +119,10 @@ where
             match task {
                 Task::Publish(events) => self.publish(events, &mut line).await,
                 Task::Obey(message, command) => {
-                    let obeyed = self.obey(&command).await.map(|()| Outcome::Obeyed);
-                    line.outcomes.push(obeyed.unwrap_or_else(|error| later(message, &error)));
+                    line.outcomes.push(match self.obey(&command).await {
+                        Ok(()) => Outcome::Obeyed,
+                        Err(error) => self.disobeyed(message, &error).await,
+                    });
                 }
                 Task::Bury(message, reason) => line.outcomes.push(self.bury(message, &reason).await),
             }
@@ -177,7 +179,7 @@ where
         let Admitted { results, held, unread } = admit(&self.tables, &self.queues, &submissions, now).await;
         line.held += held;
         if let Some(error) = unread {
-            tracing::error!({ field::ERROR.0 } = %error, "could not read whether rooms are held; events are published all the same");
+            tracing::error!({ field::ERROR.0 } = %error, "could not read whether rooms are held; events are held, or published at once if that is refused too");
         }
         let mut errors: Vec<Option<Error>> = events.iter().map(|_| None).collect();
         for (place, result) in places.into_iter().zip(results) {
@@ -203,6 +205,18 @@ where
         match self.queues.bury_letter(&message.letter(reason)).await {
             Ok(()) => Outcome::Buried,
             Err(error) => later(message, &error),
+        }
+    }
+
+    /// The outcome of a command that failed: it returns to its queue, or becomes a dead letter once
+    /// it was refused often enough, because an ordered group waits for it.
+    async fn disobeyed(&self, message: Message, error: &Error) -> Outcome {
+        match message.next_after(error, self.clock.now()) {
+            Retry::After(_) => later(message, error),
+            Retry::GiveUp => {
+                let reason = Reason::other(format!("tried {} times; at last: {error}", message.receives));
+                self.bury(message, &reason).await
+            }
         }
     }
 

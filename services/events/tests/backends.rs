@@ -80,11 +80,16 @@ async fn hear_enveloped(world: &World, body: &str, attributes: Value) -> Vec<Sub
     world.queues.publications.bodies()
 }
 
+/// A message of the queue of commands.
+fn commanded(id: &str, group: &str, command: &Value) -> Message {
+    let letter = message(id, group, &enveloped(&command.to_string(), json!({})));
+    Message { receipt: Receipt { queue: "commands".to_owned(), handle: id.to_owned() }, ..letter }
+}
+
 /// Handles a message of the queue of commands.
 async fn order(world: &World, command: Value) {
-    let letter = message("m1", "", &enveloped(&command.to_string(), json!({})));
-    let letter = Message { receipt: Receipt { queue: "commands".to_owned(), ..letter.receipt.clone() }, ..letter };
-    assert!(hear_as(world, Plan::new(), Wrapping::Envelope, vec![vec![letter]]).await.is_empty());
+    let groups = vec![vec![commanded("m1", "", &command)]];
+    assert!(hear_as(world, Plan::new(), Wrapping::Envelope, groups).await.is_empty());
 }
 
 fn reasons(world: &World) -> Vec<String> {
@@ -260,20 +265,57 @@ async fn a_ban_closes_the_connections_that_it_keeps_out_and_holds_until_it_is_li
     let (phone, laptop, bob) = (on("c1", "phone").await, on("c2", "laptop").await, world.connect("c3", "bob").await);
     let stored = async |connection: &Connection| world.store.find(&connection.id).await.unwrap().is_some();
     let until = world.clock.now().plus(std::time::Duration::from_secs(60)).as_ms();
-    let ban = command(json!({ "command": "ban", "user": "ada", "device": "phone", "until": until }));
+    let ban = json!({ "command": "ban", "user": "ada", "device": "phone", "until": until });
     for _ in 0..2 {
-        hear(&world, &ban).await;
+        order(&world, ban.clone()).await;
         assert_eq!(world.heard(&phone.id), [r#"{"sys":"bye","code":"kicked","retry":"never"}"#]);
         assert_eq!((stored(&phone).await, stored(&laptop).await, stored(&bob).await), (false, true, true));
     }
-    hear(&world, &command(json!({ "command": "ban", "user": "ada" }))).await;
+    order(&world, json!({ "command": "ban", "user": "ada" })).await;
     assert_eq!((stored(&laptop).await, stored(&bob).await), (false, true));
     let user = samples::user("ada");
     assert_eq!(world.store.bans_of(&user, world.clock.now()).await.unwrap().len(), 2);
-    hear(&world, &command(json!({ "command": "unban", "user": "ada" }))).await;
-    hear(&world, &command(json!({ "command": "unban", "user": "ada", "device": "phone" }))).await;
+    order(&world, json!({ "command": "unban", "user": "ada" })).await;
+    order(&world, json!({ "command": "unban", "user": "ada", "device": "phone" })).await;
     assert_eq!(world.store.bans_of(&user, world.clock.now()).await.unwrap(), []);
     assert!(reasons(&world).is_empty());
+}
+
+#[tokio::test]
+async fn a_command_that_is_refused_is_soon_a_dead_letter_with_its_reason_and_its_group_goes_on() {
+    let world = World::new();
+    world.connect("phone", "ada").await;
+    let refused = || Plan::new().always(Operation::Leave, Fault::Before(How::Refused));
+    let remove = json!({ "command": "remove", "room": "lobby", "user": "ada" });
+    let group = |receives| {
+        let command = Message { receives, ..commanded("k1", "g", &remove) };
+        let event = enveloped(r#"{"room":"lobby","id":"e1","data":1}"#, json!({}));
+        vec![vec![command, message("e1", "g", &event)]]
+    };
+    let hear = async |receives| hear_as(&world, refused(), Wrapping::Envelope, group(receives)).await;
+    for receives in 1..limits::RECEIVES_IF_REFUSED {
+        assert_eq!(hear(receives).await.len(), 2);
+    }
+    assert!(hear(limits::RECEIVES_IF_REFUSED).await.is_empty());
+    let dead = world.queues.dead.lock().unwrap().clone();
+    assert!(dead[0].body.contains("remove") && dead[0].reason.starts_with("tried 3 times; at last: "), "{dead:?}");
+    assert_eq!((dead.len(), world.queues.publications.bodies().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_command_that_is_refused_for_one_connection_is_carried_out_on_the_others() {
+    let world = World::new();
+    for id in ["phone", "laptop", "tablet"] {
+        let connection = world.connect(id, "ada").await;
+        world.join(&connection, "lobby").await;
+    }
+    let plan = Plan::new().nth(Operation::Leave, 1, Fault::Before(How::Refused));
+    let remove = json!({ "command": "remove", "room": "lobby", "user": "ada" });
+    let groups = vec![vec![commanded("k1", "", &remove)]];
+    assert_eq!(hear_as(&world, plan, Wrapping::Envelope, groups).await.len(), 1);
+    let lobby = samples::room("lobby");
+    let left = world.store.memberships().into_iter().filter(|membership| membership.room == lobby).count();
+    assert_eq!(left, 1, "the command is tried again for this one");
 }
 
 #[tokio::test]
@@ -436,13 +478,25 @@ async fn what_a_room_may_not_hold_any_more_is_a_dead_letter_that_names_the_cause
 }
 
 #[tokio::test]
-async fn events_wait_while_it_cannot_be_known_whether_their_room_is_held_and_are_published_if_it_never_can() {
+async fn events_wait_while_it_cannot_be_known_whether_their_room_is_held_and_are_held_if_it_never_can() {
     let world = World::new();
     let plan = |how| Plan::new().nth(Operation::Intakes, 1, Fault::Before(how));
     let failed = hear_with(&world, plan(How::Throttled), vec![vec![event("e1", "den")]]).await;
     assert_eq!(failed.len(), 1);
     assert!(hear_with(&world, plan(How::Refused), vec![vec![event("e1", "den")]]).await.is_empty());
-    assert_eq!(world.queues.publications.bodies().len(), 1);
+    assert_eq!(held(&world), [(1, vec!["e1".to_owned()])], "it overtakes none that waits");
+    assert!(world.queues.publications.bodies().is_empty());
+}
+
+#[tokio::test]
+async fn events_are_published_if_their_hold_can_be_neither_read_nor_written() {
+    let world = World::new();
+    let plan = Plan::new().always(Operation::Intakes, Fault::Before(How::Refused));
+    let unavailable = plan.clone().always(Operation::Hold, Fault::Before(How::Unavailable));
+    assert_eq!(hear_with(&world, unavailable, vec![vec![event("e1", "den")]]).await.len(), 1);
+    let refused = plan.always(Operation::Hold, Fault::Before(How::Refused));
+    assert!(hear_with(&world, refused, vec![vec![event("e1", "den")]]).await.is_empty());
+    assert_eq!((world.queues.publications.bodies().len(), held(&world).len()), (1, 0));
 }
 
 #[tokio::test]

@@ -88,7 +88,7 @@ impl<T: Holds, Q: Submissions + DeadLetters, C: Clock> Outbox<T, Q, C> {
         }
         let Admitted { results: admitted, held, unread } = admit(&self.tables, &self.queues, &submissions, now).await;
         if let Some(error) = unread {
-            tracing::error!({ field::ERROR.0 } = %error, "could not read whether rooms are held; outbox rows are published all the same");
+            tracing::error!({ field::ERROR.0 } = %error, "could not read whether rooms are held; outbox rows are held, or published at once if that is refused too");
         }
         let mut results: BTreeMap<usize, Vec<Error>> = BTreeMap::new();
         for (at, result) in places.into_iter().zip(admitted) {

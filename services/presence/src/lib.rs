@@ -5,6 +5,10 @@
 //! The stream names the shards of rooms that changed, and the announced numbers are counted. An
 //! update that the pace of a room delays, or that waits until the index has settled, is a check in
 //! the queue. A repeated record causes another update, which announces nothing new.
+//!
+//! A refused call does not hold up the stream: its work becomes a check that names the room and its
+//! shards, the connections, or the activity. The queue moves a check that never succeeds to
+//! `presence-dead`.
 
 mod census;
 mod config;
@@ -14,7 +18,7 @@ mod records;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use domain::ports::{Activities, Chance, Checks, Clock, Jobs, Memberships, Presences, Rooms, Rosters};
+use domain::ports::{Activities, Chance, Checks, Clock, Error, Jobs, Memberships, Presences, Rooms, Rosters};
 use domain::{Change, Check, Kinds, RoomId};
 use futures::{StreamExt, stream};
 use lambda_kit::batch::{Failed, Message};
@@ -72,20 +76,31 @@ where
     async fn checks_of(&self, room: RoomId, checks: Vec<(Message, Check)>) -> (Vec<Failed>, Tally) {
         let (mut failed, mut tally) = (Vec::new(), Tally::default());
         for (message, check) in checks {
-            let done = if check.compared.is_empty() {
-                // A check that names changes is an update by itself. The room does not wait for it
-                // at its time.
-                let due = Some(check.at).filter(|_| check.changed.is_empty());
-                self.look(&room, check.changed, due, &mut tally).await
-            } else {
-                self.compare(&room, &check.compared, &mut tally).await
-            };
-            if let Err(error) = done {
+            if let Err(error) = self.work_off(&room, check, &mut tally).await {
                 tracing::error!({ field::ROOM_ID.0 } = %room, { field::ERROR.0 } = %error, "could not update the presence of a room; the check returns to the queue");
                 failed.push(message.retry_soon());
             }
         }
         (failed, tally)
+    }
+
+    async fn work_off(&self, room: &RoomId, check: Check, tally: &mut Tally) -> Result<(), Error> {
+        if !check.ended.is_empty() {
+            tally.add_forgotten(self.clean_up_again(&check.ended).await?);
+            return Ok(());
+        }
+        if !check.untold.is_empty() {
+            self.topic.tell(&check.untold).await?;
+            tally.add_activities(check.untold.len() as u64);
+            return Ok(());
+        }
+        if check.compared.is_empty() {
+            // A check that names changes is an update by itself. The room does not wait for it at
+            // its time.
+            let due = Some(check.at).filter(|_| check.changed.is_empty());
+            return self.look(room, check.changed, due, tally).await;
+        }
+        self.compare(room, &check.compared, tally).await
     }
 }
 

@@ -36,9 +36,20 @@ pub(crate) struct Tally {
     checks: u64,
     activities: u64,
     jobs: u64,
+    forgotten: u64,
 }
 
 impl Tally {
+    /// Counts removed memberships.
+    pub(crate) fn add_forgotten(&mut self, count: u64) {
+        self.forgotten += count;
+    }
+
+    /// Counts published activities.
+    pub(crate) fn add_activities(&mut self, count: u64) {
+        self.activities += count;
+    }
+
     pub(crate) fn add(&mut self, other: &Self) {
         self.counted += other.counted;
         self.announced += other.announced;
@@ -46,6 +57,7 @@ impl Tally {
         self.checks += other.checks;
         self.activities += other.activities;
         self.jobs += other.jobs;
+        self.forgotten += other.forgotten;
     }
 
     pub(crate) fn write(&self, summary: &mut Summary) {
@@ -55,6 +67,7 @@ impl Tally {
         summary.add(metric::CHECKS_QUEUED, self.checks);
         summary.add(metric::ACTIVITIES_TOLD, self.activities);
         summary.add(metric::JOBS_QUEUED, self.jobs);
+        summary.add(metric::MEMBERS_FORGOTTEN, self.forgotten);
     }
 }
 
@@ -183,8 +196,12 @@ where
             tally.jobs += jobs.len() as u64;
         }
         if let Some(activity) = Activity::of_room(room, owed).filter(|activity| self.kinds.has(activity.kind)) {
-            self.topic.tell(&[activity]).await?;
-            tally.activities += 1;
+            match self.topic.tell(std::slice::from_ref(&activity)).await {
+                Ok(()) => tally.activities += 1,
+                Err(error) if error.is_transient() => return Err(error),
+                // The members of the room must not wait for it.
+                Err(error) => self.tell_later(vec![activity], &error).await?,
+            }
         }
         Ok(())
     }

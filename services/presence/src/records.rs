@@ -72,7 +72,8 @@ where
 
     /// Returns the joined connections that are gone. A join that was killed before it checked its
     /// connection has left memberships that nothing else finds, if the connection was removed
-    /// meanwhile. The second value is the index to repeat from if the read failed.
+    /// meanwhile. The second value is the index to repeat from if the read failed. After a refusal
+    /// a check repeats the read.
     async fn gone(&self, joined: BTreeMap<ConnectionId, usize>) -> (Vec<(usize, ConnectionId)>, Option<usize>) {
         let connections: Vec<ConnectionId> = joined.keys().cloned().collect();
         if connections.is_empty() {
@@ -86,8 +87,14 @@ where
             }
             Err(error) => {
                 let connections = connections.len();
-                tracing::error!({ field::ERROR.0 } = %error, connections, "could not read the connections that joined rooms; their records are delivered again if a retry may help");
-                (Vec::new(), joined.into_values().min().filter(|_| error.is_transient()))
+                tracing::error!({ field::ERROR.0 } = %error, connections, "could not read the connections that joined rooms; their records are delivered again, or a check reads them again");
+                let joined = joined.into_iter().map(|(connection, at)| (at, connection));
+                let again = if error.is_transient() {
+                    joined.map(|(at, _)| at).min()
+                } else {
+                    self.clean_up_later(joined.collect()).await
+                };
+                (Vec::new(), again)
             }
         }
     }
@@ -100,34 +107,62 @@ where
             (at, connection, left)
         });
         let mut leaving = leaving.buffer_unordered(AT_ONCE);
-        let (mut forgotten, mut failed) = (0, Vec::new());
+        let (mut forgotten, mut failed, mut refused) = (0, Vec::new(), Vec::new());
         while let Some((at, connection, left)) = leaving.next().await {
             match left {
                 Ok(rooms) => forgotten += rooms as u64,
                 Err(error) => {
-                    let connection = connection.as_ref();
-                    tracing::error!({ field::CONNECTION_ID.0 } = connection, { field::ERROR.0 } = %error, "could not remove the memberships of a gone connection; its record is delivered again if a retry may help");
-                    // An error that no retry helps must not hold up the stream: the next 410
-                    // removes the memberships, or their time to live.
-                    failed.extend(Some(at).filter(|_| error.is_transient()));
+                    tracing::error!({ field::CONNECTION_ID.0 } = %connection, { field::ERROR.0 } = %error, "could not remove the memberships of a gone connection; its record is delivered again, or a check repeats the removal");
+                    // An error that no retry helps must not hold up the stream.
+                    if error.is_transient() { failed.push(at) } else { refused.push((at, connection)) }
                 }
             }
         }
+        failed.extend(self.clean_up_later(refused).await);
         (forgotten, failed)
     }
 
+    /// Queues a check for connections after a call for them was refused. Returns the index of the
+    /// first record if that failed.
+    async fn clean_up_later(&self, ended: Vec<(usize, ConnectionId)>) -> Option<usize> {
+        let first = ended.iter().map(|(at, _)| *at).min()?;
+        let ended = ended.into_iter().map(|(_, connection)| connection).collect();
+        let check = Check::for_connections(ended, self.clock.now());
+        let error = self.queues.check_after(&check, Duration::ZERO).await.err()?;
+        tracing::error!({ field::ERROR.0 } = %error, "could not queue a check for the cleanup after connections; their records are delivered again");
+        Some(first)
+    }
+
+    /// Removes the memberships of those of these connections that are gone, and returns their
+    /// number. A connection that fails does not affect the others.
+    pub(crate) async fn clean_up_again(&self, ended: &BTreeSet<ConnectionId>) -> Result<u64, Error> {
+        let ended: Vec<ConnectionId> = ended.iter().cloned().collect();
+        let there = self.tables.members_among(&RoomId::everyone(), &ended).await?;
+        let gone = ended.into_iter().filter(|connection| !there.iter().any(|member| member.connection == *connection));
+        let leaving = stream::iter(gone).map(|connection| async move { leave_all(&self.tables, &connection).await });
+        let left: Vec<Result<usize, Error>> = leaving.buffer_unordered(AT_ONCE).collect().await;
+        left.into_iter().try_fold(0, |sum, rooms| Ok(sum + rooms? as u64))
+    }
+
     /// Publishes activity to backends. Returns the index of the first record if that failed, and
-    /// the number of published activities.
+    /// the number of published activities. After a refusal a check repeats the publication.
     async fn tell(&self, activities: Vec<(usize, Activity)>) -> (Option<usize>, u64) {
         let Some(first) = activities.first().map(|(at, _)| *at) else { return (None, 0) };
         let activities: Vec<Activity> = activities.into_iter().map(|(_, activity)| activity).collect();
         match self.topic.tell(&activities).await {
             Ok(()) => (None, activities.len() as u64),
-            Err(error) => {
+            Err(error) if error.is_transient() => {
                 tracing::error!({ field::ERROR.0 } = %error, "could not publish activity to backends; the records are delivered again");
                 (Some(first), 0)
             }
+            Err(error) => (self.tell_later(activities, &error).await.err().map(|_| first), 0),
         }
+    }
+
+    /// Queues a check for activity that the topic refused: nothing else waits for it.
+    pub(crate) async fn tell_later(&self, untold: Vec<Activity>, refusal: &Error) -> Result<(), Error> {
+        tracing::error!({ field::ERROR.0 } = %refusal, "the topic refused activity; a check publishes it again");
+        self.queues.check_after(&Check::for_activity(untold, self.clock.now()), Duration::ZERO).await
     }
 
     async fn look_at_all(&self, rooms: BTreeMap<RoomId, (usize, BTreeSet<Shard>)>) -> (Vec<usize>, Tally) {

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::activity::Kind;
 use crate::limits;
-use crate::name::{RoomId, UserId};
+use crate::name::UserId;
 use crate::shard::Shard;
 use crate::timestamp::Timestamp;
 
@@ -84,29 +84,6 @@ pub struct Owed {
     pub before: u64,
     /// The announcement for the members.
     pub told: Announcement,
-}
-
-/// A postponed count of a room: the message of the queue of checks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Check {
-    /// The room to count.
-    pub room: RoomId,
-    /// The due time.
-    pub at: Timestamp,
-    /// Shards that changed, if they could not be counted when the stream reported them.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub changed: BTreeSet<Shard>,
-    /// Shards whose count has settled and is compared with the index once more.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub compared: BTreeSet<Shard>,
-}
-
-impl Check {
-    /// A check of a room, due at `at`.
-    #[must_use]
-    pub fn at(room: &RoomId, at: Timestamp) -> Self {
-        Self { room: room.clone(), at, changed: BTreeSet::new(), compared: BTreeSet::new() }
-    }
 }
 
 /// The next step for a room.

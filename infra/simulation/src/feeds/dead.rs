@@ -82,6 +82,17 @@ impl Run {
     }
 }
 
+impl Run {
+    /// Redrives letters that were written after all faults had ended: an invocation was refused
+    /// before, and gave its message up then.
+    pub(super) fn redrive_later_letters(&mut self) {
+        let letters = || self.pipeline.queues.dead.lock().unwrap_or_else(PoisonError::into_inner).len();
+        if self.feeds.healed && letters() != self.feeds.letters_left {
+            self.redrive(1);
+        }
+    }
+}
+
 /// A message that a function itself has put into a dead-letter queue.
 enum Letter {
     Submission(String, Submission),
@@ -122,6 +133,7 @@ impl Run {
         let mut dead = self.pipeline.queues.dead.lock().unwrap_or_else(PoisonError::into_inner);
         let letters = dead.iter().filter_map(Letter::of).collect();
         dead.retain(|letter| Letter::of(letter).is_none());
+        self.feeds.letters_left = dead.len();
         letters
     }
 }

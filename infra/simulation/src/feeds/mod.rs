@@ -12,6 +12,7 @@ use std::time::Duration;
 use domain::{ConnectionId, Job, Line, Submission, Timestamp};
 use lambda_kit::batch::Failed;
 use protocol::stream::Record;
+use testkit::faults::Operation;
 use testkit::memory::{Fifo, Message};
 
 pub(crate) use self::dead::REDRIVEN;
@@ -99,8 +100,12 @@ pub(crate) struct Feeds {
     /// The ids of messages that were dead letters on their way: later messages of their groups do
     /// not wait for them.
     overtaken: BTreeSet<String>,
+    /// The keys of outbox rows whose dead letters were refused: they are named in the log only.
+    passed_over: BTreeSet<String>,
     /// The number of receives after which a message is dead.
     most_receives: u32,
+    /// The number of dead letters that were left when the letters were last redriven.
+    letters_left: usize,
     /// Progress of the checks at the end of the run.
     pub(crate) checked: Checked,
 }
@@ -169,6 +174,12 @@ impl Feeds {
         self.overtaken.contains(id)
     }
 
+    /// Reports whether the dead letter of the row with this id was refused.
+    #[must_use]
+    pub(crate) fn was_passed_over(&self, id: &str) -> bool {
+        self.passed_over.iter().any(|key| key.ends_with(id))
+    }
+
     /// Jobs that have become dead letters in their queue.
     pub(crate) fn dead_jobs(&self) -> impl Iterator<Item = Job> {
         self.dead_deliveries.iter().map(|message| message.body.clone())
@@ -193,6 +204,7 @@ impl Feeds {
 impl Run {
     /// Invokes functions for everything that waits. Returns whether there was anything.
     pub(crate) fn feed(&mut self) -> bool {
+        self.redrive_later_letters();
         let (ordered, publications) =
             (self.pipeline.queues.events_ordered.clone(), self.pipeline.queues.publications.clone());
         let mut fed = self.feed_fifo("events-ordered", &ordered, Work::Ordered);
@@ -241,6 +253,7 @@ impl Run {
     pub(crate) fn ended(&mut self, task: TaskId, outcome: Outcome) {
         let Some(work) = self.feeds.at_work.remove(&task) else { return };
         self.check_reads(task, &work);
+        self.note_refusals(task, &work);
         match (work, outcome) {
             (Work::Authorize(connection), Outcome::Authorized(decided)) => self.authorized(&connection, decided),
             (Work::Reap(began), Outcome::Run) => self.check_expired_are_closed(task, began),
@@ -274,6 +287,25 @@ impl Run {
         }
     }
 
+    /// Records the two refusals after which an order or a dead letter is not promised: the row of
+    /// the outbox whose dead letter is refused twice is named in the log, and the event whose hold
+    /// can be neither read nor written is published at once.
+    fn note_refusals(&mut self, task: TaskId, work: &Work) {
+        let Some(refused) = self.shared.lock().refused.remove(&task) else { return };
+        let times = |operation| refused.iter().filter(|one| **one == operation).count();
+        match work {
+            Work::Records(_, records) if times(Operation::BuryLetter) > 1 => {
+                let keys = records.iter().filter_map(|record| record.keys.get("pk")?.as_text());
+                self.feeds.passed_over.extend(keys.map(str::to_owned));
+            }
+            Work::Ordered(messages) if times(Operation::Intakes) > 0 && times(Operation::Hold) > 0 => {
+                let ids = messages.iter().map(|message| message.deduplication_id.clone());
+                self.feeds.overtaken.extend(ids);
+            }
+            _ => {}
+        }
+    }
+
     /// An invocation of the sequencer has ended by itself.
     fn sequenced(
         &mut self,
@@ -292,7 +324,10 @@ impl Run {
     /// Handles an invocation that was killed, or timed out.
     pub(crate) fn came_to_nothing(&mut self, task: TaskId) {
         let work = self.feeds.at_work.remove(&task);
-        work.iter().for_each(|work| self.check_reads(task, work));
+        if let Some(work) = &work {
+            self.check_reads(task, work);
+            self.note_refusals(task, work);
+        }
         match work {
             Some(Work::Authorize(connection)) => self.authorized(&connection, Err(500)),
             Some(Work::Call { function, connection, began, shown }) => {

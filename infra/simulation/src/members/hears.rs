@@ -103,6 +103,7 @@ impl Run {
             Event::Joined { room, .. } if !member.wanted.contains(room) => {
                 if self.backend.ordered(&member.user_id(), &What::Join(room.clone())) {
                     member.wanted.insert(room.clone());
+                    member.brought.insert(room.clone(), now);
                 } else {
                     self.shared.lock().broke(Kind::Phantom, format!("member {at} did not want to be in {room}"));
                 }

@@ -6,7 +6,7 @@ mod links;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::{ConnectionId, PublicationId, RoomId, UserId};
+use domain::{ConnectionId, PublicationId, RoomId, Timestamp, UserId};
 use roomcast_client::rules::{Client, LinkId, Ticket};
 
 use crate::check::Heard;
@@ -37,6 +37,8 @@ pub(crate) struct Member {
     pub(super) unanswered: BTreeSet<(RoomId, PublicationId)>,
     /// Rooms whose replay has more pages that the client may request.
     pub(crate) replayed_in_part: BTreeSet<RoomId>,
+    /// When its client last learned of a room from the notice that a backend joined it.
+    pub(crate) brought: BTreeMap<RoomId, Timestamp>,
     /// True if one of its sockets ever took all messages and delivered none.
     pub(crate) vanished: bool,
     /// Requests for history and member lists without a reply.
@@ -64,6 +66,7 @@ impl Member {
             wanted: BTreeSet::new(),
             unanswered: BTreeSet::new(),
             replayed_in_part: BTreeSet::new(),
+            brought: BTreeMap::new(),
             vanished: false,
             asked: BTreeSet::new(),
             lives: Vec::new(),

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use domain::ports::{Clock, DeadLetter, Jobs};
-use domain::{ConnectionId, Job, Range, Work, limits};
+use domain::ports::{Clock, DeadLetter, DeadLetters, Jobs, Result};
+use domain::{ConnectionId, Job, Limits, Range, Work, limits};
 use lambda_kit::batch::Message;
 use lambda_kit::start::Batches;
 use telemetry::{Summary, metric};
 use testkit::faults::{Fault, How, Operation, Plan};
-use testkit::samples;
+use testkit::{World, samples};
 
-use crate::scene::Scene;
+use crate::scene::{Scene, run_over};
 
 /// Returns the job of a letter.
 fn job(letter: &DeadLetter) -> Job {
@@ -189,4 +189,54 @@ async fn a_dead_letter_redriven_twice_delivers_exactly_what_is_missing() {
     // Three tries of the first page, and one frame for each member that lacked it. The queue drops
     // the second redrive, as it drops every job that it received within five minutes.
     assert_eq!((before, after), (vec![3, 3, 0, 0, 0], vec![3, 3, 1, 1, 1]));
+}
+
+/// The mistake of a dead letter that names no member that received a part of its range.
+struct DeadLetterOmits(World);
+
+impl Jobs for DeadLetterOmits {
+    async fn dispatch(&self, jobs: &[Job]) -> Result<()> {
+        self.0.queues.dispatch(jobs).await
+    }
+}
+
+impl DeadLetters for DeadLetterOmits {
+    async fn bury_letter(&self, letter: &DeadLetter) -> Result<()> {
+        let mut job = job(letter);
+        if let Work::Late { members, .. } = &mut job.work {
+            members.retain(|member| self.0.heard(&member.connection).is_empty());
+        }
+        let body = protocol::queue::encode(&job).unwrap();
+        self.0.queues.bury_letter(&DeadLetter { body, ..letter.clone() }).await
+    }
+}
+
+/// Gives up a range of two pages of the log. At each receive the first page is posted to two
+/// members, then the list of members is refused. Returns the members that have neither the whole
+/// range nor a letter that names them.
+async fn forgotten<Q: Jobs + DeadLetters>(scene: &Scene, queues: impl Fn(World) -> Q) -> Vec<ConnectionId> {
+    let members = scene.members(4).await;
+    scene.world.store.set_page_size(2);
+    scene.queue(0, 16).await;
+    let pages = Limits { log_page_rows: 8, log_rows_along: 4, ..Limits::default() };
+    for _ in 0..limits::RECEIVES_IF_REFUSED {
+        let refused = Plan::new().nth(Operation::Page, 2, Fault::Before(How::Refused));
+        run_over(&scene.world, refused, queues(scene.world.clone()), pages).await;
+        scene.world.clock.advance(limits::LONGEST_RETRY_PAUSE);
+    }
+    let letters = scene.letters();
+    assert_eq!(letters.len(), 1);
+    let named = named(&letters[0]);
+    let has_all = |id: &ConnectionId| scene.world.heard(id).iter().any(|frame| frame.contains(r#""seq":9"#));
+    members.into_iter().map(|member| member.id).filter(|id| !has_all(id) && !named.contains(id)).collect()
+}
+
+#[tokio::test]
+async fn a_dead_letter_names_the_members_that_lack_only_a_later_part_of_its_range() {
+    assert_eq!(forgotten(&Scene::with(16).await, |world| world.queues).await, []);
+}
+
+#[tokio::test]
+async fn a_dead_letter_that_omits_members_who_lack_a_later_part_is_found() {
+    assert_eq!(forgotten(&Scene::with(16).await, DeadLetterOmits).await.len(), 2, "DeadLetterOmits");
 }

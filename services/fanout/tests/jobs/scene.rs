@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use domain::ports::{Clock, DeadLetter, Jobs, Rooms};
+use domain::ports::{Clock, DeadLetter, DeadLetters, Jobs, Rooms};
 use domain::{Connection, Head, Job, Limits, Line, Range, Shards, Work, limits};
 use fanout::Fanout;
 use lambda_kit::batch::{Failed, Message};
@@ -89,7 +89,15 @@ pub(crate) async fn run_with(world: &World, plan: Plan) -> (Vec<Failed>, Summary
 }
 
 async fn run(world: &World, tables: Plan, queues: Plan, limits: Limits) -> (Vec<Failed>, Summary) {
-    let (tables, queues) = (Faulty::new(world.store.clone(), tables), Faulty::new(world.queues.clone(), queues));
+    run_over(world, tables, Faulty::new(world.queues.clone(), queues), limits).await
+}
+
+/// Works off the jobs that are due now, and sends through other queues.
+pub(crate) async fn run_over<Q>(world: &World, tables: Plan, queues: Q, limits: Limits) -> (Vec<Failed>, Summary)
+where
+    Q: Jobs + DeadLetters,
+{
+    let tables = Faulty::new(world.store.clone(), tables);
     let gateway = world.gateway.clone();
     let fanout = Fanout::new(tables, queues, gateway, world.clock.clone(), world.chance.clone()).with_limits(limits);
     let mut groups: Vec<Vec<Message>> = Vec::new();

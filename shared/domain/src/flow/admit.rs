@@ -20,8 +20,8 @@ pub struct Admitted {
     pub results: Vec<Result<()>>,
     /// Publications that are held.
     pub held: u64,
-    /// Why it could not be read whether rooms are held, if no retry helps: all of them count as
-    /// open.
+    /// Why it could not be read whether rooms are held, if no retry helps: all of them are held. A
+    /// room counts as open if that is refused too.
     pub unread: Option<Error>,
 }
 
@@ -63,18 +63,22 @@ pub async fn admit(
     let rooms: Vec<RoomId> = parcels.keys().cloned().collect();
     let (intakes, unread) = match tables.intakes(&rooms).await {
         Ok(intakes) => (intakes, None),
-        // No retry helps: that must not cost publications.
+        // No retry helps: that must not cost publications, and none may overtake those that wait.
         Err(error) if !error.is_transient() => (HashMap::new(), Some(error)),
         Err(error) => {
             let results = submissions.iter().map(|_| Err(error.again())).collect();
             return Admitted { results, ..Admitted::default() };
         }
     };
-    let intakes = &intakes;
+    let (intakes, is_unread) = (&intakes, unread.is_some());
     let passages = parcels.iter().map(|(room, parcels)| async move {
         let intake = intakes.get(room).copied();
         let counts: Vec<u32> = parcels.iter().map(|parcel| count(&parcel.submission)).collect();
-        pass(tables, room, intake, &counts, now).await
+        let door = if is_unread { Door::Held { space: u64::MAX } } else { door(intake, now) };
+        match pass(tables, room, door, &counts, now).await {
+            Passage::Failed(error) if is_unread && !error.is_transient() => Passage::Open,
+            passage => passage,
+        }
     });
     let passages = join_all(passages).await;
     let mut results: Vec<Option<Result<()>>> = submissions.iter().map(|_| None).collect();
@@ -145,9 +149,13 @@ fn count(submission: &Submission) -> u32 {
     u32::try_from(submission.items.len()).unwrap_or(u32::MAX)
 }
 
+fn door(intake: Option<Intake>, now: Timestamp) -> Door {
+    intake.map_or(Door::Open, |intake| intake.door(now))
+}
+
 /// Where the parcels of a room go; how many publications are in each is given.
-async fn pass(tables: &impl Holds, room: &RoomId, intake: Option<Intake>, counts: &[u32], now: Timestamp) -> Passage {
-    let Some(Door::Held { space }) = intake.map(|intake| intake.door(now)) else { return Passage::Open };
+async fn pass(tables: &impl Holds, room: &RoomId, door: Door, counts: &[u32], now: Timestamp) -> Passage {
+    let Door::Held { space } = door else { return Passage::Open };
     let (mut fit, mut sum) = (0, 0_u32);
     for more in counts {
         if u64::from(sum + more) > space {

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use super::Result;
 use crate::activity::Activity;
+use crate::check::Check;
 use crate::name::{ConnectionId, Device, RoomId, UserId};
-use crate::presence::{Check, Presence};
+use crate::presence::Presence;
 use crate::timestamp::Timestamp;
 
 /// A member of a room, with its user.

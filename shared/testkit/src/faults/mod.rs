@@ -94,7 +94,7 @@ impl<F: Fn(Call) -> Fault + Send + Sync> Decide for F {
 macro_rules! operations {
     ($($port:ident { $($operation:ident)+ })+) => {
         /// Every operation of every port that can fail.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Operation {
             $($(
                 #[doc = concat!("Of [`domain::ports::", stringify!($port), "`].")]
