@@ -202,7 +202,7 @@ impl<'a> Redrive<'a> {
             }
         }
         for (room, changed) in rooms {
-            let check = Check { room, at: now(), changed, compared: BTreeSet::new() };
+            let check = Check { changed, ..Check::at(&room, now()) };
             self.queues.check_after(&check, Duration::ZERO).await?;
         }
         Ok(())

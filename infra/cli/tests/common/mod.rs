@@ -12,36 +12,36 @@ use tokio::process::Command;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The program, for one stack.
-pub struct Roomcast {
+pub(crate) struct Roomcast {
     endpoint: String,
 }
 
 /// The result of a command.
 #[derive(Debug)]
-pub struct Outcome {
-    pub status: i32,
-    pub out: String,
-    pub err: String,
+pub(crate) struct Outcome {
+    pub(crate) status: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Outcome {
     /// Returns the objects on standard output. Every line must be one.
-    pub fn objects(&self) -> Vec<Value> {
+    pub(crate) fn objects(&self) -> Vec<Value> {
         self.out.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{self:?}"))).collect()
     }
 }
 
 impl Roomcast {
-    pub fn beside(stack: &Stack) -> Self {
+    pub(crate) fn beside(stack: &Stack) -> Self {
         Self { endpoint: stack.addresses().aws_endpoint.clone() }
     }
 
-    pub fn at(endpoint: &str) -> Self {
+    pub(crate) fn at(endpoint: &str) -> Self {
         Self { endpoint: endpoint.to_owned() }
     }
 
     /// Returns the command without input and without the variables of this process.
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_roomcast"));
         command.args(["--endpoint", &self.endpoint]).args(arguments).stdin(Stdio::null()).kill_on_drop(true);
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("AWS_") || name.starts_with("ROOMCAST_"))
@@ -51,21 +51,21 @@ impl Roomcast {
         command
     }
 
-    pub async fn run(&self, arguments: &[&str]) -> Outcome {
+    pub(crate) async fn run(&self, arguments: &[&str]) -> Outcome {
         let output = self.command(arguments).output().await.unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         Outcome { status: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
     }
 
     /// Runs a command that must succeed, and returns its objects.
-    pub async fn json(&self, arguments: &[&str]) -> Vec<Value> {
+    pub(crate) async fn json(&self, arguments: &[&str]) -> Vec<Value> {
         let outcome = self.run(&[&["--json"], arguments].concat()).await;
         assert_eq!(outcome.status, 0, "{arguments:?}: {outcome:?}");
         outcome.objects()
     }
 
     /// Repeats a command until its objects are as wanted.
-    pub async fn until(&self, arguments: &[&str], wanted: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+    pub(crate) async fn until(&self, arguments: &[&str], wanted: impl Fn(&[Value]) -> bool) -> Vec<Value> {
         let begun = Instant::now();
         loop {
             let objects = self.json(arguments).await;
@@ -77,7 +77,7 @@ impl Roomcast {
     }
 
     /// Waits until a dead-letter queue has so many letters.
-    pub async fn until_dead(&self, queue: &str, letters: u64) {
+    pub(crate) async fn until_dead(&self, queue: &str, letters: u64) {
         let is_it = |row: &Value| row["queue"] == queue && row["letters"] == letters;
         self.until(&["dead-letters", "list"], |rows| rows.iter().any(is_it)).await;
     }
