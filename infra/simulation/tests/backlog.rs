@@ -13,13 +13,14 @@ use std::time::Duration;
 
 use domain::ports::{Clock, DeadLetter, DeadLetters, Jobs, Result, Rooms, Submissions};
 use domain::{Job, Limits, PostRate, RoomId, Sequence, Shard, Shards, Submission, Timestamp, Work, limits};
-use events::Events;
+use events::{Events, Source};
 use fanout::Fanout;
 use futures::executor::block_on;
 use futures::future::{join, join_all};
 use lambda_kit::batch::Message;
 use lambda_kit::deadline::Deadline;
 use lambda_kit::start::Batches;
+use protocol::backend::Wrapping;
 use sequencer::Sequencer;
 use serde::Serialize;
 use serde_json::json;
@@ -185,7 +186,8 @@ impl Flood {
 
     async fn publish(&self, door: Door) {
         let World { store, queues, gateway, clock, chance, .. } = self.world.clone();
-        let events = Events::new(store, queues.clone(), gateway, clock.clone(), chance, Vec::new());
+        let source = Source::of_queue("commands", Wrapping::Raw);
+        let events = Events::new(store, queues.clone(), gateway, clock.clone(), chance, source);
         let data = "x".repeat(self.data_bytes);
         let mut n = 0;
         while self.goes_on() {

@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use domain::ports::{Charges, Clock, Connections, Holds, Memberships, Receipt, Rooms};
-use domain::{Connection, Format, Submission, limits};
+use domain::ports::{Bans, Charges, Clock, Connections, Holds, Memberships, Receipt, Rooms};
+use domain::{Connection, Device, Format, Submission, limits};
 use events::{Events, Source};
 use lambda_kit::batch::{Failed, Message};
 use lambda_kit::deadline::Deadline;
