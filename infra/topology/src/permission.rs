@@ -50,9 +50,6 @@ const POLLS_A_QUEUE: [&str; 3] = ["sqs:DeleteMessage", "sqs:GetQueueAttributes",
 const READS_A_STREAM: [&str; 4] =
     ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"];
 
-/// Actions on tables that IAM also authorises on an index.
-const READS_AN_INDEX: [&str; 2] = ["Query", "Scan"];
-
 impl Function {
     /// Returns all permissions of the function's role.
     #[must_use]
@@ -100,9 +97,8 @@ impl Grant {
                 let mut permissions = each("dynamodb", &Resource::Table(table.clone()));
                 for index in indexes {
                     let on_index = Resource::Index { table: table.clone(), index: index.clone() };
-                    let reads = READS_AN_INDEX.iter().filter(|action| actions.contains(*action));
-                    permissions
-                        .extend(reads.map(|action| Permission::new(format!("dynamodb:{action}"), on_index.clone())));
+                    permissions.push(Permission::new("dynamodb:Query", on_index.clone()));
+                    permissions.extend(actions.get("Scan").map(|_| Permission::new("dynamodb:Scan", on_index)));
                 }
                 permissions
             }

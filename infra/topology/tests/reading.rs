@@ -135,6 +135,16 @@ fn a_role_allows_the_grants_and_what_the_triggers_need() {
 }
 
 #[test]
+fn a_table_whose_index_is_read_may_not_be_queried_itself_unless_that_is_granted() {
+    let source = SOUND.replace("actions: [GetItem, Query, Scan]", "actions: [GetItem]");
+    let permissions = Topology::parse(&source).expect("sound").function("worker").expect("worker").permissions();
+    let allowed = permissions.iter().map(ToString::to_string).filter(|it| it.contains("things"));
+    let allowed: Vec<String> = allowed.filter(|it| it.starts_with("dynamodb:")).collect();
+    assert!(allowed.contains(&"dynamodb:Query on index by_kind of things".to_owned()), "{allowed:?}");
+    assert!(!allowed.iter().any(|it| it == "dynamodb:Query on table things" || it.contains("Scan")), "{allowed:?}");
+}
+
+#[test]
 fn the_json_has_every_default_filled_in() {
     let json = sound().to_json();
     assert_eq!(json["functions"]["worker"]["environment"]["STALE_AFTER_S"], serde_json::json!({ "text": "720" }));

@@ -105,7 +105,7 @@ module "roomcast" {
   # Places of their own on an account that runs other functions, so that a storm of connects takes none of them.
   reserved_concurrency = {
     fanout    = 8
-    sequencer = 20
+    sequencer = 25
     events    = 20
     presence  = 14
   }

@@ -20,7 +20,7 @@ locals {
       # An index is only read.
       [for grant in function.grants.table : {
         Effect   = "Allow"
-        Action   = [for action in grant.actions : "dynamodb:${action}" if contains(["Query", "Scan"], action)]
+        Action   = concat(["dynamodb:Query"], [for action in grant.actions : "dynamodb:${action}" if action == "Scan"])
         Resource = [for index in grant.indexes : "${var.tables[grant.table].arn}/index/${index}"]
       } if length(grant.indexes) > 0],
       [for grant in function.grants.queue : {

@@ -12,14 +12,16 @@ import boto3
 endpoint, topology_file = sys.argv[1:3]
 topology = json.load(open(topology_file))
 name = topology["name"]
-# The account of the emulator.
-ACCOUNT = "123456789012"
 differences = []
 
 
 def client(service):
     keys = {"aws_access_key_id": "emulated", "aws_secret_access_key": "emulated"}
     return boto3.client(service, endpoint_url=endpoint, region_name="us-east-1", **keys)
+
+
+# The account of the emulator.
+ACCOUNT = client("sts").get_caller_identity()["Account"]
 
 
 def same(what, found, expected):
@@ -206,8 +208,10 @@ def permissions(function, arns):
         table = arns.tables[grant["table"]]
         for action in grant["actions"]:
             yield f"dynamodb:{action}", table
-            if action in ("Query", "Scan"):
-                yield from ((f"dynamodb:{action}", f"{table}/index/{index}") for index in grant["indexes"])
+        for index in grant["indexes"]:
+            yield "dynamodb:Query", f"{table}/index/{index}"
+            if "Scan" in grant["actions"]:
+                yield "dynamodb:Scan", f"{table}/index/{index}"
     for kind, prefix, of in (
         ("queue", "sqs", arns.queues),
         ("topic", "sns", arns.topics),

@@ -65,15 +65,9 @@ impl Names<'_> {
         for (index, grant) in function.grants.iter().enumerate() {
             let path = format!("functions.{}.grants[{index}]", function.name);
             match grant {
-                Grant::Table { table, actions, indexes } => {
+                Grant::Table { table, indexes, .. } => {
                     self.table(&format!("{path}.table"), table);
                     self.indexes(&path, table, indexes);
-                    if !indexes.is_empty() && !actions.contains("Query") && !actions.contains("Scan") {
-                        self.log.mistake(
-                            &format!("{path}.indexes"),
-                            "an index can only be read by `Query`: grant it, or remove the indexes",
-                        );
-                    }
                 }
                 Grant::Queue { queue, .. } => self.queue(&format!("{path}.queue"), queue),
                 Grant::Topic { topic, .. } => self.topic(&format!("{path}.topic"), topic),

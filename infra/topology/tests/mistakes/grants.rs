@@ -46,11 +46,6 @@ fn grants_name_actions_of_iam_once_each() {
         &["functions.worker.grants[2]: a grant on the same thing stands above: put the actions together"],
     );
     broken(
-        "actions: [GetItem, Query, Scan]",
-        "actions: [GetItem]",
-        &["functions.worker.grants[0].indexes: an index can only be read by `Query`: grant it, or remove the indexes"],
-    );
-    broken(
         "actions: [SendMessage] }",
         "actions: [SendMessage], indexes: [x] }",
         &["functions.worker.grants[1].indexes: a queue has no indexes: remove the field"],
