@@ -47,9 +47,9 @@ async fn send(stack: &Stack, queue: &str, body: &str, group: Option<String>) {
 
 /// Writes a row of the outbox, with the developer's keys.
 async fn outbox(stack: &Stack, room: &str, id: &str) {
-    let row = [("pk", format!("OUTBOX#{id}").as_str()), ("sk", "OUTBOX"), ("room", room), ("data", "1")]
+    let row = [("id", id), ("room", room), ("data", "1")]
         .map(|(name, value)| (name.to_owned(), AttributeValue::S(value.to_owned())));
-    let put = aws(stack).dynamodb.put_item().table_name(&stack.variables()["ROOMCAST_ROOMS_TABLE"]);
+    let put = aws(stack).dynamodb.put_item().table_name(&stack.variables()["ROOMCAST_OUTBOX_TABLE"]);
     put.set_item(Some(row.into())).send().await.unwrap();
 }
 
