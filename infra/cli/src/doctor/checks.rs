@@ -201,19 +201,16 @@ mod tests {
     #[test]
     fn a_restored_table_without_expiry_and_stream_is_a_failure() {
         let topology = topology();
-        let table = topology.table("rooms").unwrap();
+        let table = topology.table("outbox").unwrap();
         let good = TableSettings {
             ttl_attribute: Some("ttl".to_owned()),
-            stream_view: Some("NEW_AND_OLD_IMAGES".to_owned()),
+            stream_view: Some("NEW_IMAGE".to_owned()),
             indexes: Vec::new(),
         };
         assert_eq!(table_finding(table, &good).status, Status::Ok);
         let restored = table_finding(table, &TableSettings { ttl_attribute: None, stream_view: None, ..good });
         assert_eq!(restored.status, Status::Failure);
-        assert_eq!(
-            restored.found,
-            "items expire by none instead of ttl; the stream has none instead of NEW_AND_OLD_IMAGES"
-        );
+        assert_eq!(restored.found, "items expire by none instead of ttl; the stream has none instead of NEW_IMAGE");
     }
 
     #[test]

@@ -24,7 +24,7 @@ use crate::letters::queue::DeadLetterQueue;
 use crate::time::now;
 
 /// The sort key of a row of the outbox.
-const OUTBOX: &str = "OUTBOX";
+const OUTBOX: &str = "outbox";
 
 /// The place to which a letter is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +60,7 @@ impl fmt::Display for Destination {
         match self {
             Self::Queue(name) => f.write_str(name),
             Self::Row => f.write_str("publications (the outbox row is published)"),
-            Self::Stream(batch) if batch.table == "rooms" => {
+            Self::Stream(batch) if batch.table == OUTBOX => {
                 f.write_str("publications (outbox rows are read from the stream again)")
             }
             Self::Stream(batch) => write!(f, "presence (changes are read from the stream of {} again)", batch.table),
@@ -76,7 +76,7 @@ impl Destination {
         let streams = queue
             .tables
             .iter()
-            .filter(|table| *table != "rooms")
+            .filter(|table| *table != OUTBOX)
             .map(|table| format!("records of the stream of {table}: presence"));
         source.into_iter().chain(row).chain(streams).collect::<Vec<_>>().join("; ")
     }
@@ -177,12 +177,11 @@ impl<'a> Redrive<'a> {
                 "roomcast doctor",
             )
         })?;
-        if table == "rooms" { self.publish_rows(&records).await } else { self.recount(&records).await }
+        if table == OUTBOX { self.publish_rows(&records).await } else { self.recount(&records).await }
     }
 
     async fn publish_rows(&self, records: &[Record]) -> Result<(), Error> {
-        let is_row = |record: &&Record| record.keys.get("sk").and_then(|key| key.as_text()) == Some(OUTBOX);
-        let new = records.iter().filter(|record| record.event == Event::Insert).filter(is_row);
+        let new = records.iter().filter(|record| record.event == Event::Insert);
         for row in new.filter_map(|record| record.new.as_ref()) {
             self.publish_row(row).await?;
         }

@@ -107,7 +107,7 @@ impl Contents {
         let event = inner.as_ref().unwrap_or(body);
         let room = event["room"].as_str().or(event["room"]["S"].as_str());
         let condition = body["requestContext"]["condition"].as_str();
-        let id = event["id"].as_str().or_else(|| event["pk"]["S"].as_str()?.strip_prefix("OUTBOX#"));
+        let id = event["id"].as_str().or(event["publication"]["S"].as_str()).or(event["id"]["S"].as_str());
         Self {
             room: room.and_then(|room| RoomId::parse(room).ok()),
             reason: condition.map(|condition| format!("Lambda gave up a batch of a stream: {condition}")),
@@ -168,7 +168,7 @@ mod tests {
         assert!(named.iter().all(|name| all.iter().any(|queue| queue.name == *name)), "{named:?} {all:?}");
         let named = |name: &str| DeadLetterQueue::named(&topology, name).unwrap();
         assert_eq!(named("deliveries-dead").source.as_deref(), Some("deliveries"));
-        assert_eq!((named("outbox-dead").source, named("outbox-dead").tables), (None, vec!["rooms".to_owned()]));
+        assert_eq!((named("outbox-dead").source, named("outbox-dead").tables), (None, vec!["outbox".to_owned()]));
         assert_eq!(named("presence-dead").tables, ["connections"]);
         let error = DeadLetterQueue::named(&topology, "deliveries").unwrap_err().to_string();
         assert!(error.contains("is no dead-letter queue; there are deliveries-dead"), "{error}");
@@ -178,7 +178,7 @@ mod tests {
     fn the_room_and_the_ids_of_a_letter_are_read_from_its_body() {
         let event = r#"{"room":"lobby","id":"order-7","data":1}"#;
         let enveloped = serde_json::json!({ "Type": "Notification", "Message": event }).to_string();
-        let row = r#"{"pk":{"S":"OUTBOX#order-7"},"sk":{"S":"OUTBOX"},"room":{"S":"lobby"}}"#;
+        let row = r#"{"id":{"S":"order-7"},"room":{"S":"lobby"}}"#;
         for body in [event, &enveloped, row] {
             let contents = Contents::of_body(body);
             assert_eq!(contents.room, Some(RoomId::parse("lobby").unwrap()), "{body}");

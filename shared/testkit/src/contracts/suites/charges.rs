@@ -93,7 +93,7 @@ pub async fn publications_and_other_requests_share_one_allowance(fixture: &impl 
 
 pub async fn a_further_charge_is_written_whatever_the_rate_and_later_requests_wait_for_it(fixture: &impl StoreFixture) {
     let (connection, now) = (opened(fixture).await, fixture.clock().now());
-    let (store, more) = (fixture.store(), Charge::sync(3_000));
+    let (store, more) = (fixture.store(), Charge::sync(4_000));
     store.charge(&connection.id, Charge::who(), now).await.unwrap();
     store.charge_anyway(&connection.id, more).await.unwrap();
     let pause = Charge::who().takes() * 2 + more.takes() - limits::REQUEST_RATE.takes(limits::REQUEST_RATE.burst());
