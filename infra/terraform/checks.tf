@@ -79,7 +79,7 @@ resource "terraform_data" "checks" {
 
     precondition {
       condition     = sum(concat([0], [for value in values(local.parameters) : length(coalesce(value, "-"))])) <= 3000
-      error_message = "The values in `parameters` take more than 3,000 bytes, and Lambda keeps 4 KB of environment variables in all: shorten `allowed_origins` or `command_topics`."
+      error_message = "The values in `parameters` take more than 3,000 bytes, and Lambda keeps 4 KB of environment variables in all: shorten `allowed_origins`."
     }
   }
 }

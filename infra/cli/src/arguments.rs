@@ -50,6 +50,10 @@ pub(crate) enum Command {
     Publish(steer::PublishArguments),
     /// Closes the connections of a user, or one connection
     Kick(steer::KickArguments),
+    /// Keeps a user or a device out, and closes the connections
+    Ban(steer::BanArguments),
+    /// Lifts a ban
+    Unban(steer::UnbanArguments),
     /// Explains the code of a refusal or of a `bye`, or lists all codes
     Code(codes::Arguments),
     /// Prints a development token, or checks one

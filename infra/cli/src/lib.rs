@@ -69,6 +69,8 @@ async fn dispatch(global: &Global, command: Command) -> Result<ExitCode, Error> 
         Command::DeadLetters(asked) => letters::run(&deployment, &asked, &output).await,
         Command::Publish(asked) => steer::publish(&deployment, &asked, &output).await,
         Command::Kick(asked) => steer::kick(&deployment, &asked, &output).await,
+        Command::Ban(asked) => steer::ban(&deployment, &asked, &output).await,
+        Command::Unban(asked) => steer::unban(&deployment, &asked, &output).await,
         Command::Code(_) | Command::Completions(_) | Command::Man => Ok(ExitCode::SUCCESS),
     }
 }

@@ -1,20 +1,22 @@
-//! `roomcast publish` and `roomcast kick`: events and commands through the topic of backends.
+//! `roomcast publish`, `kick`, `ban` and `unban`: events and commands through the topics of backends.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use domain::ports::Connections;
-use domain::{ConnectionId, Data, PublicationId, RoomId, UserId};
+use domain::{ConnectionId, Data, Device, PublicationId, RoomId, UserId};
 use serde_json::{Value, json};
 
 use crate::deployment::Deployment;
 use crate::error::Error;
 use crate::names::{room, rule, user};
 use crate::output::Output;
+use crate::time::{now, parse_duration};
 
 /// The topic that takes events of backends.
 const EVENTS: &str = "events";
 /// The topic that takes commands of backends.
-const COMMANDS: &str = "events";
+const COMMANDS: &str = "commands";
 /// The author of publications without `--by`.
 const AUTHOR: &str = "operator";
 
@@ -53,6 +55,39 @@ pub(crate) struct KickArguments {
     /// Does not ask
     #[arg(long)]
     force: bool,
+}
+
+/// The ban.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "A ban closes the connections that it keeps out, and holds for later connections and renewals.\n\n\
+    Examples:\n  roomcast ban @bob --for 1h\n  roomcast ban --force @bob --device phone"
+)]
+pub(crate) struct BanArguments {
+    /// The user, such as @bob
+    #[arg(value_name = "@USER")]
+    target: String,
+    /// Only this device of the user
+    #[arg(long, value_name = "DEVICE")]
+    device: Option<String>,
+    /// How long the ban holds, such as 15m, 1h or 7d. Without it until `unban`
+    #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration)]
+    lasts: Option<Duration>,
+    /// Does not ask
+    #[arg(long)]
+    force: bool,
+}
+
+/// The ban to lift.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  roomcast unban @bob\n  roomcast unban @bob --device phone")]
+pub(crate) struct UnbanArguments {
+    /// The user, such as @bob
+    #[arg(value_name = "@USER")]
+    target: String,
+    /// The device of the ban; a ban of the whole user has none
+    #[arg(long, value_name = "DEVICE")]
+    device: Option<String>,
 }
 
 /// Publishes to the room, and prints the publication id.
@@ -94,8 +129,44 @@ pub(crate) async fn kick(deployment: &Deployment, asked: &KickArguments, output:
     output.confirm(&format!("Close {what}?"), asked.force)?;
     send_command(deployment, &command).await?;
     output.line(&format!("ordered: close {what}"), &command)?;
-    output.remark("the command is carried out within seconds, if the deployment takes commands from this topic (parameter command_topics); `roomcast who` shows it");
+    output.remark("the command is carried out within seconds; `roomcast who` shows it");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Keeps a user, or one device of a user, out, and closes the connections.
+pub(crate) async fn ban(deployment: &Deployment, asked: &BanArguments, output: &Output) -> Result<ExitCode, Error> {
+    let (who, mut command) = banned("ban", &asked.target, asked.device.as_deref())?;
+    if let Some(lasts) = asked.lasts {
+        command["until"] = now().plus(lasts).as_ms().into();
+    }
+    output.confirm(&format!("Ban {who} and close its connections?"), asked.force)?;
+    send_command(deployment, &command).await?;
+    output.line(&format!("ordered: ban {who}"), &command)?;
+    output.remark("the command is carried out within seconds; `roomcast unban` lifts the ban");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Lifts a ban.
+pub(crate) async fn unban(deployment: &Deployment, asked: &UnbanArguments, output: &Output) -> Result<ExitCode, Error> {
+    let (who, command) = banned("unban", &asked.target, asked.device.as_deref())?;
+    send_command(deployment, &command).await?;
+    output.line(&format!("ordered: unban {who}"), &command)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Returns the words for a user or a device, and the command for it.
+fn banned(command: &str, target: &str, device: Option<&str>) -> Result<(String, Value), Error> {
+    let Some(name) = target.strip_prefix('@') else {
+        let cause = format!("{target} is not the name of a user, which begins with @");
+        return Err(Error::new(cause, format!("roomcast {command} @{target}")));
+    };
+    let (user, device) = (UserId::parse(name)?, device.map(Device::parse).transpose()?);
+    Ok(match device {
+        Some(device) => {
+            (format!("device {device} of user {user}"), json!({ "command": command, "user": user, "device": device }))
+        }
+        None => (format!("user {user}"), json!({ "command": command, "user": user })),
+    })
 }
 
 /// Sends a command, as a backend does.

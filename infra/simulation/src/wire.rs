@@ -186,9 +186,9 @@ impl Wire {
         })
     }
 
-    /// Reports whether an invocation posted a position to a member more often than some later one of
-    /// a range: the range is several frames, and a late job begins with the first. The invocation
-    /// may have posted the range for several late jobs, and have stopped in one of them.
+    /// Reports whether an invocation posted a position to a member more often than some later one
+    /// of a range: the range is several frames, and a late job begins with the first. The
+    /// invocation may have posted the range for several late jobs, and have stopped in one of them.
     fn stopped_before(&self, through: Sequence, task: TaskId, connection: &ConnectionId, place: &Place) -> bool {
         let arrived = |sequence: u64| {
             let place = (place.0.clone(), place.1.clone(), Sequence::new(sequence));
