@@ -39,6 +39,15 @@ async fn what_is_published_is_received_once_and_a_kicked_user_is_out() {
     let connection = roomcast.json(&["who", "lobby"]).await[0]["connection"].as_str().unwrap().to_owned();
     roomcast.json(&["kick", "--force", &connection]).await;
     assert_eq!(ada.until_closed().await, 1000);
+
+    let mut eve = Member::with_claims(&url, json!({ "sub": "eve" })).await;
+    let unnamed = roomcast.run(&["ban", "--force", "eve"]).await;
+    assert!(unnamed.status == 1 && unnamed.err.contains("roomcast ban @eve"), "{}", unnamed.err);
+    let banned = roomcast.json(&["ban", "--force", "@eve", "--for", "1h"]).await;
+    assert!(banned[0]["until"].as_u64().is_some(), "{banned:?}");
+    assert_eq!(eve.until_closed().await, 1000);
+    let lifted = roomcast.json(&["unban", "@eve"]).await;
+    assert_eq!(lifted, [json!({ "command": "unban", "user": "eve" })]);
     stack.shutdown().await;
 }
 
