@@ -179,8 +179,7 @@ impl Facts {
 
     async fn read_row(&self, tables: &Tables) -> Result<Option<Publication>, Error> {
         let Some(Position { epoch, sequence }) = self.position.clone() else { return Ok(None) };
-        let range = Range { epoch, after: sequence.before(), through: sequence };
-        Ok(tables.log(&self.room, &range, 1, now()).await?.pop())
+        read_row(tables, &self.room, &epoch, sequence).await
     }
 
     /// Looks for letters of the room that are about the publication. They stay in their queue.
@@ -296,19 +295,50 @@ async fn read_shard(tables: &Tables, room: &RoomId, shard: Shard, epoch: &Epoch)
 /// Searches the log backwards for an id, in the epoch of the head.
 async fn search(tables: &Tables, room: &RoomId, head: &Head, id: &PublicationId) -> Result<Option<Publication>, Error> {
     let (mut through, mut searched) = (head.sequence, 0);
-    while searched < ROWS_SEARCHED {
-        let page = read_run_backwards(tables, room, &head.epoch, through, PAGE_ROWS, now()).await?;
-        searched += page.len();
-        let is_end = page.len() < PAGE_ROWS;
-        through = page.last().map_or(Sequence::ZERO, |row| row.position.sequence.before());
+    while searched < ROWS_SEARCHED && through > Sequence::ZERO {
+        let page = read_page(tables, room, &head.epoch, through).await?;
+        if page.is_empty() {
+            break;
+        }
         if let Some(found) = page.into_iter().find(|row| row.id == *id) {
             return Ok(Some(found));
         }
-        if is_end {
-            break;
-        }
+        searched += PAGE_ROWS;
+        through = Sequence::new(through.get().saturating_sub(PAGE_ROWS as u64));
     }
     Ok(None)
+}
+
+/// Reads the page of the log that ends with `through`, without the rows that cannot be read.
+async fn read_page(
+    tables: &Tables,
+    room: &RoomId,
+    epoch: &Epoch,
+    through: Sequence,
+) -> Result<Vec<Publication>, Error> {
+    match read_run_backwards(tables, room, epoch, through, PAGE_ROWS, now()).await {
+        Err(error) if !error.is_transient() => {}
+        page => return Ok(page?),
+    }
+    // One unreadable row hides its whole page.
+    let first = through.get().saturating_sub(PAGE_ROWS as u64) + 1;
+    let rows = (first..=through.get()).map(|sequence| read_row(tables, room, epoch, Sequence::new(sequence)));
+    let rows: Vec<Option<Publication>> = stream::iter(rows).buffered(READS_AT_ONCE).try_collect().await?;
+    Ok(rows.into_iter().flatten().collect())
+}
+
+/// Reads one row of the log. Returns `None` if there is none, or if it cannot be read.
+async fn read_row(
+    tables: &Tables,
+    room: &RoomId,
+    epoch: &Epoch,
+    sequence: Sequence,
+) -> Result<Option<Publication>, Error> {
+    let range = Range { epoch: epoch.clone(), after: sequence.before(), through: sequence };
+    match tables.log(room, &range, 1, now()).await {
+        Err(error) if !error.is_transient() => Ok(None),
+        rows => Ok(rows?.pop()),
+    }
 }
 
 /// Reads the connections of a member that are in the room.
