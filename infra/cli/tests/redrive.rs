@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 /// Attributes by which a function describes a letter.
 const DESCRIBED: [(&str, &str); 3] = [("reason", "no reason"), ("source", "a queue"), ("room", "lobby")];
 
-fn url<'a>(stack: &'a Stack, queue: &str) -> String {
+fn url(stack: &Stack, queue: &str) -> String {
     let name = queue.to_uppercase().replace('-', "_");
     stack.variables()[&format!("ROOMCAST_{name}_QUEUE_URL")].clone()
 }

@@ -45,7 +45,7 @@ pub async fn bans_are_listed_from_the_moment_of_their_write_on(fixture: &impl St
         let bans = fixture.store().bans_since(since).await.unwrap();
         bans.into_iter().filter(|listed| listed.user == user).collect::<Vec<_>>()
     };
-    assert_eq!(listed(now.minus(HOUR)).await, [ban.clone()]);
+    assert_eq!(listed(now.minus(HOUR)).await, std::slice::from_ref(&ban));
     assert_eq!(listed(now).await, [ban]);
     assert_eq!(listed(now.plus(Duration::from_millis(1))).await, []);
 }
