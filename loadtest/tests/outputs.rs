@@ -63,7 +63,7 @@ fn every_scenario_of_the_folder_can_be_run_and_says_what_it_is_for() {
         assert!(scenario.ramp.per_second < 500.0, "API Gateway takes 500 a second");
         names.push(scenario.name);
     }
-    assert_eq!(names.len(), 7, "{names:?}");
+    assert_eq!(names.len(), 8, "{names:?}");
 }
 
 #[test]
