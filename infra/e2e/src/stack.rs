@@ -54,8 +54,7 @@ pub fn topology_with(changes: &[(&str, &str)]) -> TempDir {
     folder
 }
 
-/// The variable with the file in which tests record the permissions that functions use. `cargo
-/// xtask grants` compares them with the topology.
+/// The variable with the file in which tests record the permissions that functions use.
 const USED_PERMISSIONS: &str = "ROOMCAST_USED_PERMISSIONS";
 
 /// Returns options for tests with the real topology: free ports, fast polling.
