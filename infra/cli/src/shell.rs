@@ -15,7 +15,7 @@ use crate::error::Error;
     roomcast completions fish > ~/.config/fish/completions/roomcast.fish"
 )]
 pub(crate) struct Arguments {
-    /// The shell
+    /// The shell that reads the completions
     #[arg(value_name = "SHELL")]
     shell: Shell,
 }

@@ -20,7 +20,7 @@ const COMMANDS: &str = "commands";
 /// The author of publications without `--by`.
 const AUTHOR: &str = "operator";
 
-/// The publication.
+/// The arguments of a publication.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  roomcast publish lobby '{\"text\":\"We restart at 18:00\"}'\n  \
     roomcast publish '*' --text 'We restart at 18:00'\n  roomcast publish @ada --id order-7 '{\"order\":7}'")]
@@ -57,7 +57,7 @@ pub(crate) struct KickArguments {
     force: bool,
 }
 
-/// The ban.
+/// The arguments of a ban.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "A ban closes the connections that it keeps out, and holds for later connections and renewals.\n\n\
@@ -78,7 +78,7 @@ pub(crate) struct BanArguments {
     force: bool,
 }
 
-/// The ban to lift.
+/// The arguments that name a ban.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  roomcast unban @bob\n  roomcast unban @bob --device phone")]
 pub(crate) struct UnbanArguments {

@@ -6,8 +6,8 @@
 //! cargo run --release --package fuzz -- token --seconds 600      # one target for ten minutes
 //! ```
 //!
-//! Inputs are mutated seeds. Seeds are the examples of PROTOCOL.md and the files of `corpus/TARGET`.
-//! The mutations know the shape of JSON: they repeat, nest, splice and grow. No coverage guides
+//! Inputs are mutated seeds. Seeds are the examples of PROTOCOL.md and the files of
+//! `corpus/TARGET`. The mutations know the shape of JSON: they repeat, nest, splice and grow. No coverage guides
 //! them, so this runs on stable Rust. A target fails if it panics, if one of its checks fails, or
 //! if an input exceeds the [`Budget`]. The failing input is written into `corpus/TARGET`, where the
 //! short run of the test suite finds it again.

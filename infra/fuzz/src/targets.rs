@@ -73,7 +73,7 @@ static EXAMPLES: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
     page.split("```json ").skip(1).filter_map(example).collect()
 });
 
-/// All targets.
+/// Every parser of bytes from outside.
 pub const TARGETS: &[Target] = &[
     Target::new("request", &[br#"{"action":"sendMessage","message":"hi","targetUserId":"u"}"#], request),
     Target::new("names", &[b"lobby", b"@ada", b"*", b"guest:0123", b"a|b+c=d~e", b"team:*#team:7"], names),

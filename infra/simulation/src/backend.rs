@@ -52,6 +52,17 @@ pub(crate) enum What {
     Ban(Timestamp),
 }
 
+impl What {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Join(_) => "join",
+            Self::Remove(_) => "remove",
+            Self::Close => "close",
+            Self::Ban(_) => "ban",
+        }
+    }
+}
+
 impl Backend {
     /// Reports whether a backend ever sent this command for a user.
     #[must_use]
@@ -183,7 +194,7 @@ impl Run {
             if let Some(how) = self.is_disobeyed(&connection, &what, began) {
                 self.shared.lock().broke(
                     Kind::NotObeyed,
-                    format!("the command {what:?} for {user} had no effect: {connection} {how}"),
+                    format!("the command {} for {user} had no effect: {connection} {how}", what.name()),
                 );
             }
         }

@@ -29,7 +29,7 @@ pub(crate) enum Poison {
 /// The requests of a flood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Torrent {
-    /// Publications.
+    /// Publications to one room.
     Publications,
     /// Every other action.
     Others,

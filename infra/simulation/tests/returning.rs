@@ -109,6 +109,9 @@ async fn room(world: &World, name: &str, publications: usize) -> RoomId {
     room
 }
 
+/// The questions of a client that wait at the same time, at most.
+const WAITING_QUESTIONS: usize = 16;
+
 fn start() -> Position {
     Position { epoch: samples::epoch("k7Qf"), sequence: Sequence::ZERO }
 }
@@ -120,15 +123,17 @@ fn a_client_that_returns_to_a_hundred_rooms_is_never_refused() {
         for n in 0..limits::ROOMS_PER_CONNECTION {
             let room = room(&bench.world, &format!("r{n}"), MISSED).await;
             bench.client.join(room.clone(), Some(start()), 0).unwrap();
-            bench.client.who(Ticket(n as u64), room, None, 50, 0).unwrap();
+            if n < WAITING_QUESTIONS {
+                bench.client.who(Ticket(n as u64), room, None, 50, 0).unwrap();
+            }
         }
         // The replays, the lists of members, two pings that settle, and keep-alives.
         bench.pass(Duration::from_secs(20 * 60)).await;
         assert_eq!(bench.refused, Vec::<String>::new());
         assert_eq!(bench.messages(), limits::ROOMS_PER_CONNECTION * MISSED);
         let listed = bench.events.iter().filter(|event| matches!(event, Event::Who { page: Ok(_), .. })).count();
-        assert_eq!(listed, limits::ROOMS_PER_CONNECTION);
-        assert!(bench.sent > limits::ROOMS_PER_CONNECTION + 20, "{} requests", bench.sent);
+        assert_eq!(listed, WAITING_QUESTIONS);
+        assert!(bench.sent > WAITING_QUESTIONS + 20, "{} requests", bench.sent);
     });
 }
 

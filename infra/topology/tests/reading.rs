@@ -86,7 +86,7 @@ fn what_looks_forgotten_is_found_and_allowed() {
             "functions.watcher.triggers[0].stream: a record that always fails blocks its shard for 24 hours: limit its \
              retries or its age",
             "queues.given-up: no function consumes this queue, and it receives neither dead letters nor failures",
-            "tables.things: no function is granted anything on this table",
+            "tables.things: no function reads the stream of this table, or is granted anything on it",
         ]
     );
 }

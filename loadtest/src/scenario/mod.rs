@@ -145,7 +145,7 @@ pub enum Attack {
     Sync,
     /// A join of a room, from a position.
     Join,
-    /// A leave.
+    /// A leave of one room.
     Leave,
     /// The latest 100 publications of a room with publications of the largest size.
     History,
@@ -155,7 +155,7 @@ pub enum Attack {
     Ping,
     /// A renewal with a bad token.
     Auth,
-    /// A publication.
+    /// A publication to a room.
     Publish,
 }
 

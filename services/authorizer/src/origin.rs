@@ -27,7 +27,7 @@ pub enum Origins {
 /// An entry in a list of origins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entry {
-    /// One origin.
+    /// One origin, compared byte by byte.
     Exact(String),
     /// A scheme and a host with any port: for development servers.
     AnyPort(String),

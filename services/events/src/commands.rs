@@ -45,8 +45,8 @@ where
                 self.tell(&member, &System::Joined { room: room.clone(), at: entered.head.position() }).await
             }
             Some(Err(NotEntered::Failed(error))) => Err(error),
-            // The client left the room at the same moment. A backend may join more connections than a
-            // room takes.
+            // The client left the room at the same moment. A backend may join more connections than
+            // a room takes.
             Some(Err(NotEntered::Overtaken | NotEntered::Full)) | None => Ok(()),
         }
     }

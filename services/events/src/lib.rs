@@ -6,8 +6,8 @@
 //! write a text that looks like an envelope of another topic.
 //!
 //! The function moves a message that no retry can help to the dead-letter queue, with the reason.
-//! Nothing waits behind it. In an ordered group a message that fails for now holds back the messages
-//! behind it, and no others.
+//! Nothing waits behind it. In an ordered group a message that fails for now holds back the
+//! messages behind it, and no others.
 //!
 //! A publication beyond the rate of its room is held, and no room holds more than a limit
 //! (`domain::flow::admit`). Successive events of a batch are admitted together, so a batch costs

@@ -417,6 +417,7 @@ async fn a_sync_of_a_hundred_rooms_reads_at_most_1_5_times_the_bytes_it_gives() 
             since.iter().map(|(room, seq)| format!(r#""{room}":{{"ep":"k7Qf","seq":{seq}}}"#)).collect();
         let body = format!(r#"{{"action":"sync","id":1,"rooms":{{{}}}}}"#, rooms.join(","));
         let synced: SyncedRooms = done(ask(&world, &ada, &body).await);
+        world.clock.advance(Duration::from_millis(300));
         let (now_given, now_read) = (given, read);
         for (room, outcome) in synced.rooms {
             let Synced::Joined(joined) = outcome else { panic!("{room} was refused") };

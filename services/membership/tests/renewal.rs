@@ -7,7 +7,9 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::ports::{Bans, Charged, Charges, Clock, Connections, Memberships, Renewals, Standing};
-use domain::{Ban, Charge, Connection, ConnectionId, Endpoint, Format, Identity, Pattern, Permissions, Timestamp};
+use domain::{
+    Ban, Charge, Connection, ConnectionId, Endpoint, Format, Identity, Pattern, Permissions, Timestamp, limits,
+};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use lambda_kit::start::Routes;
 use lambda_kit::websocket::Call;
@@ -240,6 +242,7 @@ async fn a_renewed_token_may_be_renewed_again_and_expires_too() {
     let world = World::new();
     let connection = connected(&world).await;
     for minutes in [5, 2] {
+        world.clock.advance(limits::RENEWAL_PAUSE);
         renewed(auth(&world, &token(&world, "ada", minutes, json!({ "device": "phone" }))).await);
     }
     assert_eq!(world.store.find(&connection.id).await.unwrap().unwrap().device.unwrap().as_ref(), "phone");
@@ -275,6 +278,7 @@ async fn a_renewal_that_was_interrupted_is_completed_by_its_repeat() {
         let ports = Faulty::new(world.store.clone(), Plan::new().nth(operation, 1, fault));
         let (first, _) = ask_over(&world, ports, ada(), &body).await;
         assert_eq!(refused(&first), "unavailable", "{operation:?}");
+        world.clock.advance(limits::RENEWAL_PAUSE);
         let answer = renewed(ask(&world, &body).await);
         let mut rooms = world.store.rooms_of(&connection.id).await.unwrap();
         rooms.sort();

@@ -6,7 +6,7 @@ use crate::timestamp::Timestamp;
 /// A user or a device that may not connect until a moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ban {
-    /// The user.
+    /// The user that is kept out.
     pub user: UserId,
     /// The device; `None` for every device of the user.
     pub device: Option<Device>,

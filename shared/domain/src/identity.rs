@@ -45,8 +45,8 @@ impl Identity {
         self.may(room, &self.permissions.presence)
     }
 
-    /// Returns true if presence blocks of the room name its members to this identity. Otherwise they
-    /// contain counts only. `*` and inboxes have no presence.
+    /// Returns true if presence blocks of the room name its members to this identity. Otherwise
+    /// they contain counts only. `*` and inboxes have no presence.
     #[must_use]
     pub fn receives_names(&self, room: &RoomId) -> bool {
         room.has_presence() && self.may_see_members(room)

@@ -47,7 +47,7 @@ pub enum Command {
     /// The user, or one of its devices, is kept out until a moment: its connections are closed, and
     /// it can neither connect nor renew a token.
     Ban {
-        /// The user.
+        /// The user that is kept out.
         user: UserId,
         /// The device; `None` for every device.
         device: Option<Device>,
@@ -56,7 +56,7 @@ pub enum Command {
     },
     /// The ban of the user, or of one of its devices, ends.
     Unban {
-        /// The user.
+        /// The user that may connect again.
         user: UserId,
         /// The device of the ban; `None` for the ban of the whole user.
         device: Option<Device>,

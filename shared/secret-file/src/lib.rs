@@ -1,8 +1,8 @@
 //! A file with a secret of one checkout. It is made at its first use, and only its owner may read
 //! it.
 //!
-//! The local stack and the programs that sign development tokens read the same file. Whichever comes
-//! first makes it.
+//! The local stack and the programs that sign development tokens read the same file. The first of
+//! them makes it.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, ErrorKind, Write};

@@ -39,7 +39,8 @@ async fn every_page_may_come_after_an_empty_one() {
     let empty = world.store.page(&room, Shard::FIRST, None).await.unwrap();
     assert_eq!(empty.members, []);
     let page = world.store.page(&room, Shard::FIRST, empty.next.as_ref()).await.unwrap();
-    assert_eq!((page.members, page.next), (vec![connection.member()], None));
+    let member = Member { sees_members: true, ..connection.member() };
+    assert_eq!((page.members, page.next), (vec![member], None));
 }
 
 #[tokio::test]

@@ -24,7 +24,8 @@ const SECRET: &str = "D5";
 
 /// Calls that are made at the same time.
 const CALLS_AT_ONCE: usize = 8;
-/// Messages that a queue may have without a warning: a busy deployment works off as many in seconds.
+/// Messages that a queue may have without a warning: a busy deployment works off as many in
+/// seconds.
 const DEPTH_NORMAL: u64 = 1_000;
 
 /// Checks the settings of every table.

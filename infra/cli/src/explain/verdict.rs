@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::facts::{Facts, MemberFact, ShardFact, Subject};
 
-/// The judgement.
+/// The judgement on a publication.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Verdict {
     /// False if something is wrong, or is not known.

@@ -79,7 +79,8 @@ impl Run {
         let messages = taken.iter().map(message).collect();
         let task = self.executor.reserve();
         self.feeds.begins(task, Work::Loose(queue, now, taken));
-        self.pipeline.batch(&mut self.executor, task, queue, messages);
+        let function = if queue == COMMANDS { "events" } else { queue };
+        self.pipeline.batch(&mut self.executor, task, function, messages);
         true
     }
 

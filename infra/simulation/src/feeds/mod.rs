@@ -295,7 +295,7 @@ impl Run {
         let times = |operation| refused.iter().filter(|one| **one == operation).count();
         match work {
             Work::Records(_, records) if times(Operation::BuryLetter) > 1 => {
-                let keys = records.iter().filter_map(|record| record.keys.get("pk")?.as_text());
+                let keys = records.iter().filter_map(|record| record.keys.get("id")?.as_text());
                 self.feeds.passed_over.extend(keys.map(str::to_owned));
             }
             Work::Ordered(messages) if times(Operation::Intakes) > 0 && times(Operation::Hold) > 0 => {

@@ -22,8 +22,11 @@ pub(crate) fn findings(topology: &Topology, log: &Log) -> Vec<Finding> {
     }
     for table in &topology.tables {
         let granted = |grant: &Grant| matches!(grant, Grant::Table { table: name, .. } if *name == table.name);
-        if !topology.functions.iter().flat_map(|function| &function.grants).any(granted) {
-            findings.push(found.at(&format!("tables.{}", table.name), "no function is granted anything on this table"));
+        let triggers = |trigger: &Trigger| matches!(trigger, Trigger::Stream(stream) if stream.table == table.name);
+        let is_read = topology.functions.iter().flat_map(|function| &function.triggers).any(triggers);
+        if !is_read && !topology.functions.iter().flat_map(|function| &function.grants).any(granted) {
+            let message = "no function reads the stream of this table, or is granted anything on it";
+            findings.push(found.at(&format!("tables.{}", table.name), message));
         }
     }
     for parameter in &topology.parameters {

@@ -47,7 +47,7 @@ pub async fn a_full_shard_makes_its_room_grow_before_it_is_entered(fixture: &imp
     let entered = entered(fixture, &connection, std::slice::from_ref(&room)).await;
     assert!(entered[&room].grown);
     assert_eq!(entered[&room].head.shards.get(), 2);
-    walk_shows(fixture, &room, Shard::new(1), &[connection]).await;
+    walk_shows(fixture, &room, Shard::new(1), &[Connection { sees_members: true, ..connection }]).await;
 }
 
 pub async fn who_is_not_connected_enters_nothing(fixture: &impl StoreFixture<Store: Presences>) {
