@@ -89,7 +89,12 @@ run "everything_that_delivers_is_watched" {
   }
 
   assert {
-    condition     = length(output.alarms) == 8 + 7 + 11 + 11 + 10
+    condition = length(output.alarms) == sum([
+      length([for name in keys(run.topology.topology.queues) : name if endswith(name, "-dead")]),
+      length([for queue in values(run.topology.topology.queues) : queue if queue.dead_letter != null]),
+      2 * length(run.topology.topology.functions),
+      10,
+    ])
     error_message = "There is no alarm that this test does not know."
   }
 
@@ -299,7 +304,7 @@ run "receivers_are_notified" {
   }
 
   assert {
-    condition     = output.dashboard == null && output.queries == []
+    condition     = output.dashboard == null && length(output.queries) == 0
     error_message = "Without the dashboard there are no saved queries."
   }
 }
