@@ -171,7 +171,7 @@ mod tests {
         assert_eq!((named("outbox-dead").source, named("outbox-dead").tables), (None, vec!["outbox".to_owned()]));
         assert_eq!(named("presence-dead").tables, ["connections"]);
         let error = DeadLetterQueue::named(&topology, "deliveries").unwrap_err().to_string();
-        assert!(error.contains("is no dead-letter queue; there are deliveries-dead"), "{error}");
+        assert!(error.contains("is no dead-letter queue; there are commands-dead, deliveries-dead"), "{error}");
     }
 
     #[test]
