@@ -127,6 +127,12 @@ fn submission(id: &str) -> String {
     protocol::queue::encode(&submission).unwrap()
 }
 
+/// An event as SNS delivers it.
+fn enveloped(event: &str, attributes: &Value) -> String {
+    let id = "9a8b7c6d-0000-4000-8000-000000000001";
+    json!({ "Type": "Notification", "MessageId": id, "Message": event, "MessageAttributes": attributes }).to_string()
+}
+
 fn row(id: &str, room: &str) -> String {
     json!({ "id": { "S": id }, "room": { "S": room }, "data": { "N": "7" } }).to_string()
 }
@@ -140,10 +146,12 @@ async fn letters_of_every_door_are_published_once_however_many_copies_are_redriv
     write(&stack, "publications-dead", "g", &submission("submitted"), &DESCRIBED, 2).await;
     write(&stack, "outbox-dead", "", &row("row", "lobby"), &DESCRIBED, 2).await;
     // The function described this letter: its attributes were not those of the event.
-    write(&stack, "events-dead", "", r#"{"room":"lobby","id":"event","data":1}"#, &DESCRIBED, 2).await;
-    // SQS moved this one: its attributes are those of the event.
-    let attributes = [("room", "lobby"), ("id", "raw")];
-    write(&stack, "events-ordered-dead", "shop", r#"{"price":7}"#, &attributes, 2).await;
+    let event = enveloped(r#"{"room":"lobby","id":"event","data":1}"#, &json!({}));
+    write(&stack, "events-dead", "", &event, &DESCRIBED, 2).await;
+    // SQS moved this one: nothing describes it, and the attributes of the event are in the envelope.
+    let attribute = |value: &str| json!({ "Type": "String", "Value": value });
+    let bare = enveloped(r#"{"price":7}"#, &json!({ "room": attribute("lobby"), "id": attribute("raw") }));
+    write(&stack, "events-ordered-dead", "shop", &bare, &[], 2).await;
     for queue in ["publications-dead", "outbox-dead", "events-dead", "events-ordered-dead"] {
         roomcast.until_dead(queue, 2).await;
     }
