@@ -106,7 +106,7 @@ module "roomcast" {
   reserved_concurrency = {
     fanout    = 8
     sequencer = 25
-    events    = 20
+    events    = 30
     presence  = 14
   }
 
