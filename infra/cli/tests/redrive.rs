@@ -148,7 +148,7 @@ async fn letters_of_every_door_are_published_once_however_many_copies_are_redriv
     // The function described this letter: its attributes were not those of the event.
     let event = enveloped(r#"{"room":"lobby","id":"event","data":1}"#, &json!({}));
     write(&stack, "events-dead", "", &event, &DESCRIBED, 2).await;
-    // SQS moved this one: nothing describes it, and the attributes of the event are in the envelope.
+    // SQS moved this one: nothing describes it, and the event's attributes are in the envelope.
     let attribute = |value: &str| json!({ "Type": "String", "Value": value });
     let bare = enveloped(r#"{"price":7}"#, &json!({ "room": attribute("lobby"), "id": attribute("raw") }));
     write(&stack, "events-ordered-dead", "shop", &bare, &[], 2).await;

@@ -14,8 +14,8 @@ pub enum Grant {
         table: String,
         /// Actions of IAM without `dynamodb:`, such as `PutItem`.
         actions: BTreeSet<&'static str>,
-        /// Indexes that `Query` may read, and `Scan` if it is among the actions. The table itself may
-        /// be queried only if `Query` is among them.
+        /// Indexes that `Query` may read, and `Scan` if it is among the actions. The table itself
+        /// may be queried only if `Query` is among them.
         indexes: Vec<String>,
     },
     /// Permissions on a queue.

@@ -69,6 +69,7 @@ fn tables_have_their_keys_indexes_stream_and_expiry() {
 fn what_looks_forgotten_is_found_and_allowed() {
     let source = SOUND
         .replace("      - { table: things, actions: [GetItem, Query, Scan], indexes: [by_kind] }\n", "")
+        .replace("tables:\n", "tables:\n  spare:\n    partition_key: { name: pk, type: S }\n")
         .replace("      MODE: { parameter: mode }\n", "")
         .replace("      - { secret: keys, actions: [GetSecretValue] }\n", "")
         .replace("      - schedule: { rate: 1 minute }\n", "      []\n")
@@ -86,7 +87,7 @@ fn what_looks_forgotten_is_found_and_allowed() {
             "functions.watcher.triggers[0].stream: a record that always fails blocks its shard for 24 hours: limit its \
              retries or its age",
             "queues.given-up: no function consumes this queue, and it receives neither dead letters nor failures",
-            "tables.things: no function reads the stream of this table, or is granted anything on it",
+            "tables.spare: no function reads the stream of this table, or is granted anything on it",
         ]
     );
 }

@@ -72,8 +72,8 @@ impl Summary {
         self.fields.get(field.0).and_then(Value::as_str)
     }
 
-    /// Writes the line as JSON. Its texts are printable ASCII. `now_ms` is the time of its metrics, in
-    /// milliseconds since 1970.
+    /// Writes the line as JSON. Its texts are printable ASCII. `now_ms` is the time of its metrics,
+    /// in milliseconds since 1970.
     #[must_use]
     pub fn to_line(&self, now_ms: u64) -> String {
         let mut line = Map::new();
