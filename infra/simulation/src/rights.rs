@@ -87,6 +87,11 @@ impl Rights {
         self.barred.get(room).copied()
     }
 
+    /// Reports whether a renewal has taken effect since this moment.
+    pub(crate) fn was_renewed_since(&self, since: Timestamp) -> bool {
+        self.renewed.is_some_and(|(at, _)| at >= since)
+    }
+
     /// Reports whether a request that began at `began` is judged by a token that is valid beyond
     /// `until`.
     #[must_use]
