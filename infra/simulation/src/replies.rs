@@ -1,7 +1,5 @@
 //! Checks that the statements of replies are true.
 
-use std::time::Duration;
-
 use domain::{Code, ConnectionId, Timestamp};
 use protocol::reply::{Answer as Reply, Failure, Joined, Synced, SyncedRooms};
 use protocol::server::ServerFrame;
@@ -12,9 +10,6 @@ use crate::run::Run;
 use crate::stake::Stake;
 use crate::tokens::Token;
 use crate::trouble::Trouble;
-
-/// Longest time between the reply to a renewal and that to a join beside it.
-const RENEWAL_TAKES: Duration = Duration::from_secs(1);
 
 impl Run {
     /// Records the effect of a reply on the token that its request showed.
@@ -65,8 +60,7 @@ impl Run {
         }
         core.weigh(Stake::Beside);
         // A renewal leaves the rooms that the new token does not allow, beside a join of them.
-        let since = core.now.minus(RENEWAL_TAKES);
-        let renewed = core.sockets.get(connection).is_some_and(|socket| socket.rights.was_renewed_since(since));
+        let renewed = core.sockets.get(connection).is_some_and(|socket| socket.rights.is_renewing());
         let excused = |failure: &Failure| {
             failure.message.contains("renewed") || (renewed && failure.message.contains("changed it meanwhile"))
         };

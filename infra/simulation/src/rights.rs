@@ -87,9 +87,9 @@ impl Rights {
         self.barred.get(room).copied()
     }
 
-    /// Reports whether a renewal has taken effect since this moment.
-    pub(crate) fn was_renewed_since(&self, since: Timestamp) -> bool {
-        self.renewed.is_some_and(|(at, _)| at >= since)
+    /// Reports whether the connection has shown another token than that of its handshake.
+    pub(crate) fn is_renewing(&self) -> bool {
+        self.shown > 1
     }
 
     /// Reports whether a request that began at `began` is judged by a token that is valid beyond
