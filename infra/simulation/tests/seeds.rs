@@ -42,7 +42,7 @@ fn a_story_is_told_in_plain_words_after_its_legend() {
 
 #[test]
 fn a_mistake_is_found_and_its_story_is_made_shorter() {
-    let mistake = Mistake::all().into_iter().find(|mistake| mistake.name() == "LateSkipped");
+    let mistake = Mistake::all().into_iter().find(|mistake| mistake.name() == "CloseIgnored");
     let failed = simulation::campaign::campaign(0..500, mistake, 1, |_| {}).failed.remove(0);
     let kind = failed.broken[0].kind;
     let options = simulation::campaign::options(failed.seed, mistake);
