@@ -44,14 +44,15 @@ impl Run {
     }
 
     /// A fan-out reads the progress of shards, the logs of their rooms from there on, and the
-    /// members of their rooms. It does so once to deliver, and once more for a dead letter or after
-    /// a part is done.
+    /// members of their rooms once for each page of a log. It reads both once more for a dead
+    /// letter or after a part is done.
     fn check_fanout(&self, reads: &[Read], messages: &[Message<Job>]) {
         let of_the_job = |read: &&Read| !matches!(read.asked, Asked::RoomsOf(_));
         let evaluated: usize = reads.iter().filter(of_the_job).map(|read| read.evaluated).sum();
         let most = |job: &Job| {
             let rows = self.pipeline.store.publications(&job.room).len();
-            1 + late(job) + 2 * rows + 2 * self.members_of(&job.room)
+            let pages = rows.div_ceil(self.pipeline.scale.limits.log_page_rows).max(1);
+            1 + late(job) + 2 * rows + (1 + pages) * self.members_of(&job.room)
         };
         let most: usize = messages.iter().map(|message| most(&message.body)).sum();
         if evaluated > most {
