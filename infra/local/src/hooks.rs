@@ -43,7 +43,7 @@ impl Hooks for Granted {
         match self.grants.denial_of_connections(&caller, call.method.name()) {
             None => Access::Allow,
             Some(sentence) => {
-                tracing::warn!("{sentence}");
+                tracing::warn!("a call of the management API is denied: {sentence}");
                 Access::Deny(sentence)
             }
         }

@@ -1,7 +1,11 @@
 //! The style of the sources, as far as a program can judge it (CONTRIBUTING.md).
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+use syn::parse::ParseStream;
+use syn::visit::Visit;
 
 /// Words that stand for a person instead of a part of the system.
 const PERSONS: [&str; 5] = ["nobody", "somebody", "whoever", "whom", "everybody"];
@@ -107,4 +111,57 @@ fn a_doc_comment_has_something_to_add() {
         }
     }
     assert!(found.is_empty(), "say more than the name says, or delete these:\n{}", found.join("\n"));
+}
+
+/// The log messages of a file, in its order.
+#[derive(Default)]
+struct Messages(Vec<String>);
+
+impl<'ast> Visit<'ast> for Messages {
+    fn visit_macro(&mut self, called: &'ast syn::Macro) {
+        let level = called.path.segments.last().map(|segment| segment.ident.to_string()).unwrap_or_default();
+        if ["error", "warn", "info", "debug", "trace"].contains(&level.as_str()) {
+            self.0.extend(called.parse_body_with(last_text).unwrap());
+        }
+    }
+}
+
+/// Returns the last string of a macro's body: the message comes after the fields, and its arguments
+/// are no strings.
+fn last_text(body: ParseStream<'_>) -> syn::Result<Option<String>> {
+    let mut last = None;
+    while !body.is_empty() {
+        if body.peek(syn::LitStr) {
+            last = Some(body.parse::<syn::LitStr>()?.value());
+        } else {
+            body.step(|token| token.token_tree().map(|(_, rest)| ((), rest)).ok_or_else(|| token.error("a token")))?;
+        }
+    }
+    Ok(last)
+}
+
+#[test]
+fn each_log_message_is_at_one_place() {
+    let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (path, text) in sources() {
+        if path.components().any(|part| ["tests", "examples"].contains(&part.as_os_str().to_string_lossy().as_ref())) {
+            continue;
+        }
+        let mut messages = Messages::default();
+        messages.visit_file(&syn::parse_file(&text).unwrap());
+        for message in messages.0 {
+            places.entry(message).or_default().push(path.display().to_string());
+        }
+    }
+    assert!(places.len() > 90, "only {} log messages were found", places.len());
+    let found: Vec<String> = places
+        .iter()
+        .filter(|(_, places)| places.len() > 1)
+        .map(|(message, places)| format!("{message:?} in {}", places.join(", ")))
+        .collect();
+    assert!(
+        found.is_empty(),
+        "a log line leads to the code that writes it; say what is particular at each of these places:\n{}",
+        found.join("\n")
+    );
 }

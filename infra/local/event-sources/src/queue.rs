@@ -161,7 +161,7 @@ impl<I: Invoke> Mapping<I> {
         let failures = self.unavailable.fetch_add(1, Ordering::Relaxed) + 1;
         self.counters.errors.add(1);
         if failures == 1 {
-            tracing::warn!(queue = self.source.queue_arn, error = %chain(error), "cannot {what}");
+            tracing::warn!(queue = self.source.queue_arn, error = %chain(error), "cannot {what}: the queue is asked again after a pause");
         }
         self.pace.unavailable.after(failures)
     }

@@ -174,7 +174,7 @@ impl<I: Invoke> Mapping<I> {
     fn endpoint_failed(&self, what: &str, error: &(dyn Error + 'static), failures: u32) -> Duration {
         self.counters.errors.add(1);
         if failures == 1 {
-            tracing::warn!(stream = self.source.event_source_arn, error = %chain(error), "cannot {what}");
+            tracing::warn!(stream = self.source.event_source_arn, error = %chain(error), "cannot {what}: the stream is asked again after a pause");
         }
         self.pace.unavailable.after(failures)
     }

@@ -170,7 +170,7 @@ impl<I: Invoke> Gateway<I> {
 
     fn welcome(&self, stream: TcpStream, source_ip: IpAddr) {
         if let Err(error) = prepare(&stream, self.core.api.limits.socket_send_buffer_bytes) {
-            debug!(%error, "cannot set a socket option: the connection continues without it");
+            debug!(%error, "cannot set an option of a client's socket: the connection continues without it");
         }
         drop(self.core.tasks.spawn(server::serve_stream(Arc::clone(&self.core), stream, source_ip)));
     }

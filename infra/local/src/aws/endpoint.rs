@@ -106,7 +106,7 @@ impl Endpoint {
         };
         let denied = self.grants.first_denied(caller, &actions)?;
         let sentence = denial(function, denied);
-        tracing::warn!("{sentence}");
+        tracing::warn!("a call of an AWS service is denied: {sentence}");
         Some(call.denied(&sentence))
     }
 

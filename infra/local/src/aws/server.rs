@@ -44,7 +44,7 @@ async fn serve_connection(endpoint: Arc<Endpoint>, stream: TcpStream, stop: Canc
     // Calls are small and a caller waits for each answer, so gathering packets would only add
     // delay.
     if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "cannot set a socket option: the connection continues without it");
+        tracing::debug!(%error, "cannot set an option of a caller's socket: the connection continues without it");
     }
     let head_within = endpoint.time_limits.head_within;
     let service = service_fn(move |request| {

@@ -157,7 +157,7 @@ impl<I: Invoke> Mapping<I> {
             Reported::NotUnderstood => {
                 tracing::warn!(
                     function = self.source.function,
-                    "batch answer is not valid: all its records count as failed"
+                    "answer to a batch of messages is not valid: all its messages count as failed"
                 );
                 (0..messages.len()).collect()
             }

@@ -136,7 +136,7 @@ impl<I: Invoke> Mapping<I> {
             Reported::NotUnderstood => {
                 tracing::warn!(
                     function = self.source.function,
-                    "batch answer is not valid: all its records count as failed"
+                    "answer to a batch of records is not valid: all its records count as failed"
                 );
                 Outcome::Failed
             }
