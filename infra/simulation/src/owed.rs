@@ -22,10 +22,10 @@ use crate::story::standing;
 pub(crate) const OWED_WITHIN: Duration = Duration::from_secs(90);
 /// The same after lost jobs or sockets that no error reported: a client detects such a loss with
 /// its next keep-alive.
-pub(crate) const OWED_AFTER_KEEP_ALIVE: Duration = Duration::from_secs(360);
-/// A closed connection is removed within this time: 12 min of silence, 10 min until the gateway
+pub(crate) const OWED_AFTER_KEEP_ALIVE: Duration = Duration::from_secs(630);
+/// A closed connection is removed within this time: 20 min of silence, 10 min until the gateway
 /// closes an idle connection before that, and one run of the reaper.
-const GHOSTS_GONE: Duration = Duration::from_secs(25 * 60);
+const GHOSTS_GONE: Duration = Duration::from_secs(33 * 60);
 
 /// A client that has replaced its connection has read everything it missed within this time.
 const REPLACED_WITHIN: Duration = Duration::from_secs(30);

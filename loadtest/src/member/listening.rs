@@ -11,8 +11,8 @@ use crate::scenario::Going;
 use crate::scenario::schedule::{Goes, goes};
 use crate::wire::socket::Socket;
 
-/// Interval of keep-alive pings, below the 4 min that the protocol requires.
-const KEEP_ALIVE: Micros = 230 * SECOND;
+/// Interval of keep-alive pings, below the 8.5 min that the protocol requires.
+const KEEP_ALIVE: Micros = 490 * SECOND;
 
 impl Member {
     /// Serves the connection until the scenario ends it, or until it is lost.

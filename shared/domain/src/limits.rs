@@ -16,6 +16,9 @@ pub const GATEWAY_MESSAGE_BYTES: usize = 128 * KIB;
 pub const GATEWAY_FRAME_BYTES: usize = 32 * KIB;
 /// API Gateway cuts every connection at this age.
 pub const GATEWAY_CONNECTION_LIFE: Duration = Duration::from_secs(2 * 60 * 60);
+/// API Gateway closes a connection after this time without a frame in either direction. Source: as
+/// above.
+pub const GATEWAY_IDLE: Duration = Duration::from_secs(10 * 60);
 
 /// Bytes of a room's name. A partition key (2,048 bytes) holds it with a prefix and a user.
 pub const ROOM_NAME_BYTES: usize = 128;
@@ -224,11 +227,12 @@ pub const PROOF_OF_DEATH: Duration = Duration::from_secs(2 * 60 * 60 + 15 * 60);
 /// TTL of connection and membership items, if no function removes them.
 pub const CONNECTION_TTL: Duration = Duration::from_secs(3 * 60 * 60);
 /// Silence after which a connection is stale.
-pub const STALE: Duration = Duration::from_secs(12 * 60);
+pub const STALE: Duration = Duration::from_secs(20 * 60);
 /// Traffic updates `last_seen_at` at most this often. So every keep-alive counts.
-pub const TOUCH: Duration = Duration::from_secs(3 * 60);
-/// Interval of the pings of `rooms.v1` clients, before jitter.
-pub const KEEP_ALIVE: Duration = Duration::from_secs(4 * 60);
+pub const TOUCH: Duration = Duration::from_secs(8 * 60);
+/// Interval of the pings of `rooms.v1` clients, before jitter. API Gateway closes a connection that
+/// was idle for 10 min, and each ping costs more than the minutes of connection before it.
+pub const KEEP_ALIVE: Duration = Duration::from_secs(8 * 60 + 30);
 /// Age at which token keys are read again. A removed key is refused from then on.
 pub const KEYS_KEPT: Duration = Duration::from_secs(5 * 60);
 /// Maximum bytes of a token. The headers of a handshake hold 10 KB.
@@ -413,6 +417,10 @@ const _: () = assert!(
 const _: () = assert!(POSTS_IN_FLIGHT_AT_FIRST as u64 * 1_000 / 60 >= POST_RATE.count_per_second());
 const _: () = assert!(TOUCH.as_secs() < KEEP_ALIVE.as_secs(), "every keep-alive must be recorded");
 const _: () = assert!(2 * KEEP_ALIVE.as_secs() < STALE.as_secs(), "a live connection may lose two keep-alives");
+const _: () = assert!(
+    KEEP_ALIVE.as_secs() + 60 < GATEWAY_IDLE.as_secs(),
+    "a keep-alive with its jitter must come before the gateway closes an idle connection"
+);
 const _: () = assert!(
     PROOF_OF_DEATH.as_secs() > GATEWAY_CONNECTION_LIFE.as_secs() + 10 * 60,
     "the margin must cover clock differences"

@@ -86,9 +86,9 @@ mod tests {
     #[test]
     fn silence_closes_who_owes_keep_alives_and_asks_after_who_does_not() {
         let now = Timestamp::from_ms(100 * 60_000);
-        assert_eq!(judge(&suspect(Format::RoomsV1, 50, 88), now, limits::STALE), Stale::Zombie);
-        assert_eq!(judge(&suspect(Format::Classic, 50, 88), now, limits::STALE), Stale::Ask);
-        assert_eq!(judge(&suspect(Format::Classic, 50, 89), now, limits::STALE), Stale::No);
+        assert_eq!(judge(&suspect(Format::RoomsV1, 50, 80), now, limits::STALE), Stale::Zombie);
+        assert_eq!(judge(&suspect(Format::Classic, 50, 80), now, limits::STALE), Stale::Ask);
+        assert_eq!(judge(&suspect(Format::Classic, 50, 81), now, limits::STALE), Stale::No);
     }
 
     #[test]

@@ -174,7 +174,7 @@ fn every_kind_of_activity_is_on_the_page_and_there_is_no_other() {
 fn every_limit_on_the_page_is_what_its_constant_says() {
     let kib = |bytes: usize| format!("{} KiB", bytes / 1024);
     let rate = |rate: Rate| format!("{} a second, {} at once", rate.count_per_second(), rate.burst());
-    let minutes = |time: Duration| format!("{} min", time.as_secs() / 60);
+    let minutes = |time: Duration| format!("{} min", time.as_secs_f64() / 60.0);
     let expected = [
         ("GATEWAY_MESSAGE_BYTES", kib(limits::GATEWAY_MESSAGE_BYTES)),
         ("GATEWAY_FRAME_BYTES", kib(limits::GATEWAY_FRAME_BYTES)),

@@ -23,7 +23,7 @@ export const SETTLE_APART_MS = 500;
 /** A client that is behind waits this long before it asks: the publication may be on its way. */
 export const BEHIND_MS = 2_000;
 /** Interval of keep-alive pings. */
-export const KEEP_ALIVE_MS = 240_000;
+export const KEEP_ALIVE_MS = 510_000;
 export const KEEP_ALIVE_JITTER_MS = 20_000;
 /** A request without an answer after this time is sent again, and the connection is pinged. */
 export const REQUEST_TIMEOUT_MS = 10_000;
