@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
     /// Lines of this time, such as 90s, 15m or 1h
     #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "10m")]
     since: Duration,
-    /// The order
+    /// The order of the rooms
     #[arg(long, value_enum, default_value_t = Order::Deliveries)]
     by: Order,
     /// Lists each shard by itself
@@ -145,7 +145,7 @@ fn sequenced(range: &str) -> Option<(&str, u64)> {
     let (room, run) = range.split_once(' ')?;
     let (first, last) = run.split_once('.')?.1.split_once('-')?;
     let (first, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
-    Some((room, (last + 1).saturating_sub(first)))
+    Some((room, last.saturating_add(1).saturating_sub(first)))
 }
 
 /// Reads `room shard posts deliveries bytes late slowest_ms`.
