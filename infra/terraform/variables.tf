@@ -195,7 +195,7 @@ variable "log_retention_days" {
 }
 
 variable "log_level" {
-  description = "Least level of the functions' log lines: INFO, DEBUG or TRACE. Above INFO there would be no metrics: they are log lines."
+  description = "Least level of log lines that Lambda keeps: INFO, DEBUG or TRACE. The functions write none below INFO. Above INFO there would be no metrics: they are log lines."
   type        = string
   default     = "INFO"
 

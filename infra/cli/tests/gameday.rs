@@ -5,14 +5,10 @@
 mod common;
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use common::{Roomcast, get};
-use e2e::{Member, aws, binaries, everything, start, topology_with};
+use e2e::{Member, aws, binaries, everything, start, topology_with, until};
 use local::{Options, Stack};
-
-/// No condition takes as long unless something is broken.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The text with which an alarm names its section.
 const SECTION: &str = "Runbook: ${var.runbook_url}#${alarm.kind}";
@@ -61,14 +57,6 @@ async fn metric(stack: &Stack, series: &str) -> f64 {
     value.map_or(0.0, |value| value.parse().unwrap())
 }
 
-/// Waits until the condition of an alarm is met.
-async fn until_raised(what: &str, is_raised: impl AsyncFn() -> bool) {
-    let begun = Instant::now();
-    while !is_raised().await {
-        assert!(begun.elapsed() < PATIENCE, "{what} is not raised");
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_permission_that_is_missing_is_found_from_the_alarm_messages_given_up() {
     let grant = "# The log, and how far shards are.\n      - { table: rooms, actions: [GetItem, PutItem";
@@ -80,7 +68,8 @@ async fn a_permission_that_is_missing_is_found_from_the_alarm_messages_given_up(
     ada.join("lobby").await;
     ada.publish("lobby", "p1").await;
     let given_up = "roomcast_messages_poisonous_total{function=\"fanout\"}";
-    until_raised("messages-given-up-fanout", async || metric(&stack, given_up).await > 0.0).await;
+    let is_raised = async || (metric(&stack, given_up).await > 0.0).then_some(());
+    until("the condition of messages-given-up-fanout", is_raised).await;
 
     let read = diagnose(&roomcast, &kind_of_alarm("local.metrics[\"messages_poisonous\"][function]")).await;
     for cause in ["AccessDenied", "dynamodb:Query", "lobby", "fanout", "deliveries-dead"] {
@@ -109,8 +98,8 @@ async fn a_slow_shard_is_found_from_the_alarm_delivery_slow() {
     let event = r#"{"room":"slow","id":"p2","data":1}"#;
     aws(&stack).sns.publish().topic_arn(topic).message(event).send().await.unwrap();
     let of = |bound: &str| format!("roomcast_delivery_took_ms_bucket{{function=\"fanout\",le=\"{bound}\"}}");
-    let is_raised = async || metric(&stack, &of("5000")).await < metric(&stack, &of("+Inf")).await;
-    until_raised("delivery-slow", is_raised).await;
+    let is_raised = async || (metric(&stack, &of("5000")).await < metric(&stack, &of("+Inf")).await).then_some(());
+    until("the condition of delivery-slow", is_raised).await;
 
     let read = diagnose(&roomcast, &kind_of_alarm("local.metrics[\"delivery_took_ms\"][function]")).await;
     let shards = read.split("$ roomcast ").find(|command| command.starts_with("top --shards")).unwrap();

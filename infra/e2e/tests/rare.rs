@@ -8,27 +8,11 @@ use std::time::{Duration, Instant};
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::ports::{Clock, Connections, Memberships, Rooms};
 use domain::{Check, ConnectionId, Epoch, Held, Job, Range, Sequence, Shard, Shards, Submission, limits};
-use e2e::{Member, aws, everything, start, tables};
+use e2e::{Member, aws, everything, start, tables, until};
 use lambda_kit::SystemClock;
 use local::Stack;
 use serde_json::{Value, json};
 use testkit::samples;
-
-/// Longest time for a wait. No step takes as long unless something is broken.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Waits until `done` returns a value.
-async fn until<T>(what: &str, mut done: impl AsyncFnMut() -> Option<T>) -> T {
-    let waiting = async {
-        loop {
-            if let Some(value) = done().await {
-                return value;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("{what} never came"))
-}
 
 /// Returns a counter of the gateway.
 fn counted(stack: &Stack, name: &str) -> u64 {

@@ -221,3 +221,18 @@ fn every_mistake(seeds: &Range<u64>) -> ExitCode {
     println!("{found} of {} mistakes are found", Mistake::all().len());
     status(found == Mistake::all().len())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_noted_seed_is_of_a_mistake() {
+        let names: Vec<String> = Mistake::all().into_iter().map(Mistake::name).collect();
+        for line in NOTED.lines() {
+            let (name, seed) = line.split_once(' ').expect("a name and a seed");
+            assert!(names.iter().any(|known| known == name), "there is no mistake {name}");
+            assert!(seed.parse::<u64>().is_ok(), "{line}");
+        }
+    }
+}

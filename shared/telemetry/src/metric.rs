@@ -126,7 +126,7 @@ metrics! {
     ROOMS_COUNTED = "rooms_counted" in Count;
     /// Presence blocks announced to rooms.
     PRESENCE_ANNOUNCED = "presence_announced" in Count;
-    /// Looks at a room that lost a race and started again.
+    /// Updates of a room's presence that lost a race and started again.
     PRESENCE_CONFLICTED = "presence_conflicted" in Count;
     /// Checks queued: rooms to be counted later.
     CHECKS_QUEUED = "checks_queued" in Count;

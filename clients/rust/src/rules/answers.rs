@@ -34,6 +34,9 @@ impl Client {
         if !primary && !retiring {
             return;
         }
+        if let Some(link) = self.primary.as_mut().filter(|_| primary) {
+            link.heard();
+        }
         match ServerFrame::parse(text) {
             Ok(ServerFrame::Blocks(blocks)) => self.hear(blocks, primary, now_ms),
             Ok(ServerFrame::Answer(answer)) if primary => self.answer(answer, now_ms),
@@ -91,6 +94,7 @@ impl Client {
         if let Some(primary) = &mut self.primary {
             primary.ponged();
         }
+        self.repeat_overdue(now_ms);
         for (name, head) in behind {
             if let Some(room) = self.rooms.get_mut(&name).filter(|room| room.wanted && room.position().is_some()) {
                 room.behind(head, now_ms);
@@ -154,8 +158,8 @@ impl Client {
         let Some(asked) = primary.answered(id) else {
             if let Err(failure) = &answer.outcome {
                 let pause = self.pause(PING_TRIES, failure.after_ms);
-                if let Some(primary) = &mut self.primary {
-                    primary.ping_refused(id, now_ms + pause);
+                if self.primary.as_mut().is_some_and(|primary| primary.ping_refused(id, now_ms + pause)) {
+                    self.repeat_overdue(now_ms);
                 }
             }
             return;

@@ -110,6 +110,12 @@ impl Client {
         }
     }
 
+    /// Schedules the requests without a reply again: a ping was answered, and they were not.
+    pub(super) fn repeat_overdue(&mut self, now_ms: u64) {
+        let overdue = self.primary.as_mut().map(|primary| primary.give_up(now_ms)).unwrap_or_default();
+        overdue.into_iter().for_each(|asked| self.failed(asked, now_ms));
+    }
+
     /// Schedules a request without a reply again, after the usual pause.
     pub(super) fn failed(&mut self, asked: Asked, now_ms: u64) {
         self.try_again(asked, None, now_ms);
@@ -176,14 +182,10 @@ impl Client {
     /// Does the work of the primary connection that is due.
     fn tend(&mut self, now_ms: u64) {
         let Some(primary) = &mut self.primary else { return };
-        let given_up = primary.give_up(now_ms);
-        let probe = !given_up.is_empty() && !primary.is_pinged();
         let (due, rotate) = (primary.due(now_ms), primary.rotate_at_ms <= now_ms);
-        given_up.into_iter().for_each(|asked| self.failed(asked, now_ms));
         match due {
             Due::GiveUp => return self.drop_primary(Loss::Silent, Pause::Usual, now_ms),
             Due::Ping => self.ping(now_ms),
-            Due::Nothing if probe => self.ping(now_ms),
             Due::Nothing => {}
         }
         self.tend_token(now_ms);

@@ -9,7 +9,7 @@ use super::chance::Chance;
 use super::event::{LinkId, Ticket};
 use super::times::{
     KEEP_ALIVE_JITTER_MS, KEEP_ALIVE_MS, PONG_TIMEOUT_MS, REQUEST_TIMEOUT_MS, ROTATE_JITTER_MS, ROTATE_MS,
-    SETTLE_APART_MS, SETTLE_MS,
+    SETTLE_APART_MS, SETTLE_MS, UNANSWERED_PINGS,
 };
 
 /// An open connection.
@@ -27,6 +27,8 @@ pub(super) struct Link {
     pub(super) unsettled: BTreeSet<RoomId>,
     pending: BTreeMap<RequestId, Pending>,
     ping: Option<Ping>,
+    /// Successive pings without a pong.
+    unanswered: u32,
     keep_alive_at_ms: u64,
     settle_at_ms: BTreeSet<u64>,
 }
@@ -66,6 +68,8 @@ struct Pending {
 struct Ping {
     request: RequestId,
     deadline_ms: u64,
+    /// True if any frame arrived since the ping was sent.
+    heard: bool,
 }
 
 /// The work that is due on a connection.
@@ -89,6 +93,7 @@ impl Link {
             unsettled: BTreeSet::new(),
             pending: BTreeMap::new(),
             ping: None,
+            unanswered: 0,
             keep_alive_at_ms: now_ms + chance.around(KEEP_ALIVE_MS, KEEP_ALIVE_JITTER_MS),
             settle_at_ms: BTreeSet::new(),
         }
@@ -96,7 +101,7 @@ impl Link {
 
     /// Retires the connection: it carries no more requests.
     pub(super) fn retired(self) -> Self {
-        Self { pending: BTreeMap::new(), ping: None, settle_at_ms: BTreeSet::new(), ..self }
+        Self { pending: BTreeMap::new(), ping: None, unanswered: 0, settle_at_ms: BTreeSet::new(), ..self }
     }
 
     /// Restores a retired connection after the loss of its replacement. The next replacement is
@@ -110,13 +115,16 @@ impl Link {
         self.pending.insert(request, Pending { asked, deadline_ms: now_ms + REQUEST_TIMEOUT_MS });
     }
 
-    /// Removes a request that has a reply. Returns its purpose, or `None` if it timed out before or
-    /// is unknown.
+    /// Removes a request that has a reply. Returns its purpose, or `None` if it was given up before
+    /// or is unknown.
     pub(super) fn answered(&mut self, request: RequestId) -> Option<Asked> {
         self.pending.remove(&request).map(|pending| pending.asked)
     }
 
-    /// Removes the requests that have timed out. Returns their purposes.
+    /// Removes the requests whose reply is overdue. Returns their purposes.
+    ///
+    /// Called when a ping is answered: until then, the server may only be slow, and a repeated
+    /// request would make it slower.
     pub(super) fn give_up(&mut self, now_ms: u64) -> Vec<Asked> {
         self.pending
             .extract_if(.., |_, pending| pending.deadline_ms <= now_ms)
@@ -137,7 +145,8 @@ impl Link {
 
     /// Records a ping that is being sent.
     pub(super) fn pinged(&mut self, request: RequestId, now_ms: u64, chance: &mut Chance) {
-        self.ping = Some(Ping { request, deadline_ms: now_ms + PONG_TIMEOUT_MS });
+        self.ping = Some(Ping { request, deadline_ms: now_ms + PONG_TIMEOUT_MS, heard: false });
+        self.unanswered += 1;
         self.keep_alive_at_ms = now_ms + chance.around(KEEP_ALIVE_MS, KEEP_ALIVE_JITTER_MS);
         self.settle_at_ms.retain(|at| *at > now_ms);
     }
@@ -145,6 +154,14 @@ impl Link {
     /// Records a pong.
     pub(super) fn ponged(&mut self) {
         self.ping = None;
+        self.unanswered = 0;
+    }
+
+    /// Records that a frame arrived: the connection is alive.
+    pub(super) fn heard(&mut self) {
+        if let Some(ping) = &mut self.ping {
+            ping.heard = true;
+        }
     }
 
     /// Handles the refusal of a request. Returns true if it was the ping; the next one is then sent
@@ -152,30 +169,33 @@ impl Link {
     pub(super) fn ping_refused(&mut self, request: RequestId, again_at_ms: u64) -> bool {
         let refused = self.ping.as_ref().is_some_and(|ping| ping.request == request);
         if refused {
-            self.ping = None;
+            self.ponged();
             self.keep_alive_at_ms = self.keep_alive_at_ms.min(again_at_ms);
         }
         refused
     }
 
-    /// Returns true if a pong is awaited.
-    pub(super) fn is_pinged(&self) -> bool {
-        self.ping.is_some()
-    }
-
     pub(super) fn due(&self, now_ms: u64) -> Due {
-        match (&self.ping, self.ping_at_ms()) {
-            (Some(ping), _) if ping.deadline_ms <= now_ms => Due::GiveUp,
-            (None, at) if at <= now_ms => Due::Ping,
-            _ => Due::Nothing,
+        if self.check_at_ms() > now_ms {
+            return Due::Nothing;
+        }
+        match &self.ping {
+            Some(ping) if !ping.heard || self.unanswered >= UNANSWERED_PINGS => Due::GiveUp,
+            _ => Due::Ping,
         }
     }
 
     /// The time of the next work on this connection, except for its replacement.
     pub(super) fn wake_at_ms(&self) -> u64 {
-        let ping = self.ping.as_ref().map_or_else(|| self.ping_at_ms(), |ping| ping.deadline_ms);
-        let ping = self.renew_at_ms.map_or(ping, |renew| ping.min(renew));
-        self.pending.values().map(|pending| pending.deadline_ms).fold(ping, u64::min)
+        self.renew_at_ms.map_or(self.check_at_ms(), |renew| renew.min(self.check_at_ms()))
+    }
+
+    /// The time of the next ping, or the deadline of the ping in flight.
+    fn check_at_ms(&self) -> u64 {
+        match &self.ping {
+            Some(ping) => ping.deadline_ms,
+            None => self.pending.values().map(|pending| pending.deadline_ms).fold(self.ping_at_ms(), u64::min),
+        }
     }
 
     fn ping_at_ms(&self) -> u64 {

@@ -20,10 +20,14 @@ pub const BEHIND_MS: u64 = 2_000;
 pub const KEEP_ALIVE_MS: u64 = limits::KEEP_ALIVE.as_millis() as u64;
 /// Jitter of that interval, in both directions.
 pub const KEEP_ALIVE_JITTER_MS: u64 = 20_000;
-/// A request without a reply after this time is sent again, and the connection is pinged.
+/// The connection is pinged if a request has no reply after this time. The request is sent again if
+/// the pong arrives and the reply does not.
 pub const REQUEST_TIMEOUT_MS: u64 = 10_000;
-/// A connection without a pong after this time is closed.
+/// A connection is closed if neither a pong nor another frame arrives for this time after a ping. If
+/// another frame arrives, the server is only slow, and the next ping is sent.
 pub const PONG_TIMEOUT_MS: u64 = 10_000;
+/// Successive pings without a pong after which a connection is closed, whatever else arrives.
+pub const UNANSWERED_PINGS: u32 = 6;
 /// Maximum of the first pause; it doubles with every try. The pause is drawn between 0 and the
 /// maximum (full jitter). Source:
 /// <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>

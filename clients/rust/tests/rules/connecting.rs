@@ -3,7 +3,7 @@
 use roomcast_client::rules::{Event, Loss, times};
 use serde_json::json;
 
-use crate::bench::{Bench, room};
+use crate::bench::{Bench, pid, room};
 
 #[test]
 fn the_hello_is_one_sync_with_every_room() {
@@ -54,29 +54,83 @@ fn a_connection_that_was_of_use_resets_the_pause() {
 }
 
 #[test]
-fn a_connection_that_owes_a_pong_for_ten_seconds_is_replaced() {
+fn a_connection_that_is_silent_for_ten_seconds_after_a_ping_is_replaced() {
     let mut bench = Bench::in_lobby();
-    let zombie = bench.link;
+    let silent = bench.link;
+    bench.hear("lobby", "k7Qf", 11, 1);
     bench.pass_to_wakeup();
     bench.asked("ping");
-    bench.hear("lobby", "k7Qf", 11, 1);
     bench.pass(times::PONG_TIMEOUT_MS);
-    assert_eq!(bench.closed(), [zombie]);
+    assert_eq!(bench.closed(), [silent]);
     assert!(bench.events().iter().any(|event| matches!(event, Event::Offline { because: Loss::Silent, .. })));
     bench.pass(times::BACKOFF_BASE_MS);
     assert!(bench.is_opening());
 }
 
 #[test]
-fn a_hello_without_an_answer_is_repeated_and_then_the_connection_is_replaced() {
+fn a_connection_that_hears_frames_but_no_pong_is_pinged_six_times_and_then_replaced() {
+    let mut bench = Bench::in_lobby();
+    let deaf = bench.link;
+    bench.pass_to_wakeup();
+    for n in 0..u64::from(times::UNANSWERED_PINGS) {
+        assert!(bench.closed().is_empty());
+        bench.asked("ping");
+        bench.hear("lobby", "k7Qf", 11 + n, 1);
+        bench.pass(times::PONG_TIMEOUT_MS);
+    }
+    assert_eq!(bench.closed(), [deaf]);
+}
+
+#[test]
+fn a_server_that_takes_longer_than_the_timeout_is_asked_once_and_keeps_its_connections() {
+    let mut bench = Bench::in_lobby();
+    bench.publish("lobby", "a");
+    let (id, _) = bench.asked("publish");
+    bench.pass(times::REQUEST_TIMEOUT_MS);
+    bench.asked("ping");
+    // Other members are served: what they publish arrives.
+    bench.hear("lobby", "k7Qf", 11, 1);
+    bench.pass(times::PONG_TIMEOUT_MS);
+    bench.asked("ping");
+    bench.nothing_sent();
+    bench.ok(id, &json!({"accepted": ["a"]}));
+    bench.pong(&json!({}));
+    bench.pong(&json!({}));
+    bench.pass(times::PONG_TIMEOUT_MS);
+    bench.nothing_sent();
+    assert!(bench.closed().is_empty());
+    assert!(bench.events().contains(&Event::Accepted { room: room("lobby"), pid: pid("a") }));
+}
+
+#[test]
+fn a_request_that_was_lost_is_sent_again_when_a_ping_is_answered() {
+    for refused in [false, true] {
+        let mut bench = Bench::new();
+        bench.join("lobby");
+        bench.open();
+        bench.asked("sync");
+        bench.pass(times::REQUEST_TIMEOUT_MS);
+        let (id, _) = bench.asked("ping");
+        bench.nothing_sent();
+        if refused {
+            bench.refuse(id, "unavailable", Some(60_000));
+        } else {
+            bench.pong(&json!({}));
+        }
+        bench.pass(times::BACKOFF_BASE_MS);
+        bench.asked("join");
+        bench.nothing_sent();
+    }
+}
+
+#[test]
+fn a_hello_without_an_answer_is_followed_by_a_ping_and_then_the_connection_is_replaced() {
     let mut bench = Bench::new();
     bench.join("lobby");
     bench.open();
     bench.asked("sync");
     bench.pass(times::REQUEST_TIMEOUT_MS);
     bench.asked("ping");
-    bench.pass(times::BACKOFF_BASE_MS);
-    bench.asked("join");
     bench.pass(times::PONG_TIMEOUT_MS);
     assert_eq!(bench.closed().len(), 1);
 }

@@ -46,6 +46,10 @@ export interface Link {
   unsettled: Set<string>;
   pending: Map<number, Deadline & Asked>;
   ping?: (Deadline & { request: number }) | undefined;
+  /** True if a frame came since the last ping. */
+  heard?: boolean;
+  /** Pings in a row without a pong. */
+  unanswered: number;
   keepAliveAt: number;
   settleAt: number[];
 }
@@ -57,6 +61,7 @@ export function newLink(id: number, now: number, ageMs: number, chance: Chance):
     renewalInDoubt: false,
     unsettled: new Set(),
     pending: new Map(),
+    unanswered: 0,
     keepAliveAt: now + around(chance, KEEP_ALIVE_MS, KEEP_ALIVE_JITTER_MS),
     settleAt: [],
   };
@@ -64,23 +69,11 @@ export function newLink(id: number, now: number, ageMs: number, chance: Chance):
 
 /** Nothing is asked on the link any more. */
 export function retire(link: Link): Link {
-  return { ...link, closeAt: undefined, pending: new Map(), ping: undefined, settleAt: [] };
+  return { ...link, closeAt: undefined, pending: new Map(), ping: undefined, unanswered: 0, settleAt: [] };
 }
 
 export function markSent(link: Link, request: number, asked: Asked, now: number): void {
   link.pending.set(request, { ...asked, at: now + REQUEST_TIMEOUT_MS });
-}
-
-/** Removes the requests that have waited long enough for their answer. */
-export function giveUp(link: Link, now: number): Asked[] {
-  const given: Asked[] = [];
-  for (const [request, asked] of link.pending) {
-    if (asked.at <= now) {
-      link.pending.delete(request);
-      given.push(asked);
-    }
-  }
-  return given;
 }
 
 /** Checks the position twice from now on. */
@@ -93,19 +86,15 @@ export function settle(link: Link, now: number): void {
 
 export function markPinged(link: Link, request: number, now: number, chance: Chance, timeoutMs = PONG_TIMEOUT_MS): void {
   link.ping = { request, at: now + timeoutMs };
+  link.heard = false;
+  link.unanswered++;
   link.keepAliveAt = now + around(chance, KEEP_ALIVE_MS, KEEP_ALIVE_JITTER_MS);
   link.settleAt = link.settleAt.filter((at) => at > now);
 }
 
-export function pingDueAt(link: Link): number {
-  return Math.min(link.keepAliveAt, ...link.settleAt);
-}
-
-/** When the link is checked again, its rotation left out. */
-export function linkDueAt(link: Link): number {
-  let due = Math.min(link.ping ? link.ping.at : pingDueAt(link), link.renewAt ?? Infinity);
-  for (const { at } of link.pending.values()) due = Math.min(due, at);
-  return due;
+/** When the next ping is due, or the answer to the one on its way. */
+export function checkDueAt({ ping, keepAliveAt, settleAt, pending }: Link): number {
+  return ping ? ping.at : Math.min(keepAliveAt, ...settleAt, ...Array.from(pending.values(), ({ at }) => at));
 }
 
 /** Extends each deadline once: the process was late, and the answers may be queued. */

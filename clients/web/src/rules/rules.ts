@@ -31,14 +31,12 @@ import {
 } from "./frames.js";
 import {
   type Asked,
+  checkDueAt,
   extendDeadlines,
-  giveUp,
   type Link,
-  linkDueAt,
   markPinged,
   markSent,
   newLink,
-  pingDueAt,
   retire,
   settle,
 } from "./link.js";
@@ -67,6 +65,7 @@ import {
   RENEW_BEFORE_MS,
   ROOMS_PER_CONNECTION,
   ROTATE_RETRY_MS,
+  UNANSWERED_PINGS,
   WAITING_QUESTIONS,
   WAKE_TIMEOUT_MS,
 } from "./times.js";
@@ -461,6 +460,18 @@ export function createRules(chance: Chance, renews: boolean, now: number) {
     checkSettled();
   }
 
+  /**
+   * A ping was answered: requests whose answers are overdue were lost. Before, the server may just
+   * be slow, and repeating them would make it slower.
+   */
+  function pinged(link: Link): void {
+    link.ping = undefined;
+    link.unanswered = 0;
+    for (const [request, asked] of link.pending) {
+      if (asked.at <= now && link.pending.delete(request)) asked.again();
+    }
+  }
+
   function readAnswer({ id, ok, err: error }: Frame): void {
     const err = isFailure(error) ? error : undefined;
     if (err && isAboutConnection(err)) return dropPrimary({ code: err.code }, 0);
@@ -472,8 +483,8 @@ export function createRules(chance: Chance, renews: boolean, now: number) {
       if (err) {
         const at = now + pause(LATE_TRIES, err.after_ms);
         if (primary.ping?.request === id) {
-          primary.ping = undefined;
           primary.keepAliveAt = Math.min(primary.keepAliveAt, at);
+          pinged(primary);
         }
       }
     } else if (err) {
@@ -490,7 +501,7 @@ export function createRules(chance: Chance, renews: boolean, now: number) {
     } else if (sys === "pong") {
       if (!isPrimary) return;
       attempts = 0;
-      primary!.ping = undefined;
+      pinged(primary!);
       for (const [name, head] of entriesOf(frame.behind)) {
         const room = rooms.get(name);
         if (room?.wanted && room.at && isPosition(head)) readHead(room, head, now);
@@ -518,19 +529,18 @@ export function createRules(chance: Chance, renews: boolean, now: number) {
   /** Handles the timers of the connection. */
   function tend(): void {
     if (!primary) return;
-    const given = giveUp(primary, now);
-    const probe = given.length > 0 && !primary.ping;
-    const isSilent = primary.ping && primary.ping.at <= now;
-    const isPingDue = !primary.ping && pingDueAt(primary) <= now;
-    const isOld = primary.rotateAt <= now;
-    for (const asked of given) asked.again();
-    if (isSilent) return dropPrimary({ code: "no_answer" }, 0);
-    if (isPingDue || probe) ping();
+    if (checkDueAt(primary) <= now) {
+      // While other frames come, the server is only slow.
+      if (primary.ping && (!primary.heard || primary.unanswered >= UNANSWERED_PINGS)) {
+        return dropPrimary({ code: "no_answer" }, 0);
+      }
+      ping();
+    }
     if (primary.renewAt !== undefined && primary.renewAt <= now) {
       primary.renewAt = undefined;
       emit({ type: "renew", link: primary.id });
     }
-    if (isOld && opening === undefined) open();
+    if (primary.rotateAt <= now && opening === undefined) open();
   }
 
   return {
@@ -554,7 +564,8 @@ export function createRules(chance: Chance, renews: boolean, now: number) {
       const at = (time: number | undefined): void => void (due = Math.min(due, time ?? Infinity));
       at(retiring?.closeAt);
       if (primary) {
-        at(linkDueAt(primary));
+        at(checkDueAt(primary));
+        at(primary.renewAt);
         if (opening === undefined) at(primary.rotateAt);
         for (const room of rooms.values()) {
           if (room.ask > NO) at(room.ask);
@@ -671,6 +682,7 @@ export function createRules(chance: Chance, renews: boolean, now: number) {
     received(link: number, text: string): void {
       const isPrimary = primary?.id === link;
       if (!isPrimary && retiring?.id !== link) return;
+      if (isPrimary) primary!.heard = true;
       const frame = readFrame(text);
       if (frame) read(frame, isPrimary);
       pump();

@@ -25,10 +25,18 @@ export const BEHIND_MS = 2_000;
 /** Interval of keep-alive pings. */
 export const KEEP_ALIVE_MS = 510_000;
 export const KEEP_ALIVE_JITTER_MS = 20_000;
-/** A request without an answer after this time is sent again, and the connection is pinged. */
+/**
+ * The connection is pinged if a request has no answer after this time. The request is sent again if
+ * the pong comes and the answer does not.
+ */
 export const REQUEST_TIMEOUT_MS = 10_000;
-/** A connection without a pong after this time is given up. */
+/**
+ * A connection is given up if nothing comes for this time after a ping. If frames come but no pong,
+ * the server is only slow, and the next ping is sent.
+ */
 export const PONG_TIMEOUT_MS = 10_000;
+/** After this many pings in a row without a pong the connection is given up, whatever else comes. */
+export const UNANSWERED_PINGS = 6;
 /** The same after a wake-up: the connection is often dead, and the user waits. */
 export const WAKE_TIMEOUT_MS = 3_000;
 /**

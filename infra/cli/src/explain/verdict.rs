@@ -1,5 +1,6 @@
 //! The judgement of what is known of a publication, and the next command.
 
+use domain::limits;
 use serde::Serialize;
 
 use super::facts::{Facts, MemberFact, ShardFact, Subject};
@@ -112,8 +113,10 @@ impl Verdict {
         if shard.is_some_and(|shard| shard.has(facts.position.as_ref())) {
             return Self::well(format!(
                 "its shard {} was given it: connection {} was posted to, or is late and is posted to again. Its client \
-                 finds a gap with its next ping, within 4 min",
-                owed.shard, owed.connection
+                 finds a gap with its next ping, within {} min",
+                owed.shard,
+                owed.connection,
+                limits::KEEP_ALIVE.as_secs_f64() / 60.0
             ));
         }
         Self::wrong(format!("its shard {} was not given it yet; nothing is lost", member.shard), "roomcast doctor")

@@ -18,6 +18,10 @@ const PAGES_OF_FUNCTION: usize = 1_000;
 /// Functions whose logs are read at the same time. CloudWatch Logs takes a few calls a second.
 const FUNCTIONS_AT_ONCE: usize = 3;
 
+/// The pattern of lines that report a failure, those of the platform included.
+const FAILURES: &str = "?ERROR ?WARN ?failed ?unavailable ?timeout ?\"timed out\" ?errorType ?exited ?panicked \
+                        ?\"Status: error\"";
+
 /// What lines have in common.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Wanted<'a> {
@@ -42,7 +46,7 @@ impl Wanted<'_> {
     fn pattern(self) -> String {
         match self {
             Self::Text(text) => format!("\"{text}\""),
-            Self::Failures => "?ERROR ?WARN ?failed ?unavailable ?timeout ?\"timed out\" ?errorType ?exited ?panicked ?\"Status: error\"".to_owned(),
+            Self::Failures => FAILURES.to_owned(),
             Self::Any => String::new(),
         }
     }

@@ -28,6 +28,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const PATIENCE_MS_A_PAIR: u64 = 2;
 /// Publications between two counts of the pairs.
 const COUNTED_EVERY: u64 = 16;
+/// Publications that a stay in a room may lack on average before publishing pauses. Without a pause, a
+/// machine that other programs keep busy would fall behind by more than a resume replays.
+const LACKING_AT_MOST: u64 = 100;
 /// Interval of checks for a condition.
 const LOOK: Duration = Duration::from_millis(500);
 /// Time for counts to become correct. The promise is 10 s after the last change.
@@ -87,8 +90,16 @@ impl Turmoil {
         let begun = Instant::now();
         for n in 0_u64.. {
             ticks.tick().await;
-            let is_enough = n % COUNTED_EVERY == 0 && self.heard() >= self.plan.pairs;
-            if is_enough || begun.elapsed() > patience {
+            if n % COUNTED_EVERY == 0 {
+                if self.heard() >= self.plan.pairs {
+                    return;
+                }
+                while self.is_far_behind() && begun.elapsed() <= patience {
+                    sleep(LOOK).await;
+                    ticks.reset();
+                }
+            }
+            if begun.elapsed() > patience {
                 return;
             }
             let pid = PublicationId::parse(format!("p{n}")).unwrap();
@@ -101,6 +112,22 @@ impl Turmoil {
         let heard =
             |member: &Member| member.ledger().sessions.iter().map(|session| session.heard.len() as u64).sum::<u64>();
         self.members.iter().map(heard).sum()
+    }
+
+    /// Returns whether members lack many publications that others have received.
+    fn is_far_behind(&self) -> bool {
+        let (mut heads, mut stays) = (BTreeMap::<RoomId, u64>::new(), Vec::new());
+        for member in &self.members {
+            for session in member.ledger().all_open() {
+                let Some(position) = session.position() else { continue };
+                let sequence = position.sequence.get();
+                let head = heads.entry(session.room.clone()).or_default();
+                *head = sequence.max(*head);
+                stays.push((session.room.clone(), sequence));
+            }
+        }
+        let lacking: u64 = stays.iter().map(|(room, sequence)| heads[room] - sequence).sum();
+        lacking > LACKING_AT_MOST * stays.len() as u64
     }
 
     /// Changes members without an end.

@@ -125,7 +125,8 @@ impl Lambda {
     }
 
     /// Like [`Self::invoke`], but kills the process of the invocation `after` this time, if it
-    /// still works on the invocation. Also returns whether it was killed.
+    /// still works on the invocation. Also returns whether the invocation failed because of it: an
+    /// answer that was on its way when its process was killed still counts.
     ///
     /// This is a fault for tests. An invocation that no process has received yet is not affected.
     ///
@@ -146,7 +147,9 @@ impl Lambda {
             answer = &mut answer => return (answer.unwrap_or(Err(Error::Stopping)), false),
             () = tokio::time::sleep(after) => host.cut_short(id, cut),
         };
-        (answer.await.unwrap_or(Err(Error::Stopping)), is_cut)
+        let answer = answer.await.unwrap_or(Err(Error::Stopping));
+        let has_failed = is_cut && answer.is_err();
+        (answer, has_failed)
     }
 
     fn begin(&self, function: &str, payload: Bytes) -> Result<Begun<'_>, Error> {

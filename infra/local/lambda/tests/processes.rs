@@ -147,6 +147,20 @@ async fn an_invocation_can_be_cut_short_as_by_a_crash_or_at_its_deadline() {
 }
 
 #[tokio::test]
+async fn an_answer_that_is_faster_than_the_kill_is_an_answer_and_not_a_cut() {
+    let fixture = Fixture::of(function("f"));
+    let mut cuts = 0;
+    for n in 0..100 {
+        fixture.pid().await;
+        let (echo, after) = (r#"{"do":"echo"}"#.into(), Duration::from_micros(n * 20));
+        let (result, is_cut) = fixture.lambda.invoke_cut_short("f", echo, after, CutShort::Killed).await;
+        assert_eq!(result.is_err(), is_cut, "{result:?}");
+        cuts += u64::from(is_cut);
+    }
+    assert_eq!(fixture.lambda.stats()[0].errors, cuts);
+}
+
+#[tokio::test]
 async fn killing_an_idle_process_fails_no_invocation() {
     let fixture = Fixture::of(function("f"));
     for _ in 0..5 {
