@@ -3,7 +3,7 @@
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::global::Global;
-use crate::{codes, doctor, explain, letters, rooms, shell, steer, token};
+use crate::{codes, doctor, drain, explain, letters, logs, rooms, shell, steer, token, top};
 
 const HELP: &str = "\
 Without options the commands are for the local stack: start `cargo dev` in another terminal.
@@ -15,6 +15,7 @@ Examples:
   roomcast room lobby                              where does a room stand?
   roomcast explain lobby order-7 --member @bob     did bob get it?
   roomcast dead-letters list                       what could not be done?
+  roomcast logs --publication order-7              which invocations touched it?
   roomcast tail lobby --since 1h                   what is published?
 
 With --json each line of standard output is a JSON object. Remarks go to standard error.";
@@ -44,6 +45,10 @@ pub(crate) enum Command {
     Tail(rooms::tail::Arguments),
     /// Lists the members of a room, or the connections of a user
     Who(rooms::who::Arguments),
+    /// Prints log lines of a publication, a room or a function, in the order of time
+    Logs(logs::Arguments),
+    /// Lists the rooms that cost most, or the shards that are slowest
+    Top(top::Arguments),
     /// Lists, shows and redrives dead letters
     DeadLetters(letters::Arguments),
     /// Publishes to a room, as a backend does
@@ -54,6 +59,8 @@ pub(crate) enum Command {
     Ban(steer::BanArguments),
     /// Lifts a ban
     Unban(steer::UnbanArguments),
+    /// Closes connections at a rate, so that their clients connect again
+    Drain(drain::Arguments),
     /// Explains the code of a refusal or of a `bye`, or lists all codes
     Code(codes::Arguments),
     /// Prints a development token, or checks one

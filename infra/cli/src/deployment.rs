@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use aws_adapters::{Account, OperatorQueues, Queues, Tables, Topics};
+use aws_adapters::{Account, FunctionLogs, Management, OperatorQueues, Queues, Tables, Topics};
 use bytes::Bytes;
 use domain::Timestamp;
 use http_body_util::{BodyExt, Empty};
@@ -42,6 +42,7 @@ struct Names {
     queues: BTreeMap<String, String>,
     topics: BTreeMap<String, String>,
     secrets: BTreeMap<String, String>,
+    log_groups: BTreeMap<String, String>,
 }
 
 impl Deployment {
@@ -73,6 +74,7 @@ impl Deployment {
             queues: map("queues"),
             topics: map("topics"),
             secrets: secrets.collect(),
+            log_groups: BTreeMap::new(),
         };
         let variable = |name: &str| match name {
             "AWS_ENDPOINT_URL" => Some(endpoint.to_owned()),
@@ -117,6 +119,21 @@ impl Deployment {
     pub(crate) fn topic(&self, name: &str) -> Result<(Topics, &str), Error> {
         let arn = found(&self.names.topics, "topic", name)?;
         Ok((Topics::new(&self.account, arn), arn))
+    }
+
+    /// The management API of the gateway.
+    pub(crate) fn management(&self) -> Management {
+        Management::new(&self.account)
+    }
+
+    /// The logs of the functions on AWS.
+    pub(crate) fn function_logs(&self) -> FunctionLogs {
+        FunctionLogs::new(&self.account)
+    }
+
+    /// The log group of a function on AWS.
+    pub(crate) fn log_group(&self, function: &str) -> Result<&str, Error> {
+        found(&self.names.log_groups, "function", function)
     }
 
     /// The URL of a queue of the topology.
@@ -168,13 +185,15 @@ fn names_of(text: &str) -> Result<Names, serde_json::Error> {
         queue_urls: Output,
         topic_arns: Output,
         secret_names: Output,
+        log_groups: Output,
     }
-    let Outputs { table_names, queue_urls, topic_arns, secret_names } = serde_json::from_str(text)?;
+    let Outputs { table_names, queue_urls, topic_arns, secret_names, log_groups } = serde_json::from_str(text)?;
     Ok(Names {
         tables: table_names.value,
         queues: queue_urls.value,
         topics: topic_arns.value,
         secrets: secret_names.value,
+        log_groups: log_groups.value,
     })
 }
 
@@ -232,6 +251,7 @@ mod tests {
             "queue_urls": output("events", "https://sqs.eu-west-1.amazonaws.com/1/chat-events"),
             "topic_arns": output("events", "arn:aws:sns:eu-west-1:1:chat-events"),
             "secret_names": output("token_keys", "chat/token_keys"),
+            "log_groups": output("ingest", "/aws/lambda/chat-ingest"),
         });
         let names = names_of(&text.to_string()).unwrap();
         assert_eq!(found(&names.tables, "table", "rooms").unwrap(), "chat-rooms");

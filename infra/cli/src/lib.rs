@@ -1,5 +1,5 @@
-//! `roomcast`: the operator's program. It shows rooms, members and dead letters, explains the way
-//! of a publication, publishes, kicks and redrives.
+//! `roomcast`: the operator's program. It shows rooms, members, log lines and dead letters, explains
+//! the way of a publication, publishes, kicks, drains and redrives.
 //!
 //! It uses the ports of `domain` over `aws-adapters`, as the functions do, and sends commands as a
 //! backend does. Beside `cargo dev` it needs no settings. `docs/operations/cli.md` has examples.
@@ -9,10 +9,12 @@ mod arguments;
 mod codes;
 mod deployment;
 mod doctor;
+mod drain;
 mod error;
 mod explain;
 mod global;
 mod letters;
+mod logs;
 mod names;
 mod output;
 mod rooms;
@@ -20,6 +22,7 @@ mod shell;
 mod steer;
 mod time;
 mod token;
+mod top;
 
 use std::process::ExitCode;
 
@@ -66,11 +69,14 @@ async fn dispatch(global: &Global, command: Command) -> Result<ExitCode, Error> 
         Command::History(asked) => rooms::history::print(&deployment, &asked, &output).await,
         Command::Who(asked) => rooms::who::print(&deployment, &asked, &output).await,
         Command::Tail(asked) => rooms::tail::print(&deployment, &asked, &output).await,
+        Command::Logs(asked) => logs::print(&deployment, &asked, &output).await,
+        Command::Top(asked) => top::print(&deployment, &asked, &output).await,
         Command::DeadLetters(asked) => letters::run(&deployment, &asked, &output).await,
         Command::Publish(asked) => steer::publish(&deployment, &asked, &output).await,
         Command::Kick(asked) => steer::kick(&deployment, &asked, &output).await,
         Command::Ban(asked) => steer::ban(&deployment, &asked, &output).await,
         Command::Unban(asked) => steer::unban(&deployment, &asked, &output).await,
+        Command::Drain(asked) => drain::run(&deployment, &asked, &output).await,
         Command::Code(_) | Command::Completions(_) | Command::Man => Ok(ExitCode::SUCCESS),
     }
 }

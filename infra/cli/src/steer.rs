@@ -4,14 +4,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use domain::ports::Connections;
-use domain::{ConnectionId, Data, Device, PublicationId, RoomId, UserId};
+use domain::{ConnectionId, Data, Device, PublicationId, RoomId, UserId, parse_duration};
 use serde_json::{Value, json};
 
 use crate::deployment::Deployment;
 use crate::error::Error;
 use crate::names::{room, rule, user};
 use crate::output::Output;
-use crate::time::{now, parse_duration};
+use crate::time::now;
 
 /// The topic that takes events of backends.
 const EVENTS: &str = "events";

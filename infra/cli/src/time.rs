@@ -1,4 +1,4 @@
-//! Times: the clock, moments as people read them, and durations such as `1h`.
+//! Times: the clock, and moments and durations as people read them.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -27,34 +27,9 @@ pub(crate) fn rounded(duration: Duration) -> String {
     }
 }
 
-/// Parses a duration: a whole number with s, m, h or d.
-pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text:?} is no duration: it is a number with s, m, h or d, such as 90s, 15m, 1h or 7d");
-    let unit = text.chars().last().ok_or_else(wrong)?;
-    let unit_s = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 60 * 60,
-        'd' => 24 * 60 * 60,
-        _ => return Err(wrong()),
-    };
-    let count: u32 = text[..text.len() - unit.len_utf8()].parse().map_err(|_| wrong())?;
-    Ok(Duration::from_secs(u64::from(count) * unit_s))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_duration_has_a_number_and_a_unit_and_nothing_else() {
-        for (text, seconds) in [("0s", 0), ("90s", 90), ("15m", 900), ("1h", 3_600), ("7d", 604_800)] {
-            assert_eq!(parse_duration(text), Ok(Duration::from_secs(seconds)));
-        }
-        for text in ["", "h", "1", "1 h", "-1h", "1.5h", "1w", "99999999999h", "1é"] {
-            assert!(parse_duration(text).unwrap_err().contains("such as 90s"), "{text}");
-        }
-    }
 
     #[test]
     fn a_moment_is_written_in_utc_to_the_millisecond() {

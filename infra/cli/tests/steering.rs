@@ -1,11 +1,20 @@
-//! Tests the commands that publish and kick, on a local stack, and those that need none.
+//! Tests the commands that publish, kick and drain, on a local stack, and those that need none.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod common;
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use common::Roomcast;
-use e2e::{Member, everything, start};
-use serde_json::json;
+use domain::{PublicationId, RoomId};
+use e2e::chaos::{Ledger, Truth};
+use e2e::{Member, aws, everything, start};
+use roomcast_client::connection::{Options, connect};
+use roomcast_client::rules::Event;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+use tokio::time::{interval, timeout};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_published_is_received_once_and_a_kicked_user_is_out() {
@@ -83,4 +92,85 @@ async fn codes_completions_and_the_man_page_need_no_stack() {
     }
     let page = roomcast.run(&["man"]).await;
     assert!(page.status == 0 && page.out.contains(".TH") && page.out.contains("explain"), "{page:?}");
+}
+
+/// Runs a member with the client library until its application has received so many publications.
+async fn follow(url: String, number: u64, room: RoomId, publications: usize) -> Ledger {
+    let mut options = Options::new(&url);
+    options.seed = number;
+    let (handle, mut events) = connect(options).unwrap();
+    let mut ledger = Ledger::new(format!("m{number}"));
+    ledger.begin(room.clone());
+    handle.join(room, None).await.unwrap();
+    let mut received = 0;
+    while received < publications {
+        match events.next().await.expect("the client goes on") {
+            Event::Joined { room, head, .. } => ledger.joined(&room, head),
+            Event::Message(message) => {
+                ledger.heard(&message.room, &message.at.epoch, message.at.sequence, message.pid);
+                received += 1;
+            }
+            Event::Missed { from, to, .. } => ledger.find(format!("missed {:?} to {:?}", from.sequence, to.sequence)),
+            Event::Ended { because } => ledger.find(format!("ended: {because}")),
+            _ => {}
+        }
+    }
+    handle.close().await;
+    ledger
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_that_are_drained_move_to_new_connections_at_the_rate_and_miss_nothing() {
+    const MEMBERS: usize = 200;
+    const RATE: u64 = 100;
+    const PUBLICATIONS: usize = 60;
+    /// Publications after the last connection has moved.
+    const AFTER: usize = 10;
+    let (stack, url) = start(everything()).await;
+    let roomcast = Roomcast::beside(&stack);
+    let room = RoomId::parse("lobby").unwrap();
+    let mut members = JoinSet::new();
+    for number in 0..MEMBERS as u64 {
+        members.spawn(follow(url.clone(), number, room.clone(), PUBLICATIONS));
+    }
+    let listed = ["who", "lobby", "--limit", "1000"];
+    let connections = |rows: &[Value]| -> BTreeSet<String> {
+        rows.iter().map(|row| row["connection"].as_str().unwrap().to_owned()).collect()
+    };
+    let before = connections(&roomcast.until(&listed, |rows| rows.len() == MEMBERS).await);
+
+    let topic = stack.variables()["ROOMCAST_EVENTS_TOPIC_ARN"].clone();
+    let sns = aws(&stack).sns;
+    let publish = async |numbers: std::ops::Range<usize>| {
+        let mut pace = interval(Duration::from_millis(50));
+        for number in numbers {
+            pace.tick().await;
+            let event = json!({ "room": "lobby", "id": format!("p{number}"), "data": number }).to_string();
+            sns.publish().topic_arn(&topic).message(event).send().await.unwrap();
+        }
+    };
+    let rate = RATE.to_string();
+    let drain = ["drain", "--rate", &rate, "--force"];
+    let (drained, ()) = tokio::join!(roomcast.json(&drain), publish(0..PUBLICATIONS - AFTER));
+    assert!(drained[0]["closed"].as_u64().unwrap() >= MEMBERS as u64 && drained[0]["failed"] == 0, "{drained:?}");
+    let least_ms = (MEMBERS as u64 - 1) * 1_000 / RATE;
+    assert!(drained[0]["took_ms"].as_u64().unwrap() >= least_ms, "{drained:?}");
+    let has_moved = |rows: &[Value]| rows.len() == MEMBERS && connections(rows).is_disjoint(&before);
+    roomcast.until(&listed, has_moved).await;
+    publish(PUBLICATIONS - AFTER..PUBLICATIONS).await;
+
+    let ledgers =
+        timeout(Duration::from_secs(120), members.join_all()).await.expect("every member received everything");
+    let log = roomcast.json(&["history", "lobby", "--limit", "100"]).await;
+    let ids = log.iter().map(|row| PublicationId::parse(row["id"].as_str().unwrap()).unwrap());
+    let truth = Truth::from([(room, ids.collect::<Vec<_>>())]);
+    for ledger in &ledgers {
+        assert_eq!(ledger.check(&truth), (PUBLICATIONS as u64, Vec::new()));
+    }
+    let unasked = roomcast.run(&["drain", "lobby"]).await;
+    assert!(
+        unasked.status == 1 && unasked.err.contains("300 a second") && unasked.err.contains("--force"),
+        "{unasked:?}"
+    );
+    stack.shutdown().await;
 }

@@ -50,6 +50,8 @@ pub fn topology_with(changes: &[(&str, &str)]) -> TempDir {
     // The development key is that of this checkout, with which `token` signs.
     let keys = root().join("infra/.development");
     let settings = settings.replace("file: .development", &format!("file: {}", keys.display()));
+    let shared = format!("metric_help: {}", root().join("shared").display());
+    let settings = settings.replace("metric_help: ../shared", &shared);
     std::fs::write(folder.path().join("local.yaml"), settings).unwrap();
     folder
 }

@@ -106,6 +106,8 @@ impl Granted {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use tokio_util::sync::CancellationToken;
 
     use super::*;
@@ -118,7 +120,7 @@ mod tests {
         let topology = topology::Topology::parse("version: 1\nname: x\nfunctions: {}");
         let grants = Arc::new(Grants::new(&topology.unwrap()));
         let faults = Faults::new(&spec.parse().unwrap(), 7);
-        let inspector = Inspector::new(faults.clone(), Pages::default(), CancellationToken::new());
+        let inspector = Inspector::new(faults.clone(), Pages::default(), BTreeMap::new(), CancellationToken::new());
         Granted { callers: Arc::default(), grants, faults, inspector }
     }
 

@@ -17,6 +17,7 @@ struct File {
     banner: Vec<String>,
     pages: BTreeMap<String, PathBuf>,
     page_config: BTreeMap<String, PageValue>,
+    metric_help: Option<PathBuf>,
 }
 
 /// Values for the topology's parameters and secrets, lines of the banner, and pages.
@@ -35,6 +36,9 @@ pub struct Settings {
     /// Values that pages read from `GET /_local/config`, by name. `{parameter: NAME}` is the value
     /// of a parameter, `{secret: NAME}` the value of a secret.
     pub page_config: BTreeMap<String, PageValue>,
+    /// Descriptions of the functions' metrics by their names, for `GET /_local/metrics`. The file
+    /// names another file with this JSON object.
+    pub metric_help: BTreeMap<String, String>,
 }
 
 /// A value for pages: a text, or the value of a parameter or a secret of the topology.
@@ -68,8 +72,16 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The file does not have the expected form.
-    #[error("{} is not valid: {message}; it may have the mappings `parameters`, `secrets`, `pages` and `page_config`, and the list `banner`", file.display())]
+    #[error("{} is not valid: {message}; it may have the mappings `parameters`, `secrets`, `pages` and `page_config`, the list `banner`, and the file name `metric_help`", file.display())]
     Malformed {
+        /// Path of the file.
+        file: PathBuf,
+        /// The mistake with its line.
+        message: String,
+    },
+    /// The file with the descriptions of metrics does not have the expected form.
+    #[error("{} is no JSON object from the name of a metric to its description: {message}", file.display())]
+    MetricHelp {
         /// Path of the file.
         file: PathBuf,
         /// The mistake with its line.
@@ -176,8 +188,10 @@ impl Settings {
         let refused = |source| Error::SecretFile { file: file.to_owned(), source };
         let secrets =
             parsed.secrets.into_iter().map(|(name, secret)| Ok((name, secret.read(folder).map_err(refused)?)));
+        let secrets = secrets.collect::<Result<_, Error>>()?;
+        let metric_help = parsed.metric_help.map(|help| read_help(&folder.join(help))).transpose()?.unwrap_or_default();
         let File { parameters, banner, pages, page_config, .. } = parsed;
-        Ok(Self { parameters, secrets: secrets.collect::<Result<_, Error>>()?, banner, pages, page_config })
+        Ok(Self { parameters, secrets, banner, pages, page_config, metric_help })
     }
 
     fn complete(&mut self, topology: &Topology, file: &Path) -> Result<(), Error> {
@@ -212,6 +226,12 @@ impl Settings {
         }
         Ok(())
     }
+}
+
+/// Reads the descriptions of metrics: a JSON object from name to text.
+fn read_help(file: &Path) -> Result<BTreeMap<String, String>, Error> {
+    let text = std::fs::read_to_string(file).map_err(|source| Error::Unreadable { file: file.to_owned(), source })?;
+    serde_json::from_str(&text).map_err(|error| Error::MetricHelp { file: file.to_owned(), message: error.to_string() })
 }
 
 /// Adds the defaults of declared values. Refuses a value that is not declared.
@@ -328,6 +348,20 @@ functions:
         );
         assert!(mistake("pages: { _local: x }").contains("no underscore in front"));
         assert!(mistake("pages: { a/b: x }").contains("names a page `a/b`"));
+    }
+
+    #[test]
+    fn the_texts_of_metrics_are_in_a_file_beside_the_settings() {
+        let folder = tempfile::tempdir().unwrap();
+        let topology = Topology::parse(TOPOLOGY).unwrap();
+        let settings = "parameters: { keys: a }\nsecrets: { codes: x }\nmetric_help: help.json";
+        std::fs::write(folder.path().join("local.yaml"), settings).unwrap();
+        let read = || Settings::read(None, &folder.path().join("topology.yaml"), &topology);
+        assert!(read().unwrap_err().to_string().contains("help.json: "));
+        std::fs::write(folder.path().join("help.json"), "[]").unwrap();
+        assert!(read().unwrap_err().to_string().contains("is no JSON object from the name of a metric"));
+        std::fs::write(folder.path().join("help.json"), r#"{"hits":"Hits."}"#).unwrap();
+        assert_eq!(read().unwrap().metric_help["hits"], "Hits.");
     }
 
     #[test]

@@ -88,7 +88,7 @@ impl Stack {
         let websocket = ports.websocket();
         let faults = Faults::new(&options.faults, options.fault_seed);
         let (stop, pages) = (CancellationToken::new(), Pages::new(settings.pages.clone()));
-        let inspector = Inspector::new(faults.clone(), pages, stop.clone());
+        let inspector = Inspector::new(faults.clone(), pages, settings.metric_help.clone(), stop.clone());
         let doors = (Arc::clone(&callers), Arc::clone(&grants));
         let cloud = Cloud::start(&options, ports.aws, doors, &faults, &inspector, stop).await?;
         let clients = Clients::new(cloud.url(), &clients::developer_credentials());

@@ -42,7 +42,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("loadtest", &["domain", "protocol", "roomcast-client"]),
     ("baseline", &[]),
     ("launch", &[]),
-    ("cli", &["aws-adapters", "domain", "protocol", "roomcast-client", "tokens", "topology"]),
+    ("cli", &["aws-adapters", "domain", "protocol", "roomcast-client", "telemetry", "tokens", "topology"]),
     ("xtask", &["domain", "protocol", "roomcast-client", "topology"]),
     (
         "simulation",

@@ -21,7 +21,7 @@ use domain::ports::{
     Bans, Chance, Clock, Connections, DeadLetters, Directory, Error, Gateway, Holds, Memberships, Presences, Renewals,
     Rooms, Submissions,
 };
-use domain::{Publisher, Retry};
+use domain::{PublicationId, Publisher, Retry};
 use futures::future::join_all;
 use futures::{StreamExt, stream};
 use lambda_kit::batch::{Failed, Message};
@@ -81,6 +81,8 @@ enum Outcome {
 struct Line {
     outcomes: Vec<Outcome>,
     held: u64,
+    /// The ids of the events.
+    ids: Vec<PublicationId>,
 }
 
 /// Messages of a line that are handled together.
@@ -176,6 +178,7 @@ where
                 submissions.push(submission);
             }
         }
+        line.ids.extend(events.iter().take(telemetry::LISTED).map(|(_, broadcast)| broadcast.id.clone()));
         let Admitted { results, held, unread } = admit(&self.tables, &self.queues, &submissions, now).await;
         line.held += held;
         if let Some(error) = unread {
@@ -245,6 +248,8 @@ where
         let lines: Vec<Line> = stream::iter(lines).buffer_unordered(AT_ONCE).collect().await;
         let mut failed = Vec::new();
         summary.add(metric::PUBLICATIONS_HELD, lines.iter().map(|line| line.held).sum());
+        let ids = lines.iter().flat_map(|line| &line.ids);
+        ids.for_each(|id| summary.list(field::PUBLICATION_ID, id.to_string()));
         for outcome in lines.into_iter().flat_map(|line| line.outcomes) {
             match outcome {
                 Outcome::Published(count) => summary.add(metric::PUBLICATIONS_ACCEPTED, count),

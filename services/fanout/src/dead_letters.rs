@@ -10,6 +10,7 @@ use telemetry::field;
 
 use crate::Ports;
 use crate::shift::Shift;
+use crate::tally::range_text;
 
 /// The error that stopped a delivery, and the members that need nothing more of its range.
 #[derive(Debug)]
@@ -44,7 +45,7 @@ impl<'a, P: Ports> DeadLetters<'a, P> {
             tracing::error!(
                 { field::ROOM_ID.0 } = %first.room,
                 { field::ROOM_SHARD.0 } = first.shard.get(),
-                { field::PUBLICATION_SEQUENCE.0 } = first.work.range().map(|range| range.through.get()),
+                { field::PUBLICATION_RANGE.0 } = first.work.range().map(|range| range_text(&first.room, range)),
                 { field::ERROR.0 } = %stopped.error,
                 "delivery to a shard failed; {} jobs return to the queue",
                 given_back.failed.len()

@@ -101,6 +101,7 @@ impl<P: Ports> Fanout<P> {
         let shift = Shift::new(self, deadline);
         let Opened { good, mut failed, poisonous } = poison::open::<Job>(messages, &self.queues).await;
         let mut tally = Tally { poison: poisonous, ..Tally::default() };
+        tally.shard = good.first().map(|(_, job)| (job.room.clone(), job.shard));
         let (mut main, mut late, mut content) = (Vec::new(), Vec::new(), Vec::new());
         for (message, job) in good {
             match job.work {
@@ -117,6 +118,7 @@ impl<P: Ports> Fanout<P> {
             failed.extend(returned);
             tally.add(&counts);
         }
+        tally.bytes = shift.bytes_delivered();
         (failed, tally)
     }
 }

@@ -1,6 +1,7 @@
 //! State that the work on one group of an invocation shares: the deadline, a lane for its posts,
 //! and the calls that every line makes.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -23,6 +24,8 @@ pub(crate) struct Shift<'a, P: Ports> {
     pub(crate) fanout: &'a Fanout<P>,
     pub(crate) deadline: Deadline,
     lane: Lane,
+    /// Bytes of the posts that the gateway accepted.
+    bytes_delivered: AtomicU64,
 }
 
 /// The result for a member, after all its frames or after the first one that could not be
@@ -45,7 +48,7 @@ pub(crate) struct Owed {
 
 impl<'a, P: Ports> Shift<'a, P> {
     pub(crate) fn new(fanout: &'a Fanout<P>, deadline: Deadline) -> Self {
-        Self { fanout, deadline, lane: fanout.posts.lane() }
+        Self { fanout, deadline, lane: fanout.posts.lane(), bytes_delivered: AtomicU64::new(0) }
     }
 
     pub(crate) fn limits(&self) -> Limits {
@@ -74,7 +77,16 @@ impl<'a, P: Ports> Shift<'a, P> {
 
     async fn post_in_turn(&self, member: &Member, frame: &Bytes) -> Option<Posted> {
         let Fanout { gateway, clock, chance, .. } = self.fanout;
-        self.lane.post(gateway, clock, chance, self.end(), member, frame).await
+        let posted = self.lane.post(gateway, clock, chance, self.end(), member, frame).await?;
+        if posted.delivery == Delivery::Delivered {
+            self.bytes_delivered.fetch_add(frame.len() as u64, Ordering::Relaxed);
+        }
+        Some(posted)
+    }
+
+    /// Returns the bytes of the posts that the gateway accepted so far.
+    pub(crate) fn bytes_delivered(&self) -> u64 {
+        self.bytes_delivered.load(Ordering::Relaxed)
     }
 
     /// Posts a member's frames in order. Each frame gets the tries and the time of the main line.

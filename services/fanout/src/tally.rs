@@ -1,6 +1,6 @@
 //! The counts of one group's work.
 
-use domain::{Delivery, Publication, RoomId, Timestamp};
+use domain::{Delivery, Publication, Range, RoomId, Shard, Timestamp};
 use telemetry::{Metric, Summary, field, metric};
 
 /// Numbers of posts by result.
@@ -22,6 +22,15 @@ pub(crate) struct Tally {
     /// Ids of delivered publications. `ranges` has the delivered ranges of rooms.
     pub(crate) ids: Vec<String>,
     pub(crate) ranges: Vec<String>,
+    /// The shard of the group, and the bytes that the gateway accepted for it.
+    pub(crate) shard: Option<(RoomId, Shard)>,
+    pub(crate) bytes: u64,
+}
+
+/// Formats a range for the field `publication.range`.
+pub(crate) fn range_text(room: &RoomId, range: &Range) -> String {
+    let first = range.after.get().saturating_add(1);
+    format!("{room} {}.{first}-{}", range.epoch, range.through)
 }
 
 impl Tally {
@@ -52,7 +61,8 @@ impl Tally {
         self.jobs += 1;
         if let (Some(first), Some(last)) = (rows.first(), rows.last()) {
             let (first, last) = (&first.position, &last.position);
-            self.ranges.push(format!("{room} {}.{}-{}", first.epoch, first.sequence, last.sequence));
+            let range = Range { epoch: first.epoch.clone(), after: first.sequence.before(), through: last.sequence };
+            self.ranges.push(range_text(room, &range));
         }
         self.ids.extend(rows.iter().take(telemetry::LISTED).map(|row| row.id.to_string()));
         let slowest = rows.iter().map(|row| now.since(row.accepted_at).as_millis() as u64).max();
@@ -74,6 +84,11 @@ impl Tally {
         summary.most(metric::DELIVERY_TOOK_MS, self.slowest_ms);
         self.ids.iter().for_each(|id| summary.list(field::PUBLICATION_ID, id.as_str()));
         self.ranges.iter().for_each(|range| summary.list(field::PUBLICATION_RANGE, range.as_str()));
+        if let Some((room, shard)) = self.shard.as_ref().filter(|_| self.jobs + self.posts.sum() > 0) {
+            let (posts, delivered) = (self.posts.sum(), self.posts.delivered());
+            let Self { bytes, late, slowest_ms, .. } = self;
+            summary.list(field::ROOM_TALLY, format!("{room} {shard} {posts} {delivered} {bytes} {late} {slowest_ms}"));
+        }
     }
 }
 
@@ -86,6 +101,14 @@ impl Outcomes {
         metric::POSTS_TOO_LARGE,
         metric::POSTS_FAILED,
     ];
+
+    fn sum(self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    fn delivered(self) -> u64 {
+        self.0[0]
+    }
 
     pub(crate) fn add(&mut self, delivery: Delivery) {
         let place = match delivery {

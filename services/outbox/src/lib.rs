@@ -13,9 +13,9 @@ mod config;
 
 use std::collections::BTreeMap;
 
-use domain::Publisher;
 use domain::flow::{Admitted, admit};
 use domain::ports::{Clock, DeadLetter, DeadLetters, Error, Holds, Submissions};
+use domain::{PublicationId, Publisher};
 use futures::future::{join, join_all};
 use lambda_kit::deadline::Deadline;
 use lambda_kit::start::Records;
@@ -49,6 +49,16 @@ enum Outcome {
     Later,
 }
 
+/// What became of records.
+struct Published {
+    /// In the order of the records.
+    outcomes: Vec<Outcome>,
+    /// Publications that are held.
+    held: u64,
+    /// The first publication ids.
+    ids: Vec<PublicationId>,
+}
+
 /// A record that can be published, and its place in the batch.
 struct Row<'a> {
     record: &'a Record,
@@ -62,9 +72,8 @@ impl<T: Holds, Q: Submissions + DeadLetters, C: Clock> Outbox<T, Q, C> {
         Self { tables, queues, clock }
     }
 
-    /// Publishes records, those of one room in their order; the outcomes are in the order of the
-    /// records. With them comes how many publications are held.
-    async fn publish(&self, records: &[&Record]) -> (Vec<Outcome>, u64) {
+    /// Publishes records, those of one room in their order.
+    async fn publish(&self, records: &[&Record]) -> Published {
         let (mut rows, mut bad) = (BTreeMap::new(), Vec::new());
         for (at, record) in records.iter().enumerate() {
             match read_row(image(record)) {
@@ -74,7 +83,11 @@ impl<T: Holds, Q: Submissions + DeadLetters, C: Clock> Outbox<T, Q, C> {
         }
         let ((published, held), buried) = join(self.submit(&rows), join_all(bad)).await;
         let mut outcomes: BTreeMap<usize, Outcome> = published.into_iter().chain(buried).collect();
-        ((0..records.len()).map(|at| outcomes.remove(&at).unwrap_or(Outcome::Later)).collect(), held)
+        Published {
+            outcomes: (0..records.len()).map(|at| outcomes.remove(&at).unwrap_or(Outcome::Later)).collect(),
+            held,
+            ids: rows.into_values().take(telemetry::LISTED).map(|row| row.broadcast.id).collect(),
+        }
     }
 
     async fn submit(&self, rows: &BTreeMap<usize, Row<'_>>) -> (Vec<(usize, Outcome)>, u64) {
@@ -166,8 +179,9 @@ impl<T: Holds, Q: Submissions + DeadLetters, C: Clock> Records for Outbox<T, Q, 
                 return vec![rows[0].sequence_number.clone()];
             }
             let mut first_failed = None;
-            let (outcomes, held) = self.publish(rows).await;
+            let Published { outcomes, held, ids } = self.publish(rows).await;
             summary.add(metric::PUBLICATIONS_HELD, held);
+            ids.iter().for_each(|id| summary.list(field::PUBLICATION_ID, id.to_string()));
             for (record, outcome) in rows.iter().zip(outcomes) {
                 match outcome {
                     Outcome::Published(count) => summary.add(metric::PUBLICATIONS_ACCEPTED, count),

@@ -170,6 +170,9 @@ where
     /// Returns messages that failed to their queue, in order; those that are given up are dead
     /// letters.
     async fn give_back(&self, room: &RoomId, ours: Vec<(Message, Submission)>, error: &Error) -> GivenBack {
+        let items = ours.iter().flat_map(|(_, submission)| &submission.items);
+        let ids: Vec<&str> = items.take(telemetry::LISTED).map(|item| item.id.as_ref()).collect();
+        let ids = ids.join(" ");
         let bury = |message: Message, _| async move {
             let reason = format!("tried {} times; at last: {error}", message.receives);
             let letter = DeadLetter { room: Some(room.clone()), ..message.letter(reason) };
@@ -179,6 +182,7 @@ where
         if !given_back.failed.is_empty() {
             tracing::error!(
                 { field::ROOM_ID.0 } = %room,
+                { field::PUBLICATION_ID.0 } = ids,
                 { field::ERROR.0 } = %error,
                 "sequencing failed; {} messages return to the queue",
                 given_back.failed.len()

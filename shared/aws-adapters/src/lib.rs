@@ -18,6 +18,7 @@ mod errors;
 mod gateway;
 mod holds;
 mod items;
+mod json_calls;
 mod keys;
 mod memberships;
 #[cfg(feature = "operator")]
@@ -35,7 +36,8 @@ pub use changes::{UnreadableRecord, change_of};
 pub use gateway::{Management, PROBE_TIMEOUT};
 #[cfg(feature = "operator")]
 pub use operator::{
-    MessageCopy, OperatorQueues, QueueState, ShardProgress, StoredMessage, StreamRecords, TableSettings,
+    FunctionLogs, LogLine, LogPage, LogQuery, MessageCopy, OperatorQueues, QueueState, ShardProgress, StoredMessage,
+    StreamRecords, TableSettings,
 };
 pub use queues::{QUEUE_TIMEOUT, Queues};
 pub use secrets::{READ_TIMEOUT, SecretStore};

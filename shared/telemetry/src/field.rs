@@ -35,8 +35,9 @@ fields! {
     PUBLICATION_ID = "publication.id";
     /// Ranges that an invocation sequenced or delivered: `room epoch.first-last`, the first ten.
     PUBLICATION_RANGE = "publication.range";
-    /// The sequence of a room's head, or of the publication that the line is about.
-    PUBLICATION_SEQUENCE = "publication.sequence";
+    /// Posts of an invocation by shard, the first ten shards: `room shard posts deliveries bytes
+    /// late slowest_ms`.
+    ROOM_TALLY = "room.tally";
     /// The status of the answer to the gateway.
     STATUS = "response.status";
     /// The field that a request was refused for.

@@ -137,4 +137,17 @@ mod tests {
             .collect();
         assert!(missing.is_empty(), "TELEMETRY.md does not mention {missing:?}");
     }
+
+    #[test]
+    fn a_metric_is_described_by_one_text() {
+        let page = include_str!("../TELEMETRY.md");
+        let file: BTreeMap<String, String> = serde_json::from_str(include_str!("../help.json")).unwrap();
+        assert_eq!(file.len(), metric::ALL.len(), "help.json has the metrics and no others");
+        for metric in metric::ALL {
+            let Metric { name, unit, help } = metric;
+            let row = format!("| `{name}` | {} | {help} |", unit.as_str());
+            assert!(page.contains(&row), "TELEMETRY.md has another text than {row}");
+            assert_eq!(file.get(*name).map(String::as_str), Some(*help), "help.json: {name}");
+        }
+    }
 }

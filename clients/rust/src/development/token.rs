@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use domain::{Device, Pattern, Permissions, UserId};
+use domain::{Device, Pattern, Permissions, UserId, parse_duration};
 use protocol::token::Claims;
 
 use super::{Error, Keys};
@@ -90,26 +90,12 @@ fn device(text: &str) -> Result<Device, String> {
 
 /// A token always expires, so no number stands for "without a limit".
 fn lifetime(text: &str) -> Result<Duration, String> {
-    let lifetime = duration(text)?;
+    let lifetime = parse_duration(text).map_err(|error| error.to_string())?;
     if lifetime.is_zero() {
         Err("a token that is good for no time has expired; take 1s or more".to_owned())
     } else {
         Ok(lifetime)
     }
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text:?} is no time; it should be a number with s, m, h or d, such as 90s, 15m, 1h or 7d");
-    let unit = text.chars().last().ok_or_else(wrong)?;
-    let unit_s = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 60 * 60,
-        'd' => 24 * 60 * 60,
-        _ => return Err(wrong()),
-    };
-    let count: u32 = text[..text.len() - unit.len_utf8()].parse().map_err(|_| wrong())?;
-    Ok(Duration::from_secs(u64::from(count) * unit_s))
 }
 
 #[cfg(test)]
@@ -146,14 +132,10 @@ mod tests {
     }
 
     #[test]
-    fn times_are_read_with_their_unit_and_nothing_else_is() {
-        for (text, seconds) in [("0s", 0), ("90s", 90), ("15m", 900), ("1h", 3_600), ("7d", 604_800)] {
-            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)));
-        }
+    fn a_token_is_good_for_some_time() {
+        assert_eq!(lifetime("90s"), Ok(Duration::from_secs(90)));
         assert!(lifetime("0s").unwrap_err().contains("take 1s or more"));
-        for text in ["", "h", "1", "1 h", "-1h", "1.5h", "1w", "99999999999h", "1é"] {
-            assert!(duration(text).unwrap_err().contains("such as 90s, 15m, 1h or 7d"), "{text}");
-        }
+        assert!(lifetime("1w").unwrap_err().contains("such as 90s, 15m, 1h or 7d"));
     }
 
     #[test]

@@ -151,7 +151,7 @@ impl Facts {
                 }
             }
             Subject::Id(id) => {
-                self.remembered = self.recall(tables, &id, by).await?;
+                self.remembered = recall(tables, &self.room, &id, by).await?;
                 self.position = self.remembered.as_ref().map(|remembered| remembered.position.clone());
                 self.row = match &self.position {
                     Some(_) => self.read_row(tables).await?,
@@ -161,20 +161,6 @@ impl Facts {
             }
         }
         Ok(())
-    }
-
-    /// Reads the dedupe row of the id, for the user if it is known and for both kinds of backends.
-    async fn recall(
-        &self,
-        tables: &Tables,
-        id: &PublicationId,
-        by: Option<&UserId>,
-    ) -> Result<Option<Remembered>, Error> {
-        let publishers = by.map(Publisher::user).into_iter().chain([Publisher::events(), Publisher::outbox()]);
-        let keys: Vec<DedupeKey> =
-            publishers.map(|publisher| DedupeKey { room: self.room.clone(), publisher, id: id.clone() }).collect();
-        let mut known = tables.known(&keys).await?;
-        Ok(keys.iter().find_map(|key| known.remove(key)))
     }
 
     async fn read_row(&self, tables: &Tables) -> Result<Option<Publication>, Error> {
@@ -290,6 +276,30 @@ impl ShardFact {
 async fn read_shard(tables: &Tables, room: &RoomId, shard: Shard, epoch: &Epoch) -> Result<ShardFact, Error> {
     let members = tables.count(room, shard).await?;
     Ok(ShardFact { shard, members, progress: tables.shard_progress(room, shard, epoch).await? })
+}
+
+/// Finds the position of a publication by its id; `None` if it has none, or if the id is of a user
+/// and not among the last 10,000 publications of the room.
+pub(crate) async fn locate(tables: &Tables, room: &RoomId, id: &PublicationId) -> Result<Option<Position>, Error> {
+    if let Some(remembered) = recall(tables, room, id, None).await? {
+        return Ok(Some(remembered.position));
+    }
+    let Some(head) = tables.head(room).await? else { return Ok(None) };
+    Ok(search(tables, room, &head, id).await?.map(|row| row.position))
+}
+
+/// Reads the dedupe row of the id, for the user if it is known and for both kinds of backends.
+async fn recall(
+    tables: &Tables,
+    room: &RoomId,
+    id: &PublicationId,
+    by: Option<&UserId>,
+) -> Result<Option<Remembered>, Error> {
+    let publishers = by.map(Publisher::user).into_iter().chain([Publisher::events(), Publisher::outbox()]);
+    let keys: Vec<DedupeKey> =
+        publishers.map(|publisher| DedupeKey { room: room.clone(), publisher, id: id.clone() }).collect();
+    let mut known = tables.known(&keys).await?;
+    Ok(keys.iter().find_map(|key| known.remove(key)))
 }
 
 /// Searches the log backwards for an id, in the epoch of the head.

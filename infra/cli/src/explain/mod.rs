@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::names::{room, rule, user};
 use crate::output::Output;
 
+pub(crate) use facts::locate;
 use facts::{Facts, Subject};
 use verdict::Verdict;
 

@@ -6,14 +6,14 @@ use std::time::Duration;
 use aws_adapters::Tables;
 use domain::flow::{read_run, read_run_backwards};
 use domain::ports::Rooms;
-use domain::{Head, Publication, Range, RoomId, Sequence};
+use domain::{Head, Publication, Range, RoomId, Sequence, parse_duration};
 
 use crate::deployment::Deployment;
 use crate::error::Error;
 use crate::names::room;
 use crate::output::Output;
 use crate::rooms::publications::Published;
-use crate::time::{now, parse_duration};
+use crate::time::now;
 
 /// The time between two looks at the head.
 const INTERVAL: Duration = Duration::from_millis(500);

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use local::Stack;
 use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::process::Command;
 
 /// No step takes as long unless something is broken.
@@ -81,4 +83,15 @@ impl Roomcast {
         let is_it = |row: &Value| row["queue"] == queue && row["letters"] == letters;
         self.until(&["dead-letters", "list"], |rows| rows.iter().any(is_it)).await;
     }
+}
+
+/// Reads an address of the local stack.
+pub(crate) async fn get(stack: &Stack, path: &str) -> String {
+    let address = stack.addresses().aws_endpoint.trim_start_matches("http://");
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer.split_once("\r\n\r\n").unwrap().1.to_owned()
 }

@@ -7,6 +7,7 @@
 mod event;
 mod feed;
 mod logs;
+mod metrics;
 mod pages;
 mod routes;
 mod switches;
@@ -24,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::feed::Feed;
 use self::logs::Logs;
+use self::metrics::Metrics;
 pub(crate) use self::pages::Pages;
 pub(crate) use self::routes::{Body, answer};
 pub(crate) use self::watch::Functions;
@@ -39,6 +41,7 @@ pub(crate) struct Inspector {
 struct Shared {
     feed: Feed,
     logs: Arc<Logs>,
+    metrics: Arc<Metrics>,
     faults: Faults,
     pages: Pages,
     stop: CancellationToken,
@@ -58,17 +61,25 @@ pub(crate) struct Inspected {
 }
 
 impl Inspector {
-    /// Creates an inspector that serves `pages` until `stop` is cancelled.
-    pub(crate) fn new(faults: Faults, pages: Pages, stop: CancellationToken) -> Self {
+    /// Creates an inspector that serves `pages` until `stop` is cancelled. Metrics are described
+    /// by the texts of `metric_help`.
+    pub(crate) fn new(
+        faults: Faults,
+        pages: Pages,
+        metric_help: BTreeMap<String, String>,
+        stop: CancellationToken,
+    ) -> Self {
         let (feed, logs) = (Feed::default(), Arc::new(Logs::default()));
+        let metrics = Arc::new(Metrics::new(metric_help));
         let listens = feed.clone();
         faults.set_listener(move |fault: Fault| watch::of_fault(&listens, fault));
-        Self { shared: Arc::new(Shared { feed, logs, faults, pages, stop, stack: OnceLock::new() }) }
+        Self { shared: Arc::new(Shared { feed, logs, metrics, faults, pages, stop, stack: OnceLock::new() }) }
     }
 
     /// Returns the receiver of the functions' output.
     pub(crate) fn functions(&self) -> Functions {
-        Functions::new(self.shared.feed.clone(), Arc::clone(&self.shared.logs))
+        let Shared { feed, logs, metrics, .. } = &*self.shared;
+        Functions::new(feed.clone(), Arc::clone(logs), Arc::clone(metrics))
     }
 
     /// Observes queues from now on.

@@ -25,6 +25,9 @@ const LIMIT: usize = 100;
 /// Largest value of `limit`. One answer has some megabytes then.
 const LARGEST_LIMIT: usize = 10_000;
 
+/// The text format of Prometheus, version 0.0.4.
+const PROMETHEUS: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+
 const PAGE: &str = include_str!("page.html");
 /// The page loads nothing from other places and may not be shown in a frame.
 const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
@@ -84,6 +87,7 @@ fn respond(shared: &Shared, place: &str, head: &Parts, body: &Bytes) -> Answer {
         ["queues"] => as_json(&queues(stack)),
         ["queues", name, "messages"] => messages(stack, name, asked.limit),
         ["connections"] => as_json(&stack.gateway.as_ref().map(|gateway| gateway.connections(asked.limit))),
+        ["metrics"] => with_type(StatusCode::OK, PROMETHEUS, shared.metrics.to_text()),
         ["logs"] => as_json(&shared.logs.search(&asked.into())),
         ["functions", name, "kill"] => kill(stack, name),
         _ => plain(StatusCode::NOT_FOUND, "there is no such address; /_local/ is the page of the inspector"),

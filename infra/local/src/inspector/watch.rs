@@ -12,12 +12,14 @@ use local_queues::{Happening as OfQueue, Label, Observer};
 use super::event::{Event, Kind, Payload};
 use super::feed::Feed;
 use super::logs::{Line, Logs};
+use super::metrics::Metrics;
 
 /// Reports the output of functions.
 #[derive(Clone)]
 pub(crate) struct Functions {
     feed: Feed,
     logs: Arc<Logs>,
+    metrics: Arc<Metrics>,
     seen: Arc<Mutex<HashMap<Arc<str>, Requests>>>,
 }
 
@@ -25,8 +27,8 @@ pub(crate) struct Functions {
 type Requests = HashMap<u64, Arc<str>>;
 
 impl Functions {
-    pub(super) fn new(feed: Feed, logs: Arc<Logs>) -> Self {
-        Self { feed, logs, seen: Arc::default() }
+    pub(super) fn new(feed: Feed, logs: Arc<Logs>, metrics: Arc<Metrics>) -> Self {
+        Self { feed, logs, metrics, seen: Arc::default() }
     }
 
     /// Records an occurrence in a process.
@@ -64,6 +66,7 @@ impl Functions {
             let (request_id, text) = (request_id.as_deref(), Payload::new(text.as_bytes()));
             Event::Log { function, process, request_id, output, text }
         });
+        self.metrics.record(text);
         self.logs.keep(Line::new(name, process, request_id, output, text));
     }
 

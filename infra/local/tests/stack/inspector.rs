@@ -1,5 +1,6 @@
 //! Tests the inspector over HTTP: the stream of events, its views, and the refused requests.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use local::TimeLimits;
@@ -197,6 +198,58 @@ async fn lines_of_functions_are_found_by_their_text() {
     running.stop().await;
 }
 
+/// Parses the text format of Prometheus. Returns the samples by series, and the types by metric.
+/// <https://prometheus.io/docs/instrumenting/exposition_formats/>
+fn parse_metrics(text: &str) -> (BTreeMap<String, f64>, BTreeMap<String, String>) {
+    let (mut samples, mut types) = (BTreeMap::new(), BTreeMap::new());
+    assert!(text.is_empty() || text.ends_with('\n'), "the last line has a line feed");
+    for line in text.lines() {
+        if let Some(rest) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = rest.split_once(' ').unwrap();
+            assert!(types.insert(name.to_owned(), kind.to_owned()).is_none(), "{name} is described once");
+        } else if !line.starts_with("# HELP ") {
+            let (series, value) = line.rsplit_once(' ').unwrap();
+            let name = series.split('{').next().unwrap();
+            let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+            assert!(name.chars().all(is_name) && name.starts_with(|first: char| first.is_ascii_alphabetic()), "{line}");
+            let family = ["_bucket", "_sum", "_count"].iter().find_map(|suffix| name.strip_suffix(suffix));
+            assert!(types.contains_key(name) || family.is_some_and(|family| types[family] == "histogram"), "{line}");
+            assert!(samples.insert(series.to_owned(), value.parse().unwrap()).is_none(), "{series} stands once");
+        }
+    }
+    (samples, types)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_of_functions_are_served_in_the_text_format_of_prometheus() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("help.json"), r#"{"events_seen":"Events of the witness."}"#).unwrap();
+    let settings = folder.path().join("local.yaml");
+    std::fs::write(&settings, "metric_help: help.json\n").unwrap();
+    let running = start_with(WITNESSED, |options| options.local = Some(settings)).await.unwrap();
+    for body in ["one", "two"] {
+        send(&running, "inbox", body).await;
+    }
+    let begun = Instant::now();
+    let (samples, types, text) = loop {
+        let (status, text) = request(&address(&running), "GET", "/_local/metrics", &[]).await;
+        assert_eq!(status, 200);
+        let (samples, types) = parse_metrics(&text);
+        if samples.get("tests_events_seen_total{function=\"witness\"}") == Some(&2.0) {
+            break (samples, types, text);
+        }
+        assert!(begun.elapsed() < PATIENCE, "{text}");
+        tokio::task::yield_now().await;
+    };
+    assert!(text.contains("# HELP tests_events_seen_total Events of the witness. Unit: Count.\n"), "{text}");
+    assert_eq!((&*types["tests_events_seen_total"], &*types["tests_witness_took_ms"]), ("counter", "histogram"));
+    assert_eq!(samples["tests_witness_took_ms_sum{function=\"witness\"}"], 14.0);
+    assert_eq!(samples["tests_witness_took_ms_bucket{function=\"witness\",le=\"5\"}"], 0.0);
+    assert_eq!(samples["tests_witness_took_ms_bucket{function=\"witness\",le=\"10\"}"], 2.0);
+    assert_eq!(samples["tests_witness_took_ms_bucket{function=\"witness\",le=\"+Inf\"}"], 2.0);
+    running.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_and_the_folders_of_local_yaml_are_served_with_their_configuration() {
     let folder = tempfile::tempdir().unwrap();
@@ -242,6 +295,7 @@ async fn no_web_page_drives_the_stack() {
             (&aws, "POST", "/", dynamodb),
             (&aws, "GET", "/_local/events", form),
             (&aws, "GET", "/_local/config", form),
+            (&aws, "GET", "/_local/metrics", form),
             (&aws, "PUT", "/_local/faults", form),
             (&aws, "POST", "/_local/functions/witness/kill", form),
             (&gateway, "POST", "/local/@connections/AAAA1234=", form),
