@@ -52,6 +52,8 @@ metrics! {
     CONNECTIONS_EXPIRED = "connections_expired" in Count;
     /// Connections closed by the reaper because their user or device was banned.
     CONNECTIONS_BANNED = "connections_banned" in Count;
+    /// Connections ended because their user opened newer ones and has too many.
+    CONNECTIONS_REPLACED = "connections_replaced" in Count;
     /// Stale connections that turned out to be alive.
     CONNECTIONS_PROBED = "connections_probed" in Count;
     /// Connections closed because they were too slow, so that they return and sync.
