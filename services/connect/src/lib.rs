@@ -1,15 +1,23 @@
 //! The connect function (`$connect`) writes the connection, its place in `*`, and the memberships
 //! of its user's inbox and of the room that it names. The gateway sends the 101 of the handshake
 //! afterwards, so every connected client is stored.
+//!
+//! A user has a limited number of connections. A new one is never refused for that: older ones end
+//! instead ([`domain::surplus`]).
 
 mod config;
 
 use domain::flow::{NotEntered, Place, forget, place};
-use domain::ports::{Bans, Clock, Connections, Directory, Error, Memberships, Opened, Presences, Rooms};
-use domain::{Connection, Endpoint, Format, Identity, Member, Membership, RoomId, Timestamp, limits};
+use domain::ports::{Bans, Clock, Connections, Directory, Error, Gateway, Memberships, Opened, Presences, Rooms};
+use domain::{
+    Connection, ConnectionId, Endpoint, Enlisted, Format, Identity, Member, Membership, RoomId, Timestamp, UserId,
+    limits, surplus,
+};
+use futures::future::{join, join_all};
 use lambda_kit::start::Routes;
 use lambda_kit::websocket::{Answer, Call};
 use protocol::context::Context;
+use protocol::server::{Return, System, system_text};
 use protocol::{CLASSIC_ROOM, SUBPROTOCOL};
 use telemetry::{Summary, field, metric};
 
@@ -17,32 +25,42 @@ pub use config::Config;
 
 /// Stores new connections.
 #[derive(Debug)]
-pub struct Connect<P, C> {
+pub struct Connect<P, G, C> {
     ports: P,
+    gateway: G,
     clock: C,
     endpoint: Option<Endpoint>,
     room_members: u64,
+    user_connections: usize,
 }
 
 /// A refused handshake: its status and the reason.
 type Refused = (u16, String);
 
-impl<P, C> Connect<P, C>
+impl<P, G, C> Connect<P, G, C>
 where
     P: Bans + Connections + Directory + Memberships + Rooms + Presences,
+    G: Gateway,
     C: Clock,
 {
     /// Creates the function over these ports. Connections are posted to at `endpoint`; without it,
     /// at the endpoint that each event names.
     #[must_use]
-    pub fn new(ports: P, clock: C, endpoint: Option<Endpoint>) -> Self {
-        Self { ports, clock, endpoint, room_members: limits::ROOM_MEMBERS }
+    pub fn new(ports: P, gateway: G, clock: C, endpoint: Option<Endpoint>) -> Self {
+        let (room_members, user_connections) = (limits::ROOM_MEMBERS, limits::USER_CONNECTIONS);
+        Self { ports, gateway, clock, endpoint, room_members, user_connections }
     }
 
     /// Sets the number of connections that a room takes.
     #[must_use]
     pub fn with_room_members(self, room_members: u64) -> Self {
         Self { room_members, ..self }
+    }
+
+    /// Sets the number of connections that a user may have.
+    #[must_use]
+    pub fn with_user_connections(self, user_connections: usize) -> Self {
+        Self { user_connections, ..self }
     }
 
     async fn open(&self, call: &Call, summary: &mut Summary) -> Result<(), Refused> {
@@ -55,20 +73,50 @@ where
         let room = first_room(call, context)?;
         let connection = self.connection(call, context, now);
         match self.store(&connection, &context.identity, room, now, summary).await? {
-            Opened::Stored => self.check_bans(&connection, now).await,
+            Opened::Stored => self.check_user(&connection, now, summary).await,
             Opened::Refused => Err((410, "the connection id is stored already, or was removed".to_owned())),
         }
     }
 
-    /// Refuses a connection whose user or device is banned. The bans are read after the connection
-    /// is stored. A ban that is stored later closes the connection, because it finds it.
-    async fn check_bans(&self, connection: &Connection, now: Timestamp) -> Result<(), Refused> {
-        let bans = self.ports.bans_of(&connection.user, now).await.map_err(unavailable)?;
-        if !bans.iter().any(|ban| ban.keeps_out(connection.device.as_ref(), now)) {
+    /// Refuses a connection whose user or device is banned, and ends older connections of a user
+    /// that has too many. The bans are read after the connection is stored. A ban that is stored
+    /// later closes the connection, because it finds it.
+    async fn check_user(&self, connection: &Connection, now: Timestamp, summary: &mut Summary) -> Result<(), Refused> {
+        let user = &connection.user;
+        let (bans, entries) = join(self.ports.bans_of(user, now), self.ports.entries_of(user, now)).await;
+        if !bans.map_err(unavailable)?.iter().any(|ban| ban.keeps_out(connection.device.as_ref(), now)) {
+            let surplus = surplus(&entries.map_err(unavailable)?, self.user_connections);
+            let ending = surplus.iter().take(limits::ENDED_PER_CONNECT).map(|ended| self.end(user, ended, now));
+            let ended = join_all(ending).await.into_iter().filter(|ended| *ended).count();
+            summary.add(metric::CONNECTIONS_REPLACED, ended as u64);
             return Ok(());
         }
         forget(&self.ports, &connection.id, now).await.map_err(unavailable)?;
         Err((403, format!("user {} is banned", connection.user)))
+    }
+
+    /// Ends a connection in favour of a newer one. Returns true if it was still stored. If this
+    /// fails, the next connection of the user ends it.
+    async fn end(&self, user: &UserId, id: &ConnectionId, now: Timestamp) -> bool {
+        self.try_to_end(user, id, now).await.unwrap_or_else(|error| {
+            tracing::warn!({ field::CONNECTION_ID.0 } = %id, { field::ERROR.0 } = %error, "could not end the oldest connection of a user with too many; the next connection of the user ends it");
+            false
+        })
+    }
+
+    async fn try_to_end(&self, user: &UserId, id: &ConnectionId, now: Timestamp) -> Result<bool, Error> {
+        let stored = self.ports.find(id).await?;
+        if let Some(Connection { endpoint, format, .. }) = &stored {
+            if *format == Format::RoomsV1 {
+                let bye = System::Bye { code: "replaced".to_owned(), retry: Return::Never };
+                // The result of this post does not matter: the close informs the client as well.
+                self.gateway.post(endpoint, id, system_text(&bye).into()).await;
+            }
+            self.gateway.close(endpoint, id).await?;
+            forget(&self.ports, id, now).await?;
+        }
+        self.ports.delist(user, id).await?;
+        Ok(stored.is_some())
     }
 
     fn connection(&self, call: &Call, context: &Context, now: Timestamp) -> Connection {
@@ -107,7 +155,9 @@ where
         }
         // The directory entry is written first, so that a backend that closes the user's
         // connections finds every stored connection.
-        self.ports.enlist(&connection.user, &connection.id, now).await.map_err(unavailable)?;
+        let Connection { id, device, .. } = connection.clone();
+        let entry = Enlisted { at: now, connection: id, device };
+        self.ports.enlist(&connection.user, &entry).await.map_err(unavailable)?;
         self.ports.open(connection, &memberships).await.map_err(unavailable)
     }
 
@@ -120,9 +170,10 @@ where
     }
 }
 
-impl<P, C> Routes for Connect<P, C>
+impl<P, G, C> Routes for Connect<P, G, C>
 where
     P: Bans + Connections + Directory + Memberships + Rooms + Presences,
+    G: Gateway,
     C: Clock,
 {
     async fn handle(&self, call: Call, summary: &mut Summary) -> Answer {

@@ -240,8 +240,8 @@ where
             self.queues.dispatch(&jobs).await?;
             // No transaction moves the head for these: without this they would take up nothing of
             // the room's rate.
-            let count = u32::try_from(submissions.len()).unwrap_or(u32::MAX);
-            self.tables.note_room_busy(room, head.busy_after(count, self.clock.now())).await?;
+            let publishers = submissions.iter().map(|submission| &submission.publisher);
+            self.tables.note_room_busy(room, &head.load_after(publishers, self.clock.now())).await?;
             Ok::<u64, Error>(jobs.len() as u64)
         };
         told.await.unwrap_or_else(|error| {

@@ -296,8 +296,9 @@ impl Tables {
             .expression_attribute_values(":shards", n(shards.get()))
             .expression_attribute_values(":next", n(after.sequence.get()))
             .expression_attribute_values(":busy", n(after.busy_until.as_ms()))
+            .expression_attribute_values(":shares", s(after.shares.to_text()))
             .expression_attribute_values(":ttl", n(after.expires_at.as_s()));
-        const MOVE: &str = "SET seq = :next, busy_until = :busy, #ttl = :ttl";
+        const MOVE: &str = "SET seq = :next, busy_until = :busy, used_by = :shares, #ttl = :ttl";
         let update = match origin {
             Origin::Renewed(_) => update
                 .update_expression(format!("{MOVE}, epoch = :epoch, generation = :generation, sent = :seq"))

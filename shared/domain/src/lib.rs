@@ -40,7 +40,9 @@ mod resume;
 mod retry;
 mod sequencing;
 mod shard;
+mod share;
 mod stale;
+mod surplus;
 mod timestamp;
 
 pub use activity::{Activity, Kind, Kinds, UnknownKind};
@@ -75,5 +77,7 @@ pub use resume::{Budget, Reach, Resume, resume};
 pub use retry::{Retry, retry_pause};
 pub use sequencing::{Append, DedupeKey, Head, Origin, Remembered, plan};
 pub use shard::{Growth, Shard, Shards, growth, growth_among_many};
+pub use share::{Load, Shares};
 pub use stale::{LIVENESS_SHARDS, Stale, Suspect, judge, liveness_shard};
+pub use surplus::{Enlisted, surplus};
 pub use timestamp::Timestamp;

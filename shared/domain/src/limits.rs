@@ -38,7 +38,8 @@ pub const ITEMS_PER_PUBLISH: usize = 10;
 /// Publications of one connection: enough for fast typing or a cursor, and a burst of four full
 /// requests.
 pub const CONNECTION_RATE: Rate = Rate::per_second(20, 40);
-/// Units of all requests of one connection, publications included (each takes 50). A unit stands
+/// Units of all requests of one connection, and once more of one user over all its connections,
+/// publications included (each takes 50). A unit stands
 /// for about one read of a row. The burst lets a client that returns join 100 rooms and list their
 /// members one by one.
 pub const REQUEST_RATE: Rate = Rate::per_second(1_000, 10_000);
@@ -66,11 +67,32 @@ pub const PING_UNITS: u32 = 20;
 pub const PING_ROOM_UNITS: u32 = 1;
 /// Units of a renewal of the token: the check of a signature.
 pub const AUTH_UNITS: u32 = 50;
+/// Silence of a connection after which a small request is not charged to its user: longer than the
+/// pauses of a fast exchange, shorter than those of most conversations.
+pub const QUIET: Duration = Duration::from_secs(5);
+/// Units of such a request at the most: a ping with the positions of all rooms. One publication,
+/// whatever its units.
+pub const SMALL_REQUEST_UNITS: u32 = PING_UNITS + PING_ROOM_UNITS * ROOMS_PER_CONNECTION as u32;
+/// Connections of one user, unless the deployment sets another number: a person with ten devices
+/// and five tabs on each.
+pub const USER_CONNECTIONS: usize = 50;
+/// Connections that one new connection ends at the most. Each new connection adds one, so a user
+/// with more comes down to its number.
+pub const ENDED_PER_CONNECT: usize = 10;
 /// Pause between two renewals of the token of a connection. Each extends all of its memberships.
 pub const RENEWAL_PAUSE: Duration = Duration::from_secs(5);
 /// Publications to one room: half of the rate that its line carries (one FIFO group, one
 /// partition), so that a burst is worked off. Members are refused beyond it, and backends are held.
 pub const ROOM_RATE: Rate = Rate::per_second(50, 100);
+/// The share of one publisher in a room: what a person writes. A tenth of the rate of the room, and
+/// two full requests at once.
+pub const PUBLISHER_SHARE: Rate = Rate::per_second(5, 20);
+/// Publications of the burst of a room that are left to others by a publisher that has used up its
+/// share: half of the burst.
+pub const LEFT_TO_OTHERS: u32 = ROOM_RATE.burst() / 2;
+/// Publishers whose shares a head records: more than can be beyond their share at the rate of the
+/// room. With them a head stays below 1 KB, one unit of a write.
+pub const PUBLISHERS_RECORDED: usize = 16;
 /// Messages at the front of a FIFO queue that SQS searches for groups that can be received. The
 /// groups behind them wait.
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/avoid-backlog-with-the-same-message-group-id.html>
@@ -405,6 +427,19 @@ const _: () = assert!(
     "after a sync of all its rooms a client must be able to publish at once"
 );
 const _: () = assert!(PRESENCE_NAMED_MEMBERS as u32 + 2 * ROWS_PER_UNIT <= WHO_READS_INCLUDED);
+const _: () = assert!(
+    ITEMS_PER_PUBLISH as u32 <= PUBLISHER_SHARE.burst()
+        && CONNECTION_RATE.burst() <= ROOM_RATE.burst() - LEFT_TO_OTHERS
+        && PUBLISHERS_RECORDED as u64 * PUBLISHER_SHARE.count_per_second() > ROOM_RATE.count_per_second(),
+    "a full request is within a share, a burst of one user fits a room, and all publishers beyond their share are recorded"
+);
+const _: () = assert!(
+    CONNECTION_RATE.count_per_second() + USER_CONNECTIONS as u64 / QUIET.as_secs() < ROOM_RATE.count_per_second()
+        && CONNECTION_RATE.burst() + (USER_CONNECTIONS as u32) < ROOM_RATE.burst(),
+    "one user with all its connections cannot use up the rate of a room, even with what is not charged to it"
+);
+const _: () = assert!(USER_CONNECTIONS <= 2 * CLOSED_AT_ONCE, "a ban closes all connections of a user in two rounds");
+const _: () = assert!(SMALL_REQUEST_UNITS < REQUEST_RATE.count_per_second() as u32);
 const _: () = assert!(BAN_ENFORCED.as_secs() < BAN_LISTED.as_secs());
 const _: () = assert!(
     RENEWAL_PAUSE.as_secs() < 10,

@@ -42,6 +42,12 @@ impl Publisher {
         Self("*gate".to_owned())
     }
 
+    /// True for a publisher that is no user.
+    #[must_use]
+    pub fn is_backend(&self) -> bool {
+        self.0.starts_with('*')
+    }
+
     /// The publisher as text, without `#`.
     #[must_use]
     pub fn as_str(&self) -> &str {

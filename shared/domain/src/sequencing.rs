@@ -7,6 +7,7 @@ use crate::name::{PublicationId, RoomId};
 use crate::position::{Epoch, Generation, Position, Sequence};
 use crate::publication::{Publication, Publisher, Submission};
 use crate::shard::Shards;
+use crate::share::{Load, Shares};
 use crate::timestamp::Timestamp;
 use crate::{Job, Range};
 
@@ -38,6 +39,8 @@ pub struct Head {
     pub shards: Shards,
     /// The time until which publications use up the room's rate.
     pub busy_until: Timestamp,
+    /// The publishers that used the rate.
+    pub shares: Shares,
     /// The time at which the head may be removed. Appends and joins move it.
     pub expires_at: Timestamp,
 }
@@ -54,6 +57,7 @@ impl Head {
             sent: Sequence::ZERO,
             shards: Shards::initial(room),
             busy_until: Timestamp::default(),
+            shares: Shares::default(),
             expires_at: Timestamp::default(),
         }
     }
@@ -119,10 +123,13 @@ impl Head {
         (self.sequence > self.sent).then(range)
     }
 
-    /// The time until which the room's rate is used up after `count` more publications.
+    /// The load of the room after one more publication of each of `publishers`.
     #[must_use]
-    pub fn busy_after(&self, count: u32, now: Timestamp) -> Timestamp {
-        limits::ROOM_RATE.note(self.busy_until, count, now)
+    pub fn load_after<'a>(&self, publishers: impl IntoIterator<Item = &'a Publisher>, now: Timestamp) -> Load {
+        let publishers: Vec<&Publisher> = publishers.into_iter().collect();
+        let count = u32::try_from(publishers.len()).unwrap_or(u32::MAX);
+        let busy_until = limits::ROOM_RATE.note(self.busy_until, count, now);
+        Load { busy_until, shares: self.shares.note(publishers, now) }
     }
 
     /// Makes one job for each shard, for the range that may not be queued yet.
@@ -192,9 +199,9 @@ impl Append {
     pub fn head_after(&self) -> Head {
         let sequence = self.head.sequence.plus(self.publications.len() as u64);
         let now = self.publications.last().map_or(self.head.busy_until, |(publication, _)| publication.sequenced_at);
-        let count = u32::try_from(self.publications.len()).unwrap_or(u32::MAX);
-        let busy_until = self.head.busy_after(count, now);
-        Head { sequence, busy_until, ..self.head.clone().created(self.head.generation, now) }
+        let publishers = self.publications.iter().map(|(_, key)| &key.publisher);
+        let Load { busy_until, shares } = self.head.load_after(publishers, now);
+        Head { sequence, busy_until, shares, ..self.head.clone().created(self.head.generation, now) }
     }
 }
 
@@ -217,7 +224,7 @@ pub fn plan<'a>(
                 continue;
             }
             let append = open(&mut appends, head, submission, per_transaction);
-            let sequence = append.head_after().sequence.next();
+            let sequence = append.head.sequence.plus(append.publications.len() as u64 + 1);
             let publication = Publication {
                 position: Position { epoch: head.epoch.clone(), sequence },
                 id: item.id.clone(),

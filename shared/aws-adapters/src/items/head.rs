@@ -1,6 +1,6 @@
 //! `HEAD#<room>` / `HEAD`: the end of a room's log.
 
-use domain::{Epoch, Generation, Head, Origin, RoomId, Sequence, Shards, Timestamp};
+use domain::{Epoch, Generation, Head, Load, Origin, RoomId, Sequence, Shards, Shares, Timestamp};
 
 use crate::attributes::{Item, Read, Unreadable, n, s};
 use crate::keys;
@@ -15,6 +15,8 @@ pub(crate) const SENT: &str = "sent";
 pub(crate) const SHARDS: &str = "shards";
 /// The time until which publications take up the room's rate, in milliseconds.
 pub(crate) const BUSY_UNTIL: &str = "busy_until";
+/// The publishers that take it up: the text of [`Shares`].
+pub(crate) const SHARES: &str = "used_by";
 
 /// The generation of the deployment in which the epoch began.
 pub(crate) const GENERATION: &str = "generation";
@@ -30,6 +32,7 @@ pub(crate) fn to_item(room: &RoomId, head: &Head) -> Item {
     set(SENT, n(head.sent.get()));
     set(SHARDS, n(head.shards.get()));
     set(BUSY_UNTIL, n(head.busy_until.as_ms()));
+    set(SHARES, s(head.shares.to_text()));
     item
 }
 
@@ -45,6 +48,7 @@ pub(crate) fn from_item(item: &Item) -> Result<Head, Unreadable> {
         sent: Sequence::new(item.number(SENT)?),
         shards: shards.map(Shards::new).map_err(|error| Unreadable::Invalid(SHARDS, error.to_string()))?,
         busy_until: busy_until(item)?,
+        shares: shares(item)?,
     })
 }
 
@@ -54,15 +58,31 @@ pub(crate) fn busy_until(item: &Item) -> Result<Timestamp, Unreadable> {
     item.maybe_moment(BUSY_UNTIL).map(Option::unwrap_or_default)
 }
 
+/// Reads the publishers that take up the room's rate. An item without them has none.
+fn shares(item: &Item) -> Result<Shares, Unreadable> {
+    match item.maybe_text(SHARES) {
+        Some(text) => Shares::parse(text).ok_or_else(|| Unreadable::Invalid(SHARES, text.to_owned())),
+        None => Ok(Shares::default()),
+    }
+}
+
+/// Reads the load of the room.
+pub(crate) fn load(item: &Item) -> Result<Load, Unreadable> {
+    Ok(Load { busy_until: busy_until(item)?, shares: shares(item)? })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use domain::{Publisher, UserId};
     use proptest::prelude::*;
 
     proptest! {
         #[test]
         fn a_head_survives_its_item(seq in any::<u64>(), sent in any::<u64>(), shards in 1_u16.., busy in any::<u64>(), random in any::<u64>()) {
+            let publisher = Publisher::user(&UserId::parse("ada").unwrap());
             let head = Head {
+                shares: Shares::default().note((0..busy % 3).map(|_| &publisher), Timestamp::from_ms(seq >> 9)),
                 origin: Origin::Stored,
                 generation: Generation::new(busy),
                 expires_at: Timestamp::from_ms(u64::from(shards) * 1_000),

@@ -90,8 +90,10 @@ pub enum Bug {
     PageScans,
     /// Bans are not stored.
     BanForgotten,
-    /// The rates of connections are not applied.
+    /// The rates of connections and of users are not applied.
     RateIgnored,
+    /// The rates of users are not applied: each connection has its own alone.
+    UserRateIgnored,
     /// A publisher above the rate gets half of the pause that it needs.
     PauseTooShort,
     /// The members of a shard are read before the log: a member that joins in between is skipped.
@@ -108,7 +110,7 @@ impl Bug {
     /// The bugs that break a promise in some simulated run. `testkit/tests/mistakes.rs` finds the
     /// three bugs of joins that are not among them. `reaper/tests/reap.rs` finds
     /// [`Self::IndexTrusted`], because no index of a simulation lags that far.
-    pub const ALL: [Self; 45] = [
+    pub const ALL: [Self; 46] = [
         Self::AcceptBeforeEnqueue,
         Self::ForgetOnAny410,
         Self::NoPaging,
@@ -150,6 +152,7 @@ impl Bug {
         Self::PageScans,
         Self::BanForgotten,
         Self::RateIgnored,
+        Self::UserRateIgnored,
         Self::PauseTooShort,
         Self::LogAfterMembers,
         Self::FirstPageOnly,
