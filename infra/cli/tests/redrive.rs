@@ -123,6 +123,7 @@ fn submission(id: &str) -> String {
         items: vec![Item { id: PublicationId::parse(id).unwrap(), data: Data::text("late").unwrap() }],
         ephemeral: None,
         held: None,
+        reminder: None,
     };
     protocol::queue::encode(&submission).unwrap()
 }

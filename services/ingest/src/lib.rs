@@ -90,6 +90,7 @@ impl<T: Charges + Rooms, Q: Submissions, G: Gateway, C: Clock> Ingest<T, Q, G, C
             items,
             ephemeral,
             held: None,
+            reminder: None,
         };
         self.queues.submit(&submission).await.map_err(not_queued)?;
         summary.add(metric::PUBLICATIONS_ACCEPTED, submission.items.len() as u64);

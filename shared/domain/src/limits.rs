@@ -93,6 +93,18 @@ pub const LEFT_TO_OTHERS: u32 = ROOM_RATE.burst() / 2;
 /// Publishers whose shares a head records: more than can be beyond their share at the rate of the
 /// room. With them a head stays below 1 KB, one unit of a write.
 pub const PUBLISHERS_RECORDED: usize = 16;
+/// Publications that a shard may lack before its room gets no more jobs: this number divided by the
+/// number of shards. So about as many jobs of a room wait at the most. In a room of 16 shards each
+/// has one job then, and its jobs are four batches for the six places of the queue.
+pub const JOBS_PER_ROOM: u64 = 64;
+/// Shards whose progress is read before jobs are queued.
+pub const SHARDS_COMPARED: u16 = 16;
+/// Shards of a room that are done wait so long for the others, which may have lost a job.
+pub const SHARDS_WAIT: Duration = Duration::from_secs(5);
+/// No room waits longer for its shards, however far behind all of them are.
+pub const SHARDS_WAIT_LONGEST: Duration = Duration::from_secs(2 * 60);
+/// The shortest pause before a reminder is received again.
+pub const REMINDER_PAUSE: Duration = Duration::from_millis(250);
 /// Messages at the front of a FIFO queue that SQS searches for groups that can be received. The
 /// groups behind them wait.
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/avoid-backlog-with-the-same-message-group-id.html>
@@ -322,6 +334,8 @@ pub struct Limits {
     pub log_rows_along: u64,
     /// The default is [`PUBLICATIONS_PER_TRANSACTION`].
     pub publications_per_transaction: usize,
+    /// The default is [`JOBS_PER_ROOM`].
+    pub jobs_per_room: u64,
     /// The default is [`MEMBERS_PER_LATE_JOB`].
     pub members_per_late_job: usize,
     /// The default is [`POSTS_IN_FLIGHT`].
@@ -345,6 +359,7 @@ impl Default for Limits {
             log_page_rows: LOG_PAGE_ROWS,
             log_rows_along: LOG_ROWS_ALONG,
             publications_per_transaction: PUBLICATIONS_PER_TRANSACTION,
+            jobs_per_room: JOBS_PER_ROOM,
             members_per_late_job: MEMBERS_PER_LATE_JOB,
             posts_in_flight: POSTS_IN_FLIGHT,
             post_rate: POST_RATE,
@@ -369,6 +384,9 @@ const _: () = assert!(
 const _: () = assert!(
     HOLD_LIFE.as_secs() / 2 > GIVE_UP_AFTER.as_secs() + 5 * HELD_PER_ROOM / HELD_AT_ONCE as u64,
     "held publications are worked off or dead letters long before the hold is over, even if each turn takes 5 s"
+);
+const _: () = assert!(
+    REMINDER_PAUSE.as_millis() < SHARDS_WAIT.as_millis() && SHARDS_WAIT.as_secs() < SHARDS_WAIT_LONGEST.as_secs()
 );
 const _: () = assert!(2 * DATA_BYTES <= PARCEL_BYTES && PARCEL_BYTES < 64 * KIB);
 const _: () = assert!(SHORTEST_RETRY_PAUSE.as_millis() < LONGEST_RETRY_PAUSE.as_millis());

@@ -35,6 +35,8 @@ pub struct Head {
     pub sequence: Sequence,
     /// The sequence up to which jobs are queued.
     pub sent: Sequence,
+    /// The time at which jobs were queued last in this epoch, or the beginning of 1970.
+    pub sent_at: Timestamp,
     /// The number of shards of the room.
     pub shards: Shards,
     /// The time until which publications use up the room's rate.
@@ -55,6 +57,7 @@ impl Head {
             epoch,
             sequence: Sequence::ZERO,
             sent: Sequence::ZERO,
+            sent_at: Timestamp::default(),
             shards: Shards::initial(room),
             busy_until: Timestamp::default(),
             shares: Shares::default(),
@@ -101,7 +104,7 @@ impl Head {
             Origin::Stored => Origin::Renewed(self.epoch),
             origin => origin,
         };
-        Self { origin, epoch, sent: self.sequence, ..self }
+        Self { origin, epoch, sent: self.sequence, sent_at: Timestamp::default(), ..self }
     }
 
     /// Returns true if less than half of the head's life is left, so that a join must extend it.
@@ -280,6 +283,7 @@ mod tests {
             echo: true,
             ephemeral: None,
             held: None,
+            reminder: None,
             accepted_at: Timestamp::from_ms(1),
             items: ids.iter().map(item).collect(),
         }

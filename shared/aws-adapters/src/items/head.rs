@@ -11,6 +11,8 @@ pub(crate) const EPOCH: &str = "epoch";
 pub(crate) const SEQ: &str = "seq";
 /// The sequence up to which jobs are queued.
 pub(crate) const SENT: &str = "sent";
+/// The time at which jobs were queued last in this epoch, in milliseconds.
+pub(crate) const SENT_AT: &str = "sent_at";
 /// The number of shards of the room's members.
 pub(crate) const SHARDS: &str = "shards";
 /// The time until which publications take up the room's rate, in milliseconds.
@@ -30,6 +32,7 @@ pub(crate) fn to_item(room: &RoomId, head: &Head) -> Item {
     set(EPOCH, s(head.epoch.as_str()));
     set(SEQ, n(head.sequence.get()));
     set(SENT, n(head.sent.get()));
+    set(SENT_AT, n(head.sent_at.as_ms()));
     set(SHARDS, n(head.shards.get()));
     set(BUSY_UNTIL, n(head.busy_until.as_ms()));
     set(SHARES, s(head.shares.to_text()));
@@ -46,6 +49,7 @@ pub(crate) fn from_item(item: &Item) -> Result<Head, Unreadable> {
         epoch: item.parsed(EPOCH, Epoch::parse)?,
         sequence: Sequence::new(item.number(SEQ)?),
         sent: Sequence::new(item.number(SENT)?),
+        sent_at: item.maybe_moment(SENT_AT)?.unwrap_or_default(),
         shards: shards.map(Shards::new).map_err(|error| Unreadable::Invalid(SHARDS, error.to_string()))?,
         busy_until: busy_until(item)?,
         shares: shares(item)?,
@@ -79,7 +83,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_head_survives_its_item(seq in any::<u64>(), sent in any::<u64>(), shards in 1_u16.., busy in any::<u64>(), random in any::<u64>()) {
+        fn a_head_survives_its_item(seq in any::<u64>(), sent in any::<u64>(), shards in 1_u16.., busy in any::<u64>(), sent_at in any::<u64>(), random in any::<u64>()) {
             let publisher = Publisher::user(&UserId::parse("ada").unwrap());
             let head = Head {
                 shares: Shares::default().note((0..busy % 3).map(|_| &publisher), Timestamp::from_ms(seq >> 9)),
@@ -89,6 +93,7 @@ mod tests {
                 epoch: Epoch::from_random(random),
                 sequence: Sequence::new(seq),
                 sent: Sequence::new(sent),
+                sent_at: Timestamp::from_ms(sent_at),
                 shards: Shards::new(shards),
                 busy_until: Timestamp::from_ms(busy),
             };

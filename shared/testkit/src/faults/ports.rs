@@ -213,8 +213,8 @@ impl<P: Rooms, F: Decide> Rooms for Faulty<P, F> {
         self.call_at_once(Operation::Append, self.port.append(append)).await
     }
 
-    async fn mark_sent(&self, room: &RoomId, epoch: &Epoch, through: Sequence) -> Result<()> {
-        self.call_at_once(Operation::MarkSent, self.port.mark_sent(room, epoch, through)).await
+    async fn mark_sent(&self, room: &RoomId, epoch: &Epoch, through: Sequence, now: Timestamp) -> Result<()> {
+        self.call_at_once(Operation::MarkSent, self.port.mark_sent(room, epoch, through, now)).await
     }
 
     async fn delivered(&self, room: &RoomId, shard: Shard, epoch: &Epoch) -> Result<Option<Range>> {

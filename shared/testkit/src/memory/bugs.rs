@@ -36,6 +36,10 @@ pub enum Bug {
     LateSkipped,
     /// All late jobs of a shard have the same deduplication id.
     ReusedDeduplicationId,
+    /// All reminders of a room have the same deduplication id.
+    ReusedReminderId,
+    /// Reminders are not sent.
+    RemindersLost,
     /// A job is lost now and then.
     JobsLost,
     /// No tombstone replaces a closed connection.
@@ -110,7 +114,7 @@ impl Bug {
     /// The bugs that break a promise in some simulated run. `testkit/tests/mistakes.rs` finds the
     /// three bugs of joins that are not among them. `reaper/tests/reap.rs` finds
     /// [`Self::IndexTrusted`], because no index of a simulation lags that far.
-    pub const ALL: [Self; 46] = [
+    pub const ALL: [Self; 48] = [
         Self::AcceptBeforeEnqueue,
         Self::ForgetOnAny410,
         Self::NoPaging,
@@ -124,6 +128,8 @@ impl Bug {
         Self::NoDedupe,
         Self::LateSkipped,
         Self::ReusedDeduplicationId,
+        Self::ReusedReminderId,
+        Self::RemindersLost,
         Self::JobsLost,
         Self::NoTombstone,
         Self::NothingForgotten,
