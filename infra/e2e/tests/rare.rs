@@ -81,8 +81,8 @@ async fn set(stack: &Stack, table: &str, (pk, sk): (&str, &str), name: &str, num
     update.expression_attribute_values(":number", AttributeValue::N(number.to_string())).send().await.unwrap();
 }
 
-/// Messages of all eight queues, and a row of the outbox, fail while the tables throttle every call.
-/// A message that stayed away until its visibility timeout ends would come again after 30 s.
+/// Messages of all eight queues, and a row of the outbox, fail while the tables throttle every
+/// call. A message that stayed away until its visibility timeout ends would come again after 30 s.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_fails_comes_again_long_before_its_visibility_timeout() {
     let (stack, url) = start(everything()).await;

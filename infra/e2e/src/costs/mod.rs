@@ -60,7 +60,7 @@ pub enum Error {
     Malformed {
         /// Path from the root of the repository.
         file: &'static str,
-        /// The mistake.
+        /// The mistake, as the parser states it.
         why: String,
     },
     /// The topology has mistakes.
