@@ -32,8 +32,8 @@ const LARGEST_RATE: u32 = 500;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Clients of rooms.v1 connect again within half a second, and resume their rooms. Clients of the classic\n\
-    format are closed too; what they do is their own. Connections that open meanwhile stay.\n\
-    The quota for new connections is 500 a second, shared with all who connect at that time.\n\n\
+    format are closed too; whether they connect again depends on them. Connections that open meanwhile stay.\n\
+    The quota for new connections is 500 a second, shared with all clients that connect at that time.\n\n\
     Examples:\n  roomcast drain --rate 300\n  roomcast drain lobby --rate 50 --force"
 )]
 pub(crate) struct Arguments {
@@ -55,7 +55,10 @@ pub(crate) async fn run(deployment: &Deployment, asked: &Arguments, output: &Out
     let mut left = opened_before(&deployment.tables()?, room, began).await?;
     let all = left.len();
     let seconds = (all as u64).div_ceil(u64::from(rate));
-    output.confirm(&format!("Close {all} connections, {rate} a second, in {seconds} s?"), asked.force)?;
+    if all > 0 {
+        output.confirm(&format!("Close {all} connections, {rate} a second, in {seconds} s?"), asked.force)?;
+    }
+    let started = now();
     let (management, mut pace) = (deployment.management(), pace(rate));
     let mut last_error = None;
     for _ in 0..ROUNDS {
@@ -69,7 +72,7 @@ pub(crate) async fn run(deployment: &Deployment, asked: &Arguments, output: &Out
             break;
         }
     }
-    let (closed, took) = (all - left.len(), now().since(began));
+    let (closed, took) = (all - left.len(), now().since(started));
     let object = json!({ "room": room, "closed": closed, "failed": left.len(), "took_ms": took.as_millis() as u64 });
     output.line(&format!("closed {closed} of {all} connections in {:.1} s", took.as_secs_f64()), &object)?;
     match last_error.filter(|_| !left.is_empty()) {

@@ -145,7 +145,7 @@ fn sequenced(range: &str) -> Option<(&str, u64)> {
     let (room, run) = range.split_once(' ')?;
     let (first, last) = run.split_once('.')?.1.split_once('-')?;
     let (first, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
-    Some((room, (last + 1).saturating_sub(first)))
+    Some((room, last.saturating_add(1).saturating_sub(first)))
 }
 
 /// Reads `room shard posts deliveries bytes late slowest_ms`.

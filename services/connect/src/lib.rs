@@ -14,6 +14,7 @@ use domain::{
     limits, surplus,
 };
 use futures::future::{join, join_all};
+use futures::{StreamExt, stream};
 use lambda_kit::start::Routes;
 use lambda_kit::websocket::{Answer, Call};
 use protocol::context::Context;
@@ -84,39 +85,87 @@ where
     async fn check_user(&self, connection: &Connection, now: Timestamp, summary: &mut Summary) -> Result<(), Refused> {
         let user = &connection.user;
         let (bans, entries) = join(self.ports.bans_of(user, now), self.ports.entries_of(user, now)).await;
-        if !bans.map_err(unavailable)?.iter().any(|ban| ban.keeps_out(connection.device.as_ref(), now)) {
-            let surplus = surplus(&entries.map_err(unavailable)?, self.user_connections);
-            let ending = surplus.iter().take(limits::ENDED_PER_CONNECT).map(|ended| self.end(user, ended, now));
-            let ended = join_all(ending).await.into_iter().filter(|ended| *ended).count();
-            summary.add(metric::CONNECTIONS_REPLACED, ended as u64);
+        let is_banned = bans.map_err(unavailable)?.iter().any(|ban| ban.keeps_out(connection.device.as_ref(), now));
+        let entries = entries.map_err(unavailable)?;
+        let refused = if is_banned {
+            (403, format!("user {user} is banned"))
+        } else if entries.len() <= self.user_connections || self.make_space(connection, entries, now, summary).await? {
             return Ok(());
-        }
+        } else {
+            (503, format!("user {user} opened newer connections at the same moment, and has too many"))
+        };
         forget(&self.ports, &connection.id, now).await.map_err(unavailable)?;
-        Err((403, format!("user {} is banned", connection.user)))
+        Err(refused)
     }
 
-    /// Ends a connection in favour of a newer one. Returns true if it was still stored. If this
-    /// fails, the next connection of the user ends it.
-    async fn end(&self, user: &UserId, id: &ConnectionId, now: Timestamp) -> bool {
-        self.try_to_end(user, id, now).await.unwrap_or_else(|error| {
-            tracing::warn!({ field::CONNECTION_ID.0 } = %id, { field::ERROR.0 } = %error, "could not end the oldest connection of a user with too many; the next connection of the user ends it");
-            false
-        })
-    }
-
-    async fn try_to_end(&self, user: &UserId, id: &ConnectionId, now: Timestamp) -> Result<bool, Error> {
-        let stored = self.ports.find(id).await?;
-        if let Some(Connection { endpoint, format, .. }) = &stored {
-            if *format == Format::RoomsV1 {
-                let bye = System::Bye { code: "replaced".to_owned(), retry: Return::Never };
-                // The result of this post does not matter: the close informs the client as well.
-                self.gateway.post(endpoint, id, system_text(&bye).into()).await;
+    /// Ends the oldest connections of a user that has too many entries in the directory. Returns
+    /// false if the new connection is among them.
+    ///
+    /// Only stored connections count: an entry alone is of a handshake that goes on, or that
+    /// failed. A connection at an age at which its client exchanges it does not count either.
+    async fn make_space(
+        &self,
+        connection: &Connection,
+        entries: Vec<Enlisted>,
+        now: Timestamp,
+        summary: &mut Summary,
+    ) -> Result<bool, Refused> {
+        let (mut counted, mut stored) = (Vec::new(), Vec::new());
+        let found = entries.into_iter().map(async |entry| (self.ports.find(&entry.connection).await, entry));
+        let mut found = stream::iter(found).buffer_unordered(limits::ENTRIES_READ_AT_ONCE);
+        while let Some((found, entry)) = found.next().await {
+            let age = now.since(entry.at);
+            match found.map_err(unavailable)? {
+                Some(_) if age >= limits::EXCHANGED_AFTER => {}
+                Some(found) => {
+                    counted.push(entry);
+                    stored.push(found);
+                }
+                None if age >= limits::HANDSHAKE_OVER => self.delist(&connection.user, &entry.connection).await,
+                None => {}
             }
-            self.gateway.close(endpoint, id).await?;
-            forget(&self.ports, id, now).await?;
         }
-        self.ports.delist(user, id).await?;
-        Ok(stored.is_some())
+        let surplus = surplus(&counted, self.user_connections);
+        if surplus.contains(&connection.id) {
+            return Ok(false);
+        }
+        let ending = stored.iter().filter(|one| surplus.contains(&one.id)).take(limits::ENDED_PER_CONNECT);
+        let ended = join_all(ending.map(|one| self.end(one, now))).await.into_iter().filter(|ended| *ended).count();
+        summary.add(metric::CONNECTIONS_REPLACED, ended as u64);
+        Ok(true)
+    }
+
+    /// Removes the entry of a connection that is gone. If this fails, the next connection of the
+    /// user removes it.
+    async fn delist(&self, user: &UserId, id: &ConnectionId) {
+        if let Err(error) = self.ports.delist(user, id).await {
+            tracing::warn!({ field::CONNECTION_ID.0 } = %id, { field::ERROR.0 } = %error, "could not remove the directory entry of a connection that is gone; the next connection of the user removes it");
+        }
+    }
+
+    /// Ends a connection in favour of a newer one. Returns false if this failed: then the next
+    /// connection of the user ends it.
+    async fn end(&self, connection: &Connection, now: Timestamp) -> bool {
+        let ended = self.try_to_end(connection, now).await;
+        if let Err(error) = &ended {
+            tracing::warn!({ field::CONNECTION_ID.0 } = %connection.id, { field::ERROR.0 } = %error, "could not end the oldest connection of a user with too many; the next connection of the user ends it");
+        }
+        ended.is_ok()
+    }
+
+    async fn try_to_end(
+        &self,
+        Connection { id, user, endpoint, format, .. }: &Connection,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        if *format == Format::RoomsV1 {
+            let bye = System::Bye { code: "replaced".to_owned(), retry: Return::Never };
+            // The result of this post does not matter: the close informs the client as well.
+            self.gateway.post(endpoint, id, system_text(&bye).into()).await;
+        }
+        self.gateway.close(endpoint, id).await?;
+        forget(&self.ports, id, now).await?;
+        self.ports.delist(user, id).await
     }
 
     fn connection(&self, call: &Call, context: &Context, now: Timestamp) -> Connection {
@@ -155,8 +204,8 @@ where
         }
         // The directory entry is written first, so that a backend that closes the user's
         // connections finds every stored connection.
-        let Connection { id, device, .. } = connection.clone();
-        let entry = Enlisted { at: now, connection: id, device };
+        let Connection { id, device, connected_at: at, .. } = connection.clone();
+        let entry = Enlisted { at, connection: id, device };
         self.ports.enlist(&connection.user, &entry).await.map_err(unavailable)?;
         self.ports.open(connection, &memberships).await.map_err(unavailable)
     }

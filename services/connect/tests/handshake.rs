@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use connect::Connect;
-use domain::ports::{Bans, Clock, Connections, Gateway, Memberships, Rooms};
-use domain::{Ban, Device, Endpoint, Format, Identity, Permissions, Probe};
+use domain::ports::{Bans, Clock, Connections, Directory, Gateway, Memberships, Rooms};
+use domain::{Ban, Device, Endpoint, Enlisted, Format, Identity, Permissions, Probe, limits};
 use lambda_kit::start::Routes;
 use lambda_kit::websocket::{Answer, Call};
 use protocol::context::Context;
@@ -185,7 +185,8 @@ async fn connect_one_of_three(world: &World, plan: Plan, id: &str, device: Optio
     let function = Connect::new(tables, gateway, world.clock.clone(), None).with_user_connections(3);
     world.clock.advance(Duration::from_secs(1));
     world.gateway.open(&samples::connection_id(id));
-    let mut call = Call { connection: samples::connection_id(id), ..call(Format::RoomsV1, &[]) };
+    let connected_at = world.clock.now();
+    let mut call = Call { connection: samples::connection_id(id), connected_at, ..call(Format::RoomsV1, &[]) };
     call.context.as_mut().unwrap().identity.device = device.map(|name| Device::parse(name).unwrap());
     let mut summary = Summary::new("connect");
     assert_eq!(function.handle(call, &mut summary).await.status, 200, "no connection is refused for the number");
@@ -237,6 +238,54 @@ async fn connections_that_are_gone_make_space_and_cost_no_other_connection() {
         assert_eq!(summary.counted(metric::CONNECTIONS_REPLACED), 0);
     }
     assert_eq!(connected(&world), ["c4", "c5", "c6"]);
+}
+
+async fn entries(world: &World) -> Vec<String> {
+    let entries = world.store.connections_of(&samples::user("ada"), world.clock.now()).await.unwrap();
+    let mut entries: Vec<String> = entries.into_iter().map(|connection| connection.to_string()).collect();
+    entries.sort();
+    entries
+}
+
+#[tokio::test]
+async fn a_handshake_that_is_not_over_counts_neither_as_a_connection_nor_as_gone() {
+    let world = World::new();
+    let pending = Enlisted { at: world.clock.now(), connection: samples::connection_id("c0"), device: None };
+    world.store.enlist(&samples::user("ada"), &pending).await.unwrap();
+    for id in ["c1", "c2", "c3"] {
+        let summary = connect_one_of_three(&world, Plan::new(), id, None).await;
+        assert_eq!(summary.counted(metric::CONNECTIONS_REPLACED), 0);
+    }
+    assert_eq!(entries(&world).await, ["c0", "c1", "c2", "c3"]);
+    world.clock.advance(limits::HANDSHAKE_OVER);
+    connect_one_of_three(&world, Plan::new(), "c4", None).await;
+    assert_eq!(entries(&world).await, ["c2", "c3", "c4"], "c0 has failed, and c1 was one too many");
+}
+
+#[tokio::test]
+async fn a_connection_that_its_client_exchanges_takes_no_place_of_others() {
+    let world = World::new();
+    connect_one_of_three(&world, Plan::new(), "c1", None).await;
+    world.clock.advance(limits::EXCHANGED_AFTER);
+    for id in ["c2", "c3", "c4"] {
+        let summary = connect_one_of_three(&world, Plan::new(), id, None).await;
+        assert_eq!(summary.counted(metric::CONNECTIONS_REPLACED), 0);
+    }
+    assert_eq!(connected(&world), ["c1", "c2", "c3", "c4"]);
+}
+
+#[tokio::test]
+async fn a_handshake_that_newer_ones_overtook_is_refused_and_may_be_repeated() {
+    let world = World::new();
+    for id in ["c1", "c2", "c3"] {
+        connect_one_of_three(&world, Plan::new(), id, None).await;
+    }
+    let (tables, gateway) = (world.store.clone(), world.gateway.clone());
+    let function = Connect::new(tables, gateway, world.clock.clone(), None).with_user_connections(3);
+    let connected_at = samples::NOW;
+    let call = Call { connection: samples::connection_id("c0"), connected_at, ..call(Format::RoomsV1, &[]) };
+    assert_eq!(function.handle(call, &mut Summary::new("connect")).await.status, 503);
+    assert_eq!(connected(&world), ["c1", "c2", "c3"]);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@
 //! publications, and whichever process dies.
 
 use domain::ports::{Chance, Charges, Clock, DeadLetters, Error, Holds, Jobs, Rooms, Submissions};
-use domain::{Dispatch, Head, RoomId, Submission};
+use domain::{Dispatch, Head, RoomId, Submission, limits};
 use futures::future::try_join_all;
 use lambda_kit::batch::{Failed, Message, hold_back};
 use telemetry::field;
@@ -72,8 +72,14 @@ where
                     "could not queue jobs; {} reminders return to the queue",
                     reminders.len()
                 );
+                // Receives say nothing about failures here: each wait of a reminder is one.
+                let waited = |message: &Message| self.clock.now().since(message.first_received_at);
+                let pause = |message: &Message| {
+                    (waited(message) / 4).clamp(limits::REMINDER_PAUSE, limits::LONGEST_RETRY_PAUSE)
+                };
                 let mut messages = reminders.into_iter().map(|(message, _)| message);
-                let failed = messages.next().map(|first| hold_back(first.retry_soon(), messages));
+                let first = messages.next().map(|first| (pause(&first), first));
+                let failed = first.map(|(pause, first)| hold_back(first.retry_after(pause), messages));
                 (failed.unwrap_or_default(), Tally::default())
             }
         }

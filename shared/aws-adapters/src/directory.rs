@@ -63,5 +63,10 @@ impl Directory for Tables {
 
 fn entry(item: &Item) -> std::result::Result<Enlisted, Unreadable> {
     let device = item.maybe_text(DEVICE).map(|_| item.parsed(DEVICE, Device::parse)).transpose()?;
-    Ok(Enlisted { at: item.moment(AT)?, connection: keys::parse_connection_pk(item, keys::SK)?, device })
+    // Entries without the time count as the oldest.
+    Ok(Enlisted {
+        at: item.maybe_moment(AT)?.unwrap_or_default(),
+        connection: keys::parse_connection_pk(item, keys::SK)?,
+        device,
+    })
 }

@@ -60,7 +60,11 @@ impl Head {
         };
         let since = now.since(self.sent_at);
         let left = wait.saturating_sub(since);
-        if left.is_zero() { Dispatch::Now } else { Dispatch::After(left.min(limits::REMINDER_PAUSE.max(since / 4))) }
+        if left.is_zero() {
+            Dispatch::Now
+        } else {
+            Dispatch::After(left.min((since / 4).clamp(limits::REMINDER_PAUSE, limits::SHARDS_WAIT)))
+        }
     }
 }
 

@@ -79,6 +79,14 @@ pub const USER_CONNECTIONS: usize = 50;
 /// Connections that one new connection ends at the most. Each new connection adds one, so a user
 /// with more comes down to its number.
 pub const ENDED_PER_CONNECT: usize = 10;
+/// Entries of a user's directory that are compared with the stored connections at the same time.
+pub const ENTRIES_READ_AT_ONCE: usize = 32;
+/// Age after which an entry without a stored connection is not of a handshake that goes on: the
+/// functions' timeout, and the difference of their clocks, twice.
+pub const HANDSHAKE_OVER: Duration = Duration::from_secs(60);
+/// Age at which a client exchanges its connection for another one. So an exchange takes no place of
+/// the user's other connections.
+pub const EXCHANGED_AFTER: Duration = Duration::from_secs(104 * 60);
 /// Pause between two renewals of the token of a connection. Each extends all of its memberships.
 pub const RENEWAL_PAUSE: Duration = Duration::from_secs(5);
 /// Publications to one room: half of the rate that its line carries (one FIFO group, one
@@ -103,8 +111,8 @@ pub const SHARDS_COMPARED: u16 = 16;
 pub const SHARDS_WAIT: Duration = Duration::from_secs(5);
 /// No room waits longer for its shards, however far behind all of them are.
 pub const SHARDS_WAIT_LONGEST: Duration = Duration::from_secs(2 * 60);
-/// The shortest pause before a reminder is received again.
-pub const REMINDER_PAUSE: Duration = Duration::from_millis(250);
+/// The shortest pause before a reminder is received again: SQS counts whole seconds.
+pub const REMINDER_PAUSE: Duration = Duration::from_secs(1);
 /// Messages at the front of a FIFO queue that SQS searches for groups that can be received. The
 /// groups behind them wait.
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/avoid-backlog-with-the-same-message-group-id.html>

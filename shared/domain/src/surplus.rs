@@ -15,7 +15,7 @@ use crate::timestamp::Timestamp;
 /// The entry of a connection in the directory of its user.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Enlisted {
-    /// The time at which the entry was written.
+    /// The time at which the connection began, by the clock of the gateway.
     pub at: Timestamp,
     /// The connection.
     pub connection: ConnectionId,

@@ -8,8 +8,8 @@ use telemetry::{Field, field};
 use crate::output::Row;
 use crate::time::moment;
 
-/// Words in lines of the platform about a function that failed. They are no JSON.
-const FAILURES: [&str; 5] = ["Task timed out", "panicked", "errorType", "exited", "Status: error"];
+/// Words in plain lines of the platform about a function that failed.
+const FAILURES: [&str; 6] = ["Task timed out", "Status: timeout", "panicked", "errorType", "exited", "Status: error"];
 /// Fields that stand in a column of their own, or in every line.
 const IN_COLUMNS: [&str; 6] = ["_aws", "level", "timestamp", "message", field::FUNCTION.0, field::OUTCOME.0];
 
@@ -82,7 +82,10 @@ impl Line {
                 let is = |name: &str, wanted: &[&str]| {
                     fields.get(name).and_then(Value::as_str).is_some_and(|value| wanted.contains(&value))
                 };
-                is("level", &["WARN", "ERROR"]) || is(field::OUTCOME.0, &["failed", "unavailable"])
+                let record = fields.get("record").and_then(|record| record["status"].as_str());
+                is("level", &["WARN", "ERROR"])
+                    || is(field::OUTCOME.0, &["failed", "unavailable"])
+                    || record.is_some_and(|status| status != "success")
             }
             Content::Text(text) => FAILURES.iter().any(|word| text.contains(word)),
         }

@@ -22,7 +22,8 @@ pub(crate) use search::{Found, Wanted, search};
 /// The lines to print.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "One line of each invocation has its rooms, the first ten publication ids, and the ranges of positions.\n\
+    after_help = "One line of each invocation has the first ten publication ids and ranges. Those of ingest, membership,\n\
+    sequencer and fanout name rooms.\n\
     A publication beyond the tenth is found by its position, if its room is named or one line names it.\n\n\
     Examples:\n  roomcast logs --publication order-7\n  roomcast logs --room lobby --failed --since 15m\n  \
     roomcast --json logs --function fanout | jq .line"
@@ -108,7 +109,11 @@ async fn of_publication(
     functions: &[&str],
     since: Timestamp,
 ) -> Result<Found, Error> {
-    let mut found = search(deployment, functions, Wanted::Text(id.as_ref()), since).await?;
+    // JSON escapes these two characters, and a pattern cannot hold them: the longest part without
+    // them is searched for.
+    let part = id.as_ref().split(['"', '\\']).max_by_key(|part| part.len()).unwrap_or_default();
+    let wanted = if part.is_empty() { Wanted::Any } else { Wanted::Text(part) };
+    let mut found = search(deployment, functions, wanted, since).await?;
     let is_of_room = |line: &Line| room.is_none_or(|room| line.rooms().next().is_none() || line.is_about_room(room));
     found.lines.retain(|line| line.is_about_publication(id) && is_of_room(line));
     let named: BTreeSet<&str> = found.lines.iter().flat_map(Line::rooms).collect();

@@ -21,7 +21,7 @@ const FUNCTIONS_AT_ONCE: usize = 3;
 /// What lines have in common.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Wanted<'a> {
-    /// A text without quotation marks.
+    /// A text without quotation marks and backslashes.
     Text(&'a str),
     /// Words by which failures are found on AWS. On the local stack every line is returned.
     Failures,
@@ -42,7 +42,7 @@ impl Wanted<'_> {
     fn pattern(self) -> String {
         match self {
             Self::Text(text) => format!("\"{text}\""),
-            Self::Failures => "?ERROR ?WARN ?failed ?unavailable ?\"timed out\" ?errorType ?exited".to_owned(),
+            Self::Failures => "?ERROR ?WARN ?failed ?unavailable ?timeout ?\"timed out\" ?errorType ?exited ?panicked ?\"Status: error\"".to_owned(),
             Self::Any => String::new(),
         }
     }

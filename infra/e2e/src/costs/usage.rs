@@ -21,7 +21,7 @@ pub(super) const POLLS: &str = "polls";
 pub(super) const REQUESTS: &str = "requests";
 /// Route responses, in units of 32 KB.
 pub(super) const REPLIES: &str = "replies";
-/// Posts to connections, in units of 32 KB.
+/// Posts to connections. A frame has at most 30 KiB, so each is one unit.
 pub(super) const POSTS: &str = "posts";
 pub(super) const BYTES_OUT: &str = "bytes_out";
 pub(super) const LOG_BYTES: &str = "log_bytes";

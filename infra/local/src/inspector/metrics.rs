@@ -13,8 +13,8 @@ use serde_json::{Map, Value};
 
 /// Most series. A function that makes dimensions of ids would fill the memory.
 const KEPT_SERIES: usize = 10_000;
-/// Upper bounds of a histogram. Each is about twice the one before, so that a quantile is right
-/// within a factor of two, for times from a millisecond to five minutes.
+/// Upper bounds of a histogram. Each is at most three times the one before, so that a quantile is
+/// right within a factor of three, for times from a millisecond to five minutes.
 const BOUNDS: [f64; 17] =
     [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 3e5];
 /// The key of the metadata in a line.
@@ -101,15 +101,15 @@ impl Kept {
         let suffix = if is_count { "_total" } else { "" };
         let name = format!("{}_{}{suffix}", identifier(declared.namespace), identifier(declared.name));
         let labels = labels(declared, fields);
-        let is_full = self.series >= KEPT_SERIES;
+        let is_known = self.families.get(&name).is_some_and(|family| family.series.contains_key(&labels));
+        if self.series >= KEPT_SERIES && !is_known {
+            return;
+        }
         let family = self.families.entry(name).or_insert_with(|| Family {
             help: help.get(declared.name).cloned().unwrap_or_default(),
             unit: declared.unit.to_owned(),
             series: BTreeMap::new(),
         });
-        if is_full && !family.series.contains_key(&labels) {
-            return;
-        }
         let new = &mut self.series;
         let series = family.series.entry(labels).or_insert_with(|| {
             *new += 1;
@@ -126,12 +126,9 @@ impl Kept {
 impl Family {
     fn write(&self, name: &str, text: &mut String) -> std::fmt::Result {
         let Self { help, unit, series } = self;
-        if series.is_empty() {
-            return Ok(());
-        }
-        let help = help.replace('\\', r"\\").replace('\n', r"\n");
         let space = if help.is_empty() { "" } else { " " };
-        writeln!(text, "# HELP {name} {help}{space}Unit: {unit}.")?;
+        let help = format!("{help}{space}Unit: {unit}.").replace('\\', r"\\").replace('\n', r"\n");
+        writeln!(text, "# HELP {name} {help}")?;
         let is_sum = matches!(series.values().next(), Some(Series::Sum(_)));
         writeln!(text, "# TYPE {name} {}", if is_sum { "counter" } else { "histogram" })?;
         series.iter().try_for_each(|(labels, series)| series.write(name, labels, text))
@@ -214,7 +211,10 @@ fn labels(declared: &Declared<'_>, fields: &Map<String, Value>) -> String {
 
 /// Returns a name with the characters that Prometheus allows, in lower case.
 fn identifier(name: &str) -> String {
-    name.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '_' }).collect()
+    let first = name.starts_with(|first: char| first.is_ascii_digit()).then_some('_');
+    let rest =
+        name.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '_' });
+    first.into_iter().chain(rest).collect()
 }
 
 #[cfg(test)]
