@@ -60,7 +60,7 @@ pub enum Error {
     Malformed {
         /// Path from the root of the repository.
         file: &'static str,
-        /// The mistake, as the parser states it.
+        /// The mistake.
         why: String,
     },
     /// The topology has mistakes.

@@ -58,8 +58,8 @@ impl Settled {
     const fn at_least(self) -> Duration {
         match self {
             Self::Queues | Self::Stream => Duration::ZERO,
-            // The window of the stream, the pause until the index has settled, and some time for
-            // the count to begin.
+            // The window of the stream, the pause until the index has settled, and some time for the
+            // count to begin.
             Self::Presence | Self::Comparisons => {
                 Duration::from_millis(2_500).saturating_add(domain::limits::PRESENCE_SETTLES)
             }

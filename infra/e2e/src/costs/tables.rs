@@ -146,8 +146,7 @@ fn star(row: &Row) -> &'static str {
 fn short(count: f64) -> String {
     let text = format!("{count:.2}");
     let text = text.trim_end_matches('0').trim_end_matches('.');
-    // The sum of no counts is the negative zero.
-    if matches!(text, "0" | "-0") { "–".to_owned() } else { text.to_owned() }
+    if text == "0" { "–".to_owned() } else { text.to_owned() }
 }
 
 fn dollars(usd: f64) -> String {
@@ -164,7 +163,7 @@ mod tests {
 
     #[test]
     fn numbers_have_the_digits_that_matter() {
-        assert_eq!([0.0, -0.0, 0.001, 1.0, 2.5, 33.333].map(short), ["–", "–", "–", "1", "2.5", "33.33"]);
+        assert_eq!([0.0, 0.001, 1.0, 2.5, 33.333].map(short), ["–", "–", "1", "2.5", "33.33"]);
         assert_eq!([0.0, 0.004, 0.5, 16.0].map(dollars), ["–", "$0.004", "$0.50", "$16.00"]);
     }
 }
