@@ -8,7 +8,6 @@
 pub mod chaos;
 pub mod compare;
 pub mod conformance;
-pub mod costs;
 mod member;
 pub mod restore;
 mod stack;

@@ -44,8 +44,6 @@ enum Command {
     Topology(topology::Arguments),
     /// Compares what functions may do with what they did while the tests ran.
     Grants(grants::Arguments),
-    /// Counts what each operation uses of AWS on the local stack, and prices it.
-    Costs(chaos::Arguments),
     /// Builds one zip for each function, as Lambda takes it.
     Package(package::Arguments),
     /// Measures how long packaged functions take from their start to their first poll.
@@ -74,9 +72,6 @@ fn main() -> ExitCode {
         }
         Command::Grants(arguments) => {
             grants::run(&arguments).map(|()| ExitCode::SUCCESS).map_err(|error| error.to_string())
-        }
-        Command::Costs(arguments) => {
-            chaos::run("roomcast-costs", &arguments, no_color).map(status).map_err(|error| error.to_string())
         }
         Command::Package(arguments) => {
             package::run(&arguments).map(|()| ExitCode::SUCCESS).map_err(|error| error.to_string())
