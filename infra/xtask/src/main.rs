@@ -3,7 +3,6 @@
 mod chaos;
 mod cold_start;
 mod env;
-mod grants;
 mod package;
 mod topology;
 
@@ -42,8 +41,6 @@ enum Command {
     Env(env::Arguments),
     /// Checks the topology, and prints it as the runner understands it.
     Topology(topology::Arguments),
-    /// Compares what functions may do with what they did while the tests ran.
-    Grants(grants::Arguments),
     /// Builds one zip for each function, as Lambda takes it.
     Package(package::Arguments),
     /// Measures how long packaged functions take from their start to their first poll.
@@ -69,9 +66,6 @@ fn main() -> ExitCode {
         }
         Command::Topology(arguments) => {
             topology::print(&arguments).map(|()| ExitCode::SUCCESS).map_err(|error| error.to_string())
-        }
-        Command::Grants(arguments) => {
-            grants::run(&arguments).map(|()| ExitCode::SUCCESS).map_err(|error| error.to_string())
         }
         Command::Package(arguments) => {
             package::run(&arguments).map(|()| ExitCode::SUCCESS).map_err(|error| error.to_string())
