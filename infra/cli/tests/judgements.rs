@@ -1,4 +1,5 @@
-//! Tests `doctor`, `explain`, `logs` and `top` on a local stack, and `logs` against CloudWatch Logs.
+//! Tests `doctor`, `explain`, `logs` and `top` on a local stack, and `logs` against CloudWatch
+//! Logs.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod common;

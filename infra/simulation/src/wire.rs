@@ -65,8 +65,8 @@ pub(crate) struct Wire {
     /// Invocations of which a call was refused: jobs that were one range are then delivered one by
     /// one.
     refused: BTreeSet<TaskId>,
-    /// For each room: interrupted invocations of the sequencer, messages that the sequencer received
-    /// twice, and reminders.
+    /// For each room: interrupted invocations of the sequencer, messages that the sequencer
+    /// received twice, and reminders.
     interrupted: BTreeMap<RoomId, u64>,
 }
 

@@ -21,7 +21,7 @@ use crate::timestamp::Timestamp;
 /// The time at which the jobs of a room are queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dispatch {
-    /// At once.
+    /// The jobs are queued at once.
     Now,
     /// Not before a pause, after which the progress is read again.
     After(Duration),

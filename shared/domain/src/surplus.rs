@@ -17,7 +17,7 @@ use crate::timestamp::Timestamp;
 pub struct Enlisted {
     /// The time at which the connection began, by the clock of the gateway.
     pub at: Timestamp,
-    /// The connection.
+    /// The connection of the entry.
     pub connection: ConnectionId,
     /// The device of the connection, if it is known.
     pub device: Option<Device>,

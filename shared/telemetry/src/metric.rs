@@ -69,7 +69,7 @@ metrics! {
     REQUESTS_SERVED = "requests_served" in Count;
     /// Requests that were refused with a code.
     REQUESTS_REJECTED = "requests_rejected" in Count;
-    /// Memberships written.
+    /// Memberships written for joins.
     MEMBERS_JOINED = "members_joined" in Count;
     /// Memberships removed by a leave or a renewal.
     MEMBERS_LEFT = "members_left" in Count;
@@ -93,7 +93,7 @@ metrics! {
     SEQUENCING_TOOK_MS = "sequencing_took_ms" in Milliseconds;
     /// Sequencing transactions that lost a race and were tried again.
     TRANSACTIONS_CONFLICTED = "transactions_conflicted" in Count;
-    /// Jobs queued.
+    /// Jobs queued for the fan-out.
     JOBS_QUEUED = "jobs_queued" in Count;
     /// Jobs done; one job is a range for one shard.
     JOBS_DELIVERED = "jobs_delivered" in Count;

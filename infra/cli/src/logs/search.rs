@@ -25,7 +25,7 @@ pub(crate) enum Wanted<'a> {
     Text(&'a str),
     /// Words by which failures are found on AWS. On the local stack every line is returned.
     Failures,
-    /// Nothing.
+    /// Any line matches.
     Any,
 }
 

@@ -54,12 +54,12 @@ pub struct LogPage {
     pub next: Option<String>,
 }
 
-/// A line.
+/// A line of a log group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogLine {
     /// The time when the function wrote the line.
     pub at: Timestamp,
-    /// The line.
+    /// The text of the line.
     pub text: String,
 }
 

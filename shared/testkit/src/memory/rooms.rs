@@ -120,10 +120,10 @@ impl Rooms for Store {
 
     async fn mark_sent(&self, room: &RoomId, epoch: &Epoch, through: Sequence, now: Timestamp) -> Result<()> {
         self.wait_for("UpdateItem (sent)", &[Item::Head(room.clone())]).await?;
-        if let Some(head) = self.lock().head_mut(room).filter(|head| head.epoch == *epoch) {
-            if head.sent < through {
-                (head.sent, head.sent_at) = (through, now);
-            }
+        let mut store = self.lock();
+        let head = store.head_mut(room).filter(|head| head.epoch == *epoch && head.sent < through);
+        if let Some(head) = head {
+            (head.sent, head.sent_at) = (through, now);
         }
         Ok(())
     }
