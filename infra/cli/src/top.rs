@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
     /// Lines of this time, such as 90s, 15m or 1h
     #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "10m")]
     since: Duration,
-    /// The order
+    /// The order of the rooms
     #[arg(long, value_enum, default_value_t = Order::Deliveries)]
     by: Order,
     /// Lists each shard by itself
