@@ -123,6 +123,7 @@ fn submission(id: &str) -> String {
         items: vec![Item { id: PublicationId::parse(id).unwrap(), data: Data::text("late").unwrap() }],
         ephemeral: None,
         held: None,
+        reminder: None,
     };
     protocol::queue::encode(&submission).unwrap()
 }
@@ -233,7 +234,7 @@ async fn batches_of_streams_are_read_again_their_rows_published_and_their_rooms_
     // The functions miss every row of the outbox and every change of a member.
     let folder = topology_with(&[
         ("filters: [{ eventName: [INSERT] }]", "filters: [{ eventName: [NEVER] }]"),
-        ("- { eventName: [INSERT, REMOVE] }", "- { eventName: [NEVER] }"),
+        ("{ eventName: [INSERT, REMOVE], dynamodb", "{ eventName: [NEVER], dynamodb"),
     ]);
     let (stack, ws_url) = start(Options { topology: folder.path().join("topology.yaml"), ..everything() }).await;
     let roomcast = Roomcast::beside(&stack);

@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use e2e::{Member, aws, everything, received, start, token};
+use domain::ports::Directory;
+use domain::{Timestamp, UserId};
+use e2e::{Member, aws, binaries, everything, received, start, tables, token, topology_with};
 use local::{Options, Stack};
 use serde_json::{Value, json};
 use tokio::sync::mpsc::unbounded_channel;
@@ -114,6 +116,67 @@ async fn a_token_without_presence_receives_counts_and_no_names() {
     drop(ada.reset());
     let gone = eve.note(|note| note["p"]["out"] == json!(["ada"])).await;
     assert_eq!(gone["p"]["members"], 2, "{gone}");
+    stack.shutdown().await;
+}
+
+/// Publishes without a pause, whatever it is answered.
+async fn flood(url: String, name: usize) {
+    let mut eve = Member::with_claims(&url, claims("eve", json!({}))).await;
+    for n in 0.. {
+        let pid = format!("e{name}-{n}");
+        eve.ask(json!({ "action": "publish", "room": "lobby", "pid": pid, "data": n, "echo": false })).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_connections_of_one_user_flood_a_room_and_another_gets_101_of_101_accepted() {
+    let (stack, url) = start(everything()).await;
+    let mut bob = Member::with_claims(&url, claims("bob", json!({}))).await;
+    bob.join("lobby").await;
+    let floods: Vec<_> = (0..10).map(|name| tokio::spawn(flood(url.clone(), name))).collect();
+    bob.hear("lobby", 40).await;
+    for n in 0..101 {
+        let pid = format!("b{n}");
+        let answer = bob.ask(json!({ "action": "publish", "room": "lobby", "pid": pid, "data": n })).await;
+        assert_eq!(answer["ok"]["accepted"], json!([pid]), "{answer}");
+        while !bob.heard("lobby").contains(&pid) {
+            let count = bob.heard("lobby").len();
+            bob.hear("lobby", count + 1).await;
+        }
+    }
+    assert!(floods.iter().all(|flood| !flood.is_finished()), "the flood went on");
+    floods.into_iter().for_each(|flood| flood.abort());
+    stack.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_beyond_its_connections_loses_the_oldest_and_none_of_another_device() {
+    let folder = topology_with(&[("default: \"50\"", "default: \"3\"")]);
+    let options = Options::for_tests(folder.path().join("topology.yaml"), binaries());
+    let (stack, url) = start(options).await;
+    let connect =
+        async |device: &str| Member::with_claims(&format!("{url}?device={device}"), claims("ada", json!({}))).await;
+    let mut laptop = connect("laptop").await;
+    let mut oldest = connect("phone").await;
+    let mut phone = connect("phone").await;
+    let mut newest = connect("phone").await;
+    let bye = oldest.note(|note| note["sys"] == "bye").await;
+    assert_eq!(bye, json!({ "sys": "bye", "code": "replaced", "retry": "never" }));
+    assert_eq!(oldest.until_closed().await, 1000);
+    for member in [&mut laptop, &mut phone, &mut newest] {
+        assert!(member.join("lobby").await["ok"].is_object());
+    }
+    // A connection that is closed makes space: the next one ends none.
+    drop(phone.reset());
+    let (tables, user) = (tables(&stack), UserId::parse("ada").unwrap());
+    while tables.entries_of(&user, Timestamp::default()).await.unwrap().len() > 2 {
+        laptop.ask(json!({ "action": "who", "room": "lobby" })).await;
+    }
+    let mut third = connect("phone").await;
+    third.join("lobby").await;
+    for member in [&mut laptop, &mut newest] {
+        member.publish("lobby", "there").await;
+    }
     stack.shutdown().await;
 }
 

@@ -110,7 +110,8 @@ async fn a_return_to_a_hundred_rooms_takes_few_calls_and_less_than_a_second() {
             let asked = ["UpdateItem", "BatchGetItem", "GetItem"].map(made);
             assert_eq!(made("TransactWriteItems"), transactions, "return {n}, again: {again}");
             assert_eq!((made("PutItem"), made("BatchWriteItem"), made("DeleteItem")), (0, 0, 0));
-            assert!(asked.iter().sum::<u64>() <= 5, "{asked:?}, return {n}, again: {again}");
+            // One or two of the updates charge the user, because the connection is new.
+            assert!(asked.iter().sum::<u64>() <= 7, "{asked:?}, return {n}, again: {again}");
             synced = answer;
         }
     }

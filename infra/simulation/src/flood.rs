@@ -1,9 +1,10 @@
-//! A member that sends requests as fast as it can, and checks of the replies that it gets.
+//! A user that sends requests as fast as it can, on each of its connections, and checks of the
+//! replies that it gets.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use domain::limits::{CONNECTION_RATE, REQUEST_RATE};
+use domain::limits::{CONNECTION_RATE, REQUEST_RATE, SMALL_REQUEST_UNITS};
 use domain::{Charge, Code, ConnectionId, Rate, RoomId, Timestamp};
 use protocol::reply::{Answer, Failure};
 use protocol::server::ServerFrame;
@@ -16,7 +17,8 @@ use crate::run::Run;
 use crate::stake::Stake;
 use crate::step::Torrent;
 
-/// Publish requests sent together, and publications in each: more than a burst of the rate.
+/// Publish requests sent together, and publications in each: more than a burst of the rate of a
+/// user, but not on each of two connections.
 const PUBLISHES: u64 = 6;
 const ITEMS: usize = 10;
 /// Other requests sent together, in rounds of one of each action: more than a burst of the rate.
@@ -31,6 +33,7 @@ const LOOKS_AFTER_MS: u64 = 2_500;
 /// A request of a flood.
 #[derive(Debug, Clone)]
 struct Sent {
+    connection: ConnectionId,
     text: String,
     charge: Charge,
     turn: Turn,
@@ -47,10 +50,11 @@ enum Turn {
     OnTime,
 }
 
-/// The state of the member that floods.
+/// The state of the user that floods.
 #[derive(Debug, Default)]
 pub(crate) struct Flood {
-    connection: Option<ConnectionId>,
+    /// The connections that the requests were sent on, in turn.
+    connections: Vec<ConnectionId>,
     requests: u64,
     /// Requests without a reply.
     asked: BTreeMap<u64, Sent>,
@@ -65,30 +69,40 @@ pub(crate) struct Flood {
 }
 
 impl Run {
-    /// Sends more requests at once than the rate of a connection allows, bypassing the rules of the
-    /// client.
+    /// Sends more requests at once than the rate of a user allows, on all of its connections,
+    /// bypassing the rules of the client.
     pub(crate) fn flood(&mut self, at: usize, room: &RoomId, torrent: Torrent) {
-        let Some(connection) = self.members[at].links.values().next_back().cloned() else { return };
+        let user = self.members[at].user_id();
+        let devices = self.members.iter().filter(|member| member.user_id() == user);
+        let newest: Vec<ConnectionId> =
+            devices.filter_map(|device| device.links.values().next_back()).cloned().collect();
         let mut core = self.shared.lock();
-        if !core.sockets.get(&connection).is_some_and(|socket| socket.open && socket.answered) {
+        let is_open = |id: &ConnectionId| core.sockets.get(id).is_some_and(|socket| socket.open && socket.answered);
+        let connections: Vec<ConnectionId> = newest.into_iter().filter(is_open).collect();
+        if connections.is_empty() {
             return;
         }
         let requests = self.flood.requests;
-        self.flood = Flood { connection: Some(connection.clone()), requests, began: core.now, ..Flood::default() };
+        let (began, turns) = (core.now, connections.clone());
+        self.flood = Flood { connections: connections.clone(), requests, began, ..Flood::default() };
         let bodies: Vec<(Value, Charge)> = match torrent {
             Torrent::Publications => (0..PUBLISHES).map(|n| publish(room, requests + n)).collect(),
             Torrent::Others => (0..ROUNDS).flat_map(|_| one_of_each(room)).collect(),
         };
-        for (mut body, charge) in bodies {
+        for ((mut body, charge), connection) in bodies.into_iter().zip(turns.iter().cycle()) {
             self.flood.requests += 1;
             let id = FIRST_ID + self.flood.requests;
             body["id"] = json!(id);
             let text = body.to_string();
-            self.flood.asked.insert(id, Sent { text: text.clone(), charge, turn: Turn::First });
+            self.flood
+                .asked
+                .insert(id, Sent { connection: connection.clone(), text: text.clone(), charge, turn: Turn::First });
             let latency_ms = core.dice.within(1, 30);
             core.after_ms(latency_ms, Due::FromClient(connection.clone(), text));
         }
-        core.after_ms(LOOKS_AFTER_MS, Due::Flooded(connection));
+        for connection in connections {
+            core.after_ms(LOOKS_AFTER_MS, Due::Flooded(connection));
+        }
     }
 
     /// Handles a reply to the flood; returns whether the text is one. The client itself did not
@@ -112,13 +126,13 @@ impl Run {
         if is_on_time {
             self.shared.lock().weigh(Stake::LetIn);
         }
-        self.repeat_what_was_refused(connection);
+        self.repeat_what_was_refused();
         true
     }
 
-    /// Returns true if this is the connection of the member that floods.
+    /// Returns true if this is a connection of the user that floods.
     pub(crate) fn floods(&self, connection: &ConnectionId) -> bool {
-        self.flood.connection.as_ref() == Some(connection)
+        self.flood.connections.contains(connection)
     }
 
     /// Records accepted publications.
@@ -129,15 +143,17 @@ impl Run {
         self.backend.published.extend(ids.map(|id| (room.clone(), id.to_owned())));
     }
 
-    /// Checks that no more requests are let in than the rate and one burst allow.
+    /// Checks that no more requests of a user are let in than the rate and one burst allow, besides
+    /// one small request on each connection that was quiet before.
     fn flood_let_in(&mut self, sent: &Sent) {
         self.flood.let_in += sent.charge.takes();
         let mut core = self.shared.lock();
         let elapsed = core.now.since(self.flood.began);
-        let most = burst(sent) + elapsed;
+        let small = REQUEST_RATE.takes(SMALL_REQUEST_UNITS) * self.flood.connections.len() as u32;
+        let most = burst(sent) + small + elapsed;
         if self.flood.let_in > most && !core.faults.could(Fault::ClocksDiffer) {
             let let_in = self.flood.let_in;
-            let what = format!("requests of one connection that take {let_in:?} were accepted within {elapsed:?}");
+            let what = format!("requests of one user that take {let_in:?} were accepted within {elapsed:?}");
             core.broke(Kind::TooFast, format!("{what}; the rate allows {most:?}"));
         }
     }
@@ -165,7 +181,7 @@ impl Run {
 
     /// After every request has its reply, repeats the last refused request: at once, and exactly
     /// when the pause ends that it gets then. A pong names no request, so pings are not waited for.
-    fn repeat_what_was_refused(&mut self, connection: &ConnectionId) {
+    fn repeat_what_was_refused(&mut self) {
         let is_ping = |sent: &Sent| sent.charge == Charge::ping(0);
         if self.flood.asked.values().any(|sent| !is_ping(sent)) {
             return;
@@ -175,12 +191,12 @@ impl Run {
             Turn::First => (Turn::Alone, Duration::ZERO),
             Turn::Alone | Turn::OnTime => (Turn::OnTime, pause),
         };
-        let text = sent.text.clone();
+        let (text, connection) = (sent.text.clone(), sent.connection.clone());
         let Some(id) = serde_json::from_str::<Value>(&text).unwrap_or_default()["id"].as_u64() else { return };
         self.flood.asked.insert(id, Sent { turn, ..sent });
         let mut core = self.shared.lock();
         let then = core.now.plus(pause);
-        core.at(then, Due::FromClient(connection.clone(), text));
+        core.at(then, Due::FromClient(connection, text));
     }
 
     /// Records that the client itself sends a request on this connection.

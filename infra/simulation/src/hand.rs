@@ -117,13 +117,13 @@ impl Core {
         let write = transaction
             || matches!(
                 operation,
-                O::Bury | O::Touch | O::Charge | O::ChargeAnyway | O::Create | O::Grow | O::MarkSent
+                O::Bury | O::Touch | O::Charge | O::ChargeUser | O::ChargeAnyway | O::Create | O::Grow | O::MarkSent
             )
             || matches!(operation, O::WritePresence | O::Renew | O::NoteRoomBusy | O::MarkDelivered | O::TakeBack)
             || matches!(operation, O::Hold | O::PassGate | O::Release | O::Ban);
         let read = matches!(operation, O::Find | O::RoomsOf | O::MembersAmong | O::Holdings | O::Head | O::Heads)
             || matches!(operation, O::Known | O::Log | O::LogBackwards | O::Occupants | O::Devices | O::Presence)
-            || matches!(operation, O::MembersCounted | O::RoomBusyUntil | O::Delivered | O::Intakes)
+            || matches!(operation, O::MembersCounted | O::RoomLoad | O::Delivered | O::Intakes)
             || matches!(operation, O::BansOf | O::BansSince);
         let queue =
             matches!(operation, O::Submit | O::Dispatch | O::CheckAfter | O::RetryAfter | O::Tell | O::BuryLetter);

@@ -29,6 +29,8 @@ pub enum Mistake {
     ReplayCut,
     /// Members whose posts did not fit before the deadline are dropped instead of becoming late.
     DeadlineDrops,
+    /// A reminder that has to wait is reported as done.
+    ReminderDropped,
     /// A batch reports only the last one of its failed messages.
     LastFailureOnly,
 }
@@ -49,6 +51,7 @@ impl Mistake {
             Self::PongsSilent,
             Self::ReplayCut,
             Self::DeadlineDrops,
+            Self::ReminderDropped,
             Self::LastFailureOnly,
         ];
         Bug::ALL.into_iter().map(Self::Memory).chain(others).collect()

@@ -101,6 +101,9 @@ impl Pipeline {
             if mistake == Some(Mistake::LastFailureOnly) {
                 failed = failed.pop().into_iter().collect();
             }
+            if mistake == Some(Mistake::ReminderDropped) {
+                failed.retain(|failed| !failed.message.group.ends_with(".reminders"));
+            }
             let kept = failed.clone();
             report(failed, &process.retries, deadline, process.clock(), &mut summary).await;
             idle.give_back(process);

@@ -60,6 +60,11 @@ impl Scale {
         let small = small && trouble.is_none();
         let hurried = small && hurried && !faults.is_calm();
         let mut limits = if small { small_limits() } else { Limits::default() };
+        // Most shards of the wide room are empty, so their jobs are soon done. They do not wait for
+        // each other, so that there are as many jobs as several rooms with full shards have.
+        if trouble == Some(Trouble::Wide) {
+            limits.jobs_per_room = u64::MAX;
+        }
         if hurried {
             limits.post_timeout = Duration::from_millis(60);
             limits.time_on_the_main_line = Duration::from_millis(100);
@@ -99,6 +104,7 @@ fn small_limits() -> Limits {
         log_rows_along: 4,
         publications_per_transaction: 7,
         members_per_late_job: 3,
+        jobs_per_room: 1,
         posts_in_flight: 4,
         ..Limits::default()
     }

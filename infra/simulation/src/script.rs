@@ -115,7 +115,7 @@ impl Script {
         Self::in_order(seed, rooms, members, heals_ms, faults, &mut steps);
         let slow = trouble.filter(|trouble| *trouble == Trouble::Slow).map(|_| (members, Slow::of(seed)));
         if let Some(trouble) = trouble {
-            users.extend(trouble.user());
+            users.extend(trouble.devices());
             steps.extend(trouble.steps(seed, members, rooms, faults.is_calm()));
         }
         users.extend((0..scale.crowd).map(|at| NAMES[at % NAMES.len()]));

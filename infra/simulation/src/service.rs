@@ -41,7 +41,7 @@ type Activities = Faulty<Topic, Hand>;
 /// A function of the product.
 pub(crate) enum Service {
     Authorizer(Authorizer<OwnClock>),
-    Connect(Connect<Tables, OwnClock>),
+    Connect(Connect<Tables, Gateway, OwnClock>),
     Disconnect(Disconnect<Tables, OwnClock>),
     Ingest(Ingest<Tables, Queues, Gateway, OwnClock>),
     Membership(Membership<Tables, OwnClock, Seeded>),
@@ -61,7 +61,7 @@ impl Service {
         let endpoint = Some(Endpoint::new(ENDPOINT));
         match function {
             "authorizer" => Self::Authorizer(Authorizer::new(tokens::config(mistake), clock)),
-            "connect" => Self::Connect(Connect::new(tables, clock, endpoint)),
+            "connect" => Self::Connect(Connect::new(tables, gateway, clock, endpoint)),
             "disconnect" => Self::Disconnect(Disconnect::new(tables, clock)),
             "ingest" => Self::Ingest(Ingest::new(tables, queues, gateway, clock, endpoint)),
             "sequencer" => Self::Sequencer(Sequencer::new(tables, queues, clock, chance).with_limits(limits)),

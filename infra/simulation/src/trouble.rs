@@ -61,9 +61,16 @@ impl Trouble {
         there_is.then(|| Self::ALL[which])
     }
 
-    /// The user that makes the trouble, in addition to the usual ones.
+    /// The devices of the user that makes the trouble, in addition to the usual members.
     #[must_use]
-    pub(crate) fn user(self) -> Option<&'static str> {
+    pub(crate) fn devices(self) -> Vec<&'static str> {
+        let devices = if self == Self::Flood { 2 } else { 1 };
+        self.user().into_iter().cycle().take(devices).collect()
+    }
+
+    /// The user that makes the trouble.
+    #[must_use]
+    fn user(self) -> Option<&'static str> {
         match self {
             Self::Slow => Some("hal"),
             Self::Flood => Some("gus"),
@@ -99,7 +106,7 @@ impl Trouble {
             }
             Self::Slow => steps.push((dice.below(3_000), members, Step::Join(0))),
             Self::Flood => {
-                steps.push((dice.below(3_000), members, Step::Join(0)));
+                steps.extend([0, 1].map(|device| (dice.below(3_000), members + device, Step::Join(0))));
                 steps.extend((0..3).map(|n| (begins + n * 3_000, members, Step::Flood(0, Torrent::Publications))));
                 steps.push((begins + 9_000, members, Step::Flood(0, Torrent::Others)));
             }

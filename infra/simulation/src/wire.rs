@@ -4,8 +4,9 @@
 //! The count is for one member and one position. Each of these is a cause for one frame:
 //!
 //! - A job that covers the position. A shard has one such job. It has more only if the queue
-//!   delivered the job again, or if an interrupted sequencer queued it again. It has one more while
-//!   its room passes from the narrow line to the wide one.
+//!   delivered the job again, if an interrupted sequencer queued it again, or if one sequencer
+//!   worked off a reminder beside another one. It has one more while its room passes from the
+//!   narrow line to the wide one.
 //! - A pass that came back, because its worker died or could not go on. Its job covers the
 //!   position, or ends before it and the pass went on to it.
 //! - A pass of which a call was refused: its jobs are then delivered one by one.
@@ -64,8 +65,8 @@ pub(crate) struct Wire {
     /// Invocations of which a call was refused: jobs that were one range are then delivered one by
     /// one.
     refused: BTreeSet<TaskId>,
-    /// For each room: interrupted invocations of the sequencer, and messages that the sequencer
-    /// received twice.
+    /// For each room: interrupted invocations of the sequencer, messages that the sequencer
+    /// received twice, and reminders.
     interrupted: BTreeMap<RoomId, u64>,
 }
 

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use domain::ports::{Charges, Clock, Receipt, Rooms, Submissions};
-use domain::{Epoch, Job, RoomId, Sequence, Shard, Submission, Timestamp, limits};
+use domain::{Epoch, Job, Publisher, RoomId, Sequence, Shard, Submission, Timestamp, limits};
 use events::{Events, Source};
 use fanout::Fanout;
 use lambda_kit::batch::{Failed, Message};
@@ -137,9 +137,10 @@ impl Flood {
     /// As the ingest function admits it.
     async fn a_member_publishes(&mut self, tick: u64) {
         let World { store, queues, clock, .. } = self.world.clone();
-        let busy_until = store.room_busy_until(&samples::room(HOT)).await.unwrap();
+        let (room, ada) = (samples::room(HOT), Publisher::user(&samples::user("ada")));
+        let load = store.room_load(&room).await.unwrap();
         self.members.0 += 1;
-        if limits::ROOM_RATE.charge(busy_until, 1, clock.now()).is_ok() {
+        if load.admit(&room, &ada, 1, clock.now()).is_ok() {
             self.members.1 += 1;
             queues.submit(&samples::submission(HOT, "ada", &[&format!("m{tick}")])).await.unwrap();
         }

@@ -1,15 +1,24 @@
 //! The connect function (`$connect`) writes the connection, its place in `*`, and the memberships
 //! of its user's inbox and of the room that it names. The gateway sends the 101 of the handshake
 //! afterwards, so every connected client is stored.
+//!
+//! A user has a limited number of connections. A new one is never refused for that: older ones end
+//! instead ([`domain::surplus`]).
 
 mod config;
 
 use domain::flow::{NotEntered, Place, forget, place};
-use domain::ports::{Bans, Clock, Connections, Directory, Error, Memberships, Opened, Presences, Rooms};
-use domain::{Connection, Endpoint, Format, Identity, Member, Membership, RoomId, Timestamp, limits};
+use domain::ports::{Bans, Clock, Connections, Directory, Error, Gateway, Memberships, Opened, Presences, Rooms};
+use domain::{
+    Connection, ConnectionId, Endpoint, Enlisted, Format, Identity, Member, Membership, RoomId, Timestamp, UserId,
+    limits, surplus,
+};
+use futures::future::{join, join_all};
+use futures::{StreamExt, stream};
 use lambda_kit::start::Routes;
 use lambda_kit::websocket::{Answer, Call};
 use protocol::context::Context;
+use protocol::server::{Return, System, system_text};
 use protocol::{CLASSIC_ROOM, SUBPROTOCOL};
 use telemetry::{Summary, field, metric};
 
@@ -17,32 +26,42 @@ pub use config::Config;
 
 /// Stores new connections.
 #[derive(Debug)]
-pub struct Connect<P, C> {
+pub struct Connect<P, G, C> {
     ports: P,
+    gateway: G,
     clock: C,
     endpoint: Option<Endpoint>,
     room_members: u64,
+    user_connections: usize,
 }
 
 /// A refused handshake: its status and the reason.
 type Refused = (u16, String);
 
-impl<P, C> Connect<P, C>
+impl<P, G, C> Connect<P, G, C>
 where
     P: Bans + Connections + Directory + Memberships + Rooms + Presences,
+    G: Gateway,
     C: Clock,
 {
     /// Creates the function over these ports. Connections are posted to at `endpoint`; without it,
     /// at the endpoint that each event names.
     #[must_use]
-    pub fn new(ports: P, clock: C, endpoint: Option<Endpoint>) -> Self {
-        Self { ports, clock, endpoint, room_members: limits::ROOM_MEMBERS }
+    pub fn new(ports: P, gateway: G, clock: C, endpoint: Option<Endpoint>) -> Self {
+        let (room_members, user_connections) = (limits::ROOM_MEMBERS, limits::USER_CONNECTIONS);
+        Self { ports, gateway, clock, endpoint, room_members, user_connections }
     }
 
     /// Sets the number of connections that a room takes.
     #[must_use]
     pub fn with_room_members(self, room_members: u64) -> Self {
         Self { room_members, ..self }
+    }
+
+    /// Sets the number of connections that a user may have.
+    #[must_use]
+    pub fn with_user_connections(self, user_connections: usize) -> Self {
+        Self { user_connections, ..self }
     }
 
     async fn open(&self, call: &Call, summary: &mut Summary) -> Result<(), Refused> {
@@ -55,20 +74,98 @@ where
         let room = first_room(call, context)?;
         let connection = self.connection(call, context, now);
         match self.store(&connection, &context.identity, room, now, summary).await? {
-            Opened::Stored => self.check_bans(&connection, now).await,
+            Opened::Stored => self.check_user(&connection, now, summary).await,
             Opened::Refused => Err((410, "the connection id is stored already, or was removed".to_owned())),
         }
     }
 
-    /// Refuses a connection whose user or device is banned. The bans are read after the connection
-    /// is stored. A ban that is stored later closes the connection, because it finds it.
-    async fn check_bans(&self, connection: &Connection, now: Timestamp) -> Result<(), Refused> {
-        let bans = self.ports.bans_of(&connection.user, now).await.map_err(unavailable)?;
-        if !bans.iter().any(|ban| ban.keeps_out(connection.device.as_ref(), now)) {
+    /// Refuses a connection whose user or device is banned, and ends older connections of a user
+    /// that has too many. The bans are read after the connection is stored. A ban that is stored
+    /// later closes the connection, because it finds it.
+    async fn check_user(&self, connection: &Connection, now: Timestamp, summary: &mut Summary) -> Result<(), Refused> {
+        let user = &connection.user;
+        let (bans, entries) = join(self.ports.bans_of(user, now), self.ports.entries_of(user, now)).await;
+        let is_banned = bans.map_err(unavailable)?.iter().any(|ban| ban.keeps_out(connection.device.as_ref(), now));
+        let entries = entries.map_err(unavailable)?;
+        let refused = if is_banned {
+            (403, format!("user {user} is banned"))
+        } else if entries.len() <= self.user_connections || self.make_space(connection, entries, now, summary).await? {
             return Ok(());
-        }
+        } else {
+            (503, format!("user {user} opened newer connections at the same moment, and has too many"))
+        };
         forget(&self.ports, &connection.id, now).await.map_err(unavailable)?;
-        Err((403, format!("user {} is banned", connection.user)))
+        Err(refused)
+    }
+
+    /// Ends the oldest connections of a user that has too many entries in the directory. Returns
+    /// false if the new connection is among them.
+    ///
+    /// Only stored connections count: an entry alone is of a handshake that goes on, or that
+    /// failed. A connection at an age at which its client exchanges it does not count either.
+    async fn make_space(
+        &self,
+        connection: &Connection,
+        entries: Vec<Enlisted>,
+        now: Timestamp,
+        summary: &mut Summary,
+    ) -> Result<bool, Refused> {
+        let (mut counted, mut stored) = (Vec::new(), Vec::new());
+        let found = entries.into_iter().map(async |entry| (self.ports.find(&entry.connection).await, entry));
+        let mut found = stream::iter(found).buffer_unordered(limits::ENTRIES_READ_AT_ONCE);
+        while let Some((found, entry)) = found.next().await {
+            let age = now.since(entry.at);
+            match found.map_err(unavailable)? {
+                Some(_) if age >= limits::EXCHANGED_AFTER => {}
+                Some(found) => {
+                    counted.push(entry);
+                    stored.push(found);
+                }
+                None if age >= limits::HANDSHAKE_OVER => self.delist(&connection.user, &entry.connection).await,
+                None => {}
+            }
+        }
+        let surplus = surplus(&counted, self.user_connections);
+        if surplus.contains(&connection.id) {
+            return Ok(false);
+        }
+        let ending = stored.iter().filter(|one| surplus.contains(&one.id)).take(limits::ENDED_PER_CONNECT);
+        let ended = join_all(ending.map(|one| self.end(one, now))).await.into_iter().filter(|ended| *ended).count();
+        summary.add(metric::CONNECTIONS_REPLACED, ended as u64);
+        Ok(true)
+    }
+
+    /// Removes the entry of a connection that is gone. If this fails, the next connection of the
+    /// user removes it.
+    async fn delist(&self, user: &UserId, id: &ConnectionId) {
+        if let Err(error) = self.ports.delist(user, id).await {
+            tracing::warn!({ field::CONNECTION_ID.0 } = %id, { field::ERROR.0 } = %error, "could not remove the directory entry of a connection that is gone; the next connection of the user removes it");
+        }
+    }
+
+    /// Ends a connection in favour of a newer one. Returns false if this failed: then the next
+    /// connection of the user ends it.
+    async fn end(&self, connection: &Connection, now: Timestamp) -> bool {
+        let ended = self.try_to_end(connection, now).await;
+        if let Err(error) = &ended {
+            tracing::warn!({ field::CONNECTION_ID.0 } = %connection.id, { field::ERROR.0 } = %error, "could not end the oldest connection of a user with too many; the next connection of the user ends it");
+        }
+        ended.is_ok()
+    }
+
+    async fn try_to_end(
+        &self,
+        Connection { id, user, endpoint, format, .. }: &Connection,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        if *format == Format::RoomsV1 {
+            let bye = System::Bye { code: "replaced".to_owned(), retry: Return::Never };
+            // The result of this post does not matter: the close informs the client as well.
+            self.gateway.post(endpoint, id, system_text(&bye).into()).await;
+        }
+        self.gateway.close(endpoint, id).await?;
+        forget(&self.ports, id, now).await?;
+        self.ports.delist(user, id).await
     }
 
     fn connection(&self, call: &Call, context: &Context, now: Timestamp) -> Connection {
@@ -107,7 +204,9 @@ where
         }
         // The directory entry is written first, so that a backend that closes the user's
         // connections finds every stored connection.
-        self.ports.enlist(&connection.user, &connection.id, now).await.map_err(unavailable)?;
+        let Connection { id, device, connected_at: at, .. } = connection.clone();
+        let entry = Enlisted { at, connection: id, device };
+        self.ports.enlist(&connection.user, &entry).await.map_err(unavailable)?;
         self.ports.open(connection, &memberships).await.map_err(unavailable)
     }
 
@@ -120,9 +219,10 @@ where
     }
 }
 
-impl<P, C> Routes for Connect<P, C>
+impl<P, G, C> Routes for Connect<P, G, C>
 where
     P: Bans + Connections + Directory + Memberships + Rooms + Presences,
+    G: Gateway,
     C: Clock,
 {
     async fn handle(&self, call: Call, summary: &mut Summary) -> Answer {

@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use connect::Connect;
-use domain::ports::{Bans, Connections, Memberships, Rooms};
-use domain::{Ban, Device, Endpoint, Format, Identity, Permissions};
+use domain::ports::{Bans, Clock, Connections, Directory, Gateway, Memberships, Rooms};
+use domain::{Ban, Device, Endpoint, Enlisted, Format, Identity, Permissions, Probe, limits};
 use lambda_kit::start::Routes;
 use lambda_kit::websocket::{Answer, Call};
 use protocol::context::Context;
-use telemetry::Summary;
-use testkit::faults::{Call as Made, Fault, Faulty, Operation};
+use telemetry::{Summary, metric};
+use testkit::faults::{Call as Made, Fault, Faulty, How, Operation, Plan};
 use testkit::{World, samples};
 
 fn call(format: Format, query: &[(&str, &str)]) -> Call {
@@ -36,7 +36,7 @@ fn call(format: Format, query: &[(&str, &str)]) -> Call {
 }
 
 async fn connect(world: &World, call: Call) -> Answer {
-    let function = Connect::new(world.store.clone(), world.clock.clone(), None);
+    let function = Connect::new(world.store.clone(), world.gateway.clone(), world.clock.clone(), None);
     function.handle(call, &mut Summary::new("connect")).await
 }
 
@@ -118,7 +118,7 @@ async fn a_room_that_is_full_refuses_the_handshake_for_now() {
     let world = World::new();
     let there = world.connect("c0", "eve").await;
     world.join(&there, "den").await;
-    let function = Connect::new(world.store.clone(), world.clock.clone(), None);
+    let function = Connect::new(world.store.clone(), world.gateway.clone(), world.clock.clone(), None);
     let function = function.with_room_members(1);
     let answer = function.handle(call(Format::RoomsV1, &[("room", "den")]), &mut Summary::new("connect")).await;
     assert_eq!((answer.status, answer.body.as_deref()), (503, Some("room den is full: it takes 1 connections")));
@@ -167,7 +167,7 @@ async fn a_ban_that_is_stored_while_a_user_connects_is_not_missed() {
             Fault::Pass
         });
         let id = samples::connection_id(&format!("{operation:?}"));
-        let function = Connect::new(ports, world.clock.clone(), None);
+        let function = Connect::new(ports, world.gateway.clone(), world.clock.clone(), None);
         let call = Call { connection: id, ..call(Format::RoomsV1, &[]) };
         assert_eq!(function.handle(call, &mut Summary::new("connect")).await.status, 403);
         store_unban(&world).await;
@@ -177,6 +177,129 @@ async fn a_ban_that_is_stored_while_a_user_connects_is_not_missed() {
 async fn store_unban(world: &World) {
     let over = Ban { user: samples::user("ada"), device: None, until: samples::NOW };
     world.store.ban(&over, samples::NOW).await.unwrap();
+}
+
+/// Connects ada, who may have three connections, a second after the connection before.
+async fn connect_one_of_three(world: &World, plan: Plan, id: &str, device: Option<&str>) -> Summary {
+    let (tables, gateway) = (world.store.clone(), Faulty::new(world.gateway.clone(), plan));
+    let function = Connect::new(tables, gateway, world.clock.clone(), None).with_user_connections(3);
+    world.clock.advance(Duration::from_secs(1));
+    world.gateway.open(&samples::connection_id(id));
+    let connected_at = world.clock.now();
+    let mut call = Call { connection: samples::connection_id(id), connected_at, ..call(Format::RoomsV1, &[]) };
+    call.context.as_mut().unwrap().identity.device = device.map(|name| Device::parse(name).unwrap());
+    let mut summary = Summary::new("connect");
+    assert_eq!(function.handle(call, &mut summary).await.status, 200, "no connection is refused for the number");
+    summary
+}
+
+fn connected(world: &World) -> Vec<String> {
+    world.store.connections().into_iter().map(|connection| connection.id.to_string()).collect()
+}
+
+#[tokio::test]
+async fn a_user_with_too_many_connections_loses_the_oldest_and_is_sent_a_bye() {
+    let world = World::new();
+    world.connect("b1", "bob").await;
+    for id in ["c1", "c2", "c3"] {
+        let summary = connect_one_of_three(&world, Plan::new(), id, None).await;
+        assert_eq!(summary.counted(metric::CONNECTIONS_REPLACED), 0);
+    }
+    let summary = connect_one_of_three(&world, Plan::new(), "c4", None).await;
+    assert_eq!(summary.counted(metric::CONNECTIONS_REPLACED), 1);
+    assert_eq!(connected(&world), ["b1", "c2", "c3", "c4"]);
+    let oldest = samples::connection_id("c1");
+    assert_eq!(world.heard(&oldest), [r#"{"sys":"bye","code":"replaced","retry":"never"}"#]);
+    assert!(world.store.is_buried(&oldest));
+    let probed = world.gateway.probe(&Endpoint::new(samples::ENDPOINT), &oldest).await.unwrap();
+    assert_eq!(probed, Probe::Gone, "its socket is closed");
+}
+
+#[tokio::test]
+async fn a_device_that_returns_again_and_again_ends_its_own_connections_and_gets_in() {
+    let world = World::new();
+    connect_one_of_three(&world, Plan::new(), "laptop", Some("laptop")).await;
+    for n in 0..20 {
+        connect_one_of_three(&world, Plan::new(), &format!("phone{n:02}"), Some("phone")).await;
+    }
+    assert_eq!(connected(&world), ["laptop", "phone18", "phone19"]);
+}
+
+#[tokio::test]
+async fn connections_that_are_gone_make_space_and_cost_no_other_connection() {
+    let world = World::new();
+    for id in ["c1", "c2", "c3"] {
+        connect_one_of_three(&world, Plan::new(), id, None).await;
+        world.store.bury(&samples::connection_id(id), world.clock.now()).await.unwrap();
+    }
+    // The stream has not reported the three yet.
+    for id in ["c4", "c5", "c6"] {
+        let summary = connect_one_of_three(&world, Plan::new(), id, None).await;
+        assert_eq!(summary.counted(metric::CONNECTIONS_REPLACED), 0);
+    }
+    assert_eq!(connected(&world), ["c4", "c5", "c6"]);
+}
+
+async fn entries(world: &World) -> Vec<String> {
+    let entries = world.store.connections_of(&samples::user("ada"), world.clock.now()).await.unwrap();
+    let mut entries: Vec<String> = entries.into_iter().map(|connection| connection.to_string()).collect();
+    entries.sort();
+    entries
+}
+
+#[tokio::test]
+async fn a_handshake_that_is_not_over_counts_neither_as_a_connection_nor_as_gone() {
+    let world = World::new();
+    let pending = Enlisted { at: world.clock.now(), connection: samples::connection_id("c0"), device: None };
+    world.store.enlist(&samples::user("ada"), &pending).await.unwrap();
+    for id in ["c1", "c2", "c3"] {
+        let summary = connect_one_of_three(&world, Plan::new(), id, None).await;
+        assert_eq!(summary.counted(metric::CONNECTIONS_REPLACED), 0);
+    }
+    assert_eq!(entries(&world).await, ["c0", "c1", "c2", "c3"]);
+    world.clock.advance(limits::HANDSHAKE_OVER);
+    connect_one_of_three(&world, Plan::new(), "c4", None).await;
+    assert_eq!(entries(&world).await, ["c2", "c3", "c4"], "c0 has failed, and c1 was one too many");
+}
+
+#[tokio::test]
+async fn a_connection_that_its_client_exchanges_takes_no_place_of_others() {
+    let world = World::new();
+    connect_one_of_three(&world, Plan::new(), "c1", None).await;
+    world.clock.advance(limits::EXCHANGED_AFTER);
+    for id in ["c2", "c3", "c4"] {
+        let summary = connect_one_of_three(&world, Plan::new(), id, None).await;
+        assert_eq!(summary.counted(metric::CONNECTIONS_REPLACED), 0);
+    }
+    assert_eq!(connected(&world), ["c1", "c2", "c3", "c4"]);
+}
+
+#[tokio::test]
+async fn a_handshake_that_newer_ones_overtook_is_refused_and_may_be_repeated() {
+    let world = World::new();
+    for id in ["c1", "c2", "c3"] {
+        connect_one_of_three(&world, Plan::new(), id, None).await;
+    }
+    let (tables, gateway) = (world.store.clone(), world.gateway.clone());
+    let function = Connect::new(tables, gateway, world.clock.clone(), None).with_user_connections(3);
+    let connected_at = samples::NOW;
+    let call = Call { connection: samples::connection_id("c0"), connected_at, ..call(Format::RoomsV1, &[]) };
+    assert_eq!(function.handle(call, &mut Summary::new("connect")).await.status, 503);
+    assert_eq!(connected(&world), ["c1", "c2", "c3"]);
+}
+
+#[tokio::test]
+async fn a_connection_that_cannot_be_ended_now_is_ended_by_the_next_one() {
+    let world = World::new();
+    for id in ["c1", "c2", "c3"] {
+        connect_one_of_three(&world, Plan::new(), id, None).await;
+    }
+    let fails = Plan::new().nth(Operation::Close, 1, Fault::Before(How::Unavailable));
+    connect_one_of_three(&world, fails, "c4", None).await;
+    assert_eq!(connected(&world), ["c1", "c2", "c3", "c4"]);
+    let summary = connect_one_of_three(&world, Plan::new(), "c5", None).await;
+    assert_eq!(summary.counted(metric::CONNECTIONS_REPLACED), 2);
+    assert_eq!(connected(&world), ["c3", "c4", "c5"]);
 }
 
 #[tokio::test]

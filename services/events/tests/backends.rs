@@ -437,7 +437,7 @@ fn event(id: &str, room: &str) -> Message {
 async fn keep_busy(world: &World, room: &str) {
     let (room, now) = (samples::room(room), world.clock.now());
     world.store.create(&room, &samples::epoch("k7Qf"), now).await.unwrap();
-    world.store.note_room_busy(&room, now.plus(Duration::from_secs(4))).await.unwrap();
+    world.store.note_room_busy(&room, &domain::Load::until(now.plus(Duration::from_secs(4)))).await.unwrap();
 }
 
 fn held(world: &World) -> Vec<(u64, Vec<String>)> {

@@ -3,8 +3,9 @@
 //! has it, and not before.
 //!
 //! One write charges the connection; its answer also shows whether the connection is alive, and its
-//! current identity. One read shows whether the room takes more, and one read whether the publisher
-//! has used the ids before.
+//! current identity. A second write charges the user, unless the connection was quiet before. One
+//! read shows whether the room takes more, and one read whether the publisher has used the ids
+//! before.
 //!
 //! The route `publish` has a route response, so every request on it is answered. The other routes
 //! are one-way: a route with a response sends an empty frame when its function returns no body, and
@@ -13,11 +14,12 @@
 
 mod config;
 
+use domain::flow::{Allowance, charge};
 use domain::limits::{CONNECTION_RATE, ROOM_RATE};
-use domain::ports::{self, Charged, Charges, Clock, Gateway, Rooms, Submissions};
+use domain::ports::{self, Charges, Clock, Gateway, Rooms, Submissions};
 use domain::{
     Charge, Code, DedupeKey, Delivery, Endpoint, Ephemeral, Identity, Item, PublicationId, Publisher, Reject, RoomId,
-    Submission, Timestamp,
+    Submission, Timestamp, UserId,
 };
 use futures::future::join;
 use lambda_kit::start::Routes;
@@ -68,7 +70,7 @@ impl<T: Charges + Rooms, Q: Submissions, G: Gateway, C: Clock> Ingest<T, Q, G, C
             publisher: publisher.clone(),
             id: item.id.clone(),
         });
-        let charged = self.charge(call, &room, items.len(), now);
+        let charged = self.charge(call, &context.identity.user, &room, items.len(), now);
         let (charged, repeated) = join(charged, self.repeated(keys.collect())).await;
         let (identity, room_charged) = charged?;
         identity.check_expiry(now)?;
@@ -88,6 +90,7 @@ impl<T: Charges + Rooms, Q: Submissions, G: Gateway, C: Clock> Ingest<T, Q, G, C
             items,
             ephemeral,
             held: None,
+            reminder: None,
         };
         self.queues.submit(&submission).await.map_err(not_queued)?;
         summary.add(metric::PUBLICATIONS_ACCEPTED, submission.items.len() as u64);
@@ -111,32 +114,43 @@ impl<T: Charges + Rooms, Q: Submissions, G: Gateway, C: Clock> Ingest<T, Q, G, C
         }
     }
 
-    /// Charges the connection for so many publications, and returns its current identity, with the
-    /// refusal of the room if its rate does not allow them. The request is refused if the rate of
-    /// the connection does not allow them.
+    /// Charges the connection and its user for so many publications, and returns its current
+    /// identity, with the refusal of the room if its rate does not allow them. The request is
+    /// refused if the rate of the connection or of the user does not allow them.
     async fn charge(
         &self,
         call: &Call,
+        user: &UserId,
         room: &RoomId,
         items: usize,
         now: Timestamp,
     ) -> Result<(Identity, Result<(), Reject>), Reject> {
-        let charge = self.tables.charge(&call.connection, Charge::publications(items), now);
-        let (charged, busy_until) = join(charge, self.tables.room_busy_until(room)).await;
+        let charging = charge(&self.tables, &call.connection, user, Charge::publications(items), now);
+        let (charged, load) = join(charging, self.tables.room_load(room)).await;
+        let (rate, burst) = (CONNECTION_RATE.count_per_second(), CONNECTION_RATE.burst());
+        let too_soon = |message, pause| Reject::new(Code::RateLimited, message).after(pause);
         let standing = match charged.map_err(unavailable)? {
-            Charged::Granted(standing) => standing,
-            Charged::TooSoon(pause) => {
-                let (rate, burst) = (CONNECTION_RATE.count_per_second(), CONNECTION_RATE.burst());
-                let message = format!("a connection may publish {rate} times a second, {burst} at once");
-                return Err(Reject::new(Code::RateLimited, message).after(pause));
+            Allowance::Granted(standing) => standing,
+            Allowance::Connection(pause) => {
+                return Err(too_soon(
+                    format!("a connection may publish {rate} times a second, {burst} at once"),
+                    pause,
+                ));
+            }
+            Allowance::User(pause) => {
+                let message = format!("a user may publish {rate} times a second over all connections, {burst} at once");
+                return Err(too_soon(message, pause));
             }
         };
         let identity = call.caller(standing)?;
         let count = u32::try_from(items).unwrap_or(u32::MAX);
-        let room_charged = ROOM_RATE.charge(busy_until.map_err(unavailable)?, count, now).map(drop).map_err(|pause| {
+        let load = load.map_err(unavailable)?;
+        let room_charged = load.admit(room, &Publisher::user(user), count, now).map_err(|pause| {
             let (rate, burst) = (ROOM_RATE.count_per_second(), ROOM_RATE.burst());
-            let message = format!("room {room} takes {rate} publications a second, {burst} at once");
-            Reject::new(Code::RateLimited, message).of("room").after(pause)
+            let message = format!(
+                "room {room} takes {rate} publications a second, {burst} at once, and most of them from those that publish little"
+            );
+            too_soon(message, pause).of("room")
         });
         Ok((identity, room_charged))
     }

@@ -3,7 +3,8 @@
 //!
 //! Every request is answered by route response, so a reply costs no post. One write charges the
 //! connection for the request, records the traffic for the reaper, and shows the identity that
-//! counts now.
+//! counts now. A second one charges the user, unless the request is small and the connection was
+//! quiet before.
 
 mod auth;
 mod config;
@@ -13,10 +14,9 @@ mod ping;
 mod replay;
 mod who;
 
-use domain::flow::Joiner;
+use domain::flow::{self, Allowance, Joiner};
 use domain::ports::{
-    self, Bans, Chance, Charged, Charges, Clock, Connections, Memberships, Presences, Renewals, Rooms, Rosters,
-    Standing,
+    self, Bans, Chance, Charges, Clock, Connections, Memberships, Presences, Renewals, Rooms, Rosters, Standing,
 };
 use domain::{Charge, Code, Endpoint, Identity, Limits, Member, Reject, RoomId, Timestamp, limits};
 use lambda_kit::start::Routes;
@@ -88,13 +88,29 @@ impl<P: Ports, C: Clock, R: Chance, K: CheckTokens> Membership<P, C, R, K> {
     async fn serve(&self, call: &Call, action: Action, summary: &mut Summary) -> Result<Outcome, Reject> {
         let now = self.clock.now();
         let charge = charge(&action)?;
-        let standing = match self.ports.charge(&call.connection, charge, now).await.map_err(unavailable)? {
-            Charged::Granted(standing) => standing,
-            Charged::TooSoon(pause) => {
-                let message = "this connection sends more requests than it may; PROTOCOL.md has their weights";
-                return Err(Reject::new(Code::RateLimited, message).after(pause));
+        // A renewed token belongs to the same user.
+        let user = &call.connected_as()?.identity.user;
+        let charged = flow::charge(&self.ports, &call.connection, user, charge, now).await.map_err(unavailable)?;
+        let (message, pause) = match charged {
+            Allowance::Granted(standing) => return self.serve_charged(call, action, standing, now, summary).await,
+            Allowance::Connection(pause) => {
+                ("this connection sends more requests than it may; PROTOCOL.md has their weights", pause)
+            }
+            Allowance::User(pause) => {
+                ("the connections of this user send more requests than they may; PROTOCOL.md has their weights", pause)
             }
         };
+        Err(Reject::new(Code::RateLimited, message).after(pause))
+    }
+
+    async fn serve_charged(
+        &self,
+        call: &Call,
+        action: Action,
+        standing: Standing,
+        now: Timestamp,
+        summary: &mut Summary,
+    ) -> Result<Outcome, Reject> {
         if standing == Standing::Unknown {
             // The connection was removed although it still sends requests. Only a new connection
             // can be a member again.

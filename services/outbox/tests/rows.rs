@@ -136,7 +136,11 @@ async fn rows_of_a_room_beyond_its_rate_are_held_and_those_of_other_rooms_are_no
     let world = World::new();
     let room = samples::room("hot");
     world.store.create(&room, &samples::epoch("k7Qf"), world.clock.now()).await.unwrap();
-    world.store.note_room_busy(&room, world.clock.now().plus(Duration::from_secs(4))).await.unwrap();
+    world
+        .store
+        .note_room_busy(&room, &domain::Load::until(world.clock.now().plus(Duration::from_secs(4))))
+        .await
+        .unwrap();
     read(&world, (1..=40).map(|n| to(if n % 2 == 0 { "hot" } else { "den" }, n)).collect()).await;
     assert_eq!((queued(&world, "hot").len(), queued(&world, "den").len()), (0, 20));
     let held = world.queues.publications_held.bodies();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use domain::ports::{
-    Activities, Chance, Checks, Clock, Jobs, Memberships, Occupant, Presences, Result, Rooms, Rosters,
+    Activities, Chance, Checks, Clock, Directory, Jobs, Memberships, Occupant, Presences, Result, Rooms, Rosters,
 };
 use domain::{Census, ConnectionId, Presence, RoomId, Shard, Timestamp, UserId};
 use futures::{StreamExt, TryStreamExt, stream};
@@ -12,7 +12,7 @@ use crate::{AT_ONCE, Keeper};
 
 impl<T, Q, A, C, R> Keeper<T, Q, A, C, R>
 where
-    T: Memberships + Rooms + Rosters + Presences,
+    T: Directory + Memberships + Rooms + Rosters + Presences,
     Q: Jobs + Checks,
     A: Activities,
     C: Clock,

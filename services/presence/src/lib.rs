@@ -1,6 +1,6 @@
 //! The presence function (stream of the connections table, and queue `presence`) removes the
-//! memberships of ended connections, announces counts and users to rooms, and publishes activity to
-//! backends.
+//! memberships and the directory entries of ended connections, announces counts and users to rooms,
+//! and publishes activity to backends.
 //!
 //! The stream names the shards of rooms that changed, and the announced numbers are counted. An
 //! update that the pace of a room delays, or that waits until the index has settled, is a check in
@@ -18,7 +18,9 @@ mod records;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use domain::ports::{Activities, Chance, Checks, Clock, Error, Jobs, Memberships, Presences, Rooms, Rosters};
+use domain::ports::{
+    Activities, Chance, Checks, Clock, Directory, Error, Jobs, Memberships, Presences, Rooms, Rosters,
+};
 use domain::{Change, Check, Kinds, RoomId};
 use futures::{StreamExt, stream};
 use lambda_kit::batch::{Failed, Message};
@@ -52,7 +54,7 @@ pub struct Keeper<T, Q, A, C, R> {
 
 impl<T, Q, A, C, R> Keeper<T, Q, A, C, R>
 where
-    T: Memberships + Rooms + Rosters + Presences,
+    T: Directory + Memberships + Rooms + Rosters + Presences,
     Q: Jobs + Checks,
     A: Activities,
     C: Clock,
@@ -106,7 +108,7 @@ where
 
 impl<T, Q, A, C, R> Records for Keeper<T, Q, A, C, R>
 where
-    T: Memberships + Rooms + Rosters + Presences,
+    T: Directory + Memberships + Rooms + Rosters + Presences,
     Q: Jobs + Checks,
     A: Activities,
     C: Clock,
@@ -119,7 +121,7 @@ where
 
 impl<T, Q, A, C, R> Batches for Keeper<T, Q, A, C, R>
 where
-    T: Memberships + Rooms + Rosters + Presences,
+    T: Directory + Memberships + Rooms + Rosters + Presences,
     Q: Jobs + Checks,
     A: Activities,
     C: Clock,

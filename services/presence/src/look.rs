@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use domain::ports::{
-    Activities, Chance, Checks, Clock, Error, Jobs, Memberships, Presences, Result, Rooms, Rosters, Written,
+    Activities, Chance, Checks, Clock, Directory, Error, Jobs, Memberships, Presences, Result, Rooms, Rosters, Written,
 };
 use domain::{Activity, Check, Head, Job, Owed, Presence, RoomId, Shard, Step, Timestamp, Work};
 use telemetry::{Summary, field, metric};
@@ -73,7 +73,7 @@ impl Tally {
 
 impl<T, Q, A, C, R> Keeper<T, Q, A, C, R>
 where
-    T: Memberships + Rooms + Rosters + Presences,
+    T: Directory + Memberships + Rooms + Rosters + Presences,
     Q: Jobs + Checks,
     A: Activities,
     C: Clock,

@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use domain::flow::leave_all;
-use domain::ports::{Activities, Chance, Checks, Clock, Error, Jobs, Memberships, Presences, Rooms, Rosters};
-use domain::{Activity, Change, Check, ConnectionId, RoomId, Shard};
-use futures::future::join3;
+use domain::ports::{
+    Activities, Chance, Checks, Clock, Directory, Error, Jobs, Memberships, Presences, Rooms, Rosters,
+};
+use domain::{Activity, Change, Check, ConnectionId, RoomId, Shard, UserId};
+use futures::future::join4;
 use futures::{StreamExt, stream};
 use protocol::stream::Record;
 use telemetry::{Summary, field, metric};
@@ -23,6 +25,8 @@ const LOOKS_AGAIN: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 struct Asked {
     closed: Vec<(usize, ConnectionId)>,
+    /// Connections whose entries leave the directory of their user.
+    delisted: Vec<(usize, UserId, ConnectionId)>,
     joined: BTreeMap<ConnectionId, usize>,
     rooms: BTreeMap<RoomId, (usize, BTreeSet<Shard>)>,
     activities: Vec<(usize, Activity)>,
@@ -30,7 +34,7 @@ struct Asked {
 
 impl<T, Q, A, C, R> Keeper<T, Q, A, C, R>
 where
-    T: Memberships + Rooms + Rosters + Presences,
+    T: Directory + Memberships + Rooms + Rosters + Presences,
     Q: Jobs + Checks,
     A: Activities,
     C: Clock,
@@ -40,15 +44,15 @@ where
     /// be repeated.
     pub(crate) async fn changed(&self, records: Vec<Record>, summary: &mut Summary) -> Vec<String> {
         let asked = self.asked(&records, summary);
-        let Asked { mut closed, joined, rooms, activities } = asked;
+        let Asked { mut closed, delisted, joined, rooms, activities } = asked;
         let (gone, unseen) = self.gone(joined).await;
         closed.extend(gone);
-        let ((forgotten, left), (told, count), (looked, tally)) =
-            join3(self.clean_up(closed), self.tell(activities), self.look_at_all(rooms)).await;
+        let ((forgotten, left), listed, (told, count), (looked, tally)) =
+            join4(self.clean_up(closed), self.delist(delisted), self.tell(activities), self.look_at_all(rooms)).await;
         summary.add(metric::MEMBERS_FORGOTTEN, forgotten);
         summary.add(metric::ACTIVITIES_TOLD, count);
         tally.write(summary);
-        let failed: BTreeSet<usize> = left.into_iter().chain(unseen).chain(told).chain(looked).collect();
+        let failed: BTreeSet<usize> = left.into_iter().chain(listed).chain(unseen).chain(told).chain(looked).collect();
         let number = |at: usize| records.get(at).map(|record| record.sequence_number.clone());
         failed.into_iter().filter_map(number).collect()
     }
@@ -120,6 +124,17 @@ where
         }
         failed.extend(self.clean_up_later(refused).await);
         (forgotten, failed)
+    }
+
+    /// Removes connections from the directory of their users, and returns the indexes of the
+    /// records that failed. An entry that cannot be removed at all expires some time later.
+    async fn delist(&self, delisted: Vec<(usize, UserId, ConnectionId)>) -> Vec<usize> {
+        let removing = stream::iter(delisted).map(|(at, user, connection)| async move {
+            let error = self.tables.delist(&user, &connection).await.err()?;
+            tracing::warn!({ field::CONNECTION_ID.0 } = %connection, { field::ERROR.0 } = %error, "could not remove a closed connection from the directory of its user; its record is delivered again, or its entry expires");
+            error.is_transient().then_some(at)
+        });
+        removing.buffer_unordered(AT_ONCE).filter_map(std::future::ready).collect().await
     }
 
     /// Queues a check for connections after a call for them was refused. Returns the index of the
@@ -201,8 +216,9 @@ where
 
 impl Asked {
     fn add(&mut self, at: usize, change: &Change, record: &Record, wanted: impl Fn(&Activity) -> bool) {
-        if let Change::Closed { connection, .. } = change {
+        if let Change::Closed { connection, user, .. } = change {
             self.closed.push((at, connection.clone()));
+            self.delisted.push((at, user.clone(), connection.clone()));
         }
         if let Change::Joined { connection, .. } = change {
             self.joined.entry(connection.clone()).or_insert(at);

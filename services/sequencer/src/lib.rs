@@ -6,11 +6,14 @@
 //! per shard for all of it, and only then `sent` moves. A crash anywhere is healed by the next
 //! delivery of the same messages.
 //!
+//! While the shards of a room are far behind, it gets a reminder instead of jobs (`reminders.rs`).
+//!
 //! Publications that a room holds are worked off at the rate of the room, once everything that was
 //! submitted before the hold has its place (`held.rs`).
 
 mod config;
 mod held;
+mod reminders;
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -19,9 +22,10 @@ use domain::ports::{
     Appended, Chance, Charges, Clock, DeadLetter, DeadLetters, Error, Holds, Jobs, Rooms, Submissions,
 };
 use domain::{
-    Append, DedupeKey, Epoch, Head, Held, Job, Limits, Position, Remembered, RoomId, Submission, Whisper, Work, plan,
-    whisper,
+    Append, DedupeKey, Dispatch, Epoch, Head, Held, Job, Limits, Position, Remembered, RoomId, Submission, Whisper,
+    Work, plan, whisper,
 };
+use futures::future::join;
 use lambda_kit::batch::{self, Failed, GivenBack, Message};
 use lambda_kit::deadline::Deadline;
 use lambda_kit::poison::{self, Opened};
@@ -125,6 +129,11 @@ where
                 ours.into_iter().partition(|(_, submission)| submission.ephemeral.is_some());
             let whispered: Vec<Submission> = whispered.into_iter().map(|(_, submission)| submission).collect();
             tally.jobs += self.whisper(&room, &whispered).await;
+            let (reminders, ours): (Vec<_>, Vec<_>) =
+                ours.into_iter().partition(|(_, submission)| submission.reminder.is_some());
+            let (returned, counts) = self.work_off_reminders(&room, reminders).await;
+            failed.extend(returned);
+            tally = tally.and(counts);
             let (gates, ours): (Vec<_>, Vec<_>) =
                 ours.into_iter().partition(|(_, submission)| matches!(submission.held, Some(Held::Gate(_))));
             let is_held = ours.first().is_some_and(|(message, _)| held::is_held(message));
@@ -203,8 +212,11 @@ where
             return (tally, Ok(()));
         }
         let done = async {
-            let head = self.sequence(room, &submissions, deadline, &mut tally).await?;
-            tally.jobs += self.dispatch(room, &head).await?;
+            let (head, time) = self.sequence(room, &submissions, deadline, &mut tally).await?;
+            let must_wait = time != Dispatch::Now && head.unsent().is_some();
+            if !must_wait || !self.remind(room, &head).await {
+                tally.jobs += self.queue_jobs(room, &head).await?;
+            }
             Ok(())
         };
         let result = done.await;
@@ -213,13 +225,13 @@ where
 
     /// Queues one job per shard for everything that is sequenced and may not be queued yet; how
     /// many.
-    async fn dispatch(&self, room: &RoomId, head: &Head) -> Result<u64, Error> {
+    async fn queue_jobs(&self, room: &RoomId, head: &Head) -> Result<u64, Error> {
         let jobs = head.jobs(room);
         if jobs.is_empty() {
             return Ok(0);
         }
         self.queues.dispatch(&jobs).await?;
-        if let Err(error) = self.tables.mark_sent(room, &head.epoch, head.sequence).await {
+        if let Err(error) = self.tables.mark_sent(room, &head.epoch, head.sequence, self.clock.now()).await {
             tracing::warn!(
                 { field::ROOM_ID.0 } = %room,
                 { field::ERROR.0 } = %error,
@@ -240,8 +252,8 @@ where
             self.queues.dispatch(&jobs).await?;
             // No transaction moves the head for these: without this they would take up nothing of
             // the room's rate.
-            let count = u32::try_from(submissions.len()).unwrap_or(u32::MAX);
-            self.tables.note_room_busy(room, head.busy_after(count, self.clock.now())).await?;
+            let publishers = submissions.iter().map(|submission| &submission.publisher);
+            self.tables.note_room_busy(room, &head.load_after(publishers, self.clock.now())).await?;
             Ok::<u64, Error>(jobs.len() as u64)
         };
         told.await.unwrap_or_else(|error| {
@@ -254,14 +266,14 @@ where
         })
     }
 
-    /// Puts what is new into the log; the head as it then stands.
+    /// Puts what is new into the log. Returns the head as it then stands, and the time of its jobs.
     async fn sequence(
         &self,
         room: &RoomId,
         submissions: &[Submission],
         deadline: Deadline,
         tally: &mut Tally,
-    ) -> Result<Head, Error> {
+    ) -> Result<(Head, Dispatch), Error> {
         let keys: Vec<DedupeKey> = submissions.iter().flat_map(DedupeKey::of).collect();
         let mut occupied: Option<Position> = None;
         for _ in 0..RACES {
@@ -270,13 +282,15 @@ where
             if occupied.as_ref() == Some(&head.position()) {
                 head = head.renewed(Epoch::from_random(self.chance.bits()));
             }
-            let known = self.known(room, &keys).await?;
+            // Side by side, so that the progress of the shards costs no time.
+            let (known, time) = join(self.known(room, &keys), self.time_of_jobs(room, &head)).await;
+            let known = known?;
             let per_transaction = self.limits.publications_per_transaction;
             let appends = plan(&head, &known, submissions, self.clock.now(), per_transaction);
             match self.append_all(head, &appends, deadline, tally).await? {
                 Progress::Done(head) => {
                     tally.deduped += (keys.len() as u64).saturating_sub(tally.sequenced);
-                    return Ok(head);
+                    return Ok((head, time));
                 }
                 Progress::Raced => {}
                 Progress::Occupied(at) => {

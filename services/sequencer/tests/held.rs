@@ -124,12 +124,12 @@ async fn held_publications_leave_half_of_the_burst_to_members_and_come_after_one
     pass(&world).await;
     world.store.create(&room, &samples::epoch("k7Qf"), world.clock.now()).await.unwrap();
     let busy_until = world.clock.now().plus(Duration::from_millis(1_500));
-    world.store.note_room_busy(&room, busy_until).await.unwrap();
+    world.store.note_room_busy(&room, &domain::Load::until(busy_until)).await.unwrap();
     let pause = Duration::from_millis(500);
     assert_eq!(run(&world, &queue).await, [pause]);
     world.clock.advance(pause);
     let busy_until = world.clock.now().plus(Duration::from_secs(4));
-    world.store.note_room_busy(&room, busy_until).await.unwrap();
+    world.store.note_room_busy(&room, &domain::Load::until(busy_until)).await.unwrap();
     assert!(run(&world, &queue).await.is_empty(), "members keep the room busy");
     assert_eq!(log(&world).await, ["h1"]);
 }

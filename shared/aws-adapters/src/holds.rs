@@ -86,8 +86,9 @@ impl Tables {
                 Ok(rooms.iter().map(|room| (room.clone(), until(room))).collect())
             }
             Err(error) if error.is_transient() => {
-                let reads =
-                    rooms.iter().map(|room| async { Some((room.clone(), self.room_busy_until(room).await.ok()?)) });
+                let reads = rooms
+                    .iter()
+                    .map(|room| async { Some((room.clone(), self.room_load(room).await.ok()?.busy_until)) });
                 Ok(join_all(reads).await.into_iter().flatten().collect())
             }
             Err(error) => Err(error),

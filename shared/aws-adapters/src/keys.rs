@@ -39,6 +39,7 @@ const DELIVERED: &str = "DELIVERED";
 const DEDUPE: &str = "DEDUPE";
 const HELD: &str = "HELD";
 const USER: &str = "USER";
+const RATE: &str = "RATE";
 
 /// `CONN#<id>`.
 pub(crate) fn connection_pk(connection: &ConnectionId) -> String {
@@ -174,6 +175,12 @@ pub(crate) fn directory_pk(user: &UserId) -> String {
 /// Returns the key of the entry of a user's connection.
 pub(crate) fn directory(user: &UserId, connection: &ConnectionId) -> Item {
     key(directory_pk(user), connection_pk(connection))
+}
+
+/// Returns the key of a user's rate. It is in the connections table, because the function that
+/// charges it for publications may not write to the rooms table.
+pub(crate) fn user_rate(user: &UserId) -> Item {
+    key(directory_pk(user), RATE)
 }
 
 /// Prefix of the sort keys of the entries of a user's connections.

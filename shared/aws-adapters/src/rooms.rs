@@ -144,16 +144,17 @@ impl Rooms for Tables {
         }
     }
 
-    async fn mark_sent(&self, room: &RoomId, epoch: &Epoch, through: Sequence) -> Result<()> {
+    async fn mark_sent(&self, room: &RoomId, epoch: &Epoch, through: Sequence, now: Timestamp) -> Result<()> {
         let call = self
             .client
             .update_item()
             .table_name(&self.rooms)
             .set_key(Some(keys::head(room)))
-            .update_expression("SET sent = :through")
+            .update_expression("SET sent = :through, sent_at = :now")
             .condition_expression("epoch = :epoch AND sent < :through")
             .expression_attribute_values(":epoch", s(epoch.as_str()))
-            .expression_attribute_values(":through", n(through.get()));
+            .expression_attribute_values(":through", n(through.get()))
+            .expression_attribute_values(":now", n(now.as_ms()));
         match retry_conflicts(|| call.clone().send()).await {
             Ok(_) => Ok(()),
             Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => Ok(()),
@@ -296,11 +297,14 @@ impl Tables {
             .expression_attribute_values(":shards", n(shards.get()))
             .expression_attribute_values(":next", n(after.sequence.get()))
             .expression_attribute_values(":busy", n(after.busy_until.as_ms()))
+            .expression_attribute_values(":shares", s(after.shares.to_text()))
             .expression_attribute_values(":ttl", n(after.expires_at.as_s()));
-        const MOVE: &str = "SET seq = :next, busy_until = :busy, #ttl = :ttl";
+        const MOVE: &str = "SET seq = :next, busy_until = :busy, used_by = :shares, #ttl = :ttl";
         let update = match origin {
             Origin::Renewed(_) => update
-                .update_expression(format!("{MOVE}, epoch = :epoch, generation = :generation, sent = :seq"))
+                .update_expression(format!(
+                    "{MOVE}, epoch = :epoch, generation = :generation, sent = :seq REMOVE sent_at"
+                ))
                 .expression_attribute_values(":epoch", s(epoch.as_str()))
                 .expression_attribute_values(":generation", n(generation.get())),
             _ => update.update_expression(MOVE),

@@ -73,7 +73,7 @@ async fn every_call_to_a_table_gives_up_within_its_limit() {
         gives_up("create", limit, t.create(&room, &head.epoch, samples::NOW)),
         gives_up("grow", limit, t.grow(&room, Shards::new(1), Shards::new(2))),
         gives_up("append", limit, t.append(&append)),
-        gives_up("mark_sent", limit, t.mark_sent(&room, &head.epoch, Sequence::new(1))),
+        gives_up("mark_sent", limit, t.mark_sent(&room, &head.epoch, Sequence::new(1), samples::NOW)),
         gives_up("delivered", limit, t.delivered(&room, Shard::FIRST, &head.epoch)),
         gives_up("mark_delivered", limit, t.mark_delivered(&room, Shard::FIRST, &range, samples::NOW)),
         gives_up("log", limit, t.log(&room, &range, 1, samples::NOW)),

@@ -9,12 +9,16 @@
 //! The weights follow the reads and writes of a request: by its rooms and its rows. A request that
 //! turns out to read more than it was charged for is charged for the difference afterwards, and
 //! later requests wait for that.
+//!
+//! A user has the same allowance once more, over all of its connections. So more connections give
+//! no more, and neither does a new one. A small request on a connection that was quiet before is
+//! not charged to the user: a user that writes a line now and then costs no further write.
 
 use std::time::Duration;
 
 use crate::limits::{
-    AUTH_UNITS, CONNECTION_RATE, HISTORY_UNITS, JOIN_UNITS, LEAVE_UNITS, PING_ROOM_UNITS, PING_UNITS, REQUEST_RATE,
-    ROWS_PER_UNIT, SYNC_ROOM_UNITS, SYNC_UNITS, WHO_READS_INCLUDED, WHO_UNITS,
+    AUTH_UNITS, CONNECTION_RATE, HISTORY_UNITS, JOIN_UNITS, LEAVE_UNITS, PING_ROOM_UNITS, PING_UNITS, QUIET,
+    REQUEST_RATE, ROWS_PER_UNIT, SMALL_REQUEST_UNITS, SYNC_ROOM_UNITS, SYNC_UNITS, WHO_READS_INCLUDED, WHO_UNITS,
 };
 use crate::rate::Rate;
 use crate::timestamp::Timestamp;
@@ -109,6 +113,21 @@ impl Charge {
         self.is_keep_alive
     }
 
+    /// True if the request is charged to the user of its connection too. `before` is the time until
+    /// which earlier requests had used up the allowance of the connection; `None` if there were
+    /// none. A connection that has sent nothing yet is not a quiet one: otherwise new connections
+    /// would be free.
+    #[must_use]
+    pub fn concerns_user(self, before: Option<Timestamp>, now: Timestamp) -> bool {
+        let was_quiet = before.is_some_and(|before| before.plus(QUIET) <= now);
+        let is_small = if self.rate == CONNECTION_RATE {
+            self.count <= 1
+        } else {
+            self.takes() <= REQUEST_RATE.takes(SMALL_REQUEST_UNITS)
+        };
+        !(was_quiet && is_small)
+    }
+
     /// Accepts the request or refuses it. Returns the new time until which the allowance is used
     /// up.
     ///
@@ -194,6 +213,19 @@ mod tests {
             assert!(pause <= charge.takes(), "{charge:?} is refused for {pause:?}");
             assert!(charge.apply(busy_until, NOW.plus(pause)).is_ok());
             assert!(charge.apply(busy_until, NOW.plus(pause).minus(Duration::from_millis(1))).is_err());
+        }
+    }
+
+    #[test]
+    fn a_small_request_after_a_silence_is_not_charged_to_the_user_and_every_other_is() {
+        let (quiet, soon) = (Some(NOW.minus(QUIET)), Some(NOW.minus(QUIET - Duration::from_millis(1))));
+        let small = [Charge::publications(1), Charge::ping(ROOMS_PER_CONNECTION), Charge::join(), Charge::who()];
+        for charge in small {
+            assert!(!charge.concerns_user(quiet, NOW), "{charge:?}");
+            assert!(charge.concerns_user(soon, NOW) && charge.concerns_user(None, NOW), "{charge:?}");
+        }
+        for charge in [Charge::publications(2), Charge::sync(ROOMS_PER_CONNECTION)] {
+            assert!(charge.concerns_user(quiet, NOW), "{charge:?}");
         }
     }
 

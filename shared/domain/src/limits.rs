@@ -38,7 +38,8 @@ pub const ITEMS_PER_PUBLISH: usize = 10;
 /// Publications of one connection: enough for fast typing or a cursor, and a burst of four full
 /// requests.
 pub const CONNECTION_RATE: Rate = Rate::per_second(20, 40);
-/// Units of all requests of one connection, publications included (each takes 50). A unit stands
+/// Units of all requests of one connection, and once more of one user over all its connections,
+/// publications included (each takes 50). A unit stands
 /// for about one read of a row. The burst lets a client that returns join 100 rooms and list their
 /// members one by one.
 pub const REQUEST_RATE: Rate = Rate::per_second(1_000, 10_000);
@@ -66,11 +67,52 @@ pub const PING_UNITS: u32 = 20;
 pub const PING_ROOM_UNITS: u32 = 1;
 /// Units of a renewal of the token: the check of a signature.
 pub const AUTH_UNITS: u32 = 50;
+/// Silence of a connection after which a small request is not charged to its user: longer than the
+/// pauses of a fast exchange, shorter than those of most conversations.
+pub const QUIET: Duration = Duration::from_secs(5);
+/// Units of such a request at the most: a ping with the positions of all rooms. One publication,
+/// whatever its units.
+pub const SMALL_REQUEST_UNITS: u32 = PING_UNITS + PING_ROOM_UNITS * ROOMS_PER_CONNECTION as u32;
+/// Connections of one user, unless the deployment sets another number: a person with ten devices
+/// and five tabs on each.
+pub const USER_CONNECTIONS: usize = 50;
+/// Connections that one new connection ends at the most. Each new connection adds one, so a user
+/// with more comes down to its number.
+pub const ENDED_PER_CONNECT: usize = 10;
+/// Entries of a user's directory that are compared with the stored connections at the same time.
+pub const ENTRIES_READ_AT_ONCE: usize = 32;
+/// Age after which an entry without a stored connection is not of a handshake that goes on: the
+/// functions' timeout, and the difference of their clocks, twice.
+pub const HANDSHAKE_OVER: Duration = Duration::from_secs(60);
+/// Age at which a client exchanges its connection for another one. So an exchange takes no place of
+/// the user's other connections.
+pub const EXCHANGED_AFTER: Duration = Duration::from_secs(104 * 60);
 /// Pause between two renewals of the token of a connection. Each extends all of its memberships.
 pub const RENEWAL_PAUSE: Duration = Duration::from_secs(5);
 /// Publications to one room: half of the rate that its line carries (one FIFO group, one
 /// partition), so that a burst is worked off. Members are refused beyond it, and backends are held.
 pub const ROOM_RATE: Rate = Rate::per_second(50, 100);
+/// The share of one publisher in a room: what a person writes. A tenth of the rate of the room, and
+/// two full requests at once.
+pub const PUBLISHER_SHARE: Rate = Rate::per_second(5, 20);
+/// Publications of the burst of a room that are left to others by a publisher that has used up its
+/// share: half of the burst.
+pub const LEFT_TO_OTHERS: u32 = ROOM_RATE.burst() / 2;
+/// Publishers whose shares a head records: more than can be beyond their share at the rate of the
+/// room. With them a head stays below 1 KB, one unit of a write.
+pub const PUBLISHERS_RECORDED: usize = 16;
+/// Publications that a shard may lack before its room gets no more jobs: this number divided by the
+/// number of shards. So about as many jobs of a room wait at the most. In a room of 16 shards each
+/// has one job then, and its jobs are four batches for the six places of the queue.
+pub const JOBS_PER_ROOM: u64 = 64;
+/// Shards whose progress is read before jobs are queued.
+pub const SHARDS_COMPARED: u16 = 16;
+/// Shards of a room that are done wait so long for the others, which may have lost a job.
+pub const SHARDS_WAIT: Duration = Duration::from_secs(5);
+/// No room waits longer for its shards, however far behind all of them are.
+pub const SHARDS_WAIT_LONGEST: Duration = Duration::from_secs(2 * 60);
+/// The shortest pause before a reminder is received again: SQS counts whole seconds.
+pub const REMINDER_PAUSE: Duration = Duration::from_secs(1);
 /// Messages at the front of a FIFO queue that SQS searches for groups that can be received. The
 /// groups behind them wait.
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/avoid-backlog-with-the-same-message-group-id.html>
@@ -300,6 +342,8 @@ pub struct Limits {
     pub log_rows_along: u64,
     /// The default is [`PUBLICATIONS_PER_TRANSACTION`].
     pub publications_per_transaction: usize,
+    /// The default is [`JOBS_PER_ROOM`].
+    pub jobs_per_room: u64,
     /// The default is [`MEMBERS_PER_LATE_JOB`].
     pub members_per_late_job: usize,
     /// The default is [`POSTS_IN_FLIGHT`].
@@ -323,6 +367,7 @@ impl Default for Limits {
             log_page_rows: LOG_PAGE_ROWS,
             log_rows_along: LOG_ROWS_ALONG,
             publications_per_transaction: PUBLICATIONS_PER_TRANSACTION,
+            jobs_per_room: JOBS_PER_ROOM,
             members_per_late_job: MEMBERS_PER_LATE_JOB,
             posts_in_flight: POSTS_IN_FLIGHT,
             post_rate: POST_RATE,
@@ -347,6 +392,9 @@ const _: () = assert!(
 const _: () = assert!(
     HOLD_LIFE.as_secs() / 2 > GIVE_UP_AFTER.as_secs() + 5 * HELD_PER_ROOM / HELD_AT_ONCE as u64,
     "held publications are worked off or dead letters long before the hold is over, even if each turn takes 5 s"
+);
+const _: () = assert!(
+    REMINDER_PAUSE.as_millis() < SHARDS_WAIT.as_millis() && SHARDS_WAIT.as_secs() < SHARDS_WAIT_LONGEST.as_secs()
 );
 const _: () = assert!(2 * DATA_BYTES <= PARCEL_BYTES && PARCEL_BYTES < 64 * KIB);
 const _: () = assert!(SHORTEST_RETRY_PAUSE.as_millis() < LONGEST_RETRY_PAUSE.as_millis());
@@ -405,6 +453,19 @@ const _: () = assert!(
     "after a sync of all its rooms a client must be able to publish at once"
 );
 const _: () = assert!(PRESENCE_NAMED_MEMBERS as u32 + 2 * ROWS_PER_UNIT <= WHO_READS_INCLUDED);
+const _: () = assert!(
+    ITEMS_PER_PUBLISH as u32 <= PUBLISHER_SHARE.burst()
+        && CONNECTION_RATE.burst() <= ROOM_RATE.burst() - LEFT_TO_OTHERS
+        && PUBLISHERS_RECORDED as u64 * PUBLISHER_SHARE.count_per_second() > ROOM_RATE.count_per_second(),
+    "a full request is within a share, a burst of one user fits a room, and all publishers beyond their share are recorded"
+);
+const _: () = assert!(
+    CONNECTION_RATE.count_per_second() + USER_CONNECTIONS as u64 / QUIET.as_secs() < ROOM_RATE.count_per_second()
+        && CONNECTION_RATE.burst() + (USER_CONNECTIONS as u32) < ROOM_RATE.burst(),
+    "one user with all its connections cannot use up the rate of a room, even with what is not charged to it"
+);
+const _: () = assert!(USER_CONNECTIONS <= 2 * CLOSED_AT_ONCE, "a ban closes all connections of a user in two rounds");
+const _: () = assert!(SMALL_REQUEST_UNITS < REQUEST_RATE.count_per_second() as u32);
 const _: () = assert!(BAN_ENFORCED.as_secs() < BAN_LISTED.as_secs());
 const _: () = assert!(
     RENEWAL_PAUSE.as_secs() < 10,

@@ -168,9 +168,15 @@ pub trait Rooms: Send + Sync {
     /// Moves the head, and writes the log rows and dedupe rows of the publications, in one
     /// transaction.
     fn append(&self, append: &Append) -> impl Future<Output = Result<Appended>> + Send;
-    /// Records that jobs up to `through` are queued, unless the head already has a higher number or
-    /// another epoch.
-    fn mark_sent(&self, room: &RoomId, epoch: &Epoch, through: Sequence) -> impl Future<Output = Result<()>> + Send;
+    /// Records that jobs up to `through` are queued at `now`, unless the head already has a higher
+    /// number or another epoch.
+    fn mark_sent(
+        &self,
+        room: &RoomId,
+        epoch: &Epoch,
+        through: Sequence,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<()>> + Send;
     /// Reads the last recorded run of an epoch's log that a shard was given, consistently.
     fn delivered(
         &self,

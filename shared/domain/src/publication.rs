@@ -42,6 +42,17 @@ impl Publisher {
         Self("*gate".to_owned())
     }
 
+    /// True for a publisher that is no user.
+    #[must_use]
+    pub fn is_backend(&self) -> bool {
+        self.0.starts_with('*')
+    }
+
+    /// The sequencer, of reminders.
+    fn reminder() -> Self {
+        Self("*reminder".to_owned())
+    }
+
     /// The publisher as text, without `#`.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -82,7 +93,7 @@ pub struct Submission {
     pub echo: bool,
     /// The time at which Roomcast accepted the request.
     pub accepted_at: Timestamp,
-    /// At least one publication, except in a gate. Their order is kept.
+    /// At least one publication, except in a gate or a reminder. Their order is kept.
     pub items: Vec<Item>,
     /// Present if the publications are ephemeral: they get no position and are not stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -90,6 +101,10 @@ pub struct Submission {
     /// What holds of it while its room is held, if the room is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<Held>,
+    /// Present in a reminder: it carries no publication, but asks for the jobs of its room through
+    /// this position.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reminder: Option<Position>,
 }
 
 /// A part of a hold: see [`crate::Hold`].
@@ -137,6 +152,24 @@ impl Submission {
             items: Vec::new(),
             ephemeral: None,
             held: Some(Held::Gate(began)),
+            reminder: None,
+        }
+    }
+
+    /// The reminder that jobs of a room through a position are not queued yet.
+    #[must_use]
+    pub fn reminder(room: &RoomId, through: Position, now: Timestamp) -> Self {
+        Self {
+            room: room.clone(),
+            publisher: Publisher::reminder(),
+            by: UserId::of_gates(),
+            sender: None,
+            echo: true,
+            accepted_at: now,
+            items: Vec::new(),
+            ephemeral: None,
+            held: None,
+            reminder: Some(through),
         }
     }
 
@@ -149,11 +182,12 @@ impl Submission {
         }
     }
 
-    /// The FIFO group: one group for each room. It is a hash, since a room's name may contain
-    /// characters that a group id may not.
+    /// The FIFO group: one group for each room, and one more for its reminders. It is a hash, since
+    /// a room's name may contain characters that a group id may not.
     #[must_use]
     pub fn group(&self) -> String {
-        digest(&[self.room.as_str()])
+        let room = digest(&[self.room.as_str()]);
+        if self.reminder.is_some() { room + ".reminders" } else { room }
     }
 
     /// The queue's deduplication id. The queue drops a repeat within five minutes.
@@ -165,6 +199,11 @@ impl Submission {
         }
         if let Some(Held::Gate(began)) = self.held {
             return digest(&["gate", &began.as_ms().to_string()]);
+        }
+        // Each append has a reminder of its own. So none is taken for the repeat of a reminder that
+        // was worked off before the append.
+        if let Some(Position { epoch, sequence }) = &self.reminder {
+            return digest(&["reminder", epoch.as_str(), &sequence.to_string()]);
         }
         let ids = self.items.iter().map(|item| item.id.as_ref());
         digest(&[self.publisher.as_str()].into_iter().chain(ids).collect::<Vec<_>>())
@@ -226,6 +265,7 @@ mod tests {
             echo: true,
             ephemeral: None,
             held: None,
+            reminder: None,
             accepted_at: Timestamp::from_ms(1),
             items: ids.iter().map(item).collect(),
         }
@@ -256,5 +296,22 @@ mod tests {
         assert_eq!(serde_json::from_str::<Submission>(&json).unwrap(), gate(5));
         assert_eq!(gate(5).group(), submission("ada", &["a"]).group());
         assert_ne!(gate(5).deduplication_id(), gate(6).deduplication_id());
+    }
+
+    #[test]
+    fn a_reminder_survives_the_queue_and_waits_beside_the_publications_of_its_room() {
+        let room = RoomId::parse("lobby").unwrap();
+        let at = |epoch: &str, sequence| Position {
+            epoch: crate::Epoch::parse(epoch).unwrap(),
+            sequence: crate::Sequence::new(sequence),
+        };
+        let reminder = |at| Submission::reminder(&room, at, Timestamp::from_ms(5));
+        let json = serde_json::to_string(&reminder(at("e", 7))).unwrap();
+        assert_eq!(serde_json::from_str::<Submission>(&json).unwrap(), reminder(at("e", 7)));
+        assert_ne!(reminder(at("e", 7)).group(), submission("ada", &["a"]).group());
+        assert_eq!(reminder(at("e", 7)).group(), reminder(at("f", 8)).group());
+        for other in [at("e", 8), at("f", 7)] {
+            assert_ne!(reminder(at("e", 7)).deduplication_id(), reminder(other).deduplication_id());
+        }
     }
 }

@@ -7,6 +7,7 @@ use crate::name::{PublicationId, RoomId};
 use crate::position::{Epoch, Generation, Position, Sequence};
 use crate::publication::{Publication, Publisher, Submission};
 use crate::shard::Shards;
+use crate::share::{Load, Shares};
 use crate::timestamp::Timestamp;
 use crate::{Job, Range};
 
@@ -34,10 +35,14 @@ pub struct Head {
     pub sequence: Sequence,
     /// The sequence up to which jobs are queued.
     pub sent: Sequence,
+    /// The time at which jobs were queued last in this epoch, or the beginning of 1970.
+    pub sent_at: Timestamp,
     /// The number of shards of the room.
     pub shards: Shards,
     /// The time until which publications use up the room's rate.
     pub busy_until: Timestamp,
+    /// The publishers that used the rate.
+    pub shares: Shares,
     /// The time at which the head may be removed. Appends and joins move it.
     pub expires_at: Timestamp,
 }
@@ -52,8 +57,10 @@ impl Head {
             epoch,
             sequence: Sequence::ZERO,
             sent: Sequence::ZERO,
+            sent_at: Timestamp::default(),
             shards: Shards::initial(room),
             busy_until: Timestamp::default(),
+            shares: Shares::default(),
             expires_at: Timestamp::default(),
         }
     }
@@ -97,7 +104,7 @@ impl Head {
             Origin::Stored => Origin::Renewed(self.epoch),
             origin => origin,
         };
-        Self { origin, epoch, sent: self.sequence, ..self }
+        Self { origin, epoch, sent: self.sequence, sent_at: Timestamp::default(), ..self }
     }
 
     /// Returns true if less than half of the head's life is left, so that a join must extend it.
@@ -119,10 +126,13 @@ impl Head {
         (self.sequence > self.sent).then(range)
     }
 
-    /// The time until which the room's rate is used up after `count` more publications.
+    /// The load of the room after one more publication of each of `publishers`.
     #[must_use]
-    pub fn busy_after(&self, count: u32, now: Timestamp) -> Timestamp {
-        limits::ROOM_RATE.note(self.busy_until, count, now)
+    pub fn load_after<'a>(&self, publishers: impl IntoIterator<Item = &'a Publisher>, now: Timestamp) -> Load {
+        let publishers: Vec<&Publisher> = publishers.into_iter().collect();
+        let count = u32::try_from(publishers.len()).unwrap_or(u32::MAX);
+        let busy_until = limits::ROOM_RATE.note(self.busy_until, count, now);
+        Load { busy_until, shares: self.shares.note(publishers, now) }
     }
 
     /// Makes one job for each shard, for the range that may not be queued yet.
@@ -192,9 +202,9 @@ impl Append {
     pub fn head_after(&self) -> Head {
         let sequence = self.head.sequence.plus(self.publications.len() as u64);
         let now = self.publications.last().map_or(self.head.busy_until, |(publication, _)| publication.sequenced_at);
-        let count = u32::try_from(self.publications.len()).unwrap_or(u32::MAX);
-        let busy_until = self.head.busy_after(count, now);
-        Head { sequence, busy_until, ..self.head.clone().created(self.head.generation, now) }
+        let publishers = self.publications.iter().map(|(_, key)| &key.publisher);
+        let Load { busy_until, shares } = self.head.load_after(publishers, now);
+        Head { sequence, busy_until, shares, ..self.head.clone().created(self.head.generation, now) }
     }
 }
 
@@ -217,7 +227,7 @@ pub fn plan<'a>(
                 continue;
             }
             let append = open(&mut appends, head, submission, per_transaction);
-            let sequence = append.head_after().sequence.next();
+            let sequence = append.head.sequence.plus(append.publications.len() as u64 + 1);
             let publication = Publication {
                 position: Position { epoch: head.epoch.clone(), sequence },
                 id: item.id.clone(),
@@ -273,6 +283,7 @@ mod tests {
             echo: true,
             ephemeral: None,
             held: None,
+            reminder: None,
             accepted_at: Timestamp::from_ms(1),
             items: ids.iter().map(item).collect(),
         }

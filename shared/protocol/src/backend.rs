@@ -100,6 +100,7 @@ impl Broadcast {
             echo: true,
             ephemeral: None,
             held: None,
+            reminder: None,
             accepted_at: now,
             items: vec![Item { id: self.id.clone(), data: self.data.clone() }],
         };

@@ -87,6 +87,7 @@ mod tests {
             items: data.iter().map(item).collect(),
             ephemeral: Some(Ephemeral { key: None, request: request.to_owned() }),
             held: None,
+            reminder: None,
         }
     }
 

@@ -189,6 +189,8 @@ fn every_limit_on_the_page_is_what_its_constant_says() {
         ("REQUEST_RATE", rate(limits::REQUEST_RATE)),
         ("CONNECTION_RATE", rate(limits::CONNECTION_RATE)),
         ("ROOM_RATE", rate(limits::ROOM_RATE)),
+        ("PUBLISHER_SHARE", rate(limits::PUBLISHER_SHARE)),
+        ("USER_CONNECTIONS", limits::USER_CONNECTIONS.to_string()),
         ("FRAME_BYTES", kib(limits::FRAME_BYTES)),
         ("REPLAY_BYTES", kib(limits::REPLAY_BYTES)),
         ("RESUME_PUBLICATIONS", limits::RESUME_PUBLICATIONS.to_string()),

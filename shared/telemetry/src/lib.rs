@@ -18,31 +18,48 @@ pub use summary::{LISTED, Summary};
 
 use std::panic::PanicHookInfo;
 
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
 use crate::printable::Printable;
 
 /// Writes the events of `tracing` to standard output as JSON lines, where Lambda collects them.
-/// `RUST_LOG` filters them. A panic becomes such a line too. A second call changes nothing.
+/// `RUST_LOG` filters them by target and level: `warn,fanout=debug`. A panic becomes such a line
+/// too. A second call changes nothing.
 ///
 /// The texts of all lines are printable ASCII ([`printable`]). The runtime's own line for a failed
 /// invocation is left out: it is an ERROR line that a client could cause at will with a handshake
 /// that is refused. Functions write their own line for a failure.
 pub fn init() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let filter = match REPEATED_BY_RUNTIME.parse() {
-        Ok(directive) => filter.add_directive(directive),
-        Err(_) => filter,
-    };
-    let lines = tracing_subscriber::fmt().json().flatten_event(true).with_current_span(false).with_span_list(false);
+    let asked = std::env::var("RUST_LOG").unwrap_or_default();
+    let wanted = read_filter(&asked);
+    let is_wrong = wanted.is_none();
+    let filter = wanted.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
+    let filter = filter.with_target(REPEATED_BY_RUNTIME, LevelFilter::OFF);
+    let lines = fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(false);
     let lines = lines.with_writer(|| Printable(std::io::stdout())).with_target(false);
     // This fails only if a subscriber was set before: then that one stays.
-    if lines.with_env_filter(filter).try_init().is_ok() {
+    if tracing_subscriber::registry().with(lines).with(filter).try_init().is_ok() {
         std::panic::set_hook(Box::new(log_panic));
+        if is_wrong {
+            tracing::warn!(
+                asked,
+                "could not read RUST_LOG, which is like warn,fanout=debug; lines of INFO and above are written"
+            );
+        }
     }
 }
 
-/// The lines of the runtime about errors that a function returned.
-const REPEATED_BY_RUNTIME: &str = "lambda_runtime::layers::panic=off";
+/// Reads a filter of log lines; `None` if it cannot be read. An empty text asks for INFO.
+fn read_filter(text: &str) -> Option<Targets> {
+    let parts: Vec<&str> = text.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
+    if parts.is_empty() { Some(Targets::new().with_default(LevelFilter::INFO)) } else { parts.join(",").parse().ok() }
+}
+
+/// The target of the runtime's lines about errors that a function returned.
+const REPEATED_BY_RUNTIME: &str = "lambda_runtime::layers::panic";
 
 fn log_panic(panic: &PanicHookInfo<'_>) {
     let place = panic.location().map(ToString::to_string).unwrap_or_default();

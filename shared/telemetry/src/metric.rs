@@ -58,6 +58,8 @@ metrics! {
     CONNECTIONS_EXPIRED = "connections_expired" in Count;
     /// Connections closed by the reaper because their user or device was banned.
     CONNECTIONS_BANNED = "connections_banned" in Count;
+    /// Connections ended because their user opened newer ones and has too many.
+    CONNECTIONS_REPLACED = "connections_replaced" in Count;
     /// Stale connections that proved to be alive.
     CONNECTIONS_PROBED = "connections_probed" in Count;
     /// Connections closed because they did not read or answer. Their clients connect again and

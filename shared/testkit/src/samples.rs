@@ -125,6 +125,7 @@ pub fn submission(room: &str, user: &str, ids: &[&str]) -> Submission {
         echo: true,
         ephemeral: None,
         held: None,
+        reminder: None,
         accepted_at: NOW,
         items: ids.iter().map(item).collect(),
     }

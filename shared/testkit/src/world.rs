@@ -1,7 +1,7 @@
 //! Every port of a use case, in memory.
 
 use domain::ports::{Clock, Connections, Directory, Memberships, Opened, Rooms};
-use domain::{Connection, ConnectionId, Format, Membership, RoomId, Shards};
+use domain::{Connection, ConnectionId, Enlisted, Format, Membership, RoomId, Shards};
 
 use crate::chance::Seeded;
 use crate::clock::{TurnedClock, Turning};
@@ -79,7 +79,9 @@ impl World {
     pub async fn open(&self, connection: Connection) -> Connection {
         self.gateway.open(&connection.id);
         let first = [samples::everyone(&connection), samples::inbox(&connection)];
-        let entered = self.store.enlist(&connection.user, &connection.id, self.clock.now()).await;
+        let Connection { id, device, .. } = connection.clone();
+        let entry = Enlisted { at: self.clock.now(), connection: id, device };
+        let entered = self.store.enlist(&connection.user, &entry).await;
         assert!(entered.is_ok(), "{} has no entry", connection.id);
         let opened = self.store.open(&connection, &first).await;
         assert!(matches!(opened, Ok(Opened::Stored)), "{} was opened before", connection.id);

@@ -80,6 +80,10 @@ const _: () = assert!(
     "every keep-alive must be recorded"
 );
 const _: () = assert!(2 * (KEEP_ALIVE_MS + KEEP_ALIVE_JITTER_MS) < limits::STALE.as_millis() as u64);
+const _: () = assert!(
+    ROTATE_MS - ROTATE_JITTER_MS > limits::EXCHANGED_AFTER.as_millis() as u64,
+    "the connection that is exchanged must not count as another connection of the user"
+);
 const _: () = assert!(ROTATE_MS + ROTATE_JITTER_MS < limits::GATEWAY_CONNECTION_LIFE.as_millis() as u64);
 const _: () =
     assert!(OVERLAP_MS > SETTLE_MS[0], "the first settling ping must come before the close of the replaced connection");

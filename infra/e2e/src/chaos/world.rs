@@ -191,6 +191,7 @@ impl World {
         wrong.collect()
     }
 
+    /// Reads the connections and their memberships. The table holds the rates of users too.
     async fn connections(&self) -> Vec<Item> {
         let table = &self.stack.variables()["ROOMCAST_CONNECTIONS_TABLE"];
         let scan = aws(&self.stack).dynamodb.scan().table_name(table).into_paginator().items().send();
@@ -204,6 +205,7 @@ impl World {
                 sk: text(item.get("sk")),
                 is_buried: item.contains_key("buried_at"),
             })
+            .filter(|item| item.pk.starts_with("CONN#"))
             .collect()
     }
 }

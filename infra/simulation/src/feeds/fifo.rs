@@ -176,7 +176,12 @@ impl Dead for Submission {
         message.body.items.iter().map(|item| item.id.to_string()).collect()
     }
 
-    fn handed(_: &[Message<Self>], _: &mut Wire) {}
+    /// Reminders are worked off beside the publications of their room: both may queue jobs for the
+    /// same positions.
+    fn handed(messages: &[Message<Self>], wire: &mut Wire) {
+        let reminders = messages.iter().filter(|message| message.body.reminder.is_some());
+        reminders.for_each(|message| wire.interrupted(&message.body.room));
+    }
 
     fn comes_twice(messages: &[Message<Self>], wire: &mut Wire) {
         messages.iter().for_each(|message| wire.interrupted(&message.body.room));

@@ -52,7 +52,7 @@ fn who_publishes_too_fast_is_told_when_to_try_again_and_keeps_the_connection() {
         lives: |life| life.calm && life.trouble == Some(Trouble::Flood),
         stakes: &[(Stake::TooFast, 500), (Stake::LetIn, 60), (Stake::Timely, 2_000)],
         kinds: &[Kind::TooFast, Kind::Refused, Kind::Delayed],
-        mistakes: &["RateIgnored", "PauseTooShort"],
+        mistakes: &["RateIgnored", "UserRateIgnored", "PauseTooShort"],
     }
     .holds();
 }

@@ -58,10 +58,9 @@ pub(crate) fn device(item: &Item) -> Result<Option<Device>, Unreadable> {
     item.maybe_text(DEVICE).map(|_| item.parsed(DEVICE, Device::parse)).transpose()
 }
 
-/// Reads the time until which the rate is used up. For a connection that sent no request it is the
-/// beginning of 1970.
-pub(crate) fn busy_until(item: &Item) -> Result<Timestamp, Unreadable> {
-    item.maybe_moment(BUSY_UNTIL).map(Option::unwrap_or_default)
+/// Reads the time until which the rate is used up. `None` for a connection that sent no request.
+pub(crate) fn used_until(item: &Item) -> Result<Option<Timestamp>, Unreadable> {
+    item.maybe_moment(BUSY_UNTIL)
 }
 
 /// Reads the time of the last renewal of the token, if there was one.

@@ -2,12 +2,14 @@
 //! ports, and do no I/O themselves.
 
 mod admit;
+mod charge;
 mod enter;
 mod evict;
 mod forget;
 mod read_log;
 
 pub use admit::{Admitted, admit};
+pub use charge::{Allowance, charge};
 pub use enter::{Entered, Entrance, Joiner, NotEntered, Place, enter, place};
 pub use evict::connections_kept_out;
 pub use forget::{forget, leave_all};

@@ -1,18 +1,21 @@
-//! The port of rates: that of the requests of a connection, and that of the publications to a room.
+//! The port of rates: those of the requests of a connection and of a user, and that of the
+//! publications to a room.
 
 use std::future::Future;
 use std::time::Duration;
 
 use super::{Result, Standing};
 use crate::charge::Charge;
-use crate::name::{ConnectionId, RoomId};
+use crate::name::{ConnectionId, RoomId, UserId};
+use crate::share::Load;
 use crate::timestamp::Timestamp;
 
 /// The outcome of a charge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Charged {
-    /// The request is within the rate. An unknown connection is not charged.
-    Granted(Standing),
+    /// The request is within the rate. An unknown connection is not charged. The second value is
+    /// the time until which earlier requests had used up the allowance; `None` if there were none.
+    Granted(Standing, Option<Timestamp>),
     /// The charge exceeds the rate, and nothing was written. It fits after this pause, if nothing
     /// else is charged meanwhile.
     TooSoon(Duration),
@@ -29,15 +32,25 @@ pub trait Charges: Send + Sync {
         charge: Charge,
         now: Timestamp,
     ) -> impl Future<Output = Result<Charged>> + Send;
+    /// Charges a user for a request of one of its connections. Returns the pause after which the
+    /// charge fits, if it exceeds the rate; then nothing was written. Concurrent charges count one
+    /// after the other. `is_busy` is a guess whether earlier charges still use up the allowance: a
+    /// wrong one costs a write.
+    fn charge_user(
+        &self,
+        user: &UserId,
+        charge: Charge,
+        is_busy: bool,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Option<Duration>>> + Send;
     /// Charges a connection for reads that its request turned out to need after it was charged,
     /// whether or not they are within the rate: later requests wait for them. An unknown connection
     /// is not charged.
     fn charge_anyway(&self, connection: &ConnectionId, charge: Charge) -> impl Future<Output = Result<()>> + Send;
-    /// Reads the time until which publications use up the rate of a room
-    /// ([`crate::Head::busy_until`]). For a room without a head, this is the start of 1970. May
-    /// lag.
-    fn room_busy_until(&self, room: &RoomId) -> impl Future<Output = Result<Timestamp>> + Send;
-    /// Records the time until which the rate of a room is used up, unless the head has a later
-    /// time, or the room has no head.
-    fn note_room_busy(&self, room: &RoomId, until: Timestamp) -> impl Future<Output = Result<()>> + Send;
+    /// Reads how much of the rate of a room is used up, and by which publishers. A room without a
+    /// head has no load. May lag.
+    fn room_load(&self, room: &RoomId) -> impl Future<Output = Result<Load>> + Send;
+    /// Records the load of a room, unless the head has a later [`Load::busy_until`], or the room
+    /// has no head.
+    fn note_room_busy(&self, room: &RoomId, load: &Load) -> impl Future<Output = Result<()>> + Send;
 }

@@ -68,6 +68,9 @@ macro_rules! contract_tests {
             publications_and_other_requests_share_one_allowance
             a_further_charge_is_written_whatever_the_rate_and_later_requests_wait_for_it
             no_further_charge_revives_a_connection
+            a_charge_shows_what_was_used_before_it
+            a_user_has_one_allowance_whatever_is_guessed_of_it
+            charges_of_a_user_at_the_same_moment_all_count
             what_is_appended_takes_up_the_rate_of_its_room
             what_is_not_stored_takes_up_the_rate_of_a_room_and_never_gives_it_back
         ] $(, $make)? }
@@ -97,6 +100,7 @@ macro_rules! contract_tests {
             a_silent_connection_is_in_its_shard_alone
             an_open_at_the_moment_of_a_burial_leaves_it_buried
             the_connections_of_a_user_are_listed_at_once_until_they_cannot_live
+            a_connection_that_left_the_directory_is_not_listed
         ] $(, $make)? }
     };
     (memberships $(, $make:expr)?) => {

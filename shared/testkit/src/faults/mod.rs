@@ -118,9 +118,9 @@ macro_rules! operations {
 }
 operations! {
     Bans { Ban BansOf BansSince }
-    Charges { Charge ChargeAnyway RoomBusyUntil NoteRoomBusy }
+    Charges { Charge ChargeUser ChargeAnyway RoomLoad NoteRoomBusy }
     Connections { Open Find Touch Bury Silent }
-    Directory { Enlist ConnectionsOf }
+    Directory { Enlist Delist EntriesOf }
     Holds { Intakes Hold PassGate Release }
     Memberships { Join TakeBack Leave RoomsOf Page Count MembersAmong }
     Renewals { Renew Holdings Extend }

@@ -11,9 +11,9 @@ use domain::ports::{
     Retries, Rooms, Submissions,
 };
 use domain::{
-    Append, Ban, Charge, Connection, ConnectionId, DedupeKey, Delivery, Endpoint, Epoch, Extension, Head, Holding,
-    Identity, Intake, Job, Member, Membership, Position, Probe, Publication, Range, Remembered, RoomId, Sequence,
-    Shard, Shards, Submission, Suspect, Timestamp, UserId,
+    Append, Ban, Charge, Connection, ConnectionId, DedupeKey, Delivery, Endpoint, Enlisted, Epoch, Extension, Head,
+    Holding, Identity, Intake, Job, Load, Member, Membership, Position, Probe, Publication, Range, Remembered, RoomId,
+    Sequence, Shard, Shards, Submission, Suspect, Timestamp, UserId,
 };
 
 use super::{Decide, Fault, Faulty, How, Operation};
@@ -37,16 +37,26 @@ impl<P: Charges, F: Decide> Charges for Faulty<P, F> {
         self.call_at_once(Operation::Charge, self.port.charge(connection, charge, now)).await
     }
 
+    async fn charge_user(
+        &self,
+        user: &UserId,
+        charge: Charge,
+        is_busy: bool,
+        now: Timestamp,
+    ) -> Result<Option<Duration>> {
+        self.call_at_once(Operation::ChargeUser, self.port.charge_user(user, charge, is_busy, now)).await
+    }
+
     async fn charge_anyway(&self, connection: &ConnectionId, charge: Charge) -> Result<()> {
         self.call_at_once(Operation::ChargeAnyway, self.port.charge_anyway(connection, charge)).await
     }
 
-    async fn room_busy_until(&self, room: &RoomId) -> Result<Timestamp> {
-        self.call_at_once(Operation::RoomBusyUntil, self.port.room_busy_until(room)).await
+    async fn room_load(&self, room: &RoomId) -> Result<Load> {
+        self.call_at_once(Operation::RoomLoad, self.port.room_load(room)).await
     }
 
-    async fn note_room_busy(&self, room: &RoomId, until: Timestamp) -> Result<()> {
-        self.call_at_once(Operation::NoteRoomBusy, self.port.note_room_busy(room, until)).await
+    async fn note_room_busy(&self, room: &RoomId, load: &Load) -> Result<()> {
+        self.call_at_once(Operation::NoteRoomBusy, self.port.note_room_busy(room, load)).await
     }
 }
 
@@ -73,12 +83,16 @@ impl<P: Connections, F: Decide> Connections for Faulty<P, F> {
 }
 
 impl<P: Directory, F: Decide> Directory for Faulty<P, F> {
-    async fn enlist(&self, user: &UserId, connection: &ConnectionId, now: Timestamp) -> Result<()> {
-        self.call_at_once(Operation::Enlist, self.port.enlist(user, connection, now)).await
+    async fn enlist(&self, user: &UserId, entry: &Enlisted) -> Result<()> {
+        self.call_at_once(Operation::Enlist, self.port.enlist(user, entry)).await
     }
 
-    async fn connections_of(&self, user: &UserId, now: Timestamp) -> Result<Vec<ConnectionId>> {
-        self.call_at_once(Operation::ConnectionsOf, self.port.connections_of(user, now)).await
+    async fn delist(&self, user: &UserId, connection: &ConnectionId) -> Result<()> {
+        self.call_at_once(Operation::Delist, self.port.delist(user, connection)).await
+    }
+
+    async fn entries_of(&self, user: &UserId, now: Timestamp) -> Result<Vec<Enlisted>> {
+        self.call_at_once(Operation::EntriesOf, self.port.entries_of(user, now)).await
     }
 }
 
@@ -199,8 +213,8 @@ impl<P: Rooms, F: Decide> Rooms for Faulty<P, F> {
         self.call_at_once(Operation::Append, self.port.append(append)).await
     }
 
-    async fn mark_sent(&self, room: &RoomId, epoch: &Epoch, through: Sequence) -> Result<()> {
-        self.call_at_once(Operation::MarkSent, self.port.mark_sent(room, epoch, through)).await
+    async fn mark_sent(&self, room: &RoomId, epoch: &Epoch, through: Sequence, now: Timestamp) -> Result<()> {
+        self.call_at_once(Operation::MarkSent, self.port.mark_sent(room, epoch, through, now)).await
     }
 
     async fn delivered(&self, room: &RoomId, shard: Shard, epoch: &Epoch) -> Result<Option<Range>> {

@@ -36,6 +36,10 @@ pub enum Bug {
     LateSkipped,
     /// All late jobs of a shard have the same deduplication id.
     ReusedDeduplicationId,
+    /// All reminders of a room have the same deduplication id.
+    ReusedReminderId,
+    /// Reminders are not sent.
+    RemindersLost,
     /// A job is lost now and then.
     JobsLost,
     /// No tombstone replaces a closed connection.
@@ -90,8 +94,10 @@ pub enum Bug {
     PageScans,
     /// Bans are not stored.
     BanForgotten,
-    /// The rates of connections are not applied.
+    /// The rates of connections and of users are not applied.
     RateIgnored,
+    /// The rates of users are not applied: each connection has its own alone.
+    UserRateIgnored,
     /// A publisher above the rate gets half of the pause that it needs.
     PauseTooShort,
     /// The members of a shard are read before the log: a member that joins in between is skipped.
@@ -108,7 +114,7 @@ impl Bug {
     /// The bugs that break a promise in some simulated run. `testkit/tests/mistakes.rs` finds the
     /// three bugs of joins that are not among them. `reaper/tests/reap.rs` finds
     /// [`Self::IndexTrusted`], because no index of a simulation lags that far.
-    pub const ALL: [Self; 45] = [
+    pub const ALL: [Self; 48] = [
         Self::AcceptBeforeEnqueue,
         Self::ForgetOnAny410,
         Self::NoPaging,
@@ -122,6 +128,8 @@ impl Bug {
         Self::NoDedupe,
         Self::LateSkipped,
         Self::ReusedDeduplicationId,
+        Self::ReusedReminderId,
+        Self::RemindersLost,
         Self::JobsLost,
         Self::NoTombstone,
         Self::NothingForgotten,
@@ -150,6 +158,7 @@ impl Bug {
         Self::PageScans,
         Self::BanForgotten,
         Self::RateIgnored,
+        Self::UserRateIgnored,
         Self::PauseTooShort,
         Self::LogAfterMembers,
         Self::FirstPageOnly,

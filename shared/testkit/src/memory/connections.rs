@@ -125,8 +125,7 @@ impl State {
         self.changes.push(Happened::Opened { connection: id, user, device });
         let connection = connection.clone();
         let id = connection.id.clone();
-        let busy_until = Timestamp::default();
-        let slot = Slot::Open { connection, everyone, busy_until, renewed: None, renewed_at: None };
+        let slot = Slot::Open { connection, everyone, busy_until: None, renewed: None, renewed_at: None };
         self.connections.insert(id, slot);
         self.index.write(changes, now);
     }

@@ -1,23 +1,30 @@
 //! Implements the directory of each user's connections over the state of the store.
 
 use domain::ports::{Directory, Result};
-use domain::{ConnectionId, Timestamp, UserId, limits};
+use domain::{ConnectionId, Enlisted, Timestamp, UserId, limits};
 
 use super::store::Store;
 
 impl Directory for Store {
-    async fn enlist(&self, user: &UserId, connection: &ConnectionId, now: Timestamp) -> Result<()> {
-        self.lock().directory.entry(user.clone()).or_default().insert(connection.clone(), now);
+    async fn enlist(&self, user: &UserId, entry: &Enlisted) -> Result<()> {
+        self.lock().directory.entry(user.clone()).or_default().insert(entry.connection.clone(), entry.clone());
         Ok(())
     }
 
-    async fn connections_of(&self, user: &UserId, now: Timestamp) -> Result<Vec<ConnectionId>> {
+    async fn delist(&self, user: &UserId, connection: &ConnectionId) -> Result<()> {
+        if let Some(entries) = self.lock().directory.get_mut(user) {
+            entries.remove(connection);
+        }
+        Ok(())
+    }
+
+    async fn entries_of(&self, user: &UserId, now: Timestamp) -> Result<Vec<Enlisted>> {
         let mut state = self.lock();
         let entries = state.directory.entry(user.clone()).or_default();
-        entries.retain(|_, since| now < since.plus(limits::CONNECTION_TTL));
-        let connections: Vec<ConnectionId> = entries.keys().cloned().collect();
+        entries.retain(|_, entry| now < entry.at.plus(limits::CONNECTION_TTL));
+        let entries: Vec<Enlisted> = entries.values().cloned().collect();
         drop(state);
-        self.reads_keys(connections.len());
-        Ok(connections)
+        self.reads_keys(entries.len());
+        Ok(entries)
     }
 }

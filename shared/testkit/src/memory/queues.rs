@@ -138,8 +138,12 @@ impl Submissions for Queues {
     async fn submit(&self, submission: &Submission) -> Result<()> {
         let submission = &self.mistaken(submission);
         let queue = if submission.held_number().is_some() { &self.publications_held } else { &self.publications };
-        if !self.errs(Bug::AcceptBeforeEnqueue) {
-            queue.send(submission.group(), submission.deduplication_id(), submission.clone());
+        let is_reminder = submission.reminder.is_some();
+        let is_lost = is_reminder && self.bug == Some(Bug::RemindersLost);
+        if !is_lost && !self.errs(Bug::AcceptBeforeEnqueue) {
+            let is_reused = is_reminder && self.bug == Some(Bug::ReusedReminderId);
+            let id = if is_reused { "reminder".to_owned() } else { submission.deduplication_id() };
+            queue.send(submission.group(), id, submission.clone());
         }
         Ok(())
     }

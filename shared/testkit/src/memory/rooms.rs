@@ -118,10 +118,12 @@ impl Rooms for Store {
         Ok(self.lock().append(append, self.bug()))
     }
 
-    async fn mark_sent(&self, room: &RoomId, epoch: &Epoch, through: Sequence) -> Result<()> {
+    async fn mark_sent(&self, room: &RoomId, epoch: &Epoch, through: Sequence, now: Timestamp) -> Result<()> {
         self.wait_for("UpdateItem (sent)", &[Item::Head(room.clone())]).await?;
-        if let Some(head) = self.lock().head_mut(room).filter(|head| head.epoch == *epoch) {
-            head.sent = head.sent.max(through);
+        let mut store = self.lock();
+        let head = store.head_mut(room).filter(|head| head.epoch == *epoch && head.sent < through);
+        if let Some(head) = head {
+            (head.sent, head.sent_at) = (through, now);
         }
         Ok(())
     }
@@ -295,7 +297,7 @@ impl State {
         let mut after = append.head_after();
         // The append has no condition on `sent`; a new epoch begins with the head that was read.
         if let (Origin::Stored, Some(head)) = (&append.head.origin, &room.head) {
-            (after.sent, after.shards) = (head.sent, head.shards);
+            (after.sent, after.sent_at, after.shards) = (head.sent, head.sent_at, head.shards);
         }
         if bug == Some(Bug::SentBeforeJobs) {
             after.sent = after.sequence;

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use domain::ports::{Clock, Result};
 use domain::{
-    Ban, Change, Connection, ConnectionId, DedupeKey, Generation, Head, Hold, Identity, Member, Membership, Position,
-    Presence, Publication, Remembered, RoomId, Shard, Timestamp, UserId, limits,
+    Ban, Change, Connection, ConnectionId, DedupeKey, Enlisted, Generation, Head, Hold, Identity, Member, Membership,
+    Position, Presence, Publication, Remembered, RoomId, Shard, Timestamp, UserId, limits,
 };
 
 use super::bugs::Bug;
@@ -60,8 +60,10 @@ pub(super) struct State {
     pub(super) holds: HashMap<RoomId, Hold>,
     /// Bans, with the times of their writes, in the order of the writes.
     pub(super) bans: Vec<(Timestamp, Ban)>,
-    /// The connections of each user, with the times of their entries.
-    pub(super) directory: BTreeMap<UserId, BTreeMap<ConnectionId, Timestamp>>,
+    /// The connections of each user.
+    pub(super) directory: BTreeMap<UserId, BTreeMap<ConnectionId, Enlisted>>,
+    /// The rate of each user is used up until this time.
+    pub(super) users: BTreeMap<UserId, Timestamp>,
     /// Changes of connections and memberships that the stream has not delivered yet.
     pub(super) changes: Vec<Change>,
     pub(super) index: Index,
@@ -81,8 +83,8 @@ pub(super) enum Slot {
         connection: Connection,
         /// The shard in `*`, whose index key is on the connection itself.
         everyone: Shard,
-        /// The rate of the connection is used up until this time.
-        busy_until: Timestamp,
+        /// The rate of the connection is used up until this time; `None` before its first request.
+        busy_until: Option<Timestamp>,
         /// The identity of the renewed token, after a renewal.
         renewed: Option<Box<Identity>>,
         /// The time of the last renewal.
@@ -106,6 +108,7 @@ impl Store {
             holds: HashMap::new(),
             bans: Vec::new(),
             directory: BTreeMap::new(),
+            users: BTreeMap::new(),
             changes: Vec::new(),
             index: Index::default(),
             page_size: PAGE_SIZE,

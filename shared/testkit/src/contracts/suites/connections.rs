@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use domain::ports::{Clock, Connections, Directory, Known, Memberships, Opened};
 use domain::{
-    Connection, ConnectionId, Device, Format, LIVENESS_SHARDS, RoomId, Shard, Shards, Suspect, Timestamp, limits,
-    liveness_shard,
+    Connection, ConnectionId, Device, Enlisted, Format, LIVENESS_SHARDS, RoomId, Shard, Shards, Suspect, Timestamp,
+    limits, liveness_shard,
 };
 use futures::future::join;
 
@@ -296,8 +296,9 @@ pub async fn the_connections_of_a_user_are_listed_at_once_until_they_cannot_live
     let now = fixture.clock().now();
     let ids: BTreeSet<ConnectionId> = (0..3).map(|_| samples::connection_id(&unique("c"))).collect();
     for id in &ids {
-        fixture.store().enlist(&user, id, now).await.unwrap();
-        fixture.store().enlist(&user, id, now).await.unwrap();
+        let entry = Enlisted { at: now, connection: id.clone(), device: None };
+        fixture.store().enlist(&user, &entry).await.unwrap();
+        fixture.store().enlist(&user, &entry).await.unwrap();
     }
     let listed = async |user, at| -> BTreeSet<ConnectionId> {
         fixture.store().connections_of(user, at).await.unwrap().into_iter().collect()
@@ -305,4 +306,20 @@ pub async fn the_connections_of_a_user_are_listed_at_once_until_they_cannot_live
     assert_eq!(listed(&user, now).await, ids);
     assert_eq!(listed(&other, now).await, BTreeSet::new());
     assert_eq!(listed(&user, now.plus(limits::CONNECTION_TTL)).await, BTreeSet::new());
+}
+
+pub async fn a_connection_that_left_the_directory_is_not_listed(
+    fixture: &impl StoreFixture<Store: Connections + Directory>,
+) {
+    let (user, now) = (samples::user(&unique("u")), fixture.clock().now());
+    let device = Device::parse("phone").ok();
+    let entry = |device| Enlisted { at: now, connection: samples::connection_id(&unique("c")), device };
+    let (gone, there) = (entry(None), entry(device));
+    for entry in [&gone, &there] {
+        fixture.store().enlist(&user, entry).await.unwrap();
+    }
+    for _ in 0..2 {
+        fixture.store().delist(&user, &gone.connection).await.unwrap();
+        assert_eq!(fixture.store().entries_of(&user, now).await.unwrap(), std::slice::from_ref(&there));
+    }
 }

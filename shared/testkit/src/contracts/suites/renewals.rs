@@ -363,7 +363,7 @@ pub async fn what_is_written_beside_transactions_is_written_all_the_same(fixture
 
 async fn standing(fixture: &impl StoreFixture, connection: &ConnectionId) -> Standing {
     match fixture.store().charge(connection, Charge::ping(0), fixture.clock().now()).await.unwrap() {
-        Charged::Granted(standing) => standing,
+        Charged::Granted(standing, _) => standing,
         refused @ Charged::TooSoon(_) => panic!("{refused:?}"),
     }
 }

@@ -26,9 +26,9 @@ pub async fn an_append_moves_the_head_and_stands_in_the_log(fixture: &impl Store
 pub async fn an_append_may_not_know_how_far_jobs_are_queued(fixture: &impl StoreFixture) {
     let (room, head) = created(fixture).await;
     let first = append_new(fixture, &room, &head, 2).await;
-    fixture.store().mark_sent(&room, &head.epoch, Sequence::new(2)).await.unwrap();
+    fixture.store().mark_sent(&room, &head.epoch, Sequence::new(2), samples::NOW).await.unwrap();
     let second = append_new(fixture, &room, &first.head_after(), 1).await;
-    let expected = Head { sent: Sequence::new(2), ..second.head_after() };
+    let expected = Head { sent: Sequence::new(2), sent_at: samples::NOW, ..second.head_after() };
     assert_eq!(fixture.store().head(&room).await.unwrap(), Some(expected));
 }
 

@@ -1,5 +1,7 @@
 //! The head: created once, grown from a known number of shards, with the last queued sequence.
 
+use std::time::Duration;
+
 use domain::ports::{Clock, Rooms};
 use domain::{Epoch, Generation, Head, RoomId, Sequence, Shards, limits};
 use futures::future::join_all;
@@ -7,6 +9,7 @@ use futures::future::join_all;
 use super::{append_new, created, epoch, other_epoch};
 use crate::contracts::StoreFixture;
 use crate::contracts::scene::{insist, unique_room};
+use crate::samples;
 
 pub async fn a_room_has_no_head_until_it_is_created(fixture: &impl StoreFixture) {
     let room = unique_room();
@@ -70,24 +73,27 @@ pub async fn a_room_grows_only_from_the_size_expected(fixture: &impl StoreFixtur
 pub async fn a_room_that_is_not_there_does_not_grow(fixture: &impl StoreFixture) {
     let room = unique_room();
     fixture.store().grow(&room, Shards::new(1), Shards::new(2)).await.unwrap();
-    fixture.store().mark_sent(&room, &epoch(), Sequence::new(3)).await.unwrap();
+    fixture.store().mark_sent(&room, &epoch(), Sequence::new(3), samples::NOW).await.unwrap();
     assert_eq!(fixture.store().head(&room).await.unwrap(), None);
 }
 
 pub async fn jobs_sent_are_noted_and_never_taken_back(fixture: &impl StoreFixture) {
     let (room, head) = created(fixture).await;
     let head = append_new(fixture, &room, &head, 12).await.head_after();
-    for (through, sent) in [(2, 2), (10, 10), (9, 10), (10, 10), (0, 10), (12, 12)] {
-        fixture.store().mark_sent(&room, &head.epoch, Sequence::new(through)).await.unwrap();
+    let mut now = samples::NOW;
+    for (through, sent, when) in [(2, 2, 1), (10, 10, 2), (9, 10, 2), (10, 10, 2), (0, 10, 2), (12, 12, 6)] {
+        now = now.plus(Duration::from_secs(1));
+        fixture.store().mark_sent(&room, &head.epoch, Sequence::new(through), now).await.unwrap();
         let noted = fixture.store().head(&room).await.unwrap().unwrap();
-        assert_eq!(noted, Head { sent: Sequence::new(sent), ..head.clone() });
+        let sent_at = samples::NOW.plus(Duration::from_secs(when));
+        assert_eq!(noted, Head { sent: Sequence::new(sent), sent_at, ..head.clone() });
     }
 }
 
 pub async fn jobs_sent_in_another_epoch_are_not_noted(fixture: &impl StoreFixture) {
     let (room, head) = created(fixture).await;
     let expected = append_new(fixture, &room, &head, 2).await.head_after();
-    fixture.store().mark_sent(&room, &other_epoch(), Sequence::new(2)).await.unwrap();
+    fixture.store().mark_sent(&room, &other_epoch(), Sequence::new(2), samples::NOW).await.unwrap();
     assert_eq!(fixture.store().head(&room).await.unwrap(), Some(expected));
 }
 

@@ -1,0 +1,50 @@
+//! Charges a request to its connection, and to the user of the connection.
+
+use std::time::Duration;
+
+use crate::charge::Charge;
+use crate::name::{ConnectionId, UserId};
+use crate::ports::{Charged, Charges, Result, Standing};
+use crate::timestamp::Timestamp;
+
+/// The outcome of charging a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Allowance {
+    /// The request is accepted. An unknown connection is not charged.
+    Granted(Standing),
+    /// The connection sends too much: the request fits after this pause.
+    Connection(Duration),
+    /// The user sends too much over all of its connections: the request fits after this pause.
+    User(Duration),
+}
+
+/// Charges a request. The connection is charged first, since this shows whether the user has to be.
+/// So a request that is refused for its user has used the allowance of its connection.
+///
+/// Costs a second write, unless the request is small and the connection was quiet.
+///
+/// # Errors
+/// Errors of the port. A repeat is another charge.
+pub async fn charge(
+    ports: &impl Charges,
+    connection: &ConnectionId,
+    user: &UserId,
+    charge: Charge,
+    now: Timestamp,
+) -> Result<Allowance> {
+    let (standing, before) = match ports.charge(connection, charge, now).await? {
+        Charged::Granted(standing, before) => (standing, before),
+        Charged::TooSoon(pause) => return Ok(Allowance::Connection(pause)),
+    };
+    if standing == Standing::Unknown || !charge.concerns_user(before, now) {
+        return Ok(Allowance::Granted(standing));
+    }
+    let before = before.unwrap_or_default();
+    let Some(pause) = ports.charge_user(user, charge, before > now, now).await? else {
+        return Ok(Allowance::Granted(standing));
+    };
+    // The connection was charged for this request. Its repeat must fit there too.
+    let used_until = before.max(now).plus(charge.takes());
+    let for_connection = charge.apply(used_until, now).err().unwrap_or_default();
+    Ok(Allowance::User(pause.max(for_connection)))
+}
