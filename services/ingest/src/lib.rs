@@ -130,7 +130,7 @@ impl<T: Charges + Rooms, Q: Submissions, G: Gateway, C: Clock> Ingest<T, Q, G, C
         let (rate, burst) = (CONNECTION_RATE.count_per_second(), CONNECTION_RATE.burst());
         let too_soon = |message, pause| Reject::new(Code::RateLimited, message).after(pause);
         let standing = match charged.map_err(unavailable)? {
-            Allowance::Granted(standing) => standing,
+            Allowance::Granted(standing, ()) => standing,
             Allowance::Connection(pause) => {
                 return Err(too_soon(
                     format!("a connection may publish {rate} times a second, {burst} at once"),

@@ -18,9 +18,10 @@ impl<P: Ports, C: Clock, R: Chance, K: CheckTokens> Membership<P, C, R, K> {
         asked: &Asked<'_>,
         room: &RoomId,
         since: Option<&Position>,
+        held: &HashMap<RoomId, Holding>,
         summary: &mut Summary,
     ) -> Result<Joined, Reject> {
-        let mut entered = self.enter(asked, std::slice::from_ref(room)).await?;
+        let mut entered = self.enter(asked, std::slice::from_ref(room), held).await?;
         let entered = entered.remove(room).unwrap_or_else(|| Err(Reject::unavailable(RETRY_MS)))?;
         let mut budget = Budget::new(self.limits.replay_bytes);
         self.joined(asked, room, since, entered, &mut budget, summary).await
@@ -32,10 +33,11 @@ impl<P: Ports, C: Clock, R: Chance, K: CheckTokens> Membership<P, C, R, K> {
         &self,
         asked: &Asked<'_>,
         rooms: Vec<(RoomId, Option<Position>)>,
+        held: &HashMap<RoomId, Holding>,
         summary: &mut Summary,
     ) -> Result<SyncedRooms, Reject> {
         let names: Vec<RoomId> = rooms.iter().map(|(room, _)| room.clone()).collect();
-        let mut entered = self.enter(asked, &names).await?;
+        let mut entered = self.enter(asked, &names, held).await?;
         let mut budget = Budget::new(self.limits.replay_bytes);
         let mut synced = BTreeMap::new();
         for (room, since) in rooms {
@@ -50,30 +52,25 @@ impl<P: Ports, C: Clock, R: Chance, K: CheckTokens> Membership<P, C, R, K> {
         Ok(SyncedRooms { rooms: synced })
     }
 
-    /// Returns the rooms that the connection is in, by the table. Requests of one connection that
-    /// are served at the same moment do not see each other, so together they may exceed the limit
-    /// of rooms.
-    pub(crate) async fn held(&self, asked: &Asked<'_>) -> Result<HashMap<RoomId, Holding>, Reject> {
-        let holdings = self.ports.holdings(&asked.joiner.member.connection).await.map_err(unavailable)?;
-        Ok(holdings.into_iter().map(|held| (held.room.clone(), held)).collect())
-    }
-
     /// Joins these rooms. A room is refused if the token does not allow it, if it is full, or if it
     /// exceeds the number of rooms of a connection. A membership that a backend granted may be
     /// resumed, whatever the token allows.
+    ///
+    /// `held` are the rooms that the connection is in. Requests of one connection that are served at
+    /// the same moment do not see each other, so together they may exceed the limit of rooms.
     async fn enter(
         &self,
         asked: &Asked<'_>,
         rooms: &[RoomId],
+        held: &HashMap<RoomId, Holding>,
     ) -> Result<BTreeMap<RoomId, Result<Entered, Reject>>, Reject> {
-        let held = self.held(asked).await?;
         let may_join = |room: &RoomId| asked.identity.may_join(room) || held.get(room).is_some_and(|held| held.granted);
         let (allowed, forbidden): (Vec<RoomId>, Vec<RoomId>) = rooms.iter().cloned().partition(may_join);
-        self.leave_forbidden(asked, &forbidden, &held).await?;
+        self.leave_forbidden(asked, &forbidden, held).await?;
         // A room that the connection may not join does not count towards its limit.
         let beyond: HashSet<RoomId> = too_many(held.keys(), allowed.iter()).into_iter().cloned().collect();
         let (beyond, allowed): (Vec<RoomId>, Vec<RoomId>) = allowed.into_iter().partition(|room| beyond.contains(room));
-        let mut outcomes = self.enter_allowed(asked, &allowed, &held).await?;
+        let mut outcomes = self.enter_allowed(asked, &allowed, held).await?;
         outcomes.extend(forbidden.into_iter().map(|room| (room.clone(), Err(not_allowed(&room)))));
         outcomes.extend(beyond.into_iter().map(|room| (room, Err(too_many_rooms()))));
         Ok(outcomes)

@@ -14,11 +14,13 @@ mod ping;
 mod replay;
 mod who;
 
+use std::collections::HashMap;
+
 use domain::flow::{self, Allowance, Joiner};
 use domain::ports::{
     self, Bans, Chance, Charges, Clock, Connections, Memberships, Presences, Renewals, Rooms, Rosters, Standing,
 };
-use domain::{Charge, Code, Endpoint, Identity, Limits, Member, Reject, RoomId, Timestamp, limits};
+use domain::{Charge, Code, Endpoint, Holding, Identity, Limits, Member, Reject, RoomId, Timestamp, limits};
 use lambda_kit::start::Routes;
 use lambda_kit::websocket::{Answer, Call};
 use protocol::reply::{Done, Reply};
@@ -90,9 +92,17 @@ impl<P: Ports, C: Clock, R: Chance, K: CheckTokens> Membership<P, C, R, K> {
         let charge = charge(&action)?;
         // A renewed token belongs to the same user.
         let user = &call.connected_as()?.identity.user;
-        let charged = flow::charge(&self.ports, &call.connection, user, charge, now).await.map_err(unavailable)?;
-        let (message, pause) = match charged {
-            Allowance::Granted(standing) => return self.serve_charged(call, action, standing, now, summary).await,
+        let holdings = async {
+            match action {
+                Action::Sync { .. } | Action::Join { .. } => self.ports.holdings(&call.connection).await,
+                _ => Ok(Vec::new()),
+            }
+        };
+        let charged = flow::charge_while(&self.ports, &call.connection, user, charge, now, holdings).await;
+        let (message, pause) = match charged.map_err(unavailable)? {
+            Allowance::Granted(standing, holdings) => {
+                return self.serve_charged(call, action, standing, holdings, now, summary).await;
+            }
             Allowance::Connection(pause) => {
                 ("this connection sends more requests than it may; PROTOCOL.md has their weights", pause)
             }
@@ -108,6 +118,7 @@ impl<P: Ports, C: Clock, R: Chance, K: CheckTokens> Membership<P, C, R, K> {
         call: &Call,
         action: Action,
         standing: Standing,
+        holdings: ports::Result<Vec<Holding>>,
         now: Timestamp,
         summary: &mut Summary,
     ) -> Result<Outcome, Reject> {
@@ -124,10 +135,10 @@ impl<P: Ports, C: Clock, R: Chance, K: CheckTokens> Membership<P, C, R, K> {
         identity.check_expiry(now)?;
         let asked = Asked { identity: &identity, joiner: self.joiner(call, &identity)?, now };
         let done = match action {
-            Action::Sync { rooms } => Done::Synced(self.sync(&asked, rooms, summary).await?),
+            Action::Sync { rooms } => Done::Synced(self.sync(&asked, rooms, &by_room(holdings)?, summary).await?),
             Action::Join { room, since } => {
                 summary.set(field::ROOM_ID, room.to_string());
-                Done::Joined(self.join(&asked, &room, since.as_ref(), summary).await?)
+                Done::Joined(self.join(&asked, &room, since.as_ref(), &by_room(holdings)?, summary).await?)
             }
             Action::Leave { room } => self.leave(&asked, room, summary).await?,
             Action::History { room, before, limit } => Done::History(self.history(&asked, &room, before, limit).await?),
@@ -198,6 +209,10 @@ fn charge(action: &Action) -> Result<Charge, Reject> {
         Action::Auth { .. } => Charge::auth(),
         Action::Publish { .. } | Action::Whisper { .. } | Action::Classic { .. } => return Err(not_of_this_route()),
     })
+}
+
+fn by_room(holdings: ports::Result<Vec<Holding>>) -> Result<HashMap<RoomId, Holding>, Reject> {
+    Ok(holdings.map_err(unavailable)?.into_iter().map(|held| (held.room.clone(), held)).collect())
 }
 
 fn not_of_this_route() -> Reject {

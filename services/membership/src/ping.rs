@@ -8,7 +8,7 @@ use domain::{Head, Position, Reject, RoomId};
 use protocol::server::System;
 use tokens::CheckTokens;
 
-use crate::{Asked, Membership, Ports, unavailable};
+use crate::{Asked, Membership, Ports, by_room, unavailable};
 
 impl<P: Ports, C: Clock, R: Chance, K: CheckTokens> Membership<P, C, R, K> {
     pub(crate) async fn ping(&self, asked: &Asked<'_>, at: Vec<(RoomId, Position)>) -> Result<System, Reject> {
@@ -39,7 +39,7 @@ impl<P: Ports, C: Clock, R: Chance, K: CheckTokens> Membership<P, C, R, K> {
         if rooms.is_empty() {
             return Ok((Vec::new(), Vec::new()));
         }
-        let held = self.held(asked).await?;
+        let held = by_room(self.ports.holdings(&asked.joiner.member.connection).await)?;
         Ok(rooms.into_iter().partition(|(room, _)| held.get(room).is_some_and(|held| held.granted)))
     }
 

@@ -9,7 +9,7 @@ mod forget;
 mod read_log;
 
 pub use admit::{Admitted, admit};
-pub use charge::{Allowance, charge};
+pub use charge::{Allowance, charge, charge_while};
 pub use enter::{Entered, Entrance, Joiner, NotEntered, Place, enter, place};
 pub use evict::connections_kept_out;
 pub use forget::{forget, leave_all};
