@@ -50,11 +50,16 @@ async fn diagnose(roomcast: &Roomcast, kind: &str) -> String {
     read
 }
 
-/// Returns the value of a series on the page of metrics; 0 if there is none.
-async fn metric(stack: &Stack, series: &str) -> f64 {
-    let text = get(stack, "/_local/metrics").await;
-    let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+/// Returns the value of a series on one page of metrics; 0 if there is none.
+fn metric(page: &str, series: &str) -> f64 {
+    let value = page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
     value.map_or(0.0, |value| value.parse().unwrap())
+}
+
+/// Waits until the condition of an alarm is met by the values of one page of metrics.
+async fn until_raised(stack: &Stack, alarm: &str, is_raised: impl Fn(&str) -> bool) {
+    let raised = async || is_raised(&get(stack, "/_local/metrics").await).then_some(());
+    until(&format!("the condition of {alarm}"), raised).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -68,8 +73,7 @@ async fn a_permission_that_is_missing_is_found_from_the_alarm_messages_given_up(
     ada.join("lobby").await;
     ada.publish("lobby", "p1").await;
     let given_up = "roomcast_messages_poisonous_total{function=\"fanout\"}";
-    let is_raised = async || (metric(&stack, given_up).await > 0.0).then_some(());
-    until("the condition of messages-given-up-fanout", is_raised).await;
+    until_raised(&stack, "messages-given-up-fanout", |page| metric(page, given_up) > 0.0).await;
 
     let read = diagnose(&roomcast, &kind_of_alarm("local.metrics[\"messages_poisonous\"][function]")).await;
     for cause in ["AccessDenied", "dynamodb:Query", "lobby", "fanout", "deliveries-dead"] {
@@ -98,8 +102,8 @@ async fn a_slow_shard_is_found_from_the_alarm_delivery_slow() {
     let event = r#"{"room":"slow","id":"p2","data":1}"#;
     aws(&stack).sns.publish().topic_arn(topic).message(event).send().await.unwrap();
     let of = |bound: &str| format!("roomcast_delivery_took_ms_bucket{{function=\"fanout\",le=\"{bound}\"}}");
-    let is_raised = async || (metric(&stack, &of("5000")).await < metric(&stack, &of("+Inf")).await).then_some(());
-    until("the condition of delivery-slow", is_raised).await;
+    let is_slow = |page: &str| metric(page, &of("5000")) < metric(page, &of("+Inf"));
+    until_raised(&stack, "delivery-slow", is_slow).await;
 
     let read = diagnose(&roomcast, &kind_of_alarm("local.metrics[\"delivery_took_ms\"][function]")).await;
     let shards = read.split("$ roomcast ").find(|command| command.starts_with("top --shards")).unwrap();

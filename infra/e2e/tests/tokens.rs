@@ -76,7 +76,8 @@ async fn nobody_becomes_somebody_else_by_a_renewal_and_a_bad_token_changes_nothi
     stack.shutdown().await;
 }
 
-/// Runs the client library with tokens of 6 s, for three times as long.
+/// Runs the client library with tokens of 20 s, for twice as long. A renewal begins when at least
+/// 5 s are left: a machine that other tests keep busy may take some of them.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_renews_its_tokens_goes_on_on_one_connection() {
     let (stack, url) = start(everything()).await;
@@ -84,13 +85,13 @@ async fn a_client_that_renews_its_tokens_goes_on_on_one_connection() {
     let count = Arc::clone(&asked);
     let renew = move || {
         count.fetch_add(1, Ordering::Relaxed);
-        std::future::ready(Some(token(json!({ "sub": "bob", "exp": seconds_from_now(10) }))))
+        std::future::ready(Some(token(json!({ "sub": "bob", "exp": seconds_from_now(20) }))))
     };
     let (handle, mut events) = connect(Options::new(&url).with_token(Token::renewed(renew))).unwrap();
     handle.join(RoomId::parse("lobby").unwrap(), None).await.unwrap();
     let mut ada = Member::connect(&url, "ada").await;
     ada.join("lobby").await;
-    let end = tokio::time::Instant::now() + Duration::from_secs(25);
+    let end = tokio::time::Instant::now() + Duration::from_secs(40);
     assert_eq!(events.next().await, Some(Event::Online));
     while !matches!(events.next().await, Some(Event::Joined { .. })) {}
     let (mut heard, mut published) = (0, 0);
@@ -114,7 +115,7 @@ async fn a_client_that_renews_its_tokens_goes_on_on_one_connection() {
             heard += 1;
         }
     }
-    assert!(asked.load(Ordering::Relaxed) >= 4, "one for the handshake, and one each eight seconds");
+    assert!(asked.load(Ordering::Relaxed) >= 3, "one for the handshake, and one each 15 s at the latest");
     handle.close().await;
     stack.shutdown().await;
 }

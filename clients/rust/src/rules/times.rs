@@ -23,8 +23,8 @@ pub const KEEP_ALIVE_JITTER_MS: u64 = 20_000;
 /// The connection is pinged if a request has no reply after this time. The request is sent again if
 /// the pong arrives and the reply does not.
 pub const REQUEST_TIMEOUT_MS: u64 = 10_000;
-/// A connection is closed if neither a pong nor another frame arrives for this time after a ping. If
-/// another frame arrives, the server is only slow, and the next ping is sent.
+/// A connection is closed if neither a pong nor another frame arrives for this time after a ping.
+/// If another frame arrives, the server is only slow, and the next ping is sent.
 pub const PONG_TIMEOUT_MS: u64 = 10_000;
 /// Successive pings without a pong after which a connection is closed, whatever else arrives.
 pub const UNANSWERED_PINGS: u32 = 6;

@@ -28,8 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const PATIENCE_MS_A_PAIR: u64 = 2;
 /// Publications between two counts of the pairs.
 const COUNTED_EVERY: u64 = 16;
-/// Publications that a stay in a room may lack on average before publishing pauses. Without a pause, a
-/// machine that other programs keep busy would fall behind by more than a resume replays.
+/// Publications that a stay in a room may lack on average before publishing pauses. Without a
+/// pause, a machine that other programs keep busy falls behind by more than a resume replays.
 const LACKING_AT_MOST: u64 = 100;
 /// Interval of checks for a condition.
 const LOOK: Duration = Duration::from_millis(500);

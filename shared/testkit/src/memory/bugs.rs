@@ -100,7 +100,8 @@ pub enum Bug {
     UserRateIgnored,
     /// A publisher above the rate gets half of the pause that it needs.
     PauseTooShort,
-    /// The members of a shard are read before the log: a member that joins in between is skipped.
+    /// The members of a shard are read up to a second before the log: a member that joins in
+    /// between is skipped.
     LogAfterMembers,
     /// Only the first page of a range of the log is delivered.
     FirstPageOnly,

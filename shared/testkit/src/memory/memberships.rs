@@ -17,6 +17,8 @@ use super::unavailable;
 const FIRST_CHARACTER: char = '!';
 /// The timeout of a function that a queue triggers.
 const INVOCATION: Duration = Duration::from_secs(5);
+/// How long before the log [`Bug::LogAfterMembers`] reads the members of a shard, at most.
+const MEMBERS_READ_BEFORE: Duration = Duration::from_secs(1);
 
 impl Memberships for Store {
     async fn join(&self, memberships: &[Membership]) -> Vec<Result<Joined>> {
@@ -150,18 +152,22 @@ impl Store {
         }
     }
 
-    /// Remembers the present members of a shard.
+    /// Remembers the present members of a shard, unless it did so a moment ago.
     pub(super) fn note_members(&self, room: &RoomId, shard: Shard) {
         let now = self.now();
         let members = self.lock().index.members(room, shard, None, now).cloned().collect();
-        self.recalled().members.insert((room.clone(), shard), (now, members));
+        let mut recalled = self.recalled();
+        let noted = recalled.members.entry((room.clone(), shard)).or_default();
+        if now.since(noted.0) >= MEMBERS_READ_BEFORE {
+            *noted = (now, members);
+        }
     }
 
-    /// The remembered members of a shard, once, and only within the invocation that remembered
-    /// them.
+    /// The remembered members of a shard. They are forgotten after the longest invocation.
     fn members_before(&self, room: &RoomId, shard: Shard) -> Option<Vec<Member>> {
-        let (noted, members) = self.recalled().members.remove(&(room.clone(), shard))?;
-        (self.now().since(noted) < INVOCATION).then_some(members)
+        let recalled = self.recalled();
+        let (noted, members) = recalled.members.get(&(room.clone(), shard))?;
+        (self.now().since(*noted) < INVOCATION).then(|| members.clone())
     }
 }
 
