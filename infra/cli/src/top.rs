@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use domain::parse_duration;
+use futures::future::try_join;
 use serde::Serialize;
 use telemetry::field;
 
@@ -94,8 +95,11 @@ impl Ranked {
 pub(crate) async fn print(deployment: &Deployment, asked: &Arguments, output: &Output) -> Result<ExitCode, Error> {
     let since = now().minus(asked.since);
     let [sequencer, fanout] = FUNCTIONS;
-    let mut found = search(deployment, &[sequencer], Wanted::Text(field::PUBLICATION_RANGE.0), since).await?;
-    let delivered = search(deployment, &[fanout], Wanted::Text(field::ROOM_TALLY.0), since).await?;
+    let (mut found, delivered) = try_join(
+        search(deployment, &[sequencer], Wanted::Text(field::PUBLICATION_RANGE.0), since),
+        search(deployment, &[fanout], Wanted::Text(field::ROOM_TALLY.0), since),
+    )
+    .await?;
     found.lines.extend(delivered.lines);
     let mut ranked = rank(&found.lines, asked.shards);
     ranked.sort_by_key(|ranked| std::cmp::Reverse(ranked.key(asked.by)));

@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 
 use domain::ports::{self, Chance, Clock, Memberships, Rooms};
-use domain::{ConnectionId, Job, LateMember, Member, Next, Publication, Range, RoomId, coalesce, late_pause};
+use domain::{ConnectionId, Job, LateMember, Member, Next, Publication, Range, RoomId, coalesce, late_pause, limits};
 use futures::future::try_join;
 use futures::{StreamExt, stream};
-use lambda_kit::batch::{Failed, Message, return_in_order};
+use lambda_kit::batch::{Failed, Message};
 use protocol::block::runs;
 use telemetry::field;
 
@@ -109,7 +109,9 @@ impl<'a, P: Ports> MainLine<'a, P> {
         (Vec::new(), self.tally)
     }
 
-    /// Returns jobs that could not be begun, or not be finished, before the deadline.
+    /// Returns jobs that could not be begun, or not be finished, before the deadline. They pause,
+    /// so that the jobs of other rooms get their places: SQS gives out a returned message at its
+    /// old place, before younger ones.
     fn return_for_time(&self, jobs: Vec<(Message, Job)>) -> Vec<Failed> {
         if let Some((_, first)) = jobs.first() {
             tracing::warn!(
@@ -119,7 +121,7 @@ impl<'a, P: Ports> MainLine<'a, P> {
                 jobs.len()
             );
         }
-        return_in_order(jobs.into_iter().map(|(message, _)| message))
+        jobs.into_iter().map(|(message, _)| message.retry_after(limits::SHARD_TURN_PAUSE)).collect()
     }
 
     /// Delivers a range to the shard of a job, and later rows as far as they fit the same frame.
