@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 
 use domain::ports::{self, Chance, Clock, Memberships, Rooms};
-use domain::{ConnectionId, Job, LateMember, Member, Next, Publication, Range, RoomId, coalesce, late_pause, limits};
+use domain::{ConnectionId, Job, LateMember, Member, Next, Publication, Range, RoomId, coalesce, late_pause};
 use futures::future::try_join;
 use futures::{StreamExt, stream};
-use lambda_kit::batch::{Failed, Message};
+use lambda_kit::batch::{Failed, Message, return_in_order};
 use protocol::block::runs;
 use telemetry::field;
 
@@ -109,9 +109,7 @@ impl<'a, P: Ports> MainLine<'a, P> {
         (Vec::new(), self.tally)
     }
 
-    /// Returns jobs that could not be begun, or not be finished, before the deadline. They pause,
-    /// so that the jobs of other rooms get their places: SQS gives out a returned message at its
-    /// old place, before younger ones.
+    /// Returns jobs that could not be begun, or not be finished, before the deadline.
     fn return_for_time(&self, jobs: Vec<(Message, Job)>) -> Vec<Failed> {
         if let Some((_, first)) = jobs.first() {
             tracing::warn!(
@@ -121,7 +119,7 @@ impl<'a, P: Ports> MainLine<'a, P> {
                 jobs.len()
             );
         }
-        jobs.into_iter().map(|(message, _)| message.retry_after(limits::SHARD_TURN_PAUSE)).collect()
+        return_in_order(jobs.into_iter().map(|(message, _)| message))
     }
 
     /// Delivers a range to the shard of a job, and later rows as far as they fit the same frame.

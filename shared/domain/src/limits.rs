@@ -240,9 +240,6 @@ pub const HAND_OVER: Duration = Duration::from_millis(1_100);
 /// and the return times of the others. A group that works longer is stopped, so that it does not
 /// cost the other groups of the batch.
 pub const REPORT_TIME: Duration = Duration::from_millis(200);
-/// Pause of a shard's jobs after a turn that ended at the deadline, so that jobs of other rooms get
-/// the place. SQS gives out a returned message before all younger ones of other groups.
-pub const SHARD_TURN_PAUSE: Duration = Duration::from_secs(1);
 /// Retention of log rows.
 pub const RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 /// Tolerance around the moments at which a log row appears and expires. A transaction becomes
