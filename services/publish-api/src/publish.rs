@@ -90,7 +90,7 @@ fn named(entries: Entries, key: Option<&str>, request: &Request) -> Result<Vec<N
         request.header("authorization").is_some_and(|value| !value.to_ascii_lowercase().starts_with("bearer"));
     let has_no_id = entries.iter().any(|entry| entry.as_ref().is_ok_and(|entry| entry.id.is_none()));
     if is_signed && has_no_id && key.is_none() {
-        // Otherwise whoever sees the request could publish it again within five minutes.
+        // Otherwise a copy of the request would publish it again within five minutes.
         let message = "a signed request names an id for each publication, or has the header Idempotency-Key";
         return Err(Reject::field("Idempotency-Key", message));
     }
