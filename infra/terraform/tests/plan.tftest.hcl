@@ -250,7 +250,7 @@ run "a_budget_above_the_account_is_refused" {
   command = plan
 
   variables {
-    post_budget_per_second = 8001
+    post_budget_per_second = 8201
   }
 
   expect_failures = [terraform_data.checks]
