@@ -9,6 +9,9 @@ locals {
   # Places that queues may take at once, and one for each function that clients or streams invoke.
   concurrency_needed = sum(concat(values(local.queue_concurrency), [length(local.topology.functions)]))
 
+  # Requests a second that the HTTP API takes of the account.
+  http_requests_per_second = local.has_http_api ? var.http_throttling_rate_limit : 0
+
   # Parameters of the topology without a value.
   missing_parameters = sort([for name, value in local.parameters : name if value == null])
   unknown_parameters = sort(setsubtract(keys(var.parameters), keys(local.topology.parameters)))
@@ -53,6 +56,11 @@ resource "terraform_data" "checks" {
     }
 
     precondition {
+      condition     = local.whole.http != null || !var.http_api
+      error_message = "The topology has no HTTP API: declare `http` and routes for it, or leave `http_api` out."
+    }
+
+    precondition {
       condition     = length(local.missing_packages) == 0
       error_message = "${local.packages} has no packages of ${join(", ", local.missing_packages)}: build them with `cargo xtask package`, or set `packages` to the folder that they are in."
     }
@@ -73,8 +81,8 @@ resource "terraform_data" "checks" {
     }
 
     precondition {
-      condition     = var.post_budget_per_second + var.throttling_rate_limit <= var.account_requests_per_second
-      error_message = "`post_budget_per_second` (${var.post_budget_per_second}) and `throttling_rate_limit` (${var.throttling_rate_limit}) are more than the account's requests a second: lower one of them, or request a higher quota and set `account_requests_per_second` (${var.account_requests_per_second}) to it."
+      condition     = var.post_budget_per_second + var.throttling_rate_limit + local.http_requests_per_second <= var.account_requests_per_second
+      error_message = "`post_budget_per_second` (${var.post_budget_per_second}), `throttling_rate_limit` (${var.throttling_rate_limit}) and the HTTP API (${local.http_requests_per_second}) are more than the account's requests a second: lower one of them, or request a higher quota and set `account_requests_per_second` (${var.account_requests_per_second}) to it."
     }
 
     precondition {

@@ -7,7 +7,24 @@ data "aws_region" "current" {}
 data "aws_partition" "current" {}
 
 locals {
-  topology   = module.topology.topology
+  whole = module.topology.topology
+
+  # Without the HTTP API there are neither the functions that only it invokes, nor the secrets that only these read.
+  has_http_api = try(var.http_api || !local.whole.http.optional, false)
+  functions = {
+    for name, function in local.whole.functions : name => function if local.has_http_api || length(function.triggers.http) == 0
+  }
+  read_secrets = distinct(flatten([for function in values(local.functions) : [for grant in function.grants.secret : grant.secret]]))
+  left_secrets = distinct(flatten([
+    for name, function in local.whole.functions : [for grant in function.grants.secret : grant.secret] if !contains(keys(local.functions), name)
+  ]))
+  topology = merge(local.whole, {
+    functions = local.functions
+    secrets = {
+      for name, secret in local.whole.secrets : name => secret if contains(local.read_secrets, name) || !contains(local.left_secrets, name)
+    }
+  })
+
   name       = coalesce(var.name, local.topology.name)
   account_id = data.aws_caller_identity.current.account_id
   region     = data.aws_region.current.name
@@ -119,6 +136,23 @@ module "websocket_api" {
   domain                 = var.domain
   kms_key_arn            = var.kms_key_arn
   permissions_boundary   = var.permissions_boundary
+  tags                   = var.tags
+}
+
+module "http_api" {
+  source = "./modules/http-api"
+  count  = local.has_http_api ? 1 : 0
+
+  name                   = local.name
+  functions              = local.topology.functions
+  invoke_arns            = { for name, function in module.functions.functions : name => function.invoke_arn }
+  function_names         = { for name, function in module.functions.functions : name => function.name }
+  throttling_rate_limit  = var.http_throttling_rate_limit
+  throttling_burst_limit = var.http_throttling_burst_limit
+  detailed_metrics       = var.detailed_metrics
+  access_logs            = var.access_logs
+  log_retention_days     = var.log_retention_days
+  kms_key_arn            = var.kms_key_arn
   tags                   = var.tags
 }
 

@@ -3,6 +3,11 @@ output "websocket_url" {
   value       = module.websocket_api.url
 }
 
+output "http_api_url" {
+  description = "URL of the HTTP API for backends, without a slash at the end; null without `http_api`."
+  value       = try(module.http_api[0].url, null)
+}
+
 output "wscat" {
   description = "Command that opens a connection from a terminal; a token goes into ?token= or an Authorization header."
   value       = "npx wscat -c '${module.websocket_api.url}?room=lobby'"

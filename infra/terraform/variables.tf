@@ -113,9 +113,9 @@ variable "post_budget_per_second" {
 }
 
 variable "throttling_rate_limit" {
-  description = "Messages a second that the stage takes from all clients, the rest of account_requests_per_second."
+  description = "Messages a second that the stage takes from all clients. With the posts and the HTTP API they are account_requests_per_second."
   type        = number
-  default     = 2000
+  default     = 1800
 
   validation {
     condition     = var.throttling_rate_limit >= 1
@@ -131,6 +131,34 @@ variable "throttling_burst_limit" {
   validation {
     condition     = var.throttling_burst_limit >= 1
     error_message = "With a burst of 0 every request is refused with 429: allow at least 1 message at once."
+  }
+}
+
+variable "http_api" {
+  description = "Whether backends may publish over HTTP: an HTTP API, the function behind it, and the secret request_keys. See docs/publish-over-http.md."
+  type        = bool
+  default     = false
+}
+
+variable "http_throttling_rate_limit" {
+  description = "Requests a second that the HTTP API takes from all backends. They count against account_requests_per_second."
+  type        = number
+  default     = 200
+
+  validation {
+    condition     = var.http_throttling_rate_limit >= 1
+    error_message = "With a limit of 0 every request is refused with 429: allow at least 1 request a second."
+  }
+}
+
+variable "http_throttling_burst_limit" {
+  description = "Requests that the HTTP API takes at once."
+  type        = number
+  default     = 200
+
+  validation {
+    condition     = var.http_throttling_burst_limit >= 1
+    error_message = "With a burst of 0 every request is refused with 429: allow at least 1 request at once."
   }
 }
 

@@ -201,6 +201,7 @@ mod tests {
             device: None,
             admin: false,
             rooms: None,
+            backend: None,
         }
     }
 

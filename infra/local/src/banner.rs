@@ -18,6 +18,9 @@ pub fn text(name: &str, addresses: &Addresses, settings: &Settings, took: std::t
         line("WebSocket", &websocket.ws_url);
         line("Management", &websocket.management_url);
     }
+    if let Some(url) = &addresses.http_url {
+        line("HTTP API", url);
+    }
     line("AWS", &format!("{}  (DynamoDB, Streams, SQS, SNS)", addresses.aws_endpoint));
     for (topic, arn) in &addresses.resources.topics {
         line("Topic", &format!("{arn}  ({topic})"));

@@ -14,6 +14,8 @@ pub(crate) struct Values<'a> {
     pub(crate) settings: &'a Settings,
     /// URL of the management API with its stage. Empty if there is no WebSocket API.
     pub(crate) management_url: &'a str,
+    /// URL of the HTTP API. Empty if there is none.
+    pub(crate) http_url: &'a str,
     pub(crate) aws_endpoint: &'a str,
 }
 
@@ -48,6 +50,7 @@ impl Values<'_> {
             [
                 ("ROOMCAST_WS_URL", ws_url),
                 ("ROOMCAST_MANAGEMENT_URL", self.management_url),
+                ("ROOMCAST_HTTP_URL", self.http_url),
                 ("AWS_ENDPOINT_URL", self.aws_endpoint),
                 ("AWS_REGION", REGION),
                 ("AWS_DEFAULT_REGION", REGION),

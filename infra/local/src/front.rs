@@ -1,6 +1,6 @@
-//! The WebSocket gateway of the stack.
+//! The gateway of the stack: the WebSocket API, and the HTTP API on the same port.
 
-use local_gateway::{Authorizer, Config, Gateway, Hosts, Route, Stats};
+use local_gateway::{Authorizer, Config, Gateway, Hosts, HttpApi, HttpRoute, Route, Stats};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use topology::{Topology, Trigger};
@@ -9,8 +9,11 @@ use crate::Error;
 use crate::account::Account;
 use crate::hooks::Granted;
 use crate::options::Options;
-use crate::place::{ACCOUNT, API_ID, REGION, STAGE};
+use crate::place::{ACCOUNT, API_ID, HTTP_API_ID, REGION, STAGE};
 use crate::ports::Port;
+
+/// The route selection expression where there is no WebSocket API. No route can be selected then.
+const NO_MESSAGES: &str = "$request.body.action";
 
 /// A gateway and the task that serves it.
 pub(crate) struct Front {
@@ -61,6 +64,7 @@ impl Front {
 fn config(topology: &Topology, options: &Options, domain_name: String, hosts: Hosts) -> Config {
     let mut routes = Vec::new();
     let mut authorizer = None;
+    let mut http_routes = Vec::new();
     for (function, trigger) in topology.triggers() {
         match trigger {
             Trigger::Websocket(trigger) => routes.extend(trigger.routes.iter().map(|key| Route {
@@ -72,6 +76,8 @@ fn config(topology: &Topology, options: &Options, domain_name: String, hosts: Ho
                 authorizer =
                     Some(Authorizer { function: function.name.clone(), identity_sources: identity_sources.clone() });
             }
+            Trigger::Http { routes } => http_routes
+                .extend(routes.iter().map(|key| HttpRoute { key: key.clone(), function: function.name.clone() })),
             Trigger::Queue(_) | Trigger::Stream(_) | Trigger::Schedule(_) => {}
         }
     }
@@ -82,9 +88,10 @@ fn config(topology: &Topology, options: &Options, domain_name: String, hosts: Ho
         account_id: ACCOUNT.to_owned(),
         stage: STAGE.to_owned(),
         domain_name,
-        route_selection_expression: expression.unwrap_or_default(),
+        route_selection_expression: expression.unwrap_or_else(|| NO_MESSAGES.to_owned()),
         routes,
         authorizer,
+        http: topology.http.as_ref().map(|_| HttpApi { api_id: HTTP_API_ID.to_owned(), routes: http_routes }),
         allow_binary: false,
         hosts: Some(hosts),
         limits: options.limits.clone(),

@@ -11,6 +11,8 @@ pub const ACCOUNT: &str = "000000000000";
 pub const STAGE: &str = "local";
 /// The id of the WebSocket API.
 pub const API_ID: &str = "local";
+/// The id of the HTTP API.
+pub const HTTP_API_ID: &str = "localhttp";
 
 /// A file that cannot be written.
 #[derive(Debug, thiserror::Error)]

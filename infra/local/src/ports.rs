@@ -22,8 +22,10 @@ const FREE_PORTS_TRIED: usize = 16;
 pub(crate) struct Ports {
     /// The port of the embedded endpoint. `None` if an external endpoint is used.
     pub(crate) aws: Option<Port>,
-    /// The port of the WebSocket API, if the topology has one.
+    /// The port of the WebSocket API and the HTTP API, if the topology has one of them.
     pub(crate) gateway: Option<Port>,
+    has_websocket: bool,
+    has_http: bool,
 }
 
 /// One port on every loopback address of the machine.
@@ -39,20 +41,27 @@ pub(crate) struct Port {
 impl Ports {
     pub(crate) async fn bind(options: &Options, topology: &Topology) -> Result<Self, Error> {
         let (ws_port, aws_port, names) = (options.websocket_port, options.aws_port, &options.hosts);
-        let gateway = match topology.websocket {
-            Some(_) => Some(Port::bind("WebSocket API", ws_port, "--ws-port", names).await?),
-            None => None,
+        let gateway = match (&topology.websocket, &topology.http) {
+            (None, None) => None,
+            _ => Some(Port::bind("WebSocket API", ws_port, "--ws-port", names).await?),
         };
+        let (has_websocket, has_http) = (topology.websocket.is_some(), topology.http.is_some());
         let aws = match options.aws_endpoint {
             None => Some(Port::bind("AWS endpoint", aws_port, "--aws-port", names).await?),
             Some(_) => None,
         };
-        Ok(Self { aws, gateway })
+        Ok(Self { aws, gateway, has_websocket, has_http })
+    }
+
+    /// Returns the URL of the HTTP API, without a slash at the end.
+    pub(crate) fn http_url(&self) -> Option<String> {
+        let port = self.gateway.as_ref().filter(|_| self.has_http)?;
+        Some(format!("http://{}", port.address))
     }
 
     /// Returns the URLs of the WebSocket API.
     pub(crate) fn websocket(&self) -> Option<Websocket> {
-        let address = self.gateway.as_ref()?.address;
+        let address = self.gateway.as_ref().filter(|_| self.has_websocket)?.address;
         Some(Websocket {
             ws_url: format!("ws://{address}/{STAGE}"),
             management_url: format!("http://{address}/{STAGE}"),

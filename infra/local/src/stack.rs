@@ -55,6 +55,8 @@ pub struct Stack {
 pub struct Addresses {
     /// URLs of the WebSocket API, if the topology has one.
     pub websocket: Option<Websocket>,
+    /// URL of the HTTP API, without a slash at the end, if the topology has one.
+    pub http_url: Option<String>,
     /// URL of DynamoDB, Streams, SQS and SNS.
     pub aws_endpoint: String,
     /// True if the endpoint belongs to the stack. Only then does it have the inspector.
@@ -85,7 +87,7 @@ impl Stack {
         let ports = Ports::bind(&options, &topology).await?;
         let callers = Arc::new(Callers::new(topology.functions.iter().map(|function| function.name.as_str())));
         let grants = Arc::new(recorded(Grants::new(&topology), options.used_permissions.as_deref())?);
-        let websocket = ports.websocket();
+        let (websocket, http_url) = (ports.websocket(), ports.http_url());
         let faults = Faults::new(&options.faults, options.fault_seed);
         let (stop, pages) = (CancellationToken::new(), Pages::new(settings.pages.clone()));
         let inspector = Inspector::new(faults.clone(), pages, settings.metric_help.clone(), stop.clone());
@@ -94,7 +96,7 @@ impl Stack {
         let clients = Clients::new(cloud.url(), &clients::developer_credentials());
         let resources = provision(&topology, &settings, &clients, cloud.url()).await?;
         let is_embedded = options.aws_endpoint.is_none();
-        let addresses = Addresses { websocket, aws_endpoint: cloud.url().to_owned(), is_embedded, resources };
+        let addresses = Addresses { websocket, http_url, aws_endpoint: cloud.url().to_owned(), is_embedded, resources };
         let values = addresses.values(&settings);
         let lambda = functions::start(&topology, &options, &values, &callers, &inspector)?;
         try_join_all(topology.functions.iter().map(|function| lambda.warm_up(&function.name))).await?;
@@ -236,6 +238,7 @@ impl Addresses {
             resources: &self.resources,
             settings,
             management_url: self.websocket.as_ref().map_or("", |websocket| &websocket.management_url),
+            http_url: self.http_url.as_deref().unwrap_or_default(),
             aws_endpoint: &self.aws_endpoint,
         }
     }
@@ -248,6 +251,7 @@ impl Addresses {
         json!({
             "ws_url": self.websocket.as_ref().map(|websocket| &websocket.ws_url),
             "management_url": self.websocket.as_ref().map(|websocket| &websocket.management_url),
+            "http_url": self.http_url,
             "aws_endpoint": self.aws_endpoint,
             "region": crate::place::REGION,
             "tables": self.resources.tables.keys().collect::<Vec<_>>(),

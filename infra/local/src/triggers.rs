@@ -53,7 +53,7 @@ impl Triggers {
                 Trigger::Queue(source) => config.queues.extend(queue(function, source, topology, resources)),
                 Trigger::Stream(source) => config.streams.extend(stream(function, source, resources)),
                 Trigger::Schedule(rate) => config.schedules.push(schedule(function, rate)?),
-                Trigger::Websocket(_) | Trigger::Authorizer { .. } => {}
+                Trigger::Websocket(_) | Trigger::Http { .. } | Trigger::Authorizer { .. } => {}
             }
         }
         let polled = |function: &str| {

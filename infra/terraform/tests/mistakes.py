@@ -26,7 +26,7 @@ PLANS = [
             "memory_mb": {"fan": 512},
             "reserved_concurrency": {"fanout": 7},
             "topic_publishers": {"event": ["arn:aws:iam::111122223333:root"]},
-            "throttling_rate_limit": 2001,
+            "throttling_rate_limit": 1801,
         },
         [
             "no-such-folder has no packages of authorizer, connect,",
@@ -37,7 +37,7 @@ PLANS = [
             "`reserved_concurrency` of fanout is less than their queues may start at once",
             "fanout may post 8008 times a second in 8 processes, more than `post_budget_per_second`, 8000: remove "
             "`posts_per_second` from `parameters`, or lower it to 1000.",
-            "`post_budget_per_second` (8000) and `throttling_rate_limit` (2001) are more than the account's requests a "
+            "`post_budget_per_second` (8000), `throttling_rate_limit` (1801) and the HTTP API (200) are more than the account's requests a "
             "second: lower one of them, or request a higher quota and set `account_requests_per_second` (10000) to it.",
         ],
     ),

@@ -80,6 +80,10 @@ variables {
 run "everything_in_the_topology_is_planned" {
   command = apply
 
+  variables {
+    http_api = true
+  }
+
   assert {
     condition     = keys(module.functions.functions) == keys(module.topology.topology.functions)
     error_message = "Every function of the topology is one function of Lambda."
@@ -131,6 +135,84 @@ run "everything_in_the_topology_is_planned" {
   }
 }
 
+run "without_the_http_api_there_is_nothing_of_it" {
+  command = apply
+
+  assert {
+    condition     = length(module.http_api) == 0 && output.http_api_url == null
+    error_message = "The HTTP API is there only when it is asked for."
+  }
+
+  assert {
+    condition     = setsubtract(keys(module.topology.topology.functions), keys(output.function_names)) == toset(["publish-api"])
+    error_message = "Only the function behind the HTTP API is left out."
+  }
+
+  assert {
+    condition     = join(",", keys(output.secret_names)) == "token_jwks,token_keys"
+    error_message = "The secret that only this function reads is left out."
+  }
+}
+
+run "the_http_api_has_the_routes_of_the_topology_and_limits" {
+  command = apply
+
+  variables {
+    http_api                    = true
+    http_throttling_rate_limit  = 9
+    http_throttling_burst_limit = 4
+  }
+
+  assert {
+    condition     = join(",", keys(module.http_api[0].routes)) == join(",", sort(module.topology.topology.functions["publish-api"].triggers.http[0].routes))
+    error_message = "Every route of the topology is one route of the HTTP API."
+  }
+
+  assert {
+    condition     = module.http_api[0].throttling.rate_limit == 9 && module.http_api[0].throttling.burst_limit == 4
+    error_message = "The stage has the limits that were asked for."
+  }
+
+  assert {
+    condition     = module.http_api[0].invokers["POST /rooms/{room}/publications"] == "arn:aws:execute-api:eu-west-1:123456789012:mocked/*/POST/rooms/*/publications"
+    error_message = "A route may invoke its function, and no other path may."
+  }
+
+  assert {
+    condition     = module.functions.environments["publish-api"]["REQUEST_KEYS_SECRET"] == "roomcast/request_keys"
+    error_message = "The function reads the keys of signed requests."
+  }
+
+  assert {
+    condition = anytrue([
+      for statement in output.statements["publish-api"] : contains(statement.Action, "sns:Publish")
+    ])
+    error_message = "The function may order that connections are closed."
+  }
+}
+
+run "the_http_api_counts_against_the_account" {
+  command = plan
+
+  variables {
+    http_api                   = true
+    http_throttling_rate_limit = 201
+  }
+
+  expect_failures = [terraform_data.checks]
+}
+
+run "an_http_api_that_the_topology_does_not_have_is_refused" {
+  command = plan
+
+  variables {
+    http_api      = true
+    topology_file = "tests/fixtures/one-more.yaml"
+  }
+
+  expect_failures = [terraform_data.checks]
+}
+
 run "every_process_of_the_fan_out_gets_its_share_of_the_budget" {
   command = apply
 
@@ -168,7 +250,7 @@ run "a_budget_above_the_account_is_refused" {
   command = plan
 
   variables {
-    post_budget_per_second = 8001
+    post_budget_per_second = 8201
   }
 
   expect_failures = [terraform_data.checks]
@@ -245,6 +327,8 @@ run "a_limit_of_zero_is_refused" {
   variables {
     throttling_rate_limit       = 0
     throttling_burst_limit      = 0
+    http_throttling_rate_limit  = 0
+    http_throttling_burst_limit = 0
     post_budget_per_second      = 0
     account_requests_per_second = 0
   }
@@ -252,6 +336,8 @@ run "a_limit_of_zero_is_refused" {
   expect_failures = [
     var.throttling_rate_limit,
     var.throttling_burst_limit,
+    var.http_throttling_rate_limit,
+    var.http_throttling_burst_limit,
     var.post_budget_per_second,
     var.account_requests_per_second,
   ]

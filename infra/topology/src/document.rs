@@ -26,6 +26,8 @@ pub struct Topology {
     pub secrets: Vec<Secret>,
     /// The WebSocket API, if there is one.
     pub websocket: Option<Websocket>,
+    /// The HTTP API, if there is one.
+    pub http: Option<Http>,
     /// The Lambda functions.
     pub functions: Vec<Function>,
     /// The SQS queues.
@@ -48,6 +50,20 @@ pub struct Websocket {
     pub route_selection_expression: String,
 }
 
+/// The HTTP API. It has one stage, `$default`, and its routes come from the functions' triggers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Http {
+    /// True if a deployment has the API, the functions behind it, and the secrets that only these
+    /// read, only when it asks for them. The local runner always has them.
+    pub optional: bool,
+}
+
+impl Http {
+    fn read(at: &At<'_>) -> Self {
+        Self { optional: at.fields(&["optional"]).boolean("optional", false) }
+    }
+}
+
 impl Topology {
     /// Reads the root of a document.
     pub(crate) fn from_document(root: &At<'_>) -> Self {
@@ -57,6 +73,7 @@ impl Topology {
             "parameters",
             "secrets",
             "websocket",
+            "http",
             "functions",
             "queues",
             "topics",
@@ -70,6 +87,7 @@ impl Topology {
             parameters: fields.named("parameters", &names::PARAMETER, Parameter::read),
             secrets: fields.named("secrets", &names::PARAMETER, Secret::read),
             websocket: fields.optional("websocket").map(|websocket| Websocket::read(&websocket)),
+            http: fields.optional("http").map(|http| Http::read(&http)),
             functions: {
                 fields.required("functions");
                 fields.named("functions", &names::FUNCTION, Function::read)

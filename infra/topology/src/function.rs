@@ -61,7 +61,7 @@ impl Function {
         }
     }
 
-    /// Returns whether API Gateway waits for the function's answer.
+    /// Returns whether the WebSocket API waits for the function's answer.
     #[must_use]
     pub fn answers_a_websocket(&self) -> bool {
         self.triggers.iter().any(|trigger| matches!(trigger, Trigger::Websocket(_) | Trigger::Authorizer { .. }))

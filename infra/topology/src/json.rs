@@ -22,6 +22,7 @@ impl Topology {
             "websocket": self.websocket.as_ref().map(|it| json!({
                 "route_selection_expression": it.route_selection_expression,
             })),
+            "http": self.http.as_ref().map(|it| json!({ "optional": it.optional })),
             "functions": named(&self.functions, |it| &it.name, function),
             "queues": named(&self.queues, |it| &it.name, queue),
             "topics": named(&self.topics, |it| &it.name, topic),
@@ -56,7 +57,7 @@ fn function(function: &Function) -> Value {
     })
 }
 
-const TRIGGERS: [&str; 5] = ["websocket", "authorizer", "queue", "stream", "schedule"];
+const TRIGGERS: [&str; 6] = ["websocket", "http", "authorizer", "queue", "stream", "schedule"];
 const GRANTS: [&str; 5] = ["table", "queue", "topic", "secret", "websocket"];
 
 /// Returns one list for each kind, in the order of the file.
@@ -85,6 +86,7 @@ fn environment(value: &EnvironmentValue) -> Value {
 fn trigger(trigger: &Trigger) -> (&'static str, Value) {
     match trigger {
         Trigger::Websocket(it) => ("websocket", json!({ "routes": it.routes, "response": it.response })),
+        Trigger::Http { routes } => ("http", json!({ "routes": routes })),
         Trigger::Authorizer { identity_sources } => ("authorizer", json!({ "identity_sources": identity_sources })),
         Trigger::Queue(it) => ("queue", queue_trigger(it)),
         Trigger::Stream(it) => ("stream", stream_trigger(it)),

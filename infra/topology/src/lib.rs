@@ -25,7 +25,7 @@ use std::path::Path;
 
 use at::{At, Log};
 
-pub use document::{Topology, Websocket};
+pub use document::{Http, Topology, Websocket};
 pub use environment::{EnvironmentValue, Parameter};
 pub use function::Function;
 pub use grant::Grant;

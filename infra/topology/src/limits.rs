@@ -52,6 +52,9 @@ pub const FUNCTION_CONCURRENCY: Range = Range::new(1, 1_000, "", "the concurrenc
 /// would reach no client.
 /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html>
 pub const WEBSOCKET_TIMEOUT_S: u32 = 29;
+/// The same for a route of an HTTP API.
+/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html>
+pub const HTTP_TIMEOUT_S: u32 = 30;
 
 /// Messages in one invocation.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html>

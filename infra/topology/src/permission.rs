@@ -80,7 +80,7 @@ impl Trigger {
                     .map(|on_failure| Permission::new("sqs:SendMessage", Resource::Queue(on_failure.queue.clone())));
                 reads.chain(sends).collect()
             }
-            Self::Websocket(_) | Self::Authorizer { .. } | Self::Schedule(_) => Vec::new(),
+            Self::Websocket(_) | Self::Http { .. } | Self::Authorizer { .. } | Self::Schedule(_) => Vec::new(),
         }
     }
 }

@@ -11,6 +11,11 @@ use crate::source::{QueueTrigger, StreamTrigger};
 pub enum Trigger {
     /// Messages and events of WebSocket connections.
     Websocket(RouteTrigger),
+    /// Requests to routes of the HTTP API: `POST /rooms/{room}/publications`.
+    Http {
+        /// Route keys: a method and a path, each once.
+        routes: Vec<String>,
+    },
     /// The REQUEST authorizer on `$connect`.
     Authorizer {
         /// Credentials that must be present, such as `route.request.header.Authorization`. If one
@@ -62,15 +67,19 @@ pub enum RateUnit {
 const IDENTITY_SOURCES: [&str; 4] =
     ["route.request.header.", "route.request.querystring.", "stageVariables.", "context."];
 
+/// Methods of routes of the HTTP API. `ANY` is left out: every route names what it does.
+const HTTP_METHODS: [&str; 7] = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"];
+
 impl Trigger {
     pub(crate) fn read(at: &At<'_>) -> Self {
         Self::try_read(at).unwrap_or(Self::Schedule(Rate { value: 1, unit: RateUnit::Day }))
     }
 
     fn try_read(at: &At<'_>) -> Option<Self> {
-        let (kind, what) = at.single(&["websocket", "authorizer", "queue", "stream", "schedule"])?;
+        let (kind, what) = at.single(&["websocket", "http", "authorizer", "queue", "stream", "schedule"])?;
         Some(match kind {
             "websocket" => Self::Websocket(RouteTrigger::read(&what)),
+            "http" => Self::Http { routes: read_http_routes(&what) },
             "authorizer" => Self::Authorizer { identity_sources: read_identity_sources(&what) },
             "queue" => Self::Queue(QueueTrigger::read(&what)),
             "stream" => Self::Stream(StreamTrigger::read(&what)),
@@ -110,6 +119,41 @@ fn read_route(at: &At<'_>) -> Option<String> {
         ));
     }
     Some(route.to_owned())
+}
+
+fn read_http_routes(at: &At<'_>) -> Vec<String> {
+    let fields = at.fields(&["routes"]);
+    let routes = fields.required("routes").map(|routes| routes.list()).unwrap_or_default();
+    if routes.is_empty() {
+        at.mistake("a trigger without a route is never pulled: name at least one, such as `GET /rooms/{room}`");
+    }
+    routes.iter().filter_map(read_http_route).collect()
+}
+
+/// Reads a route key such as `GET /rooms/{room}`.
+///
+/// Source:
+/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-routes.html>
+fn read_http_route(at: &At<'_>) -> Option<String> {
+    let route = at.text()?;
+    let is_route = route.split_once(' ').is_some_and(|(method, path)| {
+        let mut segments = path.split('/');
+        let is_absolute = segments.next() == Some("");
+        HTTP_METHODS.contains(&method) && is_absolute && segments.all(is_segment)
+    });
+    if !is_route {
+        at.mistake(format!(
+            "`{route}` is no route: write a method and a path of words and names, such as `GET /rooms/{{room}}`"
+        ));
+    }
+    Some(route.to_owned())
+}
+
+/// Returns true for a word of a path, and for a name in braces.
+fn is_segment(segment: &str) -> bool {
+    let name = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or(segment);
+    let is_good = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
+    !name.is_empty() && name.chars().all(is_good)
 }
 
 fn read_identity_sources(at: &At<'_>) -> Vec<String> {

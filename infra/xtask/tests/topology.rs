@@ -131,9 +131,12 @@ fn queues_and_functions_agree_on_how_often_a_message_is_tried() {
 #[test]
 fn functions_that_publish_for_backends_end_before_the_gate_of_a_hold_is_sent() {
     let topology = topology();
-    let functions = topology.functions.iter().filter(|function| ["events", "outbox"].contains(&function.name.as_str()));
+    let functions = topology
+        .functions
+        .iter()
+        .filter(|function| ["events", "outbox", "publish-api"].contains(&function.name.as_str()));
     let timeouts: Vec<u64> = functions.map(|function| u64::from(function.timeout_s)).collect();
-    assert_eq!(timeouts, [domain::limits::BACKEND_TIMEOUT.as_secs(); 2]);
+    assert_eq!(timeouts, [domain::limits::BACKEND_TIMEOUT.as_secs(); 3]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! No other crate names an AWS SDK.
 //!
 //! [`Account`] holds the settings that the clients share. [`Tables`], [`Queues`], [`Topics`],
-//! [`SecretStore`] and [`Management`] implement the ports. [`change_of`] reads the stream of the
+//! [`CommandTopic`], [`SecretStore`] and [`Management`] implement the ports. [`change_of`] reads the stream of the
 //! connections table. Each stored item has one file, with its keys, its attributes, both directions
 //! of its codec, and a property that they agree.
 
@@ -11,6 +11,7 @@ mod attributes;
 mod bans;
 mod changes;
 mod charges;
+mod commands;
 mod conflicts;
 mod connections;
 mod directory;
@@ -33,6 +34,7 @@ mod topics;
 
 pub use account::{Account, CONNECT_TIMEOUT, Incomplete};
 pub use changes::{UnreadableRecord, change_of};
+pub use commands::CommandTopic;
 pub use gateway::{Management, PROBE_TIMEOUT};
 #[cfg(feature = "operator")]
 pub use operator::{

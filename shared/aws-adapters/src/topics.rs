@@ -14,7 +14,7 @@ use crate::errors::{translate, undone, unreadable};
 
 /// The time limit of a call to SNS, its retry included.
 pub const TOPIC_TIMEOUT: Duration = Duration::from_millis(2_000);
-const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1_200);
+pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1_200);
 /// Entries that one `PublishBatch` takes.
 /// <https://docs.aws.amazon.com/sns/latest/api/API_PublishBatch.html>
 const ENTRIES_PER_BATCH: usize = 10;

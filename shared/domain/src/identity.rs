@@ -133,7 +133,12 @@ impl Pattern {
     /// `*`, whatever the pattern.
     #[must_use]
     pub fn matches(&self, room: &RoomId) -> bool {
-        let (name, mut parts) = (room.as_str(), self.0.split('*'));
+        self.matches_name(room.as_str())
+    }
+
+    /// Returns true if the pattern matches this name, of a room or of a user.
+    pub(crate) fn matches_name(&self, name: &str) -> bool {
+        let mut parts = self.0.split('*');
         let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else {
             return false;
         };

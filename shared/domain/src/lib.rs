@@ -7,6 +7,7 @@
 //! change of cloud. Time and random bits are arguments.
 
 mod activity;
+mod backend;
 mod ban;
 mod change;
 mod charge;
@@ -47,6 +48,7 @@ mod surplus;
 mod timestamp;
 
 pub use activity::{Activity, Kind, Kinds, UnknownKind};
+pub use backend::{Backend, Scope};
 pub use ban::Ban;
 pub use change::Change;
 pub use charge::Charge;

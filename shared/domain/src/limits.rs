@@ -277,6 +277,18 @@ pub const TOUCH: Duration = Duration::from_secs(8 * 60);
 pub const KEEP_ALIVE: Duration = Duration::from_secs(8 * 60 + 30);
 /// Age at which token keys are read again. A removed key is refused from then on.
 pub const KEYS_KEPT: Duration = Duration::from_secs(5 * 60);
+/// Difference between the time at which a request was signed and the time of the server. Clocks of
+/// servers differ by less, and a signature that was seen by another is of no use for long.
+pub const SIGNATURE_AGE: Duration = Duration::from_secs(5 * 60);
+/// Bytes of the body of a request over HTTP: publications of the largest size, and what stands
+/// around them.
+pub const HTTP_BODY_BYTES: usize = ITEMS_PER_PUBLISH * (DATA_BYTES + KIB);
+/// Bytes of the header `Idempotency-Key`. With the number of an entry behind it, it is a publication
+/// id.
+pub const IDEMPOTENCY_KEY_BYTES: usize = PUBLICATION_ID_BYTES - 2;
+/// Pause before a backend repeats a request to a room that holds as many publications as it may: in
+/// this time the room works off 250 of them.
+pub const HELD_PAUSE: Duration = Duration::from_secs(5);
 /// Maximum bytes of a token. The headers of a handshake hold 10 KB.
 pub const TOKEN_BYTES: usize = 8 * KIB;
 /// Bytes of the authorizer's context for one connection. API Gateway turns a larger response (8 KB)

@@ -5,6 +5,7 @@
 
 mod bans;
 mod charges;
+mod commands;
 mod directory;
 mod error;
 mod holds;
@@ -29,6 +30,7 @@ use crate::{Endpoint, Job, Range};
 
 pub use bans::Bans;
 pub use charges::{Charged, Charges};
+pub use commands::Commands;
 pub use directory::Directory;
 pub use error::Error;
 pub use holds::Holds;

@@ -37,6 +37,13 @@ impl Publisher {
         Self("*outbox".to_owned())
     }
 
+    /// A backend that publishes over HTTP. Each backend has ids of its own, and no other publisher
+    /// has this name.
+    #[must_use]
+    pub fn http(backend: &UserId) -> Self {
+        Self(format!("*http:{backend}"))
+    }
+
     /// The sequencer, of gates.
     fn gate() -> Self {
         Self("*gate".to_owned())

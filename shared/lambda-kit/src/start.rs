@@ -5,7 +5,9 @@ use std::future::Future;
 use std::process::ExitCode;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use aws_lambda_events::apigw::{ApiGatewayProxyResponse, ApiGatewayWebsocketProxyRequest};
+use aws_lambda_events::apigw::{
+    ApiGatewayProxyResponse, ApiGatewayV2httpRequest, ApiGatewayV2httpResponse, ApiGatewayWebsocketProxyRequest,
+};
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use aws_lambda_events::streams::DynamoDbEventResponse;
 use domain::Timestamp;
@@ -19,6 +21,7 @@ use telemetry::{Summary, field, metric};
 
 use crate::batch::{self, Failed, Message};
 use crate::deadline::Deadline;
+use crate::http::{Request, Response};
 use crate::records::{self, Source};
 use crate::system::SystemClock;
 use crate::websocket::{Answer, Call};
@@ -27,6 +30,12 @@ use crate::websocket::{Answer, Call};
 pub trait Routes: Send + Sync {
     /// Answers one event. A failure is an answer too.
     fn handle(&self, call: Call, summary: &mut Summary) -> impl Future<Output = Answer> + Send;
+}
+
+/// Answers the requests of an HTTP API's routes.
+pub trait Endpoints: Send + Sync {
+    /// Answers one request. A failure is an answer too.
+    fn answer(&self, request: Request, summary: &mut Summary) -> impl Future<Output = Response> + Send;
 }
 
 /// Works off batches of a FIFO queue.
@@ -62,6 +71,21 @@ pub async fn routes<H: Routes>(function: &'static str, wire: impl AsyncFnOnce() 
         let answer = handler.handle(call, summary).await;
         summary.set(field::STATUS, answer.status);
         Ok::<ApiGatewayProxyResponse, RuntimeError>(answer.into_response())
+    })
+    .await
+}
+
+/// Serves an HTTP API's routes until Lambda ends the process.
+pub async fn endpoints<H: Endpoints>(
+    function: &'static str,
+    wire: impl AsyncFnOnce() -> Result<H, String>,
+) -> ExitCode {
+    run(function, wire, async |handler: &H, event: LambdaEvent<ApiGatewayV2httpRequest>, summary| {
+        let request = Request::from_event(event.payload)?;
+        request.describe(summary);
+        let response = handler.answer(request, summary).await;
+        summary.set(field::STATUS, response.status);
+        Ok::<ApiGatewayV2httpResponse, RuntimeError>(response.into_response())
     })
     .await
 }

@@ -2,6 +2,7 @@
 //! domain types, or refused with a reason that its dead letter carries.
 
 mod event;
+pub mod http;
 mod kind;
 mod row;
 

@@ -348,7 +348,7 @@ pub fn beginning_of(text: &str) -> String {
 pub const BEGINNING_CHARACTERS: usize = 40;
 
 /// Parses a JSON object. Serde by itself would accept a list of the fields' values too.
-fn object<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, serde_json::Error> {
+pub(crate) fn object<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, serde_json::Error> {
     match text.trim_ascii_start().as_bytes().first() {
         Some(b'{') | None => serde_json::from_str(text),
         Some(_) => Err(serde::de::Error::custom("it is not an object")),
@@ -389,7 +389,7 @@ fn item(pid: Option<&RawValue>, data: Option<&RawValue>, path: &str) -> Result<I
     Ok(Item { id, data: Data::parse(data.get()).map_err(|reject| reject.of(at("data")))? })
 }
 
-fn optional<T>(
+pub(crate) fn optional<T>(
     field: &str,
     raw: Option<&RawValue>,
     parse: impl Fn(&str, &RawValue) -> Result<T, Reject>,
@@ -398,7 +398,7 @@ fn optional<T>(
 }
 
 /// Treats null as absent, for optional fields.
-fn given(raw: Option<&RawValue>) -> Option<&RawValue> {
+pub(crate) fn given(raw: Option<&RawValue>) -> Option<&RawValue> {
     raw.filter(|raw| raw.get() != "null")
 }
 
@@ -408,7 +408,7 @@ fn flag(field: &str, raw: Option<&RawValue>) -> Result<Option<bool>, Reject> {
     })
 }
 
-fn string(field: &str, raw: Option<&RawValue>) -> Result<String, Reject> {
+pub(crate) fn string(field: &str, raw: Option<&RawValue>) -> Result<String, Reject> {
     let Some(raw) = raw else {
         return Err(Reject::field(field, format!("{field} is missing: a string")));
     };

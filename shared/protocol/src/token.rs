@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use domain::Permissions;
+use domain::{Permissions, Scope};
 use serde::{Deserialize, Serialize};
 
 /// A token as a client presents it. Its debug form does not show it.
@@ -53,6 +53,9 @@ pub struct Claims {
     /// Permissions in plain rooms; all permissions, if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rooms: Option<Permissions>,
+    /// The scope of a backend. A token with it is for the HTTP API, and opens no connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backend: Option<Scope>,
 }
 
 /// One audience or several (RFC 7519, 4.1.3).

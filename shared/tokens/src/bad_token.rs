@@ -33,6 +33,9 @@ pub enum BadToken {
     /// A required claim is missing.
     #[error("the token has no claim {0}")]
     Missing(&'static str),
+    /// The token is one of a backend, which opens no connection.
+    #[error("the token has the claim backend: it is for the HTTP API, and not for a connection")]
+    OfBackend,
     /// A claim has the wrong shape, or is out of range.
     #[error("the token's claim {name} is not {right}")]
     Claim {

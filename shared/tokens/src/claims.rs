@@ -3,7 +3,7 @@
 //! A claim that is null is not absent: `"rooms": null` is a mistake of a backend, and an absent
 //! claim allows everything.
 
-use domain::{Device, Permissions, Timestamp, UserId};
+use domain::{Device, Permissions, Scope, Timestamp, UserId};
 use protocol::token::Audience;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -33,6 +33,8 @@ pub(crate) struct Claims {
     admin: Option<Box<RawValue>>,
     #[serde(default, deserialize_with = "present")]
     rooms: Option<Box<RawValue>>,
+    #[serde(default, deserialize_with = "present")]
+    backend: Option<Box<RawValue>>,
 }
 
 impl Claims {
@@ -80,6 +82,18 @@ impl Claims {
         let right = "an object of lists of patterns: join, publish, history, presence";
         let parse = |raw| object(raw).ok_or(BadToken::Claim { name: "rooms", right });
         self.rooms.as_deref().map_or_else(|| Ok(Permissions::all()), parse)
+    }
+
+    /// Reports whether the token is one of a backend.
+    pub(crate) fn is_of_backend(&self) -> bool {
+        self.backend.is_some()
+    }
+
+    /// Returns the scope of the backend.
+    pub(crate) fn scope(&self) -> Result<Scope, BadToken> {
+        let right = "an object of lists of patterns: publish, read, close";
+        let raw = required("backend", self.backend.as_deref())?;
+        object(raw).ok_or(BadToken::Claim { name: "backend", right })
     }
 
     /// Checks the issuer that the token names. Its shape is checked even if any issuer will do.

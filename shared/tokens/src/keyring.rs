@@ -9,8 +9,9 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::ports::Secrets;
-use domain::{Device, Identity, Timestamp, limits};
+use domain::{Backend, Device, Identity, Timestamp, limits};
 
+use crate::signed::{BadSignature, SignedRequest};
 use crate::{BadKeys, BadToken, Verifier};
 
 /// Checks tokens, with keys that are loaded or with keys that must be read.
@@ -30,6 +31,71 @@ impl CheckTokens for Verifier {
     }
 }
 
+/// The credential of a request over HTTP.
+#[derive(Debug, Clone, Copy)]
+pub enum Credential<'a> {
+    /// The token of a backend.
+    Token(&'a str),
+    /// A signature of the request.
+    Signature(SignedRequest<'a>),
+}
+
+/// The reason for refusing a credential.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadCredential {
+    /// The token is not good, or not one of a backend.
+    #[error(transparent)]
+    Token(#[from] BadToken),
+    /// The signature is not good.
+    #[error(transparent)]
+    Signature(#[from] BadSignature),
+}
+
+impl BadCredential {
+    /// True if the credential names a key that may have been added since the keys were read.
+    fn is_of_unknown_key(&self) -> bool {
+        matches!(self, Self::Token(BadToken::UnknownKey) | Self::Signature(BadSignature::UnknownKey))
+    }
+}
+
+/// Checks credentials of backends, with keys that are loaded or with keys that must be read.
+pub trait CheckBackends: Send + Sync {
+    /// Checks a credential as [`Verifier::backend`] and [`Verifier::signer`] do.
+    fn check_backend(
+        &self,
+        credential: Credential<'_>,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Backend, BadCredential>> + Send;
+}
+
+impl Verifier {
+    fn check_loaded(&self, credential: Credential<'_>, now: Timestamp) -> Result<Backend, BadCredential> {
+        Ok(match credential {
+            Credential::Token(token) => self.backend(token, now)?,
+            Credential::Signature(request) => self.signer(&request, now)?,
+        })
+    }
+}
+
+impl CheckBackends for Verifier {
+    async fn check_backend(&self, credential: Credential<'_>, now: Timestamp) -> Result<Backend, BadCredential> {
+        self.check_loaded(credential, now)
+    }
+}
+
+impl<S: Secrets> CheckBackends for Keyring<S> {
+    async fn check_backend(&self, credential: Credential<'_>, now: Timestamp) -> Result<Backend, BadCredential> {
+        let checked = self.current(now).await.check_loaded(credential, now);
+        if !checked.as_ref().is_err_and(BadCredential::is_of_unknown_key) {
+            return checked;
+        }
+        match self.after_unknown_key(now).await {
+            Some(verifier) => verifier.check_loaded(credential, now),
+            None => checked,
+        }
+    }
+}
+
 /// The secrets that hold the keys, and the names that tokens must carry.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KeySource {
@@ -37,6 +103,8 @@ pub struct KeySource {
     pub keys: Option<String>,
     /// `TOKEN_JWKS_SECRET`: the secret with a JWK set for RS256, ES256 and EdDSA.
     pub jwks: Option<String>,
+    /// `REQUEST_KEYS_SECRET`: the secret with the keys that sign requests over HTTP.
+    pub request_keys: Option<String>,
     /// `TOKEN_ISSUER`: the issuer that tokens must name.
     pub issuer: Option<String>,
     /// `TOKEN_AUDIENCE`: the audience that tokens must name.
@@ -50,6 +118,7 @@ impl KeySource {
         Self {
             keys: lookup("TOKEN_KEYS_SECRET"),
             jwks: lookup("TOKEN_JWKS_SECRET"),
+            request_keys: lookup("REQUEST_KEYS_SECRET"),
             issuer: lookup("TOKEN_ISSUER"),
             audience: lookup("TOKEN_AUDIENCE"),
         }
@@ -164,8 +233,13 @@ async fn read<S: Secrets>(secrets: &S, source: &KeySource) -> Result<Verifier, L
         None => Ok(None),
     };
     let (keys, jwks) = (value(&source.keys).await?, value(&source.jwks).await?);
+    let request_keys = value(&source.request_keys).await?;
     let KeySource { issuer, audience, .. } = source.clone();
-    Ok(Verifier::new(keys.as_deref(), jwks.as_deref(), issuer, audience)?)
+    let verifier = Verifier::new(keys.as_deref(), jwks.as_deref(), issuer, audience)?;
+    Ok(match request_keys {
+        Some(keys) => verifier.with_signing_keys(&keys)?,
+        None => verifier,
+    })
 }
 
 #[cfg(test)]

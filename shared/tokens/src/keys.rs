@@ -8,7 +8,7 @@ use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgo
 use jsonwebtoken::{Algorithm, DecodingKey};
 
 /// HS256 keys are at least as long as the hash (RFC 7518, 3.2).
-const SECRET_BYTES: usize = 32;
+pub(crate) const SECRET_BYTES: usize = 32;
 
 /// RSA keys have at least so many bits (RFC 7518, 3.3).
 const RSA_BITS: usize = 2_048;
@@ -33,6 +33,11 @@ pub enum BadKeys {
     /// A key of HS256 is not base64url, or is too short.
     #[error("key {0:?} of token_keys must be base64url of at least 32 bytes")]
     Secret(String),
+    /// A signing key has no good id, name or secret.
+    #[error(
+        "key {0:?} of request_keys must have an id of letters, digits, - _ ., a name as users have, and a secret of base64url of at least 32 bytes"
+    )]
+    Signing(String),
     /// A public key is of a kind that is not supported, or has no id.
     #[error("key {0:?} of token_jwks has no kid, or is not for RS256, ES256 or EdDSA")]
     Public(String),
@@ -117,6 +122,6 @@ fn bits(number: &str) -> Option<usize> {
 }
 
 /// Names the place of the mistake and not the text there, which may be a key.
-fn malformed(name: &'static str, error: &serde_json::Error) -> BadKeys {
+pub(crate) fn malformed(name: &'static str, error: &serde_json::Error) -> BadKeys {
     BadKeys::Malformed(name, error.line(), error.column())
 }

@@ -10,9 +10,11 @@ mod bad_token;
 mod claims;
 mod keyring;
 mod keys;
+mod signed;
 mod verifier;
 
 pub use bad_token::BadToken;
-pub use keyring::{CheckTokens, KeySource, Keyring, LoadError};
+pub use keyring::{BadCredential, CheckBackends, CheckTokens, Credential, KeySource, Keyring, LoadError};
 pub use keys::BadKeys;
+pub use signed::{BadSignature, SCHEME, SignedRequest};
 pub use verifier::Verifier;

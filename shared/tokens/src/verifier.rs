@@ -4,7 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use domain::{Device, Identity, Timestamp, limits};
+use domain::{Backend, Device, Identity, Timestamp, limits};
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Validation, decode, decode_header};
 use serde_json::value::RawValue;
@@ -12,10 +12,12 @@ use serde_json::value::RawValue;
 use crate::bad_token::BadToken;
 use crate::claims::Claims;
 use crate::keys::{self, BadKeys, Key, Keys};
+use crate::signed::{BadSignature, SignedRequest, Signers};
 
 /// Verifies tokens with keys that are loaded.
 pub struct Verifier {
     keys: Keys,
+    signers: Signers,
     issuer: Option<String>,
     audience: Option<String>,
 }
@@ -40,7 +42,15 @@ impl Verifier {
         issuer: Option<String>,
         audience: Option<String>,
     ) -> Result<Self, BadKeys> {
-        Ok(Self { keys: keys::all(keys, jwks)?, issuer, audience })
+        Ok(Self { keys: keys::all(keys, jwks)?, signers: Signers::default(), issuer, audience })
+    }
+
+    /// Adds the keys that sign requests: `{"key id": {"name", "secret", "scope"}}`.
+    ///
+    /// # Errors
+    /// [`BadKeys`] when a key is not usable.
+    pub fn with_signing_keys(self, keys: &str) -> Result<Self, BadKeys> {
+        Ok(Self { signers: Signers::parse(keys)?, ..self })
     }
 
     /// Returns the identity that a good token gives. Its device is the one that the token names, or
@@ -54,6 +64,9 @@ impl Verifier {
     pub fn identify(&self, token: &str, device: Option<Device>, now: Timestamp) -> Result<Identity, BadToken> {
         let claims = self.claims(token)?;
         self.check_parties(&claims)?;
+        if claims.is_of_backend() {
+            return Err(BadToken::OfBackend);
+        }
         let expires_at = claims.expires_at()?;
         check_time(expires_at, claims.not_before()?, now)?;
         Ok(Identity {
@@ -64,6 +77,27 @@ impl Verifier {
             expires_at: Some(expires_at),
             permissions: claims.permissions()?,
         })
+    }
+
+    /// Returns the backend that a good token of a backend gives. It is good as long as
+    /// [`Self::identify`] describes.
+    ///
+    /// # Errors
+    /// [`BadToken`] with the first mistake that is found. A token of a user misses the claim
+    /// `backend`.
+    pub fn backend(&self, token: &str, now: Timestamp) -> Result<Backend, BadToken> {
+        let claims = self.claims(token)?;
+        self.check_parties(&claims)?;
+        check_time(claims.expires_at()?, claims.not_before()?, now)?;
+        Ok(Backend { name: claims.user()?, scope: claims.scope()? })
+    }
+
+    /// Returns the backend that signed a request.
+    ///
+    /// # Errors
+    /// [`BadSignature`] with the first mistake that is found.
+    pub fn signer(&self, request: &SignedRequest<'_>, now: Timestamp) -> Result<Backend, BadSignature> {
+        self.signers.verify(request, now)
     }
 
     /// Returns the claims of a token whose signature is good.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use domain::{Device, Pattern, Permissions, UserId, parse_duration};
+use domain::{Device, Pattern, Permissions, Scope, UserId, parse_duration};
 use protocol::token::Claims;
 
 use super::{Error, Keys};
@@ -33,6 +33,10 @@ pub struct TokenArguments {
     /// May publish to every room, and to `*`.
     #[arg(long)]
     admin: bool,
+    /// For the HTTP API, as a backend that may do everything there. --publish and --history limit
+    /// what it publishes to and reads.
+    #[arg(long, conflicts_with_all = ["admin", "device", "join", "presence"])]
+    backend: bool,
     /// Which of the user's devices it is for.
     #[arg(long, value_name = "NAME", value_parser = device)]
     device: Option<Device>,
@@ -55,8 +59,12 @@ impl TokenArguments {
 
     fn claims(&self, now: Duration) -> Claims {
         let patterns = |texts: &[String]| texts.iter().map(Pattern::new).collect();
+        let or_all = |texts: &[String]| if texts.is_empty() { vec![Pattern::new("*")] } else { patterns(texts) };
+        let scope =
+            || Scope { publish: or_all(&self.publish), read: or_all(&self.history), close: vec![Pattern::new("*")] };
         let listed = [&self.join, &self.publish, &self.history, &self.presence];
-        let rooms = listed.iter().any(|patterns| !patterns.is_empty()).then(|| Permissions {
+        let limits_rooms = !self.backend && listed.iter().any(|patterns| !patterns.is_empty());
+        let rooms = limits_rooms.then(|| Permissions {
             join: patterns(&self.join),
             publish: patterns(&self.publish),
             history: patterns(&self.history),
@@ -71,6 +79,7 @@ impl TokenArguments {
             device: self.device.as_ref().map(Device::to_string),
             admin: self.admin,
             rooms,
+            backend: self.backend.then(scope),
         }
     }
 }

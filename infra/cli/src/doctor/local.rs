@@ -56,7 +56,9 @@ fn sources(deployment: &Deployment, stats: &Value) -> Vec<Finding> {
         let source = match trigger {
             Trigger::Queue(queue) => queue.queue.as_str(),
             Trigger::Stream(stream) => stream.table.as_str(),
-            Trigger::Websocket(_) | Trigger::Authorizer { .. } | Trigger::Schedule(_) => continue,
+            Trigger::Websocket(_) | Trigger::Http { .. } | Trigger::Authorizer { .. } | Trigger::Schedule(_) => {
+                continue;
+            }
         };
         let is_it = |stats: &&&Value| stats["function"] == function.name.as_str() && names(&stats["source"], source);
         findings.push(source_finding(source, &function.name, running.iter().find(is_it).copied()));

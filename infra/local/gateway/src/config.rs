@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::http_api::{HttpApi, Routes};
 use crate::limits::Limits;
 use crate::origin::Hosts;
 use crate::route::Selection;
@@ -31,6 +32,8 @@ pub struct Config {
     pub routes: Vec<Route>,
     /// The authorizer of handshakes. Without one, every client may connect.
     pub authorizer: Option<Authorizer>,
+    /// An HTTP API on the same port, if there is one.
+    pub http: Option<HttpApi>,
     /// True if binary messages are passed on in base64, and base64 answers are sent as binary. Only
     /// for conformance suites: API Gateway does neither, and closes with 1003.
     pub allow_binary: bool,
@@ -83,6 +86,9 @@ pub enum Error {
     /// The key is empty, so the route can never be selected.
     #[error("a route key is empty; it must be a value of the route selection expression")]
     EmptyRoute,
+    /// The key of a route of the HTTP API is not a method and a path.
+    #[error("route {0:?} is not a method and a path, such as GET /rooms/{{room}}")]
+    HttpRoute(String),
     /// The gateway does not support this identity source.
     #[error("identity source {0:?} is not supported; use route.request.header.NAME or route.request.querystring.NAME")]
     IdentitySource(String),
@@ -96,6 +102,7 @@ pub enum Error {
 pub(crate) struct Api {
     pub(crate) api_id: String,
     pub(crate) region: String,
+    pub(crate) account_id: String,
     pub(crate) stage: String,
     pub(crate) domain_name: String,
     /// `arn:aws:execute-api:{region}:{account}:{api}/{stage}/$connect`. Unlike in REST APIs, the
@@ -104,6 +111,7 @@ pub(crate) struct Api {
     pub(crate) connect: Option<Arc<str>>,
     pub(crate) disconnect: Option<Arc<str>>,
     pub(crate) authorizer: Option<CheckedAuthorizer>,
+    pub(crate) http: Option<Routes>,
     pub(crate) allow_binary: bool,
     pub(crate) hosts: Option<Hosts>,
     pub(crate) limits: Limits,
@@ -154,11 +162,13 @@ impl Api {
             connect_arn: format!("arn:aws:execute-api:{region}:{account_id}:{api_id}/{stage}/$connect"),
             api_id,
             region,
+            account_id,
             stage,
             domain_name,
             connect,
             disconnect,
             authorizer: config.authorizer.map(CheckedAuthorizer::check).transpose()?,
+            http: config.http.map(Routes::check).transpose()?,
             allow_binary,
             hosts,
             limits,
@@ -232,6 +242,7 @@ mod tests {
             route_selection_expression: "$request.body.action".into(),
             routes: Vec::new(),
             authorizer: None,
+            http: None,
             allow_binary: false,
             hosts: None,
             limits: Limits::default(),

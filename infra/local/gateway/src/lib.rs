@@ -9,6 +9,7 @@
 //! | `GET /{stage}` with an upgrade | a client's handshake |
 //! | `POST`, `GET`, `DELETE /{stage}/@connections/{id}` | `PostToConnection`, `GetConnection`, `DeleteConnection` |
 //! | `GET /ping` | a health check |
+//! | a path of a route of [`HttpApi`] | a request to the HTTP API |
 //!
 //! It imitates the behaviour that functions and clients can observe: events byte for byte, error
 //! frames to the letter, handshake statuses, close codes, limits, throttling, and best-effort
@@ -37,6 +38,7 @@ mod gateway;
 mod handshake;
 mod head;
 mod hooks;
+mod http_api;
 mod ids;
 mod json;
 mod lifecycle;
@@ -61,6 +63,7 @@ pub use crate::gateway::{Drained, Gateway, OpenConnection};
 pub use crate::hooks::{
     Access, CallFault, CallOutcome, DisconnectFault, Happening, Hooks, ManagementCall, ManagementMethod, NoHooks,
 };
+pub use crate::http_api::{HttpApi, HttpRoute};
 pub use crate::limits::{Limits, Rate};
 pub use crate::origin::{Foreign, Hosts};
 pub use crate::stats::Stats;

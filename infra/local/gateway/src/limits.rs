@@ -21,6 +21,11 @@ pub struct Limits {
     pub connection_duration: Duration,
     /// How long the gateway waits for a function or an authorizer. The function is not stopped.
     pub integration_timeout: Duration,
+    /// How long the gateway waits for a function behind a route of the HTTP API. The function is not
+    /// stopped.
+    pub http_integration_timeout: Duration,
+    /// Largest body of a request to the HTTP API, in bytes. A larger body is answered with 413.
+    pub http_body_bytes: usize,
     /// Rate of the account's requests: handshakes, inbound messages and `@connections` calls
     /// together. `None` is unlimited.
     pub account_rate: Option<Rate>,
@@ -80,6 +85,11 @@ pub const IDLE_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 pub const CONNECTION_DURATION: Duration = Duration::from_secs(2 * 60 * 60);
 /// Quota "Integration timeout": 50 ms to 29 s; the default is the maximum.
 pub const INTEGRATION_TIMEOUT: Duration = Duration::from_secs(29);
+/// Quota "Maximum integration timeout" of HTTP APIs: 30 seconds.
+/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html>
+pub const HTTP_INTEGRATION_TIMEOUT: Duration = Duration::from_secs(30);
+/// Quota "Payload size" of HTTP APIs: 10 MB.
+pub const HTTP_BODY_BYTES: usize = 10 * 1024 * 1024;
 /// Quota "Throttle quota per account, per Region across HTTP APIs, REST APIs, WebSocket APIs, and
 /// WebSocket callback APIs": 10,000 requests a second with a bucket of 5,000.
 pub const ACCOUNT_RATE: Rate = Rate { per_second: 10_000, burst: 5_000 };
@@ -125,6 +135,8 @@ impl Default for Limits {
             idle_timeout: IDLE_TIMEOUT,
             connection_duration: CONNECTION_DURATION,
             integration_timeout: INTEGRATION_TIMEOUT,
+            http_integration_timeout: HTTP_INTEGRATION_TIMEOUT,
+            http_body_bytes: HTTP_BODY_BYTES,
             account_rate: Some(ACCOUNT_RATE),
             connect_rate: Some(CONNECT_RATE),
             outbound_buffer_bytes: OUTBOUND_BUFFER_BYTES,

@@ -22,6 +22,7 @@ use crate::clock;
 use crate::core::Core;
 use crate::fields;
 use crate::head::{Head, Recorded};
+use crate::http_api;
 use crate::ids;
 use crate::lifecycle::{self, Opening};
 use crate::management::{self, Cut};
@@ -42,6 +43,8 @@ enum Target {
     Connection(String),
     /// `/ping` and `/sping`, which API Gateway reserves for health checks.
     Health,
+    /// A path of the HTTP API.
+    Http,
     /// Any other path, including another stage.
     Nowhere,
 }
@@ -111,7 +114,11 @@ where
     if let Some(refused) = check_size(&core, &request) {
         return Ok(refused);
     }
-    let target = target(request.uri().path(), &core.api.stage);
+    let path = request.uri().path();
+    let target = match &core.api.http {
+        Some(routes) if routes.owns(path) => Target::Http,
+        _ => target(path, &core.api.stage),
+    };
     if let Err(foreign) = check_hosts(&core, &target, request.headers()) {
         debug!(%foreign, "a request was refused with 403");
         return Ok(forbidden());
@@ -127,6 +134,10 @@ where
             }
         }
         Target::Connection(id) => management::answer(&core, &id, request).await,
+        Target::Http => match &core.api.http {
+            Some(routes) => http_api::answer(&core, routes, request, peer.source_ip).await,
+            None => Ok(forbidden()),
+        },
         Target::Health => Ok(tagged(StatusCode::OK, "healthy")),
         Target::Nowhere => Ok(forbidden()),
     }

@@ -24,6 +24,8 @@ locals {
 
     websocket = try({ route_selection_expression = local.file.websocket.route_selection_expression }, null)
 
+    http = can(local.file.http) ? { optional = try(local.file.http.optional, false) } : null
+
     functions = {
       for name, function in local.file.functions : name => {
         description          = try(function.description, null)
@@ -44,6 +46,9 @@ locals {
               routes   = trigger.websocket.routes
               response = try(trigger.websocket.response, false)
             } if can(trigger.websocket)
+          ]
+          http = [
+            for trigger in try(function.triggers, []) : { routes = trigger.http.routes } if can(trigger.http)
           ]
           authorizer = [
             for trigger in try(function.triggers, []) : {

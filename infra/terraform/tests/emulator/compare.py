@@ -201,9 +201,16 @@ class Arns:
         fifo = lambda its: ".fifo" if its["fifo"] else ""
         self.queues = {it: f"arn:aws:sqs:{of}:{name}-{it}{fifo(its)}" for it, its in topology["queues"].items()}
         self.topics = {it: f"arn:aws:sns:{of}:{name}-{it}{fifo(its)}" for it, its in topology["topics"].items()}
-        (api,) = client("apigatewayv2").get_apis()["Items"]
+        api = api_of("WEBSOCKET")
         (stage,) = client("apigatewayv2").get_stages(ApiId=api["ApiId"])["Items"]
         self.stage = f"arn:aws:execute-api:{of}:{api['ApiId']}/{stage['StageName']}"
+
+
+def api_of(protocol):
+    """The only API with this protocol."""
+    apis = [api for api in client("apigatewayv2").get_apis()["Items"] if api["ProtocolType"] == protocol]
+    same(f"APIs with the protocol {protocol}", len(apis), 1)
+    return apis[0]
 
 
 def permissions(function, arns):
@@ -239,8 +246,7 @@ def permissions(function, arns):
 
 def compare_api():
     gateway = client("apigatewayv2")
-    (api,) = gateway.get_apis()["Items"]
-    same("protocol", api["ProtocolType"], "WEBSOCKET")
+    api = api_of("WEBSOCKET")
     same("route selection", api["RouteSelectionExpression"], topology["websocket"]["route_selection_expression"])
     routes = {route["RouteKey"]: route for route in gateway.get_routes(ApiId=api["ApiId"])["Items"]}
     integrations = {it["IntegrationId"]: it for it in gateway.get_integrations(ApiId=api["ApiId"])["Items"]}
@@ -264,6 +270,33 @@ def compare_api():
     same("a deployment", bool(stage.get("DeploymentId")), True)
     logged = stage["AccessLogSettings"]["Format"]
     same("nothing private in access logs", [word for word in ("querystring", "header", "sourceIp") if word in logged], [])
+
+
+def compare_http_api():
+    gateway = client("apigatewayv2")
+    api = api_of("HTTP")
+    routes = {route["RouteKey"]: route for route in gateway.get_routes(ApiId=api["ApiId"])["Items"]}
+    integrations = {it["IntegrationId"]: it for it in gateway.get_integrations(ApiId=api["ApiId"])["Items"]}
+    expected = {
+        route: function
+        for function, settings in topology["functions"].items()
+        for trigger in settings["triggers"]["http"]
+        for route in trigger["routes"]
+    }
+    same("HTTP routes", sorted(routes), sorted(expected))
+    for route, function in expected.items():
+        integration = integrations[routes[route]["Target"].removeprefix("integrations/")]
+        found = integration["IntegrationUri"].split("/functions/")[1].split("/")[0].rsplit(":", 1)[1]
+        same(f"route {route} function", found, f"{name}-{function}")
+        same(f"route {route} payload format", integration["PayloadFormatVersion"], "2.0")
+        same(f"route {route} authorization", routes[route].get("AuthorizationType"), "NONE")
+    (stage,) = gateway.get_stages(ApiId=api["ApiId"])["Items"]
+    same("HTTP stage", stage["StageName"], "$default")
+    limits = stage["DefaultRouteSettings"]
+    same("HTTP throttling", limits["ThrottlingRateLimit"] > 0 and limits["ThrottlingBurstLimit"] > 0, True)
+    logged = stage["AccessLogSettings"]["Format"]
+    private = [word for word in ("querystring", "header", "sourceIp", "context.path") if word in logged]
+    same("nothing private in access logs of the HTTP API", private, [])
 
 
 def compare_schedules():
@@ -295,6 +328,7 @@ for compare in (
     compare_api,
     compare_schedules,
     compare_secrets,
+    compare_http_api,
 ):
     compare()
 for difference in differences:

@@ -75,6 +75,7 @@ module "roomcast" {
   secret_recovery_days = 0
   deletion_protection  = false
   access_logs          = true
+  http_api             = true
   parameters           = try(var.mistakes.parameters, { activity = "room_occupied" })
 
   architecture           = try(var.mistakes.architecture, "x86_64")
@@ -82,7 +83,7 @@ module "roomcast" {
   reserved_concurrency   = try(var.mistakes.reserved_concurrency, {})
   topic_publishers       = try(var.mistakes.topic_publishers, {})
   post_budget_per_second = try(var.mistakes.post_budget_per_second, 8000)
-  throttling_rate_limit  = try(var.mistakes.throttling_rate_limit, 2000)
+  throttling_rate_limit  = try(var.mistakes.throttling_rate_limit, 1800)
 
   tags = { Project = "roomcast" }
 }

@@ -2,6 +2,7 @@
 //! other.
 
 mod events;
+mod http;
 mod queues;
 mod references;
 mod tables;
@@ -17,6 +18,7 @@ pub(crate) use unused::findings;
 /// Records every rule that the topology violates.
 pub(crate) fn rules(topology: &Topology, log: &Log) {
     websocket::check(topology, log);
+    http::check(topology, log);
     events::check(topology, log);
     queues::check(topology, log);
     tables::check(topology, log);

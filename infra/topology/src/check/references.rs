@@ -18,7 +18,7 @@ pub(crate) fn references(topology: &Topology, log: &Log) {
                     names.queue(&format!("{path}.stream.on_failure.queue"), &on_failure.queue);
                 }
             }
-            Trigger::Websocket(_) | Trigger::Authorizer { .. } | Trigger::Schedule(_) => {}
+            Trigger::Websocket(_) | Trigger::Http { .. } | Trigger::Authorizer { .. } | Trigger::Schedule(_) => {}
         }
     }
     for function in &topology.functions {

@@ -45,6 +45,9 @@ pub(crate) fn findings(topology: &Topology, log: &Log) -> Vec<Finding> {
     {
         findings.push(found.at("websocket", "no function serves a route"));
     }
+    if topology.http.is_some() && !topology.triggers().any(|(_, trigger)| matches!(trigger, Trigger::Http { .. })) {
+        findings.push(found.at("http", "no function serves a route of the HTTP API"));
+    }
     findings.extend(endless_retries(topology, &found));
     findings.sort_by_key(|finding| finding.0.place);
     findings
@@ -64,7 +67,7 @@ fn is_read(topology: &Topology, queue: &Queue) -> bool {
     let triggered = topology.triggers().any(|(_, trigger)| match trigger {
         Trigger::Queue(source) => source.queue == queue.name,
         Trigger::Stream(source) => source.on_failure.as_ref().is_some_and(|on_failure| on_failure.queue == queue.name),
-        Trigger::Websocket(_) | Trigger::Authorizer { .. } | Trigger::Schedule(_) => false,
+        Trigger::Websocket(_) | Trigger::Http { .. } | Trigger::Authorizer { .. } | Trigger::Schedule(_) => false,
     });
     let takes_dead_letters = topology
         .queues

@@ -48,6 +48,13 @@ enum Passage {
 #[error("room {0} is beyond its rate, and {max} of its publications wait already; publish to it more slowly", max = limits::HELD_PER_ROOM)]
 struct Full(RoomId);
 
+/// Returns true if a submission was refused because its room holds as many publications as it may.
+/// Later there is room again.
+#[must_use]
+pub fn is_full(error: &Error) -> bool {
+    matches!(error, Error::Refused { source, .. } if source.is::<Full>())
+}
+
 /// Queues submissions durably, those of one room in their order. Several of one room and author go
 /// as one. What is beyond the rate of its room is held, and so is what follows it; what is beyond
 /// the limit of a hold is refused.

@@ -8,9 +8,9 @@ mod evict;
 mod forget;
 mod read_log;
 
-pub use admit::{Admitted, admit};
+pub use admit::{Admitted, admit, is_full};
 pub use charge::{Allowance, charge, charge_while};
 pub use enter::{Entered, Entrance, Joiner, NotEntered, Place, enter, place};
 pub use evict::connections_kept_out;
 pub use forget::{forget, leave_all};
-pub use read_log::{read_run, read_run_backwards};
+pub use read_log::{read_page_backwards, read_run, read_run_backwards};

@@ -10,6 +10,7 @@ use crate::ports::{Result, Rooms};
 use crate::position::{Epoch, Sequence};
 use crate::publication::Publication;
 use crate::range::Range;
+use crate::resume::Budget;
 use crate::timestamp::Timestamp;
 
 /// Reads the rows of a range from its first row up to the first hole, at most `limit`. A shorter
@@ -68,6 +69,43 @@ pub async fn read_run_backwards(
         truncate_at_hole(&mut run, through, Sequence::before);
     }
     Ok(run)
+}
+
+/// Reads the newest rows of an epoch at or before `through`, latest first: at most `limit`, and as
+/// many as fit `budget`. At most `page_rows` are read at a time. The flag is true if older rows may
+/// exist.
+///
+/// # Errors
+/// Errors of the port.
+#[expect(clippy::too_many_arguments, reason = "the place, three limits, and the size of a row in the reply")]
+pub async fn read_page_backwards(
+    ports: &impl Rooms,
+    room: &RoomId,
+    epoch: &Epoch,
+    mut through: Sequence,
+    limit: usize,
+    page_rows: usize,
+    mut budget: Budget,
+    size_bytes: impl Fn(&Publication) -> usize,
+    now: Timestamp,
+) -> Result<(Vec<Publication>, bool)> {
+    let mut page = Vec::new();
+    while page.len() < limit && through > Sequence::ZERO {
+        let count = budget.rows_to_read().min(limit - page.len()).min(page_rows);
+        if count == 0 {
+            break;
+        }
+        let mut rows = read_run_backwards(ports, room, epoch, through, count, now).await?;
+        let found = rows.len();
+        budget.take(&mut rows, &size_bytes);
+        let fit = rows.len();
+        page.append(&mut rows);
+        if fit == found && found < count {
+            return Ok((page, false));
+        }
+        through = page.last().map_or(through, |row| row.position.sequence.before());
+    }
+    Ok((page, true))
 }
 
 fn truncate_at_hole(rows: &mut Vec<Publication>, first: Sequence, next: impl Fn(Sequence) -> Sequence) {

@@ -15,6 +15,8 @@ mod handshake;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod http_api;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod management;

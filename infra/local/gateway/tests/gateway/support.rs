@@ -48,6 +48,7 @@ pub(crate) fn config() -> Config {
             route("$default", "echo", true),
         ],
         authorizer: None,
+        http: None,
         allow_binary: false,
         hosts: None,
         limits: Limits::default(),
