@@ -201,6 +201,8 @@ mod tests {
             device: None,
             admin: false,
             rooms: None,
+            jti: None,
+            iat: None,
         }
     }
 

@@ -3,9 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::collections::BTreeMap;
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{Charge, Connection, Endpoint, Format, Identity, Permissions, limits};
+use futures::future::join_all;
+use futures::poll;
 use lambda_kit::start::Routes;
 use lambda_kit::websocket::Call;
 use membership::{Membership, Ports};
@@ -14,9 +18,10 @@ use protocol::reply::{Answer, Failure};
 use protocol::server::ServerFrame;
 use serde_json::json;
 use telemetry::Summary;
-use testkit::faults::{Faulty, Operation, Plan};
+use testkit::faults::{Call as Made, Decide, Fault, Faulty, Operation, Plan};
 use testkit::{World, samples};
 use tokens::Verifier;
+use tokio::sync::Semaphore;
 
 async fn ask_over(world: &World, ports: impl Ports, connection: &Connection, body: &str) -> ServerFrame {
     let identity = Identity {
@@ -26,6 +31,7 @@ async fn ask_over(world: &World, ports: impl Ports, connection: &Connection, bod
         admin: false,
         expires_at: None,
         permissions: Permissions::all(),
+        stamp: domain::TokenStamp::default(),
     };
     let call = Call {
         connection: connection.id.clone(),
@@ -113,6 +119,47 @@ async fn a_refused_request_makes_one_call_and_no_other_connection_waits_for_it()
     let calls: u32 = Operation::ALL.iter().map(|operation| ports.calls(*operation)).sum();
     assert_eq!((ports.calls(Operation::Charge), calls), (1, 1));
     assert_eq!(too_soon(&ask(&world, &bob, &sync).await), None);
+}
+
+/// Holds the requests that were accepted, so that all of them run at once.
+#[derive(Clone)]
+struct Gate(Arc<Semaphore>);
+
+impl Decide for Gate {
+    fn decide(&self, _: Made) -> Fault {
+        Fault::Pass
+    }
+
+    async fn before(&self, call: Made) {
+        if call.operation == Operation::Holdings {
+            drop(self.0.acquire().await);
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_the_requests_that_a_connection_sends_at_once_only_those_run_that_its_allowance_covers() {
+    const ASKED: u32 = 200;
+    let world = World::new();
+    let ada = world.connect("c1", "ada").await;
+    let world = World { store: world.store.with_transaction_hold(Duration::ZERO), ..world };
+    let (sync, charge) = requests().remove(0);
+    let gate = Gate(Arc::new(Semaphore::new(0)));
+    let ports = Faulty::new(world.store.clone(), gate.clone());
+    let mut asking = pin!(join_all((0..ASKED).map(|_| ask_over(&world, ports.clone(), &ada, &sync))));
+    // Each turn lets every request advance by a call.
+    for _ in 0..ASKED {
+        assert!(poll!(&mut asking).is_pending());
+        tokio::task::yield_now().await;
+    }
+    let running = ports.calls(Operation::Holdings);
+    let burst = limits::REQUEST_RATE.takes(limits::REQUEST_RATE.burst());
+    assert_eq!(u128::from(running), burst.as_millis() / charge.takes().as_millis());
+    let calls: u32 = Operation::ALL.iter().map(|operation| ports.calls(*operation)).sum();
+    assert!(calls <= ASKED + 2 * running, "a refused request makes one call: {calls} of {running} accepted ones");
+    gate.0.add_permits(1);
+    let refused = asking.await.iter().filter_map(too_soon).count();
+    assert_eq!(refused, (ASKED - running) as usize);
 }
 
 #[tokio::test]

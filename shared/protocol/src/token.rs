@@ -53,6 +53,12 @@ pub struct Claims {
     /// Permissions in plain rooms; all permissions, if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rooms: Option<Permissions>,
+    /// The id of the token, by which it can be banned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jti: Option<String>,
+    /// When the token was issued, in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iat: Option<u64>,
 }
 
 /// One audience or several (RFC 7519, 4.1.3).

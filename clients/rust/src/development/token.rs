@@ -71,6 +71,8 @@ impl TokenArguments {
             device: self.device.as_ref().map(Device::to_string),
             admin: self.admin,
             rooms,
+            jti: None,
+            iat: Some(now.as_secs()),
         }
     }
 }

@@ -78,8 +78,18 @@ impl Arguments {
 
 fn claims(user: &UserId) -> Claims {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let exp = now.saturating_add(TOKEN_LIFE).as_secs();
-    Claims { sub: user.to_string(), exp, nbf: None, iss: None, aud: None, device: None, admin: false, rooms: None }
+    Claims {
+        sub: user.to_string(),
+        exp: now.saturating_add(TOKEN_LIFE).as_secs(),
+        nbf: None,
+        iss: None,
+        aud: None,
+        device: None,
+        admin: false,
+        rooms: None,
+        jti: None,
+        iat: Some(now.as_secs()),
+    }
 }
 
 fn room(text: &str) -> Result<RoomId, String> {
