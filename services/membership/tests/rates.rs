@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Charge, Connection, Endpoint, Format, Identity, Permissions, limits};
+use domain::{Charge, Connection, Endpoint, Format, Identity, Permissions, Shards, limits};
 use futures::future::join_all;
 use futures::poll;
 use lambda_kit::start::Routes;
@@ -173,6 +173,56 @@ async fn a_list_of_many_members_is_charged_for_them_and_one_of_few_is_not() {
         }
         let ports = Faulty::new(world.store.clone(), Plan::new());
         ask_over(&world, ports.clone(), &ada, r#"{"action":"who","id":1,"room":"lobby"}"#).await;
-        assert_eq!(ports.calls(Operation::ChargeAnyway), expected, "{members} members");
+        assert_eq!(ports.calls(Operation::Charge), 1 + expected, "{members} members");
     }
+}
+
+#[tokio::test]
+async fn ten_connections_of_a_user_list_no_more_members_than_its_allowance_covers() {
+    const MEMBERS: usize = 300;
+    let world = World::new();
+    for n in 0..MEMBERS {
+        let member = world.connect(&format!("m{n}"), "carol").await;
+        world.join(&member, "lobby").await;
+    }
+    let mut floods = Vec::new();
+    for n in 0..10 {
+        floods.push(world.connect(&format!("c{n}"), "eve").await);
+    }
+    let bob = world.connect("b1", "bob").await;
+    let world = World { store: world.store.with_transaction_hold(Duration::ZERO), ..world };
+    let who = r#"{"action":"who","id":1,"room":"lobby"}"#;
+    let (mut lists, mut calls) = (0, Faulty::new(world.store.clone(), Plan::new()));
+    for connection in floods.iter().cycle().take(1_000) {
+        let before = calls.calls(Operation::Occupants);
+        let answer = ask_over(&world, calls.clone(), connection, who).await;
+        let has_read = calls.calls(Operation::Occupants) > before;
+        assert_eq!(too_soon(&answer).is_none(), has_read, "a refused list reads no member");
+        lists += u32::from(has_read);
+    }
+    let shards = Shards::initial(&samples::room("lobby")).iter().count();
+    let costs = Charge::who().takes() + Charge::who_beyond(MEMBERS, shards).unwrap().takes();
+    let burst = limits::REQUEST_RATE.takes(limits::REQUEST_RATE.burst());
+    assert!(u128::from(lists) <= burst.as_millis() / costs.as_millis() && lists > 0, "{lists} lists");
+    calls = Faulty::new(world.store.clone(), Plan::new());
+    assert_eq!(too_soon(&ask_over(&world, calls, &bob, who).await), None, "another user is not refused");
+}
+
+#[tokio::test]
+async fn a_list_that_is_refused_for_its_members_is_accepted_after_its_pause() {
+    let world = World::new();
+    let ada = world.connect("c1", "ada").await;
+    for n in 0..300 {
+        let member = world.connect(&format!("m{n}"), "carol").await;
+        world.join(&member, "lobby").await;
+    }
+    let world = World { store: world.store.with_transaction_hold(Duration::ZERO), ..world };
+    let who = r#"{"action":"who","id":1,"room":"lobby"}"#;
+    let pause = loop {
+        if let Some(pause) = too_soon(&ask(&world, &ada, who).await) {
+            break pause;
+        }
+    };
+    world.clock.advance(pause);
+    assert_eq!(too_soon(&ask(&world, &ada, who).await), None);
 }
