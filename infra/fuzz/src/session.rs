@@ -101,6 +101,19 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Returns the least processor time of some runs of one input, and its most memory in bytes.
+    ///
+    /// # Panics
+    /// If the target panics.
+    #[must_use]
+    pub fn cost(&self, input: &[u8], runs: usize) -> (Duration, usize) {
+        let runs = (0..runs).map(|_| match self.measure(input) {
+            (cpu, bytes, None) => (cpu, bytes),
+            (.., Some(reason)) => panic!("{}: {reason}", self.target.name),
+        });
+        runs.reduce(|one, other| (one.0.min(other.0), one.1.max(other.1))).unwrap_or_default()
+    }
+
     /// Runs the target once. Returns its processor time, its memory, and the message of a panic.
     fn measure(&self, input: &[u8]) -> (Duration, usize, Option<String>) {
         let held = ALLOCATOR.current_usage();
