@@ -97,7 +97,7 @@ pub const TARGETS: &[Target] = &[
     Target::new("token", &[b"eyJhbGciOiJIUzI1NiIsImtpZCI6ImsifQ.eyJzdWIiOiJhZGEifQ.c2ln", b"..", b"a.b.c"], token),
     Target::new(
         "claims",
-        &[br#"{"sub":"ada","exp":4102444800,"nbf":1,"iss":"i","aud":["a"],"device":"d","admin":true,"rooms":{"join":["*"]}}"#],
+        &[br#"{"sub":"ada","exp":4102444800,"nbf":1,"iss":"i","aud":["a"],"device":"d","jti":"t","iat":1.5,"admin":true,"rooms":{"join":["*"]}}"#],
         claims,
     ),
     Target::new("jwks", &[br#"{"keys":[{"kty":"RSA","kid":"k","alg":"RS256","use":"sig","n":"_w","e":"AQAB"}]}"#], jwks),
