@@ -103,15 +103,18 @@ impl<'a> Session<'a> {
 
     /// Returns the least processor time of some runs of one input, and its most memory in bytes.
     ///
-    /// # Panics
-    /// If the target panics.
-    #[must_use]
-    pub fn cost(&self, input: &[u8], runs: usize) -> (Duration, usize) {
-        let runs = (0..runs).map(|_| match self.measure(input) {
-            (cpu, bytes, None) => (cpu, bytes),
-            (.., Some(reason)) => panic!("{}: {reason}", self.target.name),
-        });
-        runs.reduce(|one, other| (one.0.min(other.0), one.1.max(other.1))).unwrap_or_default()
+    /// # Errors
+    /// [`Failure::Panicked`] if the target panics.
+    pub fn cost(&self, input: &[u8], runs: usize) -> Result<(Duration, usize), Failure> {
+        let (mut least_cpu, mut most_bytes) = (Duration::MAX, 0);
+        for _ in 0..runs {
+            let (cpu, bytes, panicked) = self.measure(input);
+            if let Some(reason) = panicked {
+                return Err(Failure::Panicked(reason));
+            }
+            (least_cpu, most_bytes) = (least_cpu.min(cpu), most_bytes.max(bytes));
+        }
+        Ok((least_cpu, most_bytes))
     }
 
     /// Runs the target once. Returns its processor time, its memory, and the message of a panic.

@@ -43,12 +43,12 @@ fn the_cost_of_a_parser_grows_with_the_length_of_its_input_and_not_with_its_squa
         for (short, long) in target.grown(SHORT).iter().zip(target.grown(8 * SHORT)) {
             // Only what seems to grow too fast is measured again: other work disturbs single runs.
             let grows = |runs| {
-                let (took, bytes) = session.cost(&long, runs);
+                let (took, bytes) = session.cost(&long, runs).unwrap();
                 assert!(bytes <= Budget::FULL.memory_bytes, "{}: {bytes} bytes", target.name);
                 if took <= COMPARED_FROM {
                     return None;
                 }
-                let (before, _) = session.cost(short, runs);
+                let (before, _) = session.cost(short, runs).unwrap();
                 (took > before * GROWTH).then_some((before, took))
             };
             if let Some(times) = grows(1).and_then(|_| grows(REPEATS)) {
