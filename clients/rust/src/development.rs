@@ -202,6 +202,8 @@ mod tests {
             admin: false,
             rooms: None,
             backend: None,
+            jti: None,
+            iat: None,
         }
     }
 

@@ -55,9 +55,11 @@ pub(crate) enum Command {
     Publish(steer::PublishArguments),
     /// Closes the connections of a user, or one connection
     Kick(steer::KickArguments),
-    /// Keeps a user or a device out, and closes the connections
+    /// Keeps a user, a device or a token out, and closes the connections
     Ban(steer::BanArguments),
-    /// Lifts a ban
+    /// Revokes the tokens of a user that were issued before a time, and closes their connections
+    Revoke(steer::RevokeArguments),
+    /// Lifts a ban or a revocation
     Unban(steer::UnbanArguments),
     /// Closes connections at a rate, so that their clients connect again
     Drain(drain::Arguments),

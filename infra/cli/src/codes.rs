@@ -40,7 +40,7 @@ impl Row for Explained {
 }
 
 /// Codes of system messages. They are not refusals of requests.
-const SYSTEM_CODES: [Explained; 3] = [
+const SYSTEM_CODES: [Explained; 4] = [
     Explained {
         code: "kicked",
         occurs_in: "bye",
@@ -56,6 +56,14 @@ const SYSTEM_CODES: [Explained; 3] = [
         means: "the token of the connection expired and was not renewed",
         client: "get another token, and connect again; renew it with `auth` 1 to 2 minutes before it expires",
         operator: "many at once: the backend that issues tokens does not answer, or its clock is wrong",
+    },
+    Explained {
+        code: "revoked",
+        occurs_in: "bye",
+        retry: false,
+        means: "a backend or an operator revoked the token of the connection",
+        client: "get another token, and connect again; without one the user has to log in",
+        operator: "nothing: it was an order. If the client does not come back, its new token names no `iat`, or an older one",
     },
     Explained {
         code: "removed",

@@ -75,6 +75,7 @@ async fn dispatch(global: &Global, command: Command) -> Result<ExitCode, Error> 
         Command::Publish(asked) => steer::publish(&deployment, &asked, &output).await,
         Command::Kick(asked) => steer::kick(&deployment, &asked, &output).await,
         Command::Ban(asked) => steer::ban(&deployment, &asked, &output).await,
+        Command::Revoke(asked) => steer::revoke(&deployment, &asked, &output).await,
         Command::Unban(asked) => steer::unban(&deployment, &asked, &output).await,
         Command::Drain(asked) => drain::run(&deployment, &asked, &output).await,
         Command::Code(_) | Command::Completions(_) | Command::Man => Ok(ExitCode::SUCCESS),

@@ -1,17 +1,18 @@
-//! `roomcast publish`, `kick`, `ban` and `unban`: events and commands through the topics of backends.
+//! `roomcast publish`, `kick`, `ban`, `revoke` and `unban`: events and commands through the topics
+//! of backends.
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 use domain::ports::Connections;
-use domain::{ConnectionId, Data, Device, PublicationId, RoomId, UserId, parse_duration};
+use domain::{BanScope, ConnectionId, Data, Device, PublicationId, RoomId, Timestamp, TokenId, UserId, parse_duration};
 use serde_json::{Value, json};
 
 use crate::deployment::Deployment;
 use crate::error::Error;
 use crate::names::{room, rule, user};
 use crate::output::Output;
-use crate::time::now;
+use crate::time::{moment, now, parse_moment};
 
 /// The topic that takes events of backends.
 const EVENTS: &str = "events";
@@ -61,15 +62,20 @@ pub(crate) struct KickArguments {
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "A ban closes the connections that it keeps out, and holds for later connections and renewals.\n\n\
-    Examples:\n  roomcast ban @bob --for 1h\n  roomcast ban --force @bob --device phone"
+    The id of a token is its claim jti; roomcast token check shows it. Let the ban last as long as the token.\n\n\
+    Examples:\n  roomcast ban @bob --for 1h\n  roomcast ban --force @bob --device phone\n  \
+    roomcast ban @bob --token-id 0b6c5f0e --for 12h"
 )]
 pub(crate) struct BanArguments {
     /// The user, such as @bob
     #[arg(value_name = "@USER")]
     target: String,
     /// Only this device of the user
-    #[arg(long, value_name = "DEVICE")]
+    #[arg(long, value_name = "DEVICE", conflicts_with = "token_id")]
     device: Option<String>,
+    /// Only the token of the user with this id (claim jti)
+    #[arg(long, value_name = "JTI")]
+    token_id: Option<String>,
     /// How long the ban holds, such as 15m, 1h or 7d. Without it until `unban`
     #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration)]
     lasts: Option<Duration>,
@@ -78,16 +84,42 @@ pub(crate) struct BanArguments {
     force: bool,
 }
 
+/// The arguments of a revocation.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "A token counts by its claim iat, which has whole seconds; a token without iat is revoked too. The user\n\
+    connects again with a newer token. A revocation holds for good; only one of a later time replaces it.\n\n\
+    Examples:\n  roomcast revoke @bob\n  roomcast revoke --force @bob --issued-before 2026-11-27T18:04:05Z"
+)]
+pub(crate) struct RevokeArguments {
+    /// The user, such as @bob
+    #[arg(value_name = "@USER")]
+    target: String,
+    /// Tokens that were issued before this time, such as 2026-11-27T18:04:05Z. Without it before now
+    #[arg(long, value_name = "TIME", value_parser = parse_moment)]
+    issued_before: Option<Timestamp>,
+    /// Does not ask
+    #[arg(long)]
+    force: bool,
+}
+
 /// The arguments that name a ban.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  roomcast unban @bob\n  roomcast unban @bob --device phone")]
+#[command(after_help = "Examples:\n  roomcast unban @bob\n  roomcast unban @bob --device phone\n  \
+    roomcast unban @bob --issued-before 2026-11-27T18:04:05Z")]
 pub(crate) struct UnbanArguments {
     /// The user, such as @bob
     #[arg(value_name = "@USER")]
     target: String,
     /// The device of the ban; a ban of the whole user has none
-    #[arg(long, value_name = "DEVICE")]
+    #[arg(long, value_name = "DEVICE", conflicts_with_all = ["token_id", "issued_before"])]
     device: Option<String>,
+    /// The id of the token that is banned
+    #[arg(long, value_name = "JTI", conflicts_with = "issued_before")]
+    token_id: Option<String>,
+    /// The time of the revocation, or a later one
+    #[arg(long, value_name = "TIME", value_parser = parse_moment)]
+    issued_before: Option<Timestamp>,
 }
 
 /// Publishes to the room, and prints the publication id.
@@ -133,40 +165,78 @@ pub(crate) async fn kick(deployment: &Deployment, asked: &KickArguments, output:
     Ok(ExitCode::SUCCESS)
 }
 
-/// Keeps a user, or one device of a user, out, and closes the connections.
+/// Keeps a user, or one device or token of a user, out, and closes the connections.
 pub(crate) async fn ban(deployment: &Deployment, asked: &BanArguments, output: &Output) -> Result<ExitCode, Error> {
-    let (who, mut command) = banned("ban", &asked.target, asked.device.as_deref())?;
+    let scope = scope(asked.device.as_deref(), asked.token_id.as_deref(), None)?;
+    let (who, mut command) = banned("ban", &asked.target, &scope)?;
     if let Some(lasts) = asked.lasts {
         command["until"] = now().plus(lasts).as_ms().into();
     }
-    output.confirm(&format!("Ban {who} and close its connections?"), asked.force)?;
+    output.confirm(&format!("Ban {who} and close the connections?"), asked.force)?;
     send_command(deployment, &command).await?;
     output.line(&format!("ordered: ban {who}"), &command)?;
     output.remark("the command is carried out within seconds; `roomcast unban` lifts the ban");
     Ok(ExitCode::SUCCESS)
 }
 
+/// Revokes tokens of a user, and closes their connections.
+pub(crate) async fn revoke(
+    deployment: &Deployment,
+    asked: &RevokeArguments,
+    output: &Output,
+) -> Result<ExitCode, Error> {
+    let scope = BanScope::IssuedBefore(asked.issued_before.unwrap_or_else(now));
+    let (tokens, command) = banned("revoke", &asked.target, &scope)?;
+    output.confirm(&format!("Revoke {tokens} and close their connections?"), asked.force)?;
+    send_command(deployment, &command).await?;
+    output.line(&format!("ordered: revoke {tokens}"), &command)?;
+    output.remark("the command is carried out within seconds; the user connects again with a newer token");
+    Ok(ExitCode::SUCCESS)
+}
+
 /// Lifts a ban.
 pub(crate) async fn unban(deployment: &Deployment, asked: &UnbanArguments, output: &Output) -> Result<ExitCode, Error> {
-    let (who, command) = banned("unban", &asked.target, asked.device.as_deref())?;
+    let scope = scope(asked.device.as_deref(), asked.token_id.as_deref(), asked.issued_before)?;
+    let (who, command) = banned("unban", &asked.target, &scope)?;
     send_command(deployment, &command).await?;
     output.line(&format!("ordered: unban {who}"), &command)?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Returns the words for a user or a device, and the command for it.
-fn banned(command: &str, target: &str, device: Option<&str>) -> Result<(String, Value), Error> {
+/// Returns the scope of a ban. The parser of arguments admits one of the three at most.
+fn scope(device: Option<&str>, token_id: Option<&str>, issued_before: Option<Timestamp>) -> Result<BanScope, Error> {
+    Ok(match (device, token_id, issued_before) {
+        (Some(device), ..) => BanScope::Device(Device::parse(device)?),
+        (_, Some(id), _) => BanScope::Token(TokenId::parse(id)?),
+        (.., Some(moment)) => BanScope::IssuedBefore(moment),
+        (None, None, None) => BanScope::User,
+    })
+}
+
+/// Returns the words for a user and a scope, and the command for it.
+fn banned(command: &str, target: &str, scope: &BanScope) -> Result<(String, Value), Error> {
     let Some(name) = target.strip_prefix('@') else {
         let cause = format!("{target} is not the name of a user, which begins with @");
         return Err(Error::new(cause, format!("roomcast {command} @{target}")));
     };
-    let (user, device) = (UserId::parse(name)?, device.map(Device::parse).transpose()?);
-    Ok(match device {
-        Some(device) => {
-            (format!("device {device} of user {user}"), json!({ "command": command, "user": user, "device": device }))
+    let user = UserId::parse(name)?;
+    let mut sent = json!({ "command": command, "user": user });
+    let words = match scope {
+        BanScope::User => format!("user {user}"),
+        BanScope::Device(device) => {
+            sent["device"] = json!(device);
+            format!("device {device} of user {user}")
         }
-        None => (format!("user {user}"), json!({ "command": command, "user": user })),
-    })
+        BanScope::Token(id) => {
+            sent["token_id"] = json!(id);
+            format!("token {id} of user {user}")
+        }
+        BanScope::IssuedBefore(at) => {
+            sent["issued_before"] = at.as_ms().into();
+            format!("tokens of user {user} issued before {}", moment(*at))
+        }
+    };
+    Ok((words, sent))
 }
 
 /// Sends a command, as a backend does.

@@ -101,11 +101,18 @@ fn print_identity(identity: &Identity, output: &Output) -> Result<(), Error> {
         return output.object(&json!({
             "user": identity.user, "device": identity.device, "admin": identity.admin,
             "expires_at": identity.expires_at, "rooms": rooms,
+            "token_id": identity.stamp.id, "issued_at": identity.stamp.issued_at,
         }));
     }
     output.text(&format!("good       user {}{}", identity.user, if identity.admin { ", an admin" } else { "" }))?;
     if let Some(at) = identity.expires_at {
         output.text(&format!("expires    {} (in {})", moment(at), rounded(at.since(now()))))?;
+    }
+    if let Some(at) = identity.stamp.issued_at {
+        output.text(&format!("issued     {}", moment(at)))?;
+    }
+    if let Some(id) = &identity.stamp.id {
+        output.text(&format!("id         {id}"))?;
     }
     let listed = |patterns: &[Pattern]| match patterns {
         [] => "nothing".to_owned(),

@@ -61,6 +61,27 @@ async fn what_is_published_is_received_once_and_a_kicked_user_is_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn tokens_of_a_user_are_revoked_by_their_time_or_by_their_id() {
+    let (stack, url) = start(everything()).await;
+    let roomcast = Roomcast::beside(&stack);
+    let mut old = Member::with_claims(&url, json!({ "sub": "eve", "iat": 1_764_266_644 })).await;
+    let mut young = Member::with_claims(&url, json!({ "sub": "eve", "iat": 1_764_266_645, "jti": "t-1" })).await;
+    let unasked = roomcast.run(&["revoke", "@eve"]).await;
+    assert!(unasked.status == 1 && unasked.err.contains("--force"), "{}", unasked.err);
+    let since = ["--issued-before", "2025-11-27T18:04:05Z"];
+    let command = |name: &str| json!({ "command": name, "user": "eve", "issued_before": 1_764_266_645_000_u64 });
+    let revoked = roomcast.json(&[&["revoke", "--force", "@eve"], &since[..]].concat()).await;
+    assert_eq!(revoked, [command("revoke")]);
+    assert_eq!(old.until_closed().await, 1000);
+    let banned = roomcast.json(&["ban", "--force", "@eve", "--token-id", "t-1"]).await;
+    assert_eq!(banned, [json!({ "command": "ban", "user": "eve", "token_id": "t-1" })]);
+    assert_eq!(young.until_closed().await, 1000);
+    let lifted = roomcast.json(&[&["unban", "@eve"], &since[..]].concat()).await;
+    assert_eq!(lifted, [command("unban")]);
+    stack.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_is_printed_is_good_and_a_changed_one_is_refused() {
     let (stack, _) = start(everything()).await;
     let roomcast = Roomcast::beside(&stack);

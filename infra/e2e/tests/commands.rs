@@ -11,7 +11,12 @@ use tokio_tungstenite::tungstenite::Error;
 
 /// Returns the status of a handshake with a token of this user.
 async fn handshake(url: &str, user: &str) -> u16 {
-    match connect_async(format!("{url}?token={}", token(json!({ "sub": user })))).await {
+    handshake_with(url, json!({ "sub": user })).await
+}
+
+/// Returns the status of a handshake with a token of these claims.
+async fn handshake_with(url: &str, claims: Value) -> u16 {
+    match connect_async(format!("{url}?token={}", token(claims))).await {
         Ok(_) => 101,
         Err(Error::Http(response)) => response.status().as_u16(),
         Err(other) => panic!("{other}"),
@@ -78,5 +83,37 @@ async fn a_banned_user_with_fifty_connections_is_out_within_2_s_and_stays_out() 
     assert_eq!((handshake(&url, "bob").await, handshake(&url, "ada").await), (403, 101));
     command(&stack, json!({ "command": "unban", "user": "bob" })).await;
     while handshake(&url, "bob").await != 101 {}
+    stack.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn revoked_tokens_are_out_within_2_s_and_a_newer_one_of_the_user_is_accepted() {
+    let (stack, url) = start(everything()).await;
+    let now_s = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let issued = |id: &str, at_s: u64| json!({ "sub": "bob", "jti": id, "iat": at_s });
+    let (old, young, undated) = (issued("t1", now_s - 60), issued("t2", now_s), json!({ "sub": "bob" }));
+    let mut revoked = Vec::new();
+    for claims in [&old, &old, &undated] {
+        revoked.push(Member::with_claims(&url, claims.clone()).await);
+    }
+    let mut member = Member::with_claims(&url, young.clone()).await;
+    let began = Instant::now();
+    command(&stack, json!({ "command": "revoke", "user": "bob", "issued_before": now_s * 1_000 })).await;
+    for revoked in &mut revoked {
+        assert_eq!(revoked.until_closed().await, 1000);
+        let bye = revoked.notes().iter().find(|note| note["sys"] == "bye").unwrap();
+        assert_eq!((&bye["code"], &bye["retry"]), (&json!("revoked"), &json!("never")));
+    }
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    for (claims, status) in [(&old, 401), (&undated, 401), (&young, 101)] {
+        assert_eq!(handshake_with(&url, claims.clone()).await, status, "{claims}");
+    }
+    member.join("lobby").await;
+    let began = Instant::now();
+    command(&stack, json!({ "command": "ban", "user": "bob", "token_id": "t2" })).await;
+    assert_eq!(member.until_closed().await, 1000);
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    assert_eq!(handshake_with(&url, young).await, 401);
+    assert_eq!(handshake_with(&url, issued("t3", now_s)).await, 101);
     stack.shutdown().await;
 }

@@ -101,6 +101,22 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Returns the least processor time of some runs of one input, and its most memory in bytes.
+    ///
+    /// # Errors
+    /// [`Failure::Panicked`] if the target panics.
+    pub fn cost(&self, input: &[u8], runs: usize) -> Result<(Duration, usize), Failure> {
+        let (mut least_cpu, mut most_bytes) = (Duration::MAX, 0);
+        for _ in 0..runs {
+            let (cpu, bytes, panicked) = self.measure(input);
+            if let Some(reason) = panicked {
+                return Err(Failure::Panicked(reason));
+            }
+            (least_cpu, most_bytes) = (least_cpu.min(cpu), most_bytes.max(bytes));
+        }
+        Ok((least_cpu, most_bytes))
+    }
+
     /// Runs the target once. Returns its processor time, its memory, and the message of a panic.
     fn measure(&self, input: &[u8]) -> (Duration, usize, Option<String>) {
         let held = ALLOCATOR.current_usage();

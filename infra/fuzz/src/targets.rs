@@ -64,6 +64,23 @@ impl Target {
         seeds.extend(EXAMPLES.iter().map(|example| example.as_bytes().to_vec()));
         seeds
     }
+
+    /// Returns inputs of about so many bytes that grow a seed of the target at one place: by text,
+    /// depth, entries, escapes, digits, patterns or lines.
+    #[must_use]
+    pub fn grown(&self, bytes: usize) -> Vec<Vec<u8>> {
+        const FILLERS: [&[u8]; 8] = [b"a", b"[", br#"{"a":"#, br#"{"a":1},"#, br#""a":1,"#, br"\u0041", b"1", b"*a\n"];
+        let mut inputs = Vec::new();
+        for seed in self.own {
+            for filler in FILLERS {
+                for at in [0, seed.len() / 3, seed.len() * 2 / 3, seed.len()] {
+                    let times = bytes.saturating_sub(seed.len()) / filler.len();
+                    inputs.push([&seed[..at], &filler.repeat(times), &seed[at..]].concat());
+                }
+            }
+        }
+        inputs
+    }
 }
 
 /// The examples of PROTOCOL.md, of every kind.
@@ -80,7 +97,7 @@ pub const TARGETS: &[Target] = &[
     Target::new("token", &[b"eyJhbGciOiJIUzI1NiIsImtpZCI6ImsifQ.eyJzdWIiOiJhZGEifQ.c2ln", b"..", b"a.b.c"], token),
     Target::new(
         "claims",
-        &[br#"{"sub":"ada","exp":4102444800,"nbf":1,"iss":"i","aud":["a"],"device":"d","admin":true,"rooms":{"join":["*"]}}"#],
+        &[br#"{"sub":"ada","exp":4102444800,"nbf":1,"iss":"i","aud":["a"],"device":"d","jti":"t","iat":1.5,"admin":true,"rooms":{"join":["*"]}}"#],
         claims,
     ),
     Target::new("jwks", &[br#"{"keys":[{"kty":"RSA","kid":"k","alg":"RS256","use":"sig","n":"_w","e":"AQAB"}]}"#], jwks),

@@ -1,9 +1,9 @@
 //! The gateway of the stack: the WebSocket API, and the HTTP API on the same port.
 
-use local_gateway::{Authorizer, Config, Gateway, Hosts, HttpApi, HttpRoute, Route, Stats};
+use local_gateway::{Authorizer, Config, Gateway, Hosts, HttpApi, HttpRoute, Rate, Route, Stats};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use topology::{Topology, Trigger};
+use topology::{Throttle, Topology, Trigger};
 
 use crate::Error;
 use crate::account::Account;
@@ -71,6 +71,7 @@ fn config(topology: &Topology, options: &Options, domain_name: String, hosts: Ho
                 key: key.clone(),
                 function: function.name.clone(),
                 responds: trigger.response,
+                rate: trigger.throttle.map(|Throttle { rate, burst }| Rate { per_second: rate, burst }),
             })),
             Trigger::Authorizer { identity_sources } => {
                 authorizer =

@@ -115,10 +115,7 @@ impl Core {
         let index = matches!(operation, O::Page | O::Count | O::Silent | O::Expired);
         let transaction = matches!(operation, O::Append | O::Join | O::Open | O::Extend);
         let write = transaction
-            || matches!(
-                operation,
-                O::Bury | O::Touch | O::Charge | O::ChargeUser | O::ChargeAnyway | O::Create | O::Grow | O::MarkSent
-            )
+            || matches!(operation, O::Bury | O::Touch | O::Charge | O::ChargeUser | O::Create | O::Grow | O::MarkSent)
             || matches!(operation, O::WritePresence | O::Renew | O::NoteRoomBusy | O::MarkDelivered | O::TakeBack)
             || matches!(operation, O::Hold | O::PassGate | O::Release | O::Ban);
         let read = matches!(operation, O::Find | O::RoomsOf | O::MembersAmong | O::Holdings | O::Head | O::Heads)

@@ -117,6 +117,8 @@ fn mint(keys: &str, user: &str, expires_at: Timestamp, denied: &BTreeSet<RoomId>
         admin: false,
         rooms,
         backend: None,
+        jti: None,
+        iat: None,
     };
     // The constant keys are valid, and so are the claims.
     Keys::parse(keys).and_then(|keys| keys.mint(&claims, None)).unwrap_or_default()

@@ -72,6 +72,7 @@ impl Bench {
             admin: false,
             expires_at: None,
             permissions: Permissions::all(),
+            stamp: domain::TokenStamp::default(),
         };
         let call = Call {
             connection: self.connection.id.clone(),

@@ -319,6 +319,13 @@ run "limits_of_the_stage_are_never_zero" {
     condition     = module.websocket_api.throttling.rate_limit == 7 && module.websocket_api.throttling.burst_limit == 3
     error_message = "The stage has the limits that were asked for."
   }
+
+  assert {
+    condition = module.websocket_api.throttling.routes == tomap({
+      for route in ["auth", "history", "who"] : route => { rate_limit = 1000, burst_limit = 500 }
+    })
+    error_message = "Routes have the limits of the topology."
+  }
 }
 
 run "a_limit_of_zero_is_refused" {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::environment::EnvironmentValue;
 use crate::{
-    FilterPolicyScope, Function, Grant, Index, Key, Parameter, Projection, Queue, QueueTrigger, Secret,
+    FilterPolicyScope, Function, Grant, Index, Key, Parameter, Projection, Queue, QueueTrigger, RouteTrigger, Secret,
     StartingPosition, StreamTrigger, StreamView, Table, Topic, Topology, Trigger,
 };
 
@@ -85,13 +85,21 @@ fn environment(value: &EnvironmentValue) -> Value {
 
 fn trigger(trigger: &Trigger) -> (&'static str, Value) {
     match trigger {
-        Trigger::Websocket(it) => ("websocket", json!({ "routes": it.routes, "response": it.response })),
         Trigger::Http { routes } => ("http", json!({ "routes": routes })),
+        Trigger::Websocket(it) => ("websocket", route_trigger(it)),
         Trigger::Authorizer { identity_sources } => ("authorizer", json!({ "identity_sources": identity_sources })),
         Trigger::Queue(it) => ("queue", queue_trigger(it)),
         Trigger::Stream(it) => ("stream", stream_trigger(it)),
         Trigger::Schedule(rate) => ("schedule", json!({ "rate": rate.words() })),
     }
+}
+
+fn route_trigger(trigger: &RouteTrigger) -> Value {
+    json!({
+        "routes": trigger.routes,
+        "response": trigger.response,
+        "throttle": trigger.throttle.map(|it| json!({ "rate": it.rate, "burst": it.burst })),
+    })
 }
 
 fn queue_trigger(trigger: &QueueTrigger) -> Value {

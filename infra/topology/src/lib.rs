@@ -36,7 +36,7 @@ pub use secret::Secret;
 pub use source::{OnFailure, QueueTrigger, StartingPosition, StreamTrigger};
 pub use table::{AttributeType, Index, Key, Projection, StreamView, Table};
 pub use topic::{FilterPolicyScope, Subscription, Topic};
-pub use trigger::{Rate, RateUnit, RouteTrigger, Trigger};
+pub use trigger::{Rate, RateUnit, RouteTrigger, Throttle, Trigger};
 
 impl Topology {
     /// Reads and checks a file.

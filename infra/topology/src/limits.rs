@@ -56,6 +56,11 @@ pub const WEBSOCKET_TIMEOUT_S: u32 = 29;
 /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html>
 pub const HTTP_TIMEOUT_S: u32 = 30;
 
+/// Messages of a route a second, or at once. 0 would refuse every message. The account takes 10,000
+/// requests a second.
+/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/websocket-api-protect.html>
+pub const ROUTE_THROTTLE: Range = Range::new(1, 10_000, "", "the account's requests a second");
+
 /// Messages in one invocation.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html>
 pub const QUEUE_BATCH_SIZE: Range = Range::new(1, 10_000, "messages", "the batch size of a queue");

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::at::At;
+use crate::limits;
 use crate::source::{QueueTrigger, StreamTrigger};
 
 /// A source of invocations of a function.
@@ -38,6 +39,20 @@ pub struct RouteTrigger {
     pub routes: Vec<String>,
     /// True if the function's answer is sent to the client (a route response).
     pub response: bool,
+    /// Messages that each of these routes takes from all clients together. `None` for the limit of
+    /// the stage.
+    pub throttle: Option<Throttle>,
+}
+
+/// A token bucket of a route.
+///
+/// Source: <https://docs.aws.amazon.com/apigateway/latest/developerguide/websocket-api-protect.html>
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Throttle {
+    /// Messages a second.
+    pub rate: u32,
+    /// Messages at once.
+    pub burst: u32,
 }
 
 /// The interval of a schedule: `rate(5 minutes)`.
@@ -90,7 +105,7 @@ impl Trigger {
 
 impl RouteTrigger {
     fn read(at: &At<'_>) -> Self {
-        let fields = at.fields(&["routes", "response"]);
+        let fields = at.fields(&["routes", "response", "throttle"]);
         let routes = fields.required("routes").map(|routes| routes.list());
         if routes.as_ref().is_some_and(Vec::is_empty) {
             at.mistake("a trigger without a route is never pulled: name at least one, such as `$default`");
@@ -98,7 +113,11 @@ impl RouteTrigger {
         let trigger = Self {
             routes: routes.iter().flatten().filter_map(read_route).collect(),
             response: fields.boolean("response", false),
+            throttle: fields.optional("throttle").map(|throttle| Throttle::read(&throttle)),
         };
+        if trigger.throttle.is_some() && trigger.routes.iter().any(|route| route == "$disconnect") {
+            at.mistake("`$disconnect` has no client to try again: name it in a separate trigger without `throttle`");
+        }
         let answers_none = |route: &String| route == "$connect" || route == "$disconnect";
         if trigger.response
             && let Some(route) = trigger.routes.iter().find(|route| answers_none(route))
@@ -108,6 +127,16 @@ impl RouteTrigger {
             ));
         }
         trigger
+    }
+}
+
+impl Throttle {
+    fn read(at: &At<'_>) -> Self {
+        let fields = at.fields(&["rate", "burst"]);
+        Self {
+            rate: fields.required_integer("rate", &limits::ROUTE_THROTTLE),
+            burst: fields.required_integer("burst", &limits::ROUTE_THROTTLE),
+        }
     }
 }
 

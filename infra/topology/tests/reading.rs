@@ -150,6 +150,11 @@ fn the_json_has_every_default_filled_in() {
     let json = sound().to_json();
     assert_eq!(json["functions"]["worker"]["environment"]["STALE_AFTER_S"], serde_json::json!({ "text": "720" }));
     assert_eq!(json["functions"]["guard"]["reserved_concurrency"], serde_json::Value::Null);
+    let routes = serde_json::json!([
+        { "routes": ["say", "$default"], "response": true, "throttle": null },
+        { "routes": ["list"], "response": true, "throttle": { "rate": 20, "burst": 5 } },
+    ]);
+    assert_eq!(json["functions"]["worker"]["triggers"]["websocket"], routes);
     let work = serde_json::json!({
         "fifo": true,
         "high_throughput": false,

@@ -89,6 +89,49 @@ fn no_function_may_write_outbox_rows() {
     assert_eq!(reads.collect::<Vec<_>>(), ["outbox"]);
 }
 
+#[test]
+fn no_function_that_parses_the_input_of_clients_can_act_as_a_backend() {
+    use topology::Resource;
+    let topology = topology();
+    // The rights of a backend: outbox rows, topics, and whatever queue a backend's message passes.
+    let of_backends = |resource: &Resource| match resource {
+        Resource::Table(table) | Resource::Index { table, .. } | Resource::Stream(table) => table == "outbox",
+        Resource::Topic(_) => true,
+        Resource::Queue(queue) => queue != "publications",
+        Resource::Secret(_) | Resource::Connections(_) => false,
+    };
+    let parses = topology.functions.iter().filter(|function| function.answers_a_websocket());
+    let mut checked = BTreeSet::new();
+    for function in parses {
+        let too_many: Vec<_> = function.permissions().into_iter().filter(|it| of_backends(&it.resource)).collect();
+        assert_eq!(too_many, [], "{}", function.name);
+        checked.insert(function.name.as_str());
+    }
+    assert_eq!(checked, BTreeSet::from(["authorizer", "connect", "disconnect", "membership", "ingest"]));
+}
+
+#[test]
+fn a_flood_of_costly_requests_leaves_half_of_the_stage_to_others() {
+    let stage = std::fs::read_to_string(root().join("infra/terraform/variables.tf")).unwrap();
+    let of_stage = |name: &str| -> u32 {
+        let (_, rest) = stage.split_once(&format!("variable \"{name}\"")).unwrap();
+        let (_, value) = rest.split_once("default     = ").unwrap();
+        value.lines().next().unwrap().parse().unwrap()
+    };
+    let (rate, burst) = (of_stage("throttling_rate_limit"), of_stage("throttling_burst_limit"));
+    let topology = topology();
+    let routes = topology.triggers().filter_map(|(_, trigger)| match trigger {
+        Trigger::Websocket(routes) => routes.throttle.map(|throttle| (throttle, &routes.routes)),
+        _ => None,
+    });
+    let mut throttled = BTreeSet::new();
+    for (throttle, routes) in routes {
+        assert!(throttle.rate * 2 <= rate && throttle.burst * 2 <= burst, "{routes:?}: {throttle:?}");
+        throttled.extend(routes.iter().map(String::as_str));
+    }
+    assert_eq!(throttled, BTreeSet::from(["auth", "history", "who"]));
+}
+
 fn queues_of(function: &topology::Function) -> impl Iterator<Item = &str> {
     function.triggers.iter().filter_map(|trigger| match trigger {
         Trigger::Queue(queue) => Some(queue.queue.as_str()),

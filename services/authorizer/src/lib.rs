@@ -14,7 +14,7 @@ mod origin;
 use aws_lambda_events::apigw::{ApiGatewayCustomAuthorizerRequestTypeRequest, ApiGatewayCustomAuthorizerResponse};
 use aws_lambda_events::iam::{IamPolicyEffect, IamPolicyStatement};
 use domain::ports::Clock;
-use domain::{Device, Identity, Permissions, RoomId, UserId, limits};
+use domain::{Device, Identity, Permissions, RoomId, TokenStamp, UserId, limits};
 use lambda_runtime::LambdaEvent;
 use protocol::context::Context;
 use telemetry::{Summary, field, metric};
@@ -134,6 +134,7 @@ impl<C: Clock, K: CheckTokens> Authorizer<C, K> {
             admin: false,
             expires_at: None,
             permissions: Permissions::all(),
+            stamp: TokenStamp::default(),
         })
     }
 }

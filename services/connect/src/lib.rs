@@ -79,16 +79,20 @@ where
         }
     }
 
-    /// Refuses a connection whose user or device is banned, and ends older connections of a user
+    /// Refuses a connection whose user, device or token is banned, and ends older connections of a user
     /// that has too many. The bans are read after the connection is stored. A ban that is stored
     /// later closes the connection, because it finds it.
     async fn check_user(&self, connection: &Connection, now: Timestamp, summary: &mut Summary) -> Result<(), Refused> {
         let user = &connection.user;
         let (bans, entries) = join(self.ports.bans_of(user, now), self.ports.entries_of(user, now)).await;
-        let is_banned = bans.map_err(unavailable)?.iter().any(|ban| ban.keeps_out(connection.device.as_ref(), now));
+        let mut bans = bans.map_err(unavailable)?;
+        bans.retain(|ban| ban.keeps_out(connection.device.as_ref(), &connection.stamp, now));
         let entries = entries.map_err(unavailable)?;
-        let refused = if is_banned {
+        let refused = if bans.iter().any(|ban| !ban.scope.is_of_tokens()) {
             (403, format!("user {user} is banned"))
+        } else if !bans.is_empty() {
+            // The client may try again with another token.
+            (401, format!("the token of user {user} is revoked"))
         } else if entries.len() <= self.user_connections || self.make_space(connection, entries, now, summary).await? {
             return Ok(());
         } else {
@@ -179,6 +183,7 @@ where
             expires_at: context.identity.expires_at,
             format: context.format,
             sees_members: context.identity.sees_all_members(),
+            stamp: context.identity.stamp.clone(),
         }
     }
 

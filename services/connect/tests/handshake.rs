@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use connect::Connect;
 use domain::ports::{Bans, Clock, Connections, Directory, Gateway, Memberships, Rooms};
-use domain::{Ban, Device, Endpoint, Enlisted, Format, Identity, Permissions, Probe, limits};
+use domain::{
+    Ban, BanScope, Device, Endpoint, Enlisted, Format, Identity, Permissions, Probe, TokenId, TokenStamp, limits,
+};
 use lambda_kit::start::Routes;
 use lambda_kit::websocket::{Answer, Call};
 use protocol::context::Context;
@@ -21,6 +23,7 @@ fn call(format: Format, query: &[(&str, &str)]) -> Call {
         admin: false,
         expires_at: None,
         permissions: Permissions::all(),
+        stamp: TokenStamp::default(),
     };
     Call {
         connection: samples::connection_id("c1"),
@@ -137,7 +140,8 @@ async fn a_banned_user_or_device_is_refused_until_the_ban_ends_and_nothing_is_st
         (device("phone"), None, 200),
     ] {
         let world = World::new();
-        let ban = Ban { user: samples::user("ada"), device: banned, until: samples::NOW.plus(hour) };
+        let scope = banned.map_or(BanScope::User, BanScope::Device);
+        let ban = Ban { user: samples::user("ada"), scope, until: samples::NOW.plus(hour) };
         world.store.ban(&ban, samples::NOW).await.unwrap();
         let mut call = call(Format::Classic, &[]);
         call.context.as_mut().unwrap().identity.device = connecting;
@@ -152,11 +156,49 @@ async fn a_banned_user_or_device_is_refused_until_the_ban_ends_and_nothing_is_st
 }
 
 #[tokio::test]
+async fn a_revoked_token_is_refused_and_another_of_the_same_user_is_not() {
+    let second = |number| samples::NOW.plus(Duration::from_secs(number));
+    let token = |id: &str| BanScope::Token(TokenId::parse(id).unwrap());
+    let unmarked = TokenStamp::default();
+    let undated = TokenStamp { issued_at: None, ..samples::stamp("t1", second(0)) };
+    for (scope, stamp, status) in [
+        (token("t1"), samples::stamp("t1", second(9)), 401),
+        (token("t1"), undated.clone(), 401),
+        (token("t1"), samples::stamp("t2", second(9)), 200),
+        (token("t1"), unmarked.clone(), 200),
+        (BanScope::IssuedBefore(second(5)), samples::stamp("t1", second(4)), 401),
+        (BanScope::IssuedBefore(second(5)), samples::stamp("t1", second(5)), 200),
+        (BanScope::IssuedBefore(second(5)), undated, 401),
+        (BanScope::IssuedBefore(second(5)), unmarked, 401),
+    ] {
+        let world = World::new();
+        let ban = Ban { user: samples::user("ada"), scope, until: limits::BAN_WITHOUT_END };
+        world.store.ban(&ban, samples::NOW).await.unwrap();
+        let mut call = call(Format::RoomsV1, &[]);
+        call.context.as_mut().unwrap().identity.stamp = stamp.clone();
+        let answer = connect(&world, call).await;
+        assert_eq!(answer.status, status, "{ban:?} {stamp:?}: {:?}", answer.body);
+        let stored = world.store.find(&samples::connection_id("c1")).await.unwrap();
+        assert_eq!(stored.map(|stored| stored.stamp), (status == 200).then_some(stamp));
+    }
+}
+
+#[tokio::test]
+async fn a_banned_user_with_a_revoked_token_is_not_asked_for_another_one() {
+    let world = World::new();
+    for scope in [BanScope::IssuedBefore(samples::NOW), BanScope::User] {
+        let ban = Ban { user: samples::user("ada"), scope, until: limits::BAN_WITHOUT_END };
+        world.store.ban(&ban, samples::NOW).await.unwrap();
+    }
+    assert_eq!(connect(&world, call(Format::RoomsV1, &[])).await.status, 403);
+}
+
+#[tokio::test]
 async fn a_ban_that_is_stored_while_a_user_connects_is_not_missed() {
     let world = World::new();
     let store = world.store.clone();
     let until = samples::NOW.plus(Duration::from_secs(3_600));
-    let ban = Ban { user: samples::user("ada"), device: None, until };
+    let ban = Ban { user: samples::user("ada"), scope: BanScope::User, until };
     // The ban is stored after each write of the handshake in turn.
     for operation in [Operation::Enlist, Operation::Open, Operation::BansOf] {
         let (store, ban) = (store.clone(), ban.clone());
@@ -175,7 +217,7 @@ async fn a_ban_that_is_stored_while_a_user_connects_is_not_missed() {
 }
 
 async fn store_unban(world: &World) {
-    let over = Ban { user: samples::user("ada"), device: None, until: samples::NOW };
+    let over = Ban { user: samples::user("ada"), scope: BanScope::User, until: samples::NOW };
     world.store.ban(&over, samples::NOW).await.unwrap();
 }
 

@@ -7,7 +7,7 @@ use domain::ports::{
     Bans, Chance, Clock, Connections, DeadLetters, Directory, Error, Gateway, Holds, Memberships, Presences, Renewals,
     Rooms, Submissions,
 };
-use domain::{Ban, ConnectionId, Delivery, Device, Format, Member, RoomId, Timestamp, UserId, limits};
+use domain::{Ban, ConnectionId, Delivery, Format, Member, RoomId, Scope, Timestamp, UserId, limits};
 use futures::{StreamExt, stream};
 use protocol::server::{Return, System, system_text};
 use telemetry::field;
@@ -16,6 +16,8 @@ use crate::Events;
 
 /// The number of connections of a user that are handled at the same time.
 const AT_ONCE: usize = limits::CLOSED_AT_ONCE;
+/// The code of the `bye` of a connection that a command closes.
+const KICKED: &str = "kicked";
 
 impl<T, Q, G, C, R> Events<T, Q, G, C, R>
 where
@@ -62,43 +64,39 @@ where
     }
 
     pub(crate) async fn close_user(&self, user: &UserId) -> Result<(), Error> {
-        let closings = stream::iter(self.connections(user).await?).map(|member| self.close(member));
+        let closings = stream::iter(self.connections(user).await?).map(|member| self.close(member, KICKED));
         combine(closings.buffer_unordered(AT_ONCE).collect().await)
     }
 
     /// Stores the ban, then closes the connections that it keeps out. A connection that is stored
     /// after that finds the ban, and the reaper closes what renewed its token at the same moment.
-    pub(crate) async fn ban(
-        &self,
-        user: &UserId,
-        device: Option<&Device>,
-        until: Option<Timestamp>,
-    ) -> Result<(), Error> {
+    pub(crate) async fn ban(&self, user: &UserId, scope: &Scope, until: Option<Timestamp>) -> Result<(), Error> {
         let now = self.clock.now();
         let until = until.unwrap_or(limits::BAN_WITHOUT_END);
-        let ban = Ban { user: user.clone(), device: device.cloned(), until };
+        let ban = Ban { user: user.clone(), scope: scope.clone(), until };
         self.tables.ban(&ban, now).await?;
         let connections = connections_kept_out(&self.tables, &ban, now).await?;
-        let closings = stream::iter(connections).map(|connection| self.close(connection.member()));
+        let code = scope.bye_code();
+        let closings = stream::iter(connections).map(|connection| self.close(connection.member(), code));
         combine(closings.buffer_unordered(AT_ONCE).collect().await)
     }
 
     /// Stores a ban that is over.
-    pub(crate) async fn unban(&self, user: &UserId, device: Option<&Device>) -> Result<(), Error> {
+    pub(crate) async fn unban(&self, user: &UserId, scope: &Scope) -> Result<(), Error> {
         let now = self.clock.now();
-        self.tables.ban(&Ban { user: user.clone(), device: device.cloned(), until: now }, now).await
+        self.tables.ban(&Ban { user: user.clone(), scope: scope.clone(), until: now }, now).await
     }
 
     pub(crate) async fn close_connection(&self, connection: &ConnectionId) -> Result<(), Error> {
         match self.tables.find(connection).await? {
-            Some(connection) => self.close(connection.member()).await,
+            Some(connection) => self.close(connection.member(), KICKED).await,
             None => Ok(()),
         }
     }
 
     /// Sends the `bye` first and closes then: a post after the DELETE never arrives.
-    async fn close(&self, member: Member) -> Result<(), Error> {
-        self.tell(&member, &System::Bye { code: "kicked".to_owned(), retry: Return::Never }).await?;
+    async fn close(&self, member: Member, code: &str) -> Result<(), Error> {
+        self.tell(&member, &System::Bye { code: code.to_owned(), retry: Return::Never }).await?;
         self.gateway.close(&member.endpoint, &member.connection).await?;
         forget(&self.tables, &member.connection, self.clock.now()).await
     }

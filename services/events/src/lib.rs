@@ -137,7 +137,8 @@ where
     fn read(&self, message: Message) -> Task {
         let letter = Letter::open(self.source.wrapping, &message.body, &message.attributes, &message.id);
         if message.receipt.queue == self.source.commands {
-            return match letter.and_then(|letter| letter.read_command()) {
+            let command = letter.and_then(|letter| letter.read_command());
+            return match command.and_then(|command| command.check_moment(self.clock.now())) {
                 Ok(command) => Task::Obey(message, command),
                 Err(reason) => Task::Bury(message, reason),
             };
@@ -227,8 +228,8 @@ where
         match command {
             Command::Join { user, room } => self.join(user, room).await,
             Command::Remove { user, room } => self.remove(user, room).await,
-            Command::Ban { user, device, until } => self.ban(user, device.as_ref(), *until).await,
-            Command::Unban { user, device } => self.unban(user, device.as_ref()).await,
+            Command::Ban { user, scope, until } => self.ban(user, scope, *until).await,
+            Command::Unban { user, scope } => self.unban(user, scope).await,
             Command::CloseUser(user) => self.close_user(user).await,
             Command::CloseConnection(connection) => self.close_connection(connection).await,
         }

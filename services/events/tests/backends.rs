@@ -282,6 +282,50 @@ async fn a_ban_closes_the_connections_that_it_keeps_out_and_holds_until_it_is_li
 }
 
 #[tokio::test]
+async fn a_revocation_closes_the_connections_of_older_tokens_and_no_others() {
+    let world = World::new();
+    let now = world.clock.now();
+    let issued = |id: &str, user: &str, before_s| {
+        let stamp = samples::stamp(id, now.minus(std::time::Duration::from_secs(before_s)));
+        world.open(Connection { stamp, ..samples::connection(id, user, now) })
+    };
+    let (old, older) = (issued("t-old", "ada", 60).await, issued("t-older", "ada", 90).await);
+    let (young, bob) = (issued("t-young", "ada", 0).await, issued("t-bob", "bob", 60).await);
+    let stored = async |connection: &Connection| world.store.find(&connection.id).await.unwrap().is_some();
+    let bye = [r#"{"sys":"bye","code":"revoked","retry":"never"}"#];
+    order(&world, json!({ "command": "ban", "user": "ada", "token_id": "t-older" })).await;
+    assert_eq!(world.heard(&older.id), bye);
+    assert_eq!((stored(&older).await, stored(&old).await), (false, true));
+    let revoke = json!({ "command": "revoke", "user": "ada", "issued_before": now.as_ms() });
+    for _ in 0..2 {
+        order(&world, revoke.clone()).await;
+        assert_eq!(world.heard(&old.id), bye);
+        assert_eq!((stored(&old).await, stored(&young).await, stored(&bob).await), (false, true, true));
+    }
+    let (user, bans) = (samples::user("ada"), async |user| world.store.bans_of(user, now).await.unwrap().len());
+    assert_eq!(bans(&user).await, 2);
+    order(&world, json!({ "command": "unban", "user": "ada", "token_id": "t-older" })).await;
+    order(&world, json!({ "command": "unban", "user": "ada", "issued_before": now.as_ms() })).await;
+    assert_eq!(bans(&user).await, 0);
+    assert!(reasons(&world).is_empty());
+}
+
+#[tokio::test]
+async fn a_revocation_of_tokens_that_are_yet_to_be_issued_is_a_dead_letter() {
+    let world = World::new();
+    let ada = world.connect("c1", "ada").await;
+    let ahead = world.clock.now().plus(limits::CLOCKS_DIFFER);
+    for command in ["revoke", "unban"] {
+        let at = |ms: u64| json!({ "command": command, "user": "ada", "issued_before": ms });
+        order(&world, at(ahead.as_ms() + 1)).await;
+        assert!(reasons(&world).pop().unwrap().contains("lies in the future"));
+        assert!(world.store.find(&ada.id).await.unwrap().is_some());
+    }
+    order(&world, json!({ "command": "revoke", "user": "ada", "issued_before": ahead.as_ms() })).await;
+    assert!(world.store.find(&ada.id).await.unwrap().is_none());
+}
+
+#[tokio::test]
 async fn a_command_that_is_refused_is_soon_a_dead_letter_with_its_reason_and_its_group_goes_on() {
     let world = World::new();
     world.connect("phone", "ada").await;

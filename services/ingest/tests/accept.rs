@@ -16,7 +16,15 @@ use testkit::{World, samples};
 
 fn ada() -> Identity {
     let (user, permissions) = (samples::user("ada"), Permissions::all());
-    Identity { user, device: None, guest: false, admin: false, expires_at: None, permissions }
+    Identity {
+        user,
+        device: None,
+        guest: false,
+        admin: false,
+        expires_at: None,
+        permissions,
+        stamp: domain::TokenStamp::default(),
+    }
 }
 
 fn call(identity: Identity, body: &str) -> Call {

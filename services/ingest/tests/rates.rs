@@ -18,7 +18,15 @@ use testkit::{World, samples};
 
 fn identity(user: &str) -> Identity {
     let (user, permissions) = (samples::user(user), Permissions::all());
-    Identity { user, device: None, guest: false, admin: false, expires_at: None, permissions }
+    Identity {
+        user,
+        device: None,
+        guest: false,
+        admin: false,
+        expires_at: None,
+        permissions,
+        stamp: domain::TokenStamp::default(),
+    }
 }
 
 /// Returns the answer to a request of one of ada's connections.

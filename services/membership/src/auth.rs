@@ -45,14 +45,20 @@ impl<P: Ports, C: Clock, R, K: CheckTokens> Membership<P, C, R, K> {
         Ok(Renewed { expires_at: renewed.expires_at.unwrap_or(now), left })
     }
 
-    /// Refuses a renewal while the user or the device of the new token is banned. A ban that is
-    /// stored at the same moment may not see the new device: the reaper closes the connection then.
+    /// Refuses a renewal while the user, the device or the id of the new token is banned, or the
+    /// token is revoked. A ban that is stored at the same moment may not see the new device or
+    /// token: the reaper closes the connection then.
     async fn check_bans(&self, renewed: &Identity, now: Timestamp) -> Result<(), Reject> {
-        let bans = self.ports.bans_of(&renewed.user, now).await.map_err(unavailable)?;
-        if bans.iter().any(|ban| ban.keeps_out(renewed.device.as_ref(), now)) {
+        let mut bans = self.ports.bans_of(&renewed.user, now).await.map_err(unavailable)?;
+        bans.retain(|ban| ban.keeps_out(renewed.device.as_ref(), &renewed.stamp, now));
+        if bans.iter().any(|ban| !ban.scope.is_of_tokens()) {
             return Err(Reject::new(Code::Forbidden, "this user or device is banned").of("token"));
         }
-        Ok(())
+        if bans.is_empty() {
+            return Ok(());
+        }
+        let message = "the token is revoked; this connection keeps its current token until that expires";
+        Err(Reject::new(Code::InvalidToken, message).of("token"))
     }
 
     /// Returns the identity that the token gives. The log names the reason for a bad token; the

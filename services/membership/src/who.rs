@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
+use domain::flow::{self, Allowance};
 use domain::ports::{self, Chance, Clock, Occupant};
 use domain::{Charge, Code, ConnectionId, Device, Head, Reject, RoomId, Shard, UserId, limits};
-use futures::future::try_join;
 use futures::{StreamExt, TryStreamExt, stream};
 use protocol::reply::{Present, Who};
 use tokens::CheckTokens;
@@ -45,9 +45,8 @@ impl<P: Ports, C: Clock, R: Chance, K: CheckTokens> Membership<P, C, R, K> {
             Listed::All(connections, shards) => (connections, shards),
             Listed::Counted(members) => return Ok(Who { room, members, users: None, next: None }),
         };
-        let reading = self.ports.occupants(&room, &connections);
-        let charging = self.charge_for_reads(asked, connections.len(), shards);
-        let (occupants, ()) = try_join(reading, charging).await.map_err(unavailable)?;
+        self.charge_for_reads(asked, connections.len(), shards).await?;
+        let occupants = self.ports.occupants(&room, &connections).await.map_err(unavailable)?;
         let members = occupants.len() as u64;
         let (users, next) = self.page_of_users(occupants, after, limit).await.map_err(unavailable)?;
         Ok(Who { room, members, users: Some(users), next })
@@ -76,11 +75,19 @@ impl<P: Ports, C: Clock, R: Chance, K: CheckTokens> Membership<P, C, R, K> {
         Ok(if members > limits::WHO_MEMBERS { Listed::Counted(members) } else { Listed::All(connections, shards_read) })
     }
 
-    /// Charges the connection for reads of members and shards beyond those of a small room.
-    async fn charge_for_reads(&self, asked: &Asked<'_>, members: usize, shards: usize) -> ports::Result<()> {
-        match Charge::who_beyond(members, shards) {
-            Some(charge) => self.ports.charge_anyway(&asked.joiner.member.connection, charge).await,
-            None => Ok(()),
+    /// Charges the connection and its user for reads of members beyond those of a small room,
+    /// before these are made. The index that names the members costs little.
+    async fn charge_for_reads(&self, asked: &Asked<'_>, members: usize, shards: usize) -> Result<(), Reject> {
+        let Some(charge) = Charge::who_beyond(members, shards) else { return Ok(()) };
+        let (connection, user) = (&asked.joiner.member.connection, &asked.joiner.user);
+        match flow::charge(&self.ports, connection, user, charge, asked.now).await.map_err(unavailable)? {
+            Allowance::Granted(..) => Ok(()),
+            Allowance::Connection(pause) | Allowance::User(pause) => {
+                let message =
+                    format!("a list of {members} members takes more than this connection or its user has left");
+                // The repeat is charged as a small list first.
+                Err(Reject::new(Code::RateLimited, message).after(pause + Charge::who().takes()))
+            }
         }
     }
 

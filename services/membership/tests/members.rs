@@ -36,6 +36,7 @@ async fn ask_over(
         admin: false,
         expires_at: None,
         permissions,
+        stamp: domain::TokenStamp::default(),
     };
     let call = Call {
         connection: connection.id.clone(),

@@ -8,7 +8,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::ports::{Bans, Charged, Charges, Clock, Connections, Memberships, Renewals, Standing};
 use domain::{
-    Ban, Charge, Connection, ConnectionId, Endpoint, Format, Identity, Pattern, Permissions, Timestamp, limits,
+    Ban, BanScope, Charge, Connection, ConnectionId, Endpoint, Format, Identity, Pattern, Permissions, Timestamp,
+    TokenId, TokenStamp, limits,
 };
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use lambda_kit::start::Routes;
@@ -49,6 +50,7 @@ fn ada() -> Identity {
         admin: false,
         expires_at: Some(samples::NOW.plus(MINUTE)),
         permissions: Permissions::all(),
+        stamp: TokenStamp::default(),
     }
 }
 
@@ -359,9 +361,28 @@ async fn permissions_that_were_added_count_at_once() {
 async fn a_banned_user_renews_no_token_until_the_ban_ends() {
     let world = World::new();
     connected(&world).await;
-    let ban = Ban { user: samples::user("ada"), device: None, until: world.clock.now().plus(MINUTE / 2) };
+    let ban = Ban { user: samples::user("ada"), scope: BanScope::User, until: world.clock.now().plus(MINUTE / 2) };
     world.store.ban(&ban, world.clock.now()).await.unwrap();
     assert_eq!(refused(&auth(&world, &token(&world, "ada", 10, json!({}))).await), "forbidden");
     world.clock.advance(MINUTE / 2);
     renewed(auth(&world, &token(&world, "ada", 10, json!({}))).await);
+}
+
+#[tokio::test]
+async fn a_revoked_token_renews_nothing_and_one_that_was_issued_later_renews() {
+    let world = World::new();
+    let connection = connected(&world).await;
+    let issued_s = world.clock.now().as_s() - 60;
+    let second = |number: u64| Timestamp::from_ms((issued_s + number) * 1_000);
+    for scope in [BanScope::IssuedBefore(second(1)), BanScope::Token(TokenId::parse("t1").unwrap())] {
+        let ban = Ban { user: samples::user("ada"), scope, until: limits::BAN_WITHOUT_END };
+        world.store.ban(&ban, world.clock.now()).await.unwrap();
+    }
+    for revoked in [json!({ "iat": issued_s }), json!({}), json!({ "iat": issued_s + 1, "jti": "t1" })] {
+        assert_eq!(refused(&auth(&world, &token(&world, "ada", 10, revoked)).await), "invalid_token");
+    }
+    let good = token(&world, "ada", 10, json!({ "iat": issued_s + 1, "jti": "t2" }));
+    renewed(auth(&world, &good).await);
+    let stored = world.store.find(&connection.id).await.unwrap().unwrap();
+    assert_eq!(stored.stamp, samples::stamp("t2", second(1)));
 }

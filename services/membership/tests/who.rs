@@ -20,7 +20,15 @@ const ROOM_MEMBERS: u64 = 5;
 
 async fn ask_as(world: &World, user: &str, connection: &str, permissions: Permissions, body: &str) -> ServerFrame {
     let user = samples::user(user);
-    let identity = Identity { user, device: None, guest: false, admin: false, expires_at: None, permissions };
+    let identity = Identity {
+        user,
+        device: None,
+        guest: false,
+        admin: false,
+        expires_at: None,
+        permissions,
+        stamp: domain::TokenStamp::default(),
+    };
     let call = Call {
         connection: samples::connection_id(connection),
         connected_at: samples::NOW,

@@ -48,7 +48,8 @@ where
         let mut closed = 0;
         for ban in self.tables.bans_of(user, now).await? {
             let connections = connections_kept_out(&self.tables, &ban, now).await?;
-            let closings = stream::iter(connections).map(|connection| self.close_one_banned(connection));
+            let code = ban.scope.bye_code();
+            let closings = stream::iter(connections).map(|connection| self.close_one_banned(connection, code));
             let of_ban =
                 closings.buffer_unordered(limits::CLOSED_AT_ONCE).filter(|closed| std::future::ready(*closed)).count();
             closed += of_ban.await as u64;
@@ -56,9 +57,9 @@ where
         Ok(closed)
     }
 
-    async fn close_one_banned(&self, connection: Connection) -> bool {
+    async fn close_one_banned(&self, connection: Connection, code: &str) -> bool {
         let Connection { id, endpoint, format, .. } = connection;
-        match self.close(&id, &endpoint, format, "kicked").await {
+        match self.close(&id, &endpoint, format, code).await {
             Ok(()) => true,
             Err(error) => {
                 tracing::warn!({ field::CONNECTION_ID.0 } = %id, { field::ERROR.0 } = %error, "could not close the connection of a banned user; the next run closes it");

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use domain::ports::{Bans, Clock, Memberships, Renewals};
-use domain::{Ban, Connection, Format, Identity, Permissions, Timestamp, limits};
+use domain::{Ban, BanScope, Connection, Format, Identity, Permissions, Timestamp, TokenStamp, limits};
 use lambda_kit::Deadline;
 use reaper::Reaper;
 use telemetry::{Summary, metric};
@@ -35,7 +35,15 @@ async fn connect(world: &World, id: &str, format: Format) -> Connection {
 
 async fn renew(world: &World, connection: &Connection, expires_at: Option<Timestamp>) {
     let (user, permissions) = (connection.user.clone(), Permissions::all());
-    let renewed = Identity { user, device: None, guest: false, admin: false, expires_at, permissions };
+    let renewed = Identity {
+        user,
+        device: None,
+        guest: false,
+        admin: false,
+        expires_at,
+        permissions,
+        stamp: TokenStamp::default(),
+    };
     world.store.renew(&connection.id, &renewed, world.clock.now()).await.unwrap();
 }
 
@@ -68,7 +76,7 @@ async fn what_a_recent_ban_keeps_out_is_closed_and_forgotten_and_no_other() {
     let banned = world.connect("banned", "ada").await;
     let other = world.connect("other", "bob").await;
     let until = world.clock.now().plus(10 * MINUTE);
-    let ban = Ban { user: banned.user.clone(), device: None, until };
+    let ban = Ban { user: banned.user.clone(), scope: BanScope::User, until };
     world.store.ban(&ban, world.clock.now()).await.unwrap();
     let lifted = Ban { user: other.user.clone(), ..ban.clone() };
     world.store.ban(&lifted, world.clock.now()).await.unwrap();
@@ -78,6 +86,32 @@ async fn what_a_recent_ban_keeps_out_is_closed_and_forgotten_and_no_other() {
     assert!(world.store.is_buried(&banned.id) && !world.gateway.is_open(&banned.id));
     assert_eq!(world.gateway.frames(&banned.id), [r#"{"sys":"bye","code":"kicked","retry":"never"}"#]);
     assert!(!world.store.is_buried(&other.id) && world.gateway.is_open(&other.id));
+}
+
+#[tokio::test]
+async fn a_connection_with_a_revoked_token_is_closed_by_the_reaper_and_one_with_a_newer_token_is_not() {
+    let world = World::new();
+    let now = world.clock.now();
+    let issued = |id: &str, before| {
+        let stamp = samples::stamp(id, now.minus(before));
+        world.open(Connection { stamp, ..samples::connection(id, "ada", now) })
+    };
+    let (old, young, renewed) =
+        (issued("old", MINUTE).await, issued("young", Duration::ZERO).await, issued("renewed", MINUTE).await);
+    let undated = world.connect("undated", "ada").await;
+    let stamp = samples::stamp("renewed", now);
+    world.store.renew(&renewed.id, &Identity { stamp, ..samples::identity(&renewed) }, now).await.unwrap();
+    let ban = Ban { user: old.user.clone(), scope: BanScope::IssuedBefore(now), until: limits::BAN_WITHOUT_END };
+    world.store.ban(&ban, now).await.unwrap();
+    let closed = run_with(&world, Plan::new(), Duration::from_secs(50)).await.counted(metric::CONNECTIONS_BANNED);
+    assert_eq!(closed, 2);
+    for gone in [&old, &undated] {
+        assert!(world.store.is_buried(&gone.id) && !world.gateway.is_open(&gone.id));
+        assert_eq!(world.gateway.frames(&gone.id), [r#"{"sys":"bye","code":"revoked","retry":"never"}"#]);
+    }
+    for stays in [&young, &renewed] {
+        assert!(!world.store.is_buried(&stays.id) && world.gateway.is_open(&stays.id));
+    }
 }
 
 #[tokio::test]

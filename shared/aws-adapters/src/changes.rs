@@ -96,6 +96,7 @@ mod tests {
             expires_at: None,
             format: Format::RoomsV1,
             sees_members: false,
+            stamp: domain::TokenStamp::default(),
         }
     }
 

@@ -96,20 +96,6 @@ impl Charges for Tables {
         Err(undone(CHARGE_USER, "other charges changed the rate of the user with each try"))
     }
 
-    async fn charge_anyway(&self, connection: &ConnectionId, charge: Charge) -> Result<()> {
-        let call = self
-            .client
-            .update_item()
-            .table_name(&self.connections)
-            .set_key(Some(keys::connection(connection)))
-            .update_expression("SET busy_until = busy_until + :takes")
-            .condition_expression("attribute_exists(liveness_shard) AND attribute_exists(busy_until)")
-            .expression_attribute_values(":takes", milliseconds(charge));
-        match outcome(CHARGE, retry_conflicts(|| call.clone().send()).await)? {
-            Update::Done(_) | Update::Not(_) => Ok(()),
-        }
-    }
-
     async fn room_load(&self, room: &RoomId) -> Result<Load> {
         const OPERATION: &str = "DynamoDB GetItem (rate)";
         let call = self

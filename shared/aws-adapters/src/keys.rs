@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use domain::{Ban, ConnectionId, DedupeKey, Epoch, Position, RoomId, Sequence, Shard, Timestamp, UserId};
+use domain::{Ban, BanScope, ConnectionId, DedupeKey, Epoch, Position, RoomId, Sequence, Shard, Timestamp, UserId};
 
 use crate::attributes::{Item, ItemBuilder, Read, Unreadable, s};
 
@@ -192,12 +192,12 @@ pub(crate) const BANS: &str = "BANS";
 
 /// Returns the key of a ban, in the partition of its user's connections.
 pub(crate) fn ban(ban: &Ban) -> Item {
-    key(directory_pk(&ban.user), format!("{BAN}{}", device_text(ban)))
+    key(directory_pk(&ban.user), format!("{BAN}{}", scope_text(&ban.scope)))
 }
 
 /// Returns the key of a ban among the recent ones.
 pub(crate) fn recent_ban(ban: &Ban, at: Timestamp) -> Item {
-    key(BANS, format!("{}#{}#{}", recent_bans_since(at), ban.user, device_text(ban)))
+    key(BANS, format!("{}#{}#{}", recent_bans_since(at), ban.user, scope_text(&ban.scope)))
 }
 
 /// Returns the first sort key of the bans that were stored since a moment: its milliseconds in 15
@@ -206,8 +206,14 @@ pub(crate) fn recent_bans_since(since: Timestamp) -> String {
     format!("{:015}", since.as_ms())
 }
 
-fn device_text(ban: &Ban) -> &str {
-    ban.device.as_ref().map_or("", |device| device.as_ref())
+/// Returns the place of a scope among the bans of a user. No device has a `#` in its name.
+fn scope_text(scope: &BanScope) -> String {
+    match scope {
+        BanScope::User => String::new(),
+        BanScope::Device(device) => device.to_string(),
+        BanScope::Token(id) => format!("TOKEN#{id}"),
+        BanScope::IssuedBefore(_) => "ISSUED#".to_owned(),
+    }
 }
 
 /// Returns the key from which a query of `by_room` continues after this connection.

@@ -62,6 +62,26 @@ impl Renewals for Tables {
             remove.push(member::SEES_MEMBERS);
             call
         };
+        let call = match &identity.stamp.id {
+            Some(id) => {
+                set.push_str(", token_id = :token_id");
+                call.expression_attribute_values(":token_id", s(id.as_ref()))
+            }
+            None => {
+                remove.push(connection_item::TOKEN_ID);
+                call
+            }
+        };
+        let call = match identity.stamp.issued_at {
+            Some(at) => {
+                set.push_str(", issued_at = :issued_at");
+                call.expression_attribute_values(":issued_at", n(at.as_ms()))
+            }
+            None => {
+                remove.push(connection_item::ISSUED_AT);
+                call
+            }
+        };
         let remove = if remove.is_empty() { String::new() } else { format!(" REMOVE {}", remove.join(", ")) };
         let call = call.update_expression(format!("SET {set}{remove}"));
         let Err(error) = retry_conflicts(|| call.clone().send()).await else { return Ok(Exchanged::Stored) };

@@ -6,9 +6,8 @@
 //! requests are refused when 10 s are: a client that returns may ask for a hundred rooms at once,
 //! and a client that publishes as fast as it may can still send keep-alives.
 //!
-//! The weights follow the reads and writes of a request: by its rooms and its rows. A request that
-//! turns out to read more than it was charged for is charged for the difference afterwards, and
-//! later requests wait for that.
+//! The weights follow the reads and writes of a request: by its rooms and its rows. A list of
+//! members shows only on its way how many they are, and is charged for them before it reads them.
 //!
 //! A user has the same allowance once more, over all of its connections. So more connections give
 //! no more, and neither does a new one. A small request on a connection that was quiet before is

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::identity::TokenStamp;
 use crate::limits;
 use crate::name::{ConnectionId, Device, UserId};
 use crate::timestamp::Timestamp;
@@ -86,6 +87,8 @@ pub struct Connection {
     /// True if the token allows to see the members of every plain room. A backend that joins the
     /// connection to a room knows no other part of the token.
     pub sees_members: bool,
+    /// The marks of its current token, by which a backend can revoke it.
+    pub stamp: TokenStamp,
 }
 
 impl Connection {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::name::{Device, RoomId, UserId};
+use crate::name::{Device, RoomId, TokenId, UserId};
 use crate::reject::{Code, Reject};
 use crate::timestamp::Timestamp;
 
@@ -21,6 +21,18 @@ pub struct Identity {
     pub expires_at: Option<Timestamp>,
     /// The permissions in plain rooms.
     pub permissions: Permissions,
+    /// The marks by which the token can be revoked. Guests have none.
+    pub stamp: TokenStamp,
+}
+
+/// The marks of a token by which a backend can revoke it before it expires.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TokenStamp {
+    /// The id of the token (`jti`), if it has one.
+    pub id: Option<TokenId>,
+    /// The time at which the token was issued (`iat`), if it names one. Most issuers name whole
+    /// seconds.
+    pub issued_at: Option<Timestamp>,
 }
 
 impl Identity {
@@ -170,7 +182,8 @@ mod tests {
 
     fn ada(permissions: Permissions) -> Identity {
         let user = UserId::parse("ada").unwrap();
-        Identity { user, device: None, guest: false, admin: false, expires_at: None, permissions }
+        let stamp = TokenStamp::default();
+        Identity { user, device: None, guest: false, admin: false, expires_at: None, permissions, stamp }
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub const ROOM_NAME_BYTES: usize = 128;
 pub const DEVICE_NAME_BYTES: usize = 64;
 /// Bytes of a publication id. A UUID, a ULID and API Gateway's request id fit.
 pub const PUBLICATION_ID_BYTES: usize = 64;
+/// Bytes of the id of a token (`jti`). A UUID with a prefix of its issuer fits.
+pub const TOKEN_ID_BYTES: usize = 128;
 /// Bytes of a connection id. API Gateway's ids have 16.
 pub const CONNECTION_ID_BYTES: usize = 128;
 /// Bytes of a publication's `data`, as JSON text. One publication always fits one metered unit.
@@ -479,6 +481,10 @@ const _: () = assert!(
 const _: () = assert!(USER_CONNECTIONS <= 2 * CLOSED_AT_ONCE, "a ban closes all connections of a user in two rounds");
 const _: () = assert!(SMALL_REQUEST_UNITS < REQUEST_RATE.count_per_second() as u32);
 const _: () = assert!(BAN_ENFORCED.as_secs() < BAN_LISTED.as_secs());
+const _: () = assert!(
+    ROOM_NAME_BYTES + TOKEN_ID_BYTES + 64 < KIB,
+    "the sort key of a recent ban (1,024 bytes) holds a time, a user and the id of a token"
+);
 const _: () = assert!(
     RENEWAL_PAUSE.as_secs() < 10,
     "a renewal that is sent again because it had no answer (after 10 s) must not be refused"

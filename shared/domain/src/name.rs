@@ -159,6 +159,22 @@ impl Key {
     }
 }
 
+/// The id of a token, from its claim `jti`: opaque, 1 to 128 visible ASCII characters except `#`.
+/// UUIDs fit, and the ids that identity providers give.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct TokenId(String);
+
+impl TokenId {
+    /// Parses the id of a token.
+    ///
+    /// # Errors
+    /// `invalid_field`, with the mistake and the rule.
+    pub fn parse(id: impl Into<String>) -> Result<Self, Reject> {
+        visible("token_id", id.into(), limits::TOKEN_ID_BYTES).map(Self)
+    }
+}
+
 /// API Gateway's `connectionId`: opaque, never reused, 1 to 128 visible ASCII characters except
 /// `#`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -242,7 +258,7 @@ macro_rules! text {
         }
     )+};
 }
-text!(RoomId, UserId, Device, PublicationId, ConnectionId, Key);
+text!(RoomId, UserId, Device, PublicationId, TokenId, ConnectionId, Key);
 
 #[cfg(test)]
 mod tests {

@@ -111,7 +111,7 @@ pub fn renewal(holdings: &[Holding], renewed: &Identity) -> Renewal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::{Pattern, Permissions};
+    use crate::identity::{Pattern, Permissions, TokenStamp};
     use crate::name::UserId;
     use proptest::prelude::*;
 
@@ -126,6 +126,7 @@ mod tests {
                 join: join.iter().map(|text| Pattern::new(*text)).collect(),
                 ..Permissions::default()
             },
+            stamp: TokenStamp::default(),
         }
     }
 

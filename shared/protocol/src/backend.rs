@@ -9,7 +9,7 @@ mod row;
 use serde::de::IgnoredAny;
 
 use domain::{
-    ConnectionId, Data, Device, Item, PublicationId, Publisher, RoomId, Submission, Timestamp, UserId, limits,
+    BanScope, ConnectionId, Data, Item, PublicationId, Publisher, RoomId, Submission, Timestamp, UserId, limits,
 };
 
 pub use event::{Letter, Wrapping};
@@ -45,27 +45,48 @@ pub enum Command {
         /// The room: neither an inbox nor `*`.
         room: RoomId,
     },
-    /// The user, or one of its devices, is kept out until a moment: its connections are closed, and
-    /// it can neither connect nor renew a token.
+    /// The user, one of its devices or some of its tokens are kept out until a moment: their
+    /// connections are closed, and they can neither connect nor renew a token.
     Ban {
         /// The user that is kept out.
         user: UserId,
-        /// The device; `None` for every device.
-        device: Option<Device>,
+        /// The part of the user's connections that is kept out.
+        scope: BanScope,
         /// The end of the ban; `None` for a ban without end.
         until: Option<Timestamp>,
     },
-    /// The ban of the user, or of one of its devices, ends.
+    /// The ban of this scope ends.
     Unban {
         /// The user that may connect again.
         user: UserId,
-        /// The device of the ban; `None` for the ban of the whole user.
-        device: Option<Device>,
+        /// The scope of the ban. A revocation of tokens ends, if it is of this time or an earlier
+        /// one.
+        scope: BanScope,
     },
     /// Every connection of the user is closed.
     CloseUser(UserId),
     /// This connection is closed.
     CloseConnection(ConnectionId),
+}
+
+impl Command {
+    /// Checks that a revocation, or its end, is not for tokens that are yet to be issued: a time in
+    /// other units than milliseconds would keep the user out for good, or every later revocation
+    /// from its effect.
+    ///
+    /// # Errors
+    /// The [`Reason`], if the time lies more than [`limits::CLOCKS_DIFFER`] after `now`.
+    pub fn check_moment(self, now: Timestamp) -> Result<Self, Reason> {
+        match &self {
+            Self::Ban { scope: BanScope::IssuedBefore(moment), .. }
+            | Self::Unban { scope: BanScope::IssuedBefore(moment), .. }
+                if *moment > now.plus(limits::CLOCKS_DIFFER) =>
+            {
+                Err(Reason::new("issued_before lies in the future; it is in milliseconds since 1970, and has passed"))
+            }
+            _ => Ok(self),
+        }
+    }
 }
 
 /// The reason for refusing a message of a backend. A retry will not help.

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::{Device, Format, Identity, Permissions, Reject, RoomId, Timestamp, UserId};
+use domain::{Device, Format, Identity, Permissions, Reject, RoomId, Timestamp, TokenId, TokenStamp, UserId};
 
 /// The facts about a connection that are known without a read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +32,8 @@ const GUEST: &str = "guest";
 const ADMIN: &str = "admin";
 const EXPIRES_AT: &str = "expires_at";
 const PERMISSIONS: &str = "permissions";
+const TOKEN_ID: &str = "token_id";
+const ISSUED_AT: &str = "issued_at";
 const FORMAT: &str = "format";
 const ROOM: &str = "room";
 
@@ -59,6 +61,8 @@ fn identity_to_map(identity: &Identity) -> BTreeMap<String, String> {
         (ADMIN, flag(identity.admin)),
         (EXPIRES_AT, identity.expires_at.map(|at| at.as_ms().to_string())),
         (PERMISSIONS, serde_json::to_string(&identity.permissions).ok()),
+        (TOKEN_ID, identity.stamp.id.as_ref().map(TokenId::to_string)),
+        (ISSUED_AT, identity.stamp.issued_at.map(|at| at.as_ms().to_string())),
     ]
     .into_iter()
     .filter_map(|(name, value)| Some((name.to_owned(), value?)))
@@ -70,15 +74,22 @@ fn identity_from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Ident
     let parse = |reject: Reject| NotOurs(reject.message);
     let is_set = |name: &str| lookup(name).as_deref() == Some("true");
     let permissions = lookup(PERMISSIONS).ok_or_else(|| missing(PERMISSIONS))?;
-    let expires_at = lookup(EXPIRES_AT).map(|text| text.parse().map(Timestamp::from_ms));
+    let moment = |name: &str| {
+        let moment = lookup(name).map(|text| text.parse().map(Timestamp::from_ms)).transpose();
+        moment.map_err(|error| NotOurs(format!("{name}: {error}")))
+    };
     Ok(Identity {
         user: UserId::parse(lookup(USER).ok_or_else(|| missing(USER))?).map_err(parse)?,
         device: lookup(DEVICE).map(Device::parse).transpose().map_err(parse)?,
         guest: is_set(GUEST),
         admin: is_set(ADMIN),
-        expires_at: expires_at.transpose().map_err(|error| NotOurs(format!("{EXPIRES_AT}: {error}")))?,
+        expires_at: moment(EXPIRES_AT)?,
         permissions: serde_json::from_str::<Permissions>(&permissions)
             .map_err(|error| NotOurs(format!("{PERMISSIONS}: {error}")))?,
+        stamp: TokenStamp {
+            id: lookup(TOKEN_ID).map(TokenId::parse).transpose().map_err(parse)?,
+            issued_at: moment(ISSUED_AT)?,
+        },
     })
 }
 
@@ -130,6 +141,10 @@ mod tests {
                 admin: true,
                 expires_at: Some(Timestamp::from_ms(1_764_000_000_000)),
                 permissions: Permissions::all(),
+                stamp: TokenStamp {
+                    id: Some(TokenId::parse("0b6c5f0e").unwrap()),
+                    issued_at: Some(Timestamp::from_ms(1_763_996_400_000)),
+                },
             },
             format: Format::RoomsV1,
             room: Some(RoomId::parse("lobby").unwrap()),

@@ -56,6 +56,12 @@ pub struct Claims {
     /// The scope of a backend. A token with it is for the HTTP API, and opens no connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backend: Option<Scope>,
+    /// The id of the token, by which it can be banned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jti: Option<String>,
+    /// When the token was issued, in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iat: Option<u64>,
 }
 
 /// One audience or several (RFC 7519, 4.1.3).

@@ -56,7 +56,8 @@ metrics! {
     CONNECTIONS_REAPED = "connections_reaped" in Count;
     /// Connections closed because their token had expired.
     CONNECTIONS_EXPIRED = "connections_expired" in Count;
-    /// Connections closed by the reaper because their user or device was banned.
+    /// Connections closed by the reaper because their user or device was banned, or their token
+    /// revoked.
     CONNECTIONS_BANNED = "connections_banned" in Count;
     /// Connections ended because their user opened newer ones and has too many.
     CONNECTIONS_REPLACED = "connections_replaced" in Count;

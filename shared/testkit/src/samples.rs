@@ -6,7 +6,7 @@ use std::time::Duration;
 use domain::{
     Append, Connection, ConnectionId, Data, DedupeKey, Endpoint, Epoch, Format, Head, Identity, Item, Membership,
     Permissions, Position, Publication, PublicationId, Publisher, Range, RoomId, Sequence, Shard, Shards, Submission,
-    Timestamp, UserId,
+    Timestamp, TokenId, TokenStamp, UserId,
 };
 
 /// The usual time of tests: 2025-11-24T16:00:00Z.
@@ -69,7 +69,14 @@ pub fn connection(id: &str, user: &str, now: Timestamp) -> Connection {
         expires_at: None,
         format: Format::RoomsV1,
         sees_members: false,
+        stamp: TokenStamp::default(),
     }
+}
+
+/// The marks of a token with this id that was issued at this time.
+#[must_use]
+pub fn stamp(id: &str, issued_at: Timestamp) -> TokenStamp {
+    TokenStamp { id: Some(TokenId::parse(id).unwrap()), issued_at: Some(issued_at) }
 }
 
 /// The identity of a connection's user, with every permission in plain rooms.
@@ -82,6 +89,7 @@ pub fn identity(connection: &Connection) -> Identity {
         admin: false,
         expires_at: connection.expires_at,
         permissions: Permissions::all(),
+        stamp: connection.stamp.clone(),
     }
 }
 

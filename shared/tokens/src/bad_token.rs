@@ -44,7 +44,7 @@ pub enum BadToken {
         /// The right form of the claim.
         right: &'static str,
     },
-    /// The name of the user or device breaks the rule for names.
+    /// The name of the user or device, or the id of the token, breaks its rule.
     #[error("the token's claim {name}: {message}")]
     Name {
         /// The name of the claim.

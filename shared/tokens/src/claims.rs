@@ -3,7 +3,7 @@
 //! A claim that is null is not absent: `"rooms": null` is a mistake of a backend, and an absent
 //! claim allows everything.
 
-use domain::{Device, Permissions, Scope, Timestamp, UserId};
+use domain::{Device, Permissions, Scope, Timestamp, TokenId, TokenStamp, UserId};
 use protocol::token::Audience;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -35,6 +35,10 @@ pub(crate) struct Claims {
     rooms: Option<Box<RawValue>>,
     #[serde(default, deserialize_with = "present")]
     backend: Option<Box<RawValue>>,
+    #[serde(default, deserialize_with = "present")]
+    jti: Option<Box<RawValue>>,
+    #[serde(default, deserialize_with = "present")]
+    iat: Option<Box<RawValue>>,
 }
 
 impl Claims {
@@ -94,6 +98,16 @@ impl Claims {
         let right = "an object of lists of patterns: publish, read, close";
         let raw = required("backend", self.backend.as_deref())?;
         object(raw).ok_or(BadToken::Claim { name: "backend", right })
+    }
+
+    /// Returns the marks by which the token can be revoked.
+    pub(crate) fn stamp(&self) -> Result<TokenStamp, BadToken> {
+        let id = |raw| {
+            let id = string("jti", raw)?;
+            TokenId::parse(id).map_err(|reject| BadToken::Name { name: "jti", message: reject.message })
+        };
+        let issued_at = self.iat.as_deref().map(|raw| seconds("iat", raw)).transpose()?;
+        Ok(TokenStamp { id: self.jti.as_deref().map(id).transpose()?, issued_at })
     }
 
     /// Checks the issuer that the token names. Its shape is checked even if any issuer will do.

@@ -76,6 +76,7 @@ impl Verifier {
             admin: claims.admin()?,
             expires_at: Some(expires_at),
             permissions: claims.permissions()?,
+            stamp: claims.stamp()?,
         })
     }
 

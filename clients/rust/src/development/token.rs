@@ -80,6 +80,8 @@ impl TokenArguments {
             admin: self.admin,
             rooms,
             backend: self.backend.then(scope),
+            jti: None,
+            iat: Some(now.as_secs()),
         }
     }
 }

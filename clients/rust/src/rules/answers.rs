@@ -106,10 +106,10 @@ impl Client {
         let because = Loss::Told { code };
         match (retry, primary) {
             // A client that can get another token reconnects with it.
-            (Return::Never, true) if self.renews && because.is_expiry() => {
+            (Return::Never, true) if self.renews && because.is_of_token() => {
                 self.drop_primary(because, Pause::Usual, now_ms);
             }
-            (Return::Never, false) if self.renews && because.is_expiry() => self.close_retiring(),
+            (Return::Never, false) if self.renews && because.is_of_token() => self.close_retiring(),
             (Return::Never, _) => self.end(because),
             (Return::Now, true) => self.drop_primary(because, Pause::Usual, now_ms),
             (Return::Later, true) => self.drop_primary(because, Pause::Later, now_ms),

@@ -223,9 +223,10 @@ pub enum Loss {
 }
 
 impl Loss {
-    /// Returns true if the server closed the connection because its token expired.
-    pub(super) fn is_expiry(&self) -> bool {
-        matches!(self, Self::Told { code } if code == "expired")
+    /// Returns true if the server closed the connection because its token expired or was revoked:
+    /// another token may help.
+    pub(super) fn is_of_token(&self) -> bool {
+        matches!(self, Self::Told { code } if ["expired", "revoked"].contains(&code.as_str()))
     }
 }
 

@@ -18,8 +18,8 @@ const _: () = assert!(limits::CLOCKS_DIFFER.as_millis() < RENEW_BEFORE_MS as u12
 
 impl Client {
     /// Enables tokens that can be renewed. [`Output::Renew`] requests them, and the driver opens
-    /// every connection with a new one. So after `bye` `expired`, or after a handshake with status
-    /// 401, the client tries another token instead of ending.
+    /// every connection with a new one. So after `bye` `expired` or `revoked`, or after a handshake
+    /// with status 401, the client tries another token instead of ending.
     #[must_use]
     pub fn with_renewals(mut self) -> Self {
         self.renews = true;

@@ -69,7 +69,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         stage: "local".to_owned(),
         domain_name,
         route_selection_expression: r"\$default".to_owned(),
-        routes: vec![Route { key: "$default".to_owned(), function: "echo".to_owned(), responds: true }],
+        routes: vec![Route { key: "$default".to_owned(), function: "echo".to_owned(), responds: true, rate: None }],
         authorizer: None,
         allow_binary: lifted,
         hosts: None,

@@ -71,7 +71,7 @@ fn start_gateway(ids: mpsc::Sender<String>) -> Result<SocketAddr, Failure> {
     let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
-    let route = |key: &str| Route { key: key.to_owned(), function: "door".to_owned(), responds: false };
+    let route = |key: &str| Route { key: key.to_owned(), function: "door".to_owned(), responds: false, rate: None };
     let config = Config {
         api_id: "throughput".to_owned(),
         region: "us-east-1".to_owned(),

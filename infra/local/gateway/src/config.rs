@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::http_api::{HttpApi, Routes};
-use crate::limits::Limits;
+use crate::limits::{Limits, Rate};
 use crate::origin::Hosts;
 use crate::route::Selection;
+use crate::throttle::Throttle;
 
 /// One WebSocket API with one stage.
 #[derive(Debug, Clone)]
@@ -54,6 +55,9 @@ pub struct Route {
     /// True if the route has a route response. Only then does the client receive the `body` of the
     /// function's answer.
     pub responds: bool,
+    /// Rate of the route's messages, or of the handshakes of `$connect`, from all clients together
+    /// (`RouteSettings` of the stage). `None` is unlimited.
+    pub rate: Option<Rate>,
 }
 
 /// A Lambda authorizer of type REQUEST.
@@ -109,6 +113,7 @@ pub(crate) struct Api {
     /// ARN has no HTTP method.
     pub(crate) connect_arn: String,
     pub(crate) connect: Option<Arc<str>>,
+    pub(crate) connect_throttle: Option<Arc<Throttle>>,
     pub(crate) disconnect: Option<Arc<str>>,
     pub(crate) authorizer: Option<CheckedAuthorizer>,
     pub(crate) http: Option<Routes>,
@@ -138,6 +143,7 @@ pub(crate) struct MessageRoute {
     pub(crate) key: Arc<str>,
     pub(crate) function: Arc<str>,
     pub(crate) responds: bool,
+    pub(crate) throttle: Option<Arc<Throttle>>,
 }
 
 const CONNECT: &str = "$connect";
@@ -156,7 +162,10 @@ impl Api {
             Error::RouteSelection { expression: config.route_selection_expression.clone(), reason }
         })?;
         let mut messages = check_routes(config.routes)?;
-        let connect = messages.remove(CONNECT).map(|route| route.function);
+        let (connect, connect_throttle) = match messages.remove(CONNECT) {
+            Some(route) => (Some(route.function), route.throttle),
+            None => (None, None),
+        };
         let disconnect = messages.remove(DISCONNECT).map(|route| route.function);
         Ok(Self {
             connect_arn: format!("arn:aws:execute-api:{region}:{account_id}:{api_id}/{stage}/$connect"),
@@ -166,6 +175,7 @@ impl Api {
             stage,
             domain_name,
             connect,
+            connect_throttle,
             disconnect,
             authorizer: config.authorizer.map(CheckedAuthorizer::check).transpose()?,
             http: config.http.map(Routes::check).transpose()?,
@@ -195,14 +205,15 @@ fn check_stage(stage: &str) -> Result<(), Error> {
 
 fn check_routes(routes: Vec<Route>) -> Result<HashMap<String, MessageRoute>, Error> {
     let mut checked = HashMap::with_capacity(routes.len());
-    for Route { key, function, responds } in routes {
+    for Route { key, function, responds, rate } in routes {
         if key.is_empty() {
             return Err(Error::EmptyRoute);
         }
         if key.starts_with('$') && ![CONNECT, DISCONNECT, DEFAULT].contains(&key.as_str()) {
             return Err(Error::ReservedRoute(key));
         }
-        let route = MessageRoute { key: key.as_str().into(), function: function.into(), responds };
+        let throttle = rate.map(|rate| Arc::new(Throttle::new(rate)));
+        let route = MessageRoute { key: key.as_str().into(), function: function.into(), responds, throttle };
         if checked.insert(key.clone(), route).is_some() {
             return Err(Error::DuplicateRoute(key));
         }
@@ -250,7 +261,7 @@ mod tests {
     }
 
     fn route(key: &str) -> Route {
-        Route { key: key.into(), function: format!("serves-{key}"), responds: false }
+        Route { key: key.into(), function: format!("serves-{key}"), responds: false, rate: None }
     }
 
     fn refused(change: impl FnOnce(&mut Config)) -> String {

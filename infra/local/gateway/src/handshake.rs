@@ -34,7 +34,8 @@ pub(crate) async fn admit<I: Invoke>(
     request: &Request,
     stamp: RequestStamp,
 ) -> Result<Admission, Refusal> {
-    if !admits(core.connects.as_ref()) || !admits(core.account.as_ref()) {
+    let api = core.api.connect_throttle.as_deref();
+    if !admits(core.connects.as_ref()) || !admits(core.account.as_ref()) || !admits(api) {
         return Err(Refusal::Throttled);
     }
     if let Some(authorizer) = &core.api.authorizer {

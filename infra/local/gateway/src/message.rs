@@ -15,6 +15,7 @@ use crate::hooks::Happening;
 use crate::outbox::Frame;
 use crate::proxy::Answer;
 use crate::replies::Trouble;
+use crate::throttle::admits;
 
 /// Handles a message to its end. Returns the frame for the client: a route response, or an error of
 /// the gateway itself. Errors are sent even if the route has no route response.
@@ -37,6 +38,10 @@ pub(crate) async fn handle<I: Invoke>(core: Arc<Core<I>>, connection: Arc<Connec
         core.counters.messages_unrouted.add_one();
         return trouble(Trouble::Forbidden);
     };
+    if !admits(route.throttle.as_deref()) {
+        core.counters.messages_throttled.add_one();
+        return trouble(Trouble::TooManyRequests);
+    }
     let event = event::message(&core.api, &connection, &route.key, &body, stamp);
     // The event contains the body, so up to 128 KB need not be kept while the function runs.
     drop(body);

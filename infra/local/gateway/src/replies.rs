@@ -25,7 +25,7 @@ pub(crate) enum Trouble {
     InternalServerError,
     /// The integration exceeded its timeout.
     EndpointRequestTimedOut,
-    /// The account's bucket is empty. The text is that of the gateway response THROTTLED; no
+    /// The bucket of the account or of the route is empty. The text is that of the gateway response THROTTLED; no
     /// capture exists.
     TooManyRequests,
 }

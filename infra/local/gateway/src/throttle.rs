@@ -1,4 +1,4 @@
-//! The token bucket behind both kinds of account throttling.
+//! The token bucket of the account, of new connections, and of routes.
 //!
 //! The state is the "theoretical arrival time" of the generic cell rate algorithm (ITU-T I.371). It
 //! needs one number and no lock, and decides like a bucket that is refilled continuously.

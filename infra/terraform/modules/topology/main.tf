@@ -45,6 +45,7 @@ locals {
             for trigger in try(function.triggers, []) : {
               routes   = trigger.websocket.routes
               response = try(trigger.websocket.response, false)
+              throttle = try({ rate = trigger.websocket.throttle.rate, burst = trigger.websocket.throttle.burst }, null)
             } if can(trigger.websocket)
           ]
           http = [

@@ -4,7 +4,7 @@ locals {
   routes = merge([
     for name, function in var.functions : merge([
       for trigger in function.triggers.websocket : {
-        for route in trigger.routes : route => { function = name, response = trigger.response }
+        for route in trigger.routes : route => { function = name, response = trigger.response, throttle = trigger.throttle }
       }
     ]...)
   ]...)
@@ -119,7 +119,7 @@ resource "aws_apigatewayv2_deployment" "this" {
     # What was asked for, not what came back: a provider may read an attribute otherwise than it wrote it.
     redeployment = sha1(jsonencode([
       var.websocket,
-      local.routes,
+      { for route, settings in local.routes : route => { function = settings.function, response = settings.response } },
       local.authorizers,
       { for name in local.serving : name => [var.invoke_arns[name], var.functions[name].timeout_s] },
       [for integration in aws_apigatewayv2_integration.this : integration.id],
@@ -146,6 +146,20 @@ resource "aws_apigatewayv2_stage" "this" {
     detailed_metrics_enabled = var.detailed_metrics
     data_trace_enabled       = false
     logging_level            = "OFF"
+  }
+
+  # Routes without limits of their own have those of the stage.
+  dynamic "route_settings" {
+    for_each = { for route, settings in local.routes : route => settings.throttle if settings.throttle != null }
+
+    content {
+      route_key                = route_settings.key
+      throttling_rate_limit    = route_settings.value.rate
+      throttling_burst_limit   = route_settings.value.burst
+      detailed_metrics_enabled = var.detailed_metrics
+      data_trace_enabled       = false
+      logging_level            = "OFF"
+    }
   }
 
   dynamic "access_log_settings" {

@@ -9,10 +9,14 @@ output "url" {
 }
 
 output "throttling" {
-  description = "Limits of the stage."
+  description = "Limits of the stage, and of the routes that have limits of their own."
   value = {
     rate_limit  = aws_apigatewayv2_stage.this.default_route_settings[0].throttling_rate_limit
     burst_limit = aws_apigatewayv2_stage.this.default_route_settings[0].throttling_burst_limit
+    routes = {
+      for settings in aws_apigatewayv2_stage.this.route_settings :
+      settings.route_key => { rate_limit = settings.throttling_rate_limit, burst_limit = settings.throttling_burst_limit }
+    }
   }
 }
 

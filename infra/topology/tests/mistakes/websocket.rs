@@ -41,6 +41,23 @@ fn a_route_is_served_once_and_answers_somebody() {
 }
 
 #[test]
+fn a_throttle_lets_some_messages_through_and_is_never_of_disconnect() {
+    broken(
+        "throttle: { rate: 20, burst: 5 }",
+        "throttle: { rate: 0, burst: 5 }",
+        &[
+            "functions.worker.triggers[2].websocket.throttle.rate: 0 is outside 1 to 10000, the account's requests a second",
+        ],
+    );
+    broken(
+        "routes: [$disconnect]",
+        "routes: [$disconnect], throttle: { rate: 20, burst: 5 }",
+        &["functions.goodbye.triggers[0].websocket: `$disconnect` has no client to try again: name it in a separate \
+         trigger without `throttle`"],
+    );
+}
+
+#[test]
 fn functions_behind_a_route_answer_before_api_gateway_gives_up() {
     broken(
         "timeout_s: 29",

@@ -1,11 +1,14 @@
 //! The identity that a good token gives, clients without a token, and the format of frames.
 
+use std::time::Duration;
+
 use ::tokens::Verifier;
 use authorizer::{Guests, Handshake, Origin, Refusal};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use domain::Format;
+use domain::{Format, TokenStamp};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use protocol::context::Context;
 use serde_json::json;
 use testkit::{keys, samples};
 
@@ -21,6 +24,20 @@ fn a_good_token_says_who_it_is_until_when_and_what_they_may() {
     assert_eq!(identity.expires_at.unwrap().as_s(), samples::NOW.as_s() + 60);
     assert_eq!(identity.device.unwrap().as_ref(), "phone");
     assert!(identity.permissions.publish.is_empty() && identity.permissions.join.len() == 1);
+}
+
+#[test]
+fn the_marks_by_which_a_token_is_revoked_are_in_the_context_and_may_be_absent() {
+    let stamp = |claims: serde_json::Value| {
+        let context = decide(&authorizer(Guests::Deny, ""), &handshake(sign(&header("dev"), &claims))).unwrap();
+        let map = context.to_map();
+        assert_eq!(Context::from_lookup(|name| map.get(name).cloned()).unwrap(), context);
+        context.identity.stamp
+    };
+    let issued_at = samples::NOW.minus(Duration::from_secs(5));
+    let marked = with(json!({ "jti": "0b6c5f0e", "iat": issued_at.as_s() }));
+    assert_eq!(stamp(marked), samples::stamp("0b6c5f0e", issued_at));
+    assert_eq!(stamp(claims()), TokenStamp::default());
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! `CONN#<id>` / `CONN`: a connection. The item is also the connection's membership of `*`.
 
 use domain::ports::Lapsed;
-use domain::{Connection, Device, Format, Identity, Shard, Suspect, Timestamp, UserId, limits, liveness_shard};
+use domain::{
+    Connection, Device, Format, Identity, Shard, Suspect, Timestamp, TokenId, TokenStamp, UserId, limits,
+    liveness_shard,
+};
 use protocol::context::parse_identity;
 
 use crate::attributes::{Item, Read, Unreadable, n, s};
@@ -11,6 +14,10 @@ use crate::keys;
 const USER: &str = "user";
 /// The device that the last token names.
 pub(crate) const DEVICE: &str = "device";
+/// The id of the current token.
+pub(crate) const TOKEN_ID: &str = "token_id";
+/// The time at which the current token was issued, in milliseconds.
+pub(crate) const ISSUED_AT: &str = "issued_at";
 /// The current identity, if the token was renewed: JSON of the identity's part of an authorizer's
 /// context.
 pub(crate) const IDENTITY: &str = "identity";
@@ -25,6 +32,12 @@ pub(crate) fn to_item(connection: &Connection, everyone: Shard) -> Item {
     item.insert(USER.to_owned(), s(connection.user.as_ref()));
     if let Some(device) = &connection.device {
         item.insert(DEVICE.to_owned(), s(device.as_ref()));
+    }
+    if let Some(id) = &connection.stamp.id {
+        item.insert(TOKEN_ID.to_owned(), s(id.as_ref()));
+    }
+    if let Some(at) = connection.stamp.issued_at {
+        item.insert(ISSUED_AT.to_owned(), n(at.as_ms()));
     }
     item.insert(keys::LIVENESS_SHARD.to_owned(), s(keys::liveness(liveness_shard(&connection.id))));
     item.insert(keys::LAST_SEEN_AT.to_owned(), n(connection.last_seen_at.as_ms()));
@@ -45,7 +58,14 @@ pub(crate) fn from_item(item: &Item) -> Result<Connection, Unreadable> {
         expires_at: member.expires_at,
         format: member.format,
         sees_members: member.sees_members,
+        stamp: stamp(item)?,
     })
+}
+
+/// Reads the marks of the current token.
+fn stamp(item: &Item) -> Result<TokenStamp, Unreadable> {
+    let id = item.contains_key(TOKEN_ID).then(|| item.parsed(TOKEN_ID, TokenId::parse)).transpose()?;
+    Ok(TokenStamp { id, issued_at: item.maybe_moment(ISSUED_AT)? })
 }
 
 /// Reads the user of the connection.
@@ -102,9 +122,15 @@ mod tests {
     use proptest::prelude::*;
     use protocol::context::identity_text;
 
+    fn stamp_of_any_token() -> impl Strategy<Value = TokenStamp> {
+        let id = prop::option::of("[!-\"$-~]{1,128}").prop_map(|id| id.map(|id| TokenId::parse(id).unwrap()));
+        let issued_at = prop::option::of(0_u64..1 << 53).prop_map(|at| at.map(Timestamp::from_ms));
+        (id, issued_at).prop_map(|(id, issued_at)| TokenStamp { id, issued_at })
+    }
+
     proptest! {
         #[test]
-        fn a_connection_survives_its_item(id in "[A-Za-z0-9+/=_-]{1,16}", at in 0_u64..1 << 53, seen in 0_u64..1 << 53, device in prop::option::of("[a-z]{1,9}"), expires in prop::option::of(0_u64..1 << 53), sees_members in any::<bool>()) {
+        fn a_connection_survives_its_item(id in "[A-Za-z0-9+/=_-]{1,16}", at in 0_u64..1 << 53, seen in 0_u64..1 << 53, device in prop::option::of("[a-z]{1,9}"), expires in prop::option::of(0_u64..1 << 53), sees_members in any::<bool>(), stamp in stamp_of_any_token()) {
             let connection = Connection {
                 id: ConnectionId::parse(id).unwrap(),
                 user: UserId::parse("ada").unwrap(),
@@ -115,6 +141,7 @@ mod tests {
                 expires_at: expires.map(Timestamp::from_ms),
                 format: Format::RoomsV1,
                 sees_members,
+                stamp,
             };
             let item = to_item(&connection, Shard::new(3));
             prop_assert_eq!(&from_item(&item).unwrap(), &connection);
@@ -123,7 +150,7 @@ mod tests {
         }
 
         #[test]
-        fn a_renewed_identity_survives_its_attribute(pattern in ".{0,9}", admin in any::<bool>(), device in prop::option::of("[a-z]{1,9}"), expires in prop::option::of(0_u64..1 << 53)) {
+        fn a_renewed_identity_survives_its_attribute(pattern in ".{0,9}", admin in any::<bool>(), device in prop::option::of("[a-z]{1,9}"), expires in prop::option::of(0_u64..1 << 53), stamp in stamp_of_any_token()) {
             let join = vec![Pattern::new(pattern)];
             let renewed = Identity {
                 user: UserId::parse("ada").unwrap(),
@@ -132,6 +159,7 @@ mod tests {
                 admin,
                 expires_at: expires.map(Timestamp::from_ms),
                 permissions: Permissions { join, ..Permissions::default() },
+                stamp,
             };
             let item = Item::from([(IDENTITY.to_owned(), s(identity_text(&renewed)))]);
             prop_assert_eq!(identity(&item).unwrap(), Some(renewed));

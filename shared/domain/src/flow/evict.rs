@@ -23,6 +23,6 @@ where
     let entered = ports.connections_of(&ban.user, now).await?;
     let finding = stream::iter(entered).map(|id| async move { ports.find(&id).await });
     let found: Vec<Option<Connection>> = finding.buffer_unordered(CLOSED_AT_ONCE).try_collect().await?;
-    let is_meant = |connection: &Connection| ban.keeps_out(connection.device.as_ref(), now);
+    let is_meant = |connection: &Connection| ban.keeps_out(connection.device.as_ref(), &connection.stamp, now);
     Ok(found.into_iter().flatten().filter(is_meant).collect())
 }

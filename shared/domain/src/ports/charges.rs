@@ -43,10 +43,6 @@ pub trait Charges: Send + Sync {
         is_busy: bool,
         now: Timestamp,
     ) -> impl Future<Output = Result<Option<Duration>>> + Send;
-    /// Charges a connection for reads that its request turned out to need after it was charged,
-    /// whether or not they are within the rate: later requests wait for them. An unknown connection
-    /// is not charged.
-    fn charge_anyway(&self, connection: &ConnectionId, charge: Charge) -> impl Future<Output = Result<()>> + Send;
     /// Reads how much of the rate of a room is used up, and by which publishers. A room without a
     /// head has no load. May lag.
     fn room_load(&self, room: &RoomId) -> impl Future<Output = Result<Load>> + Send;

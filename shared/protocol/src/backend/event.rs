@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::{ConnectionId, Device, Timestamp, UserId, limits};
+use domain::{BanScope, ConnectionId, Device, Timestamp, TokenId, UserId, limits};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -172,6 +172,8 @@ struct Fields<'a> {
     user: Option<String>,
     connection: Option<String>,
     device: Option<String>,
+    token_id: Option<String>,
+    issued_before: Option<u64>,
     until: Option<u64>,
     #[serde(borrow, default, deserialize_with = "crate::request::present")]
     data: Option<&'a RawValue>,
@@ -190,16 +192,26 @@ impl Fields<'_> {
                 _ => Err(Reason::new("close takes either user or connection")),
             },
             "ban" => {
+                if self.issued_before.is_some() {
+                    return Err(Reason::new("ban takes no issued_before; the command revoke does"));
+                }
                 let until = self.until.map(Timestamp::from_ms);
                 if until.is_some_and(|until| until > limits::BAN_WITHOUT_END) {
                     return Err(Reason::new("until is in milliseconds since 1970, at most the end of the year 9999"));
                 }
-                Ok(Command::Ban { user: self.user()?, device: self.device()?, until })
+                Ok(Command::Ban { user: self.user()?, scope: self.scope()?, until })
             }
-            "unban" => Ok(Command::Unban { user: self.user()?, device: self.device()? }),
+            "revoke" => match (self.scope()?, self.until) {
+                (scope @ BanScope::IssuedBefore(_), None) => {
+                    Ok(Command::Ban { user: self.user()?, scope, until: None })
+                }
+                (_, Some(_)) => Err(Reason::new("revoke takes no until: it holds for good")),
+                (_, None) => Err(Reason::new("issued_before is missing: a time in milliseconds since 1970")),
+            },
+            "unban" => Ok(Command::Unban { user: self.user()?, scope: self.scope()? }),
             _ => {
                 let shown: String = name.chars().take(COMMAND_CHARACTERS).collect();
-                let known = "join, remove, close, ban and unban";
+                let known = "join, remove, close, ban, revoke and unban";
                 Err(Reason::new(format!("there is no command {shown:?}; there are {known}")))
             }
         }
@@ -210,9 +222,16 @@ impl Fields<'_> {
         UserId::parse(name).map_err(|reject| Reason::new(reject.message))
     }
 
-    fn device(&self) -> Result<Option<Device>, Reason> {
-        let device = self.device.clone().map(Device::parse).transpose();
-        device.map_err(|reject| Reason::new(reject.message))
+    /// Returns the part of the user's connections that a ban is for.
+    fn scope(&self) -> Result<BanScope, Reason> {
+        let scope = match (&self.device, &self.token_id, self.issued_before) {
+            (None, None, None) => Ok(BanScope::User),
+            (Some(name), None, None) => Device::parse(name.clone()).map(BanScope::Device),
+            (None, Some(id), None) => TokenId::parse(id.clone()).map(BanScope::Token),
+            (None, None, Some(moment)) => Ok(BanScope::IssuedBefore(Timestamp::from_ms(moment))),
+            _ => return Err(Reason::new("device, token_id and issued_before are not for the same command; send one")),
+        };
+        scope.map_err(|reject| Reason::new(reject.message))
     }
 
     /// Returns the room, unless it is an inbox or `*`: those are joined at connect, and for as long

@@ -66,8 +66,6 @@ macro_rules! contract_tests {
             who_is_charged_is_alive_and_otherwise_as_before
             a_keep_alive_records_traffic_whenever_it_comes
             publications_and_other_requests_share_one_allowance
-            a_further_charge_is_written_whatever_the_rate_and_later_requests_wait_for_it
-            no_further_charge_revives_a_connection
             a_charge_shows_what_was_used_before_it
             a_user_has_one_allowance_whatever_is_guessed_of_it
             charges_of_a_user_at_the_same_moment_all_count
@@ -206,6 +204,7 @@ macro_rules! contract_tests {
         $crate::contract_tests! { @list bans, [
             a_user_has_the_bans_that_were_stored_until_they_end
             a_ban_replaces_the_one_before_it_and_ends_it_if_it_lies_in_the_past
+            of_the_revocations_of_a_user_the_one_of_the_latest_time_holds
             bans_are_listed_from_the_moment_of_their_write_on
         ] $(, $make)? }
     };

@@ -118,7 +118,7 @@ macro_rules! operations {
 }
 operations! {
     Bans { Ban BansOf BansSince }
-    Charges { Charge ChargeUser ChargeAnyway RoomLoad NoteRoomBusy }
+    Charges { Charge ChargeUser RoomLoad NoteRoomBusy }
     Connections { Open Find Touch Bury Silent }
     Directory { Enlist Delist EntriesOf }
     Holds { Intakes Hold PassGate Release }

@@ -47,10 +47,6 @@ impl<P: Charges, F: Decide> Charges for Faulty<P, F> {
         self.call_at_once(Operation::ChargeUser, self.port.charge_user(user, charge, is_busy, now)).await
     }
 
-    async fn charge_anyway(&self, connection: &ConnectionId, charge: Charge) -> Result<()> {
-        self.call_at_once(Operation::ChargeAnyway, self.port.charge_anyway(connection, charge)).await
-    }
-
     async fn room_load(&self, room: &RoomId) -> Result<Load> {
         self.call_at_once(Operation::RoomLoad, self.port.room_load(room)).await
     }

@@ -38,14 +38,6 @@ impl Charges for Store {
         }
     }
 
-    async fn charge_anyway(&self, connection: &ConnectionId, charge: Charge) -> Result<()> {
-        self.wait_for("UpdateItem (charge)", &[Item::Connection(connection.clone())]).await?;
-        if let Some(Slot::Open { busy_until, .. }) = self.lock().connections.get_mut(connection) {
-            *busy_until = busy_until.map(|until| until.plus(charge.takes()));
-        }
-        Ok(())
-    }
-
     async fn room_load(&self, room: &RoomId) -> Result<Load> {
         self.reads_keys(1);
         let mut state = self.lock();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::ports::{Joined, Memberships, Page, Result};
-use domain::{Change as Happened, Connection, ConnectionId, Member, Membership, RoomId, Shard, Timestamp};
+use domain::{Change as Happened, Connection, ConnectionId, Member, Membership, RoomId, Shard, Timestamp, TokenStamp};
 
 use super::bugs::Bug;
 use super::conflicts::Item;
@@ -187,6 +187,7 @@ fn as_judged(Membership { member, user, joined_at, .. }: &Membership) -> Connect
         expires_at: member.expires_at,
         format: member.format,
         sees_members: member.sees_members,
+        stamp: TokenStamp::default(),
     }
 }
 

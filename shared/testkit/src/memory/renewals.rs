@@ -27,6 +27,7 @@ impl Renewals for Store {
         *renewed_at = Some(now);
         stored.expires_at = identity.expires_at;
         stored.sees_members = identity.sees_all_members();
+        stored.stamp = identity.stamp.clone();
         stored.device = identity.device.clone().or(stored.device.take());
         let anew = Change::Joined(RoomId::everyone(), *everyone, stored.member());
         let changes = vec![expiry(stored), anew];

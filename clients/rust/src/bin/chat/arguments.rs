@@ -78,10 +78,9 @@ impl Arguments {
 
 fn claims(user: &UserId) -> Claims {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let exp = now.saturating_add(TOKEN_LIFE).as_secs();
     Claims {
         sub: user.to_string(),
-        exp,
+        exp: now.saturating_add(TOKEN_LIFE).as_secs(),
         nbf: None,
         iss: None,
         aud: None,
@@ -89,6 +88,8 @@ fn claims(user: &UserId) -> Claims {
         admin: false,
         rooms: None,
         backend: None,
+        jti: None,
+        iat: Some(now.as_secs()),
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::{SinkExt, StreamExt};
-use local_gateway::{Config, Rate};
+use local_gateway::{Config, Rate, Route};
 use local_invoke::Error;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
@@ -192,6 +192,32 @@ async fn a_message_beyond_the_accounts_rate_is_answered_and_not_delivered() {
     );
     assert_eq!(running.gateway.stats().messages_throttled, 1);
     assert_eq!(running.functions.pending("echo"), 2);
+}
+
+#[tokio::test]
+async fn a_message_beyond_the_rate_of_its_route_is_answered_and_other_routes_go_on() {
+    let mut config = config();
+    let rate = Some(Rate { per_second: 1, burst: 2 });
+    config.routes.push(Route { rate, ..route("costly", "echo", true) });
+    let running = Running::start(config, usual_functions()).await;
+    let (mut client, id) = running.connect_as().await;
+    let (costly, other) = (r#"{"action":"costly"}"#, "another route");
+    let mut throttled = 0;
+    for message in [costly, other, costly, costly, other] {
+        send(&mut client, message).await;
+        let frame = text(&mut client).await;
+        if frame == message {
+            continue;
+        }
+        let refused: Value = serde_json::from_str(&frame).unwrap();
+        assert_eq!(message, costly);
+        assert_eq!(
+            (refused["message"].as_str(), refused["connectionId"].as_str()),
+            (Some("Too Many Requests"), Some(&*id))
+        );
+        throttled += 1;
+    }
+    assert_eq!((throttled, running.gateway.stats().messages_throttled), (1, 1));
 }
 
 #[tokio::test]

@@ -30,7 +30,7 @@ pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
 }
 
 pub(crate) fn route(key: &str, function: &str, responds: bool) -> Route {
-    Route { key: key.to_owned(), function: function.to_owned(), responds }
+    Route { key: key.to_owned(), function: function.to_owned(), responds, rate: None }
 }
 
 /// Returns an API that echoes its messages and has no limits except those that a test sets.

@@ -91,27 +91,6 @@ pub async fn publications_and_other_requests_share_one_allowance(fixture: &impl 
     assert_eq!(charge(fixture, &connection, 1, now).await, after);
 }
 
-pub async fn a_further_charge_is_written_whatever_the_rate_and_later_requests_wait_for_it(fixture: &impl StoreFixture) {
-    let (connection, now) = (opened(fixture).await, fixture.clock().now());
-    let (store, more) = (fixture.store(), Charge::sync(4_000));
-    store.charge(&connection.id, Charge::who(), now).await.unwrap();
-    store.charge_anyway(&connection.id, more).await.unwrap();
-    let pause = Charge::who().takes() * 2 + more.takes() - limits::REQUEST_RATE.takes(limits::REQUEST_RATE.burst());
-    let charge = async |now| outcome(store.charge(&connection.id, Charge::who(), now).await.unwrap());
-    assert_eq!(charge(now).await, Err(pause));
-    assert_eq!(charge(now.plus(pause)).await, GRANTED);
-}
-
-pub async fn no_further_charge_revives_a_connection(fixture: &impl StoreFixture) {
-    let (buried, now) = (opened(fixture).await, fixture.clock().now());
-    fixture.store().bury(&buried.id, now).await.unwrap();
-    for nobody in [buried, unique_connection(now)] {
-        fixture.store().charge_anyway(&nobody.id, Charge::who()).await.unwrap();
-        assert_eq!(charge(fixture, &nobody, 1, now).await, Ok(Standing::Unknown));
-        assert_eq!(fixture.store().find(&nobody.id).await.unwrap(), None);
-    }
-}
-
 pub async fn a_keep_alive_records_traffic_whenever_it_comes(fixture: &impl StoreFixture) {
     let (connection, now) = (opened(fixture).await, fixture.clock().now());
     let store = fixture.store();

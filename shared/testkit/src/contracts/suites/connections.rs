@@ -27,6 +27,7 @@ pub async fn a_connection_is_found_as_it_was_opened(fixture: &impl StoreFixture)
         device: Some(Device::parse("phone").unwrap()),
         expires_at: Some(now.plus(Duration::from_millis(3_600_123))),
         format: Format::Classic,
+        stamp: samples::stamp("0b6c5f0e-token", now.minus(Duration::from_secs(60))),
         last_seen_at: now.plus(Duration::from_millis(7)),
         ..unique_connection(now)
     };

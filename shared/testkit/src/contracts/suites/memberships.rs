@@ -102,6 +102,7 @@ pub async fn what_was_joined_is_taken_back_but_not_what_was_extended_or_given_si
         admin: false,
         expires_at: expires(120),
         permissions: Permissions::all(),
+        stamp: domain::TokenStamp::default(),
     };
     fixture.store().renew(&connection.id, &renewed, fixture.clock().now()).await.unwrap();
     let extensions = extensions(std::slice::from_ref(&extended));

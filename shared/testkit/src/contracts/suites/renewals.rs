@@ -9,7 +9,7 @@ use domain::ports::{
 };
 use domain::{
     Charge, Connection, ConnectionId, Device, Extension, Holding, Identity, Membership, Pattern, Permissions, Position,
-    RoomId, Sequence, Shard, Shards, Timestamp, limits, liveness_shard,
+    RoomId, Sequence, Shard, Shards, Timestamp, TokenStamp, limits, liveness_shard,
 };
 use futures::future::{join_all, join5};
 
@@ -41,13 +41,16 @@ pub async fn a_renewal_moves_the_end_and_the_device_of_a_connection(fixture: &im
         expires_at: identity.expires_at,
         device: identity.device,
         sees_members: true,
+        stamp: identity.stamp,
         ..connection.clone()
     };
     assert_eq!(stored, expected);
-    let nameless = Identity { device: None, expires_at: None, ..renewed(fixture, &connection, HOUR) };
+    let (device, stamp) = (None, TokenStamp::default());
+    let nameless = Identity { device, expires_at: None, stamp, ..renewed(fixture, &connection, HOUR) };
     renew(fixture, &connection.id, &nameless).await;
     let stored = fixture.store().find(&connection.id).await.unwrap().unwrap();
     assert_eq!((stored.device, stored.expires_at), (expected.device, None), "a token without a device leaves it");
+    assert_eq!(stored.stamp, TokenStamp::default(), "a token without marks has not those of the one before");
     let blind = Identity { admin: false, ..renewed(fixture, &connection, HOUR) };
     renew(fixture, &connection.id, &blind).await;
     assert!(!fixture.store().find(&connection.id).await.unwrap().unwrap().sees_members);
@@ -332,6 +335,7 @@ fn renewed(fixture: &impl StoreFixture, connection: &Connection, after: Duration
         admin: true,
         expires_at: Some(fixture.clock().now().plus(after)),
         permissions,
+        stamp: samples::stamp("a-renewed-token", fixture.clock().now()),
     }
 }
 
