@@ -10,6 +10,7 @@ use std::time::Duration;
 pub mod chaos;
 pub mod compare;
 pub mod conformance;
+pub mod costs;
 mod member;
 pub mod restore;
 mod stack;
