@@ -11,6 +11,7 @@ pub mod chaos;
 pub mod compare;
 pub mod conformance;
 pub mod costs;
+pub mod descriptors;
 mod member;
 pub mod restore;
 mod stack;

@@ -19,7 +19,8 @@ struct Arguments {
     /// Writes docs/costs.json and the tables of the pages
     #[arg(long)]
     write: bool,
-    /// Counts busy rooms and a room of 1,000 members instead of small rooms: about 15 minutes
+    /// Counts busy rooms, and rooms of 1,000 and 5,000 members, instead of small rooms: about 15
+    /// minutes
     #[arg(long)]
     large: bool,
     /// Counts nothing: writes the tables with the prices of infra/terraform/prices.toml

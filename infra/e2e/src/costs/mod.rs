@@ -17,6 +17,7 @@ use topology::Topology;
 
 pub use stand::{ARGUMENT, serve};
 
+use crate::descriptors;
 use crate::stack::root;
 use prices::Prices;
 use tables::Sources;
@@ -63,6 +64,9 @@ pub enum Error {
         /// The mistake, as the parser states it.
         why: String,
     },
+    /// Large rooms need more connections than the process may open.
+    #[error(transparent)]
+    TooFewDescriptors(#[from] descriptors::TooFew),
     /// The topology has mistakes.
     #[error(transparent)]
     Topology(#[from] topology::Error),
@@ -100,7 +104,12 @@ pub async fn check(binaries: &Path) -> Result<(), Error> {
 /// # Errors
 /// See [`Error`].
 pub async fn count(binaries: &Path, is_large: bool, writes: bool) -> Result<(), Error> {
-    let counted = if is_large { work::large(binaries).await } else { steady(binaries).await? };
+    let counted = if is_large {
+        descriptors::provide(work::HUGE)?;
+        work::large(binaries).await
+    } else {
+        steady(binaries).await?
+    };
     let (exact, varying): (Vec<_>, Vec<_>) = stored()?.rows.into_iter().partition(|row| row.is_exact);
     let rows = if is_large { exact.into_iter().chain(counted) } else { counted.into_iter().chain(varying) };
     let rows = rows.map(|row| Row { usage: row.usage.rounded(), ..row }).collect();

@@ -18,6 +18,9 @@ use crate::Member;
 pub(super) const SMALL: [usize; 2] = [2, 20];
 /// Members of the room that is measured only on request. It takes minutes.
 pub(super) const LARGE: usize = 1_000;
+/// Members of a room in which single publications are measured, on request too. Ten a second would
+/// be more posts than an account may make.
+pub(super) const HUGE: usize = 5_000;
 /// How often work that takes less than a second is repeated, for the mean of its processor time.
 const REPEATS: usize = 3;
 /// Publications a second into a busy room, and how many there are.
@@ -153,12 +156,13 @@ async fn small_room(members: usize, binaries: &Path) -> Vec<Row> {
     rows
 }
 
-/// Counts what takes minutes: a large room, busy rooms, and the later comparisons of presence. The
-/// stacks run side by side, since they mostly wait.
+/// Counts what takes minutes: large rooms, busy rooms, and the later comparisons of presence. The
+/// stacks run side by side, since they mostly wait; that of the largest room follows.
 pub(super) async fn large(binaries: &Path) -> Vec<Row> {
     let busy = join_all(SMALL.map(|members| busy_room(members, binaries)));
     let (busy, large) = tokio::join!(busy, large_room(LARGE, binaries));
-    busy.into_iter().flatten().chain(large).collect()
+    let huge = huge_room(HUGE, binaries).await;
+    busy.into_iter().flatten().chain(large).chain([huge]).collect()
 }
 
 async fn busy_room(members: usize, binaries: &Path) -> Vec<Row> {
@@ -192,6 +196,17 @@ async fn large_room(members: usize, binaries: &Path) -> Vec<Row> {
     rows.push(Row::varying(names::goes(members), of_operation(&emptied.since(&before)).times(share)));
     stand.stop().await;
     rows
+}
+
+async fn huge_room(members: usize, binaries: &Path) -> Row {
+    let mut stand = Stand::start(Speed::Aws, binaries).await;
+    let mut room = fill(&stand.url, members).await;
+    stand.until(Settled::Presence).await;
+    publish(&mut room, "first").await;
+    let row = Row::varying(names::publish(members), publish_idle(&mut stand, &mut room).await);
+    drop(room);
+    stand.stop().await;
+    row
 }
 
 /// Returns what one of the comparisons uses that are still delayed.
