@@ -10,6 +10,8 @@ use std::time::Duration;
 pub mod chaos;
 pub mod compare;
 pub mod conformance;
+pub mod costs;
+pub mod descriptors;
 mod member;
 pub mod restore;
 mod stack;

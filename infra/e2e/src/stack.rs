@@ -10,7 +10,7 @@ use local::{Options, Stack};
 use tempfile::TempDir;
 
 /// Returns the root of the repository.
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 

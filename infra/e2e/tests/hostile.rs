@@ -4,7 +4,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::ports::Directory;
 use domain::{Timestamp, UserId};
-use e2e::{Member, aws, binaries, everything, received, start, tables, token, topology_with};
+use e2e::{Member, aws, everything, received, start, tables, token, topology_with};
 use local::{Options, Stack};
 use serde_json::{Value, json};
 use tokio::sync::mpsc::unbounded_channel;
@@ -152,8 +152,7 @@ async fn ten_connections_of_one_user_flood_a_room_and_another_gets_101_of_101_ac
 #[tokio::test(flavor = "multi_thread")]
 async fn a_user_beyond_its_connections_loses_the_oldest_and_none_of_another_device() {
     let folder = topology_with(&[("default: \"50\"", "default: \"3\"")]);
-    let options = Options::for_tests(folder.path().join("topology.yaml"), binaries());
-    let (stack, url) = start(options).await;
+    let (stack, url) = start(Options { topology: folder.path().join("topology.yaml"), ..everything() }).await;
     let connect =
         async |device: &str| Member::with_claims(&format!("{url}?device={device}"), claims("ada", json!({}))).await;
     let mut laptop = connect("laptop").await;

@@ -92,6 +92,7 @@ fn of_gateway(stats: &local_gateway::Stats) -> Value {
         "units_received": stats.units_received,
         "messages_sent": stats.messages_sent,
         "units_sent": stats.units_sent,
+        "bytes_sent": stats.bytes_sent,
         "messages_throttled": stats.messages_throttled,
         "messages_unrouted": stats.messages_unrouted,
         "integrations_failed": stats.integrations_failed,

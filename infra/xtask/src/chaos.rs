@@ -1,5 +1,5 @@
-//! `cargo xtask chaos`, `restore-drill` and `conformance`: binaries of `infra/e2e`, built with the
-//! features of the whole workspace.
+//! `cargo xtask chaos`, `restore-drill`, `conformance` and `costs`: binaries of `infra/e2e`, built
+//! with the features of the whole workspace.
 
 use std::ffi::OsString;
 use std::process::{Command, ExitStatus};

@@ -3,6 +3,7 @@
 mod chaos;
 mod cold_start;
 mod env;
+mod grants;
 mod package;
 mod topology;
 
@@ -41,6 +42,10 @@ enum Command {
     Env(env::Arguments),
     /// Checks the topology, and prints it as the runner understands it.
     Topology(topology::Arguments),
+    /// Compares what functions may do with what they did while the tests ran.
+    Grants(grants::Arguments),
+    /// Counts what each operation uses of AWS on the local stack, and prices it.
+    Costs(chaos::Arguments),
     /// Builds one zip for each function, as Lambda takes it.
     Package(package::Arguments),
     /// Measures how long packaged functions take from their start to their first poll.
@@ -66,6 +71,12 @@ fn main() -> ExitCode {
         }
         Command::Topology(arguments) => {
             topology::print(&arguments).map(|()| ExitCode::SUCCESS).map_err(|error| error.to_string())
+        }
+        Command::Grants(arguments) => {
+            grants::run(&arguments).map(|()| ExitCode::SUCCESS).map_err(|error| error.to_string())
+        }
+        Command::Costs(arguments) => {
+            chaos::run("roomcast-costs", &arguments, no_color).map(status).map_err(|error| error.to_string())
         }
         Command::Package(arguments) => {
             package::run(&arguments).map(|()| ExitCode::SUCCESS).map_err(|error| error.to_string())

@@ -80,7 +80,7 @@ pub(crate) enum Error {
     Topology(#[from] topology::Error),
     #[error("the standard library of {0} is missing: install it with `rustup target add {0}`")]
     NoStandardLibrary(&'static str),
-    #[error("{0} is built on another machine with zig: `pip install cargo-zigbuild ziglang`, then run this again")]
+    #[error("this machine has no linker for {0}; `pip install cargo-zigbuild ziglang` brings one, then run this again")]
     NoZig(&'static str),
     #[error("{0} failed: its own lines above say why")]
     Failed(&'static str),
@@ -161,7 +161,9 @@ fn remapped_paths() -> Vec<String> {
     let root = std::env::current_dir().ok();
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| std::env::home_dir().map(|home| home.join(".cargo")));
-    [(root, "/roomcast"), (home, "/cargo")]
+    // Sources that build scripts write are there.
+    let target = std::env::var_os("CARGO_TARGET_DIR").and_then(|path| std::path::absolute(path).ok());
+    [(root, "/roomcast"), (home, "/cargo"), (target, "/roomcast/target")]
         .into_iter()
         .filter_map(|(path, name)| path.map(|path| format!("--remap-path-prefix={}={name}", path.display())))
         .collect()
@@ -174,9 +176,13 @@ fn has_standard_library(target: &'static str) -> Result<bool, Error> {
     Ok(output.status.success() && folder.is_dir())
 }
 
+/// Whether cargo-zigbuild is here, and zig, which it finds on the path or as a package of Python.
 fn has_zig() -> bool {
-    let answers = |command: &mut Command| command.output().is_ok_and(|output| output.status.success());
-    answers(Command::new("cargo").args(["zigbuild", "--version"]))
+    let answers = |program: &str, arguments: &[&str]| {
+        Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success())
+    };
+    answers("cargo", &["zigbuild", "--version"])
+        && (answers("zig", &["version"]) || answers("python3", &["-m", "ziglang", "version"]))
 }
 
 /// A zip with one file that may be executed, and the time that zips begin with.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use e2e::compare::{ARGUMENT, Plan, run, serve};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use e2e::descriptors;
 
 /// Runs Roomcast and the well-known recipe (`loadtest/baseline`) in the same local runner,
 /// alternating. Prints the time until the last member receives a broadcast, the CPU time of the
@@ -27,11 +27,6 @@ struct Arguments {
     quartets: usize,
 }
 
-/// File descriptors of each member: both ends of its connection are in one process.
-const DESCRIPTORS_A_MEMBER: u64 = 2;
-/// File descriptors for everything else.
-const OTHER_DESCRIPTORS: u64 = 1_000;
-
 #[tokio::main]
 async fn main() -> ExitCode {
     let own: Vec<String> = std::env::args().collect();
@@ -42,14 +37,8 @@ async fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let Arguments { members, latencies, unrelated, quartets } = Arguments::parse();
-    let most = members.iter().max().copied().unwrap_or(0) as u64;
-    let needed = most * DESCRIPTORS_A_MEMBER + OTHER_DESCRIPTORS;
-    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((0, 0));
-    if soft < needed && setrlimit(Resource::RLIMIT_NOFILE, needed, hard.max(needed)).is_err() {
-        eprintln!(
-            "{most} members need {needed} file descriptors, which this process may not have; raise the limit with \
-             `ulimit -n {needed}` (and, for good, nofile in /etc/security/limits.conf), or take fewer with --members"
-        );
+    if let Err(error) = descriptors::provide(members.iter().max().copied().unwrap_or(0)) {
+        eprintln!("{error}");
         return ExitCode::from(2);
     }
     let latencies = latencies.into_iter().map(Duration::from_millis).collect();

@@ -71,7 +71,7 @@ impl Used {
 
 /// Returns the CPU time of all threads of a process in nanoseconds, from the scheduler. Source:
 /// <https://docs.kernel.org/scheduler/sched-stats.html>
-fn cpu_time(pid: u64) -> Duration {
+pub(crate) fn cpu_time(pid: u64) -> Duration {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     let time = |path: std::path::PathBuf| {
         let text = std::fs::read_to_string(path.join("schedstat")).ok()?;

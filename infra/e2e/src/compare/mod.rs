@@ -14,6 +14,7 @@ pub use contender::{ARGUMENT, serve};
 pub use table::Table;
 
 use contender::Contender;
+pub(crate) use measure::cpu_time;
 use measure::{Sample, median, pair};
 use side::Way;
 

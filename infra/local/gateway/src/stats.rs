@@ -21,6 +21,8 @@ pub struct Stats {
     pub messages_sent: u64,
     /// `messages_sent` in metered units of 32 KB.
     pub units_sent: u64,
+    /// `messages_sent` in bytes of their payload.
+    pub bytes_sent: u64,
     /// Messages refused because the account's bucket was empty.
     pub messages_throttled: u64,
     /// Messages that matched no route (`ClientError`).
@@ -80,6 +82,7 @@ pub(crate) struct Counters {
     units_received: Counter,
     messages_sent: Counter,
     units_sent: Counter,
+    bytes_sent: Counter,
     pub(crate) messages_throttled: Counter,
     pub(crate) messages_unrouted: Counter,
     pub(crate) integrations_failed: Counter,
@@ -107,6 +110,7 @@ impl Counters {
     pub(crate) fn sent(&self, bytes: usize) {
         self.messages_sent.add_one();
         self.units_sent.add(metered_units(bytes));
+        self.bytes_sent.add(bytes as u64);
     }
 
     /// Returns a snapshot of all counters.
@@ -119,6 +123,7 @@ impl Counters {
             units_received: self.units_received.get(),
             messages_sent: self.messages_sent.get(),
             units_sent: self.units_sent.get(),
+            bytes_sent: self.bytes_sent.get(),
             messages_throttled: self.messages_throttled.get(),
             messages_unrouted: self.messages_unrouted.get(),
             integrations_failed: self.integrations_failed.get(),
