@@ -6,7 +6,7 @@ use std::path::Path;
 
 use loadtest::cost::Cost;
 use loadtest::counters::Usage;
-use loadtest::report::{Report, SCHEMA, collect, compare, html, junit, merge, read, verdict, write};
+use loadtest::report::{Report, SCHEMA, collect, compare, junit, merge, page, read, verdict, write};
 use loadtest::run::Ended;
 use loadtest::run::census::Census;
 use loadtest::run::world::World;
@@ -91,7 +91,7 @@ fn a_figure_is_the_same_to_the_last_bit_after_it_was_stored() {
 
 #[test]
 fn the_page_needs_no_network_is_small_and_shows_no_token() {
-    let page = html::page(&report(true));
+    let html = page::page(&report(true));
     assert!(page.len() < 1_000_000, "{}", page.len());
     assert!(!page.contains("http://") && !page.contains("https://") && !page.contains("<script"), "it loads nothing");
     assert!(page.contains("prefers-color-scheme: dark") && page.contains("<svg"));
@@ -103,7 +103,7 @@ fn the_page_needs_no_network_is_small_and_shows_no_token() {
 fn the_page_fits_small_and_large_screens_and_its_numbers_can_be_read() {
     let mut result = report(false);
     result.account.expected = 3_000_000;
-    let page = html::page(&result);
+    let html = page::page(&result);
     assert_eq!(
         page.matches("<table>").count(),
         page.matches("<div class=wide><table>").count(),
@@ -138,7 +138,7 @@ fn a_run_under_faults_names_those_that_fired_and_the_calls_that_failed() {
     let text = verdict::text(&result);
     assert!(text.contains("  fault on demand         F33 the account is throttled (429): 1,412 times\n"), "{text}");
     assert!(text.contains("failed: @connections 429 (account)    1,412\n"), "{text}");
-    let page = html::page(&result);
+    let html = page::page(&result);
     assert!(page.contains("<tr><td>F33 the account is throttled (429)<td class=n>1,412"), "{page}");
     assert!(page.contains("<h2>Calls that failed</h2>"));
 }

@@ -2,6 +2,7 @@
 
 mod budget;
 mod drive;
+mod fault_watch;
 mod interrupts;
 mod names;
 mod outputs;
