@@ -213,7 +213,11 @@ fn over_time(report: &Report, name: &str, colour: usize, value: fn(&Bucket) -> O
 
 /// The phases of the run, in seconds since it began. A run that was stopped has fewer.
 fn phases(report: &Report) -> Vec<Band> {
-    let Some(began) = report.run.phases_began_s else { return Vec::new() };
+    report.run.phases_began_s.map_or_else(Vec::new, |began| phases_since(report, began))
+}
+
+/// The phases of the run, of which the first begins at this time.
+pub(super) fn phases_since(report: &Report, began: f64) -> Vec<Band> {
     let end = began + report.run.phases_s;
     let at = |micros: i64| (began + micros as f64 / SECOND as f64).min(end);
     let bands = spans(&report.scenario.phases).map(|(phase, from, until)| Band {
