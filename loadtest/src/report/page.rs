@@ -11,6 +11,9 @@ use crate::cost::dollars;
 use crate::counters::grouped;
 use crate::measure::Times;
 
+/// Maximum examples of what is wrong.
+const EXAMPLES: usize = 10;
+
 /// Renders the page.
 #[must_use]
 pub fn page(report: &Report) -> String {
@@ -22,7 +25,7 @@ pub fn page(report: &Report) -> String {
 
 fn write_body(report: &Report, out: &mut String) -> std::fmt::Result {
     first_screen(report, out)?;
-    findings(report, out)?;
+    thresholds(report, out)?;
     out.write_str(&charts::account(report).draw())?;
     wrong(report, out)?;
     for chart in charts::others(report) {
@@ -56,12 +59,14 @@ fn first_screen(report: &Report, out: &mut String) -> std::fmt::Result {
         escape(&run.url),
         escape(verdict::headline(report)),
     )?;
-    if let Some(why) = &run.stopped {
-        write!(out, "<p>The run was stopped before its end: {}.</p>", escape(why))?;
-    }
+    reasons(report, out)?;
     write!(out, "<dl class=\"tiles\">")?;
     for tile in tiles(report) {
-        let class = if tile.is_bad { "tile bad" } else { "tile" };
+        let class = match tile.held {
+            Some(true) => "tile",
+            Some(false) => "tile bad",
+            None => "tile plain",
+        };
         write!(
             out,
             "<div class=\"{class}\"><dt>{}</dt><dd class=\"value\">{}</dd><dd>{}</dd></div>",
@@ -75,13 +80,33 @@ fn first_screen(report: &Report, out: &mut String) -> std::fmt::Result {
     write!(out, "<p class=\"cost\"><b>Cost:</b> {}</p>", escape(&cost(report)))
 }
 
+/// Why the verdict is not a pass.
+fn reasons(report: &Report, out: &mut String) -> std::fmt::Result {
+    let judgement = &report.judgement;
+    let stopped = report.run.stopped.iter().map(|why| format!("the run was stopped before its end: {why}"));
+    let found = judgement.violations.iter().chain(&judgement.invalid);
+    let found = found.map(|finding| format!("{}: {}", finding.what, finding.told));
+    let failed = judgement.thresholds.iter().filter(|threshold| !threshold.held()).map(|threshold| {
+        let was = threshold.was.map_or_else(|| "not measured".to_owned(), super::chart::number);
+        format!("{} was {was}; at most {} is allowed", threshold.name, super::chart::number(threshold.at_most))
+    });
+    let reasons: Vec<String> = stopped.chain(found).chain(failed).collect();
+    if reasons.is_empty() {
+        return Ok(());
+    }
+    write!(out, "<ul class=\"reasons\">")?;
+    reasons.iter().try_for_each(|reason| write!(out, "<li>{}</li>", escape(reason)))?;
+    write!(out, "</ul>")
+}
+
 /// One of the four numbers that matter.
 struct Tile {
     label: String,
     value: String,
     /// The threshold, or that there is none.
     detail: String,
-    is_bad: bool,
+    /// Whether the threshold held; `None` without one.
+    held: Option<bool>,
 }
 
 fn tiles(report: &Report) -> [Tile; 4] {
@@ -95,7 +120,7 @@ fn tiles(report: &Report) -> [Tile; 4] {
             label: "Connections lost".to_owned(),
             value: whole(lost),
             detail: allowed(lost_threshold, ""),
-            is_bad: lost_threshold.is_some_and(|threshold| !threshold.held()),
+            held: lost_threshold.map(Threshold::held),
         },
     ]
 }
@@ -114,7 +139,7 @@ fn delivered(report: &Report) -> Tile {
         label: "Delivered once and in order".to_owned(),
         value: share(delivered, owed),
         detail: format!("{} of {}; {detail}", whole(delivered), whole(owed)),
-        is_bad: !told.is_empty(),
+        held: Some(told.is_empty()),
     }
 }
 
@@ -140,7 +165,7 @@ fn percentile(report: &Report, what: &str, times: &Times, name: &str) -> Tile {
         label,
         value: ms.map_or_else(|| "not measured".to_owned(), milliseconds),
         detail: format!("{median}{}", allowed(threshold, " ms")),
-        is_bad: threshold.is_some_and(|threshold| !threshold.held()),
+        held: threshold.map(Threshold::held),
     }
 }
 
@@ -185,20 +210,8 @@ fn cost(report: &Report) -> String {
     text
 }
 
-fn findings(report: &Report, out: &mut String) -> std::fmt::Result {
+fn thresholds(report: &Report, out: &mut String) -> std::fmt::Result {
     let judgement = &report.judgement;
-    for (title, findings) in
-        [("What is wrong", &judgement.violations), ("Why the times are invalid", &judgement.invalid)]
-    {
-        if findings.is_empty() {
-            continue;
-        }
-        let mut table = Table::default();
-        for finding in findings {
-            table.row(&[Cell::Text(&finding.what), Cell::Text(&finding.told)]);
-        }
-        section(title, "", &table, out)?;
-    }
     if judgement.thresholds.is_empty() {
         return Ok(());
     }
@@ -231,6 +244,13 @@ fn wrong(report: &Report, out: &mut String) -> std::fmt::Result {
             "arrived early, and the client held them back: harmless",
         ),
     ];
+    if !tally.samples.is_empty() {
+        let mut examples = Table::default();
+        for sample in tally.samples.iter().take(EXAMPLES) {
+            examples.row(&[Cell::Text(&sample.what), Cell::Text(&sample.told)]);
+        }
+        section("Examples of what is wrong", "", &examples, out)?;
+    }
     let mut table = Table::default();
     for (name, count, about) in rows {
         table.row(&[Cell::Text(name), Cell::Number(&whole(count)), Cell::Text(about)]);

@@ -82,7 +82,7 @@ impl Bars {
         // A single bar fills the paper: its parts are shares of a whole.
         let to = if self.bars.len() == 1 { longest } else { end(longest) };
         let floor = height - BOTTOM;
-        for tick in ticks(to, paper.ticks) {
+        for tick in ticks(0.0, to, paper.ticks) {
             let x = left + tick / to * width;
             write!(out, "<path class=\"grid\" d=\"M{x:.1} {TOP}V{floor:.1}\"/>")?;
             write!(out, "<text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>", floor + 16.0, number(tick))?;

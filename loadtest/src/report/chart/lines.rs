@@ -232,7 +232,7 @@ impl Chart {
 
     fn draw_axes(&self, scale: &Scale, paper: &Paper, height: f64, out: &mut String) -> std::fmt::Result {
         let Scale { right, floor, ceiling, .. } = *scale;
-        for tick in ticks(scale.y_to, paper.ticks) {
+        for tick in ticks(0.0, scale.y_to, paper.ticks) {
             let y = scale.y(tick);
             write!(out, "<path class=\"grid\" d=\"M{LEFT} {y:.1}H{right:.1}\"/>")?;
             write!(
@@ -263,7 +263,7 @@ impl Chart {
     fn labels(&self, scale: &Scale, paper: &Paper) -> Vec<(f64, String)> {
         let shown = |(at, _): &(f64, String)| *at >= scale.x_from && *at <= scale.x_to;
         let labels: Vec<(f64, String)> = if self.x_labels.is_empty() {
-            ticks(scale.x_to, paper.ticks).map(|tick| (tick, number(tick))).collect()
+            ticks(scale.x_from, scale.x_to, paper.ticks).map(|tick| (tick, number(tick))).collect()
         } else {
             self.x_labels.clone()
         };

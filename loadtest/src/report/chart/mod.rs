@@ -52,7 +52,7 @@ impl Figure<'_> {
         write!(out, "<figure id=\"{id}\"><h2>{title}</h2><p class=\"soft\">{}</p>", escape(self.about))
     }
 
-    /// Opens a drawing. Readers of the screen hear its title and description.
+    /// Opens a drawing. Screen readers read its title and its description.
     fn open_svg(&self, paper: &Paper, height: f64, out: &mut String) -> std::fmt::Result {
         let Paper { class, width, .. } = paper;
         let id = self.id;
