@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Report;
 use super::chart::{Band, Bar, Bars, Chart, Lane, Limit, Look, Series};
+use super::collect::thin;
 use crate::ledger::SECOND;
 use crate::measure::{Bucket, Times};
 use crate::scenario::schedule::spans;
@@ -13,6 +14,8 @@ const PERCENTILES: [(&str, f64); 6] =
     [("p0", 0.0), ("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("p99.99", 0.9999)];
 /// Points of the percentile curve for each nine.
 const POINTS_PER_NINE: u32 = 20;
+/// Maximum dots of a chart.
+const DOTS: usize = 1_200;
 /// Kinds of calls, each with the operations that belong to it.
 const KINDS: [(&str, &[&str]); 5] = [
     ("queries", &["dynamodb:Query", "dynamodb:Scan"]),
@@ -53,6 +56,7 @@ pub(super) fn others(report: &Report) -> Vec<Chart> {
         curve("to the last member", &report.times.last, 1, Look::Dashes),
         curve("accepted by the server", &report.times.accepted, 2, Look::Line),
     ];
+    let last_members = thin(&report.last_members, DOTS);
     let deliveries = |bucket: &Bucket| Some(bucket.deliveries_per_s);
     vec![
         percentiles(curves),
@@ -75,7 +79,7 @@ pub(super) fn others(report: &Report) -> Vec<Chart> {
             y: MILLISECONDS,
             series: vec![Series {
                 name: "publication".to_owned(),
-                points: report.last_members.iter().map(|point| (point.at_s, Some(point.ms))).collect(),
+                points: last_members.iter().map(|point| (point.at_s, Some(point.ms))).collect(),
                 look: Look::Dots,
                 colour: 0,
             }],

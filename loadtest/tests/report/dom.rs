@@ -31,9 +31,9 @@ impl Node {
                     parent.text.push_str(&node.text);
                     parent.children.push(node);
                 }
-                Event::Text(text) => open.last_mut().unwrap().text.push_str(&text.decode().unwrap()),
+                Event::Text(text) => open.last_mut().unwrap().text.push_str(&text),
                 Event::GeneralRef(name) => {
-                    let letter = match name.decode().unwrap().as_ref() {
+                    let letter = match &*name {
                         "amp" => '&',
                         "lt" => '<',
                         "gt" => '>',
@@ -51,12 +51,11 @@ impl Node {
     }
 
     fn of(start: &BytesStart<'_>) -> Self {
-        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         let attributes = start.attributes().map(|attribute| {
             let attribute = attribute.unwrap();
-            (text(attribute.key.as_ref()), text(&attribute.value))
+            (attribute.key.as_ref().to_owned(), attribute.value.into_owned())
         });
-        Self { name: text(start.name().as_ref()), attributes: attributes.collect(), ..Self::default() }
+        Self { name: start.name().as_ref().to_owned(), attributes: attributes.collect(), ..Self::default() }
     }
 
     /// The value of an attribute, empty without it.

@@ -75,7 +75,11 @@ impl Comparison {
         let judged = kinds.iter().flat_map(|(what, a, b, a_places, b_places)| {
             JUDGED.iter().filter_map(|percentile| change(what, *percentile, (a, a_places), (b, b_places)))
         });
-        Self { judged: judged.collect(), counted: counted(a, b), caveats: caveats(a, b) }
+        let mut judged: Vec<Change> = judged.collect();
+        if [a, b].iter().any(|report| !report.judgement.invalid.is_empty()) {
+            judged.iter_mut().for_each(|change| change.effect = Effect::Unjudged(Unknown::Invalid));
+        }
+        Self { judged, counted: counted(a, b), caveats: caveats(a, b) }
     }
 
     fn outcome(&self) -> Outcome {
@@ -129,7 +133,7 @@ fn last(report: &Report) -> Places {
     let since = |at_s: f64| at_s - began;
     let counts = |at_s: f64| measured.iter().any(|span| span.contains(&since(at_s)));
     let points: Vec<_> = report.last_members.iter().filter(|point| counts(point.at_s)).collect();
-    // A result of a long run has only the slowest of neighbouring publications.
+    // A result with very many publications has only the slowest of neighbours.
     if (points.len() as u64) < report.times.last.count() {
         return places;
     }

@@ -58,6 +58,9 @@ pub(super) enum Unknown {
     /// The runs do not cover the same seconds.
     #[error("the runs have different lengths")]
     Lengths,
+    /// The load test measured its own delays.
+    #[error("the times of a run are invalid")]
+    Invalid,
     /// There are too few seconds.
     #[error("the runs are too short: at least 24 seconds with deliveries are needed")]
     Short,
