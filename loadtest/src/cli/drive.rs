@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::budget::{keep_budget, may_cost};
+use super::fault_watch::FaultWatch;
 use super::interrupts::Interrupts;
 use super::{Error, Load, names, outputs};
 use crate::cost::{self, Cost, Prices, dollars};
@@ -97,10 +98,13 @@ async fn run(checked: Checked, load: &Load) -> Result<Report, Error> {
         tokio::spawn(progress::tell(Arc::clone(&world), load.may_redraw())),
         tokio::spawn(keep_budget(Arc::clone(&world), prices.clone(), load.max_usd.filter(|_| paid))),
     ];
+    let mut faults = FaultWatch::new(load.counters.as_deref(), before.as_ref());
     let ended = tokio::select! {
         ended = crate::run::run(&world) => ended.map_err(|error| Error::Usage(error.to_string()))?,
         never = interrupts.obey(&world) => match never {},
+        never = faults.keep(&world) => match never {},
     };
+    faults.poll(&world).await;
     aside.iter().for_each(tokio::task::JoinHandle::abort);
     progress::end(load.may_redraw());
     let usage = tokio::select! {

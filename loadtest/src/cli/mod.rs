@@ -2,6 +2,7 @@
 
 mod budget;
 mod drive;
+mod fault_watch;
 mod interrupts;
 mod names;
 mod outputs;
@@ -38,12 +39,15 @@ const NO_COLOR: &str = "--no-color";
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Compares two results: the changes from A to B
+    /// Compares two results: the changes from A to B, and whether they are more than noise
     Compare {
         /// result.json of one run
         a: PathBuf,
         /// result.json of another
         b: PathBuf,
+        /// Writes a page with both runs drawn over each other
+        #[arg(long, value_name = "FILE")]
+        html: Option<PathBuf>,
     },
     /// Adds the results of several generators to one
     Merge {
@@ -165,7 +169,7 @@ pub async fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let command = Cli::command().color(if is_plain { ColorChoice::Never } else { ColorChoice::Auto });
     let cli = Cli::from_arg_matches(&command.get_matches_from(arguments)).unwrap_or_else(|error| error.exit());
     let ended = match cli.command {
-        Some(Command::Compare { a, b }) => compare(&a, &b),
+        Some(Command::Compare { a, b, html }) => compare(&a, &b, html),
         Some(Command::Merge { results, json_out, outputs }) => merge(&results, &json_out, &outputs),
         Some(Command::CompareBaseline { options }) => compare_baseline(&options),
         None => drive::drive(cli.load).await,
@@ -179,9 +183,14 @@ pub async fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn compare(a: &std::path::Path, b: &std::path::Path) -> Result<u8, Error> {
+fn compare(a: &std::path::Path, b: &std::path::Path, html: Option<PathBuf>) -> Result<u8, Error> {
+    let outputs = Outputs { html, junit: None };
+    outputs::check(None, &outputs)?;
     let (a, b) = (report::read(a)?, report::read(b)?);
     print!("{}", report::compare::text(&a, &b));
+    if let Some(path) = &outputs.html {
+        report::write(path, &report::compare::page(&a, &b))?;
+    }
     Ok(0)
 }
 

@@ -33,7 +33,7 @@ pub(super) fn write(report: &Report, json_out: Option<&Path>, outputs: &Outputs)
         report::write(path, &json)?;
     }
     if let Some(path) = &outputs.html {
-        report::write(path, &report::html::page(report))?;
+        report::write(path, &report::page::page(report))?;
     }
     if let Some(path) = &outputs.junit {
         report::write(path, &report::junit::xml(report))?;

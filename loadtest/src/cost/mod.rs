@@ -22,10 +22,25 @@ pub struct Cost {
     pub predicted_usd: f64,
     /// The cost of the counted work, without the unknown parts.
     pub counted_usd: f64,
+    /// The parts of the counted cost. Their amounts add up to `counted_usd`.
+    #[serde(default)]
+    pub parts: Vec<Part>,
     /// Parts of the cost that no counter covers.
     pub unknown: Vec<String>,
     /// True if AWS charges for the run. A run on loopback is free.
     pub paid: bool,
+}
+
+/// A part of the cost.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Part {
+    /// The name of what is priced.
+    pub name: String,
+    /// The counted number of it.
+    pub count: f64,
+    /// The amount, in US dollars.
+    pub usd: f64,
 }
 
 impl Cost {
@@ -45,10 +60,16 @@ impl Cost {
             ("queue calls", usage.queue_calls, million(prices.queue_calls_per_million)),
             ("topic publishes", usage.topic_publishes, million(prices.topic_publishes_per_million)),
         ];
+        let counted = parts.iter().filter_map(|(name, count, price)| {
+            let count = (*count)?;
+            Some(Part { name: (*name).to_owned(), count, usd: count * price })
+        });
+        let counted: Vec<Part> = counted.collect();
         Self {
             prices_of: prices.as_of.clone(),
             predicted_usd,
-            counted_usd: parts.iter().filter_map(|(_, count, price)| count.map(|count| count * price)).sum(),
+            counted_usd: counted.iter().map(|part| part.usd).sum(),
+            parts: counted,
             unknown: parts
                 .iter()
                 .filter(|(_, count, _)| count.is_none())
@@ -56,15 +77,6 @@ impl Cost {
                 .collect(),
             paid,
         }
-    }
-
-    /// Adds the cost of another generator.
-    pub fn add(&mut self, other: &Self) {
-        self.predicted_usd += other.predicted_usd;
-        self.counted_usd += other.counted_usd;
-        self.paid |= other.paid;
-        self.unknown
-            .extend(other.unknown.iter().filter(|name| !self.unknown.contains(name)).cloned().collect::<Vec<_>>());
     }
 }
 
@@ -86,6 +98,15 @@ pub fn dollars(usd: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_parts_of_the_cost_add_up_to_it() {
+        let usage = Usage { units_in: Some(3e6), invocations: Some(5e6), ..Usage::unknown("a test") };
+        let cost = Cost::of(&usage, 120.0, 5.0, &Prices::default(), true);
+        assert_eq!(cost.parts.len() + cost.unknown.len(), 9);
+        let sum: f64 = cost.parts.iter().map(|part| part.usd).sum();
+        assert!(sum > 3.0 && (sum - cost.counted_usd).abs() < 1e-12, "{cost:?}");
+    }
 
     #[test]
     fn what_is_unknown_is_named_and_not_taken_for_nothing() {

@@ -79,6 +79,8 @@ pub fn usage(stats: &Value) -> Usage {
         topic_publishes: calls(stats, &["sns:Publish"]),
         invocations: functions(stats, "invocations"),
         invocation_ms: functions(stats, "busy_ms"),
+        functions: invocations(stats),
+        calls: by_operation(stats, &["calls"]),
         faults: faults(stats),
         failed_calls: failed_calls(stats),
     }
@@ -108,18 +110,30 @@ fn faults(stats: &Value) -> BTreeMap<String, f64> {
 
 /// Failed calls of AWS APIs by caller and operation, and of `@connections` by outcome.
 fn failed_calls(stats: &Value) -> BTreeMap<String, f64> {
-    let callers = stats["calls"].as_object().into_iter().flatten();
-    let of_caller = callers.flat_map(|(caller, operations)| {
-        let operations = operations.as_object().into_iter().flatten();
-        operations.map(move |(operation, count)| {
-            let failed = count["failed"].as_f64().unwrap_or_default() + count["denied"].as_f64().unwrap_or_default();
-            (format!("{caller} {operation}"), failed)
-        })
-    });
     let of_gateway = OF_CONNECTIONS
         .iter()
         .map(|(counter, name)| ((*name).to_owned(), stats["gateway"][counter].as_f64().unwrap_or_default()));
-    of_caller.chain(of_gateway).filter(|(_, failed)| *failed > 0.0).collect()
+    let of_callers = by_operation(stats, &["failed", "denied"]);
+    of_callers.into_iter().chain(of_gateway.filter(|(_, failed)| *failed > 0.0)).collect()
+}
+
+/// The sum of these fields of each operation of each caller, without those that are zero.
+fn by_operation(stats: &Value, fields: &[&str]) -> BTreeMap<String, f64> {
+    let callers = stats["calls"].as_object().into_iter().flatten();
+    let each = callers.flat_map(|(caller, operations)| {
+        let operations = operations.as_object().into_iter().flatten();
+        operations.map(move |(operation, count)| {
+            let sum: f64 = fields.iter().filter_map(|field| count[*field].as_f64()).sum();
+            (format!("{caller} {operation}"), sum)
+        })
+    });
+    each.filter(|(_, sum)| *sum > 0.0).collect()
+}
+
+fn invocations(stats: &Value) -> BTreeMap<String, f64> {
+    let functions = stats["functions"].as_object().into_iter().flatten();
+    let counted = functions.filter_map(|(name, function)| Some((name.clone(), function["invocations"].as_f64()?)));
+    counted.filter(|(_, count)| *count > 0.0).collect()
 }
 
 fn functions(stats: &Value, field: &str) -> Option<f64> {
@@ -167,6 +181,7 @@ mod tests {
         let usage = usage(&stats);
         assert_eq!((usage.posts, usage.queries, usage.queue_calls), (Some(40.0), Some(7.0), Some(7.0)));
         assert_eq!((usage.invocations, usage.invocation_ms), (Some(7.0), Some(20.0)));
+        assert_eq!((usage.functions["fanout"], usage.calls["developer sqs:ReceiveMessage"]), (3.0, 5.0));
         assert_eq!((usage.units_out, usage.read_units, usage.write_units), (None, Some(3.5), Some(0.0)));
         assert_eq!(super::usage(&json!({ "calls": null })).queries, None);
     }

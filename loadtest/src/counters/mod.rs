@@ -68,6 +68,12 @@ pub struct Usage {
     pub invocations: Option<f64>,
     /// The duration of all invocations together, in milliseconds.
     pub invocation_ms: Option<f64>,
+    /// Invocations by function.
+    #[serde(default)]
+    pub functions: BTreeMap<String, f64>,
+    /// Calls of AWS APIs, by caller and operation: `fanout dynamodb:Query`.
+    #[serde(default)]
+    pub calls: BTreeMap<String, f64>,
     /// Faults on demand that fired, by number and description.
     #[serde(default)]
     pub faults: BTreeMap<String, f64>,
@@ -113,6 +119,8 @@ impl Usage {
             topic_publishes: both(self.topic_publishes, other.topic_publishes),
             invocations: both(self.invocations, other.invocations),
             invocation_ms: both(self.invocation_ms, other.invocation_ms),
+            functions: by_name(&self.functions, &other.functions, &how),
+            calls: by_name(&self.calls, &other.calls, &how),
             faults: by_name(&self.faults, &other.faults, &how),
             failed_calls: by_name(&self.failed_calls, &other.failed_calls, &how),
         }

@@ -7,5 +7,5 @@ pub mod times;
 
 pub use clock::Clock;
 pub use generator::{Generator, Health};
-pub use recorder::{Bucket, Recorder};
+pub use recorder::{Bucket, FaultMark, Recorder};
 pub use times::Times;

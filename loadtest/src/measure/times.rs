@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::ledger::Micros;
 
 /// Ten minutes. Longer times count as ten minutes.
-const LONGEST_US: u64 = 600_000_000;
+pub(super) const LONGEST_US: u64 = 600_000_000;
 
 /// Times of one kind.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -101,9 +101,6 @@ impl Times {
 impl From<Times> for Stored {
     fn from(times: Times) -> Self {
         let at = |quantile| times.at(quantile).unwrap_or(0.0);
-        let mut bytes = Vec::new();
-        // Writing to a vector cannot fail.
-        let _ = V2DeflateSerializer::new().serialize(&times.histogram, &mut bytes);
         Self {
             count: times.count(),
             p50_ms: at(0.5),
@@ -112,7 +109,7 @@ impl From<Times> for Stored {
             p999_ms: at(0.999),
             max_ms: at(1.0),
             negative: times.negative,
-            hdr: STANDARD.encode(bytes),
+            hdr: encode(&times.histogram),
         }
     }
 }
@@ -121,14 +118,29 @@ impl TryFrom<Stored> for Times {
     type Error = String;
 
     fn try_from(stored: Stored) -> Result<Self, String> {
-        let wrong = |why: &dyn std::fmt::Display| format!("hdr is not an HdrHistogram in base64: {why}");
-        let bytes = STANDARD.decode(&stored.hdr).map_err(|error| wrong(&error))?;
-        let read: Histogram<u64> =
-            Deserializer::new().deserialize(&mut bytes.as_slice()).map_err(|error| wrong(&error))?;
+        let read = decode(&stored.hdr)?;
         let mut times = Self { negative: stored.negative, ..Self::default() };
         times.histogram.add(&read).map_err(|error| wrong(&error))?;
         Ok(times)
     }
+}
+
+/// Stores a histogram as text: HdrHistogram, V2, deflated, base64.
+pub(super) fn encode(histogram: &Histogram<u64>) -> String {
+    let mut bytes = Vec::new();
+    // Writing to a vector cannot fail.
+    let _ = V2DeflateSerializer::new().serialize(histogram, &mut bytes);
+    STANDARD.encode(bytes)
+}
+
+/// Reads a stored histogram. The error is a sentence for readers of the file.
+pub(super) fn decode(stored: &str) -> Result<Histogram<u64>, String> {
+    let bytes = STANDARD.decode(stored).map_err(|error| wrong(&error))?;
+    Deserializer::new().deserialize(&mut bytes.as_slice()).map_err(|error| wrong(&error))
+}
+
+fn wrong(why: &dyn std::fmt::Display) -> String {
+    format!("hdr is not an HdrHistogram in base64: {why}")
 }
 
 #[cfg(test)]

@@ -10,8 +10,8 @@ use crate::run::Ended;
 use crate::run::world::{Counts, World, read};
 use crate::scenario::schedule::spans;
 
-/// Maximum points of the chart of last members.
-const LAST_MEMBERS: usize = 1_200;
+/// Maximum stored times to last members.
+const LAST_MEMBERS: usize = 6_000;
 
 /// Builds a report, and judges it.
 #[must_use]
@@ -39,6 +39,7 @@ pub fn collect(world: &World, ended: &Ended, usage: Usage, cost: Cost) -> Report
         times,
         phases: of_phases(world, ended.phases.0),
         over_time: recorder.over_time(),
+        fault_marks: recorder.faults.clone(),
         last_members,
         traffic: of_traffic(&world.counts),
         generator: world.generator.health(now),
@@ -60,6 +61,7 @@ fn of_run(world: &World, ended: &Ended) -> Run {
         url: world.target.url.split('?').next().unwrap_or_default().to_owned(),
         began: jiff::Timestamp::from_second(began).map(|at| at.to_string()).unwrap_or_default(),
         seconds: seconds(world.clock.now()),
+        phases_began_s: Some(seconds(begin)),
         phases_s: seconds(end - begin),
         stopped: ended.interrupted.then(|| world.stopped_by()),
         generators: 1,
@@ -75,7 +77,7 @@ fn of_publications(world: &World) -> (crate::measure::Times, crate::measure::Tim
         }
     }
     chart.sort_by(|a: &LastMember, b| a.at_s.total_cmp(&b.at_s));
-    (first, last, thin(chart))
+    (first, last, thin(&chart, LAST_MEMBERS))
 }
 
 /// Times of each phase, in a scenario with a hostile connection.
@@ -119,9 +121,9 @@ fn note(
     }
 }
 
-/// Reduces the points to the maximum of a chart. Of neighbouring points the slowest stays.
-fn thin(chart: Vec<LastMember>) -> Vec<LastMember> {
-    let group = chart.len().div_ceil(LAST_MEMBERS).max(1);
+/// Reduces points to a maximum. Of neighbouring points the slowest stays.
+pub(super) fn thin(chart: &[LastMember], most: usize) -> Vec<LastMember> {
+    let group = chart.len().div_ceil(most).max(1);
     let slowest = |points: &[LastMember]| points.iter().copied().max_by(|a, b| a.ms.total_cmp(&b.ms));
     chart.chunks(group).filter_map(slowest).collect()
 }

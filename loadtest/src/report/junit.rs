@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use super::Report;
-use super::html::escape;
 use super::judge::Finding;
+use super::markup::escape;
 
 /// Kinds that are always checked, so that a case that passes is shown too.
 const CORRECTNESS: &[&str] = &[

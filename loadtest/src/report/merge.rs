@@ -67,6 +67,10 @@ fn add(sum: &mut Report, report: Report) {
             None => sum.over_time.push(theirs),
         }
     }
+    if sum.fault_marks.is_empty() {
+        // All generators polled the same counters.
+        sum.fault_marks = report.fault_marks;
+    }
     sum.last_members.extend(report.last_members);
     sum.last_members.sort_by(|a, b| a.at_s.total_cmp(&b.at_s));
     sum.traffic.add(&report.traffic);
@@ -75,6 +79,7 @@ fn add(sum: &mut Report, report: Report) {
         sum.usage = report.usage;
         sum.cost.counted_usd = report.cost.counted_usd;
         sum.cost.unknown = report.cost.unknown;
+        sum.cost.parts = report.cost.parts;
     }
     sum.cost.predicted_usd += report.cost.predicted_usd;
     sum.complaints.extend(report.complaints);

@@ -1,14 +1,15 @@
 //! The report of a run: measured, judged, and written as text, JSON, HTML and JUnit.
 
+mod chart;
 mod charts;
 mod collect;
 pub mod compare;
-pub mod html;
 pub mod judge;
 pub mod junit;
+mod markup;
 pub mod merge;
+pub mod page;
 mod store;
-mod svg;
 pub mod verdict;
 
 use serde::{Deserialize, Serialize};
@@ -20,7 +21,7 @@ pub use store::{Error, read, write};
 use crate::cost::Cost;
 use crate::counters::Usage;
 use crate::ledger::Account;
-use crate::measure::{Bucket, Health, Times};
+use crate::measure::{Bucket, FaultMark, Health, Times};
 use crate::run::census::Census;
 use crate::scenario::Scenario;
 
@@ -50,6 +51,9 @@ pub struct Report {
     pub phases: Vec<PhaseTimes>,
     /// The charts over time.
     pub over_time: Vec<Bucket>,
+    /// When faults of the local stack fired.
+    #[serde(default)]
+    pub fault_marks: Vec<FaultMark>,
     /// Time to the last member, for each publication.
     pub last_members: Vec<LastMember>,
     /// Messages and bytes on the wire.
@@ -76,6 +80,9 @@ pub struct Run {
     pub began: String,
     /// The length of the whole run.
     pub seconds: f64,
+    /// The start of the first phase, in seconds since the run began; `None` in older results.
+    #[serde(default)]
+    pub phases_began_s: Option<f64>,
     /// The length of the phases.
     pub phases_s: f64,
     /// The reason, if the run was stopped before its end.
