@@ -3,7 +3,7 @@
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::global::Global;
-use crate::{codes, doctor, drain, explain, letters, logs, rooms, shell, steer, token, top};
+use crate::{codes, doctor, drain, explain, letters, logs, plan, rooms, shell, steer, token, top};
 
 const HELP: &str = "\
 Without options the commands are for the local stack: start `cargo dev` in another terminal.
@@ -17,6 +17,7 @@ Examples:
   roomcast dead-letters list                       what could not be done?
   roomcast logs --publication order-7              which invocations touched it?
   roomcast tail lobby --since 1h                   what is published?
+  roomcast plan --rooms 20 --members 5000 --rate 2 what would it need and cost?
 
 With --json each line of standard output is a JSON object. Remarks go to standard error.";
 
@@ -61,6 +62,8 @@ pub(crate) enum Command {
     Unban(steer::UnbanArguments),
     /// Closes connections at a rate, so that their clients connect again
     Drain(drain::Arguments),
+    /// Plans capacity and cost: limits, times, dollars, and requests for quotas
+    Plan(plan::Arguments),
     /// Explains the code of a refusal or of a `bye`, or lists all codes
     Code(codes::Arguments),
     /// Prints a development token, or checks one
