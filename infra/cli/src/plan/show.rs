@@ -16,6 +16,8 @@ use super::latency::Estimate;
 use crate::error::Error;
 use crate::output::{Output, Row};
 
+/// Columns of a text.
+const COLUMNS: usize = 100;
 /// Functions with fewer concurrent executions are left out of the table.
 const SHOWN_EXECUTIONS: f64 = 0.005;
 
@@ -123,17 +125,8 @@ struct Hours {
 }
 
 impl Row for Kind<Hours> {
-    const COLUMNS: &'static [&'static str] = &[
-        "hour",
-        "connections",
-        "simulated",
-        "new a second",
-        "simulated",
-        "deliveries a second",
-        "simulated",
-        "posts a second",
-        "$",
-    ];
+    const COLUMNS: &'static [&'static str] =
+        &["hour", "connections", "simulated", "new/s", "simulated", "deliveries/s", "simulated", "posts/s", "$"];
 
     fn cells(&self) -> Vec<String> {
         let Hours { planned, simulated } = &self.row;
@@ -259,8 +252,25 @@ fn print_request(request: &Request, output: &Output) -> Result<(), Error> {
         number(request.from),
         number(request.to),
         way(request),
-        request.text
+        wrapped(&request.text)
     ))
+}
+
+/// Breaks a text into lines.
+fn wrapped(text: &str) -> String {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        if lines.last().is_some_and(|line| line.chars().count() + word.chars().count() >= COLUMNS) {
+            lines.push(String::new());
+        }
+        if let Some(line) = lines.last_mut() {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+    }
+    lines.join("\n")
 }
 
 /// Prints each hour of the day, beside that of a simulated day.
@@ -304,6 +314,14 @@ pub(super) fn day(planner: &Planner<'_>, plan: &Plan, seed: u64, output: &Output
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_is_broken_between_words() {
+        let text = "word ".repeat(60);
+        let lines = wrapped(text.trim());
+        assert!(lines.lines().all(|line| (90..=COLUMNS).contains(&line.len()) || lines.ends_with(line)), "{lines}");
+        assert_eq!(lines.replace('\n', " "), text.trim());
+    }
 
     #[test]
     fn numbers_have_three_digits_and_separated_thousands() {

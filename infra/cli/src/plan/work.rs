@@ -336,9 +336,10 @@ fn pages(members: f64) -> f64 {
     (members * MEMBERSHIP_BYTES / READ_UNIT_BYTES).ceil()
 }
 
-/// The shards that a room of so many members has.
-pub(crate) fn shards(members: f64) -> f64 {
-    (members / limits::MEMBERS_PER_SHARD as f64).ceil().max(1.0)
+/// The shards that a room of so many members has: it grows by doubling.
+fn shards(members: f64) -> f64 {
+    let needed = (members / limits::MEMBERS_PER_SHARD as f64).ceil().max(1.0);
+    needed.log2().ceil().exp2()
 }
 
 /// Members of a room that are connected in an hour.
