@@ -3,7 +3,6 @@
 use proptest::prelude::*;
 use topology::Topology;
 
-use super::TOPOLOGY;
 use super::capacity::{Planner, Resource, first_bottleneck, fullest_share};
 use super::counts::{Operations, Prices};
 use super::file::Plan;
@@ -14,7 +13,7 @@ use super::work::{Group, Lane, Load, Model};
 const ROUNDING: f64 = 1e-9;
 
 fn with_planner<T>(test: impl FnOnce(&Planner<'_>) -> T) -> T {
-    let topology = Topology::parse(TOPOLOGY).unwrap();
+    let topology = Topology::parse(include_str!("../../../topology.yaml")).unwrap();
     let (operations, prices, fitted) =
         (Operations::measured().unwrap(), Prices::built_in().unwrap(), Fitted::built_in().unwrap());
     let model = Model { topology: &topology, operations: &operations };

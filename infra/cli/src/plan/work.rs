@@ -280,7 +280,7 @@ impl Model<'_> {
             shards: 1.0,
             rate: 1.0,
             lane: Lane::Narrow,
-            ..everyone.clone()
+            ..everyone
         };
         [everyone, inboxes].into_iter().filter(|group| group.publications() > 0.0).collect()
     }
