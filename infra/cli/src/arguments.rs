@@ -104,4 +104,63 @@ mod tests {
             );
         }
     }
+
+    /// The commands in the code blocks of the page, without their pipes.
+    fn commands_of_the_page() -> Vec<String> {
+        let page = include_str!("../../../docs/operations/cli.md");
+        let blocks = page.split("```").skip(1).step_by(2);
+        let lines = blocks.flat_map(|block| block.lines().skip(1));
+        let commands = lines.filter_map(|line| {
+            let line = line.strip_prefix("$ ").unwrap_or(line);
+            let command = line.strip_prefix("cargo ").unwrap_or(line);
+            command.starts_with("roomcast ").then(|| command.split(" | ").next().unwrap().to_owned())
+        });
+        commands.collect()
+    }
+
+    /// The words of a line, as a shell reads single quotes.
+    fn words(line: &str) -> Vec<String> {
+        let mut words = vec![String::new()];
+        for (at, part) in line.split('\'').enumerate() {
+            let is_quoted = at % 2 == 1;
+            for (number, word) in part.split(' ').enumerate() {
+                if number > 0 && !is_quoted {
+                    words.push(String::new());
+                } else if number > 0 {
+                    words.last_mut().unwrap().push(' ');
+                }
+                words.last_mut().unwrap().push_str(word);
+            }
+        }
+        words.retain(|word| !word.is_empty());
+        words
+    }
+
+    #[test]
+    fn every_command_on_the_page_is_one_that_the_program_takes() {
+        let commands = commands_of_the_page();
+        assert!(commands.len() > 20, "{commands:?}");
+        for command in commands.iter().filter(|command| !command.contains("--help")) {
+            let parsed = Arguments::command().try_get_matches_from(words(command));
+            assert!(parsed.is_ok(), "{command}: {}", parsed.unwrap_err());
+        }
+    }
+
+    #[test]
+    fn the_page_has_every_command_and_a_sample_of_what_it_prints() {
+        let page = include_str!("../../../docs/operations/cli.md");
+        for command in Arguments::command().get_subcommands() {
+            let name = command.get_name();
+            // Completions and the man page are for other programs.
+            if ["completions", "man"].contains(&name) {
+                assert!(page.contains(&format!("`roomcast {name}")), "{name}");
+            } else {
+                assert!(page.contains(&format!("\n$ roomcast {name}")), "there is no sample of {name}");
+            }
+            for nested in command.get_subcommands() {
+                let shown = format!("\n$ roomcast {name} {}", nested.get_name());
+                assert!(page.contains(&shown), "there is no sample of {name} {}", nested.get_name());
+            }
+        }
+    }
 }
