@@ -3,7 +3,7 @@
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::global::Global;
-use crate::{codes, doctor, drain, explain, letters, logs, rooms, shell, steer, token, top};
+use crate::{codes, doctor, drain, explain, letters, logs, plan, rooms, shell, steer, token, top};
 
 const HELP: &str = "\
 Without options the commands are for the local stack: start `cargo dev` in another terminal.
@@ -17,6 +17,7 @@ Examples:
   roomcast dead-letters list                       what could not be done?
   roomcast logs --publication order-7              which invocations touched it?
   roomcast tail lobby --since 1h                   what is published?
+  roomcast plan --rooms 20 --members 5000 --rate 2 what would it need and cost?
 
 With --json each line of standard output is a JSON object. Remarks go to standard error.";
 
@@ -63,6 +64,8 @@ pub(crate) enum Command {
     Unban(steer::UnbanArguments),
     /// Closes connections at a rate, so that their clients connect again
     Drain(drain::Arguments),
+    /// Plans capacity and cost: limits, times, dollars, and requests for quotas
+    Plan(plan::Arguments),
     /// Explains the code of a refusal or of a `bye`, or lists all codes
     Code(codes::Arguments),
     /// Prints a development token, or checks one
@@ -101,6 +104,65 @@ mod tests {
                 command.get_name() == "man" || is_shown(&help) || (!nested.is_empty() && nested.iter().all(is_shown)),
                 "{help}"
             );
+        }
+    }
+
+    /// The commands in the code blocks of the page, without their pipes.
+    fn commands_of_the_page() -> Vec<String> {
+        let page = include_str!("../../../docs/operations/cli.md");
+        let blocks = page.split("```").skip(1).step_by(2);
+        let lines = blocks.flat_map(|block| block.lines().skip(1));
+        let commands = lines.filter_map(|line| {
+            let line = line.strip_prefix("$ ").unwrap_or(line);
+            let command = line.strip_prefix("cargo ").unwrap_or(line);
+            command.starts_with("roomcast ").then(|| command.split(" | ").next().unwrap().to_owned())
+        });
+        commands.collect()
+    }
+
+    /// The words of a line, as a shell reads single quotes.
+    fn words(line: &str) -> Vec<String> {
+        let mut words = vec![String::new()];
+        for (at, part) in line.split('\'').enumerate() {
+            let is_quoted = at % 2 == 1;
+            for (number, word) in part.split(' ').enumerate() {
+                if number > 0 && !is_quoted {
+                    words.push(String::new());
+                } else if number > 0 {
+                    words.last_mut().unwrap().push(' ');
+                }
+                words.last_mut().unwrap().push_str(word);
+            }
+        }
+        words.retain(|word| !word.is_empty());
+        words
+    }
+
+    #[test]
+    fn every_command_on_the_page_is_one_that_the_program_takes() {
+        let commands = commands_of_the_page();
+        assert!(commands.len() > 20, "{commands:?}");
+        for command in commands.iter().filter(|command| !command.contains("--help")) {
+            let parsed = Arguments::command().try_get_matches_from(words(command));
+            assert!(parsed.is_ok(), "{command}: {}", parsed.unwrap_err());
+        }
+    }
+
+    #[test]
+    fn the_page_has_every_command_and_a_sample_of_what_it_prints() {
+        let page = include_str!("../../../docs/operations/cli.md");
+        for command in Arguments::command().get_subcommands() {
+            let name = command.get_name();
+            // Completions and the man page are for other programs.
+            if ["completions", "man"].contains(&name) {
+                assert!(page.contains(&format!("`roomcast {name}")), "{name}");
+            } else {
+                assert!(page.contains(&format!("\n$ roomcast {name}")), "there is no sample of {name}");
+            }
+            for nested in command.get_subcommands() {
+                let shown = format!("\n$ roomcast {name} {}", nested.get_name());
+                assert!(page.contains(&shown), "there is no sample of {name} {}", nested.get_name());
+            }
         }
     }
 }

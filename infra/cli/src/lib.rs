@@ -1,5 +1,5 @@
 //! `roomcast`: the operator's program. It shows rooms, members, log lines and dead letters, explains
-//! the way of a publication, publishes, kicks, drains and redrives.
+//! the way of a publication, publishes, kicks, drains and redrives, and plans capacity and cost.
 //!
 //! It uses the ports of `domain` over `aws-adapters`, as the functions do, and sends commands as a
 //! backend does. Beside `cargo dev` it needs no settings. `docs/operations/cli.md` has examples.
@@ -17,6 +17,7 @@ mod letters;
 mod logs;
 mod names;
 mod output;
+mod plan;
 mod rooms;
 mod shell;
 mod steer;
@@ -56,6 +57,7 @@ async fn dispatch(global: &Global, command: Command) -> Result<ExitCode, Error> 
     match &command {
         Command::Code(asked) => return codes::print(asked, &output),
         Command::Completions(asked) => return shell::print_completions(asked, Arguments::command()),
+        Command::Plan(asked) => return plan::print(asked, &output),
         Command::Man => return shell::print_man_page(Arguments::command()),
         Command::Token(asked) if !asked.needs_deployment() => return token::mint(asked, &output),
         _ => {}
@@ -78,6 +80,6 @@ async fn dispatch(global: &Global, command: Command) -> Result<ExitCode, Error> 
         Command::Revoke(asked) => steer::revoke(&deployment, &asked, &output).await,
         Command::Unban(asked) => steer::unban(&deployment, &asked, &output).await,
         Command::Drain(asked) => drain::run(&deployment, &asked, &output).await,
-        Command::Code(_) | Command::Completions(_) | Command::Man => Ok(ExitCode::SUCCESS),
+        Command::Code(_) | Command::Completions(_) | Command::Plan(_) | Command::Man => Ok(ExitCode::SUCCESS),
     }
 }
