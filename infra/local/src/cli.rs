@@ -200,7 +200,7 @@ enum LogArgument {
 /// The source of the functions' binaries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Binaries {
-    /// Cargo builds them with this profile.
+    /// Cargo builds the binaries with this profile.
     Built {
         /// Name of the profile, such as `dev` or `release`.
         profile: String,

@@ -120,7 +120,7 @@ where
             Delivery::Delivered => Ok(()),
             other => {
                 let (connection, outcome) = (&member.connection, other.as_str());
-                tracing::warn!({ field::CONNECTION_ID.0 } = %connection, outcome, "a word was not delivered");
+                tracing::warn!({ field::CONNECTION_ID.0 } = %connection, outcome, "could not post a notice of a command to a connection; it is not sent again");
                 Ok(())
             }
         }

@@ -64,7 +64,7 @@ impl Source {
     }
 }
 
-/// What became of a message.
+/// The result for a message.
 enum Outcome {
     /// That many publications are queued.
     Published(u64),
@@ -76,7 +76,7 @@ enum Outcome {
     Later(Failed),
 }
 
-/// What the messages of a line came to.
+/// The results of messages that are handled one after the other.
 #[derive(Default)]
 struct Line {
     outcomes: Vec<Outcome>,
@@ -183,7 +183,7 @@ where
         let Admitted { results, held, unread } = admit(&self.tables, &self.queues, &submissions, now).await;
         line.held += held;
         if let Some(error) = unread {
-            tracing::error!({ field::ERROR.0 } = %error, "could not read whether rooms are held; events are held, or published at once if that is refused too");
+            tracing::error!({ field::ERROR.0 } = %error, "could not read the holds of rooms; events are held, or published at once if their hold cannot be written");
         }
         let mut errors: Vec<Option<Error>> = events.iter().map(|_| None).collect();
         for (place, result) in places.into_iter().zip(results) {

@@ -6,8 +6,8 @@
 //! letter with its reason, by this function itself, and counts as done: the rest of the stream does
 //! not wait for it.
 //!
-//! What is beyond the rate of its room is held, and no room holds more than a limit
-//! (`domain::flow::admit`): the rows of other rooms do not wait behind it.
+//! Publications beyond the rate of their room are held, up to a limit for each room
+//! (`domain::flow::admit`). So the rows of other rooms do not wait behind them.
 
 mod config;
 
@@ -28,7 +28,7 @@ pub use config::Config;
 /// Rows that are published at the same time: a batch of the stream. Those of one room take a call
 /// for ten of them, one call after the other.
 const ROWS_AT_ONCE: usize = 100;
-/// What is kept of the deadline for the rows in hand: a call to a queue may take 2 s.
+/// The time before the deadline that is reserved for rows in progress: a queue call may take 2 s.
 const RESERVE: std::time::Duration = std::time::Duration::from_millis(2_500);
 
 /// Publishes the rows of the outbox.
@@ -39,7 +39,7 @@ pub struct Outbox<T, Q, C> {
     clock: C,
 }
 
-/// What became of a row.
+/// The result for a row.
 enum Outcome {
     /// That many publications are queued.
     Published(u64),
@@ -49,7 +49,7 @@ enum Outcome {
     Later,
 }
 
-/// What became of records.
+/// The results for the records of a batch.
 struct Published {
     /// In the order of the records.
     outcomes: Vec<Outcome>,
@@ -66,7 +66,7 @@ struct Row<'a> {
 }
 
 impl<T: Holds, Q: Submissions + DeadLetters, C: Clock> Outbox<T, Q, C> {
-    /// Over these ports.
+    /// Creates the function over these ports.
     #[must_use]
     pub fn new(tables: T, queues: Q, clock: C) -> Self {
         Self { tables, queues, clock }
@@ -101,7 +101,7 @@ impl<T: Holds, Q: Submissions + DeadLetters, C: Clock> Outbox<T, Q, C> {
         }
         let Admitted { results: admitted, held, unread } = admit(&self.tables, &self.queues, &submissions, now).await;
         if let Some(error) = unread {
-            tracing::error!({ field::ERROR.0 } = %error, "could not read whether rooms are held; outbox rows are held, or published at once if that is refused too");
+            tracing::error!({ field::ERROR.0 } = %error, "could not read the holds of rooms; outbox rows are held, or published at once if their hold cannot be written");
         }
         let mut results: BTreeMap<usize, Vec<Error>> = BTreeMap::new();
         for (at, result) in places.into_iter().zip(admitted) {
@@ -117,7 +117,7 @@ impl<T: Holds, Q: Submissions + DeadLetters, C: Clock> Outbox<T, Q, C> {
     async fn conclude(&self, Row { record, broadcast }: &Row<'_>, mut errors: Vec<Error>) -> Outcome {
         if let Some(at) = errors.iter().position(Error::is_transient) {
             let error = errors.swap_remove(at);
-            tracing::error!({ field::ERROR.0 } = %error, "an outbox row could not be queued; its batch is read again from it on");
+            tracing::error!({ field::ERROR.0 } = %error, "could not queue an outbox row; the stream delivers its batch again from this row on");
             return Outcome::Later;
         }
         match errors.first() {
@@ -144,7 +144,7 @@ impl<T: Holds, Q: Submissions + DeadLetters, C: Clock> Outbox<T, Q, C> {
             match self.queues.bury_letter(&letter).await {
                 Ok(()) => return Outcome::Buried,
                 Err(error) if error.is_transient() => {
-                    tracing::error!({ field::ERROR.0 } = %error, "the dead letter of an outbox row could not be queued; its batch is read again from it on");
+                    tracing::error!({ field::ERROR.0 } = %error, "could not queue the dead letter of an outbox row; the stream delivers its batch again from this row on");
                     return Outcome::Later;
                 }
                 Err(error) => {
@@ -155,7 +155,7 @@ impl<T: Holds, Q: Submissions + DeadLetters, C: Clock> Outbox<T, Q, C> {
         let key = to_text(&record.keys);
         tracing::error!(
             { field::OUTBOX_KEY.0 } = key,
-            "an outbox row is passed over without a dead letter; write it again once the reason is gone"
+            "skipped an outbox row without a dead letter; write the row again after the cause is removed"
         );
         Outcome::Buried
     }

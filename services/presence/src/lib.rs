@@ -135,7 +135,7 @@ where
                 Err(poison) => {
                     // The queue has no order: no message waits behind this one on its way to the
                     // dead-letter queue.
-                    tracing::error!({ field::MESSAGE_ID.0 } = message.id, { field::ERROR.0 } = %poison, "could not read a check; it returns until the queue moves it to presence-dead");
+                    tracing::error!({ field::MESSAGE_ID.0 } = message.id, { field::ERROR.0 } = %poison, "could not parse a check; it returns to its queue until SQS moves it to presence-dead");
                     summary.add(metric::MESSAGES_POISONOUS, 1);
                     failed.push(message.retry_after(Duration::ZERO));
                 }

@@ -144,7 +144,7 @@ where
         let ended = ended.into_iter().map(|(_, connection)| connection).collect();
         let check = Check::for_connections(ended, self.clock.now());
         let error = self.queues.check_after(&check, Duration::ZERO).await.err()?;
-        tracing::error!({ field::ERROR.0 } = %error, "could not queue a check for the cleanup after connections; their records are delivered again");
+        tracing::error!({ field::ERROR.0 } = %error, "could not queue a check that removes memberships of closed connections; the stream delivers their records again");
         Some(first)
     }
 

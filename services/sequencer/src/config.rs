@@ -1,20 +1,20 @@
-//! What the sequencer is told by its environment.
+//! Configuration of the sequencer function.
 
 use domain::Generation;
 use lambda_kit::env;
 
-/// What the sequencer is told by its environment.
+/// Settings of the sequencer function, read from environment variables.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// `ROOMS_TABLE`.
     pub rooms_table: String,
     /// `GENERATION` of the deployment: grows with each restore of the rooms table; 0 if not set.
     pub generation: Generation,
-    /// `PUBLICATIONS_QUEUE_URL`: the queue it works off.
+    /// `PUBLICATIONS_QUEUE_URL`: the queue of publications, which invokes this function.
     pub publications_queue: String,
     /// `PUBLICATIONS_DEAD_QUEUE_URL`.
     pub publications_dead_queue: String,
-    /// `PUBLICATIONS_HELD_QUEUE_URL`: the queue of held publications, which it works off too.
+    /// `PUBLICATIONS_HELD_QUEUE_URL`: the queue of held publications, which also invokes this function.
     pub publications_held_queue: String,
     /// `PUBLICATIONS_HELD_DEAD_QUEUE_URL`.
     pub publications_held_dead_queue: String,
@@ -25,7 +25,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads it.
+    /// Reads the settings.
     ///
     /// # Errors
     /// [`env::Error`] that names the variable.

@@ -1,5 +1,5 @@
-//! Held publications: when they have their turn, and the gates behind what was submitted before a
-//! hold.
+//! Held publications: when they are sequenced, and the gates that mark the end of the publications
+//! that were submitted before a hold.
 
 use domain::limits;
 use domain::ports::{Chance, Charges, Clock, DeadLetters, Error, Holds, Jobs, Rooms, Submissions};
@@ -10,11 +10,11 @@ use telemetry::field;
 
 use crate::{Sequencer, Tally};
 
-/// The name of the queue of held publications, which a deployment puts its own name in front of.
+/// The name of the queue of held publications, without the prefix of the deployment.
 const QUEUE: &str = "publications-held";
 
-/// Whether a message came through the queue of held publications. One that was redriven into the
-/// queue of publications is sequenced there: the gate may stand behind it.
+/// Returns true if a message came through the queue of held publications. A held message that was
+/// redriven into `publications` is sequenced at once, because the gate may be behind it.
 pub(crate) fn is_held(message: &Message) -> bool {
     message.receipt.queue.contains(QUEUE)
 }
@@ -26,8 +26,8 @@ where
     C: Clock,
     R: Chance,
 {
-    /// Sequences held messages of a room if it is their turn: no more publications than half of the
-    /// room's burst. The others return until these no longer take up the rate.
+    /// Sequences held messages of a room if it is their turn, up to half of the room's burst. The
+    /// other messages return to the queue for the time that the sequenced ones take of the rate.
     pub(crate) async fn work_off_held(
         &self,
         room: &RoomId,
@@ -59,7 +59,7 @@ where
             tracing::warn!(
                 { field::ROOM_ID.0 } = %room,
                 { field::ERROR.0 } = %error,
-                "could not note that held publications were sequenced; the room holds fewer until the next turn"
+                "could not store that held publications were sequenced; the room can hold fewer publications until the next batch"
             );
         }
         let rest = rest.into_iter().map(|(message, _)| message);
@@ -68,7 +68,7 @@ where
         (failed, tally)
     }
 
-    /// Whether it is the turn of held messages; sends the gate of their hold if it is due.
+    /// Returns the next step for held messages. Sends the gate of their hold if it is due.
     async fn turn(&self, room: &RoomId, ours: &[(Message, Submission)]) -> Result<Turn, Error> {
         let receives = ours.first().map_or(1, |(message, _)| message.receives);
         let intake = self.tables.intakes(std::slice::from_ref(room)).await?.remove(room);
@@ -79,8 +79,8 @@ where
         Ok(turn)
     }
 
-    /// Notes that gates were reached, unless something in front of them failed: then they return
-    /// with it.
+    /// Records that gates were reached. If a message in front of them failed, the gates return to
+    /// the queue with it.
     pub(crate) async fn pass_gates(
         &self,
         room: &RoomId,
@@ -105,7 +105,7 @@ where
     }
 }
 
-/// How many of these messages have their turn together; the first one in any case.
+/// Returns the number of messages to sequence in one turn, at least one.
 fn share(ours: &[(Message, Submission)]) -> usize {
     let mut publications = 0;
     let fits = |(_, submission): &&(Message, Submission)| {

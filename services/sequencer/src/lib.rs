@@ -1,15 +1,15 @@
 //! The sequencer function (queues `publications` and `publications-held`, one group a room): gives
-//! every publication its place.
+//! each publication its position.
 //!
-//! Read the head; drop what is known; one transaction for the head, the log and the dedupe rows;
-//! then, whatever the batch was, new or repeated: if anything is sequenced beyond `sent`, one job
-//! per shard for all of it, and only then `sent` moves. A crash anywhere is healed by the next
-//! delivery of the same messages.
+//! For each room of a batch it reads the head, drops repeats, and writes the head, the log rows and
+//! the dedupe rows in one transaction. Then it queues one job for each shard for the sequences
+//! after `sent`, even if the batch had only repeats. It moves `sent` last. After a crash at any
+//! step, the next delivery of the same messages completes the work.
 //!
 //! While the shards of a room are far behind, it gets a reminder instead of jobs (`reminders.rs`).
 //!
-//! Publications that a room holds are worked off at the rate of the room, once everything that was
-//! submitted before the hold has its place (`held.rs`).
+//! Held publications are sequenced at the rate of their room, after every publication that was
+//! submitted before the hold (`held.rs`).
 
 mod config;
 mod held;
@@ -34,12 +34,12 @@ use telemetry::{Summary, field, metric};
 
 pub use config::Config;
 
-/// Times a batch is planned anew because the head has changed.
+/// Attempts to sequence a batch. Another invocation may change the head during each of them.
 const RACES: u32 = 4;
-/// The longest pause between two of them.
+/// The longest pause between two attempts.
 const RACE_PAUSE: Duration = Duration::from_millis(40);
 
-/// Gives publications their places.
+/// Assigns positions to publications, and queues the jobs that deliver them.
 #[derive(Debug)]
 pub struct Sequencer<T, Q, C, R> {
     tables: T,
@@ -54,22 +54,22 @@ pub struct Sequencer<T, Q, C, R> {
 #[error("the head of the room changed on each of {RACES} attempts")]
 struct Raced;
 
-/// How far the transactions of a batch came.
+/// The result of the transactions of a batch.
 enum Progress {
-    /// All are stored; the head as it then stands.
+    /// All are stored. Contains the head after the last one.
     Done(Head),
-    /// The head has changed.
+    /// Another invocation has changed the head.
     Raced,
-    /// The log has rows beyond this position of the head.
+    /// The log has rows beyond the head, which is at this position.
     Occupied(Position),
 }
 
-/// Less time was left than one more transaction and its jobs may take.
+/// The remaining time was too short for another transaction and its jobs.
 #[derive(Debug, thiserror::Error)]
 #[error("the deadline of the invocation is too near to begin a transaction")]
 struct OutOfTime;
 
-/// What the batch of one room came to.
+/// The counts of the batch of one room.
 #[derive(Debug, Default)]
 struct Tally {
     sequenced: u64,
@@ -78,13 +78,13 @@ struct Tally {
     jobs: u64,
     dead: u64,
     slowest_ms: u64,
-    /// The ids that got positions, and which those are.
+    /// The publication ids that got positions. Their ranges are in `ranges`.
     ids: Vec<String>,
     ranges: Vec<String>,
 }
 
 impl Tally {
-    /// The sum of both tallies.
+    /// Returns the sum of both tallies.
     fn and(self, other: Self) -> Self {
         Self {
             sequenced: self.sequenced + other.sequenced,
@@ -106,13 +106,13 @@ where
     C: Clock,
     R: Chance,
 {
-    /// Over these ports.
+    /// Creates the function over these ports.
     #[must_use]
     pub fn new(tables: T, queues: Q, clock: C, chance: R) -> Self {
         Self { tables, queues, clock, chance, limits: Limits::default() }
     }
 
-    /// With other limits than those of [`domain::limits`].
+    /// Sets other limits than those of [`domain::limits`].
     #[must_use]
     pub fn with_limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
@@ -121,7 +121,7 @@ where
     async fn group(&self, messages: Vec<Message>, deadline: Deadline) -> (Vec<Failed>, Tally) {
         let Opened { mut good, mut failed, poisonous } = poison::open::<Submission>(messages, &self.queues).await;
         let mut tally = Tally { dead: poisonous, ..Tally::default() };
-        // A group is a room, but for two names with one hash: those are told apart here.
+        // A group has the messages of one room, unless the names of two rooms have the same hash.
         while let Some(room) = good.first().map(|(_, submission)| submission.room.clone()) {
             let (ours, others): (Vec<_>, Vec<_>) = good.into_iter().partition(|(_, other)| other.room == room);
             good = others;
@@ -149,8 +149,8 @@ where
         (failed, tally)
     }
 
-    /// Sequences everything at once. If something in it is refused, each message by itself, up to
-    /// the one that fails, which holds back those behind it.
+    /// Sequences all messages together. If that is refused, sequences each message by itself. The
+    /// first message that fails ends the work and holds back the messages behind it.
     async fn work_off(
         &self,
         room: &RoomId,
@@ -176,7 +176,7 @@ where
         (Vec::new(), tally)
     }
 
-    /// Returns messages that failed to their queue, in order; those that are given up are dead
+    /// Returns failed messages to their queue, in order. Messages that are given up become dead
     /// letters.
     async fn give_back(&self, room: &RoomId, ours: Vec<(Message, Submission)>, error: &Error) -> GivenBack {
         let items = ours.iter().flat_map(|(_, submission)| &submission.items);
@@ -223,8 +223,7 @@ where
         (tally, result)
     }
 
-    /// Queues one job per shard for everything that is sequenced and may not be queued yet; how
-    /// many.
+    /// Queues one job for each shard for the sequences after `sent`. Returns the number of jobs.
     async fn queue_jobs(&self, room: &RoomId, head: &Head) -> Result<u64, Error> {
         let jobs = head.jobs(room);
         if jobs.is_empty() {
@@ -241,8 +240,8 @@ where
         Ok(jobs.len() as u64)
     }
 
-    /// Queues what is ephemeral for the members that are there; how many jobs. Nothing waits for
-    /// it, and what fails is lost.
+    /// Queues ephemeral publications for the current members. Returns the number of jobs. If this
+    /// fails, the ephemeral publications are lost, and no other work is affected.
     async fn whisper(&self, room: &RoomId, submissions: &[Submission]) -> u64 {
         let Some(Whisper { id, at, said }) = whisper(submissions) else { return 0 };
         let told = async {
@@ -250,8 +249,8 @@ where
             let head = self.tables.head(room).await?.unwrap_or_else(|| Head::none(room));
             let jobs = Job::for_each_shard(room, head.shards, &Work::Ephemeral { id, at, said });
             self.queues.dispatch(&jobs).await?;
-            // No transaction moves the head for these: without this they would take up nothing of
-            // the room's rate.
+            // No transaction writes the head for ephemeral publications, so their use of the room's
+            // rate is stored here.
             let publishers = submissions.iter().map(|submission| &submission.publisher);
             self.tables.note_room_busy(room, &head.load_after(publishers, self.clock.now())).await?;
             Ok::<u64, Error>(jobs.len() as u64)
@@ -278,7 +277,7 @@ where
         let mut occupied: Option<Position> = None;
         for _ in 0..RACES {
             let mut head = self.head(room).await?;
-            // Where the head has moved on meanwhile, another sequencer was faster.
+            // If the head is not at that position any more, another invocation has renewed it.
             if occupied.as_ref() == Some(&head.position()) {
                 head = head.renewed(Epoch::from_random(self.chance.bits()));
             }
@@ -307,8 +306,8 @@ where
         Err(Error::Unavailable { operation: "sequencing", source: Raced.into() })
     }
 
-    /// Those of the ids that were used. An id whose publication is not in the log, though it should
-    /// be, came back from a restore without it: it counts as new.
+    /// Returns the ids that were used before. An id counts as new if its log row is missing and
+    /// must exist: a restore brought back the id without the row.
     async fn known(&self, room: &RoomId, keys: &[DedupeKey]) -> Result<HashSet<DedupeKey>, Error> {
         let mut known = self.tables.known(keys).await?;
         let now = self.clock.now();
@@ -332,8 +331,8 @@ where
         Ok(known.into_keys().collect())
     }
 
-    /// Stores the transactions one after the other. What was stored before one that is not is known
-    /// by then, and the rest is planned anew.
+    /// Stores the transactions one after the other, up to the first that cannot be stored. The next
+    /// attempt finds the stored publications among the known ids and plans the rest again.
     async fn append_all(
         &self,
         head: Head,
@@ -363,7 +362,7 @@ where
         Ok(Progress::Done(head))
     }
 
-    /// The head of a room. The first append creates that of a room without one.
+    /// Returns the head of a room, or a new head if none is stored. The first append stores it.
     async fn head(&self, room: &RoomId) -> Result<Head, Error> {
         let head = self.tables.head(room).await?;
         Ok(head.unwrap_or_else(|| Head::new(room, Epoch::from_random(self.chance.bits()))))

@@ -1,4 +1,4 @@
-//! Holds of rooms, each on an item of its own in the rooms table, and how busy rooms are, from
+//! Holds of rooms, each in a separate item of the rooms table, and the rates of rooms, which are in
 //! their heads.
 
 use std::collections::HashMap;
@@ -18,8 +18,8 @@ use crate::tables::{Reading, Tables};
 const HOLDS: &str = "DynamoDB BatchGetItem (holds)";
 const RATES: &str = "DynamoDB BatchGetItem (rates)";
 const HOLD: &str = "DynamoDB UpdateItem (hold)";
-/// Times a hold is tried: it may be over at one try, and begun anew by another function before the
-/// next one.
+/// Attempts to hold a room. The stored hold may have ended at one attempt, and another function may
+/// have begun a new one before the next.
 const HOLD_TRIES: usize = 3;
 
 impl Holds for Tables {
@@ -72,8 +72,8 @@ impl Tables {
         holds.map_err(|error| unreadable(HOLDS, error))
     }
 
-    /// Until when rooms are busy, without those whose head cannot be read now. If one call cannot
-    /// read all of them, each is read by itself.
+    /// Reads the time until which each room is busy. Leaves out rooms whose head cannot be read
+    /// now. If one call for all rooms fails, each room is read by itself.
     async fn busy(&self, rooms: &[RoomId]) -> Result<HashMap<RoomId, Timestamp>> {
         let wanted = rooms.iter().map(keys::head).collect();
         let attributes = Reading::Attributes(&[keys::PK, head_item::BUSY_UNTIL]);

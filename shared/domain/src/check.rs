@@ -19,7 +19,8 @@ pub struct Check {
     /// Shards that changed, if they could not be counted when the stream reported them.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub changed: BTreeSet<Shard>,
-    /// Shards whose count has settled and is compared with the index once more.
+    /// Shards to compare with the index once more, 25 s or 5 min after their count has settled,
+    /// because an index may lag longer than usual.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub compared: BTreeSet<Shard>,
     /// Connections that the stream reported, if a call for them was refused. The memberships of
@@ -39,7 +40,7 @@ impl Check {
         Self { room: room.clone(), at, changed, compared, ended, untold }
     }
 
-    /// A repeat of the cleanup after connections, due at `at`.
+    /// A check that removes the memberships of closed connections, due at `at`.
     #[must_use]
     pub fn for_connections(ended: BTreeSet<ConnectionId>, at: Timestamp) -> Self {
         Self { ended, ..Self::at(&RoomId::everyone(), at) }

@@ -1,15 +1,15 @@
-//! Holds: what backends publish beyond the rate of its room waits in a queue of its own.
+//! Holds: publications of backends that exceed the rate of their room wait in a separate queue.
 //!
-//! A backend is not refused as a member is. But SQS searches only the first messages of a FIFO
-//! queue for groups that can be received, so a backlog of one room in the queue of publications
-//! would delay every room. Therefore a room that is beyond its rate is held: from then on what
-//! backends publish to it goes into the queue of held publications, which the sequencer works off
-//! at the room's rate. A room holds a limited number of publications, so few rooms cannot delay the
-//! held publications of others either.
+//! Members are refused beyond the rate of a room, but backends are not. SQS searches only the first
+//! messages of a FIFO queue for groups that can be received, so a backlog of one room in
+//! `publications` would delay every room. Therefore a room that exceeds its rate is held: later
+//! publications of backends to this room go into `publications-held`, and the sequencer takes them
+//! from there at the rate of the room. A room holds a limited number of publications, so a few
+//! rooms cannot delay the held publications of other rooms.
 //!
-//! Order: publications that were submitted before the hold may still wait in the queue of
-//! publications. A gate, a message of the same group, is sent behind them; held publications wait
-//! until the sequencer has reached it.
+//! Order: publications that were submitted before the hold may still wait in `publications`. A
+//! gate, a message of the same group, is sent behind them. Held publications wait until the
+//! sequencer has received the gate.
 
 use std::time::Duration;
 
@@ -20,11 +20,11 @@ use crate::timestamp::Timestamp;
 /// The hold of a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hold {
-    /// When it began.
+    /// The time at which it began.
     pub began: Timestamp,
-    /// When it is over, unless more is held.
+    /// The time at which it ends. Each held publication moves it.
     pub until: Timestamp,
-    /// Whether its gate was reached.
+    /// True if its gate was reached.
     pub is_passed: bool,
     /// The number of the last held publication.
     pub numbered: u64,
@@ -32,41 +32,41 @@ pub struct Hold {
     pub released: u64,
 }
 
-/// What decides which way publications of backends to a room go.
+/// The state that decides into which queue a backend's publications to a room go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Intake {
-    /// Until when what was published takes up the rate of the room ([`crate::Head::busy_until`]);
-    /// `None` if that could not be read.
+    /// The time until which earlier publications use up the room's rate
+    /// ([`crate::Head::busy_until`]). `None` if the head could not be read.
     pub busy_until: Option<Timestamp>,
     /// The hold of the room, over or not.
     pub hold: Option<Hold>,
 }
 
-/// Which way publications of backends to a room go.
+/// The queue for the publications of backends to a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Door {
     /// Into the queue of publications.
     Open,
     /// Into the queue of held publications.
     Held {
-        /// How many more the room may hold.
+        /// The number of publications that the room may still hold.
         space: u64,
     },
 }
 
-/// When held publications of a room are worked off.
+/// The next step for the held publications of a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Turn {
-    /// They may be sequenced now.
+    /// Sequence them now.
     Now,
-    /// After a pause.
+    /// Return them to the queue for this pause.
     After(Duration),
-    /// After a pause, and the gate of the hold that began at this moment is to be sent before.
+    /// Send the gate of the hold that began at this time, and return them for this pause.
     Gate(Timestamp, Duration),
 }
 
 impl Hold {
-    /// How many held publications wait.
+    /// The number of held publications that wait.
     #[must_use]
     pub fn waiting(&self) -> u64 {
         self.numbered.saturating_sub(self.released)
@@ -78,8 +78,8 @@ impl Hold {
 }
 
 impl Intake {
-    /// Which way publications of backends go now. A backend is held where a member is refused; and
-    /// once one of its publications was held, so are those that follow.
+    /// Returns the queue for publications of backends. They are held if the room's rate is used up,
+    /// and from then on until the hold ends, so that none overtakes an earlier one.
     #[must_use]
     pub fn door(&self, now: Timestamp) -> Door {
         match self.hold.filter(|hold| !hold.is_over(now)) {
@@ -95,8 +95,9 @@ impl Intake {
         self.busy_until.is_some_and(|busy_until| limits::ROOM_RATE.charge(busy_until, 1, now).is_ok())
     }
 
-    /// When held publications are worked off whose first message has been received so often (from
-    /// 1). However busy members keep the room, held publications have a turn after one pause.
+    /// Returns the next step for held publications. `receives` is the number of receives of their
+    /// first message, from 1. After the gate they wait for one pause at most, however busy the
+    /// members keep the room.
     #[must_use]
     pub fn turn(&self, receives: u32, now: Timestamp) -> Turn {
         if let Some(hold) = self.hold.filter(|hold| !hold.is_passed && !hold.is_over(now)) {

@@ -8,7 +8,7 @@ use crate::delivery::{Delivery, Probe};
 use crate::limits;
 use crate::name::ConnectionId;
 
-/// A member that still lacks a range after the main line.
+/// A member that did not receive a range in time on the main line of its shard (see the glossary).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LateMember {
     /// The member's connection.

@@ -119,15 +119,14 @@ pub const REMINDER_PAUSE: Duration = Duration::from_secs(1);
 /// groups behind them wait.
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/avoid-backlog-with-the-same-message-group-id.html>
 pub const FIFO_MESSAGES_SEARCHED: u64 = 120_000;
-/// Publications of backends that one room holds at the most: 4 min of its rate. A backend that
-/// publishes more gets dead letters. Ten rooms may hold so many before they delay held publications
-/// of another room.
+/// The most publications of backends that one room holds: 4 min of its rate. Further publications
+/// become dead letters. Up to ten rooms with this number delay no held publication of another room.
 pub const HELD_PER_ROOM: u64 = 12_000;
 /// Held publications that the sequencer works off at a time: half of the room's burst is left to
 /// members.
 pub const HELD_AT_ONCE: u32 = ROOM_RATE.burst() / 2;
-/// How long a room is held after its last held publication. Nothing of a room that is held waits so
-/// long, so a publication that goes the usual way afterwards overtakes none.
+/// The time for which a room is held after its last held publication. No held publication waits
+/// longer, so a publication that is not held afterwards cannot overtake a held one.
 pub const HOLD_LIFE: Duration = Duration::from_secs(12 * 60 * 60);
 /// Receives of the first held message after which the sequencer sends the gate of the hold: each
 /// receive before was followed by [`GATE_PAUSE`], so no function that read the room before the hold
@@ -252,11 +251,11 @@ pub const ROW_IS_VISIBLE: Duration = Duration::from_secs(60);
 pub const HEAD_LIFE: Duration = Duration::from_secs(8 * 24 * 60 * 60);
 /// Retention of a publication id: longer than the maximum retention of a queue (14 days).
 pub const DEDUPE: Duration = Duration::from_secs(15 * 24 * 60 * 60);
-/// Connections of one user that a command closes, or a run of the reaper for a ban, at a time:
-/// those of a user are closed in two rounds, each of at most two posts' time.
+/// Connections of one user that are closed at the same time, by a command, or by the reaper for a
+/// ban. All connections of a user are closed in two rounds, each as long as two posts at most.
 pub const CLOSED_AT_ONCE: usize = 25;
-/// How long a ban is in the list of recent bans: several runs of the reaper close what connected or
-/// renewed at the moment of the ban.
+/// The time for which a ban is in the list of recent bans. In this time several runs of the reaper
+/// close connections that opened or renewed their token at the moment of the ban.
 pub const BAN_LISTED: Duration = Duration::from_secs(10 * 60);
 /// The age of the recent bans that a run of the reaper enforces again: it covers three runs, and
 /// the life of an invocation that read the bans before.

@@ -165,9 +165,9 @@ impl Presence {
         self.counted_with(fresh, &BTreeMap::new(), now)
     }
 
-    /// The same where it is known when users joined. An announcement of a user that an earlier look
-    /// missed repeats the names that changed meanwhile: the index did not list the user, so its
-    /// members were posted none of them.
+    /// Applies a count, with the times at which users joined. If an earlier count missed a user,
+    /// the announcement of the user repeats the names that changed since then: the index did not
+    /// list the user's connections, so they did not receive these names.
     #[must_use]
     pub fn counted_with(
         &self,
@@ -236,7 +236,7 @@ impl Presence {
         changed.then(|| Announcement { members: self.members(), users, came, went })
     }
 
-    /// Whether the last look was made after a user had joined.
+    /// Returns true if the user had joined before the last count, which did not list it.
     fn missed(&self, user: &UserId, joined_at: &BTreeMap<UserId, Timestamp>) -> bool {
         joined_at.get(user).is_some_and(|at| *at < self.counted_at.plus(limits::PRESENCE_CLOCKS))
     }

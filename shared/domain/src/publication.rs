@@ -44,7 +44,7 @@ impl Publisher {
         Self(format!("*http:{backend}"))
     }
 
-    /// The sequencer, of gates.
+    /// The publisher of gates: the sequencer.
     fn gate() -> Self {
         Self("*gate".to_owned())
     }
@@ -60,7 +60,7 @@ impl Publisher {
         Self("*reminder".to_owned())
     }
 
-    /// The publisher as text, without `#`.
+    /// The publisher as text. It never contains `#`, which separates the parts of a stored key.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -95,7 +95,7 @@ pub struct Submission {
     /// The connection that sent the request, if a connection did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sender: Option<ConnectionId>,
-    /// True if live blocks to the sender's own connection include it.
+    /// True if the sender's own connection receives these publications in live blocks.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub echo: bool,
     /// The time at which Roomcast accepted the request.
@@ -105,7 +105,7 @@ pub struct Submission {
     /// Present if the publications are ephemeral: they get no position and are not stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ephemeral: Option<Ephemeral>,
-    /// What holds of it while its room is held, if the room is.
+    /// Present if the room of the submission is held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<Held>,
     /// Present in a reminder: it carries no publication, but asks for the jobs of its room through
@@ -118,11 +118,11 @@ pub struct Submission {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Held {
-    /// The submission goes into the queue of held publications. Its last publication has this
-    /// number among those that its room held.
+    /// The submission goes into the queue of held publications. This is the number of its last
+    /// publication among the held publications of the room.
     Number(u64),
-    /// No publication, but the gate of the hold that began at this moment: what was submitted to
-    /// the room before the hold stands before the gate in the queue of publications.
+    /// The submission is the gate of the hold that began at this time, and has no publication. In
+    /// the queue of publications, everything submitted to the room before the hold is before it.
     Gate(Timestamp),
 }
 
@@ -228,7 +228,7 @@ pub struct Publication {
     pub by: UserId,
     /// The connection that published it, if a connection did.
     pub sender: Option<ConnectionId>,
-    /// True if live blocks to the sender's own connection include it.
+    /// True if the sender's own connection receives it in live blocks.
     pub echo: bool,
     /// The time at which Roomcast accepted it.
     pub accepted_at: Timestamp,

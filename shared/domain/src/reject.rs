@@ -117,7 +117,7 @@ impl Reject {
         self
     }
 
-    /// Sets the field that is wrong.
+    /// Names the request field that caused the rejection.
     #[must_use]
     pub fn of(mut self, field: impl Into<String>) -> Self {
         self.field = Some(field.into());

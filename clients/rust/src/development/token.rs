@@ -15,7 +15,7 @@ use super::{Error, Keys};
     with one of them, what is listed and nothing else. `*` in a pattern stands for any run of characters."
 )]
 pub struct TokenArguments {
-    /// Who it is for (claim `sub`).
+    /// The user that the token is for (claim `sub`).
     #[arg(long, value_name = "NAME", value_parser = user)]
     user: UserId,
     /// Rooms that may be joined, such as 'team:*'; may be repeated.

@@ -4,11 +4,11 @@ use domain::{Hold, Timestamp};
 
 use crate::attributes::{Item, Read, Unreadable};
 
-/// When it began, milliseconds.
+/// The time at which the hold began, in milliseconds.
 pub(crate) const BEGAN: &str = "began";
-/// When it is over, milliseconds. The `ttl` is the same moment.
+/// The time at which the hold ends, in milliseconds. The `ttl` is the same time.
 pub(crate) const HELD_UNTIL: &str = "held_until";
-/// The beginning of the hold whose gate was reached, milliseconds.
+/// The time at which the hold whose gate was reached began, in milliseconds.
 pub(crate) const PASSED: &str = "passed";
 /// The number of the last held publication.
 pub(crate) const NUMBERED: &str = "numbered";

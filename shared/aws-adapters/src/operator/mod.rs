@@ -1,5 +1,5 @@
-//! What the operator's program needs and no function does: to look at queues and move their
-//! messages, to read settings of tables, to read records of a stream again, and to read log lines.
+//! Calls that only the operator's program makes: inspect queues and move their messages, read the
+//! settings of tables, read records of a stream again, and read log lines.
 
 mod logs;
 mod queues;

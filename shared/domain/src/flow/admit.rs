@@ -1,4 +1,5 @@
-//! Publications of backends, into the queue that the rate of their room allows.
+//! Queues publications of backends: in `publications` within the rate of their room, and in
+//! `publications-held` beyond it.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -13,15 +14,15 @@ use crate::timestamp::Timestamp;
 
 const OPERATION: &str = "admission";
 
-/// What became of submissions.
+/// The results of an admission.
 #[derive(Debug, Default)]
 pub struct Admitted {
     /// In the order of the submissions.
     pub results: Vec<Result<()>>,
     /// Publications that are held.
     pub held: u64,
-    /// Why it could not be read whether rooms are held, if no retry helps: all of them are held. A
-    /// room counts as open if that is refused too.
+    /// The error of the read of the holds, if it was refused. Then every room is held. A room whose
+    /// hold cannot be written either counts as open.
     pub unread: Option<Error>,
 }
 
@@ -29,16 +30,16 @@ pub struct Admitted {
 #[derive(Debug)]
 struct Parcel {
     submission: Submission,
-    /// Places of the submissions that are in it.
+    /// The indexes of its submissions in the caller's list.
     places: Vec<usize>,
     bytes: usize,
 }
 
-/// How many parcels of a room go where.
+/// The queue for the parcels of a room.
 enum Passage {
     Open,
-    /// So many from the first on are held, the last of their publications under this number. The
-    /// others are refused.
+    /// The number of parcels, from the first on, that are held, and the number of their last
+    /// publication. The remaining parcels are refused.
     Held(usize, u64),
     Failed(Error),
 }
@@ -55,9 +56,9 @@ pub fn is_full(error: &Error) -> bool {
     matches!(error, Error::Refused { source, .. } if source.is::<Full>())
 }
 
-/// Queues submissions durably, those of one room in their order. Several of one room and author go
-/// as one. What is beyond the rate of its room is held, and so is what follows it; what is beyond
-/// the limit of a hold is refused.
+/// Queues submissions durably, those of one room in their order. Consecutive submissions of the
+/// same room and author are sent as one. A publication beyond the rate of its room is held, and so
+/// are all later ones of the room. A publication beyond the limit of a hold is refused.
 ///
 /// Costs one read of the rooms, and a write for each room that is held.
 pub async fn admit(
@@ -70,7 +71,8 @@ pub async fn admit(
     let rooms: Vec<RoomId> = parcels.keys().cloned().collect();
     let (intakes, unread) = match tables.intakes(&rooms).await {
         Ok(intakes) => (intakes, None),
-        // No retry helps: that must not cost publications, and none may overtake those that wait.
+        // A retry cannot help. All rooms are held, so that no publication is lost, or overtakes one
+        // that waits.
         Err(error) if !error.is_transient() => (HashMap::new(), Some(error)),
         Err(error) => {
             let results = submissions.iter().map(|_| Err(error.again())).collect();
@@ -122,8 +124,8 @@ pub async fn admit(
     Admitted { results: results.collect(), held, unread }
 }
 
-/// Sends parcels. One that is refused is sent again as the submissions that are in it, since only
-/// one of them may be the cause.
+/// Sends parcels. The submissions of a refused parcel are sent again one by one, because only one
+/// of them may be the cause.
 async fn send(
     queues: &impl Submissions,
     submissions: &[Submission],
@@ -160,7 +162,7 @@ fn door(intake: Option<Intake>, now: Timestamp) -> Door {
     intake.map_or(Door::Open, |intake| intake.door(now))
 }
 
-/// Where the parcels of a room go; how many publications are in each is given.
+/// Chooses the queue for the parcels of a room. `counts` is the number of publications of each.
 async fn pass(tables: &impl Holds, room: &RoomId, door: Door, counts: &[u32], now: Timestamp) -> Passage {
     let Door::Held { space } = door else { return Passage::Open };
     let (mut fit, mut sum) = (0, 0_u32);
@@ -180,7 +182,7 @@ async fn pass(tables: &impl Holds, room: &RoomId, door: Door, counts: &[u32], no
     }
 }
 
-/// Puts submissions of one room that follow each other, with one publisher and author, into one.
+/// Merges consecutive submissions of the same room, publisher and author.
 fn pack(submissions: &[Submission]) -> BTreeMap<RoomId, Vec<Parcel>> {
     let mut rooms: BTreeMap<RoomId, Vec<Parcel>> = BTreeMap::new();
     for (place, submission) in submissions.iter().enumerate() {

@@ -1,5 +1,5 @@
-//! The port of holds: what backends publish beyond the rate of its room waits in a queue of its
-//! own.
+//! The port of holds. Publications of backends that exceed the rate of their room wait in a
+//! separate queue.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -11,16 +11,16 @@ use crate::timestamp::Timestamp;
 
 /// The holds of rooms.
 pub trait Holds: Send + Sync {
-    /// How busy each room is, and its hold, which is read consistently. A head that cannot be read
-    /// fails no other room. No room may be named twice.
+    /// Reads the rate and the hold of each room; the hold with a consistent read. A head that
+    /// cannot be read does not fail the other rooms. `rooms` must not contain a room twice.
     fn intakes(&self, rooms: &[RoomId]) -> impl Future<Output = Result<HashMap<RoomId, Intake>>> + Send;
-    /// Holds a room from `now` on for [`crate::limits::HOLD_LIFE`], and numbers so many more held
-    /// publications; the number of the last of them. A hold that is over by `now` begins anew.
+    /// Holds a room until [`crate::limits::HOLD_LIFE`] after `now`, and numbers `count` more held
+    /// publications. Returns the number of the last one. If the stored hold has ended, a new hold
+    /// begins, with numbers from 1.
     fn hold(&self, room: &RoomId, count: u32, now: Timestamp) -> impl Future<Output = Result<u64>> + Send;
-    /// Notes that the gate of the hold that began at this moment was reached. Another hold is not
-    /// changed.
+    /// Records that the gate of the hold that began at `began` was reached. Changes no other hold.
     fn pass_gate(&self, room: &RoomId, began: Timestamp) -> impl Future<Output = Result<()>> + Send;
-    /// Notes that held publications up to this number have left the queue, unless more have. A room
-    /// without a hold gets none.
+    /// Records that held publications up to number `through` have left the queue. Never lowers the
+    /// stored number. Creates no hold.
     fn release(&self, room: &RoomId, through: u64) -> impl Future<Output = Result<()>> + Send;
 }

@@ -6,7 +6,7 @@ use crate::model::standard::Standard;
 /// Selects the next visible message.
 #[derive(Debug)]
 pub(crate) enum Order {
-    /// A standard queue: the first visible message is next.
+    /// A standard queue: the next message is the first visible one, whatever its group.
     Standard(Standard),
     /// A FIFO queue: messages are in order within their groups.
     Fifo(Fifo),
