@@ -25,7 +25,7 @@ pub const ARGUMENT: &str = "stand";
 const AGE: &str = "age";
 /// Longer than the time within which a connection is recorded as alive only once, and shorter than
 /// that after which the reaper closes it.
-const SILENT: Duration = Duration::from_secs(4 * 60);
+const SILENT: Duration = domain::limits::KEEP_ALIVE;
 const _: () = assert!(SILENT.as_secs() > domain::limits::TOUCH.as_secs());
 const _: () = assert!(SILENT.as_secs() < domain::limits::STALE.as_secs());
 /// Pause between two snapshots.
