@@ -95,7 +95,7 @@ pub(crate) struct RevokeArguments {
     /// The user, such as @bob
     #[arg(value_name = "@USER")]
     target: String,
-    /// Tokens that were issued before this time, such as 2026-11-27T18:04:05Z. Without it before now
+    /// Tokens issued before this time, such as 2026-11-27T18:04:05Z. Without it: before now
     #[arg(long, value_name = "TIME", value_parser = parse_moment)]
     issued_before: Option<Timestamp>,
     /// Does not ask

@@ -46,7 +46,8 @@ pub struct RouteTrigger {
 
 /// A token bucket of a route.
 ///
-/// Source: <https://docs.aws.amazon.com/apigateway/latest/developerguide/websocket-api-protect.html>
+/// Source:
+/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/websocket-api-protect.html>
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Throttle {
     /// Messages a second.

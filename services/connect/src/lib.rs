@@ -79,9 +79,9 @@ where
         }
     }
 
-    /// Refuses a connection whose user, device or token is banned, and ends older connections of a user
-    /// that has too many. The bans are read after the connection is stored. A ban that is stored
-    /// later closes the connection, because it finds it.
+    /// Refuses a connection whose user, device or token is banned, and ends older connections of a
+    /// user that has too many. The bans are read after the connection is stored. A ban that is
+    /// stored later closes the connection, because it finds it.
     async fn check_user(&self, connection: &Connection, now: Timestamp, summary: &mut Summary) -> Result<(), Refused> {
         let user = &connection.user;
         let (bans, entries) = join(self.ports.bans_of(user, now), self.ports.entries_of(user, now)).await;

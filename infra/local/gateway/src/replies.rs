@@ -25,8 +25,8 @@ pub(crate) enum Trouble {
     InternalServerError,
     /// The integration exceeded its timeout.
     EndpointRequestTimedOut,
-    /// The bucket of the account or of the route is empty. The text is that of the gateway response THROTTLED; no
-    /// capture exists.
+    /// The bucket of the account or of the route is empty. The text is that of the gateway
+    /// response THROTTLED; no capture exists.
     TooManyRequests,
 }
 
