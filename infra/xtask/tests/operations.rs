@@ -158,7 +158,9 @@ fn metrics_are_listed_under_the_functions_that_count_them() {
             "records_failed" => with(&|trigger| matches!(trigger, Trigger::Stream(_))),
             "invocations_failed" => services.keys().cloned().collect(),
             "requests_rejected" => {
-                let refuses = services.iter().filter(|(_, source)| source.contains("Answer::refuse("));
+                let refuses = services
+                    .iter()
+                    .filter(|(_, source)| source.contains("Answer::refuse(") || source.contains("Response::refuse("));
                 refuses.map(|(name, _)| name.clone()).collect()
             }
             _ => {

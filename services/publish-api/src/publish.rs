@@ -7,7 +7,6 @@ use domain::ports::{self, Clock, Commands, Submissions};
 use domain::{
     Backend, Code, DedupeKey, Item, PublicationId, Publisher, Reject, Remembered, RoomId, Submission, Timestamp, limits,
 };
-use futures::future::join;
 use lambda_kit::http::{Request, Response, count_refusal, retry_after_s, status_of};
 use protocol::backend::http::{Entries, Entry, Outcome, Published};
 use protocol::reply::Failure;

@@ -178,7 +178,7 @@ pub fn retry_after_s(reject: &Reject) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use aws_lambda_events::serde_json::{from_value, json};
+    use serde_json::{from_value, json};
 
     use super::*;
 

@@ -36,7 +36,7 @@ pub(super) fn check(topology: &Topology, log: &Log) {
                 *count += 1;
                 stream(&format!("{path}.stream"), source, *count, topology, log);
             }
-            Trigger::Websocket(_) | Trigger::Authorizer { .. } | Trigger::Schedule(_) => {}
+            Trigger::Websocket(_) | Trigger::Http { .. } | Trigger::Authorizer { .. } | Trigger::Schedule(_) => {}
         }
     }
     for function in &topology.functions {

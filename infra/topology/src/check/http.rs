@@ -40,3 +40,46 @@ fn shape(route: &str) -> String {
     let segment = |segment: &str| if segment.starts_with('{') { "{}".to_owned() } else { segment.to_owned() };
     route.split('/').map(segment).collect::<Vec<_>>().join("/")
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::Topology;
+
+    /// Returns the mistakes of a topology with these routes of two functions.
+    fn mistakes(http: &str, first: &str, second: &str, timeout_s: u32) -> String {
+        let function = |name: &str, routes: &str| {
+            format!(
+                "  {name}:\n    binary: {name}\n    memory_mb: 128\n    timeout_s: {timeout_s}\n    triggers: [{{ http: {{ routes: [{routes}] }} }}]\n"
+            )
+        };
+        let functions = [function("one", first), function("two", second)].concat();
+        let text = format!("version: 1\nname: x\n{http}functions:\n{functions}");
+        Topology::parse(&text).map_or_else(|mistakes| mistakes.to_string(), |_| String::new())
+    }
+
+    const HTTP: &str = "http: { optional: true }\n";
+
+    #[test]
+    fn routes_of_an_http_api_are_methods_and_paths() {
+        assert_eq!(mistakes(HTTP, r#""GET /rooms/{room}""#, r#""POST /rooms/{room}""#, 30), "");
+        for route in ["GET", "get /rooms", "ANY /rooms", "GET rooms", "GET /rooms//x", "GET /{}", "GET /rooms/{room+}"]
+        {
+            let found = mistakes(HTTP, r#""GET /rooms/{room}""#, &format!("{route:?}"), 30);
+            assert!(found.contains(&format!("`{route}` is no route")), "{route}: {found}");
+        }
+    }
+
+    #[test]
+    fn a_route_of_an_http_api_is_served_once_whatever_its_names() {
+        let found = mistakes(HTTP, r#""GET /rooms/{room}""#, r#""GET /rooms/{name}""#, 30);
+        assert!(found.contains("is served by the function `one` already"), "{found}");
+    }
+
+    #[test]
+    fn an_http_api_is_declared_and_its_functions_answer_in_time() {
+        let found = mistakes("", r#""GET /a""#, r#""GET /b""#, 30);
+        assert!(found.contains("there is no HTTP API: declare `http`"), "{found}");
+        let found = mistakes(HTTP, r#""GET /a""#, r#""GET /b""#, 31);
+        assert!(found.contains("an HTTP API waits 30 seconds for a function, not 31"), "{found}");
+    }
+}
