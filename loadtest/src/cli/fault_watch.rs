@@ -37,8 +37,9 @@ impl<'e> FaultWatch<'e> {
         let Some(endpoint) = self.endpoint else { return };
         // A poll that fails leaves its faults to the next one.
         let Ok(usage) = local::read(endpoint).await else { return };
+        let now = world.clock.now();
         for (fault, fired) in &usage.since(&self.seen).faults {
-            world.recorder().fault(world.clock.now(), fault, *fired);
+            world.recorder().fault(now, fault, *fired);
         }
         self.seen = usage;
     }

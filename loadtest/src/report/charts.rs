@@ -233,14 +233,19 @@ pub(super) fn phases_since(report: &Report, began: f64) -> Vec<Band> {
     bands.filter(|band| band.until > band.from).collect()
 }
 
-/// The faults that fired, with their times.
+/// The faults that fired, by the second in which they were seen.
 fn faults(report: &Report) -> Vec<Lane> {
     let mut lanes: Vec<Lane> = Vec::new();
     for mark in &report.fault_marks {
-        let at = (mark.at_s, mark.fired);
-        match lanes.iter_mut().find(|lane| lane.name == mark.fault) {
-            Some(lane) => lane.marks.push(at),
-            None => lanes.push(Lane { name: mark.fault.clone(), marks: vec![at] }),
+        let second = mark.at_s.floor();
+        let lane = lanes.iter().position(|lane| lane.name == mark.fault).unwrap_or_else(|| {
+            lanes.push(Lane { name: mark.fault.clone(), marks: Vec::new() });
+            lanes.len() - 1
+        });
+        let marks = &mut lanes[lane].marks;
+        match marks.last_mut().filter(|last| last.0.total_cmp(&second).is_eq()) {
+            Some((_, fired)) => *fired += mark.fired,
+            None => marks.push((second, mark.fired)),
         }
     }
     lanes

@@ -167,7 +167,7 @@ fn the_faults_that_fired_are_marked_beside_the_curve_and_counted() {
         assert!(legend.contains("fault F17 DynamoDB throttles a call: 7 times"), "{legend}");
     }
     let rows = page.figure("latency").rows();
-    assert!(rows.iter().any(|row| row[0] == "9.5" && row[3] == "2"), "the table has them too");
+    assert!(rows.iter().any(|row| row[0] == "9.0" && row[3] == "2"), "the table has them too");
     assert!(page.rows().contains(&vec!["F17 DynamoDB throttles a call", "7"]));
 }
 

@@ -15,6 +15,8 @@ const TOP: f64 = 26.0;
 const NAMES: f64 = 18.0;
 /// Height of a row of marks.
 const LANE: f64 = 18.0;
+/// Space between the horizontal axis and the rows of marks.
+const ABOVE_LANES: f64 = 6.0;
 /// Space for the labels and the unit of the horizontal axis.
 const BOTTOM: f64 = 44.0;
 /// A threshold this many times above all values is named in the legend and not drawn: it would
@@ -166,8 +168,7 @@ impl Chart {
             Figure { id: self.id, title: self.title, about: &self.about, legend: self.legend(), table: self.table() };
         figure.open(out)?;
         for paper in &PAPERS {
-            let lanes = self.lanes.len() as f64 * LANE;
-            let height = paper.height + lanes;
+            let height = paper.height + self.lanes_height();
             let scale = self.scale(paper);
             figure.open_svg(paper, height, out)?;
             self.draw_bands(&scale, out)?;
@@ -196,6 +197,10 @@ impl Chart {
             ceiling: TOP + names,
             floor: paper.height - BOTTOM,
         }
+    }
+
+    fn lanes_height(&self) -> f64 {
+        if self.lanes.is_empty() { 0.0 } else { ABOVE_LANES + self.lanes.len() as f64 * LANE }
     }
 
     fn highest(&self) -> f64 {
@@ -243,7 +248,7 @@ impl Chart {
                 number(tick)
             )?;
         }
-        let below = floor + self.lanes.len() as f64 * LANE;
+        let below = floor + self.lanes_height();
         for (at, label) in self.labels(scale, paper) {
             let (x, label) = (scale.x(at), escape(&label));
             write!(out, "<path class=\"axis\" d=\"M{x:.1} {floor:.1}v4\"/>")?;
@@ -277,7 +282,7 @@ impl Chart {
 
     fn draw_lanes(&self, scale: &Scale, out: &mut String) -> std::fmt::Result {
         for (n, lane) in self.lanes.iter().enumerate() {
-            let y = scale.floor + n as f64 * LANE + LANE / 2.0 + 2.0;
+            let y = scale.floor + ABOVE_LANES + n as f64 * LANE + LANE / 2.0;
             let short = lane.name.split(' ').next().unwrap_or_default();
             write!(
                 out,
@@ -301,7 +306,7 @@ impl Chart {
         if let Some(limit) = &self.limit {
             let line = swatch("<path class=\"limit\" d=\"M1 6H25\"/>");
             let far = if self.near_limit().is_some() { "" } else { " (far above the chart)" };
-            legend.push((line, format!("{}: {}{far}", limit.name, number(limit.at))));
+            legend.push((line, format!("{}: {} {}{far}", limit.name, number(limit.at), self.y)));
         }
         for (n, band) in self.bands.iter().enumerate() {
             let shade = if n % 2 == 0 { "band" } else { "band odd" };
@@ -416,7 +421,7 @@ mod tests {
         chart.limit = Some(Limit { name: "threshold of p99".to_owned(), at: 40_000.0 });
         let drawn = chart.draw();
         assert_eq!(drawn.matches("class=\"limit\"").count(), 1);
-        assert!(drawn.contains("threshold of p99: 40,000 (far above the chart)"), "{drawn}");
+        assert!(drawn.contains("threshold of p99: 40,000 milliseconds (far above the chart)"), "{drawn}");
     }
 
     #[test]
