@@ -60,7 +60,7 @@ pub(crate) enum Limit {
 /// The use of one limit.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Resource {
-    /// The limit.
+    /// The kind of limit.
     pub(crate) limit: Limit,
     /// What is counted, and of what.
     pub(crate) name: String,
@@ -123,7 +123,7 @@ pub(crate) struct Request {
 pub(crate) struct Hour {
     /// The hour of the day.
     pub(crate) hour: usize,
-    /// Open connections.
+    /// Connections that are open.
     pub(crate) connections: f64,
     /// New connections a second.
     pub(crate) connects: f64,
@@ -142,7 +142,7 @@ pub(crate) struct Hour {
 pub(crate) struct Planner<'a> {
     /// The model of the work.
     pub(crate) model: Model<'a>,
-    /// The prices.
+    /// The prices of AWS.
     pub(crate) prices: &'a Prices,
     /// The constants of times and of costs.
     pub(crate) fitted: &'a Fitted,

@@ -93,7 +93,7 @@ pub(crate) struct Operations {
     pub(crate) join: Usage,
     /// The end of a connection.
     pub(crate) disconnect: Usage,
-    /// A ping.
+    /// A ping of a client.
     pub(crate) keep_alive: Usage,
     /// A run of the reaper.
     pub(crate) reaper: Usage,

@@ -30,7 +30,7 @@ pub(crate) struct Fitted {
     pub(crate) cost_residual: f64,
     /// The mean of counted through planned cost.
     pub(crate) cost_ratio: f64,
-    /// The results.
+    /// The results that were fitted.
     pub(crate) results: Vec<Point>,
 }
 

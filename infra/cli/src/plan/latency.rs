@@ -4,8 +4,8 @@
 //! The time is linear in three numbers: a constant, the time in which the lane posts to all members
 //! of the room once (its service), and the passes for other publications and rooms before it (its
 //! queueing). Waiting does not grow without bound: what waits for the same members goes into one
-//! frame, so at most one pass to the members of all busy rooms of the lane comes before. Whatever was
-//! fitted, the time is not shorter than the rate of posts allows after a full burst.
+//! frame, so at most one pass to the members of all busy rooms of the lane comes before. Whatever
+//! was fitted, the time is not shorter than the rate of posts allows after a full burst.
 
 use domain::limits;
 use serde::{Deserialize, Serialize};
@@ -122,7 +122,8 @@ fn squares(points: &[(Features, f64)], constants: &[f64; TERMS]) -> f64 {
     points.iter().map(residual).map(|residual| residual * residual).sum()
 }
 
-/// Solves for the chosen constants; the others are zero. `None` if the points do not determine them.
+/// Solves for the chosen constants; the others are zero. `None` if the points do not determine
+/// them.
 fn least_squares(points: &[(Features, f64)], chosen: &[usize]) -> Option<[f64; TERMS]> {
     let mut rows = vec![vec![0.0; chosen.len() + 1]; chosen.len()];
     for (features, measured) in points {

@@ -1,8 +1,8 @@
 //! `roomcast plan`: what a number of rooms needs and costs, and what limits it first.
 //!
-//! The counts of calls are measured (`docs/costs.json`), the times are fitted to results of the load
-//! test (`fitted.json`), the limits are those of `domain` and of the topology. Nothing here reads a
-//! deployment.
+//! The counts of calls are measured (`docs/costs.json`), the times are fitted to results of the
+//! load test (`fitted.json`), the limits are those of `domain` and of the topology. Nothing here
+//! reads a deployment.
 
 mod capacity;
 mod counts;

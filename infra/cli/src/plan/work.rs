@@ -34,12 +34,12 @@ const TRANSACTION: f64 = 2.0;
 pub(crate) enum Lane {
     /// Rooms of up to 16 shards.
     Narrow,
-    /// Larger rooms.
+    /// Rooms with more shards.
     Wide,
 }
 
 impl Lane {
-    /// Both lanes.
+    /// Both of the lanes.
     pub(crate) const ALL: [Self; 2] = [Self::Narrow, Self::Wide];
 
     fn of(shards: f64) -> Self {
@@ -142,7 +142,7 @@ impl Group {
 /// The work of one cell, a second.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Load {
-    /// Open connections.
+    /// Connections that are open.
     pub(crate) connections: f64,
     /// New connections a second.
     pub(crate) connects: f64,
@@ -215,8 +215,8 @@ impl Model<'_> {
         load
     }
 
-    /// Counts of presence a second in the rooms of a group, after so many changes. Sets the posts of
-    /// the group.
+    /// Counts of presence a second in the rooms of a group, after so many changes. Sets the posts
+    /// of the group.
     fn presence(&self, group: &mut Group, rooms: &Rooms, changes: f64) -> f64 {
         let is_named = group.members <= limits::PRESENCE_NAMED_MEMBERS as f64;
         let pace = if is_named { limits::PRESENCE_PACE } else { limits::PRESENCE_PACE_OF_A_LARGE_ROOM };
@@ -228,8 +228,8 @@ impl Model<'_> {
         counts
     }
 
-    /// Read units of one count: members of a small room are read by key, those of a shard of a large
-    /// room by the index.
+    /// Read units of one count: members of a small room are read by key, those of a shard of a
+    /// large room by the index.
     fn presence_reads(&self, group: &Group) -> f64 {
         let named = limits::PRESENCE_NAMED_MEMBERS as f64;
         self.operations.presence_reads_per_member * group.members.min(named)
