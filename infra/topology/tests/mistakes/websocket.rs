@@ -104,6 +104,7 @@ fn routes_and_connections_need_a_websocket() {
         [
             format!("functions.worker.environment.ENDPOINT.websocket: {missing}"),
             format!("functions.worker.triggers[0]: {missing}"),
+            format!("functions.worker.triggers[2]: {missing}"),
             format!("functions.worker.grants[4].websocket: {missing}"),
             format!("functions.guard.triggers[1]: {missing}"),
             format!("functions.goodbye.triggers[0]: {missing}"),
