@@ -7,7 +7,7 @@ use domain::ports::{
     Bans, Chance, Clock, Connections, DeadLetters, Directory, Error, Gateway, Holds, Memberships, Presences, Renewals,
     Rooms, Submissions,
 };
-use domain::{Ban, ConnectionId, Delivery, Format, Member, RoomId, Scope, Timestamp, UserId, limits};
+use domain::{Ban, BanScope, ConnectionId, Delivery, Format, Member, RoomId, Timestamp, UserId, limits};
 use futures::{StreamExt, stream};
 use protocol::server::{Return, System, system_text};
 use telemetry::field;
@@ -70,7 +70,7 @@ where
 
     /// Stores the ban, then closes the connections that it keeps out. A connection that is stored
     /// after that finds the ban, and the reaper closes what renewed its token at the same moment.
-    pub(crate) async fn ban(&self, user: &UserId, scope: &Scope, until: Option<Timestamp>) -> Result<(), Error> {
+    pub(crate) async fn ban(&self, user: &UserId, scope: &BanScope, until: Option<Timestamp>) -> Result<(), Error> {
         let now = self.clock.now();
         let until = until.unwrap_or(limits::BAN_WITHOUT_END);
         let ban = Ban { user: user.clone(), scope: scope.clone(), until };
@@ -82,7 +82,7 @@ where
     }
 
     /// Stores a ban that is over.
-    pub(crate) async fn unban(&self, user: &UserId, scope: &Scope) -> Result<(), Error> {
+    pub(crate) async fn unban(&self, user: &UserId, scope: &BanScope) -> Result<(), Error> {
         let now = self.clock.now();
         self.tables.ban(&Ban { user: user.clone(), scope: scope.clone(), until: now }, now).await
     }
