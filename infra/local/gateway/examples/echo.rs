@@ -71,6 +71,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         route_selection_expression: r"\$default".to_owned(),
         routes: vec![Route { key: "$default".to_owned(), function: "echo".to_owned(), responds: true, rate: None }],
         authorizer: None,
+        http: None,
         allow_binary: lifted,
         hosts: None,
         limits: if lifted { lifted_limits() } else { in_order(Limits::default()) },

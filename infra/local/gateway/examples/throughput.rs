@@ -81,6 +81,7 @@ fn start_gateway(ids: mpsc::Sender<String>) -> Result<SocketAddr, Failure> {
         route_selection_expression: "$request.body.action".to_owned(),
         routes: vec![route("$connect"), route("$default")],
         authorizer: None,
+        http: None,
         allow_binary: false,
         hosts: None,
         limits: Limits { account_rate: None, connect_rate: None, ..Limits::default() },

@@ -50,6 +50,7 @@ pub(crate) async fn start() -> Served {
         route_selection_expression: "$request.body.action".to_owned(),
         routes: Vec::new(),
         authorizer: None,
+        http: None,
         allow_binary: false,
         hosts: None,
         limits: Limits::default(),
