@@ -173,8 +173,8 @@ mod tests {
             let widths = widths(&sizes, width);
             let sum: f64 = widths.iter().sum();
             let is_empty = sizes.iter().all(|size| *size == 0.0);
-            let wanted = if is_empty { 0.0 } else { width };
-            prop_assert!((sum - wanted).abs() < 1e-6);
+            let all = if is_empty { 0.0 } else { width };
+            prop_assert!((sum - all).abs() < 1e-6, "{} of {}", sum, all);
             for (size, wide) in sizes.iter().zip(&widths) {
                 prop_assert_eq!(*size > 0.0, *wide > 2.0, "{} is {} wide", size, wide);
             }

@@ -1,7 +1,8 @@
 //! Charts as inline SVG. They need no script and no network, and take their colours from the page.
 //!
-//! Each chart is a `<figure>`: title, advice for the reader, the drawing in two sizes, a legend, and
-//! a table of the same numbers. The page shows the drawing that fits, so that text keeps its size.
+//! Each chart is a `<figure>`: title, advice for the reader, the drawing in two sizes, a legend,
+//! and a table of the same numbers. The page shows the drawing that fits, so that text keeps its
+//! size.
 
 mod bars;
 mod lines;
