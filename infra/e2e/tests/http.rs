@@ -151,6 +151,21 @@ async fn a_room_that_holds_as_many_as_it_may_asks_a_backend_to_wait() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_backend_posts_to_a_room_that_holds_publications_is_held_and_arrives() {
+    let (stack, url) = start(everything()).await;
+    let mut ada = Member::connect(&url, "ada").await;
+    ada.join("lobby").await;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let now = Timestamp::from_ms(u64::try_from(now.as_millis()).unwrap());
+    tables(&stack).hold(&RoomId::parse("lobby").unwrap(), 1, now).await.unwrap();
+    let shop = Backend::shop(&stack);
+    assert_eq!(shop.publish("lobby", "held", json!({ "data": 1 })).await.status, 202);
+    ada.hear("lobby", 1).await;
+    assert_eq!(ada.heard("lobby"), ["held"]);
+    stack.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_backend_reads_a_room_and_pages_of_its_log() {
     let (stack, url) = start(everything()).await;
     let mut ada = Member::connect(&url, "ada").await;

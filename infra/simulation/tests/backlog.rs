@@ -254,8 +254,8 @@ fn a_room_that_gets_more_than_its_members_can_be_posted_leaves_the_queue_and_oth
         let outcome = block_on(flood);
         eprintln!("{door:?}, {data_bytes} bytes: {outcome:?}");
         assert!(outcome.main <= MOST_JOBS, "{} jobs waited", outcome.main);
-        // A publication of 20 kB fills a frame, so members become late. The other room waits for the
-        // older late jobs of the busy room.
+        // A publication of 20 kB fills a frame, so members become late. The other room waits for
+        // the older late jobs of the busy room.
         if data_bytes == 100 {
             assert!(outcome.wait < PROMISED, "another room waited {:?}", outcome.wait);
         }

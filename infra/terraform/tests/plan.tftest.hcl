@@ -322,7 +322,7 @@ run "limits_of_the_stage_are_never_zero" {
 
   assert {
     condition = module.websocket_api.throttling.routes == tomap({
-      for route in ["auth", "history", "who"] : route => { rate_limit = 1000, burst_limit = 500 }
+      for route in ["auth", "history", "who"] : route => { rate_limit = 900, burst_limit = 500 }
     })
     error_message = "Routes have the limits of the topology."
   }

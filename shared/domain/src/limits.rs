@@ -284,8 +284,8 @@ pub const SIGNATURE_AGE: Duration = Duration::from_secs(5 * 60);
 /// Bytes of the body of a request over HTTP: publications of the largest size, and what stands
 /// around them.
 pub const HTTP_BODY_BYTES: usize = ITEMS_PER_PUBLISH * (DATA_BYTES + KIB);
-/// Bytes of the header `Idempotency-Key`. With the number of an entry behind it, it is a publication
-/// id.
+/// Bytes of the header `Idempotency-Key`. With the number of an entry behind it, it is the id of a
+/// publication.
 pub const IDEMPOTENCY_KEY_BYTES: usize = PUBLICATION_ID_BYTES - 2;
 /// Pause before a backend repeats a request to a room that holds as many publications as it may: in
 /// this time the room works off 250 of them.

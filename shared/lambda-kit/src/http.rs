@@ -103,7 +103,7 @@ fn decoded((name, value): (String, String)) -> (String, String) {
 /// The answer to a request: JSON, always.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Response {
-    /// The status.
+    /// The HTTP status code.
     pub status: u16,
     /// The JSON text.
     pub body: String,

@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_plain_token_has_no_rooms_claim_and_is_good_for_an_hour() {
-        assert_eq!(claims(&[]), serde_json::json!({"sub": "ada", "exp": 4_600}));
+        assert_eq!(claims(&[]), serde_json::json!({"sub": "ada", "iat": 1_000, "exp": 4_600}));
     }
 
     #[test]
@@ -138,7 +138,7 @@ mod tests {
             serde_json::json!({"join": ["team:*", "lobby"], "publish": ["team:7"], "history": [], "presence": []});
         assert_eq!(
             claims,
-            serde_json::json!({"sub": "ada", "exp": 4_600, "device": "phone", "admin": true, "rooms": rooms})
+            serde_json::json!({"sub": "ada", "iat": 1_000, "exp": 4_600, "device": "phone", "admin": true, "rooms": rooms})
         );
     }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::http_api::{HttpApi, Routes};
+use crate::http_routes::{HttpApi, NotARoute, Routes};
 use crate::limits::{Limits, Rate};
 use crate::origin::Hosts;
 use crate::route::Selection;
@@ -178,7 +178,7 @@ impl Api {
             connect_throttle,
             disconnect,
             authorizer: config.authorizer.map(CheckedAuthorizer::check).transpose()?,
-            http: config.http.map(Routes::check).transpose()?,
+            http: config.http.map(Routes::check).transpose().map_err(|NotARoute(key)| Error::HttpRoute(key))?,
             allow_binary,
             hosts,
             limits,

@@ -39,6 +39,7 @@ mod handshake;
 mod head;
 mod hooks;
 mod http_api;
+mod http_routes;
 mod ids;
 mod json;
 mod lifecycle;
@@ -63,7 +64,7 @@ pub use crate::gateway::{Drained, Gateway, OpenConnection};
 pub use crate::hooks::{
     Access, CallFault, CallOutcome, DisconnectFault, Happening, Hooks, ManagementCall, ManagementMethod, NoHooks,
 };
-pub use crate::http_api::{HttpApi, HttpRoute};
+pub use crate::http_routes::{HttpApi, HttpRoute};
 pub use crate::limits::{Limits, Rate};
 pub use crate::origin::{Foreign, Hosts};
 pub use crate::stats::Stats;

@@ -21,8 +21,8 @@ pub struct Limits {
     pub connection_duration: Duration,
     /// How long the gateway waits for a function or an authorizer. The function is not stopped.
     pub integration_timeout: Duration,
-    /// How long the gateway waits for a function behind a route of the HTTP API. The function is not
-    /// stopped.
+    /// How long the gateway waits for a function behind a route of the HTTP API. The function is
+    /// not stopped.
     pub http_integration_timeout: Duration,
     /// Largest body of a request to the HTTP API, in bytes. A larger body is answered with 413.
     pub http_body_bytes: usize,

@@ -1,4 +1,5 @@
-//! Checks that each route of the HTTP API has one function, and that these functions answer in time.
+//! Checks that each route of the HTTP API has one function, and that these functions answer in
+//! time.
 
 use std::collections::HashMap;
 

@@ -68,7 +68,7 @@ fn unknown_fields_and_kinds_are_refused_with_what_was_meant() {
         "- schedule: { rate: 1 minute }",
         "- timer: { rate: 1 minute }",
         &[
-            "functions.clock.triggers[0].timer: there is no kind `timer`; the kinds here are `websocket`, `authorizer`, \
+            "functions.clock.triggers[0].timer: there is no kind `timer`; the kinds here are `websocket`, `http`, `authorizer`, \
          `queue`, `stream`, `schedule`",
         ],
     );

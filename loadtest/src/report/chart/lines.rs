@@ -65,7 +65,7 @@ pub(in crate::report) enum Look {
     Dots,
 }
 
-/// A period.
+/// A period that is shaded.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::report) struct Band {
     pub(in crate::report) name: String,
@@ -82,7 +82,7 @@ pub(in crate::report) struct Lane {
     pub(in crate::report) marks: Vec<(f64, f64)>,
 }
 
-/// A threshold.
+/// A threshold that is drawn as a line.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::report) struct Limit {
     pub(in crate::report) name: String,

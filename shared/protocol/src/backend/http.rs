@@ -46,12 +46,12 @@ pub struct Published {
 pub enum Outcome {
     /// It is durable and will be delivered.
     Accepted {
-        /// Its id.
+        /// The id of the publication.
         id: PublicationId,
     },
     /// The backend had used the id before in this room: nothing more is published under it.
     Repeated {
-        /// Its id.
+        /// The id of the publication.
         id: PublicationId,
         /// The position of the first publication with this id.
         #[serde(flatten)]
@@ -70,7 +70,7 @@ pub enum Outcome {
 /// The reply to a request for a room.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RoomState {
-    /// The room.
+    /// The name of the room.
     pub room: RoomId,
     /// The position of its head.
     #[serde(flatten)]
