@@ -2,9 +2,9 @@
 //! No other crate names an AWS SDK.
 //!
 //! [`Account`] holds the settings that the clients share. [`Tables`], [`Queues`], [`Topics`],
-//! [`CommandTopic`], [`SecretStore`] and [`Management`] implement the ports. [`change_of`] reads the
-//! stream of the connections table. Each stored item has one file, with its keys, its attributes,
-//! both directions of its codec, and a property that they agree.
+//! [`CommandTopic`], [`SecretStore`] and [`Management`] implement the ports. [`change_of`] reads
+//! the stream of the connections table. Each stored item has one file, with its keys, its
+//! attributes, both directions of its codec, and a property that they agree.
 
 mod account;
 mod attributes;

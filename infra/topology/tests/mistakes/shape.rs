@@ -88,7 +88,7 @@ fn unknown_fields_and_kinds_are_refused_with_what_was_meant() {
         "- schedule: { rate: 1 minute }",
         "- { schedule: { rate: 1 minute }, authorizer: {} }",
         &[
-            "functions.clock.triggers[0]: expected one of `websocket`, `authorizer`, `queue`, `stream`, `schedule` here, found 2",
+            "functions.clock.triggers[0]: expected one of `websocket`, `http`, `authorizer`, `queue`, `stream`, `schedule` here, found 2",
         ],
     );
 }
