@@ -132,7 +132,7 @@ mod tests {
                 until: Timestamp::from_ms(until),
             };
             let (one, other) = (of(&scopes.0), of(&scopes.1));
-            prop_assert_eq!(from_item(&to_item(&one, keys::ban(&one), one.until)).unwrap(), one.clone());
+            prop_assert_eq!(&from_item(&to_item(&one, keys::ban(&one), one.until)).unwrap(), &one);
             prop_assert_eq!(keys::ban(&one) == keys::ban(&other), one.scope.has_place_of(&other.scope));
         }
     }

@@ -161,6 +161,9 @@ fn caveats(a: &Report, b: &Report) -> Vec<String> {
     caveats
 }
 
+/// Reads a number of a result; `None` if the result does not have it.
+type Number = fn(&Report) -> Option<f64>;
+
 fn counted(a: &Report, b: &Report) -> Vec<(String, Option<f64>, Option<f64>)> {
     let mut rows = Vec::new();
     for ((name, ours), (_, theirs)) in a.times.named().into_iter().zip(b.times.named()) {
@@ -171,7 +174,7 @@ fn counted(a: &Report, b: &Report) -> Vec<(String, Option<f64>, Option<f64>)> {
             }
         }
     }
-    let numbers: [(&str, fn(&Report) -> Option<f64>); 9] = [
+    let numbers: [(&str, Number); 9] = [
         ("missing", |report| Some(report.account.missing as f64)),
         ("duplicated", |report| Some(report.account.tally.duplicates as f64)),
         ("recovered in gaps", |report| Some(report.account.tally.recovered_in_gaps as f64)),

@@ -12,6 +12,7 @@ use crate::timestamp::Timestamp;
 
 /// The outcome of a charge.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "a value lives for one request, and a box costs an allocation")]
 pub enum Charged {
     /// The request is within the rate. An unknown connection is not charged. The second value is
     /// the time until which earlier requests had used up the allowance; `None` if there were none.

@@ -12,6 +12,7 @@ use crate::timestamp::Timestamp;
 
 /// The state of the connection that a request comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "a value lives for one request, and a box costs an allocation")]
 pub enum Standing {
     /// The connection has a tombstone, or was never stored.
     Unknown,

@@ -188,7 +188,7 @@ mod tests {
         assert_eq!(refused(r#"{"items":[]}"#), (Code::LimitExceeded, Some("items".to_owned())));
         assert_eq!(refused(r#"{"items":{}}"#), (Code::InvalidField, Some("items".to_owned())));
         assert_eq!(refused(r#"{"items":[{"data":1}],"data":1}"#), (Code::InvalidField, Some("items".to_owned())));
-        let eleven = format!(r#"{{"items":[{}]}}"#, vec![r#"{"data":1}"#; 11].join(","));
+        let eleven = format!(r#"{{"items":[{}]}}"#, [r#"{"data":1}"#; 11].join(","));
         assert_eq!(refused(&eleven), (Code::LimitExceeded, Some("items".to_owned())));
     }
 }
