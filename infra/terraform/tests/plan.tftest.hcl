@@ -321,8 +321,8 @@ run "limits_of_the_stage_are_never_zero" {
   }
 
   assert {
-    condition = module.websocket_api.throttling.routes == tomap({
-      for route in ["auth", "history", "who"] : route => { rate_limit = 900, burst_limit = 500 }
+    condition = jsonencode(module.websocket_api.throttling.routes) == jsonencode({
+      for route in ["auth", "history", "who"] : route => { burst_limit = 500, rate_limit = 900 }
     })
     error_message = "Routes have the limits of the topology."
   }
