@@ -27,7 +27,7 @@ def same(what, found, expected):
 
 
 # What each dimension of a metric may name.
-(api,) = client("apigatewayv2").get_apis()["Items"]
+(api,) = [api for api in client("apigatewayv2").get_apis()["Items"] if api["ProtocolType"] == "WEBSOCKET"]
 (stage,) = client("apigatewayv2").get_stages(ApiId=api["ApiId"])["Items"]
 tables = {it: client("dynamodb").describe_table(TableName=it)["Table"] for it in client("dynamodb").list_tables()["TableNames"]}
 THERE = {
