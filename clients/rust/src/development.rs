@@ -192,19 +192,7 @@ mod tests {
     const SECRET: &str = "cm9vbWNhc3QtZGV2ZWxvcG1lbnQta2V5LTMyLWJ5dGVz";
 
     fn claims() -> Claims {
-        Claims {
-            sub: "ada".to_owned(),
-            exp: 4_102_444_800,
-            nbf: None,
-            iss: None,
-            aud: None,
-            device: None,
-            admin: false,
-            rooms: None,
-            backend: None,
-            jti: None,
-            iat: None,
-        }
+        Claims::of("ada", 4_102_444_800)
     }
 
     #[test]

@@ -107,19 +107,7 @@ fn mint(keys: &str, user: &str, expires_at: Timestamp, denied: &BTreeSet<RoomId>
         history: any(),
         presence: any(),
     });
-    let claims = Claims {
-        sub: user.to_owned(),
-        exp: expires_at.as_s(),
-        nbf: None,
-        iss: None,
-        aud: None,
-        device: None,
-        admin: false,
-        rooms,
-        backend: None,
-        jti: None,
-        iat: None,
-    };
+    let claims = Claims { rooms, ..Claims::of(user, expires_at.as_s()) };
     // The constant keys are valid, and so are the claims.
     Keys::parse(keys).and_then(|keys| keys.mint(&claims, None)).unwrap_or_default()
 }

@@ -64,6 +64,26 @@ pub struct Claims {
     pub iat: Option<u64>,
 }
 
+impl Claims {
+    /// The claims of a user who may do everything in plain rooms until `exp`, in seconds since 1970.
+    #[must_use]
+    pub fn of(user: impl Into<String>, exp: u64) -> Self {
+        Self {
+            sub: user.into(),
+            exp,
+            nbf: None,
+            iss: None,
+            aud: None,
+            device: None,
+            admin: false,
+            rooms: None,
+            backend: None,
+            jti: None,
+            iat: None,
+        }
+    }
+}
+
 /// One audience or several (RFC 7519, 4.1.3).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]

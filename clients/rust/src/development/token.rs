@@ -71,17 +71,12 @@ impl TokenArguments {
             presence: patterns(&self.presence),
         });
         Claims {
-            sub: self.user.to_string(),
-            exp: now.saturating_add(self.expires).as_secs(),
-            nbf: None,
-            iss: None,
-            aud: None,
             device: self.device.as_ref().map(Device::to_string),
             admin: self.admin,
             rooms,
             backend: self.backend.then(scope),
-            jti: None,
             iat: Some(now.as_secs()),
+            ..Claims::of(self.user.to_string(), now.saturating_add(self.expires).as_secs())
         }
     }
 }

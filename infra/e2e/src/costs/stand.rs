@@ -28,8 +28,10 @@ const AGE: &str = "age";
 const SILENT: Duration = domain::limits::KEEP_ALIVE;
 const _: () = assert!(SILENT.as_secs() > domain::limits::TOUCH.as_secs());
 const _: () = assert!(SILENT.as_secs() < domain::limits::STALE.as_secs());
-/// Pause between two snapshots.
+/// Pause between two snapshots. A stack reports no event when the last of its work has ended.
 const LOOKS_AGAIN: Duration = Duration::from_millis(50);
+/// The longest wait for the end of work. The comparisons of presence take 6 min.
+const PATIENCE: Duration = Duration::from_secs(15 * 60);
 
 /// What must have ended before an operation counts as done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +78,15 @@ pub(super) struct Stand {
     answers: Lines<BufReader<ChildStdout>>,
 }
 
+/// Waits for the next snapshot.
+///
+/// # Panics
+/// If the work goes on after [`PATIENCE`]: the counts would never be exact.
+async fn look_again(begun: Instant, snapshot: &Value) {
+    assert!(begun.elapsed() < PATIENCE, "the stack is never at rest: {snapshot}");
+    tokio::time::sleep(LOOKS_AGAIN).await;
+}
+
 impl Stand {
     /// Starts a stack with the intervals of AWS, or with short ones.
     pub(super) async fn start(speed: Speed, binaries: &Path) -> Self {
@@ -107,13 +118,13 @@ impl Stand {
             } else if since.elapsed() >= settled.still() && begun.elapsed() >= settled.at_least() {
                 return usage;
             }
-            tokio::time::sleep(LOOKS_AGAIN).await;
+            look_again(begun, &snapshot).await;
         }
     }
 
     /// Returns everything that was used so far, when the reaper has ended this many further runs.
     pub(super) async fn after_runs_of_the_reaper(&mut self, runs: f64) -> Usage {
-        let mut wanted = None;
+        let (begun, mut wanted) = (Instant::now(), None);
         loop {
             let snapshot = self.order("").await;
             let usage = Usage::read(&snapshot);
@@ -122,7 +133,7 @@ impl Stand {
             if is_at_rest && so_far >= *wanted.get_or_insert(so_far + runs) {
                 return usage;
             }
-            tokio::time::sleep(LOOKS_AGAIN).await;
+            look_again(begun, &snapshot).await;
         }
     }
 

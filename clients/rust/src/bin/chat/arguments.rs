@@ -78,19 +78,8 @@ impl Arguments {
 
 fn claims(user: &UserId) -> Claims {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Claims {
-        sub: user.to_string(),
-        exp: now.saturating_add(TOKEN_LIFE).as_secs(),
-        nbf: None,
-        iss: None,
-        aud: None,
-        device: None,
-        admin: false,
-        rooms: None,
-        backend: None,
-        jti: None,
-        iat: Some(now.as_secs()),
-    }
+    let exp = now.saturating_add(TOKEN_LIFE).as_secs();
+    Claims { iat: Some(now.as_secs()), ..Claims::of(user.to_string(), exp) }
 }
 
 fn room(text: &str) -> Result<RoomId, String> {
