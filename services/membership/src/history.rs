@@ -1,6 +1,5 @@
 //! The request `history`: a page of a room's publications. The newest are found first, and the page
-//! lists them in
-//! order.
+//! lists them in order.
 
 use domain::flow::read_page_backwards;
 use domain::ports::{Chance, Clock};
