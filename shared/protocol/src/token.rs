@@ -65,7 +65,8 @@ pub struct Claims {
 }
 
 impl Claims {
-    /// The claims of a user who may do everything in plain rooms until `exp`, in seconds since 1970.
+    /// Returns the claims of a user who may do everything in plain rooms until `exp`, in seconds
+    /// since 1970.
     #[must_use]
     pub fn of(user: impl Into<String>, exp: u64) -> Self {
         Self {
