@@ -50,6 +50,9 @@ pub(crate) enum What {
     Close,
     /// Closes all connections of the user, and keeps it out until this moment.
     Ban(Timestamp),
+    /// Closes the connections of the user whose tokens were issued before this moment, and refuses
+    /// these tokens for good.
+    Revoke(Timestamp),
 }
 
 impl What {
@@ -59,6 +62,7 @@ impl What {
             Self::Remove(_) => "remove",
             Self::Close => "close",
             Self::Ban(_) => "ban",
+            Self::Revoke(_) => "revoke",
         }
     }
 }
@@ -73,7 +77,7 @@ impl Backend {
     /// Reports whether a backend ever closed the connections of a user.
     #[must_use]
     pub(crate) fn closed(&self, user: &UserId) -> bool {
-        let closes = |what: &What| matches!(what, What::Close | What::Ban(_));
+        let closes = |what: &What| matches!(what, What::Close | What::Ban(_) | What::Revoke(_));
         self.orders.iter().any(|order| order.user == *user && closes(&order.what))
     }
 
@@ -93,7 +97,7 @@ impl Backend {
     pub(crate) fn ordered_in(&self, user: &UserId, room: &RoomId) -> bool {
         let concerns = |what: &What| match what {
             What::Join(ordered) | What::Remove(ordered) => ordered == room,
-            What::Close | What::Ban(_) => true,
+            What::Close | What::Ban(_) | What::Revoke(_) => true,
         };
         self.orders.iter().any(|order| order.user == *user && concerns(&order.what))
     }
@@ -140,6 +144,9 @@ impl Run {
             What::Remove(room) => format!(r#"{{"command":"remove","user":"{user}","room":"{room}"}}"#),
             What::Close => format!(r#"{{"command":"close","user":"{user}"}}"#),
             What::Ban(until) => format!(r#"{{"command":"ban","user":"{user}","until":{}}}"#, until.as_ms()),
+            What::Revoke(before) => {
+                format!(r#"{{"command":"revoke","user":"{user}","issued_before":{}}}"#, before.as_ms())
+            }
         };
         self.backend.orders.push(Order { user, what, at: self.shared.lock().now });
         self.tell_queue(said, Some(number));
@@ -150,20 +157,23 @@ impl Run {
         }
     }
 
-    /// Checks that a connection is not accepted while its user is banned. Without faults a ban
-    /// counts when its command has been carried out.
-    pub(crate) fn check_not_banned(&self, user: &UserId, began: Timestamp) {
+    /// Checks that a connection is not accepted while its user is banned, or with a revoked token.
+    /// Without faults a ban counts when its command has been carried out.
+    pub(crate) fn check_not_banned(&self, user: &UserId, issued_at: Timestamp, began: Timestamp) {
         let mut core = self.shared.lock();
         if !core.faults.is_calm() {
             return;
         }
-        let counts = |order: &&Order| match order.what {
-            What::Ban(until) => order.user == *user && order.at.plus(OBEYED_WITHIN) < began && core.now < until,
+        let keeps_out = |what: &What| match *what {
+            What::Ban(until) => core.now < until,
+            What::Revoke(before) => issued_at < before,
             _ => false,
         };
-        let banned = self.backend.orders.iter().any(|order| counts(&order));
-        if banned {
-            core.broke(Kind::Admitted, format!("a connection of {user} was accepted while {user} was banned"));
+        let counts = |order: &&Order| order.user == *user && order.at.plus(OBEYED_WITHIN) < began;
+        let order = self.backend.orders.iter().filter(counts).find(|order| keeps_out(&order.what));
+        if let Some(order) = order {
+            let why = order.what.name();
+            core.broke(Kind::Admitted, format!("a connection of {user} was accepted in spite of the command {why}"));
         }
     }
 
@@ -220,11 +230,18 @@ impl Run {
             }
             // A ban that was over when the command was repeated closes nothing.
             What::Ban(until) if *until <= self.now().plus(self.clocks_differ()) => None,
-            What::Close | What::Ban(_) => {
+            // The connection has shown a token that is not revoked.
+            What::Revoke(before) if self.last_token_issued(connection) >= Some(*before) => None,
+            What::Close | What::Ban(_) | What::Revoke(_) => {
                 let open = self.shared.lock().sockets.get(connection).is_some_and(|socket| socket.open);
                 open.then_some("is open")
             }
         }
+    }
+
+    /// Returns the latest time of issue of the tokens that a connection has shown.
+    fn last_token_issued(&self, connection: &ConnectionId) -> Option<Timestamp> {
+        self.shared.lock().sockets.get(connection).map(|socket| socket.rights.issued_at)
     }
 
     /// Reports whether a dead letter contains the event or row that a backend published under an

@@ -13,6 +13,8 @@ use crate::tokens::Token;
 pub(crate) struct Rights {
     /// The latest expiry of its tokens: the connection must receive nothing after it.
     pub(crate) expires_at: Timestamp,
+    /// The latest time of issue of its tokens: a revocation of later tokens closes the connection.
+    pub(crate) issued_at: Timestamp,
     /// Rooms that the connection must not receive from, and since when.
     barred: BTreeMap<RoomId, Timestamp>,
     /// The number of tokens that the client has shown.
@@ -38,6 +40,7 @@ impl Rights {
     pub(crate) fn shows(&mut self, token: &Token) -> u64 {
         self.expiries.push(token.expires_at);
         self.expires_at = self.expires_at.max(token.expires_at);
+        self.issued_at = self.issued_at.max(token.issued_at);
         self.barred.retain(|room, _| token.denied.contains(room));
         self.renewed = None;
         self.doubtful = self.in_flight > 0;

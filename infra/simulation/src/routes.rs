@@ -170,15 +170,16 @@ impl Run {
         }
     }
 
-    /// Checks that no banned user is admitted.
+    /// Checks that no banned user and no revoked token is admitted.
     fn check_admitted(&self, connection: &ConnectionId) {
         let user = {
             let core = self.shared.lock();
             let context = core.sockets.get(connection).and_then(|socket| socket.context.as_ref());
-            context.map(|context| (context.identity.user.clone(), core.sockets[connection].connected_at))
+            let socket = &core.sockets[connection];
+            context.map(|context| (context.identity.user.clone(), socket.rights.issued_at, socket.connected_at))
         };
-        if let Some((user, began)) = user {
-            self.check_not_banned(&user, began);
+        if let Some((user, issued_at, began)) = user {
+            self.check_not_banned(&user, issued_at, began);
         }
     }
 

@@ -43,8 +43,12 @@ impl Run {
             Step::Bring(at) => self.order(self.members[member].user_id(), What::Join(room(at))),
             Step::Remove(at) => self.order(self.members[member].user_id(), What::Remove(room(at))),
             Step::Kick => {
-                let is_ban = self.backend.orders.len() % 2 == 1;
-                let what = if is_ban { What::Ban(self.now().plus(BANNED_FOR)) } else { What::Close };
+                let now = self.now();
+                let what = match self.backend.orders.len() % 4 {
+                    0 => What::Close,
+                    2 => What::Revoke(now),
+                    _ => What::Ban(now.plus(BANNED_FOR)),
+                };
                 self.order(self.members[member].user_id(), what);
             }
             Step::Reset => self.reset(member),

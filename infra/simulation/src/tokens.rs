@@ -36,6 +36,8 @@ const JUDGED_ANEW_MS: u64 = 15_000;
 pub(crate) struct Token {
     /// The JWT that the client presents.
     pub(crate) text: String,
+    /// The time in the claim `iat`.
+    pub(crate) issued_at: Timestamp,
     /// The time in the claim `exp`.
     pub(crate) expires_at: Timestamp,
     /// Plain rooms that the token does not allow.
@@ -71,10 +73,10 @@ impl Stranger {
         let in_an_hour = now.plus(Duration::from_secs(3_600));
         let none = BTreeSet::new();
         match self {
-            Self::Expired => Some(mint(KEYS, "mallory", now.minus(Duration::from_secs(3_600)), &none)),
-            Self::Forged => Some(mint(FOREIGN_KEYS, "mallory", in_an_hour, &none)),
+            Self::Expired => Some(mint(KEYS, "mallory", now, now.minus(Duration::from_secs(3_600)), &none)),
+            Self::Forged => Some(mint(FOREIGN_KEYS, "mallory", now, in_an_hour, &none)),
             Self::Guest => None,
-            Self::OtherPage => Some(mint(KEYS, "mallory", in_an_hour, &none)),
+            Self::OtherPage => Some(mint(KEYS, "mallory", now, in_an_hour, &none)),
         }
     }
 }
@@ -98,7 +100,13 @@ pub(crate) fn config(mistake: Option<Mistake>) -> Config {
     }
 }
 
-fn mint(keys: &str, user: &str, expires_at: Timestamp, denied: &BTreeSet<RoomId>) -> String {
+fn mint(
+    keys: &str,
+    user: &str,
+    issued_at: Timestamp,
+    expires_at: Timestamp,
+    denied: &BTreeSet<RoomId>,
+) -> String {
     let any = || vec![Pattern::new("*")];
     let allowed = ROOMS.iter().filter(|name| !denied.iter().any(|room| room.as_str() == **name));
     let rooms = (!denied.is_empty()).then(|| Permissions {
@@ -107,7 +115,7 @@ fn mint(keys: &str, user: &str, expires_at: Timestamp, denied: &BTreeSet<RoomId>
         history: any(),
         presence: any(),
     });
-    let claims = Claims { rooms, ..Claims::of(user, expires_at.as_s()) };
+    let claims = Claims { rooms, iat: Some(issued_at.as_s()), ..Claims::of(user, expires_at.as_s()) };
     // The constant keys are valid, and so are the claims.
     Keys::parse(keys).and_then(|keys| keys.mint(&claims, None)).unwrap_or_default()
 }
@@ -130,10 +138,11 @@ impl Run {
         };
         let member = &self.members[at];
         // Tokens count whole seconds.
+        let issued_at = Timestamp::from_ms(now.as_s() * 1_000);
         let expires_at = Timestamp::from_ms((now.as_s() + lasts_s) * 1_000);
         let denied = member.denied.clone();
-        let text = mint(KEYS, member.user, expires_at, &denied);
-        let token = Token { text, expires_at, denied };
+        let text = mint(KEYS, member.user, issued_at, expires_at, &denied);
+        let token = Token { text, issued_at, expires_at, denied };
         self.issued.insert(token.text.clone(), token.clone());
         Some(token)
     }
