@@ -128,7 +128,9 @@ impl fmt::Display for Step {
             Self::PublishQuietly(at) => write!(f, "publishes to {} and wants no echo", room(at)),
             Self::Bring(at) => write!(f, "is made a member of {} by a backend", room(at)),
             Self::Remove(at) => write!(f, "is taken out of {} by a backend", room(at)),
-            Self::Kick => f.write_str("is closed, banned for a while, or loses its tokens, by a backend on every device"),
+            Self::Kick => {
+                f.write_str("is closed, banned for a while, or loses its tokens, by a backend on every device")
+            }
             Self::Reset => f.write_str("loses its connection"),
             Self::Vanish => f.write_str("has a socket from now on that takes everything and delivers nothing"),
             Self::Deny(at) => write!(f, "gets a token that changes whether {} is allowed", room(at)),

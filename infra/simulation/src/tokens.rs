@@ -100,13 +100,7 @@ pub(crate) fn config(mistake: Option<Mistake>) -> Config {
     }
 }
 
-fn mint(
-    keys: &str,
-    user: &str,
-    issued_at: Timestamp,
-    expires_at: Timestamp,
-    denied: &BTreeSet<RoomId>,
-) -> String {
+fn mint(keys: &str, user: &str, issued_at: Timestamp, expires_at: Timestamp, denied: &BTreeSet<RoomId>) -> String {
     let any = || vec![Pattern::new("*")];
     let allowed = ROOMS.iter().filter(|name| !denied.iter().any(|room| room.as_str() == **name));
     let rooms = (!denied.is_empty()).then(|| Permissions {

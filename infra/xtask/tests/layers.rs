@@ -38,11 +38,12 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "local-queues",
         ],
     ),
+    ("bill", &["topology"]),
     ("roomcast-client", &["domain", "protocol", "secret-file"]),
     ("loadtest", &["domain", "protocol", "roomcast-client"]),
     ("baseline", &[]),
     ("launch", &[]),
-    ("cli", &["aws-adapters", "domain", "protocol", "roomcast-client", "telemetry", "tokens", "topology"]),
+    ("cli", &["aws-adapters", "bill", "domain", "protocol", "roomcast-client", "telemetry", "tokens", "topology"]),
     ("xtask", &["domain", "protocol", "roomcast-client", "topology"]),
     (
         "simulation",
@@ -81,7 +82,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "topology",
         ],
     ),
-    ("e2e", &["aws-adapters", "domain", "local", "protocol", "roomcast-client", "topology"]),
+    ("e2e", &["aws-adapters", "bill", "domain", "local", "protocol", "roomcast-client", "topology"]),
 ];
 
 /// The crates that may name an AWS SDK: the adapters, the runner (which provisions and polls

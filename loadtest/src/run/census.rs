@@ -37,16 +37,25 @@ pub struct Census {
     pub samples: Vec<String>,
 }
 
-/// Requests the count of every room until it is correct, for at most the guaranteed time
-/// (GUARANTEES.md, 10).
+/// The census ends after this many times the guaranteed time, even while members come and go.
+const LONGEST: u32 = 6;
+
+/// Requests the count of every room until it is correct, for at most the guaranteed time after the
+/// last change of the number of its members (GUARANTEES.md, 10).
 pub(super) async fn take(world: &World) -> Census {
     let Ok(mut socket) = socket::open(&world.target, 0, "load-census").await else { return Census::default() };
-    let until = Instant::now() + world.patience.census;
+    let began = Instant::now();
+    let mut until = began + world.patience.census;
     let mut census = Census::default();
     for room in 0..world.room_count().min(ROOMS) {
+        let mut before = world.room(room).present();
         loop {
             let Some(counted) = ask(&mut socket, world, room).await else { return census };
-            let (present, vanished) = (world.room(room).present() as u64, world.graves(room));
+            let now_present = world.room(room).present();
+            if std::mem::replace(&mut before, now_present) != now_present {
+                until = (Instant::now() + world.patience.census).min(began + world.patience.census * LONGEST);
+            }
+            let (present, vanished) = (now_present as u64, world.graves(room));
             let is_right = (present..=present + vanished).contains(&counted);
             if is_right || Instant::now() >= until {
                 census.note(world.room(room).name(), counted, present, vanished);

@@ -3,11 +3,11 @@
 use domain::limits;
 use serde::Serialize;
 
-use super::counts::{Bill, INVOCATIONS, Prices, Usage};
 use super::file::{HOURS, Plan, Rooms};
 use super::fit::Fitted;
 use super::latency::{Estimate, Features};
 use super::work::{Group, Lane, Load, Model, places, post_rate};
+use bill::{Bill, Held, INVOCATIONS, Prices, Usage};
 
 /// Days of a month.
 const MONTH_DAYS: f64 = 365.0 / 12.0;
@@ -291,9 +291,9 @@ impl Planner<'_> {
     fn bill_of_an_hour(&self, load: &Load) -> Bill {
         let mut usage = Usage::default();
         usage.add(&load.usage, HOUR_S);
-        let mut bill = self.prices.bill(&usage, load.connections * HOUR_S / 60.0, self.model.topology);
-        bill.add(&self.prices.at_rest(HOUR_S, self.model.topology), 1.0);
-        bill
+        let at_rest = self.prices.at_rest(HOUR_S, self.model.topology);
+        let held = Held { connection_minutes: load.connections * HOUR_S / 60.0, ..at_rest };
+        self.prices.bill(&usage, held, self.model.topology)
     }
 
     /// Dollars of a month by service, all cells together.

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::counts::{Prices, READ_UNITS, Usage, WRITE_UNITS};
 use super::file::{Plan, Rooms};
 use super::latency::{FEWEST_RESULTS, Features, Line};
 use super::work::{Load, Model, post_rate};
 use crate::error::Error;
+use bill::{Held, Prices, READ_UNITS, Usage, WRITE_UNITS};
 use serde::{Deserialize, Serialize};
 
 /// The constants that this program was built with: the output of `roomcast plan --fit`.
@@ -245,7 +245,7 @@ impl Fitter<'_> {
 
     /// Dollars without the time of functions, which differs from machine to machine.
     fn dollars(&self, usage: &Usage) -> f64 {
-        self.prices.bill(usage, 0.0, self.model.topology).total()
+        self.prices.bill(usage, Held::default(), self.model.topology).total()
     }
 
     /// The work that the planner expects of a run, by counter.
@@ -266,18 +266,18 @@ impl Fitter<'_> {
 
 /// Counts of all functions together, so that both sides are priced alike.
 fn by_counter(usage: &Usage) -> Usage {
-    use super::counts::{GATEWAY, INVOCATIONS, POLLS, POSTS, REPLIES, REQUESTS};
+    use bill::{GATEWAY, INVOCATIONS, POLLS, POSTS};
     let mut sums = Usage::default();
-    sums.count(GATEWAY, POSTS, usage.sum_if(|counter| [REQUESTS, REPLIES, POSTS].contains(&counter)));
+    sums.count(GATEWAY, POSTS, usage.messages());
     sums.count(RUN, READ_UNITS, usage.sum(READ_UNITS));
     sums.count(RUN, WRITE_UNITS, usage.sum(WRITE_UNITS));
-    sums.count(RUN, POLLS, usage.sum_if(|counter| counter.starts_with("sqs:") || counter == POLLS));
+    sums.count(RUN, POLLS, usage.queue_calls());
     sums.count(RUN, INVOCATIONS, usage.sum(INVOCATIONS));
     sums
 }
 
 fn counted(usage: &Counted) -> Option<Usage> {
-    use super::counts::{GATEWAY, INVOCATIONS, POLLS, POSTS};
+    use bill::{GATEWAY, INVOCATIONS, POLLS, POSTS};
     let mut sums = Usage::default();
     sums.count(GATEWAY, POSTS, usage.units_in? + usage.units_out?);
     sums.count(RUN, READ_UNITS, usage.read_units?);

@@ -4,10 +4,11 @@ use proptest::prelude::*;
 use topology::Topology;
 
 use super::capacity::{Planner, Resource, first_bottleneck, fullest_share};
-use super::counts::{Operations, Prices};
+use super::counts::Operations;
 use super::file::Plan;
 use super::fit::Fitted;
 use super::work::{Group, Lane, Load, Model};
+use bill::Prices;
 
 /// Relative difference of sums that are added in another order.
 const ROUNDING: f64 = 1e-9;

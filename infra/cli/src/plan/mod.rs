@@ -22,8 +22,9 @@ use topology::Topology;
 
 use crate::error::Error;
 use crate::output::Output;
+use bill::Prices;
 use capacity::Planner;
-use counts::{Operations, Prices};
+use counts::Operations;
 use file::Plan;
 use fit::{Fitted, Fitter};
 use work::Model;
@@ -128,11 +129,14 @@ pub(crate) fn print(asked: &Arguments, output: &Output) -> Result<ExitCode, Erro
 
 impl Arguments {
     fn prices(&self) -> Result<Prices, Error> {
-        let Some(path) = &self.prices else { return Prices::built_in() };
+        let malformed = |file: &str, error| Error::new(format!("{file}: {error}"), "ls infra/terraform/prices.toml");
+        let Some(path) = &self.prices else {
+            return Prices::built_in().map_err(|error| malformed("infra/terraform/prices.toml", error));
+        };
         let file = path.display().to_string();
         let text = std::fs::read_to_string(path)
             .map_err(|error| Error::new(format!("{file} cannot be read: {error}"), "ls infra/terraform/prices.toml"))?;
-        Prices::parse(&text, &file)
+        Prices::parse(&text).map_err(|error| malformed(&file, error))
     }
 
     fn plan(&self) -> Result<Plan, Error> {

@@ -8,13 +8,13 @@ use serde_json::json;
 use super::capacity::{
     Delivery, Executions, Planner, Request, Resource, first_bottleneck, fullest_share, requests, way,
 };
-use super::counts::SERVICES;
 use super::day::{self, MOST_ROOMS, simulate};
 use super::file::Plan;
 use super::fit::Fitted;
 use super::latency::Estimate;
 use crate::error::Error;
 use crate::output::{Output, Row};
+use bill::SERVICES;
 
 /// Columns of a text.
 const COLUMNS: usize = 100;

@@ -6,10 +6,8 @@
 use domain::limits;
 use topology::{Topology, Trigger};
 
-use super::counts::{
-    BYTES_OUT, GATEWAY, INVOCATIONS, LOG_BYTES, Operations, POLLS, POSTS, READ_UNITS, TOPIC_CALLS, Usage,
-};
 use super::file::{Plan, Rooms};
+use bill::{BYTES_OUT, GATEWAY, INVOCATIONS, LOG_BYTES, POLLS, POSTS, READ_UNITS, TOPIC_CALLS, Usage};
 
 /// Bytes of a membership in the index that a delivery reads.
 const MEMBERSHIP_BYTES: f64 = 210.0;
@@ -211,7 +209,7 @@ impl Model<'_> {
         self.fill_frames(plan, &mut groups);
         let mut load = Load { connections, connects, messages: 0.0, groups, usage: Usage::default() };
         self.count(plan, &mut load, counts, count_reads);
-        load.messages = load.usage.of(GATEWAY, super::counts::REQUESTS);
+        load.messages = load.usage.of(GATEWAY, bill::REQUESTS);
         load
     }
 

@@ -7,6 +7,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use bill::{INVOCATIONS, Usage};
 use local::options::{Line, Logs, Speed};
 use local::{Options, Stack};
 use serde_json::{Value, json};
@@ -14,7 +15,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::usage::{REAPER, RUNNER, Usage};
+use super::usage::{REAPER, RUNNER, exact, of_snapshot};
 use crate::compare::cpu_time;
 use crate::stack::{aws, root};
 
@@ -111,8 +112,8 @@ impl Stand {
         let (mut last, mut since) = (Usage::default(), Instant::now());
         loop {
             let snapshot = self.order("").await;
-            let usage = Usage::read(&snapshot);
-            let exact = usage.exact().without(&[REAPER]);
+            let usage = of_snapshot(&snapshot);
+            let exact = exact(&usage).without(&[REAPER]);
             if is_busy(&snapshot, settled) || exact != last {
                 (last, since) = (exact, Instant::now());
             } else if since.elapsed() >= settled.still() && begun.elapsed() >= settled.at_least() {
@@ -127,9 +128,9 @@ impl Stand {
         let (begun, mut wanted) = (Instant::now(), None);
         loop {
             let snapshot = self.order("").await;
-            let usage = Usage::read(&snapshot);
+            let usage = of_snapshot(&snapshot);
             let is_at_rest = snapshot["statistics"]["functions"][REAPER]["processes_busy"] == 0;
-            let so_far = usage.of(REAPER, super::usage::INVOCATIONS);
+            let so_far = usage.of(REAPER, INVOCATIONS);
             if is_at_rest && so_far >= *wanted.get_or_insert(so_far + runs) {
                 return usage;
             }
@@ -139,7 +140,7 @@ impl Stand {
 
     /// Returns everything that was used so far.
     pub(super) async fn now(&mut self) -> Usage {
-        Usage::read(&self.order("").await)
+        of_snapshot(&self.order("").await)
     }
 
     pub(super) async fn stop(self) {

@@ -2,14 +2,14 @@
 
 use std::fmt::Write as _;
 
-use domain::limits;
-use topology::{Topology, Trigger};
-
-use super::prices::{Held, Prices, SERVICES};
-use super::usage::{
-    BYTES_OUT, CPU_MS, GATEWAY, INVOCATIONS, LOG_BYTES, POLLS, POSTS, READ_UNITS, REPLIES, REQUESTS, RUNNER, Usage,
+use bill::{
+    BYTES_OUT, GATEWAY, Held, INVOCATIONS, LOG_BYTES, POSTS, Prices, READ_UNITS, REPLIES, REQUESTS, SERVICES, Usage,
     WRITE_UNITS,
 };
+use domain::limits;
+use topology::Topology;
+
+use super::usage::{CPU_MS, RUNNER};
 use super::work::{LARGE, Row, SMALL, names};
 
 /// Hours of a month.
@@ -61,19 +61,17 @@ impl Sources<'_> {
 
     fn row(&self, table: &mut String, name: &str, usage: &Usage) {
         let gateway = [REQUESTS, REPLIES, POSTS].map(|name| short(usage.of(GATEWAY, name))).join(", ");
-        let sum = |name: &str| usage.sum(|other| other == name);
-        let queue_calls = usage.sum(|name| name.starts_with("sqs:") || name == POLLS);
         let runner = usage.of(RUNNER, CPU_MS);
         let cells = [
             gateway,
-            short(sum(INVOCATIONS)),
-            short(sum(WRITE_UNITS)),
-            short(sum(READ_UNITS)),
-            short(queue_calls),
-            short(usage.sum(|name| name.starts_with("sns:"))),
-            short(sum(LOG_BYTES) / 1_000.0),
+            short(usage.sum(INVOCATIONS)),
+            short(usage.sum(WRITE_UNITS)),
+            short(usage.sum(READ_UNITS)),
+            short(usage.queue_calls()),
+            short(usage.sum_if(|name| name.starts_with("sns:"))),
+            short(usage.sum(LOG_BYTES) / 1_000.0),
             short(usage.of(GATEWAY, BYTES_OUT) / 1_000.0),
-            short(sum(CPU_MS) - runner),
+            short(usage.sum(CPU_MS) - runner),
             short(runner),
             dollars(self.prices.bill(usage, Held::default(), self.topology).total() * 1e6),
         ];
@@ -94,11 +92,7 @@ impl Sources<'_> {
         let publication = self.find(&names::publish(members))?;
         let bill = |usage: &Usage, held: Held| self.prices.bill(usage, held, self.topology);
         let month = self.find(names::REAPER_RUN)?.times(HOURS_A_MONTH * 60.0);
-        let rest = Held {
-            secret_months: self.topology.secrets.len() as f64,
-            empty_receives: self.pollers() * HOURS_A_MONTH * HOUR_S / self.prices.rest.receive_s,
-            ..Held::default()
-        };
+        let rest = self.prices.at_rest(HOURS_A_MONTH * HOUR_S, self.topology);
         let keep_alives = self.find(names::KEEP_ALIVE)?.times(HOUR_S / limits::KEEP_ALIVE.as_secs_f64());
         let member = self.find(&names::comes(members))?.plus(&keep_alives).plus(self.find(&names::goes(members))?);
         let hour = publication.times(HOUR_S).plus(&member.times(members as f64));
@@ -120,16 +114,6 @@ impl Sources<'_> {
         let totals = bills.map(|bill| format!("**{}**", dollars(bill.total())));
         let _infallible = writeln!(table, "| **all** | {} |", totals.join(" | "));
         Some(table)
-    }
-
-    /// Returns the pollers of all queues to which nothing comes.
-    fn pollers(&self) -> f64 {
-        let most = self.prices.rest.pollers;
-        let pollers = self.topology.triggers().filter_map(|(_, trigger)| match trigger {
-            Trigger::Queue(source) => Some(source.maximum_concurrency.map_or(most, |maximum| maximum.min(most))),
-            _ => None,
-        });
-        f64::from(pollers.sum::<u32>())
     }
 
     fn find(&self, name: &str) -> Option<&Usage> {

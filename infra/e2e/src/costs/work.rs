@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use bill::{GATEWAY, INVOCATIONS, Usage};
 use futures::future::join_all;
 use local::options::Speed;
 use serde::{Deserialize, Serialize};
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::time::interval;
 
 use super::stand::{Settled, Stand};
-use super::usage::{GATEWAY, REAPER, RUNNER, Usage};
+use super::usage::{REAPER, RUNNER};
 use crate::Member;
 
 /// Sizes of the rooms whose counts are compared with the table.
@@ -104,7 +105,7 @@ async fn alone(binaries: &Path) -> Vec<Row> {
     }
     let before = stand.after_runs_of_the_reaper(1.0).await;
     let runs = stand.after_runs_of_the_reaper(RUNS).await.since(&before).only(&[REAPER]);
-    rows.push(Row::exact(names::REAPER_RUN, runs.times(1.0 / runs.of(REAPER, super::usage::INVOCATIONS))));
+    rows.push(Row::exact(names::REAPER_RUN, runs.times(1.0 / runs.of(REAPER, INVOCATIONS))));
     drop(ada);
     stand.stop().await;
     rows
@@ -213,7 +214,7 @@ async fn huge_room(members: usize, binaries: &Path) -> Row {
 async fn comparisons(stand: &mut Stand, before: &Usage) -> Usage {
     let used = stand.until(Settled::Comparisons).await.since(before).only(&["presence"]);
     // Each comparison is a message of its own, and the messages of a room come one by one.
-    used.times(1.0 / used.of("presence", super::usage::INVOCATIONS))
+    used.times(1.0 / used.of("presence", INVOCATIONS))
 }
 
 /// Returns what one publication uses in a room where nothing else happens.
