@@ -1,5 +1,6 @@
 //! What a plan needs of each quota, at its busiest hour in its fullest cell; and its bill.
 
+use bill::{Bill, Held, INVOCATIONS, Prices, Usage};
 use domain::limits;
 use serde::Serialize;
 
@@ -7,7 +8,6 @@ use super::file::{HOURS, Plan, Rooms};
 use super::fit::Fitted;
 use super::latency::{Estimate, Features};
 use super::work::{Group, Lane, Load, Model, places, post_rate};
-use bill::{Bill, Held, INVOCATIONS, Prices, Usage};
 
 /// Days of a month.
 const MONTH_DAYS: f64 = 365.0 / 12.0;

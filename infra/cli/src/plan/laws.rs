@@ -1,5 +1,6 @@
 //! Laws of the planner, over plans that are drawn.
 
+use bill::Prices;
 use proptest::prelude::*;
 use topology::Topology;
 
@@ -8,7 +9,6 @@ use super::counts::Operations;
 use super::file::Plan;
 use super::fit::Fitted;
 use super::work::{Group, Lane, Load, Model};
-use bill::Prices;
 
 /// Relative difference of sums that are added in another order.
 const ROUNDING: f64 = 1e-9;

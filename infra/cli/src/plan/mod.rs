@@ -18,11 +18,11 @@ mod work;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use bill::Prices;
 use topology::Topology;
 
 use crate::error::Error;
 use crate::output::Output;
-use bill::Prices;
 use capacity::Planner;
 use counts::Operations;
 use file::Plan;

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use bill::SERVICES;
 use serde::Serialize;
 use serde_json::json;
 
@@ -14,7 +15,6 @@ use super::fit::Fitted;
 use super::latency::Estimate;
 use crate::error::Error;
 use crate::output::{Output, Row};
-use bill::SERVICES;
 
 /// Columns of a text.
 const COLUMNS: usize = 100;

@@ -3,11 +3,12 @@
 //! Counts of calls are those of the operations, each done alone. So they are upper bounds where
 //! messages meet in batches.
 
+use bill::{BYTES_OUT, GATEWAY, INVOCATIONS, LOG_BYTES, POLLS, POSTS, READ_UNITS, TOPIC_CALLS, Usage};
 use domain::limits;
 use topology::{Topology, Trigger};
 
+use super::counts::Operations;
 use super::file::{Plan, Rooms};
-use bill::{BYTES_OUT, GATEWAY, INVOCATIONS, LOG_BYTES, POLLS, POSTS, READ_UNITS, TOPIC_CALLS, Usage};
 
 /// Bytes of a membership in the index that a delivery reads.
 const MEMBERSHIP_BYTES: f64 = 210.0;

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::time::interval;
 
 use super::stand::{Settled, Stand};
-use super::usage::{REAPER, RUNNER};
+use super::usage::{REAPER, RUNNER, calls};
 use crate::Member;
 
 /// Sizes of the rooms whose counts are compared with the table.
@@ -123,7 +123,7 @@ async fn connect(stand: &mut Stand, client: impl AsyncFn(usize) -> Member) -> Us
         before = after;
     }
     drop(members);
-    runs.into_iter().min_by(|one, other| one.calls().total_cmp(&other.calls())).unwrap_or_default()
+    runs.into_iter().min_by(|one, other| calls(one).total_cmp(&calls(other))).unwrap_or_default()
 }
 
 /// Counts the operations of a small room.
