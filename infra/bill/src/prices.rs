@@ -143,7 +143,7 @@ impl Prices {
     #[must_use]
     pub fn bill(&self, usage: &Usage, held: Held, topology: &Topology) -> Bill {
         let items = &self.prices;
-        let gigabyte_seconds = usage.functions().filter_map(|name| {
+        let gigabyte_seconds = usage.parts().filter_map(|(name, _)| {
             let memory_gb = f64::from(topology.function(name)?.memory_mb) / 1_024.0;
             Some(memory_gb * self.busy_s(usage, name))
         });

@@ -315,7 +315,7 @@ async fn a_revocation_closes_the_connections_of_older_tokens_and_no_others() {
 async fn a_revocation_of_tokens_that_are_yet_to_be_issued_is_a_dead_letter() {
     let world = World::new();
     let ada = world.connect("c1", "ada").await;
-    let ahead = world.clock.now().plus(limits::CLOCKS_DIFFER);
+    let ahead = world.clock.now().plus(limits::REVOCATION_AHEAD);
     for command in ["revoke", "unban"] {
         let at = |ms: u64| json!({ "command": command, "user": "ada", "issued_before": ms });
         order(&world, at(ahead.as_ms() + 1)).await;

@@ -297,6 +297,10 @@ pub const TOKEN_BYTES: usize = 8 * KIB;
 pub const CONTEXT_BYTES: usize = 7 * KIB;
 /// Tolerance for `nbf`, since the clock of the token's issuer differs. `exp` has no tolerance.
 pub const CLOCKS_DIFFER: Duration = Duration::from_secs(10);
+/// Time by which the moment of a revocation may lie after the clock of the function that carries it
+/// out: clocks of functions differ by up to 25 s. A moment in other units than milliseconds lies
+/// years ahead.
+pub const REVOCATION_AHEAD: Duration = Duration::from_secs(60);
 /// Maximum silent connections that the reaper judges a second. Each may cost a probe or a close,
 /// which use the account's rate of posts (10,000 a second, of which the fan-out takes 8,000).
 pub const REAPER_RATE: PostRate = PostRate::new(500, 500);

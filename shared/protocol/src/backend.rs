@@ -75,12 +75,12 @@ impl Command {
     /// from its effect.
     ///
     /// # Errors
-    /// The [`Reason`], if the time lies more than [`limits::CLOCKS_DIFFER`] after `now`.
+    /// The [`Reason`], if the time lies more than [`limits::REVOCATION_AHEAD`] after `now`.
     pub fn check_moment(self, now: Timestamp) -> Result<Self, Reason> {
         match &self {
             Self::Ban { scope: BanScope::IssuedBefore(moment), .. }
             | Self::Unban { scope: BanScope::IssuedBefore(moment), .. }
-                if *moment > now.plus(limits::CLOCKS_DIFFER) =>
+                if *moment > now.plus(limits::REVOCATION_AHEAD) =>
             {
                 Err(Reason::new("issued_before lies in the future; it is in milliseconds since 1970, and has passed"))
             }

@@ -11,7 +11,7 @@ use super::outbox::Outbox;
 use super::questions::{About, Questions};
 use super::request::Request;
 use super::room::{Ask, Room};
-use super::times::{LATER_MS, OVERLAP_MS, ROTATE_RETRY_MS};
+use super::times::{LATER_MS, OVERLAP_MS, RENEW_APART_MS, ROTATE_RETRY_MS};
 
 /// One client of rooms.v1. See the [module](super) for the protocol between client and driver.
 ///
@@ -50,6 +50,8 @@ pub(super) enum Pause {
     Usual,
     /// The backoff plus the minimum that the server requested with `later`.
     Later,
+    /// The backoff plus the minimum distance between two tokens.
+    NextToken,
 }
 
 impl Client {
@@ -318,7 +320,9 @@ impl Client {
         } else if self.is_refused_for_good(&because) {
             self.end(because);
         } else {
-            self.go_offline(because, Pause::Usual, now_ms);
+            let is_token_refused = matches!(because, Loss::Refused { status: 401 });
+            let pause = if is_token_refused { Pause::NextToken } else { Pause::Usual };
+            self.go_offline(because, pause, now_ms);
         }
     }
 
@@ -327,7 +331,11 @@ impl Client {
         if self.opening.is_some() {
             return self.event(Event::Offline { because, retry_in_ms: 0 });
         }
-        let least_ms = if pause == Pause::Later { LATER_MS } else { 0 };
+        let least_ms = match pause {
+            Pause::Usual => 0,
+            Pause::Later => LATER_MS,
+            Pause::NextToken => RENEW_APART_MS,
+        };
         let retry_in_ms = least_ms + self.chance.backoff(self.attempts);
         self.attempts = self.attempts.saturating_add(1);
         self.connect_at_ms = Some(now_ms + retry_in_ms);

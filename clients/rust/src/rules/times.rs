@@ -46,7 +46,9 @@ pub const ROTATE_RETRY_MS: u64 = 60_000;
 /// Time before its expiry at which a token is renewed, or a quarter of its life if that is less.
 /// Jitter of the same size is added, so that clients that connected together do not renew together.
 pub const RENEW_BEFORE_MS: u64 = 60_000;
-/// Minimum distance between renewals, for tokens with a short life.
+/// Minimum distance between renewals, for tokens with a short life. It is also the minimum pause
+/// after a handshake whose token was refused: a revocation refuses tokens of its own second, since
+/// the claim `iat` counts whole seconds, so only a token that was issued later is accepted.
 pub const RENEW_APART_MS: u64 = 1_000;
 /// Successive refused tokens after which a client with renewable tokens ends. The first may have
 /// expired on its way, and the second may have met keys that were just exchanged.

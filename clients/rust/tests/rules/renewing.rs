@@ -158,7 +158,10 @@ fn a_token_that_is_refused_may_have_expired_on_its_way_and_another_one_is_tried(
     let mut bench = Bench::renewing(1);
     for _ in 1..times::REFUSED_TOKENS {
         bench.fail(refused());
-        assert!(matches!(&bench.events()[..], [Event::Offline { because, .. }] if *because == refused()));
+        let events = bench.events();
+        let [Event::Offline { because, retry_in_ms }] = &events[..] else { panic!("{events:?}") };
+        assert_eq!(*because, refused());
+        assert!(*retry_in_ms >= times::RENEW_APART_MS, "a token of the same second is refused too");
         bench.pass(times::BACKOFF_CAP_MS);
     }
     bench.open();

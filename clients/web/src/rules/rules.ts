@@ -673,7 +673,7 @@ export function createRules(chance: Chance, renews: boolean, now: number) {
         opening = undefined;
         if (primary) primary.rotateAt = now + rotateRetry();
         else if (isRefusedForGood(because)) end(because);
-        else goOffline(because, 0);
+        else goOffline(because, because.status === 401 ? RENEW_APART_MS : 0);
       } else if (retiring?.id === link) retiring = undefined;
       else if (primary?.id === link) lose(because, 0);
     },

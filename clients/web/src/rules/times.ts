@@ -56,7 +56,7 @@ export const ROTATE_JITTER_MS = 300_000;
 export const ROTATE_RETRY_MS = 60_000;
 /** A token is renewed this long before it expires, and sooner by up to as much again. */
 export const RENEW_BEFORE_MS = 60_000;
-/** Two renewals are at least this far apart. */
+/** Two renewals, and two tokens of handshakes that were refused, are at least this far apart. */
 export const RENEW_APART_MS = 1_000;
 /** A client that can get tokens ends after this many refused tokens in a row. */
 export const REFUSED_TOKENS = 3;
