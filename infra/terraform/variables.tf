@@ -280,7 +280,7 @@ variable "tickets" {
 }
 
 variable "alarm_thresholds" {
-  description = "Values above which alarms are raised: seconds by queue, 60 for others than publications and deliveries (30), publications-held (600) and presence (360); seconds behind a stream; percent of posts; milliseconds of the slowest delivery in 100; resumes in 5 min; percent of invocations; percent of handshakes."
+  description = "Values above which alarms are raised: seconds by queue, 60 for others than publications and deliveries (30), publications-held (600) and presence (360); seconds behind a stream; percent of posts; milliseconds of the slowest delivery in 100; resumes in 5 min; percent of invocations; percent of handshakes that fail, and that are refused."
   type = object({
     oldest_message_s           = optional(map(number), {})
     iterator_age_s             = optional(number, 60)
@@ -288,6 +288,7 @@ variable "alarm_thresholds" {
     delivery_p99_ms            = optional(number, 5000)
     resumes_lost               = optional(number, 10)
     function_errors_percent    = optional(number, 1)
+    connects_failed_percent    = optional(number, 1)
     handshakes_refused_percent = optional(number, 5)
   })
   default = {}

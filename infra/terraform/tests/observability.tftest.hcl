@@ -82,8 +82,8 @@ run "everything_that_delivers_is_watched" {
 
   assert {
     condition = alltrue([for key in [
-      "connects-failed", "cost-per-hour", "delivery-slow", "iterator-age-outbox", "iterator-age-presence", "messages-given-up-fanout",
-      "messages-given-up-sequencer", "posts-throttled", "reaper-silent", "resumes-lost",
+      "connects-failed", "cost-per-hour", "delivery-slow", "handshakes-refused", "iterator-age-outbox", "iterator-age-presence",
+      "messages-given-up-fanout", "messages-given-up-sequencer", "posts-throttled", "reaper-silent", "resumes-lost",
     ] : contains(keys(output.alarms), key)])
     error_message = "The other alarms are planned."
   }
@@ -93,7 +93,7 @@ run "everything_that_delivers_is_watched" {
       length([for name in keys(run.topology.topology.queues) : name if endswith(name, "-dead")]),
       length([for queue in values(run.topology.topology.queues) : queue if queue.dead_letter != null]),
       2 * length(run.topology.topology.functions),
-      10,
+      11,
     ])
     error_message = "There is no alarm that this test does not know."
   }
@@ -120,7 +120,7 @@ run "everything_that_delivers_is_watched" {
 
   assert {
     condition = sort([for part in split(" OR ", output.page.rule) : part]) == sort([for key in concat(
-      ["messages-given-up-fanout", "messages-given-up-sequencer"],
+      ["connects-failed", "messages-given-up-fanout", "messages-given-up-sequencer"],
       ["oldest-message-deliveries", "oldest-message-deliveries-wide", "oldest-message-publications"],
       [for name in ["authorizer", "connect", "fanout", "ingest", "sequencer"] : "function-errors-${name}"],
       [for name in ["authorizer", "connect", "fanout", "ingest", "sequencer"] : "function-throttles-${name}"],
@@ -154,6 +154,29 @@ run "everything_that_delivers_is_watched" {
       for query in aws_cloudwatch_metric_alarm.this["function-errors-fanout"].metric_query : query.metric[0].metric_name if query.id == "part"
     ] == ["Errors"]
     error_message = "A token that the authorizer refuses is an error of Lambda and no failure."
+  }
+
+  assert {
+    condition = { for query in aws_cloudwatch_metric_alarm.this["connects-failed"].metric_query : query.id => query.metric[0].metric_name if query.id != "watched" } == {
+      opened             = "connections_opened"
+      refused            = "connections_refused"
+      failed             = "connects_failed"
+      crashed            = "Errors"
+      broken             = "ExecutionError"
+      errors_authorizer  = "Errors"
+      refused_authorizer = "connections_refused"
+    }
+    error_message = "A handshake is answered with 5xx by connect, or by API Gateway if connect or the authorizer does not answer."
+  }
+
+  assert {
+    condition = alltrue(flatten([
+      for alarm in values(aws_cloudwatch_metric_alarm.this) : [
+        for id in flatten([for query in alarm.metric_query : regexall("FILL\\((\\w+),", query.expression) if query.id == "watched"]) :
+        contains([for query in alarm.metric_query : query.id], id)
+      ]
+    ]))
+    error_message = "An expression names metrics of its alarm."
   }
 
   assert {

@@ -35,8 +35,25 @@ pub struct Connect<P, G, C> {
     user_connections: usize,
 }
 
-/// A refused handshake: its status and the reason.
-type Refused = (u16, String);
+/// The reason for refusing a handshake, in one sentence.
+#[derive(Debug)]
+enum Refusal {
+    /// The client, its token, or a limit such as a full room is the reason.
+    Refused { status: u16, reason: String },
+    /// The deployment is at fault: after a 5xx the client tries again.
+    Failed { status: u16, reason: String },
+}
+
+impl Refusal {
+    fn refused(status: u16, reason: impl Into<String>) -> Self {
+        Self::Refused { status, reason: reason.into() }
+    }
+
+    /// A dependency did not answer.
+    fn unavailable(error: impl ToString) -> Self {
+        Self::Failed { status: 503, reason: error.to_string() }
+    }
+}
 
 impl<P, G, C> Connect<P, G, C>
 where
@@ -64,41 +81,42 @@ where
         Self { user_connections, ..self }
     }
 
-    async fn open(&self, call: &Call, summary: &mut Summary) -> Result<(), Refused> {
+    async fn open(&self, call: &Call, summary: &mut Summary) -> Result<(), Refusal> {
         let now = self.clock.now();
         // The deployment is at fault, not the client: after a 403 the client would never try again.
-        let context = call.connected_as().map_err(|reject| (500, reject.message))?;
+        let context = call.connected_as().map_err(|reject| Refusal::Failed { status: 500, reason: reject.message })?;
         // The token expired after the authorizer checked it. The answer is that of the authorizer:
         // the client may try again with another token.
-        context.identity.check_expiry(now).map_err(|reject| (401, reject.message))?;
+        context.identity.check_expiry(now).map_err(|reject| Refusal::refused(401, reject.message))?;
         let room = first_room(call, context)?;
         let connection = self.connection(call, context, now);
         match self.store(&connection, &context.identity, room, now, summary).await? {
             Opened::Stored => self.check_user(&connection, now, summary).await,
-            Opened::Refused => Err((410, "the connection id is stored already, or was removed".to_owned())),
+            Opened::Refused => Err(Refusal::refused(410, "the connection id is stored already, or was removed")),
         }
     }
 
     /// Refuses a connection whose user, device or token is banned, and ends older connections of a
     /// user that has too many. The bans are read after the connection is stored. A ban that is
     /// stored later closes the connection, because it finds it.
-    async fn check_user(&self, connection: &Connection, now: Timestamp, summary: &mut Summary) -> Result<(), Refused> {
+    async fn check_user(&self, connection: &Connection, now: Timestamp, summary: &mut Summary) -> Result<(), Refusal> {
         let user = &connection.user;
         let (bans, entries) = join(self.ports.bans_of(user, now), self.ports.entries_of(user, now)).await;
-        let mut bans = bans.map_err(unavailable)?;
+        let mut bans = bans.map_err(Refusal::unavailable)?;
         bans.retain(|ban| ban.keeps_out(connection.device.as_ref(), &connection.stamp, now));
-        let entries = entries.map_err(unavailable)?;
+        let entries = entries.map_err(Refusal::unavailable)?;
         let refused = if bans.iter().any(|ban| !ban.scope.is_of_tokens()) {
-            (403, format!("user {user} is banned"))
+            Refusal::refused(403, format!("user {user} is banned"))
         } else if !bans.is_empty() {
             // The client may try again with another token.
-            (401, format!("the token of user {user} is revoked"))
+            Refusal::refused(401, format!("the token of user {user} is revoked"))
         } else if entries.len() <= self.user_connections || self.make_space(connection, entries, now, summary).await? {
             return Ok(());
         } else {
-            (503, format!("user {user} opened newer connections at the same moment, and has too many"))
+            let reason = format!("user {user} opened newer connections at the same moment, and has too many");
+            Refusal::refused(503, reason)
         };
-        forget(&self.ports, &connection.id, now).await.map_err(unavailable)?;
+        forget(&self.ports, &connection.id, now).await.map_err(Refusal::unavailable)?;
         Err(refused)
     }
 
@@ -113,13 +131,13 @@ where
         entries: Vec<Enlisted>,
         now: Timestamp,
         summary: &mut Summary,
-    ) -> Result<bool, Refused> {
+    ) -> Result<bool, Refusal> {
         let (mut counted, mut stored) = (Vec::new(), Vec::new());
         let found = entries.into_iter().map(async |entry| (self.ports.find(&entry.connection).await, entry));
         let mut found = stream::iter(found).buffer_unordered(limits::ENTRIES_READ_AT_ONCE);
         while let Some((found, entry)) = found.next().await {
             let age = now.since(entry.at);
-            match found.map_err(unavailable)? {
+            match found.map_err(Refusal::unavailable)? {
                 Some(_) if age >= limits::EXCHANGED_AFTER => {}
                 Some(found) => {
                     counted.push(entry);
@@ -194,11 +212,12 @@ where
         room: Option<RoomId>,
         now: Timestamp,
         summary: &mut Summary,
-    ) -> Result<Opened, Refused> {
+    ) -> Result<Opened, Refusal> {
         let inbox = RoomId::inbox(&connection.user);
         let rooms: Vec<RoomId> = [Some(RoomId::everyone()), Some(inbox), room].into_iter().flatten().collect();
         let member = connection.member();
-        let places = place(&self.ports, &member, &rooms, Some(self.room_members), now).await.map_err(unavailable)?;
+        let places =
+            place(&self.ports, &member, &rooms, Some(self.room_members), now).await.map_err(Refusal::unavailable)?;
         let mut memberships = Vec::new();
         for (room, place) in places {
             let Place { shard, grown, head: began_at, .. } = place.map_err(|error| self.not_entered(&room, error))?;
@@ -211,15 +230,18 @@ where
         // connections finds every stored connection.
         let Connection { id, device, connected_at: at, .. } = connection.clone();
         let entry = Enlisted { at, connection: id, device };
-        self.ports.enlist(&connection.user, &entry).await.map_err(unavailable)?;
-        self.ports.open(connection, &memberships).await.map_err(unavailable)
+        self.ports.enlist(&connection.user, &entry).await.map_err(Refusal::unavailable)?;
+        self.ports.open(connection, &memberships).await.map_err(Refusal::unavailable)
     }
 
-    fn not_entered(&self, room: &RoomId, error: NotEntered) -> Refused {
+    fn not_entered(&self, room: &RoomId, error: NotEntered) -> Refusal {
         match error {
-            NotEntered::Full => (503, format!("room {room} is full: it takes {} connections", self.room_members)),
-            NotEntered::Overtaken => (503, error.to_string()),
-            NotEntered::Failed(error) => unavailable(error),
+            NotEntered::Full => {
+                let reason = format!("room {room} is full: it takes {} connections", self.room_members);
+                Refusal::refused(503, reason)
+            }
+            NotEntered::Overtaken => Refusal::unavailable(error),
+            NotEntered::Failed(error) => Refusal::unavailable(error),
         }
     }
 }
@@ -237,9 +259,12 @@ where
                 let subprotocol = call.subprotocols.iter().find(|name| *name == SUBPROTOCOL).cloned();
                 Answer { subprotocol, ..Answer::silent() }
             }
-            Err((status, reason)) => {
+            Err(refusal) => {
+                let is_failure = matches!(refusal, Refusal::Failed { .. });
+                let (Refusal::Refused { status, reason } | Refusal::Failed { status, reason }) = refusal;
                 summary.add(metric::CONNECTIONS_REFUSED, 1);
-                summary.set(field::OUTCOME, "refused");
+                summary.add(metric::CONNECTS_FAILED, u64::from(is_failure));
+                summary.set(field::OUTCOME, if is_failure { "failed" } else { "refused" });
                 summary.set(field::ERROR, reason.clone());
                 Answer { body: Some(reason), ..Answer::status(status) }
             }
@@ -247,21 +272,16 @@ where
     }
 }
 
-/// A dependency did not answer: after a 503 the client tries again.
-fn unavailable(error: Error) -> Refused {
-    (503, error.to_string())
-}
-
 /// Returns the room that the connection joins at once: the room of `?room=`, or `lobby` for a
 /// classic client without that parameter.
-fn first_room(call: &Call, context: &Context) -> Result<Option<RoomId>, Refused> {
+fn first_room(call: &Call, context: &Context) -> Result<Option<RoomId>, Refusal> {
     if let Some(format) = call.query.get("format")
         && Format::from_name(format).is_none()
     {
-        return Err((400, format!("there is no format {format:?}; there are rooms.v1 and classic")));
+        return Err(Refusal::refused(400, format!("there is no format {format:?}; there are rooms.v1 and classic")));
     }
     let room = match call.query.get("room") {
-        Some(name) => RoomId::parse(name.clone()).map_err(|reject| (400, reject.message))?,
+        Some(name) => RoomId::parse(name.clone()).map_err(|reject| Refusal::refused(400, reject.message))?,
         None if context.format == Format::Classic => match RoomId::parse(CLASSIC_ROOM) {
             Ok(room) if context.identity.may_join(&room) => room,
             _ => return Ok(None),
@@ -269,7 +289,7 @@ fn first_room(call: &Call, context: &Context) -> Result<Option<RoomId>, Refused>
         None => return Ok(None),
     };
     if !context.identity.may_join(&room) {
-        return Err((403, format!("room {room} may not be joined with this token")));
+        return Err(Refusal::refused(403, format!("room {room} may not be joined with this token")));
     }
     let connected_anyway = room.is_everyone() || room.inbox_owner().is_some();
     Ok((!connected_anyway).then_some(room))

@@ -11,7 +11,7 @@ use domain::{
 use lambda_kit::start::Routes;
 use lambda_kit::websocket::{Answer, Call};
 use protocol::context::Context;
-use telemetry::{Summary, metric};
+use telemetry::{Summary, field, metric};
 use testkit::faults::{Call as Made, Fault, Faulty, How, Operation, Plan};
 use testkit::{World, samples};
 
@@ -126,6 +126,39 @@ async fn a_room_that_is_full_refuses_the_handshake_for_now() {
     let answer = function.handle(call(Format::RoomsV1, &[("room", "den")]), &mut Summary::new("connect")).await;
     assert_eq!((answer.status, answer.body.as_deref()), (503, Some("room den is full: it takes 1 connections")));
     assert!(world.store.find(&samples::connection_id("c1")).await.unwrap().is_none());
+}
+
+/// Handles a handshake, and returns its status, its outcome in the log, and how often it counts as
+/// refused and as failed.
+async fn refusal(function: &impl Routes, call: Call) -> (u16, String, [u64; 2]) {
+    let mut summary = Summary::new("connect");
+    let status = function.handle(call, &mut summary).await.status;
+    let counted = [metric::CONNECTIONS_REFUSED, metric::CONNECTS_FAILED].map(|metric| summary.counted(metric));
+    (status, summary.said(field::OUTCOME).unwrap_or_default().to_owned(), counted)
+}
+
+#[tokio::test]
+async fn a_handshake_counts_as_failed_only_if_the_deployment_is_at_fault() {
+    let world = World::new();
+    let there = world.connect("c0", "eve").await;
+    world.join(&there, "den").await;
+    let with = |plan: Plan| {
+        let ports = Faulty::new(world.store.clone(), plan);
+        Connect::new(ports, world.gateway.clone(), world.clock.clone(), None).with_room_members(1)
+    };
+    for (query, status) in [(("room", "a#b"), 400), (("room", "@bob"), 403), (("room", "den"), 503)] {
+        let refused = refusal(&with(Plan::new()), call(Format::RoomsV1, &[query])).await;
+        assert_eq!(refused, (status, "refused".to_owned(), [1, 0]), "{query:?}");
+    }
+    for operation in [Operation::Open, Operation::Enlist, Operation::BansOf] {
+        for how in [How::Unavailable, How::Throttled] {
+            let plan = Plan::new().always(operation, Fault::Before(how));
+            let failed = refusal(&with(plan), call(Format::RoomsV1, &[])).await;
+            assert_eq!(failed, (503, "failed".to_owned(), [1, 1]), "{operation:?} {how:?}");
+        }
+    }
+    let missing = Call { context: Err("the authorizer's context is missing".to_owned()), ..call(Format::RoomsV1, &[]) };
+    assert_eq!(refusal(&with(Plan::new()), missing).await, (500, "failed".to_owned(), [1, 1]));
 }
 
 #[tokio::test]

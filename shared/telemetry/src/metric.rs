@@ -48,6 +48,9 @@ metrics! {
     CONNECTIONS_OPENED = "connections_opened" in Count;
     /// Handshakes that were refused.
     CONNECTIONS_REFUSED = "connections_refused" in Count;
+    /// Handshakes that `connect` answered with 5xx because of a fault of the deployment. They are
+    /// also among those that were refused.
+    CONNECTS_FAILED = "connects_failed" in Count;
     /// Connections removed on `$disconnect`.
     CONNECTIONS_CLOSED = "connections_closed" in Count;
     /// Connections removed because a post to them was answered with 410.

@@ -56,12 +56,13 @@ fn sources(deployment: &Deployment, stats: &Value) -> Vec<Finding> {
         let source = match trigger {
             Trigger::Queue(queue) => queue.queue.as_str(),
             Trigger::Stream(stream) => stream.table.as_str(),
-            Trigger::Websocket(_) | Trigger::Http { .. } | Trigger::Authorizer { .. } | Trigger::Schedule(_) => {
-                continue;
-            }
+            // The local stack names a schedule by its function.
+            Trigger::Schedule(_) => function.name.as_str(),
+            Trigger::Websocket(_) | Trigger::Http { .. } | Trigger::Authorizer { .. } => continue,
         };
         let is_it = |stats: &&&Value| stats["function"] == function.name.as_str() && names(&stats["source"], source);
-        findings.push(source_finding(source, &function.name, running.iter().find(is_it).copied()));
+        let subject = if matches!(trigger, Trigger::Schedule(_)) { "schedule" } else { source };
+        findings.push(source_finding(subject, &function.name, running.iter().find(is_it).copied()));
     }
     findings
 }
@@ -85,13 +86,16 @@ fn source_finding(source: &str, function: &str, stats: Option<&Value>) -> Findin
     };
     let count = |name: &str| stats[name].as_u64().unwrap_or_default();
     let lag = Duration::from_millis(count("iterator_age_ms"));
-    let found = format!(
+    let mut found = format!(
         "{} records, {} failures, {} discarded, lag {}",
         count("records"),
         count("failures"),
         count("discarded"),
         rounded(lag)
     );
+    if count("throttles") > 0 {
+        found.push_str(&format!(", {} throttles", count("throttles")));
+    }
     if lag > AGE_NORMAL {
         let fix = format!("records wait for {function}: look at its errors on the page /_local/ of the AWS port");
         return Finding::bad(SOURCE, Status::Warning, subject, found, fix);
@@ -152,6 +156,8 @@ mod tests {
         assert_eq!(late.status, Status::Warning);
         assert_eq!(late.found, "7 records, 0 failures, 0 discarded, lag 31s");
         assert_eq!(source_finding("outbox", "outbox", Some(&json!({}))).status, Status::Ok);
+        let throttled = source_finding("outbox", "outbox", Some(&json!({ "throttles": 3 })));
+        assert_eq!(throttled.found, "0 records, 0 failures, 0 discarded, lag 0s, 3 throttles");
     }
 
     #[test]

@@ -5,7 +5,14 @@ locals {
   # The percentage of one metric in another. No alarm is raised where nothing was counted.
   percent = "IF(whole > 0, 100 * FILL(part, 0) / whole, 0)"
 
-  handshakes = "FILL(opened, 0) + FILL(refused, 0) + FILL(broken, 0)"
+  # An error of an authorizer is a 401, which it counts itself, or an invocation that failed, crashed or timed out.
+  handshakes_failed = join(" + ", concat(
+    ["FILL(failed, 0)", "FILL(crashed, 0)", "FILL(broken, 0)"],
+    [for id in local.authorizer_ids : "IF(FILL(errors_${id}, 0) > FILL(refused_${id}, 0), FILL(errors_${id}, 0) - FILL(refused_${id}, 0), 0)"],
+  ))
+  # `connections_refused` of `connect` has those that failed, too.
+  handshakes_refused = "FILL(refused, 0) - FILL(failed, 0)"
+  handshakes         = "FILL(opened, 0) + ${local.handshakes_refused} + ${local.handshakes_failed}"
 
   # Log lines of a function that report a failure.
   failures = { for function, group in var.log_groups : function => "aws logs tail ${group} --since 15m --format short --filter-pattern '{ $.level = \"ERROR\" }'" }
@@ -97,17 +104,37 @@ locals {
       threshold = 0
       of        = 5
     } },
-    # Handshakes that `connect` answered with an error, and calls of any function that API Gateway could not complete.
+    # Handshakes answered with 5xx: by `connect` itself (500, 503), by API Gateway for it (500, 502, 504), and by API Gateway for an
+    # authorizer that did not answer (500). ExecutionError has the calls of every function that API Gateway could not complete.
     { for function in local.connectors : "connects-failed" => {
       kind    = "connects-failed"
-      text    = "More than ${var.thresholds.handshakes_refused_percent}% of the handshakes fail after the token was accepted. These people cannot connect; members that are connected stay so. Nothing is lost: clients try again."
+      text    = "More than ${var.thresholds.connects_failed_percent}% of the handshakes are answered with 5xx. These people cannot connect; members that are connected stay so. Nothing is lost: clients try again."
+      command = "aws logs tail ${var.log_groups[function]} --since 15m --format short --filter-pattern '{ $.connects_failed > 0 }'"
+      metrics = merge(
+        {
+          opened  = local.metrics["connections_opened"][function]
+          refused = local.metrics["connections_refused"][function]
+          failed  = local.metrics["connects_failed"][function]
+          crashed = { namespace = "AWS/Lambda", name = "Errors", dimensions = { FunctionName = var.function_names[function] } }
+          broken  = { namespace = "AWS/ApiGateway", name = "ExecutionError", dimensions = local.api }
+        },
+        { for name, id in local.authorizer_ids : "errors_${id}" => { namespace = "AWS/Lambda", name = "Errors", dimensions = { FunctionName = var.function_names[name] } } },
+        { for name, id in local.authorizer_ids : "refused_${id}" => local.metrics["connections_refused"][name] },
+      )
+      expression = "IF((${local.handshakes}) > 0, 100 * (${local.handshakes_failed}) / (${local.handshakes}), 0)"
+      threshold  = var.thresholds.connects_failed_percent
+    } if contains(keys(local.metrics["connections_opened"]), function) },
+    # Handshakes that `connect` refused because of the client, its token, or a limit.
+    { for function in local.connectors : "handshakes-refused" => {
+      kind    = "handshakes-refused"
+      text    = "More than ${var.thresholds.handshakes_refused_percent}% of the handshakes are refused after the token was accepted: a client asks for what it may not have, or a room is full. These people cannot connect; others can. Nothing is lost."
       command = "aws logs tail ${var.log_groups[function]} --since 15m --format short --filter-pattern '{ $.connections_refused > 0 }'"
       metrics = {
         opened  = local.metrics["connections_opened"][function]
         refused = local.metrics["connections_refused"][function]
-        broken  = { namespace = "AWS/ApiGateway", name = "ExecutionError", dimensions = local.api }
+        failed  = local.metrics["connects_failed"][function]
       }
-      expression = "IF((${local.handshakes}) > 0, 100 * (FILL(refused, 0) + FILL(broken, 0)) / (${local.handshakes}), 0)"
+      expression = "IF(FILL(opened, 0) + FILL(refused, 0) > 0, 100 * (${local.handshakes_refused}) / (FILL(opened, 0) + FILL(refused, 0)), 0)"
       threshold  = var.thresholds.handshakes_refused_percent
     } if contains(keys(local.metrics["connections_opened"]), function) },
     { for function, seconds in local.schedule_seconds : "${function}-silent" => {
@@ -154,7 +181,7 @@ locals {
     [for queue in local.path.queues : "oldest-message-${queue}"],
     [for function in local.path.functions : "function-errors-${function}"],
     [for function in local.path.functions : "function-throttles-${function}"],
-    [for key, alarm in local.specifications : key if alarm.kind == "messages-given-up"],
+    [for key, alarm in local.specifications : key if contains(["messages-given-up", "connects-failed"], alarm.kind)],
   ))
 
   page = {

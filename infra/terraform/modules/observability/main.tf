@@ -35,6 +35,8 @@ locals {
 
   stream_functions = sort([for name, function in var.functions : name if length(function.triggers.stream) > 0])
   authorizers      = sort([for name, function in var.functions : name if length(function.triggers.authorizer) > 0])
+  # Ids in expressions of those that count the tokens that they refuse.
+  authorizer_ids = { for name in local.authorizers : name => replace(name, "-", "_") if contains(keys(local.metrics["connections_refused"]), name) }
   connectors = sort([
     for name, function in var.functions : name
     if contains(flatten([for trigger in function.triggers.websocket : trigger.routes]), "$connect")

@@ -51,6 +51,7 @@ variable "thresholds" {
     delivery_p99_ms            = optional(number, 5000)
     resumes_lost               = optional(number, 10)
     function_errors_percent    = optional(number, 1)
+    connects_failed_percent    = optional(number, 1)
     handshakes_refused_percent = optional(number, 5)
   })
   default = {}
