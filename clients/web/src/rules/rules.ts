@@ -410,7 +410,7 @@ export function createRules(chance: Chance, renews: boolean, now: number) {
     const because = { code };
     if (!["now", "later", "never"].includes(retry)) return;
     // Another token helps, if there are others.
-    if (retry === "never" && !(renews && ["expired", "revoked"].includes(code))) end(because);
+    if (retry === "never" && !(renews && (code === "expired" || code === "revoked"))) end(because);
     else if (isPrimary) dropPrimary(because, retry === "later" ? LATER_MS : 0);
     else closeRetiring();
   }
