@@ -1,6 +1,5 @@
 //! Tests that connections that ended without a close are removed: at the first 410, or by the
 //! reaper.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::time::Duration;
 

@@ -1,6 +1,5 @@
 //! Tests bad input: each kind is answered with a stable code, leaves a log line, and affects
 //! neither the connection nor other members.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use e2e::{Member, everything, start};
 use local::options::Line;

@@ -1,5 +1,4 @@
 //! Tests that a hostile client, page or backend gets no right that it was not given.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::ports::Directory;

@@ -1,5 +1,4 @@
 //! Tests the reads of a broadcast, as the capacity that DynamoDB would charge.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::time::Duration;
 

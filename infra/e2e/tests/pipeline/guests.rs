@@ -1,6 +1,5 @@
 //! Tests that guests never share an identity, and that an unreadable credential does not make a
 //! guest.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use e2e::{Member, everything, guest_secret, start, token};
 use serde_json::{Value, json};

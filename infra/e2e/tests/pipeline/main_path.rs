@@ -1,5 +1,4 @@
 //! Tests that a publication of one member arrives at all other members under any fault.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use e2e::{Member, everything, members, start, topology_with};
 use futures::future::join_all;

@@ -1,6 +1,5 @@
 //! Tests the three ways to publish to one log: clients, events through SNS, and rows of the outbox.
 //! Also tests that every address is a room.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::collections::BTreeSet;
 

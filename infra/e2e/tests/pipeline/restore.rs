@@ -1,5 +1,4 @@
 //! Tests a restore of the rooms table while members are connected.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use e2e::restore::drill;
 

@@ -1,5 +1,4 @@
 //! Tests presence: blocks, counts, and the messages of the activity topic.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::time::Duration;
 

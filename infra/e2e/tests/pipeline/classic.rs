@@ -1,5 +1,4 @@
 //! Tests the clients of the well-known recipes, with their exact messages and without a library.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use e2e::{Member, everything, start, token};
 use serde_json::{Value, json};

@@ -1,6 +1,5 @@
 //! Tests that everything arrives once and in order under any fault, and that nothing remains
 //! afterwards.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use e2e::chaos::{Plan, Report, run};
 

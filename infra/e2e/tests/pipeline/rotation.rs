@@ -1,5 +1,4 @@
 //! Tests the rotation of token keys while the stack runs.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
 
 use bytes::Bytes;
 use e2e::{Member, everything, start};
