@@ -101,10 +101,10 @@ impl Usage {
         sum
     }
 
-    /// Returns what was added since `before`.
+    /// Returns what was added since `before`. A count that is smaller than before adds nothing.
     #[must_use]
     pub fn since(&self, before: &Self) -> Self {
-        self.map(|part, counter, count| count - before.of(part, counter))
+        self.map(|part, counter, count| (count - before.of(part, counter)).max(0.0))
     }
 
     /// Returns each count this many times.

@@ -290,18 +290,14 @@ async fn a_room_in_another_epoch_is_found_from_the_alarm_resumes_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_secret_that_cannot_be_read_is_found_from_the_alarm_function_errors() {
-    let rooms = "      - { table: rooms, actions: [GetItem, PutItem, UpdateItem, BatchGetItem, Query] }\n";
-    let granted = format!("{rooms}      - {{ secret: token_keys, actions: [GetSecretValue] }}\n");
-    let (stack, url, _folder) = start_without((&granted, rooms)).await;
+async fn an_index_that_may_not_be_read_is_found_from_the_alarm_function_errors() {
+    let (stack, _, _folder) = start_without(("indexes: [by_liveness, by_expiry]", "indexes: [by_expiry]")).await;
     let roomcast = Roomcast::beside(&stack);
-    let mut ada = Member::connect(&url, "ada").await;
-    ada.say(json!({ "id": 1, "action": "join", "room": "lobby" }).to_string()).await;
-    let is_raised = |stats: &Value| stats["functions"]["membership"]["errors"].as_u64().unwrap() > 0;
-    until_counted(&stack, "function-errors-membership", is_raised).await;
+    let is_raised = |stats: &Value| stats["functions"]["reaper"]["errors"].as_u64().unwrap() > 0;
+    until_counted(&stack, "function-errors-reaper", is_raised).await;
 
     let read = diagnose(&roomcast, "function-errors", "\"Errors\"").await;
-    assert_named(&read, &["membership", "the function cannot start", "AccessDenied"]);
+    assert_named(&read, &["reaper", "AccessDenied"]);
     stack.shutdown().await;
 }
 

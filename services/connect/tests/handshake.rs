@@ -139,26 +139,26 @@ async fn refusal(function: &impl Routes, call: Call) -> (u16, String, [u64; 2]) 
 
 #[tokio::test]
 async fn a_handshake_counts_as_failed_only_if_the_deployment_is_at_fault() {
-    let world = World::new();
-    let there = world.connect("c0", "eve").await;
-    world.join(&there, "den").await;
-    let with = |plan: Plan| {
+    let with = async |plan: Plan| {
+        let world = World::new();
+        let there = world.connect("c0", "eve").await;
+        world.join(&there, "den").await;
         let ports = Faulty::new(world.store.clone(), plan);
         Connect::new(ports, world.gateway.clone(), world.clock.clone(), None).with_room_members(1)
     };
     for (query, status) in [(("room", "a#b"), 400), (("room", "@bob"), 403), (("room", "den"), 503)] {
-        let refused = refusal(&with(Plan::new()), call(Format::RoomsV1, &[query])).await;
+        let refused = refusal(&with(Plan::new()).await, call(Format::RoomsV1, &[query])).await;
         assert_eq!(refused, (status, "refused".to_owned(), [1, 0]), "{query:?}");
     }
     for operation in [Operation::Open, Operation::Enlist, Operation::BansOf] {
         for how in [How::Unavailable, How::Throttled] {
             let plan = Plan::new().always(operation, Fault::Before(how));
-            let failed = refusal(&with(plan), call(Format::RoomsV1, &[])).await;
+            let failed = refusal(&with(plan).await, call(Format::RoomsV1, &[])).await;
             assert_eq!(failed, (503, "failed".to_owned(), [1, 1]), "{operation:?} {how:?}");
         }
     }
     let missing = Call { context: Err("the authorizer's context is missing".to_owned()), ..call(Format::RoomsV1, &[]) };
-    assert_eq!(refusal(&with(Plan::new()), missing).await, (500, "failed".to_owned(), [1, 1]));
+    assert_eq!(refusal(&with(Plan::new()).await, missing).await, (500, "failed".to_owned(), [1, 1]));
 }
 
 #[tokio::test]
