@@ -11,7 +11,7 @@
 //! Invariant after every event: the number of waiting invocations is at most the number of
 //! processes that are almost free.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 #[cfg(test)]
@@ -25,6 +25,8 @@ pub(crate) struct Pool {
     /// Idle processes. The process that was used last is last.
     idle: Vec<ProcessId>,
     waiting: VecDeque<InvocationId>,
+    /// Busy processes that were killed. Their answers may still be on the way.
+    killed: BTreeSet<ProcessId>,
     started: u64,
     draining: bool,
 }
@@ -122,7 +124,7 @@ pub(crate) enum Cause {
 impl Pool {
     pub(crate) fn new(rules: Rules) -> Self {
         let (processes, idle, waiting) = (BTreeMap::new(), Vec::new(), VecDeque::new());
-        Self { rules, processes, idle, waiting, started: 0, draining: false }
+        Self { rules, processes, idle, waiting, killed: BTreeSet::new(), started: 0, draining: false }
     }
 
     /// Handles an event. Returns the actions, in order.
@@ -206,6 +208,8 @@ impl Pool {
         }
         if self.rules.fresh {
             self.leave(process, Action::Kill(process), actions);
+        } else if self.killed.contains(&process) {
+            self.processes.insert(process, Phase::Leaving);
         } else {
             self.processes.insert(process, Phase::Finishing);
         }
@@ -232,6 +236,7 @@ impl Pool {
 
     fn exited(&mut self, process: ProcessId, received: bool, actions: &mut Vec<Action>) {
         self.idle.retain(|idle| *idle != process);
+        self.killed.remove(&process);
         match self.processes.remove(&process) {
             Some(Phase::Starting) => self.fail_one_that_waits(process, actions),
             // The process never received the event, so another process may receive it.
@@ -241,11 +246,16 @@ impl Pool {
         }
     }
 
-    /// Excludes an idle process that will be killed, so that it receives no invocation.
+    /// Excludes a process that will be killed, so that it receives no further invocation. A busy
+    /// process may have answered already: then its invocation succeeds, and the process leaves.
     fn doomed(&mut self, process: ProcessId) {
-        if matches!(self.phase(process), Some(Phase::Idle { .. } | Phase::Finishing)) {
-            self.idle.retain(|idle| *idle != process);
-            self.processes.insert(process, Phase::Leaving);
+        match self.phase(process) {
+            Some(Phase::Idle { .. } | Phase::Finishing) => {
+                self.idle.retain(|idle| *idle != process);
+                self.processes.insert(process, Phase::Leaving);
+            }
+            Some(Phase::Busy(_)) => drop(self.killed.insert(process)),
+            Some(Phase::Starting | Phase::Leaving) | None => {}
         }
     }
 

@@ -149,6 +149,15 @@ fn the_victim_is_a_process_that_runs_something() {
     assert_eq!(pool.victim(), Some(process(2)));
 }
 
+#[test]
+fn a_process_that_was_killed_and_answered_all_the_same_receives_nothing_more() {
+    let mut pool = pool(1);
+    after(&mut pool, &[invoked(1), Event::Asked(process(1)), Event::Doomed(process(1))]);
+    assert_eq!(after(&mut pool, &[Event::Answered(process(1)), Event::Asked(process(1))]), []);
+    assert_eq!(after(&mut pool, &[invoked(2)]), [Action::Start(process(2))]);
+    assert_eq!(after(&mut pool, &[Event::Exited { process: process(1), received: true }]), []);
+}
+
 /// Generates a random event. Numbers are taken modulo the existing ids.
 fn any_event() -> impl Strategy<Value = (u8, u64)> {
     (0..10u8, 0..6u64)
