@@ -26,8 +26,8 @@ const PACKAGE_BYTES: usize = 3_000_000;
 /// Zopfli, with 3 iterations: 3% smaller than zlib at its best, for 16 s of each function. Levels
 /// above 9 are of Zopfli; 15 iterations save 0.03% more.
 const COMPRESSION_LEVEL: i64 = 9 + 3;
-/// Keeps one of several equal functions: 1.5% smaller. It is an option of lld, with which rustc links
-/// for x86_64; zig does not know it.
+/// Keeps one of several equal functions: 1.5% smaller. It is an option of lld, with which rustc
+/// links for x86_64; zig does not know it.
 const FOLD: &str = "-Clink-arg=-Wl,--icf=all";
 /// The file that Lambda starts.
 const BOOTSTRAP: &str = "bootstrap";
